@@ -1,0 +1,73 @@
+//! The tables that are no kinds: executors of a role, `ssh` and `masters` of a site.
+
+use super::types::{FieldSpec, ScalarType, Shape};
+
+const TEXT: Shape = Shape::Scalar(ScalarType::Text);
+const NAME: Shape = Shape::Scalar(ScalarType::Name);
+const PATH: Shape = Shape::Scalar(ScalarType::Path);
+const PORT: Shape = Shape::Scalar(ScalarType::Port);
+const URL: Shape = Shape::Scalar(ScalarType::Url);
+const NODE: Shape = Shape::Scalar(ScalarType::Node);
+const SECRET: Shape = Shape::Scalar(ScalarType::Secret);
+
+/// One executor of a role.
+pub const EXECUTOR: &[FieldSpec] = &[
+    FieldSpec::new("master", Shape::Scalar(ScalarType::Master), "The master, a key of `masters`.").required(),
+    FieldSpec::new("name", NAME, "Its name on the master; the node's if not written."),
+    FieldSpec::new("user", NAME, "The account that jobs run as.").required(),
+    FieldSpec::new("count", Shape::Scalar(ScalarType::Integer), "How many jobs at once; 1 if not written."),
+    FieldSpec::new("alone", Shape::Scalar(ScalarType::Boolean), "One job owns the machine: a count of 1 and no other executor."),
+    FieldSpec::new("jobs", Shape::Choice(&["labelled", "any"]), "Only jobs that name a label, or any; `labelled` if not written."),
+    FieldSpec::new("labels", Shape::List(&Shape::Scalar(ScalarType::Label)), "Its labels, beside those of the roles."),
+    FieldSpec::new("remote_fs", PATH, "The directory it works in.").required(),
+    FieldSpec::new("launch", Shape::Choice(&["ssh", "inbound"]), "Who opens the connection, for masters that ask."),
+    FieldSpec::new("credential", NAME, "The master's credential for `launch: ssh`."),
+];
+
+/// How a node is reached: `ssh` in `ostler.yaml`, of a group, of a node.
+pub const SSH: &[FieldSpec] = &[
+    FieldSpec::new("user", NAME, "The account to log in as."),
+    FieldSpec::new("port", PORT, "The port; 22 if nothing else says one."),
+    FieldSpec::new("become", Shape::Choice(&["none", "sudo", "doas"]), "How root is reached."),
+    FieldSpec::new("jump", NAME, "The node to go through; `none` for straight."),
+    FieldSpec::new("known_hosts", TEXT, "A file of the site with host keys."),
+    FieldSpec::new("identity", TEXT, "The private key's file on this machine."),
+];
+
+/// A Buildbot master.
+pub const BUILDBOT: &[FieldSpec] = &[
+    FieldSpec::new("url", URL, "Its web address.").required(),
+    FieldSpec::new("node", NODE, "The node it runs on."),
+    FieldSpec::new("directory", PATH, "Its base directory on that node."),
+    FieldSpec::new("service", NAME, "The unit that is reloaded after its files change."),
+    FieldSpec::new("port", PORT, "The port its workers connect to; 9989 if not written."),
+    FieldSpec::new("user", NAME, "The account of its web interface."),
+    FieldSpec::new("password", SECRET, "Its password.").secret(),
+    FieldSpec::new("worker_password", SECRET, "What workers show it.").secret(),
+];
+
+/// A Jenkins master.
+pub const JENKINS: &[FieldSpec] = &[
+    FieldSpec::new("url", URL, "Its web address.").required(),
+    FieldSpec::new("node", NODE, "The node it runs on: order, and checks made from there."),
+    FieldSpec::new("trust", TEXT, "The certificate it shows, in PEM."),
+    FieldSpec::new("user", NAME, "The account that registers.").required(),
+    FieldSpec::new("password", SECRET, "Its password or API token.").required().secret(),
+    FieldSpec::new(
+        "credentials",
+        Shape::Map(&Shape::Record(&[FieldSpec::new(
+            "ssh_key",
+            Shape::Record(&[
+                FieldSpec::new("user", NAME, "The account the master logs in as.").required(),
+                FieldSpec::new("key", SECRET, "The private key.").required().secret(),
+            ]),
+            "A key for SSH launches.",
+        )
+        .required()])),
+        "Credentials it must have, by their ids.",
+    ),
+    FieldSpec::new("queue", Shape::Map(&TEXT), "Where workers are counted after labelling.").later(),
+];
+
+/// Masters of later releases; refused by name.
+pub const LATER_MASTERS: [&str; 2] = ["nodepool", "zuul"];

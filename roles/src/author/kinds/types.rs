@@ -1,0 +1,242 @@
+//! The shapes of the table's rows.
+
+use super::{Kind, Place};
+
+/// A type of one value, of a parameter or a field.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ScalarType {
+    /// Any text.
+    Text,
+    /// A word: letters, digits, `.`, `_`, `-`, `+`, `@`, `:`; begins with a letter, digit or `_`.
+    Name,
+    /// A label of a CI master: no blank, no quote, none of `&|!()<>`.
+    Label,
+    /// A host's name or address.
+    Host,
+    /// An absolute URL with a scheme.
+    Url,
+    /// An absolute path on the node, without `..`.
+    Path,
+    /// A path of the site or library, relative, without `..`.
+    SitePath,
+    /// 1 to 65535.
+    Port,
+    /// A whole number.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// `34%`.
+    Percent,
+    /// `40 GiB`.
+    Bytes,
+    /// `90s`, `10m`, `3h`, `30d`.
+    Duration,
+    /// A version; quoted where it looks like a number.
+    Version,
+    /// A file's mode in quotes: `"0644"`.
+    Mode,
+    /// A sha256 in hex.
+    Digest,
+    /// One line of an OpenSSH public key.
+    PublicKey,
+    /// Text that is never shown.
+    Secret,
+    /// A distribution, perhaps with its version: `debian`, `debian-12`.
+    System,
+    /// A node of the inventory.
+    Node,
+    /// A master of `ostler.yaml`.
+    Master,
+}
+
+impl ScalarType {
+    /// All types.
+    pub const ALL: [Self; 21] = [
+        Self::Text,
+        Self::Name,
+        Self::Label,
+        Self::Host,
+        Self::Url,
+        Self::Path,
+        Self::SitePath,
+        Self::Port,
+        Self::Integer,
+        Self::Boolean,
+        Self::Percent,
+        Self::Bytes,
+        Self::Duration,
+        Self::Version,
+        Self::Mode,
+        Self::Digest,
+        Self::PublicKey,
+        Self::Secret,
+        Self::System,
+        Self::Node,
+        Self::Master,
+    ];
+
+    /// The word people write.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Name => "name",
+            Self::Label => "label",
+            Self::Host => "host",
+            Self::Url => "url",
+            Self::Path => "path",
+            Self::SitePath => "site_path",
+            Self::Port => "port",
+            Self::Integer => "integer",
+            Self::Boolean => "boolean",
+            Self::Percent => "percent",
+            Self::Bytes => "bytes",
+            Self::Duration => "duration",
+            Self::Version => "version",
+            Self::Mode => "mode",
+            Self::Digest => "digest",
+            Self::PublicKey => "public_key",
+            Self::Secret => "secret",
+            Self::System => "system",
+            Self::Node => "node",
+            Self::Master => "master",
+        }
+    }
+
+    /// What may be written, for "expected".
+    #[must_use]
+    pub const fn expected(self) -> &'static str {
+        match self {
+            Self::Text => "a text",
+            Self::Name => "a name: letters, digits and `._+@:-`, beginning with a letter, a digit or `_`",
+            Self::Label => "a label: no blanks, quotes or any of `&|!()<>`",
+            Self::Host => "a host's name or address",
+            Self::Url => "a URL, `https://host/path`",
+            Self::Path => "an absolute path without `..`",
+            Self::SitePath => "a path below `files/` or `templates/`, relative, without `..`",
+            Self::Port => "a port, 1 to 65535",
+            Self::Integer => "a whole number",
+            Self::Boolean => "`true` or `false`",
+            Self::Percent => "a share, `34%`",
+            Self::Bytes => "a size, `40 GiB`",
+            Self::Duration => "a time, `90s`, `10m`, `3h` or `30d`",
+            Self::Version => "a version in quotes, `\"1.10\"`",
+            Self::Mode => "a mode in quotes, `\"0644\"`",
+            Self::Digest => "a sha256: 64 hexadecimal digits",
+            Self::PublicKey => "an OpenSSH public key, `ssh-ed25519 AAAA…`",
+            Self::Secret => "a secret, `\"{{ secret.NAME }}\"`",
+            Self::System => "a system, `debian` or `debian-12`",
+            Self::Node => "a node of the inventory",
+            Self::Master => "a master of `ostler.yaml`",
+        }
+    }
+}
+
+/// The shape of a field's value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shape {
+    /// One value.
+    Scalar(ScalarType),
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A list of such; a `{{ list }}` in it is spliced.
+    List(&'static Shape),
+    /// A map from texts to such.
+    Map(&'static Shape),
+    /// A map with these fields.
+    Record(&'static [FieldSpec]),
+    /// A list of resource names, `KIND KEY`.
+    Triggers,
+    /// A bare expression.
+    Expression,
+}
+
+/// A field of a kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FieldSpec {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub shape: Shape,
+    /// Must be written.
+    pub required: bool,
+    /// Part of the resource's name: no secret, no given value.
+    pub key: bool,
+    /// May hold a secret.
+    pub secret: bool,
+    /// Known, but not read by this release.
+    pub later: bool,
+    /// What it is for; one sentence.
+    pub doc: &'static str,
+}
+
+impl FieldSpec {
+    /// A field that may be left out.
+    pub(super) const fn new(name: &'static str, shape: Shape, doc: &'static str) -> Self {
+        Self { name, shape, required: false, key: false, secret: false, later: false, doc }
+    }
+
+    /// The same, but it must be written.
+    pub(super) const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    /// The same, and it is part of the name.
+    pub(super) const fn key(mut self) -> Self {
+        self.key = true;
+        self
+    }
+
+    /// The same, and it may hold a secret.
+    pub(super) const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
+    /// The same, but not in this release.
+    pub(super) const fn later(mut self) -> Self {
+        self.later = true;
+        self
+    }
+}
+
+/// A relation between fields that needs no values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rule {
+    /// Exactly one of them is written.
+    ExactlyOne(&'static [&'static str]),
+    /// At least one of them is written.
+    AtLeastOne(&'static [&'static str]),
+    /// At most one of them is written.
+    AtMostOne(&'static [&'static str]),
+    /// The first is written only beside the second.
+    With(&'static str, &'static str),
+    /// Exactly one of them, unless `absent` is written.
+    ExactlyOneUnlessAbsent(&'static [&'static str]),
+}
+
+/// A kind's table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KindSpec {
+    /// The kind.
+    pub kind: Kind,
+    /// The word people write.
+    pub word: &'static str,
+    /// What it is; one sentence.
+    pub doc: &'static str,
+    /// Where it may stand.
+    pub places: &'static [Place],
+    /// Its fields.
+    pub fields: &'static [FieldSpec],
+    /// Relations between them.
+    pub rules: &'static [Rule],
+}
+
+impl KindSpec {
+    /// The field of that name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&'static FieldSpec> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+}

@@ -1,0 +1,10 @@
+//! Reading what people write: YAML to a spanned tree, to a validated [`role::Role`], to one node's catalog.
+//!
+//! `source` reads bytes, `diagnostic` says what is wrong, `kinds` is the one table of every kind and its fields,
+//! `lower` turns the tree into `role` and `site`, `schema` prints the table for editors.
+
+pub mod diagnostic;
+pub mod kinds;
+pub mod role;
+pub mod site;
+pub mod source;
