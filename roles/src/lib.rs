@@ -1,4 +1,18 @@
-//! What a node should be, and every word the controller and the agent exchange.
+//! What a node should be, and every word the controller and the agent exchange. Pure: no I/O, no clock, no async.
+//!
+//! One word each, everywhere (YAML key, type, event, docs): *role* (what is written), *catalog* (one node's closed, ordered list),
+//! *desired*, *observed*, *change*, *check* and its *verdict*, *outcome*, *event*, *plan*, *run*, *blob* (content by digest), *facts*.
+//!
+//! Arrows: `author`, `wire` -> `catalog`, `plan` -> `outcome` -> `facts` -> `resource`, `check` -> `words`.
 
 #[cfg(feature = "author")]
 pub mod author;
+pub mod catalog;
+pub mod check;
+pub mod executor;
+pub mod facts;
+pub mod outcome;
+pub mod plan;
+pub mod resource;
+pub mod wire;
+pub mod words;

@@ -1,0 +1,175 @@
+//! The pure answer: a check, held against what was read.
+
+use super::{Check, Disk, Evidence, Kernel, Package, PackageWant, Verdict, Virtualization};
+use crate::words::{Bytes, Version};
+
+fn pass(found: impl std::fmt::Display) -> Verdict {
+    Verdict::Pass { found: found.to_string() }
+}
+
+fn fail(found: impl std::fmt::Display, wanted: impl std::fmt::Display, missing: Option<String>, hint: impl std::fmt::Display) -> Verdict {
+    Verdict::Fail { found: found.to_string(), wanted: wanted.to_string(), missing, hint: hint.to_string() }
+}
+
+impl Check {
+    /// The answer, from what was read on the node. Evidence of another kind is *could not tell*.
+    pub fn judge(&self, evidence: &Evidence) -> Verdict {
+        match (self, evidence) {
+            (_, Evidence::Unreadable(why)) => Verdict::CouldNotTell { why: why.clone() },
+            (Self::Disk(disk), Evidence::Disk { mount, file_system, size, free, to_write }) => {
+                disk.judge(mount, file_system, *size, *free, *to_write)
+            }
+            (Self::Kernel(kernel), Evidence::Kernel { release, shared, missing_modules }) => {
+                kernel.judge(release, *shared, missing_modules)
+            }
+            (Self::Memory(memory), Evidence::Memory(total)) if *total >= memory.total => pass(format_args!("{total} of memory")),
+            (Self::Memory(memory), Evidence::Memory(total)) => fail(
+                format_args!("{total} of memory"),
+                format_args!("at least {}", memory.total),
+                Some(Bytes(memory.total.count() - total.count()).to_string()),
+                "use a larger machine, or lower the role's memory parameter",
+            ),
+            (Self::Package(package), Evidence::Package { installed, offered }) => package.judge(installed.as_ref(), offered),
+            (Self::Connect(connect), Evidence::Connect(None)) => pass(format_args!("{}:{} answers", connect.host, connect.port)),
+            (Self::Connect(connect), Evidence::Connect(Some(why))) => fail(
+                why,
+                format_args!("a TCP connection from the node to {}:{}", connect.host, connect.port),
+                None,
+                "check the service, the route and the firewall between the two",
+            ),
+            (Self::Virtualization(wanted), Evidence::Virtualization(found)) => wanted.judge(found),
+            (Self::Assert(assert), Evidence::Nothing) if assert.holds => pass(&assert.that),
+            (Self::Assert(assert), Evidence::Nothing) => fail(&assert.say, &assert.that, None, "change the parameters that it names"),
+            (Self::Login(login), Evidence::Login(None)) => pass(format_args!("{} can log in", login.user)),
+            (Self::Login(login), Evidence::Login(Some(why))) => {
+                fail(why, format_args!("{} can log in", login.user), None, format_args!("as root on the node: su - {} -c true", login.user))
+            }
+            (Self::Command(command), Evidence::Command { code, output }) => {
+                let good =
+                    if command.accept.is_empty() { *code == Some(0) } else { code.is_some_and(|code| command.accept.contains(&code)) };
+                let ended = code.map_or_else(|| "ended by a signal".to_owned(), |code| format!("exit status {code}"));
+                if good {
+                    pass(format_args!("`{}`: {ended}", command.run.join(" ")))
+                } else {
+                    let found = if output.is_empty() { ended } else { format!("{ended}: {output}") };
+                    fail(found, format_args!("`{}` ends well", command.run.join(" ")), None, "run it by hand on the node, as the same user")
+                }
+            }
+            (
+                Self::Disk(_)
+                | Self::Kernel(_)
+                | Self::Memory(_)
+                | Self::Package(_)
+                | Self::Connect(_)
+                | Self::Virtualization(_)
+                | Self::Assert(_)
+                | Self::Login(_)
+                | Self::Command(_),
+                _,
+            ) => Verdict::CouldNotTell { why: "the agent read something else than was asked for".to_owned() },
+        }
+    }
+}
+
+impl Disk {
+    fn judge(&self, mount: &str, file_system: &str, size: Bytes, free: Bytes, to_write: Bytes) -> Verdict {
+        let on = format!("{mount} ({file_system})");
+        if let Some(wanted) = self.size.filter(|wanted| size < *wanted) {
+            return fail(
+                format_args!("{on} is {size}"),
+                format_args!("a file system of at least {wanted} below {}", self.path),
+                Some(Bytes(wanted.count() - size.count()).to_string()),
+                format_args!("grow the file system or mount a larger one at {}", self.path),
+            );
+        }
+        let remains = Bytes(free.count().saturating_sub(to_write.count()));
+        if let Some(wanted) = self.free_after.filter(|wanted| remains < *wanted) {
+            let share = self.executors.map(|count| format!(", for {count} executors")).unwrap_or_default();
+            let plan = if to_write.count() > 0 { format!(" and this plan writes {to_write}") } else { String::new() };
+            return fail(
+                format_args!("{on} has {free} free{plan}"),
+                format_args!("{wanted} free for {}{share}", self.path),
+                Some(Bytes(wanted.count() - remains.count()).to_string()),
+                format_args!("on the node: du -xh --max-depth=2 {mount} | sort -h | tail"),
+            );
+        }
+        pass(format_args!("{on}: {size}, {free} free"))
+    }
+}
+
+impl Kernel {
+    fn judge(&self, release: &Version, shared: bool, missing: &[crate::words::ModuleName]) -> Verdict {
+        let found = format!("kernel {release}{}", if shared { ", shared with the host" } else { "" });
+        if let Some(wanted) = self.at_least.as_ref().filter(|wanted| release < *wanted) {
+            return fail(found, format_args!("at least {wanted}"), None, "install a newer kernel package and reboot");
+        }
+        if let Some(limit) = self.below.as_ref().filter(|limit| release >= *limit) {
+            return fail(found, format_args!("below {limit}"), None, "install an older kernel package and reboot");
+        }
+        if let Some(bad) = self.not.iter().find(|bad| release.as_str().starts_with(bad.as_str())) {
+            return fail(found, format_args!("not {bad}"), None, "install another kernel package and reboot");
+        }
+        match self.shared {
+            Some(false) if shared => {
+                return fail(found, "a kernel of its own", None, "use a virtual or physical machine, not a container");
+            }
+            Some(true) if !shared => return fail(found, "a kernel shared with a host", None, "use a container"),
+            Some(_) | None => {}
+        }
+        if !missing.is_empty() {
+            let names: Vec<&str> = missing.iter().map(crate::words::ModuleName::as_str).collect();
+            let names = names.join(", ");
+            return fail(
+                format_args!("{found}, without {names}"),
+                format_args!("modules {names}"),
+                Some(names.clone()),
+                "install the kernel package that brings them",
+            );
+        }
+        pass(found)
+    }
+}
+
+impl Package {
+    fn judge(&self, installed: Option<&Version>, offered: &[Version]) -> Verdict {
+        let fits = |version: &Version| self.version.as_ref().is_none_or(|wanted| wanted == version);
+        if let Some(version) = installed.filter(|version| fits(version)) {
+            return pass(format_args!("{} {version} is installed", self.name));
+        }
+        let which = self.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+        match self.want {
+            PackageWant::Offered if offered.iter().any(fits) => pass(format_args!("{}{which} is offered", self.name)),
+            PackageWant::Offered => {
+                let found = if offered.is_empty() {
+                    format!("no package source offers {}", self.name)
+                } else {
+                    format!("offered: {}", offered.iter().map(Version::as_str).collect::<Vec<_>>().join(", "))
+                };
+                fail(
+                    found,
+                    format_args!("{}{which} installed or offered", self.name),
+                    None,
+                    "on the node: apt-get update; check the package sources",
+                )
+            }
+            PackageWant::Installed => {
+                let found =
+                    installed.map_or_else(|| format!("{} is not installed", self.name), |version| format!("{version} is installed"));
+                fail(found, format_args!("{}{which} installed", self.name), None, format_args!("apt-get install {}", self.name))
+            }
+        }
+    }
+}
+
+impl Virtualization {
+    fn judge(&self, found: &str) -> Verdict {
+        let hint = "use another kind of machine for this role";
+        if !self.any_of.is_empty() && !self.any_of.iter().any(|kind| kind == found) {
+            return fail(found, format_args!("one of {}", self.any_of.join(", ")), None, hint);
+        }
+        if self.none_of.iter().any(|kind| kind == found) {
+            return fail(found, format_args!("none of {}", self.none_of.join(", ")), None, hint);
+        }
+        pass(found)
+    }
+}

@@ -1,0 +1,78 @@
+//! What a run would do on one node: the answer to a catalog, before anything is written.
+
+use crate::catalog::Action;
+use crate::check::Verdict;
+use crate::outcome::Failure;
+use crate::resource::{ResourceId, Shown};
+use crate::words::Digest;
+use serde::{Deserialize, Serialize};
+
+/// The plan of one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Digest of the catalog it answers.
+    pub catalog: Digest,
+    /// The node's generation when it was made.
+    pub generation: u64,
+    /// The answer to each requirement, in the catalog's order.
+    pub requirements: Vec<Verdict>,
+    /// What each step would do, in the catalog's order.
+    pub steps: Vec<Planned>,
+}
+
+/// What one step would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Planned {
+    /// Nothing: why.
+    Unchanged {
+        /// One sentence.
+        why: String,
+    },
+    /// These changes.
+    Change {
+        /// Each of them.
+        changes: Vec<Shown>,
+        /// What a watcher would do, because of these resources.
+        triggered: Option<(Action, Vec<ResourceId>)>,
+        /// The present content of a file, for a diff: only when asked for, text, not secret, bounded.
+        old: Option<String>,
+    },
+    /// It depends on an earlier change: it may change, and how is known in its turn.
+    MayChange {
+        /// What it depends on.
+        because: ResourceId,
+        /// What would change as things are now; empty where that could not be read.
+        changes: Vec<Shown>,
+    },
+    /// It cannot be made so, as things are.
+    Impossible(Failure),
+}
+
+impl Plan {
+    /// Whether a run would do nothing: every step unchanged.
+    pub fn is_empty(&self) -> bool {
+        self.steps.iter().all(|step| matches!(step, Planned::Unchanged { .. }))
+    }
+    /// Whether every requirement holds and no step is impossible.
+    pub fn may_go(&self) -> bool {
+        self.requirements.iter().all(Verdict::passed) && !self.steps.iter().any(|step| matches!(step, Planned::Impossible(_)))
+    }
+    /// The digest that `Go` names: what was shown, and nothing that differs from moment to moment.
+    pub fn digest(&self) -> Digest {
+        let changing: Vec<_> = self.steps.iter().map(Planned::essence).collect();
+        crate::wire::digest_of(&(self.catalog, self.generation, changing))
+    }
+}
+
+impl Planned {
+    /// What of it must still be true when its turn comes.
+    fn essence(&self) -> (u8, &[Shown]) {
+        match self {
+            Self::Unchanged { .. } => (0, &[]),
+            Self::Change { changes, .. } => (1, changes),
+            Self::MayChange { .. } => (2, &[]),
+            Self::Impossible(_) => (3, &[]),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! `command`: a program run until its guard says that it is done.
+
+use super::{Contradiction, Describe, Resource, Shown, Thing};
+use crate::words::{AbsPath, AccountName, Sensitive};
+use serde::{Deserialize, Serialize};
+
+/// A command with its reasons to stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desired {
+    /// Its name among commands of the node.
+    pub name: String,
+    /// Program and arguments; never a shell line.
+    pub run: Vec<String>,
+    /// Done once this path exists.
+    pub creates: Option<AbsPath>,
+    /// Done while this exits 0.
+    pub unless: Option<Vec<String>>,
+    /// Variables beside the fixed locale and path.
+    pub environment: Vec<(String, Sensitive)>,
+    /// The account it runs as; root where none.
+    pub run_as: Option<AccountName>,
+    /// Its working directory; `/` where none.
+    pub directory: Option<AbsPath>,
+    /// What it reads on its standard input; closed where none.
+    pub stdin: Option<Sensitive>,
+    /// Exit codes that are good; 0 where empty.
+    pub accept: Vec<i32>,
+    /// Where its standard output goes, whole.
+    pub stdout_to: Option<AbsPath>,
+}
+
+/// What its guards say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// Whether the path of `creates` exists; none without `creates`.
+    pub created: Option<bool>,
+    /// Whether `unless` exited 0; none without `unless`.
+    pub unless_holds: Option<bool>,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// Run it: the reason.
+    Run(String),
+}
+
+impl Describe for Change {
+    fn shown(&self) -> Shown {
+        match self {
+            Self::Run(why) => Shown::new("run", why, "done"),
+        }
+    }
+}
+
+impl Resource for Desired {
+    type Observed = Observed;
+    type Change = Change;
+
+    fn key(&self) -> String {
+        self.name.clone()
+    }
+
+    fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {
+        let mut wanting = Vec::new();
+        if let (Some(false), Some(path)) = (observed.created, &self.creates) {
+            wanting.push(Change::Run(format!("{path} is missing")));
+        } else if let (Some(false), Some(unless)) = (observed.unless_holds, &self.unless) {
+            wanting.push(Change::Run(format!("`{}` does not hold", unless.join(" "))));
+        }
+        Ok(wanting)
+    }
+
+    fn provides(&self) -> Vec<Thing> {
+        match &self.creates {
+            Some(path) => vec![Thing::Path(path.clone())],
+            None => vec![Thing::Everything],
+        }
+    }
+
+    fn needs(&self) -> Vec<Thing> {
+        match (&self.creates, &self.unless) {
+            (Some(path), None) => vec![Thing::Path(path.clone())],
+            _ => vec![Thing::Everything],
+        }
+    }
+
+    fn unchanged(&self, observed: &Observed) -> String {
+        match (&self.creates, &self.unless, observed.created) {
+            (Some(path), _, Some(true)) => format!("{path} exists"),
+            (_, Some(unless), _) => format!("`{}` holds", unless.join(" ")),
+            _ => "nothing it watches has changed".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! `file`: a regular file with this content, owner and mode.
+
+use super::ownership::{ObservedOwnership, Ownership, OwnershipChange};
+use super::{Contradiction, Describe, Resource, Shown, Thing};
+use crate::words::{AbsPath, Content, Digest};
+use serde::{Deserialize, Serialize};
+
+/// A file as it shall be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desired {
+    /// Where it stands.
+    pub path: AbsPath,
+    /// What it is; none: it shall not be there.
+    pub present: Option<Present>,
+}
+
+/// A file that shall be there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Present {
+    /// Its bytes.
+    pub content: Content,
+    /// Owner, group, mode.
+    pub ownership: Ownership,
+    /// A program that proves the new file before the swap; `%f` stands for its path.
+    pub validate: Option<Vec<String>>,
+}
+
+/// A path as found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Observed {
+    /// Nothing there; these parents are missing too (outermost first).
+    Absent {
+        /// Directories that must be made first.
+        missing_parents: Vec<AbsPath>,
+    },
+    /// A regular file.
+    File {
+        /// SHA-256 of its bytes; the HMAC under the site's key where the desired content is secret.
+        digest: Digest,
+        /// Its size in bytes.
+        length: u64,
+        /// Owner, group, mode.
+        ownership: ObservedOwnership,
+    },
+    /// Something that is no regular file: its type's word.
+    Other(String),
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// Make a missing parent: root:root 0755.
+    MakeParent(AbsPath),
+    /// Make the file.
+    Create {
+        /// Its size in bytes; none for a secret.
+        length: Option<u64>,
+    },
+    /// Replace its bytes.
+    Content {
+        /// Digest found.
+        from: Digest,
+        /// Digest wanted; none for a secret.
+        to: Option<Digest>,
+    },
+    /// Owner, group or mode.
+    Ownership(OwnershipChange),
+    /// Take it away.
+    Remove,
+}
+
+impl Describe for Change {
+    fn shown(&self) -> Shown {
+        match self {
+            Self::MakeParent(path) => Shown::new("parent", "absent", path),
+            Self::Create { length: Some(length) } => Shown::new("file", "absent", format_args!("present, {length} bytes")),
+            Self::Create { length: None } => Shown::new("file", "absent", "present, secret"),
+            Self::Content { from, to: Some(to) } => Shown::new("content", from.short(), to.short()),
+            Self::Content { to: None, .. } => Shown::new("content", "secret", "secret, changed"),
+            Self::Ownership(change) => change.shown(),
+            Self::Remove => Shown::new("file", "present", "absent"),
+        }
+    }
+}
+
+impl Content {
+    /// The digest by which an observed file is compared.
+    pub fn comparable(&self) -> Digest {
+        match self {
+            Self::Blob(blob) => blob.digest,
+            Self::Secret(secret) => secret.hmac,
+        }
+    }
+}
+
+impl Resource for Desired {
+    type Observed = Observed;
+    type Change = Change;
+
+    fn key(&self) -> String {
+        self.path.to_string()
+    }
+
+    fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {
+        let other = |word: &str| Contradiction {
+            why: format!("{} is a {word}, not a file", self.path),
+            hint: format!("move it away by hand, or declare a {word} in the role"),
+        };
+        let Some(present) = &self.present else {
+            return match observed {
+                Observed::Absent { .. } => Ok(Vec::new()),
+                Observed::File { .. } => Ok(vec![Change::Remove]),
+                Observed::Other(word) => Err(other(word)),
+            };
+        };
+        match observed {
+            Observed::Absent { missing_parents } => {
+                let length = match &present.content {
+                    Content::Blob(blob) => Some(blob.length),
+                    Content::Secret(_) => None,
+                };
+                let parents = missing_parents.iter().cloned().map(Change::MakeParent);
+                Ok(parents.chain([Change::Create { length }]).collect())
+            }
+            Observed::File { digest, ownership, .. } => {
+                let mut changes = Vec::new();
+                if *digest != present.content.comparable() {
+                    let to = match &present.content {
+                        Content::Blob(blob) => Some(blob.digest),
+                        Content::Secret(_) => None,
+                    };
+                    changes.push(Change::Content { from: *digest, to });
+                }
+                changes.extend(present.ownership.diff(ownership).into_iter().map(Change::Ownership));
+                Ok(changes)
+            }
+            Observed::Other(word) => Err(other(word)),
+        }
+    }
+
+    fn provides(&self) -> Vec<Thing> {
+        vec![Thing::Path(self.path.clone())]
+    }
+
+    fn needs(&self) -> Vec<Thing> {
+        let mut things = vec![Thing::Path(self.path.clone())];
+        things.extend(self.present.iter().flat_map(|present| present.ownership.needs()));
+        things
+    }
+
+    fn unchanged(&self, _observed: &Observed) -> String {
+        match &self.present {
+            Some(present) => format!("has its content, {} {}", present.ownership.owner, present.ownership.mode),
+            None => "is not there".to_owned(),
+        }
+    }
+
+    fn contents(&self) -> Vec<&Content> {
+        self.present.iter().map(|present| &present.content).collect()
+    }
+}

@@ -1,0 +1,145 @@
+//! `git_cache`: bare mirrors of a list of repositories, below one root, readable by the job user.
+
+use super::{Contradiction, Describe, Resource, Shown, Thing};
+use crate::words::{AbsPath, AccountName};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A cache as it shall be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desired {
+    /// The directory that holds the mirrors.
+    pub root: AbsPath,
+    /// What to mirror, by the path below the root (`openstack/nova`, `opendev.org/openstack/nova`).
+    pub repositories: BTreeMap<String, Source>,
+    /// Who owns the mirrors: the job user.
+    pub owner: AccountName,
+    /// Those that must be there and fresh; any other may fail without failing the step.
+    pub required: BTreeSet<String>,
+    /// How many at a time.
+    pub lanes: u16,
+}
+
+/// Where a repository comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Full URLs, tried in this order; the last is the origin.
+    pub urls: Vec<String>,
+}
+
+/// The cache as found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// Every repository of the desired list, by its path.
+    pub mirrors: BTreeMap<String, Mirror>,
+}
+
+/// One mirror as found, held against its origin's references.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mirror {
+    /// No such directory.
+    Missing,
+    /// There, but not a usable mirror (truncated, shallow, wrong owner, wrong origin): what is wrong.
+    Broken(String),
+    /// References differ from the origin's: how many.
+    Behind(u32),
+    /// The same references as the origin's.
+    Fresh,
+    /// The origin did not answer: why. The mirror at hand, if any, stays in use.
+    Unreachable {
+        /// Every URL's error.
+        why: String,
+        /// Whether a usable mirror is there all the same.
+        usable: bool,
+    },
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// Fill a missing mirror.
+    Clone(String),
+    /// Fetch new references.
+    Fetch {
+        /// Which mirror.
+        repository: String,
+        /// How many references differ.
+        references: u32,
+    },
+    /// Fill it anew beside the broken one and swap.
+    Replace {
+        /// Which mirror.
+        repository: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Change {
+    /// The repository it is about.
+    pub fn repository(&self) -> &str {
+        match self {
+            Self::Clone(repository) | Self::Fetch { repository, .. } | Self::Replace { repository, .. } => repository,
+        }
+    }
+}
+
+impl Describe for Change {
+    fn shown(&self) -> Shown {
+        match self {
+            Self::Clone(repository) => Shown::new(repository, "absent", "mirrored"),
+            Self::Fetch { repository, references } => Shown::new(repository, format_args!("{references} references behind"), "fresh"),
+            Self::Replace { repository, why } => Shown::new(repository, why, "mirrored anew"),
+        }
+    }
+}
+
+impl Resource for Desired {
+    type Observed = Observed;
+    type Change = Change;
+
+    fn key(&self) -> String {
+        self.root.to_string()
+    }
+
+    fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {
+        let mut changes = Vec::new();
+        let mut unreachable = Vec::new();
+        for repository in self.repositories.keys() {
+            match observed.mirrors.get(repository).unwrap_or(&Mirror::Missing) {
+                Mirror::Missing => changes.push(Change::Clone(repository.clone())),
+                Mirror::Broken(why) => changes.push(Change::Replace { repository: repository.clone(), why: why.clone() }),
+                Mirror::Behind(references) => changes.push(Change::Fetch { repository: repository.clone(), references: *references }),
+                Mirror::Fresh => {}
+                Mirror::Unreachable { why, .. } if self.required.contains(repository) => unreachable.push(format!("{repository}: {why}")),
+                // A repository that is not required is reported with its reason, and never fails the step.
+                Mirror::Unreachable { .. } => {}
+            }
+        }
+        // The reachable ones are filled all the same: apply reports the required ones that it could not reach.
+        if changes.is_empty() && !unreachable.is_empty() {
+            return Err(Contradiction {
+                why: format!("required repositories cannot be reached: {}", unreachable.join("; ")),
+                hint: "check the URLs and the route from the node: git ls-remote URL".to_owned(),
+            });
+        }
+        Ok(changes)
+    }
+
+    fn provides(&self) -> Vec<Thing> {
+        vec![Thing::Path(self.root.clone())]
+    }
+
+    fn needs(&self) -> Vec<Thing> {
+        let git = crate::words::PackageName::parse("git").map(Thing::Package);
+        [Thing::Path(self.root.clone()), Thing::User(self.owner.clone())].into_iter().chain(git.ok()).collect()
+    }
+
+    fn unchanged(&self, observed: &Observed) -> String {
+        let stale = observed.mirrors.values().filter(|mirror| matches!(mirror, Mirror::Unreachable { .. })).count();
+        match stale {
+            0 => format!("{} mirrors are fresh", self.repositories.len()),
+            stale => format!("{} mirrors are fresh, {stale} could not be reached", self.repositories.len() - stale),
+        }
+    }
+}

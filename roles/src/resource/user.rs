@@ -1,0 +1,175 @@
+//! `user`: an account. Passwords are not ours: a new account has none that works.
+
+use super::{Contradiction, Describe, Resource, Shown, Thing};
+use crate::words::{AbsPath, AccountName};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// An account as it shall be. A field that is none is left as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desired {
+    /// Its name.
+    pub name: AccountName,
+    /// What it is; none: it shall not be there (its home stays).
+    pub present: Option<Present>,
+}
+
+/// An account that shall be there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Present {
+    /// Number; the system's choice where none.
+    pub uid: Option<u32>,
+    /// Primary group; one of its own name where none.
+    pub group: Option<AccountName>,
+    /// Supplementary groups it must be in; others stay.
+    pub groups: BTreeSet<AccountName>,
+    /// Home directory, made when missing.
+    pub home: Option<AbsPath>,
+    /// Login shell.
+    pub shell: Option<AbsPath>,
+    /// A system account (useradd --system); only when it is made.
+    pub system: bool,
+}
+
+/// An account as found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Observed {
+    /// No such account.
+    Absent,
+    /// It is there.
+    Present {
+        /// Number.
+        uid: u32,
+        /// Primary group's name, or its number.
+        group: String,
+        /// Supplementary groups.
+        groups: BTreeSet<String>,
+        /// Home directory as in the database.
+        home: String,
+        /// Whether that directory exists.
+        home_exists: bool,
+        /// Login shell.
+        shell: String,
+    },
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// Make the account, whole.
+    Create,
+    /// Another primary group.
+    Group {
+        /// Which it is.
+        from: String,
+        /// Which it shall be.
+        to: AccountName,
+    },
+    /// Into these groups too.
+    AddGroups(BTreeSet<AccountName>),
+    /// Another home; the old one stays where it is.
+    Home {
+        /// Which it is.
+        from: String,
+        /// Which it shall be.
+        to: AbsPath,
+    },
+    /// Make the home directory.
+    MakeHome(AbsPath),
+    /// Another shell.
+    Shell {
+        /// Which it is.
+        from: String,
+        /// Which it shall be.
+        to: AbsPath,
+    },
+    /// Take the account away.
+    Remove,
+}
+
+impl Describe for Change {
+    fn shown(&self) -> Shown {
+        match self {
+            Self::Create => Shown::new("user", "absent", "present"),
+            Self::Group { from, to } => Shown::new("group", from, to),
+            Self::AddGroups(groups) => {
+                let names: Vec<&str> = groups.iter().map(AccountName::as_str).collect();
+                Shown::new("groups", "not in", names.join(", "))
+            }
+            Self::Home { from, to } => Shown::new("home", from, to),
+            Self::MakeHome(home) => Shown::new("home directory", "absent", home),
+            Self::Shell { from, to } => Shown::new("shell", from, to),
+            Self::Remove => Shown::new("user", "present", "absent"),
+        }
+    }
+}
+
+impl Resource for Desired {
+    type Observed = Observed;
+    type Change = Change;
+
+    fn key(&self) -> String {
+        self.name.to_string()
+    }
+
+    fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {
+        let (desired, observed) = match (&self.present, observed) {
+            (None, Observed::Absent) => return Ok(Vec::new()),
+            (None, Observed::Present { .. }) => return Ok(vec![Change::Remove]),
+            (Some(_), Observed::Absent) => return Ok(vec![Change::Create]),
+            (Some(desired), present) => (desired, present),
+        };
+        let Observed::Present { uid, group, groups, home, home_exists, shell } = observed else { return Ok(Vec::new()) };
+        if let Some(wanted) = desired.uid.filter(|wanted| wanted != uid) {
+            return Err(Contradiction {
+                why: format!("user {} has uid {uid}, {wanted} is wanted", self.name),
+                hint: "a new uid would orphan files: change it by hand, or drop `uid` from the role".to_owned(),
+            });
+        }
+        let mut changes = Vec::new();
+        if let Some(to) = desired.group.as_ref().filter(|to| to.as_str() != group) {
+            changes.push(Change::Group { from: group.clone(), to: to.clone() });
+        }
+        let missing: BTreeSet<AccountName> = desired.groups.iter().filter(|name| !groups.contains(name.as_str())).cloned().collect();
+        if !missing.is_empty() {
+            changes.push(Change::AddGroups(missing));
+        }
+        if let Some(to) = desired.home.as_ref().filter(|to| to.as_str() != home) {
+            changes.push(Change::Home { from: home.clone(), to: to.clone() });
+        }
+        if let (false, Some(home)) = (*home_exists, &desired.home) {
+            changes.push(Change::MakeHome(home.clone()));
+        }
+        if let Some(to) = desired.shell.as_ref().filter(|to| to.as_str() != shell) {
+            changes.push(Change::Shell { from: shell.clone(), to: to.clone() });
+        }
+        Ok(changes)
+    }
+
+    fn provides(&self) -> Vec<Thing> {
+        let mut things = vec![Thing::User(self.name.clone())];
+        if let Some(present) = &self.present {
+            things.extend(present.home.iter().cloned().map(Thing::Path));
+            if present.group.is_none() {
+                things.push(Thing::Group(self.name.clone()));
+            }
+        }
+        things
+    }
+
+    fn needs(&self) -> Vec<Thing> {
+        let mut things = vec![Thing::User(self.name.clone())];
+        if let Some(present) = &self.present {
+            things.extend(present.group.iter().chain(&present.groups).cloned().map(Thing::Group));
+            things.extend(present.home.iter().cloned().map(Thing::Path));
+        }
+        things
+    }
+
+    fn unchanged(&self, observed: &Observed) -> String {
+        match observed {
+            Observed::Absent => "is not there".to_owned(),
+            Observed::Present { uid, .. } => format!("is there, uid {uid}"),
+        }
+    }
+}

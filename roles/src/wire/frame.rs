@@ -1,0 +1,141 @@
+//! Framing over byte slices: pure, so that split, merged, oversized and garbage input are plain tests.
+//!
+//! A stream begins with [`MAGIC`]; what a noisy shell prints before it is skipped up to [`NOISE_CAP`] and kept to be shown. Then
+//! frames: a length (u32, big-endian, of what follows), a flag byte (0 plain, 1 zstd), the named MessagePack of one message.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// First bytes of each direction: the protocol's name and version, on a line of their own.
+pub const MAGIC: &[u8] = b"\n\x00ostler/1\n";
+/// How much a shell may print before the magic.
+pub const NOISE_CAP: usize = 64 * 1024;
+/// Largest frame, before and after decompression. Larger data travels in several blob frames.
+pub const FRAME_CAP: usize = 32 * 1024 * 1024;
+/// Payloads above this are compressed (level 1: measured 0.3 ms for 500 KB).
+const COMPRESS_ABOVE: usize = 16 * 1024;
+
+/// What is wrong with the bytes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// No magic within the cap: the other end does not speak the protocol.
+    #[error("the other end printed {} bytes and never began the protocol", .0.len())]
+    NotOurs(Vec<u8>),
+    /// A length above the cap.
+    #[error("a frame of {0} bytes is above the limit of {FRAME_CAP}")]
+    TooLong(usize),
+    /// An empty frame, or an unknown flag.
+    #[error("a frame has the unknown flag {0:?}")]
+    Flag(Option<u8>),
+    /// Compressed bytes that do not decompress within the cap.
+    #[error("a frame does not decompress: {0}")]
+    Compression(String),
+    /// Bytes that are no message.
+    #[error("a frame holds no message we know: {0}")]
+    Message(String),
+    /// A message of ours that is too large to send.
+    #[error("a message of {0} bytes is above the limit of {FRAME_CAP}")]
+    TooLarge(usize),
+}
+
+/// The bytes of one message, framed.
+///
+/// # Errors
+/// When the message is above the cap.
+pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, FrameError> {
+    let plain = rmp_serde::to_vec_named(message).map_err(|error| FrameError::Message(error.to_string()))?;
+    if plain.len() >= FRAME_CAP {
+        return Err(FrameError::TooLarge(plain.len()));
+    }
+    let (flag, payload) = if plain.len() > COMPRESS_ABOVE {
+        (1, zstd::bulk::compress(&plain, 1).map_err(|error| FrameError::Compression(error.to_string()))?)
+    } else {
+        (0, plain)
+    };
+    let length = u32::try_from(payload.len() + 1).map_err(|_| FrameError::TooLarge(payload.len()))?;
+    let mut framed = Vec::with_capacity(payload.len() + 5);
+    framed.extend_from_slice(&length.to_be_bytes());
+    framed.push(flag);
+    framed.extend_from_slice(&payload);
+    Ok(framed)
+}
+
+/// Collects bytes as they come and gives messages as they are whole.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    buffer: Vec<u8>,
+    begun: bool,
+    noise: Vec<u8>,
+}
+
+impl Decoder {
+    /// Waits for the magic first.
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// For a stream without magic: a journal's body.
+    pub fn begun() -> Self {
+        Self { begun: true, ..Self::default() }
+    }
+    /// What was printed before the magic.
+    pub fn noise(&self) -> &[u8] {
+        &self.noise
+    }
+    /// Whether the magic has come.
+    pub fn has_begun(&self) -> bool {
+        self.begun
+    }
+    /// Whether part of a frame is waiting for its rest.
+    pub fn is_midway(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+    /// Takes in bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+    /// The next whole message; none: more bytes are needed.
+    ///
+    /// # Errors
+    /// When the bytes can be no frame; the stream is then of no use any more.
+    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
+        if !self.begun && !self.find_magic()? {
+            return Ok(None);
+        }
+        let Some(header) = self.buffer.first_chunk::<4>() else { return Ok(None) };
+        let length = u32::from_be_bytes(*header) as usize;
+        if length > FRAME_CAP {
+            return Err(FrameError::TooLong(length));
+        }
+        let Some(body) = self.buffer.get(4..4 + length) else { return Ok(None) };
+        let message = decode_body(body)?;
+        self.buffer.drain(..4 + length);
+        Ok(Some(message))
+    }
+
+    fn find_magic(&mut self) -> Result<bool, FrameError> {
+        let found = self.buffer.windows(MAGIC.len()).position(|window| window == MAGIC);
+        if let Some(at) = found.filter(|at| *at <= NOISE_CAP) {
+            self.noise = self.buffer[..at].to_vec();
+            self.buffer.drain(..at + MAGIC.len());
+            self.begun = true;
+            return Ok(true);
+        }
+        if self.buffer.len() > NOISE_CAP + MAGIC.len() {
+            let mut seen = std::mem::take(&mut self.buffer);
+            seen.truncate(4096);
+            return Err(FrameError::NotOurs(seen));
+        }
+        Ok(false)
+    }
+}
+
+fn decode_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, FrameError> {
+    let parse = |plain: &[u8]| rmp_serde::from_slice(plain).map_err(|error| FrameError::Message(error.to_string()));
+    match body.split_first() {
+        Some((0, plain)) => parse(plain),
+        Some((1, packed)) => {
+            let plain = zstd::bulk::decompress(packed, FRAME_CAP).map_err(|error| FrameError::Compression(error.to_string()))?;
+            parse(&plain)
+        }
+        other => Err(FrameError::Flag(other.map(|(flag, _)| *flag))),
+    }
+}

@@ -1,0 +1,224 @@
+//! The messages. `docs/decisions/0001-run-protocol.md` says who sends which when, and what happens on loss at every arrow.
+
+use crate::catalog::Catalog;
+use crate::facts::{Facts, LiveFacts};
+use crate::outcome::{Event, Failure};
+use crate::plan::Plan;
+use crate::words::{Digest, NodeName, RunId};
+use serde::{Deserialize, Serialize};
+
+/// Number of this message set. Both ends refuse another one by name.
+pub const SCHEMA: u32 = 1;
+
+/// Controller to agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToAgent {
+    /// First: how to go on. May stand right behind the exec, before `Hello` has come.
+    Open(Open),
+    /// The password that was asked for, once.
+    Password(Hidden),
+    /// What the node shall be; asks for a plan.
+    Catalog {
+        /// The catalog.
+        catalog: Box<Catalog>,
+        /// Send the present content of files that would change.
+        want_old: bool,
+        /// The key under which secrets are compared.
+        secret_key: Hidden,
+    },
+    /// Contents that were asked for. Several frames may follow each other.
+    Blobs(Vec<BlobData>),
+    /// Do what was planned.
+    Go {
+        /// The run's id.
+        run: RunId,
+        /// The plan that was shown.
+        plan: Digest,
+        /// The generation it was made on.
+        generation: u64,
+        /// Values of the secrets that changing steps need.
+        secrets: Vec<SecretData>,
+        /// Who asks: `user@host`, for the lock's name.
+        controller: String,
+    },
+    /// Show the events of a run from one on.
+    Attach {
+        /// Which run; none: the active or last one.
+        run: Option<RunId>,
+        /// Events already seen.
+        after: u64,
+    },
+    /// Stop the run between two steps.
+    Cancel {
+        /// Which run.
+        run: RunId,
+    },
+    /// Nothing more will come; the agent ends.
+    Bye,
+}
+
+/// How to go on after `Hello`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Open {
+    /// The controller's message set.
+    pub schema: u32,
+    /// The inventory's name of the node.
+    pub node: NodeName,
+    /// How to become root; none: stay who you are.
+    pub r#become: Option<Become>,
+}
+
+/// How to become root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Become {
+    /// sudo(8).
+    Sudo,
+    /// doas(1).
+    Doas,
+}
+
+/// Agent to controller.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToController {
+    /// First: who answers. The root half says it again.
+    Hello(Box<Hello>),
+    /// The escalation asks for a password.
+    AskPassword {
+        /// Who it asks for.
+        user: String,
+    },
+    /// The catalog was compiled from other facts: compile again from these.
+    Stale {
+        /// The present facts.
+        facts: Box<Facts>,
+    },
+    /// These contents are not on the node.
+    NeedBlobs(Vec<Digest>),
+    /// The answer to a catalog.
+    Planned(Box<Plan>),
+    /// `Go`, `Attach` or `Cancel` was not done: why. Nothing was changed.
+    Refused(Refusal),
+    /// `Go` was taken: the detached runner has the run.
+    Going {
+        /// The run.
+        run: RunId,
+    },
+    /// An event of the run, numbered from 1 in the order of the journal; 0 for one that is not journalled.
+    Event {
+        /// Number.
+        seq: u64,
+        /// What happened.
+        event: Box<Event>,
+    },
+    /// The last event of the run has been sent.
+    Done {
+        /// The run.
+        run: RunId,
+        /// Number of its last event.
+        last: u64,
+    },
+    /// The agent cannot go on; the stream ends.
+    Fault(Failure),
+}
+
+/// Who answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The agent's message set.
+    pub schema: u32,
+    /// Digest of the agent's own file.
+    pub agent: Digest,
+    /// The account it runs as.
+    pub user: String,
+    /// Whether that is root.
+    pub root: bool,
+    /// Changes at each boot (/proc/sys/kernel/random/boot_id).
+    pub boot_id: String,
+    /// The run that is going on, or was cut off and can be resumed.
+    pub run: Option<ActiveRun>,
+    /// The generation kept on the node; 0 before the first run.
+    pub generation: u64,
+    /// What holds for the whole run.
+    pub facts: Facts,
+    /// What changes under our feet.
+    pub live: LiveFacts,
+}
+
+/// A run that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActiveRun {
+    /// Its id.
+    pub run: RunId,
+    /// Whether its runner lives.
+    pub alive: bool,
+    /// Whose it is: `user@host`.
+    pub controller: String,
+    /// When it began, in seconds since 1970.
+    pub since: u64,
+    /// Events in its journal.
+    pub events: u64,
+}
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// Another run has the node.
+    #[error("run {} of {} has the node", .0.run.short(), .0.controller)]
+    Locked(ActiveRun),
+    /// The node's generation is no longer the plan's.
+    #[error("the node has moved from generation {planned} to {found} since the plan was made")]
+    Moved {
+        /// The plan's.
+        planned: u64,
+        /// The node's.
+        found: u64,
+    },
+    /// The plan named is not the one that was made here.
+    #[error("the plan named is not the one that was made here")]
+    OtherPlan,
+    /// Only root may change the node.
+    #[error("the agent is not root")]
+    NotRoot,
+    /// No such run on this node.
+    #[error("the node knows no run {}", .0.as_ref().map_or("at all", |run| run.short()))]
+    NoRun(Option<RunId>),
+    /// The runner could not be started: why.
+    #[error("the runner could not be started: {0}")]
+    NoRunner(String),
+}
+
+/// One content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlobData {
+    /// Its address.
+    pub digest: Digest,
+    /// Its bytes, or the next part of them: parts come in order, the last one completes the digest.
+    #[serde(with = "serde_bytes")]
+    pub bytes: Vec<u8>,
+    /// Whether more parts follow.
+    pub more: bool,
+}
+
+/// One secret's value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretData {
+    /// Its HMAC, as the catalog names it.
+    pub hmac: Digest,
+    /// Its value.
+    pub value: Hidden,
+}
+
+/// Bytes that cross the wire and show nowhere.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Hidden(#[serde(with = "serde_bytes")] pub Vec<u8>);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hidden(***)")
+    }
+}

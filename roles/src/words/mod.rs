@@ -1,0 +1,21 @@
+//! Newtypes for every kind of name and quantity: parsed once, then trusted.
+
+mod digest;
+mod mode;
+mod name;
+mod origin;
+mod path;
+mod quantity;
+mod secret;
+mod version;
+
+pub use digest::{Blob, Content, Digest, ParseDigestError};
+pub use mode::{Mode, ParseModeError};
+pub use name::{
+    AccountName, Label, MasterName, ModuleName, NameError, NodeName, PackageName, RoleName, RunId, SecretName, SysctlName, UnitName,
+};
+pub use origin::Origin;
+pub use path::{AbsPath, PathError};
+pub use quantity::{Bytes, ParseQuantityError, Percent, Span};
+pub use secret::{Secret, SecretRef, Sensitive};
+pub use version::Version;
