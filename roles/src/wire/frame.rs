@@ -96,7 +96,7 @@ impl Decoder {
     ///
     /// # Errors
     /// When the bytes can be no frame; the stream is then of no use any more.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
+    pub fn message<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
         if !self.begun && !self.find_magic()? {
             return Ok(None);
         }

@@ -1,0 +1,87 @@
+//! What the engine asks of the node: the one trait between the order of things and the things.
+
+use ostler_roles::catalog::{Action, Step};
+use ostler_roles::check::{Check, Verdict};
+use ostler_roles::outcome::{Event, Failure};
+use ostler_roles::resource::{Desired, Shown, Thing};
+use ostler_roles::words::{Bytes, Digest, Span};
+use std::time::Instant;
+
+/// Observes, applies, acts. Real ones live in `resource`, fake ones in tests.
+pub trait Hands: Sync {
+    /// Observes one resource and holds it against what is desired. Writes nothing.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the node contradicts the role: never taken for "unchanged".
+    fn examine(&self, desired: &Desired) -> Result<Examined, Failure>;
+
+    /// The answer to a check. Writes nothing. `to_write` is what the plan will still write, by path, as far as is known.
+    fn check(&self, check: &Check, within: Span, to_write: &[(String, Bytes)]) -> Verdict;
+
+    /// The present content of the file that `desired` speaks of, for a diff: text, bounded, not secret; none otherwise.
+    fn old_content(&self, desired: &Desired) -> Option<String>;
+
+    /// Applies steps that make one transaction (consecutive packages come together, every other kind alone): observes each again,
+    /// changes what differs, observes once more; what remains must be nothing.
+    /// One answer for each step, in their order.
+    fn apply(&self, steps: &[&Step], context: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>>;
+
+    /// Runs, reloads or restarts: what a watcher does because something it watches has changed.
+    ///
+    /// # Errors
+    /// When its check does not hold (the service is then left alone) or the action fails.
+    fn act(&self, step: &Step, action: Action, context: &ApplyContext<'_>) -> Result<(), Failure>;
+
+    /// Forgets what was read of shared databases and `things` may have altered.
+    fn forget(&self, things: &[Thing]);
+
+    /// Makes everything written so far durable (syncfs of each touched file system): before the journal says "done".
+    ///
+    /// # Errors
+    /// When the disk says no.
+    fn settle(&self) -> Result<(), Failure>;
+}
+
+/// One resource as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examined {
+    /// What differs; empty: nothing.
+    pub changes: Vec<Shown>,
+    /// Why nothing is to be done, when nothing differs.
+    pub why: String,
+    /// Bytes that applying it will write, as far as is known.
+    pub to_write: Bytes,
+}
+
+/// How applying one resource went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// What was changed; empty: it was so already.
+    pub changes: Vec<Shown>,
+    /// Why nothing was done, when nothing was.
+    pub why: String,
+    /// Worth knowing though not an error.
+    pub notes: Vec<String>,
+}
+
+/// What applying may use.
+pub struct ApplyContext<'a> {
+    /// The step's end of patience.
+    pub deadline: Instant,
+    /// Asked between the parts of long work: true stops at the next safe point.
+    pub cancelled: &'a (dyn Fn() -> bool + Sync),
+    /// Takes `Progress` and `Note` events.
+    pub tell: &'a (dyn Fn(Event) + Sync),
+    /// The step's number, for events.
+    pub index: u32,
+    /// Public bytes by digest.
+    pub blob: &'a (dyn Fn(&Digest) -> std::io::Result<Vec<u8>> + Sync),
+    /// Secret bytes by HMAC; none: only a controller can bring them.
+    pub secret: &'a (dyn Fn(&Digest) -> Option<Vec<u8>> + Sync),
+}
+
+impl std::fmt::Debug for ApplyContext<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApplyContext").field("deadline", &self.deadline).field("index", &self.index).finish_non_exhaustive()
+    }
+}
