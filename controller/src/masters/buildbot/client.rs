@@ -1,0 +1,441 @@
+//! The calls of Buildbot's REST API (`/api/v2`, buildbot 4.3) that registration needs.
+
+use crate::masters::http::{Http, HttpError, encode};
+use ostler_roles::master::buildbot::{Hold, Observed, Refusal, SMOKE, WorkerName};
+use ostler_roles::words::{Digest, Label};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Lines of a failed command's log that are kept.
+const TAIL: u64 = 20;
+/// Characters of one such line that are kept.
+const LINE: usize = 300;
+
+/// Why the master could not be asked, or what it said made no sense.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildbotError {
+    /// Listing workers, builders or what was loaded.
+    #[error("read the workers of the Buildbot master")]
+    Survey(#[source] HttpError),
+    /// The master runs, but with another `master.cfg` than ours.
+    #[error("find what the Buildbot master has loaded: {why}; was it set up by the role buildbot-master?")]
+    State {
+        /// What is missing.
+        why: String,
+    },
+    /// Forcing the smoke job.
+    #[error("force the job {SMOKE} on worker {worker}")]
+    Force {
+        /// The worker.
+        worker: WorkerName,
+        /// What the API said.
+        #[source]
+        source: HttpError,
+    },
+    /// Following a job.
+    #[error("follow build request {request}")]
+    Follow {
+        /// Its number.
+        request: u64,
+        /// What the API said.
+        #[source]
+        source: HttpError,
+    },
+    /// Pausing or unpausing a worker.
+    #[error("{action} worker {worker}")]
+    Control {
+        /// `pause` or `unpause`.
+        action: &'static str,
+        /// The worker.
+        worker: WorkerName,
+        /// What the API said.
+        #[source]
+        source: HttpError,
+    },
+}
+
+impl BuildbotError {
+    /// Whether the master did not answer at all: it may be starting, or out of reach.
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::Survey(source) | Self::Force { source, .. } | Self::Follow { source, .. } | Self::Control { source, .. } => source.is_silence(),
+            Self::State { .. } => false,
+        }
+    }
+}
+
+/// How a build ended (buildbot `process/results.py`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuildResult {
+    /// 0
+    Success,
+    /// 1
+    Warnings,
+    /// 2
+    Failure,
+    /// 3
+    Skipped,
+    /// 4: Buildbot itself stumbled.
+    Exception,
+    /// 5: the worker was lost; the request waits for it again.
+    Retry,
+    /// 6
+    Cancelled,
+    /// A number of a later Buildbot.
+    Unknown(i64),
+}
+
+impl BuildResult {
+    fn from_number(number: i64) -> Self {
+        match number {
+            0 => Self::Success,
+            1 => Self::Warnings,
+            2 => Self::Failure,
+            3 => Self::Skipped,
+            4 => Self::Exception,
+            5 => Self::Retry,
+            6 => Self::Cancelled,
+            other => Self::Unknown(other),
+        }
+    }
+}
+
+impl std::fmt::Display for BuildResult {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Success => f.write_str("success"),
+            Self::Warnings => f.write_str("warnings"),
+            Self::Failure => f.write_str("failure"),
+            Self::Skipped => f.write_str("skipped"),
+            Self::Exception => f.write_str("exception"),
+            Self::Retry => f.write_str("worker lost"),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::Unknown(number) => write!(f, "result {number}"),
+        }
+    }
+}
+
+/// A build of the smoke job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// Its number on the whole master.
+    pub id: u64,
+    /// Its page.
+    pub url: String,
+    /// The worker that ran it, by Buildbot's number.
+    pub worker: u64,
+}
+
+/// Everything about all workers, read in three requests however many there are.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    observed: BTreeMap<String, Observed>,
+    numbers: BTreeMap<String, u64>,
+    asked_for: BTreeSet<Label>,
+}
+
+impl Survey {
+    /// What is seen of one worker; an unknown one is seen as nothing.
+    pub fn of(&self, worker: &WorkerName) -> Observed {
+        let unknown = || Observed { asked_for: self.asked_for.clone(), ..Observed::default() };
+        self.observed.get(worker.as_str()).cloned().unwrap_or_else(unknown)
+    }
+
+    /// Buildbot's number of a worker.
+    pub fn number(&self, worker: &WorkerName) -> Option<u64> {
+        self.numbers.get(worker.as_str()).copied()
+    }
+}
+
+#[derive(Deserialize)]
+struct Workers {
+    workers: Vec<RestWorker>,
+}
+
+#[derive(Deserialize)]
+struct RestWorker {
+    workerid: u64,
+    name: String,
+    connected_to: Vec<Value>,
+    configured_on: Vec<RestPair>,
+    paused: bool,
+    #[serde(default)]
+    pause_reason: Option<String>,
+    graceful: bool,
+}
+
+#[derive(Deserialize)]
+struct RestPair {
+    builderid: u64,
+}
+
+#[derive(Deserialize)]
+struct Builders {
+    builders: Vec<RestBuilder>,
+}
+
+#[derive(Deserialize)]
+struct RestBuilder {
+    builderid: u64,
+    name: String,
+    tags: Vec<String>,
+    masterids: Vec<u64>,
+}
+
+#[derive(Deserialize)]
+struct Loaded {
+    workers: BTreeMap<String, Digest>,
+    refused: BTreeMap<String, RestRefusal>,
+}
+
+#[derive(Deserialize)]
+struct RestRefusal {
+    digest: Option<Digest>,
+    why: String,
+}
+
+#[derive(Deserialize)]
+struct Requests {
+    buildrequests: Vec<RestRequest>,
+}
+
+#[derive(Deserialize)]
+struct RestRequest {
+    complete: bool,
+    results: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Builds {
+    builds: Vec<RestBuild>,
+}
+
+#[derive(Deserialize)]
+struct RestBuild {
+    buildid: u64,
+    builderid: u64,
+    number: u64,
+    workerid: u64,
+}
+
+#[derive(Deserialize)]
+struct Steps {
+    steps: Vec<RestStep>,
+}
+
+#[derive(Deserialize)]
+struct RestStep {
+    stepid: u64,
+    results: Option<i64>,
+    state_string: String,
+}
+
+#[derive(Deserialize)]
+struct Logs {
+    logs: Vec<RestLog>,
+}
+
+#[derive(Deserialize)]
+struct RestLog {
+    logid: u64,
+    name: String,
+    num_lines: u64,
+}
+
+#[derive(Deserialize)]
+struct Chunks {
+    logchunks: Vec<RestChunk>,
+}
+
+#[derive(Deserialize)]
+struct RestChunk {
+    content: String,
+}
+
+/// A Buildbot master's REST API.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: Http,
+}
+
+impl Client {
+    /// A client over an HTTP base such as `http://10.78.0.2:8010/`.
+    pub fn new(http: Http) -> Self {
+        Self { http }
+    }
+
+    /// Reads workers, builders and what was loaded.
+    ///
+    /// # Errors
+    /// [`BuildbotError::Survey`], [`BuildbotError::State`].
+    pub fn survey(&self) -> Result<Survey, BuildbotError> {
+        let loaded = self.loaded()?;
+        let workers: Workers = self.http.get_json("api/v2/workers").map_err(BuildbotError::Survey)?;
+        let builders: Builders = self.http.get_json("api/v2/builders").map_err(BuildbotError::Survey)?;
+        Ok(fold(loaded, workers, builders))
+    }
+
+    fn loaded(&self) -> Result<Loaded, BuildbotError> {
+        let answer: Value = match self.http.get_json(&format!("api/v2/forceschedulers/{SMOKE}")) {
+            Ok(answer) => answer,
+            Err(error) if error.status() == Some(404) => {
+                return Err(BuildbotError::State { why: format!("it has no force scheduler {SMOKE}") });
+            }
+            Err(error) => return Err(BuildbotError::Survey(error)),
+        };
+        let fields = answer.pointer("/forceschedulers/0/all_fields").and_then(Value::as_array);
+        let state = fields.into_iter().flatten().find(|field| field["name"] == "ostler_state").and_then(|field| field["default"].as_str());
+        let state = state.ok_or_else(|| BuildbotError::State { why: format!("its force scheduler {SMOKE} has no field ostler_state") })?;
+        serde_json::from_str(state).map_err(|error| BuildbotError::State { why: format!("ostler_state: {error}") })
+    }
+
+    /// Forces the smoke job on one worker; returns the build request's number. The job starts on that worker or not at all.
+    ///
+    /// # Errors
+    /// [`BuildbotError::Force`], [`BuildbotError::State`].
+    pub fn force_smoke(&self, worker: &WorkerName, reason: &str) -> Result<u64, BuildbotError> {
+        let params = json!({"builderNames": [SMOKE], "workername": worker.as_str(), "reason": reason});
+        let answer = self
+            .call(&format!("api/v2/forceschedulers/{SMOKE}"), "force", &params)
+            .map_err(|source| BuildbotError::Force { worker: worker.clone(), source })?;
+        // [build set, {builder: build request}]
+        let request = answer.pointer("/result/1").and_then(Value::as_object).and_then(|map| map.values().next()).and_then(Value::as_u64);
+        request.ok_or_else(|| BuildbotError::State { why: "forcing a job gave no build request".to_owned() })
+    }
+
+    /// The result of a build request; none while it waits or runs.
+    ///
+    /// # Errors
+    /// [`BuildbotError::Follow`].
+    pub fn result(&self, request: u64) -> Result<Option<BuildResult>, BuildbotError> {
+        let answer: Requests =
+            self.http.get_json(&format!("api/v2/buildrequests/{request}")).map_err(|source| BuildbotError::Follow { request, source })?;
+        let ended = answer.buildrequests.into_iter().next().filter(|one| one.complete).and_then(|one| one.results);
+        Ok(ended.map(BuildResult::from_number))
+    }
+
+    /// The latest build of a request; none while it waits for its worker.
+    ///
+    /// # Errors
+    /// [`BuildbotError::Follow`].
+    pub fn build(&self, request: u64) -> Result<Option<Build>, BuildbotError> {
+        let path = format!("api/v2/builds?buildrequestid={request}&order=-buildid&limit=1");
+        let answer: Builds = self.http.get_json(&path).map_err(|source| BuildbotError::Follow { request, source })?;
+        Ok(answer.builds.into_iter().next().map(|build| Build {
+            id: build.buildid,
+            url: self.http.url(&format!("#/builders/{}/builds/{}", build.builderid, build.number)),
+            worker: build.workerid,
+        }))
+    }
+
+    /// The last lines of what failed in a build: the command's name, then its output. Empty when Buildbot kept none.
+    ///
+    /// # Errors
+    /// [`BuildbotError::Follow`].
+    pub fn tail(&self, request: u64, build: &Build) -> Result<Vec<String>, BuildbotError> {
+        let follow = |source| BuildbotError::Follow { request, source };
+        let steps: Steps = self.http.get_json(&format!("api/v2/builds/{}/steps", build.id)).map_err(follow)?;
+        let Some(step) = steps.steps.into_iter().rev().find(|step| step.results != Some(0)) else { return Ok(Vec::new()) };
+        let logs: Logs = self.http.get_json(&format!("api/v2/steps/{}/logs", step.stepid)).map_err(follow)?;
+        let Some(log) = logs.logs.into_iter().max_by_key(|log| log.logid) else { return Ok(vec![clean(&step.state_string)]) };
+        let path = format!("api/v2/logs/{}/contents?offset={}&limit={TAIL}", log.logid, log.num_lines.saturating_sub(TAIL));
+        let chunks: Chunks = self.http.get_json(&path).map_err(follow)?;
+        let mut lines = vec![clean(&log.name)];
+        // Every line begins with its channel: `o`ut, `e`rr or Buildbot's own `h`eader, of which only the verdict is news.
+        for line in chunks.logchunks.iter().flat_map(|chunk| chunk.content.lines()) {
+            match line.split_at_checked(1) {
+                Some(("o" | "e", text)) => lines.push(clean(text)),
+                Some(("h", text)) if !text.starts_with([' ', '\t']) && !text.starts_with("elapsedTime") => lines.push(clean(text)),
+                _ => {}
+            }
+        }
+        Ok(lines)
+    }
+
+    /// Takes back a request that nobody waits for any longer, and stops its build.
+    ///
+    /// # Errors
+    /// [`BuildbotError::Follow`].
+    pub fn cancel(&self, request: u64, build: Option<&Build>) -> Result<(), BuildbotError> {
+        let follow = |source| BuildbotError::Follow { request, source };
+        let reason = json!({"reason": "not finished in time"});
+        self.call(&format!("api/v2/buildrequests/{request}"), "cancel", &reason).map_err(follow)?;
+        if let Some(build) = build {
+            self.call(&format!("api/v2/builds/{}", build.id), "stop", &reason).map_err(follow)?;
+        }
+        Ok(())
+    }
+
+    /// Lets a worker start no new jobs, with a reason that people see.
+    ///
+    /// # Errors
+    /// [`BuildbotError::Control`].
+    pub fn pause(&self, worker: &WorkerName, reason: &str) -> Result<(), BuildbotError> {
+        self.control(worker, "pause", &json!({ "reason": reason }))
+    }
+
+    /// Lets a worker start jobs again. The caller makes sure that it was we who paused it.
+    ///
+    /// # Errors
+    /// [`BuildbotError::Control`].
+    pub fn unpause(&self, worker: &WorkerName) -> Result<(), BuildbotError> {
+        self.control(worker, "unpause", &json!({}))
+    }
+
+    fn control(&self, worker: &WorkerName, action: &'static str, params: &Value) -> Result<(), BuildbotError> {
+        let path = format!("api/v2/workers/{}", encode(worker.as_str()));
+        let fault = |source| BuildbotError::Control { action, worker: worker.clone(), source };
+        self.call(&path, action, params).map(|_| ()).map_err(fault)
+    }
+
+    /// One JSON-RPC call; Buildbot answers a failed one with a status other than 200.
+    fn call(&self, path: &str, method: &str, params: &Value) -> Result<Value, HttpError> {
+        self.http.post_json(path, &json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
+    }
+}
+
+/// What a node or a master wrote, made fit for a terminal.
+fn clean(line: &str) -> String {
+    line.chars().filter(|c| !c.is_control()).take(LINE).collect()
+}
+
+fn fold(loaded: Loaded, workers: Workers, builders: Builders) -> Survey {
+    let living = |builder: &&RestBuilder| !builder.masterids.is_empty();
+    let smoke = builders.builders.iter().filter(living).find(|builder| builder.name == SMOKE).map(|builder| builder.builderid);
+    let labels: BTreeMap<u64, Vec<Label>> = builders
+        .builders
+        .iter()
+        .filter(living)
+        .map(|builder| (builder.builderid, builder.tags.iter().filter_map(|tag| Label::parse(tag).ok()).collect()))
+        .collect();
+    let asked_for: BTreeSet<Label> = labels.values().flatten().cloned().collect();
+    let mut survey = Survey { asked_for: asked_for.clone(), ..Survey::default() };
+    for worker in workers.workers {
+        let hold = if worker.paused {
+            Some(Hold::Paused(worker.pause_reason))
+        } else if worker.graceful {
+            Some(Hold::Graceful)
+        } else {
+            None
+        };
+        let on: BTreeSet<u64> = worker.configured_on.iter().map(|pair| pair.builderid).collect();
+        let observed = Observed {
+            loaded: loaded.workers.get(&worker.name).copied(),
+            refused: None,
+            connected: !worker.connected_to.is_empty(),
+            hold,
+            smokes: smoke.is_some_and(|smoke| on.contains(&smoke)),
+            attached: on.iter().filter_map(|builder| labels.get(builder)).flatten().cloned().collect(),
+            asked_for: asked_for.clone(),
+        };
+        survey.numbers.insert(worker.name.clone(), worker.workerid);
+        survey.observed.insert(worker.name, observed);
+    }
+    for (name, refusal) in loaded.refused {
+        let unknown = || Observed { asked_for: asked_for.clone(), ..Observed::default() };
+        survey.observed.entry(name).or_insert_with(unknown).refused =
+            Some(Refusal { digest: refusal.digest, why: clean(&refusal.why) });
+    }
+    survey
+}

@@ -1,0 +1,203 @@
+//! A worker's file in `workers.d/` of the master: the same bytes for the same worker, always.
+
+use ostler_roles::master::buildbot::{Desired, Stage, WorkerName, WorkerNameError};
+use ostler_roles::words::{Digest, Label};
+use std::collections::BTreeSet;
+
+/// The most jobs at once that `master.cfg` takes for one worker.
+const MOST_BUILDS: u32 = 1024;
+
+/// Why a worker cannot be described to Buildbot.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WorkerError {
+    /// Its name.
+    #[error(transparent)]
+    Name(#[from] WorkerNameError),
+    /// Its number of executors.
+    #[error("worker {worker}: {builds} executors: from 1 to {MOST_BUILDS} are possible")]
+    Builds {
+        /// The worker.
+        worker: WorkerName,
+        /// What was asked for.
+        builds: u32,
+    },
+    /// The name of the file that holds its password.
+    #[error("worker {worker}: `{name}` is not a name of a file in the master's secrets/")]
+    Password {
+        /// The worker.
+        worker: WorkerName,
+        /// What was given.
+        name: String,
+    },
+    /// A smoke command without a program, or with a name that is no log's name.
+    #[error("worker {worker}: smoke command `{name}` needs a name of at most 50 characters and a program to run")]
+    Smoke {
+        /// The worker.
+        worker: WorkerName,
+        /// The command's name.
+        name: String,
+    },
+}
+
+/// One command of the smoke job: its name (the log is called so) and its argument list.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct SmokeCommand {
+    /// What it proves, in a word or two.
+    pub name: String,
+    /// Program and arguments; never a shell line.
+    pub run: Vec<String>,
+}
+
+/// An executor as Buildbot sees it. Built by [`Worker::new`], so that whatever exists can be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worker {
+    name: WorkerName,
+    builds: u32,
+    labels: BTreeSet<Label>,
+    password: String,
+    smoke: Vec<SmokeCommand>,
+}
+
+/// A file for the master's machine. It holds no secret: the password is named, not given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerFile {
+    /// Whose it is.
+    pub worker: WorkerName,
+    /// Which stage it describes.
+    pub stage: Stage,
+    /// Its place below the master's directory: `workers.d/NAME.json`.
+    pub path: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+#[derive(serde::Serialize)]
+struct AsWritten<'a> {
+    name: &'a str,
+    quarantined: bool,
+    labels: Vec<&'a str>,
+    builds: u32,
+    password: &'a str,
+    smoke: &'a [SmokeCommand],
+}
+
+impl Worker {
+    /// The file in the master's `secrets/` that the role `buildbot-master` writes; all workers of a master share it.
+    pub const SHARED_PASSWORD: &'static str = "worker-password";
+
+    /// Checks everything that Buildbot or `master.cfg` would refuse, before anything is sent.
+    ///
+    /// # Errors
+    /// Every variant of [`WorkerError`].
+    pub fn new(
+        name: &str,
+        builds: u32,
+        labels: BTreeSet<Label>,
+        password: &str,
+        smoke: Vec<SmokeCommand>,
+    ) -> Result<Self, WorkerError> {
+        let name = WorkerName::parse(name)?;
+        if builds == 0 || builds > MOST_BUILDS {
+            return Err(WorkerError::Builds { worker: name, builds });
+        }
+        if WorkerName::parse(password).is_err() {
+            return Err(WorkerError::Password { worker: name, name: password.to_owned() });
+        }
+        let is_bad = |command: &&SmokeCommand| {
+            command.name.is_empty() || command.name.chars().count() > 50 || command.run.is_empty() || command.run.iter().any(String::is_empty)
+        };
+        if let Some(bad) = smoke.iter().find(is_bad) {
+            return Err(WorkerError::Smoke { worker: name, name: bad.name.clone() });
+        }
+        Ok(Self { name, builds, labels, password: password.to_owned(), smoke })
+    }
+
+    /// Its name, unique on the master.
+    pub fn name(&self) -> &WorkerName {
+        &self.name
+    }
+
+    /// The labels it earns.
+    pub fn labels(&self) -> &BTreeSet<Label> {
+        &self.labels
+    }
+
+    /// Its file at a stage.
+    pub fn file(&self, stage: Stage) -> WorkerFile {
+        let said = AsWritten {
+            name: self.name.as_str(),
+            quarantined: stage == Stage::Quarantined,
+            labels: self.labels.iter().map(Label::as_str).collect(),
+            builds: self.builds,
+            password: &self.password,
+            smoke: &self.smoke,
+        };
+        #[expect(clippy::expect_used, reason = "strings, numbers and lists of them always have a JSON form")]
+        let mut bytes = serde_json::to_vec_pretty(&said).expect("plain data has a JSON form");
+        bytes.push(b'\n');
+        WorkerFile { worker: self.name.clone(), stage, path: format!("workers.d/{}.json", self.name), bytes }
+    }
+
+    /// What the diff compares.
+    pub fn desired(&self) -> Desired {
+        let digest = |stage| Digest::of(&self.file(stage).bytes);
+        Desired { labels: self.labels.clone(), quarantined: digest(Stage::Quarantined), labelled: digest(Stage::Labelled) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(words: &[&str]) -> BTreeSet<Label> {
+        words.iter().map(|word| Label::parse(word).unwrap()).collect()
+    }
+
+    fn command(name: &str, run: &[&str]) -> SmokeCommand {
+        SmokeCommand { name: name.to_owned(), run: run.iter().map(|word| (*word).to_owned()).collect() }
+    }
+
+    #[test]
+    fn a_file_has_the_same_bytes_for_the_same_worker() {
+        let smoke = vec![command("tox-runs", &["tox", "--version"])];
+        let one = Worker::new("node-1", 2, labels(&["debian", "big"]), Worker::SHARED_PASSWORD, smoke.clone()).unwrap();
+        let other = Worker::new("node-1", 2, labels(&["big", "debian"]), Worker::SHARED_PASSWORD, smoke).unwrap();
+        assert_eq!(one.file(Stage::Labelled), other.file(Stage::Labelled));
+        assert_ne!(one.desired().labelled, one.desired().quarantined);
+        assert_eq!(
+            String::from_utf8(one.file(Stage::Quarantined).bytes).unwrap(),
+            r#"{
+  "name": "node-1",
+  "quarantined": true,
+  "labels": [
+    "big",
+    "debian"
+  ],
+  "builds": 2,
+  "password": "worker-password",
+  "smoke": [
+    {
+      "name": "tox-runs",
+      "run": [
+        "tox",
+        "--version"
+      ]
+    }
+  ]
+}
+"#
+        );
+    }
+
+    #[test]
+    fn what_the_master_would_refuse_is_refused_before_it_is_written() {
+        let new = |name, builds, password, smoke| Worker::new(name, builds, labels(&["debian"]), password, smoke);
+        assert!(matches!(new("../x", 1, "p", vec![]), Err(WorkerError::Name(_))));
+        assert!(matches!(new("n", 0, "p", vec![]), Err(WorkerError::Builds { builds: 0, .. })));
+        assert!(matches!(new("n", 1025, "p", vec![]), Err(WorkerError::Builds { builds: 1025, .. })));
+        assert!(matches!(new("n", 1, "../p", vec![]), Err(WorkerError::Password { .. })));
+        assert!(matches!(new("n", 1, "p", vec![command("x", &[])]), Err(WorkerError::Smoke { .. })));
+        assert!(matches!(new("n", 1, "p", vec![command("x", &["true", ""])]), Err(WorkerError::Smoke { .. })));
+        assert!(matches!(new("n", 1, "p", vec![command("", &["true"])]), Err(WorkerError::Smoke { .. })));
+    }
+}

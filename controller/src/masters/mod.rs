@@ -1,0 +1,4 @@
+//! CI masters: what they say of a node, and how a node becomes one of theirs. One module per master.
+
+pub mod buildbot;
+pub mod http;
