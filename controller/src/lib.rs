@@ -1,1 +1,3 @@
-//! placeholder
+//! The controller: who, where, when, what to tell.
+
+pub mod masters;

@@ -59,7 +59,9 @@ impl BuildbotError {
     /// Whether the master did not answer at all: it may be starting, or out of reach.
     pub fn is_silence(&self) -> bool {
         match self {
-            Self::Survey(source) | Self::Force { source, .. } | Self::Follow { source, .. } | Self::Control { source, .. } => source.is_silence(),
+            Self::Survey(source) | Self::Force { source, .. } | Self::Follow { source, .. } | Self::Control { source, .. } => {
+                source.is_silence()
+            }
             Self::State { .. } => false,
         }
     }
@@ -434,8 +436,7 @@ fn fold(loaded: Loaded, workers: Workers, builders: Builders) -> Survey {
     }
     for (name, refusal) in loaded.refused {
         let unknown = || Observed { asked_for: asked_for.clone(), ..Observed::default() };
-        survey.observed.entry(name).or_insert_with(unknown).refused =
-            Some(Refusal { digest: refusal.digest, why: clean(&refusal.why) });
+        survey.observed.entry(name).or_insert_with(unknown).refused = Some(Refusal { digest: refusal.digest, why: clean(&refusal.why) });
     }
     survey
 }

@@ -1,5 +1,6 @@
 //! A worker's file in `workers.d/` of the master: the same bytes for the same worker, always.
 
+use ostler_roles::executor::Executor;
 use ostler_roles::master::buildbot::{Desired, Stage, WorkerName, WorkerNameError};
 use ostler_roles::words::{Digest, Label};
 use std::collections::BTreeSet;
@@ -89,13 +90,7 @@ impl Worker {
     ///
     /// # Errors
     /// Every variant of [`WorkerError`].
-    pub fn new(
-        name: &str,
-        builds: u32,
-        labels: BTreeSet<Label>,
-        password: &str,
-        smoke: Vec<SmokeCommand>,
-    ) -> Result<Self, WorkerError> {
+    pub fn new(name: &str, builds: u32, labels: BTreeSet<Label>, password: &str, smoke: Vec<SmokeCommand>) -> Result<Self, WorkerError> {
         let name = WorkerName::parse(name)?;
         if builds == 0 || builds > MOST_BUILDS {
             return Err(WorkerError::Builds { worker: name, builds });
@@ -104,12 +99,24 @@ impl Worker {
             return Err(WorkerError::Password { worker: name, name: password.to_owned() });
         }
         let is_bad = |command: &&SmokeCommand| {
-            command.name.is_empty() || command.name.chars().count() > 50 || command.run.is_empty() || command.run.iter().any(String::is_empty)
+            command.name.is_empty()
+                || command.name.chars().count() > 50
+                || command.run.is_empty()
+                || command.run.iter().any(String::is_empty)
         };
         if let Some(bad) = smoke.iter().find(is_bad) {
             return Err(WorkerError::Smoke { worker: name, name: bad.name.clone() });
         }
         Ok(Self { name, builds, labels, password: password.to_owned(), smoke })
+    }
+
+    /// The worker that an executor declaration asks for, with the password that all workers of the master share.
+    ///
+    /// # Errors
+    /// Every variant of [`WorkerError`].
+    pub fn from_executor(executor: &Executor) -> Result<Self, WorkerError> {
+        let smoke = executor.smoke.iter().map(|smoke| SmokeCommand { name: smoke.name.clone(), run: smoke.run.clone() }).collect();
+        Self::new(executor.name.as_str(), executor.count.get(), executor.labels.clone(), Self::SHARED_PASSWORD, smoke)
     }
 
     /// Its name, unique on the master.

@@ -184,7 +184,8 @@ pub fn register<'a>(
     patience: &'a Patience,
     events: &'a mut dyn FnMut(Event),
 ) -> Result<Vec<(WorkerName, Ending)>, RegisterError> {
-    let entry = |(worker, proof): &'a (Worker, Proof)| Entry { worker, desired: worker.desired(), proof: *proof, report: None, ending: None };
+    let entry =
+        |(worker, proof): &'a (Worker, Proof)| Entry { worker, desired: worker.desired(), proof: *proof, report: None, ending: None };
     let survey = first_look(client, patience)?;
     let mut batch = Batch { client, machine, patience, events, entries: workers.iter().map(entry).collect(), survey };
     batch.write()?;
@@ -260,7 +261,9 @@ impl Batch<'_> {
                 continue;
             }
             match seen.refused {
-                Some(refusal) if is_late || refusal.digest == Some(Digest::of(&file.bytes)) => entry.ending = Some(Ending::Refused(refusal.why)),
+                Some(refusal) if is_late || refusal.digest == Some(Digest::of(&file.bytes)) => {
+                    entry.ending = Some(Ending::Refused(refusal.why))
+                }
                 Some(_) | None if is_late => entry.ending = Some(Ending::NotLoaded(self.patience.load)),
                 Some(_) | None => pending += 1,
             }
