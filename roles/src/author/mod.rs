@@ -5,6 +5,9 @@
 
 pub mod diagnostic;
 pub mod kinds;
+pub mod literal;
+pub mod lower;
 pub mod role;
 pub mod site;
 pub mod source;
+pub mod text;

@@ -1,0 +1,228 @@
+//! Literals against types: our scalar rule, and what each type of text may hold. Values with expressions pass until they have values.
+
+use super::diagnostic::{Fault, Faults};
+use super::kinds::{FieldSpec, Kind, LATER_KINDS, Place, Rule, ScalarType, Shape};
+use super::lower::fields;
+use super::role::{Param, Type};
+use super::source::{Bare, Node, NodeKind, Scalar, Style};
+
+/// Checks a node against a parameter's type.
+pub fn check_type(node: &Node, wanted: &Type, faults: &mut Faults) {
+    if is_expression(node) {
+        return;
+    }
+    match wanted {
+        Type::Scalar(scalar) => check_scalar(node, *scalar, faults),
+        Type::List(element) => each_element(node, faults, |node, faults| check_type(node, element, faults)),
+        Type::Map(value) => each_value(node, faults, |node, faults| check_type(node, value, faults)),
+        Type::Record(params) => check_record(node, params, faults),
+        Type::Microversions => check_microversions(node, faults),
+    }
+}
+
+/// Checks a node against a field's shape.
+pub fn check_shape(node: &Node, wanted: &'static Shape, faults: &mut Faults) {
+    if is_expression(node) && !matches!(wanted, Shape::Expression) {
+        return;
+    }
+    match wanted {
+        Shape::Scalar(scalar) => check_scalar(node, *scalar, faults),
+        Shape::Choice(words) => check_choice(node, words, faults),
+        Shape::List(element) => each_element(node, faults, |node, faults| check_shape(node, element, faults)),
+        Shape::Map(value) => each_value(node, faults, |node, faults| check_shape(node, value, faults)),
+        Shape::Record(specs) => {
+            fields::lower(node, "this map", specs, &[] as &[Rule], faults);
+        }
+        Shape::Triggers => each_element(node, faults, check_trigger),
+        Shape::Expression => {
+            fields::expression(node, "it", faults);
+        }
+    }
+}
+
+/// Whether the node is nothing but one `{{ … }}`, which may be of any type.
+#[must_use]
+pub fn is_expression(node: &Node) -> bool {
+    node.as_scalar().is_some_and(|scalar| {
+        let text = scalar.text.trim();
+        text.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")).is_some_and(|inner| !inner.contains("{{"))
+    })
+}
+
+/// Runs `check` on each element of a list.
+fn each_element(node: &Node, faults: &mut Faults, check: impl Fn(&Node, &mut Faults)) {
+    match &node.kind {
+        NodeKind::List(items) => items.iter().for_each(|item| check(item, faults)),
+        NodeKind::Map(_) | NodeKind::Scalar(_) => {
+            let mut fault = mismatch(node, "a list");
+            if node.as_scalar().is_some() {
+                fault = fault.hint(format!("write `[{}]`", node.span.text().trim()));
+            }
+            faults.push(fault);
+        }
+    }
+}
+
+/// Runs `check` on each value of a map.
+fn each_value(node: &Node, faults: &mut Faults, check: impl Fn(&Node, &mut Faults)) {
+    match &node.kind {
+        NodeKind::Map(entries) => entries.iter().for_each(|entry| check(&entry.value, faults)),
+        NodeKind::List(_) | NodeKind::Scalar(_) => faults.push(mismatch(node, "a map")),
+    }
+}
+
+/// A map with the fields of a record.
+fn check_record(node: &Node, params: &[Param], faults: &mut Faults) {
+    let Some(entries) = node.as_map() else {
+        faults.push(mismatch(node, "a map"));
+        return;
+    };
+    for entry in entries {
+        match params.iter().find(|param| param.name.value == entry.key.value) {
+            Some(param) => check_type(&entry.value, &param.kind, faults),
+            None => faults.push(
+                Fault::new(&entry.key.span, format!("unknown field `{}`", entry.key.value))
+                    .expected(words(params.iter().map(|param| param.name.value.as_str())))
+                    .nearest(&entry.key.value, params.iter().map(|param| param.name.value.as_str())),
+            ),
+        }
+    }
+    for param in params {
+        if param.default.is_none() && !param.optional && node.get(&param.name.value).is_none() {
+            faults.push(Fault::new(&node.span, format!("`{}` is missing", param.name.value)).also(&param.name.span, "declared here"));
+        }
+    }
+}
+
+/// `{min: "2.1", max: latest}`.
+fn check_microversions(node: &Node, faults: &mut Faults) {
+    let Some(entries) = node.as_map() else {
+        faults.push(mismatch(node, "a range, `{min: \"2.1\", max: \"2.96\"}`"));
+        return;
+    };
+    for entry in entries {
+        match entry.key.value.as_str() {
+            "max" if entry.value.as_scalar().is_some_and(|scalar| scalar.text == "latest") => {}
+            "min" | "max" => check_scalar(&entry.value, ScalarType::Version, faults),
+            other => faults.push(
+                Fault::new(&entry.key.span, format!("unknown field `{other}`")).expected("`min`, `max`").nearest(other, ["min", "max"]),
+            ),
+        }
+    }
+}
+
+/// One of a set of words.
+fn check_choice(node: &Node, valid: &'static [&'static str], faults: &mut Faults) {
+    match node.as_scalar() {
+        Some(scalar) if scalar.has_expression() || valid.contains(&scalar.text.as_str()) => {}
+        Some(scalar) => faults.push(
+            Fault::new(&node.span, format!("`{}` is not one of the words that may stand here", scalar.text))
+                .expected(words(valid.iter().copied()))
+                .nearest(&scalar.text, valid.iter().copied()),
+        ),
+        None => faults.push(mismatch(node, &words(valid.iter().copied()))),
+    }
+}
+
+/// A resource's name, `KIND KEY`.
+fn check_trigger(node: &Node, faults: &mut Faults) {
+    let Some(scalar) = node.as_scalar() else {
+        faults.push(mismatch(node, "a resource's name, `KIND KEY`"));
+        return;
+    };
+    let (kind, key) = scalar.text.split_once(' ').unwrap_or((&scalar.text, ""));
+    if kind.contains("{{") || is_expression(node) {
+        return;
+    }
+    let place = node.part(0..kind.len());
+    if LATER_KINDS.contains(&kind) {
+        faults.push(Fault::new(&place, format!("`{kind}` is not in this release")));
+    } else if Kind::resource(kind).is_none() {
+        let known = || Kind::ALL.into_iter().filter(|kind| kind.allowed_in(Place::Steps)).map(Kind::word);
+        faults.push(Fault::new(&place, format!("unknown kind `{kind}`")).expected("a resource's name, `KIND KEY`").nearest(kind, known()));
+    } else if key.trim().is_empty() {
+        faults.push(Fault::new(&node.span, format!("`{kind}` alone names no resource")).expected(format!("`{kind} KEY`")));
+    }
+}
+
+/// Checks one value against a type by our scalar rule.
+pub fn check_scalar(node: &Node, wanted: ScalarType, faults: &mut Faults) {
+    let Some(scalar) = node.as_scalar() else {
+        faults.push(mismatch(node, wanted.expected()));
+        return;
+    };
+    if scalar.has_expression() {
+        return;
+    }
+    if let Err(fault) = scalar_fault(node, scalar, wanted) {
+        faults.push(fault);
+    }
+}
+
+/// The scalar rule: quoted is text, bare may be a boolean or a number.
+fn scalar_fault(node: &Node, scalar: &Scalar, wanted: ScalarType) -> Result<(), Fault> {
+    let text = scalar.text.as_str();
+    match (wanted, scalar.bare()) {
+        (ScalarType::Boolean, Bare::Boolean(_)) => Ok(()),
+        (ScalarType::Boolean, _) => {
+            let fault = mismatch(node, wanted.expected());
+            Err(match text.to_ascii_lowercase().as_str() {
+                "yes" | "on" | "true" => fault.hint("write `true`"),
+                "no" | "off" | "false" => fault.hint("write `false`"),
+                _ => fault,
+            })
+        }
+        (ScalarType::Integer, Bare::Integer(_)) => Ok(()),
+        (ScalarType::Port, Bare::Integer(number)) if (1..=65535).contains(&number) => Ok(()),
+        (ScalarType::Port, Bare::Integer(number)) => {
+            Err(Fault::new(&node.span, format!("{number} is no port")).expected(wanted.expected()))
+        }
+        (ScalarType::Integer | ScalarType::Port, _) => {
+            let fault = mismatch(node, wanted.expected());
+            let quoted = scalar.style == Style::Quoted && text.parse::<i64>().is_ok();
+            Err(if quoted { fault.hint(format!("take the quotes off: `{text}`")) } else { fault })
+        }
+        (ScalarType::Version | ScalarType::Mode, Bare::Integer(_) | Bare::NumberLike) => {
+            let what = if wanted == ScalarType::Mode { "a mode" } else { "a version" };
+            Err(Fault::new(&node.span, format!("{what} is written in quotes: bare, `{text}` is a number"))
+                .hint(format!("write `\"{text}\"`")))
+        }
+        (ScalarType::Secret, _) => Err(Fault::new(&node.span, "a secret is written in clear")
+            .expected(wanted.expected())
+            .hint("store it with `ostler secret set NAME` and name it here")),
+        (_, Bare::Boolean(_)) => Err(mismatch(node, wanted.expected()).hint(format!("for the text, write `\"{text}\"`"))),
+        (_, Bare::NumberLike) => Err(Fault::new(&node.span, format!("bare, `{text}` is a number that YAML readers disagree about"))
+            .expected(wanted.expected())
+            .hint(format!("write `\"{text}\"`"))),
+        (_, Bare::Integer(_) | Bare::Text) => match super::text::check(wanted, text) {
+            Ok(()) => Ok(()),
+            Err(reason) => {
+                let shown =
+                    if text.chars().count() > 60 { format!("{}…", text.chars().take(60).collect::<String>()) } else { text.to_owned() };
+                Err(Fault::new(&node.span, format!("`{shown}` {reason}")).expected(wanted.expected()))
+            }
+        },
+    }
+}
+
+/// "X where Y is wanted".
+#[must_use]
+pub fn mismatch(node: &Node, expected: &str) -> Fault {
+    let written = match node.as_scalar() {
+        Some(scalar) if scalar.text.chars().count() <= 40 && !scalar.text.contains('\n') => format!("{} `{}`", node.noun(), scalar.text),
+        _ => node.noun().to_owned(),
+    };
+    Fault::new(&node.span, format!("{written} stands here")).expected(expected)
+}
+
+/// "`a`, `b`, `c`".
+#[must_use]
+pub fn words<'a>(list: impl IntoIterator<Item = &'a str>) -> String {
+    list.into_iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// The names of the fields that may be written in this release.
+#[must_use]
+pub fn field_names(specs: &'static [FieldSpec]) -> Vec<&'static str> {
+    specs.iter().filter(|spec| !spec.later).map(|spec| spec.name).collect()
+}

@@ -1,0 +1,130 @@
+//! `ostler.yaml`.
+
+use std::sync::Arc;
+
+use crate::author::diagnostic::{Fault, Faults};
+use crate::author::kinds::{BUILDBOT, JENKINS, LATER_MASTERS, SSH};
+use crate::author::literal::{mismatch, words};
+use crate::author::role::Setting;
+use crate::author::site::{Master, MasterKind, SiteFile};
+use crate::author::source::{self, Bare, Entry, Node, NodeKind, Scalar, Source, Spanned};
+
+use super::fields;
+use super::read::{self, Keys, Spelling};
+
+/// The keys of `ostler.yaml`.
+const KEYS: Keys =
+    Keys { what: "`ostler.yaml`", known: &["edition", "site", "ssh", "secrets", "masters", "vars", "lab"], later: &["rollout"] };
+/// The keys of `secrets`.
+const SECRETS: Keys = Keys { what: "`secrets`", known: &["recipients"], later: &[] };
+/// The masters of this release.
+const MASTERS: [&str; 2] = ["buildbot", "jenkins"];
+
+/// Reads `ostler.yaml`; given even with faults, none when it is no map.
+pub fn site_file(source: &Arc<Source>, faults: &mut Faults) -> Option<SiteFile> {
+    let root = source::read(source, faults)?;
+    let mut site = SiteFile::default();
+    for entry in KEYS.read(&root, faults) {
+        let node = &entry.value;
+        match entry.key.value.as_str() {
+            "edition" => site.edition = edition(node, faults),
+            "site" => site.constants = constants(node, faults),
+            "ssh" => site.ssh = Some(fields::lower(node, "`ssh`", SSH, &[], faults)),
+            "secrets" => site.recipients = recipients(node, faults),
+            "masters" => site.masters = masters(node, faults),
+            "vars" => site.vars = read::vars(node, faults),
+            _ => site.lab = Some(node.clone()),
+        }
+    }
+    root.as_map()?;
+    if root.get("edition").is_none() {
+        faults.push(Fault::new(&source.span(0..0), "the site has no `edition`").hint("begin it with `edition: 1`"));
+    }
+    Some(site)
+}
+
+/// `edition: 1`.
+fn edition(node: &Node, faults: &mut Faults) -> Option<Spanned<u32>> {
+    match node.as_scalar().map(Scalar::bare) {
+        Some(Bare::Integer(1)) => Some(Spanned::new(1, node.span.clone())),
+        Some(Bare::Integer(other)) => {
+            faults.push(Fault::new(&node.span, format!("edition {other} is not known to this release")).expected("1"));
+            None
+        }
+        _ => {
+            faults.push(mismatch(node, "1"));
+            None
+        }
+    }
+}
+
+/// `site`: plain constants.
+fn constants(node: &Node, faults: &mut Faults) -> Vec<Setting> {
+    let found = read::settings(node, "`NAME: VALUE`", faults);
+    for setting in &found {
+        plain(&setting.value, faults);
+    }
+    found
+}
+
+/// Refuses expressions in a constant.
+fn plain(node: &Node, faults: &mut Faults) {
+    match &node.kind {
+        NodeKind::Scalar(scalar) if scalar.has_expression() => {
+            faults.push(Fault::new(&node.span, "`site` holds plain constants").hint("expressions stand in `vars` and `masters`"));
+        }
+        NodeKind::Scalar(_) => {}
+        NodeKind::List(items) => items.iter().for_each(|item| plain(item, faults)),
+        NodeKind::Map(entries) => entries.iter().for_each(|entry| plain(&entry.value, faults)),
+    }
+}
+
+/// `secrets: {recipients: [KEY]}`.
+fn recipients(node: &Node, faults: &mut Faults) -> Vec<Spanned<String>> {
+    let mut found = Vec::new();
+    for entry in SECRETS.read(node, faults) {
+        for item in read::list(&entry.value, "public keys", faults) {
+            let Some(key) = read::text(item, "an age or ssh public key", faults) else { continue };
+            if key.value.starts_with("AGE-SECRET-KEY-") {
+                faults.push(
+                    Fault::new(&key.span, "a private key stands among the recipients")
+                        .hint("take it out of the repository and make a new one"),
+                );
+            } else if !["age1", "ssh-ed25519 ", "ssh-rsa "].iter().any(|start| key.value.starts_with(start)) {
+                faults.push(Fault::new(&key.span, "not a recipient").expected("`age1…`, `ssh-ed25519 …` or `ssh-rsa …`"));
+            } else {
+                found.push(key);
+            }
+        }
+    }
+    found
+}
+
+/// `masters`: `NAME: {buildbot: {…}}` or `NAME: {jenkins: {…}}`.
+fn masters(node: &Node, faults: &mut Faults) -> Vec<Master> {
+    read::map(node, "`NAME: {jenkins: {…}}`", faults).iter().filter_map(|entry| master(entry, faults)).collect()
+}
+
+/// One master.
+fn master(entry: &Entry, faults: &mut Faults) -> Option<Master> {
+    let name = read::name(&entry.key, "a master's name", Spelling::Dashed, faults);
+    let Some([of]) = entry.value.as_map() else {
+        faults.push(mismatch(&entry.value, "a map with one of `buildbot`, `jenkins`"));
+        return None;
+    };
+    let word = of.key.value.as_str();
+    let (kind, table) = match word {
+        "buildbot" => (MasterKind::Buildbot, BUILDBOT),
+        "jenkins" => (MasterKind::Jenkins, JENKINS),
+        _ => {
+            faults.push(if LATER_MASTERS.contains(&word) {
+                Fault::new(&of.key.span, format!("`{word}` is not in this release"))
+            } else {
+                Fault::new(&of.key.span, format!("unknown kind of master `{word}`")).expected(words(MASTERS)).nearest(word, MASTERS)
+            });
+            return None;
+        }
+    };
+    let fields = fields::lower(&of.value, &format!("`{word}`"), table, &[], faults);
+    Some(Master { name: name?, kind, fields })
+}
