@@ -1,1 +1,3 @@
-//! placeholder
+//! Shared test support.
+
+pub mod jenkins;

@@ -1,0 +1,218 @@
+//! A stateful **model** of a Jenkins controller's node, credential, job and restart interfaces, on loopback.
+//!
+//! It is not Jenkins. `tests/jenkins.rs` first replays exchanges recorded from a Jenkins 2.532 against it, and then lets the
+//! product's client work on it. What it does not know is listed in `data/jenkins/not-covered.md`.
+
+pub mod credentials;
+pub mod http;
+pub mod jobs;
+pub mod nodes;
+mod pages;
+pub mod replay;
+mod restart;
+mod routes;
+mod routes_computer;
+mod routes_credentials;
+mod routes_job;
+mod state;
+mod tree;
+pub mod users;
+mod views;
+pub mod xml;
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+pub use http::{Request, Response};
+pub use restart::{Fault, Timeline};
+pub use state::{SshHost, State};
+pub use users::{Permission, User};
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    log: Mutex<Vec<Request>>,
+    timeline: Mutex<Timeline>,
+    stopping: AtomicBool,
+}
+
+/// A running model; dropped, it stops.
+#[derive(Debug)]
+pub struct Model {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    server: Option<JoinHandle<()>>,
+}
+
+impl Model {
+    /// Starts one on a free loopback port with these accounts.
+    pub fn start(users: Vec<User>) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::new(&format!("http://{address}/"), users)),
+            log: Mutex::default(),
+            timeline: Mutex::default(),
+            stopping: AtomicBool::new(false),
+        });
+        let server = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || serve(listener, address, &shared)
+        });
+        Ok(Self { address, shared, server: Some(server) })
+    }
+
+    /// Where it listens, with `/` at the end.
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// The address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The state, to look at or to change behind everybody's back.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.shared.state)
+    }
+
+    /// The requests since the last call.
+    pub fn take_log(&self) -> Vec<Request> {
+        std::mem::take(&mut *lock(&self.shared.log))
+    }
+
+    /// From now on the faults of this timeline, then service as usual.
+    pub fn play(&self, timeline: Timeline) {
+        *lock(&self.shared.timeline) = timeline;
+    }
+
+    /// Waits until no build runs.
+    pub fn wait_for_builds(&self, limit: Duration) -> bool {
+        let end = Instant::now() + limit;
+        while Instant::now() < end {
+            run_due(&self.shared);
+            if !self.state().jobs.values().any(|job| job.builds.iter().any(jobs::Build::is_running)) {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        self.state().hold_builds = false;
+        let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
+        if let Some(server) = self.server.take() {
+            let _ = server.join();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn current(shared: &Shared) -> Option<Fault> {
+    let mut timeline = lock(&shared.timeline);
+    if timeline.has_restarted() {
+        lock(&shared.state).restart();
+    }
+    timeline.current()
+}
+
+fn serve(listener: TcpListener, address: SocketAddr, shared: &Arc<Shared>) {
+    let mut listener = Some(listener);
+    while !shared.stopping.load(Ordering::Relaxed) {
+        if current(shared) == Some(Fault::Refused) {
+            listener = None;
+            thread::sleep(Duration::from_millis(5));
+            continue;
+        }
+        let Some(open) = &listener else {
+            listener = TcpListener::bind(address).ok();
+            continue;
+        };
+        if open.set_nonblocking(true).is_err() {
+            return;
+        }
+        match open.accept() {
+            Ok((stream, _)) => {
+                let shared = Arc::clone(shared);
+                thread::spawn(move || answer(&stream, &shared));
+            }
+            Err(_) => thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+fn answer(stream: &TcpStream, shared: &Arc<Shared>) {
+    if stream.set_nonblocking(false).is_err() {
+        return;
+    }
+    let fault = current(shared);
+    if fault == Some(Fault::Reset) {
+        return;
+    }
+    let Some(request) = http::read(stream) else { return };
+    let head_only = request.method == "HEAD";
+    lock(&shared.log).push(request.clone());
+    match fault {
+        Some(Fault::Restarting) => http::write(stream, &pages::unavailable("Restarting"), head_only),
+        Some(Fault::Starting) => http::write(stream, &pages::unavailable("Starting"), head_only),
+        Some(Fault::Unauthorized) => http::write(stream, &pages::unauthorized(&request.path), head_only),
+        Some(Fault::Html) => {
+            let page =
+                Response::empty(200).header("Content-Type", "text/html;charset=utf-8").body("<html><body>Please log in</body></html>");
+            http::write(stream, &page, head_only);
+        }
+        Some(Fault::Half) => {
+            let mut response = respond(&request, shared);
+            let length = response.body.len();
+            response.headers.push(("Content-Length".to_owned(), length.to_string()));
+            response.body.truncate(length / 2);
+            http::write(stream, &response, head_only);
+        }
+        Some(Fault::Endless) => {
+            http::write(stream, &Response::empty(200).header("Content-Type", "application/json").body(vec![b' '; 64 << 20]), head_only)
+        }
+        Some(Fault::Hang) => {
+            while current(shared) == Some(Fault::Hang) && !shared.stopping.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        Some(Fault::Reset | Fault::Refused) => {}
+        None => http::write(stream, &respond(&request, shared), head_only),
+    }
+}
+
+fn respond(request: &Request, shared: &Arc<Shared>) -> Response {
+    run_due(shared);
+    let response = {
+        let mut state = lock(&shared.state);
+        state.tick_agents();
+        routes::handle(&mut state, request)
+    };
+    run_due(shared);
+    response
+}
+
+/// Starts the builds whose time has come, each on its own thread.
+fn run_due(shared: &Arc<Shared>) {
+    for run in jobs::schedule(&mut lock(&shared.state)) {
+        let shared = Arc::clone(shared);
+        thread::spawn(move || {
+            let (output, success) = run.execute();
+            while lock(&shared.state).hold_builds {
+                thread::sleep(Duration::from_millis(5));
+            }
+            run.finish(&mut lock(&shared.state), &output, success);
+        });
+    }
+}

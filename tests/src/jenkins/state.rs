@@ -1,0 +1,140 @@
+//! Everything the model remembers.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::credentials::Credential;
+use super::jobs::{Job, QueueItem};
+use super::nodes::Node;
+use super::users::User;
+
+/// A crumb and the session it was issued to.
+#[derive(Debug, Clone)]
+pub struct Crumb {
+    /// Session cookie value.
+    pub session: String,
+    /// Its user.
+    pub user: String,
+    /// The crumb.
+    pub value: String,
+}
+
+/// A machine that SSH launches can reach.
+#[derive(Debug, Clone)]
+pub struct SshHost {
+    /// Address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Its host key, `ALGORITHM BASE64`.
+    pub host_key: String,
+}
+
+/// The whole controller.
+#[derive(Debug)]
+pub struct State {
+    /// `X-Jenkins`.
+    pub version: String,
+    /// `X-Jenkins-Session`: new after each restart.
+    pub session: String,
+    /// What follows `JSESSIONID.` in the cookie's name: new after each restart.
+    pub cookie: String,
+    /// The configured address, with `/` at the end.
+    pub root_url: String,
+    /// Accounts.
+    pub users: Vec<User>,
+    /// Crumbs issued since the last restart.
+    pub crumbs: Vec<Crumb>,
+    /// Nodes, orphans included.
+    pub nodes: BTreeMap<String, Node>,
+    /// The global domain of the system store, in order of creation.
+    pub credentials: Vec<Credential>,
+    /// Jobs by name.
+    pub jobs: BTreeMap<String, Job>,
+    /// Queue items, also those that left.
+    pub queue: Vec<QueueItem>,
+    /// `quietDown` was called.
+    pub quieting: bool,
+    /// What SSH launches find.
+    pub hosts: Vec<SshHost>,
+    /// How long a launch takes; `None`: only [`State::settle_agents`] ends it.
+    pub launch_delay: Option<Duration>,
+    /// The default quiet period.
+    pub quiet_period: Duration,
+    /// Builds wait at their end while this is set.
+    pub hold_builds: bool,
+    /// A directory put before `PATH` of builds.
+    pub build_path: Option<std::path::PathBuf>,
+    numbers: u64,
+}
+
+impl State {
+    /// An empty controller.
+    pub fn new(root_url: &str, users: Vec<User>) -> Self {
+        Self {
+            version: "2.532".to_owned(),
+            session: "f6278913".to_owned(),
+            cookie: "65be458b".to_owned(),
+            root_url: root_url.to_owned(),
+            users,
+            crumbs: Vec::new(),
+            nodes: BTreeMap::new(),
+            credentials: Vec::new(),
+            jobs: BTreeMap::new(),
+            queue: Vec::new(),
+            quieting: false,
+            hosts: Vec::new(),
+            launch_delay: Some(Duration::from_millis(20)),
+            quiet_period: Duration::from_secs(5),
+            hold_builds: false,
+            build_path: None,
+            numbers: 0,
+        }
+    }
+
+    /// A number never given before.
+    pub fn next_number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    /// A `Set-Cookie` value of a fresh session.
+    pub fn new_session(&mut self) -> String {
+        let number = self.next_number();
+        format!("JSESSIONID.{}=node0session{number}; Path=/; HttpOnly; SameSite=Lax", self.cookie)
+    }
+
+    /// What a restart forgets: sessions, crumbs, connections. Jobs, nodes and credentials stay.
+    pub fn restart(&mut self) {
+        let number = self.next_number();
+        self.session = format!("{:08x}", 0x3b52_4711_u64 + number);
+        self.cookie = format!("{:08x}", 0x5b2a_d1c6_u64 + number);
+        self.crumbs.clear();
+        self.quieting = false;
+        for node in self.nodes.values_mut() {
+            node.reconnect();
+        }
+    }
+
+    /// Lets every launch under way end as it will.
+    pub fn settle_agents(&mut self) {
+        let (hosts, credentials) = (&self.hosts, &self.credentials);
+        for node in self.nodes.values_mut() {
+            node.settle(hosts, credentials);
+        }
+    }
+
+    /// Lets launches end whose time is up.
+    pub fn tick_agents(&mut self) {
+        let Some(delay) = self.launch_delay else { return };
+        let (hosts, credentials) = (&self.hosts, &self.credentials);
+        for node in self.nodes.values_mut().filter(|node| node.launching_for() >= delay) {
+            node.settle(hosts, credentials);
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+}
