@@ -154,54 +154,52 @@ pub fn check_scalar(node: &Node, wanted: ScalarType, faults: &mut Faults) {
     if scalar.has_expression() {
         return;
     }
-    if let Err(fault) = scalar_fault(node, scalar, wanted) {
+    if let Some(fault) = scalar_fault(node, scalar, wanted) {
         faults.push(fault);
     }
 }
 
 /// The scalar rule: quoted is text, bare may be a boolean or a number.
-fn scalar_fault(node: &Node, scalar: &Scalar, wanted: ScalarType) -> Result<(), Fault> {
+fn scalar_fault(node: &Node, scalar: &Scalar, wanted: ScalarType) -> Option<Fault> {
     let text = scalar.text.as_str();
+    let fault = || mismatch(node, wanted.expected());
     match (wanted, scalar.bare()) {
-        (ScalarType::Boolean, Bare::Boolean(_)) => Ok(()),
-        (ScalarType::Boolean, _) => {
-            let fault = mismatch(node, wanted.expected());
-            Err(match text.to_ascii_lowercase().as_str() {
-                "yes" | "on" | "true" => fault.hint("write `true`"),
-                "no" | "off" | "false" => fault.hint("write `false`"),
-                _ => fault,
-            })
-        }
-        (ScalarType::Integer, Bare::Integer(_)) => Ok(()),
-        (ScalarType::Port, Bare::Integer(number)) if (1..=65535).contains(&number) => Ok(()),
+        (ScalarType::Boolean, Bare::Boolean(_)) | (ScalarType::Integer, Bare::Integer(_)) => None,
+        (ScalarType::Boolean, _) => Some(match text.to_ascii_lowercase().as_str() {
+            "yes" | "on" | "true" => fault().hint("write `true`"),
+            "no" | "off" | "false" => fault().hint("write `false`"),
+            _ => fault(),
+        }),
+        (ScalarType::Port, Bare::Integer(1..=65535)) => None,
         (ScalarType::Port, Bare::Integer(number)) => {
-            Err(Fault::new(&node.span, format!("{number} is no port")).expected(wanted.expected()))
+            Some(Fault::new(&node.span, format!("{number} is no port")).expected(wanted.expected()))
         }
         (ScalarType::Integer | ScalarType::Port, _) => {
-            let fault = mismatch(node, wanted.expected());
             let quoted = scalar.style == Style::Quoted && text.parse::<i64>().is_ok();
-            Err(if quoted { fault.hint(format!("take the quotes off: `{text}`")) } else { fault })
+            Some(if quoted { fault().hint(format!("take the quotes off: `{text}`")) } else { fault() })
         }
         (ScalarType::Version | ScalarType::Mode, Bare::Integer(_) | Bare::NumberLike) => {
             let what = if wanted == ScalarType::Mode { "a mode" } else { "a version" };
-            Err(Fault::new(&node.span, format!("{what} is written in quotes: bare, `{text}` is a number"))
-                .hint(format!("write `\"{text}\"`")))
+            let message = format!("{what} is written in quotes: bare, `{text}` is a number");
+            Some(Fault::new(&node.span, message).hint(format!("write `\"{text}\"`")))
         }
-        (ScalarType::Secret, _) => Err(Fault::new(&node.span, "a secret is written in clear")
-            .expected(wanted.expected())
-            .hint("store it with `ostler secret set NAME` and name it here")),
-        (_, Bare::Boolean(_)) => Err(mismatch(node, wanted.expected()).hint(format!("for the text, write `\"{text}\"`"))),
-        (_, Bare::NumberLike) => Err(Fault::new(&node.span, format!("bare, `{text}` is a number that YAML readers disagree about"))
-            .expected(wanted.expected())
-            .hint(format!("write `\"{text}\"`"))),
-        (_, Bare::Integer(_) | Bare::Text) => match super::text::check(wanted, text) {
-            Ok(()) => Ok(()),
-            Err(reason) => {
-                let shown =
-                    if text.chars().count() > 60 { format!("{}…", text.chars().take(60).collect::<String>()) } else { text.to_owned() };
-                Err(Fault::new(&node.span, format!("`{shown}` {reason}")).expected(wanted.expected()))
-            }
-        },
+        (ScalarType::Bytes | ScalarType::Duration | ScalarType::Percent, Bare::Integer(_) | Bare::NumberLike) => {
+            Some(Fault::new(&node.span, format!("`{text}` has no unit")).expected(wanted.expected()))
+        }
+        (ScalarType::Secret, _) => Some(
+            Fault::new(&node.span, "a secret is written in clear")
+                .expected(wanted.expected())
+                .hint("store it with `ostler secret set NAME` and name it here"),
+        ),
+        (_, Bare::Boolean(_)) => Some(fault().hint(format!("for the text, write `\"{text}\"`"))),
+        (_, Bare::NumberLike) => Some(
+            Fault::new(&node.span, format!("bare, `{text}` is a number that YAML readers disagree about"))
+                .expected(wanted.expected())
+                .hint(format!("write `\"{text}\"`")),
+        ),
+        (_, Bare::Integer(_) | Bare::Text) => {
+            super::text::check(wanted, text).err().map(|error| Fault::new(&node.span, error.to_string()).expected(wanted.expected()))
+        }
     }
 }
 

@@ -4,9 +4,11 @@
 //! `lower` turns the tree into `role` and `site`, `schema` prints the table for editors.
 
 pub mod diagnostic;
+pub mod graph;
 pub mod kinds;
 pub mod literal;
 pub mod lower;
+pub mod references;
 pub mod role;
 pub mod site;
 pub mod source;

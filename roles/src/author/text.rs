@@ -1,146 +1,134 @@
-//! What a text of each type may hold. One place: literals and values computed from expressions are judged alike.
+//! What a text of each type may hold. One place: literals and values computed from expressions are judged alike, by the words
+//! that the catalog is made of.
 
 use std::net::IpAddr;
 
 use super::kinds::ScalarType;
+use crate::words::{
+    AbsPath, Bytes, Digest, Label, MasterName, Mode, NameError, NodeName, ParseDigestError, ParseModeError, ParseQuantityError,
+};
+use crate::words::{PathError, Percent, Span};
+
+/// Why a text is not of a type; says the text, cut to a bounded length.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    /// No name of its kind.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// No path of a node.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// No size, time or share.
+    #[error(transparent)]
+    Quantity(#[from] ParseQuantityError),
+    /// No digest.
+    #[error(transparent)]
+    Digest(#[from] ParseDigestError),
+    /// No mode.
+    #[error(transparent)]
+    Mode(#[from] ParseModeError),
+    /// A rule that is the language's own.
+    #[error("`{text}` {why}")]
+    Rule {
+        /// The text, cut.
+        text: String,
+        /// The rule it breaks.
+        why: &'static str,
+    },
+}
 
 /// Judges a text.
 ///
 /// # Errors
-/// The reason, a fragment that follows the text: "is relative".
-pub fn check(wanted: ScalarType, text: &str) -> Result<(), &'static str> {
+/// The rule that it breaks.
+pub fn check(wanted: ScalarType, text: &str) -> Result<(), TextError> {
     match wanted {
-        ScalarType::Text | ScalarType::Secret => ok(!text.contains('\0'), "holds a zero byte"),
-        ScalarType::Name => name(text),
-        ScalarType::Label => label(text),
-        ScalarType::Host => ok(is_host(text), "is no host"),
-        ScalarType::Url => url(text),
-        ScalarType::Path => path(text),
-        ScalarType::SitePath => site_path(text),
-        ScalarType::Integer => ok(text.parse::<i64>().is_ok(), "is no whole number"),
-        ScalarType::Port => ok(text.parse::<u16>().is_ok_and(|port| port > 0), "is no port"),
-        ScalarType::Boolean => ok(matches!(text, "true" | "false"), "is neither `true` nor `false`"),
-        ScalarType::Percent => percent(text),
-        ScalarType::Bytes => ok(is_size(text), "is no size"),
-        ScalarType::Duration => ok(is_duration(text), "is no time"),
-        ScalarType::Version => version(text),
-        ScalarType::Mode => ok(is_mode(text), "is no mode"),
-        ScalarType::Digest => ok(text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()), "is no sha256"),
-        ScalarType::PublicKey => public_key(text),
-        ScalarType::System => ok(is_system(text), "is no system"),
-        ScalarType::Node | ScalarType::Master => name(text),
+        ScalarType::Path => AbsPath::parse(text).map(drop)?,
+        ScalarType::Label => Label::parse(text).map(drop)?,
+        ScalarType::Bytes => Bytes::parse(text).map(drop)?,
+        ScalarType::Duration => Span::parse(text).map(drop)?,
+        ScalarType::Percent => Percent::parse(text).map(drop)?,
+        ScalarType::Mode => Mode::parse(text).map(drop)?,
+        ScalarType::Digest => Digest::parse(text).map(drop)?,
+        ScalarType::Node => NodeName::parse(text).map(drop)?,
+        ScalarType::Master => MasterName::parse(text).map(drop)?,
+        ScalarType::Text | ScalarType::Secret => rule(text, !text.contains('\0'), "holds a zero byte")?,
+        ScalarType::Name => name(text)?,
+        ScalarType::Host => rule(text, is_host(text), "is no host")?,
+        ScalarType::Url => url(text)?,
+        ScalarType::SitePath => site_path(text)?,
+        ScalarType::Integer => rule(text, text.parse::<i64>().is_ok(), "is no whole number")?,
+        ScalarType::Port => rule(text, text.parse::<u16>().is_ok_and(|port| port > 0), "is no port")?,
+        ScalarType::Boolean => rule(text, matches!(text, "true" | "false"), "is neither `true` nor `false`")?,
+        ScalarType::Version => version(text)?,
+        ScalarType::PublicKey => public_key(text)?,
+        ScalarType::System => rule(text, is_system(text), "is no system")?,
     }
+    Ok(())
 }
 
-/// The reason unless it holds.
-fn ok(holds: bool, reason: &'static str) -> Result<(), &'static str> {
-    if holds { Ok(()) } else { Err(reason) }
+/// The broken rule unless it holds.
+fn rule(text: &str, holds: bool, why: &'static str) -> Result<(), TextError> {
+    if holds { Ok(()) } else { Err(TextError::Rule { text: text.chars().take(60).collect(), why }) }
 }
 
-/// A word for accounts, packages, units, modules, parameters of the kernel.
-fn name(text: &str) -> Result<(), &'static str> {
-    ok(!text.is_empty(), "is empty")?;
-    ok(text.len() <= 255, "is longer than 255 bytes")?;
-    ok(text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'), "begins with a sign")?;
-    ok(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+@:-\\".contains(&byte)), "holds a sign that no name may have")
-}
-
-/// A label: what every master reads as one word.
-fn label(text: &str) -> Result<(), &'static str> {
-    ok(!text.is_empty(), "is empty")?;
-    ok(text.len() <= 128, "is longer than 128 bytes")?;
-    ok(!text.chars().any(|c| c.is_whitespace() || c.is_control()), "holds a blank")?;
-    ok(!text.contains(['&', '|', '!', '(', ')', '<', '>', '"', '\'', ',']), "holds a sign that no label may have")
+/// A word for accounts, packages, units, modules, parameters of the kernel; each kind narrows it further.
+fn name(text: &str) -> Result<(), TextError> {
+    rule(text, !text.is_empty(), "is empty")?;
+    rule(text, text.len() <= 255, "is longer than 255 bytes")?;
+    rule(text, text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'), "begins with a sign")?;
+    rule(text, text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+@:-\\".contains(&byte)), "holds a sign that no name may have")
 }
 
 /// A name or an address.
 fn is_host(text: &str) -> bool {
-    let name = |text: &str| {
-        !text.is_empty()
-            && text.len() <= 253
-            && text.split('.').all(|part| {
-                !part.is_empty()
-                    && part.len() <= 63
-                    && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-                    && !part.starts_with('-')
-            })
+    let part = |part: &str| {
+        !part.is_empty()
+            && part.len() <= 63
+            && !part.starts_with('-')
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
-    text.parse::<IpAddr>().is_ok() || name(text)
+    text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(part))
 }
 
 /// A URL with scheme and, unless it is a file's, a host.
-fn url(text: &str) -> Result<(), &'static str> {
-    ok(!text.chars().any(|c| c.is_whitespace() || c.is_control()), "holds a blank")?;
-    let (scheme, rest) = text.split_once("://").ok_or("has no scheme")?;
-    ok(
-        scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)),
-        "has no scheme",
-    )?;
+fn url(text: &str) -> Result<(), TextError> {
+    rule(text, !text.chars().any(|c| c.is_whitespace() || c.is_control()), "holds a blank")?;
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    let letters = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    rule(text, letters && scheme.starts_with(|c: char| c.is_ascii_alphabetic()), "has no scheme")?;
     if scheme == "file" {
-        return ok(rest.starts_with('/'), "has no absolute path");
+        return rule(text, rest.starts_with('/'), "has no absolute path");
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    ok(!host.is_empty() && !host.starts_with(':'), "has no host")
-}
-
-/// An absolute path of a node.
-fn path(text: &str) -> Result<(), &'static str> {
-    ok(text.starts_with('/'), "is not absolute")?;
-    ok(text.len() <= 4095, "is longer than 4095 bytes")?;
-    ok(!text.chars().any(char::is_control), "holds a control character")?;
-    ok(!text.split('/').any(|part| part == ".."), "holds `..`")?;
-    ok(!text.split('/').any(|part| part == "."), "holds `.`")?;
-    ok(!text.contains("//"), "holds `//`")?;
-    ok(text == "/" || !text.ends_with('/'), "ends with `/`")
+    rule(text, !host.is_empty() && !host.starts_with(':'), "has no host")
 }
 
 /// A relative path of the site or the library.
-fn site_path(text: &str) -> Result<(), &'static str> {
-    ok(!text.is_empty(), "is empty")?;
-    ok(!text.starts_with('/'), "is absolute")?;
-    ok(!text.chars().any(char::is_control), "holds a control character")?;
-    ok(!text.split('/').any(|part| matches!(part, "" | "." | "..")), "holds an empty part, `.` or `..`")
-}
-
-/// `34%`.
-fn percent(text: &str) -> Result<(), &'static str> {
-    let number = text.strip_suffix('%').ok_or("has no `%`")?;
-    ok(number.parse::<u8>().is_ok_and(|number| number <= 100), "is no share of 0% to 100%")
-}
-
-/// `40 GiB`, `512 MiB`.
-fn is_size(text: &str) -> bool {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    text[..digits].parse::<u64>().is_ok() && matches!(text[digits..].trim_start(), "B" | "KiB" | "MiB" | "GiB" | "TiB")
-}
-
-/// `90s`, `10m`, `3h`, `30d`.
-fn is_duration(text: &str) -> bool {
-    text.strip_suffix(['s', 'm', 'h', 'd']).is_some_and(|number| number.parse::<u32>().is_ok())
+fn site_path(text: &str) -> Result<(), TextError> {
+    rule(text, !text.is_empty(), "is empty")?;
+    rule(text, !text.starts_with('/'), "is absolute")?;
+    rule(text, !text.chars().any(char::is_control), "holds a control character")?;
+    rule(text, !text.split('/').any(|part| matches!(part, "" | "." | "..")), "holds an empty part, `.` or `..`")
 }
 
 /// A version: one word that begins with a letter or digit.
-fn version(text: &str) -> Result<(), &'static str> {
-    ok(text.starts_with(|c: char| c.is_ascii_alphanumeric()), "is no version")?;
-    ok(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-~:_*".contains(&byte)), "holds a sign that no version may have")
-}
-
-/// `"0644"`: four octal digits, or three.
-fn is_mode(text: &str) -> bool {
-    matches!(text.len(), 3 | 4) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte))
+fn version(text: &str) -> Result<(), TextError> {
+    rule(text, text.starts_with(|c: char| c.is_ascii_alphanumeric()), "is no version")?;
+    rule(text, text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-~:_".contains(&byte)), "holds a sign that no version may have")
 }
 
 /// `TYPE BASE64 COMMENT`, one line.
-fn public_key(text: &str) -> Result<(), &'static str> {
-    ok(!text.trim_end().contains(['\n', '\r']), "has more than one line")?;
+fn public_key(text: &str) -> Result<(), TextError> {
+    rule(text, !text.trim_end().contains(['\n', '\r']), "has more than one line")?;
     let mut words = text.split_whitespace();
     let kind = words.next().unwrap_or_default();
     let known = ["ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"];
-    let known = known.contains(&kind) || (kind.starts_with("sk-") && kind.ends_with("@openssh.com"));
-    ok(known, "is no public key")?;
-    let body = words.next().ok_or("is a key type without a key")?;
-    ok(body.starts_with("AAAA") && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b)), "is no public key")
+    rule(text, known.contains(&kind) || (kind.starts_with("sk-") && kind.ends_with("@openssh.com")), "is no public key")?;
+    let body = words.next().unwrap_or_default();
+    let base64 = body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
+    rule(text, body.starts_with("AAAA") && base64, "has a key type and no key")
 }
 
 /// `ID-VERSION`, `ID` or family: `debian-12`, `ubuntu-24.04`, `redhat`.

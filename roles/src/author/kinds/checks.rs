@@ -60,7 +60,8 @@ pub(super) const PACKAGE: KindSpec = KindSpec {
     places: CHECKS,
     fields: &[
         FieldSpec::new("name", NAME, "The package.").required().key(),
-        FieldSpec::new("at_least", VERSION, "The oldest version that will do."),
+        FieldSpec::new("version", VERSION, "The version asked for."),
+        FieldSpec::new("offered", Shape::Scalar(ScalarType::Boolean), "It is enough that the package sources offer it."),
     ],
     rules: &[],
 };

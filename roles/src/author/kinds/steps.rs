@@ -96,7 +96,6 @@ pub(super) const USER: KindSpec = KindSpec {
         FieldSpec::new("groups", NAMES, "Further groups; it is added to them and stays in others."),
         FieldSpec::new("home", PATH, "Its home directory; made when the account is."),
         FieldSpec::new("shell", PATH, "Its login shell."),
-        FieldSpec::new("comment", TEXT, "Its full name."),
         FieldSpec::new("system", BOOLEAN, "A system account: a low number, no ageing."),
         ABSENT,
     ],
@@ -126,7 +125,7 @@ pub(super) const AUTHORIZED_KEY: KindSpec = KindSpec {
         FieldSpec::new("user", NAME, "The account.").required().key(),
         FieldSpec::new("key", PUBLIC_KEY, "One public key.").key(),
         FieldSpec::new("keys", Shape::List(&PUBLIC_KEY), "Several public keys.").key(),
-        FieldSpec::new("options", TEXTS, "Restrictions written before each key.").later(),
+        FieldSpec::new("options", TEXTS, "Restrictions written before each key."),
         FieldSpec::new("exclusive", BOOLEAN, "Removes every key that no role of the node declares."),
         ABSENT,
     ],
@@ -183,7 +182,7 @@ pub(super) const KERNEL_MODULE: KindSpec = KindSpec {
     word: "kernel_module",
     doc: "A kernel module, loaded now and after a reboot.",
     places: STEPS,
-    fields: &[FieldSpec::new("name", NAME, "The module.").required().key()],
+    fields: &[FieldSpec::new("name", NAME, "The module.").required().key(), ABSENT],
     rules: &[],
 };
 

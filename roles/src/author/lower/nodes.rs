@@ -39,7 +39,7 @@ pub fn nodes_file(source: &Arc<Source>, faults: &mut Faults) -> Option<NodesFile
 
 /// One group.
 fn group(entry: &Entry, faults: &mut Faults) -> Option<Group> {
-    let name = read::name(&entry.key, "a group's name", Spelling::Dashed, faults);
+    let name = read::name(&entry.key, "a group's name", Spelling::Node, faults);
     if let Some(inner) = entry.value.as_map().and_then(|map| map.iter().find(|key| matches!(key.key.value.as_str(), "groups" | "children")))
     {
         faults.push(Fault::new(&inner.key.span, "a group holds no group").hint("list both groups at the node"));
@@ -60,12 +60,12 @@ fn group(entry: &Entry, faults: &mut Faults) -> Option<Group> {
 
 /// One node.
 fn node(entry: &Entry, faults: &mut Faults) -> Option<NodeEntry> {
-    let name = read::name(&entry.key, "a node's name", Spelling::Dashed, faults);
+    let name = read::name(&entry.key, "a node's name", Spelling::Node, faults);
     let mut node = NodeEntry { name: entry.key.clone(), host: None, groups: Vec::new(), roles: Vec::new(), vars: Vec::new(), ssh: None };
     for key in NODE.read(&entry.value, faults) {
         match key.key.value.as_str() {
             "host" => node.host = host(&key.value, faults),
-            "groups" => node.groups = read::names(&key.value, "a group's name", Spelling::Dashed, faults),
+            "groups" => node.groups = read::names(&key.value, "a group's name", Spelling::Node, faults),
             "roles" => node.roles = roles(&key.value, faults),
             "vars" => node.vars = read::vars(&key.value, faults),
             _ => node.ssh = Some(fields::lower(&key.value, "`ssh`", SSH, &[], faults)),
@@ -84,7 +84,7 @@ fn host(node: &Node, faults: &mut Faults) -> Option<Spanned<String>> {
 
 /// A list of roles.
 fn roles(node: &Node, faults: &mut Faults) -> Vec<Name> {
-    read::names(node, "a role's name", Spelling::Dashed, faults)
+    read::names(node, "a role's name", Spelling::Role, faults)
 }
 
 /// Groups that are not there, and names that are a group's and a node's.

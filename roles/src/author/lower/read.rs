@@ -4,6 +4,7 @@ use crate::author::diagnostic::{Fault, Faults};
 use crate::author::literal::{mismatch, words};
 use crate::author::role::{Name, Need, Setting};
 use crate::author::source::{Bare, Entry, Node, Spanned, Style};
+use crate::words::{MasterName, NodeName, RoleName};
 
 /// The keys a map may have.
 pub(super) struct Keys {
@@ -88,8 +89,12 @@ pub(super) fn boolean(node: &Node, faults: &mut Faults) -> Option<bool> {
 /// How a kind of name is spelt.
 #[derive(Clone, Copy)]
 pub(super) enum Spelling {
-    /// A role, group, node, master: `git-cache`, `node1.example`.
-    Dashed,
+    /// A role.
+    Role,
+    /// A node or a group of nodes.
+    Node,
+    /// A master.
+    Master,
     /// A parameter, word or loop name, used in expressions: `host_name`.
     Underscored,
 }
@@ -98,27 +103,22 @@ impl Spelling {
     /// For "expected".
     fn expected(self) -> &'static str {
         match self {
-            Self::Dashed => "small letters, digits, `-` and `.`, beginning with a letter or digit",
+            Self::Role | Self::Master => "small letters, digits and `-`, beginning with a letter",
+            Self::Node => "letters, digits, `-`, `.` and `_`, beginning with a letter or digit",
             Self::Underscored => "small letters, digits and `_`, beginning with a letter",
         }
     }
 
     /// Whether the name is spelt so.
     pub(super) fn holds(self, name: &str) -> bool {
-        let mut letters = name.chars();
-        let first = letters.next();
         match self {
-            Self::Dashed => {
-                first.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-                    && letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.'))
-                    && name.len() <= 64
-                    && !name.contains("..")
-                    && !name.ends_with(['-', '.'])
-            }
+            Self::Role => RoleName::parse(name).is_ok(),
+            Self::Node => NodeName::parse(name).is_ok(),
+            Self::Master => MasterName::parse(name).is_ok(),
             Self::Underscored => {
-                first.is_some_and(|c| c.is_ascii_lowercase())
-                    && letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-                    && name.len() <= 64
+                name.len() <= 63
+                    && name.starts_with(|c: char| c.is_ascii_lowercase())
+                    && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
             }
         }
     }
@@ -131,8 +131,8 @@ pub(super) fn name(written: &Spanned<String>, what: &str, spelling: Spelling, fa
     }
     let fault = Fault::new(&written.span, format!("`{}` cannot be {what}", written.value)).expected(spelling.expected());
     let other = match spelling {
-        Spelling::Dashed => written.value.to_lowercase().replace('_', "-"),
-        Spelling::Underscored => written.value.to_lowercase().replace('-', "_"),
+        Spelling::Role | Spelling::Node | Spelling::Master => written.value.to_lowercase().replace(['_', ' ', '.'], "-"),
+        Spelling::Underscored => written.value.to_lowercase().replace(['-', ' ', '.'], "_"),
     };
     faults.push(if spelling.holds(&other) { fault.hint(format!("write `{other}`")) } else { fault });
     None
@@ -157,7 +157,7 @@ pub(super) fn names(node: &Node, what: &str, spelling: Spelling, faults: &mut Fa
 pub(super) fn vars(node: &Node, faults: &mut Faults) -> Vec<Need> {
     let mut found = Vec::new();
     for entry in map(node, "`ROLE: {PARAMETER: VALUE}`", faults) {
-        if let Some(role) = name(&entry.key, "a role's name", Spelling::Dashed, faults) {
+        if let Some(role) = name(&entry.key, "a role's name", Spelling::Role, faults) {
             found.push(Need { role, values: settings(&entry.value, "`PARAMETER: VALUE`", faults) });
         }
     }

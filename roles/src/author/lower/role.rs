@@ -60,12 +60,7 @@ fn name(entry: Option<&Entry>, source: &Source, start: &Span, faults: &mut Fault
         return None;
     };
     let written = read::text(&entry.value, "the role's name", faults)?;
-    let name = read::name(&written, "a role's name", Spelling::Dashed, faults)?;
-    if name.value.contains('.') {
-        faults.push(
-            Fault::new(&name.span, format!("`{}` cannot be a role's name", name.value)).hint("expressions write it with `_`: no `.`"),
-        );
-    }
+    let name = read::name(&written, "a role's name", Spelling::Role, faults)?;
     if name.value != stem {
         faults.push(
             Fault::new(&name.span, format!("the file's name says `{stem}`, the role says `{}`", name.value))
@@ -107,7 +102,7 @@ fn needs(node: &Node, faults: &mut Faults) -> Vec<Need> {
             });
             continue;
         };
-        let Some(role) = read::name(&entry.key, "a role's name", Spelling::Dashed, faults) else { continue };
+        let Some(role) = read::name(&entry.key, "a role's name", Spelling::Role, faults) else { continue };
         if let Some(first) = found.iter().find(|need| need.role.value == role.value) {
             faults.push(Fault::new(&role.span, format!("`{}` is needed twice", role.value)).also(&first.role.span, "first needed here"));
             continue;

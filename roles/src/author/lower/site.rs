@@ -107,7 +107,7 @@ fn masters(node: &Node, faults: &mut Faults) -> Vec<Master> {
 
 /// One master.
 fn master(entry: &Entry, faults: &mut Faults) -> Option<Master> {
-    let name = read::name(&entry.key, "a master's name", Spelling::Dashed, faults);
+    let name = read::name(&entry.key, "a master's name", Spelling::Master, faults);
     let Some([of]) = entry.value.as_map() else {
         faults.push(mismatch(&entry.value, "a map with one of `buildbot`, `jenkins`"));
         return None;

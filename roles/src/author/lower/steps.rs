@@ -129,13 +129,28 @@ fn kinds_at(place: Place) -> String {
     words(here(place))
 }
 
-/// A probe never runs as root, and in `smoke` never as a user of its own choice.
+/// A probe never runs as root; in `smoke` it is a program of the job, and nothing else of it can be chosen.
 fn probe(body: &Body, place: Place, faults: &mut Faults) {
-    let Some(user) = body.fields.get("as").filter(|_| body.kind == Kind::Probe) else { return };
-    if place == Place::Smoke {
-        faults.push(Fault::new(&user.span, "`as` cannot stand in `smoke`").hint("a smoke command runs as the executor's user"));
-    } else if user.as_scalar().is_some_and(|scalar| scalar.text == "root") {
-        faults.push(Fault::new(&user.span, "a probe never runs as root").hint("leave `as` out for `nobody`, or name the job user"));
+    if body.kind != Kind::Probe {
+        return;
+    }
+    for field in &body.fields.list {
+        let root = field.value.as_scalar().is_some_and(|scalar| scalar.text == "root");
+        match field.spec.name {
+            "as" if place == Place::Smoke => {
+                faults.push(Fault::new(&field.key, "`as` cannot stand in `smoke`").hint("a smoke command runs as the executor's user"));
+            }
+            "as" if root => {
+                faults.push(
+                    Fault::new(&field.value.span, "a probe never runs as root").hint("leave `as` out for `nobody`, or name the job user"),
+                );
+            }
+            "name" | "run" => {}
+            word if place == Place::Smoke => {
+                faults.push(Fault::new(&field.key, format!("`{word}` in a smoke command is not in this release")));
+            }
+            _ => {}
+        }
     }
 }
 
