@@ -1,3 +1,4 @@
 //! The controller: who, where, when, what to tell.
 
+pub mod lab;
 pub mod masters;

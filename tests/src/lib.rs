@@ -1,3 +1,4 @@
 //! Shared test support.
 
 pub mod jenkins;
+pub mod lab;

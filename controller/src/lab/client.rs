@@ -1,0 +1,359 @@
+//! A lab as its user holds it: up, asked, hurt, down.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::FlockOperation;
+
+use super::cgroup;
+use super::command::{LabCommand, unexpected};
+use super::error::LabError;
+use super::holder::{HOLDER_VERB, read_plan};
+use super::keys;
+use super::place::{Place, cache_dir, default_state_dir};
+use super::programs;
+use super::protocol::{Event, Plan, Reply, Request};
+use super::sources::Sources;
+use super::spec::{Fault, LabNode, LabSpec, Machine, Status};
+use super::tree::{self, Recipe};
+use super::wire::Wire;
+
+/// How long a lab may take to come up once its trees are there.
+const UP_LIMIT: Duration = Duration::from_secs(180);
+/// How long its end may take.
+const DOWN_LIMIT: Duration = Duration::from_secs(30);
+/// Any other request's answer; a node's boot is the longest.
+const ANSWER_LIMIT: Duration = Duration::from_secs(120);
+
+/// Where a lab lives and what holds it.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Its state directory: keys, socket, logs, `www`.
+    pub state_dir: PathBuf,
+    /// Root trees, images and packages, shared by all labs.
+    pub cache_dir: PathBuf,
+    /// The `ostler` program: it runs again as the holder.
+    pub program: PathBuf,
+    /// Leaves the lab up when this process ends. Off, it ends with whoever brought it up, however that ends.
+    pub outlives: bool,
+}
+
+impl Setup {
+    /// Returns the setup of the command line: default directories, this very program, up until it is taken down.
+    ///
+    /// # Errors
+    /// When the directories or this program cannot be named.
+    pub fn of_command_line() -> Result<Self, LabError> {
+        let program = std::env::current_exe().map_err(LabError::system("find this program"))?;
+        Ok(Self { state_dir: default_state_dir()?, cache_dir: cache_dir()?, program, outlives: true })
+    }
+}
+
+/// What happens while a lab comes up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// A root tree or an image is being built, once; the builder says this.
+    Building {
+        /// Which one.
+        what: String,
+        /// Its latest line.
+        line: String,
+    },
+    /// A node answers on ssh.
+    NodeUp(String),
+    /// Something the user should know.
+    Notice(String),
+}
+
+/// A lab that is up.
+#[derive(Debug)]
+pub struct Lab {
+    place: Place,
+    plan: Plan,
+    /// The holder, where this process started it. Dropping the wire ends a tied lab.
+    held: Option<(Child, Wire)>,
+    /// Takes it down when dropped.
+    owned: bool,
+}
+
+impl Lab {
+    /// Builds what is missing, starts the nodes in parallel and returns when every sshd answers.
+    ///
+    /// # Errors
+    /// When root, a program or the mirror is missing, when a lab is up already in that directory, or when it does not come up.
+    pub fn up(spec: LabSpec, setup: &Setup, progress: &(dyn Fn(Progress) + Sync)) -> Result<Self, LabError> {
+        programs::check(&spec)?;
+        spec.validate()?;
+        let place = Place::create(&setup.state_dir)?;
+        if Wire::connect(&place.socket()).is_ok() {
+            return Err(LabError::AlreadyUp(place.dir().to_owned()));
+        }
+        clear(&place)?;
+        let plan = lay_out(spec, setup, progress)?;
+        place.prepare()?;
+        keys::write_all(&place, &plan.spec)?;
+        let bytes = serde_json::to_vec_pretty(&plan).map_err(|error| LabError::Wire(error.to_string()))?;
+        super::place::write_private(&place.plan(), &bytes)?;
+        let (child, wire) = start_holder(&place, &setup.program)?;
+        let mut lab = Self { place, plan, held: Some((child, wire)), owned: true };
+        lab.wait_until_up(progress)?;
+        lab.owned = !setup.outlives;
+        Ok(lab)
+    }
+
+    /// Returns the lab that is up in this directory; dropping it leaves it up.
+    ///
+    /// # Errors
+    /// When none is.
+    pub fn attach(state_dir: &Path) -> Result<Self, LabError> {
+        if !state_dir.is_dir() {
+            return Err(LabError::NotUp(state_dir.to_owned()));
+        }
+        let place = Place::create(state_dir)?;
+        let lab = Self { plan: read_plan(&place).map_err(|_| LabError::NotUp(place.dir().to_owned()))?, place, held: None, owned: false };
+        lab.status()?;
+        Ok(lab)
+    }
+
+    /// Takes down whatever is up in this directory and removes what a killed lab left. Down already is fine.
+    ///
+    /// # Errors
+    /// When something of it does not end.
+    pub fn down(state_dir: &Path) -> Result<(), LabError> {
+        if !state_dir.is_dir() {
+            return Ok(());
+        }
+        let place = Place::create(state_dir)?;
+        if let Ok(wire) = Wire::connect(&place.socket()) {
+            // A holder that dies while it answers is as good as one that has answered.
+            let _ = wire.send(&Request::Down, &[]);
+            let _ = wire.receive_within::<Reply>(DOWN_LIMIT, "the lab to go down");
+        }
+        clear(&place)
+    }
+
+    /// Takes this lab down.
+    ///
+    /// # Errors
+    /// When something of it does not end.
+    pub fn end(mut self) -> Result<(), LabError> {
+        self.take_down()
+    }
+
+    fn take_down(&mut self) -> Result<(), LabError> {
+        self.owned = false;
+        let downed = Self::down(self.place.dir());
+        if let Some((mut child, wire)) = self.held.take() {
+            drop(wire);
+            let _ = child.wait();
+        }
+        downed
+    }
+
+    fn wait_until_up(&mut self, progress: &(dyn Fn(Progress) + Sync)) -> Result<(), LabError> {
+        let gone = || LabError::HolderGone(self.place.log());
+        let Some((_, wire)) = &self.held else { return Err(gone()) };
+        let end = Instant::now() + UP_LIMIT;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match wire.receive_within::<Event>(left, "the lab's nodes")?.ok_or_else(gone)?.0 {
+                Event::Up => return Ok(()),
+                Event::Failed(why) => return Err(LabError::Refused(why)),
+                Event::NodeUp(name) => progress(Progress::NodeUp(name)),
+                Event::Notice(text) => progress(Progress::Notice(text)),
+                Event::Listeners => {}
+            }
+        }
+    }
+
+    /// Returns the state directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.place.dir()
+    }
+
+    /// Returns the process id of the holder, where this process started it.
+    #[must_use]
+    pub fn holder(&self) -> Option<u32> {
+        self.held.as_ref().map(|(child, _)| child.id())
+    }
+
+    /// Returns the description of every node.
+    #[must_use]
+    pub fn nodes(&self) -> &[LabNode] {
+        &self.plan.spec.nodes
+    }
+
+    /// Returns the description of a node.
+    ///
+    /// # Errors
+    /// When no node has that name; the names there are are in the error.
+    pub fn node(&self, name: &str) -> Result<&LabNode, LabError> {
+        self.nodes().iter().find(|node| node.name == name).ok_or_else(|| {
+            let known = self.nodes().iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(", ");
+            LabError::UnknownNode { name: name.to_owned(), known }
+        })
+    }
+
+    /// Returns the private key that logs in as `root` and `admin` on every node.
+    #[must_use]
+    pub fn ssh_key(&self) -> PathBuf {
+        self.place.private_key()
+    }
+
+    /// Returns the file with every node's host key, by name and address.
+    #[must_use]
+    pub fn known_hosts(&self) -> PathBuf {
+        self.place.known_hosts()
+    }
+
+    /// Returns an ssh configuration that knows every node by name: `ssh -F FILE n1`.
+    #[must_use]
+    pub fn ssh_config(&self) -> PathBuf {
+        self.place.ssh_config()
+    }
+
+    /// Returns the directory served inside as `http://10.78.0.1:8088/`.
+    #[must_use]
+    pub fn www(&self) -> PathBuf {
+        self.place.www()
+    }
+
+    /// Returns a node's console log.
+    #[must_use]
+    pub fn console(&self, name: &str) -> PathBuf {
+        self.place.console(name)
+    }
+
+    /// Returns every node's state.
+    ///
+    /// # Errors
+    /// When the holder does not answer.
+    pub fn status(&self) -> Result<Status, LabError> {
+        match self.ask(&Request::Status, ANSWER_LIMIT)?.0 {
+            Reply::Status(status) => Ok(status),
+            reply => Err(unexpected(reply)),
+        }
+    }
+
+    /// Opens a TCP connection from inside the lab.
+    ///
+    /// # Errors
+    /// When the address refuses or does not answer within `limit`.
+    pub fn connect(&self, address: SocketAddr, limit: Duration) -> Result<TcpStream, LabError> {
+        let (reply, mut descriptors) = self.ask(&Request::Connect { address, limit }, limit + Duration::from_secs(5))?;
+        match (reply, descriptors.pop()) {
+            (Reply::Connected, Some(socket)) => Ok(TcpStream::from(socket)),
+            (reply, _) => Err(unexpected(reply)),
+        }
+    }
+
+    /// Returns a command to run in the lab's own namespaces, with this process's environment and directory.
+    pub fn command<T: Into<OsString>>(&self, argv: impl IntoIterator<Item = T>) -> LabCommand {
+        LabCommand::new(&self.place, None, argv)
+    }
+
+    /// Returns a command to run as root in a node, past its sshd.
+    pub fn node_command<T: Into<OsString>>(&self, node: &str, argv: impl IntoIterator<Item = T>) -> LabCommand {
+        LabCommand::new(&self.place, Some(node.to_owned()), argv)
+    }
+
+    /// Returns an `ssh` to a node by name, as `user`, run inside the lab.
+    pub fn ssh<T: Into<OsString>>(&self, user: &str, node: &str, argv: impl IntoIterator<Item = T>) -> LabCommand {
+        let start: [OsString; 5] = ["ssh".into(), "-F".into(), self.ssh_config().into(), format!("-l{user}").into(), node.into()];
+        self.command(start.into_iter().chain(argv.into_iter().map(Into::into)))
+    }
+
+    /// Does something to a node.
+    ///
+    /// # Errors
+    /// When there is no such node or it cannot be done.
+    pub fn fault(&self, node: &str, fault: Fault) -> Result<(), LabError> {
+        match self.ask(&Request::Fault { node: node.to_owned(), fault }, ANSWER_LIMIT)?.0 {
+            Reply::Done => Ok(()),
+            reply => Err(unexpected(reply)),
+        }
+    }
+
+    fn ask(&self, request: &Request, limit: Duration) -> Result<(Reply, Vec<std::os::fd::OwnedFd>), LabError> {
+        let wire = Wire::connect(&self.place.socket()).map_err(|_| LabError::NotUp(self.place.dir().to_owned()))?;
+        wire.send(request, &[])?;
+        wire.receive_within(limit, "the lab's holder")?.ok_or_else(|| LabError::HolderGone(self.place.log()))
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if self.owned {
+            let _ = self.take_down();
+        }
+    }
+}
+
+/// Waits until nothing of an earlier lab in this place lives, then removes its cgroups and its socket.
+fn clear(place: &Place) -> Result<(), LabError> {
+    wait_for_holder(place)?;
+    if let Some(hierarchy) = cgroup::hierarchy() {
+        cgroup::sweep_lab(&hierarchy, &place.id(), DOWN_LIMIT)?;
+    }
+    place.forget_holder()
+}
+
+/// Waits for the holder's lock to be free: its process has ended then, and so has PID 1 of the lab.
+fn wait_for_holder(place: &Place) -> Result<(), LabError> {
+    let path = place.lock();
+    let Ok(file) = fs::File::open(&path) else { return Ok(()) };
+    let end = Instant::now() + DOWN_LIMIT;
+    while rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_err() {
+        if Instant::now() >= end {
+            return Err(LabError::Deadline { what: format!("the holder of {} to end", place.dir().display()), after: DOWN_LIMIT });
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// Finds or builds what each node stands on.
+fn lay_out(spec: LabSpec, setup: &Setup, progress: &(dyn Fn(Progress) + Sync)) -> Result<Plan, LabError> {
+    let sources = Sources::of_this_machine()?;
+    let recipe = |node: &LabNode| Recipe::new(node.suite, &node.packages);
+    let mut recipes: Vec<Recipe> = spec.nodes.iter().filter(|node| node.machine != Machine::Vm).map(recipe).collect();
+    recipes.sort();
+    recipes.dedup();
+    let built: Vec<(Recipe, PathBuf)> = thread::scope(|scope| {
+        let build = |recipe: Recipe| {
+            let sources = &sources;
+            scope.spawn(move || {
+                let what = format!("{} root tree", recipe.suite);
+                let say = |line: &str| progress(Progress::Building { what: what.clone(), line: line.to_owned() });
+                tree::ensure(&setup.cache_dir, &recipe, sources, &say).map(|path| (recipe, path))
+            })
+        };
+        let threads: Vec<_> = recipes.into_iter().map(build).collect();
+        let panicked = || LabError::Refused("a builder's thread panicked".into());
+        threads.into_iter().map(|thread| thread.join().map_err(|_| panicked())?).collect::<Result<_, _>>()
+    })?;
+    let ground = |node: &LabNode| {
+        let wanted = recipe(node);
+        built.iter().find(|(recipe, _)| *recipe == wanted).map(|(_, path)| (node.name.clone(), path.clone()))
+    };
+    let grounds = spec.nodes.iter().filter_map(ground).collect();
+    Ok(Plan { spec, grounds, sources, packages: setup.cache_dir.join("packages"), tied: !setup.outlives })
+}
+
+fn start_holder(place: &Place, program: &Path) -> Result<(Child, Wire), LabError> {
+    let log_path = place.log();
+    let log = fs::File::create(&log_path).map_err(LabError::file("create", &log_path))?;
+    let errors = log.try_clone().map_err(LabError::file("create", &log_path))?;
+    let (wire, theirs) = Wire::pair()?;
+    let mut command = Command::new(program);
+    command.args([HOLDER_VERB, "hold"]).arg(place.dir()).stdin(Stdio::from(theirs)).stdout(log).stderr(errors);
+    let shown = super::error::shown(&command);
+    let child = command.spawn().map_err(|source| LabError::Start { command: shown, source })?;
+    Ok((child, wire))
+}

@@ -1,0 +1,143 @@
+//! A container node: its root on an overlay over a cached tree, its identity, its systemd-nspawn process.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::cgroup::Cgroup;
+use super::error::{LabError, run, tail};
+use super::place::Place;
+use super::protocol::Plan;
+use super::spec::{BRIDGE, GATEWAY_PORT, LabNode, Sudo};
+
+/// The exit status by which systemd-nspawn says that the container asked for a reboot (systemd-nspawn(1)).
+pub(crate) const REBOOT: i32 = 133;
+/// The login user's id in every tree.
+const ADMIN: u32 = 1000;
+
+/// Mounts the node's root and gives it its identity; returns the root.
+pub(crate) fn make_root(place: &Place, plan: &Plan, node: &LabNode, tree: &Path, disk_mb: Option<u64>) -> Result<PathBuf, LabError> {
+    let home = place.scratch().join(&node.name);
+    mkdir(&home)?;
+    if let Some(megabytes) = disk_mb {
+        // The overlay's upper side lies on it, so `df /` in the node tells this size.
+        run(Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={megabytes}m,mode=755"), "lab"]).arg(&home))?;
+    }
+    let [up, work, root] = ["up", "work", "root"].map(|name| home.join(name));
+    for dir in [&up, &work, &root] {
+        mkdir(dir)?;
+    }
+    let layers = format!("lowerdir={},upperdir={},workdir={}", tree.display(), up.display(), work.display());
+    run(Command::new("mount").args(["-t", "overlay", "-o", &layers]).arg(format!("lab-{}", node.name)).arg(&root))?;
+    give_identity(place, plan, node, &root)?;
+    Ok(root)
+}
+
+fn mkdir(dir: &Path) -> Result<(), LabError> {
+    fs::create_dir_all(dir).map_err(LabError::file("create directory", dir))
+}
+
+fn give_identity(place: &Place, plan: &Plan, node: &LabNode, root: &Path) -> Result<(), LabError> {
+    let public = place.private_key().with_extension("pub");
+    let authorized = fs::read(&public).map_err(LabError::file("read", &public))?;
+    let key_path = place.host_key(&node.name);
+    let host_key = fs::read(&key_path).map_err(LabError::file("read", &key_path))?;
+    for (path, content, mode) in identity(plan, node)? {
+        put(root, &path, content.as_bytes(), mode)?;
+    }
+    put(root, "etc/ssh/ssh_host_ed25519_key", &host_key, 0o600)?;
+    put(root, "root/.ssh/authorized_keys", &authorized, 0o600)?;
+    put(root, "home/admin/.ssh/authorized_keys", &authorized, 0o600)?;
+    for path in ["home/admin/.ssh/authorized_keys", "home/admin/.bashrc"] {
+        let path = root.join(path);
+        chown(&path, Some(ADMIN), Some(ADMIN)).map_err(LabError::file("chown", &path))?;
+    }
+    if let Sudo::Password(password) = &node.sudo {
+        set_password(root, &password.0)?;
+    }
+    Ok(())
+}
+
+/// Returns the files that make this node itself: path below the root, text, mode.
+pub(crate) fn identity(plan: &Plan, node: &LabNode) -> Result<Vec<(String, String, u32)>, LabError> {
+    let random = Path::new("/proc/sys/kernel/random/uuid");
+    let machine_id = fs::read_to_string(random).map_err(LabError::file("read", random))?.replace('-', "");
+    let mut hosts = format!("127.0.0.1 localhost\n::1 localhost\n{BRIDGE} lab\n");
+    for other in &plan.spec.nodes {
+        hosts.push_str(&format!("{} {}\n", other.address, other.name));
+    }
+    // Over the gateway every mirror is plain http: it speaks to the mirror as this machine does.
+    let mirror = plan.sources.mirror.replacen("https://", "http://", 1);
+    let proxy = format!(
+        "Acquire::http::Proxy \"http://{BRIDGE}:{GATEWAY_PORT}\";\nAcquire::http::Pipeline-Depth \"0\";\nAcquire::Languages \"none\";\n"
+    );
+    let sudo = match node.sudo {
+        Sudo::Free => "admin ALL=(ALL:ALL) NOPASSWD: ALL\n",
+        Sudo::Password(_) => "admin ALL=(ALL:ALL) ALL\n",
+    };
+    // bash reads ~/.bashrc for a command over ssh as well (bash(1), "remote shell daemon").
+    let noise = "echo 'Welcome to the machine room.'\necho 'Mind the cables.' >&2\n";
+    Ok(vec![
+        ("etc/hostname".into(), format!("{}\n", node.name), 0o644),
+        ("etc/hosts".into(), hosts, 0o644),
+        ("etc/machine-id".into(), machine_id, 0o444),
+        ("etc/apt/sources.list".into(), format!("deb {mirror} {} main\n", node.suite), 0o644),
+        ("etc/apt/apt.conf.d/80lab".into(), proxy, 0o644),
+        ("etc/sudoers.d/admin".into(), sudo.into(), 0o440),
+        ("home/admin/.bashrc".into(), if node.noisy_shell { noise.into() } else { String::new() }, 0o644),
+    ])
+}
+
+fn put(root: &Path, path: &str, content: &[u8], mode: u32) -> Result<(), LabError> {
+    let path = root.join(path);
+    fs::write(&path, content).map_err(LabError::file("write", &path))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(LabError::file("chmod", &path))
+}
+
+/// Sets admin's password through the node's own chpasswd, over its stdin.
+fn set_password(root: &Path, password: &str) -> Result<(), LabError> {
+    let mut command = Command::new("chroot");
+    command.arg(root).args(["chpasswd", "-c", "SHA512"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let start = |source| LabError::Start { command: "chroot ROOT chpasswd".into(), source };
+    let mut child = command.spawn().map_err(start)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(format!("admin:{password}\n").as_bytes()).map_err(start)?;
+    }
+    let output = child.wait_with_output().map_err(start)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = tail(&String::from_utf8_lossy(&output.stderr));
+    Err(LabError::Command { command: "chroot ROOT chpasswd".into(), status: output.status.to_string(), output: text })
+}
+
+/// Starts the node's systemd in its cgroup and its network namespace.
+pub(crate) fn boot(place: &Place, cgroup: &Cgroup, node: &LabNode, root: &Path, real_sync: bool) -> Result<Child, LabError> {
+    let console_path = place.console(&node.name);
+    let console = fs::OpenOptions::new().create(true).append(true).open(&console_path).map_err(LabError::file("open", &console_path))?;
+    let errors = console.try_clone().map_err(LabError::file("open", &console_path))?;
+    let wrap = cgroup.wrap();
+    let mut command = Command::new(&wrap[0]);
+    command
+        .args(&wrap[1..])
+        .args(["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", "--link-journal=no", "--resolv-conf=off"])
+        .args(["--timezone=off", "--console=read-only"])
+        .arg(format!("--suppress-sync={}", if real_sync { "no" } else { "yes" }))
+        .arg(format!("--directory={}", root.display()))
+        .arg(format!("--machine={}", node.name))
+        .arg(format!("--network-namespace-path=/run/netns/{}", node.name))
+        .stdin(Stdio::null())
+        .stdout(console)
+        .stderr(errors)
+        .process_group(0);
+    command.spawn().map_err(|source| LabError::Start { command: "systemd-nspawn".into(), source })
+}
+
+/// Returns the node's own PID 1 as the lab's pid namespace numbers it: the only child of its systemd-nspawn.
+pub(crate) fn leader(nspawn: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{nspawn}/task/{nspawn}/children")).ok()?;
+    children.split_whitespace().last()?.parse().ok()
+}

@@ -1,0 +1,148 @@
+//! What can go wrong in the lab: one variant per operation, with the path or the command in it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+/// A failed lab operation.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LabError {
+    /// Namespaces, mounts and bridges need root.
+    #[error("the lab needs root (namespaces, mounts, a bridge); effective user id is {0}")]
+    NeedsRoot(u32),
+    /// A program the lab runs is not installed.
+    #[error("program `{program}` is missing; install it with: apt-get install {package}")]
+    MissingProgram {
+        /// Name looked up in `PATH`.
+        program: &'static str,
+        /// Debian package that holds it.
+        package: &'static str,
+    },
+    /// The description of the lab contradicts itself.
+    #[error("lab description: {0}")]
+    Spec(String),
+    /// A file or directory operation failed.
+    #[error("{what} {}", path.display())]
+    File {
+        /// What was being done, as a fragment ("write", "create").
+        what: &'static str,
+        /// To which path.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A child program could not be started.
+    #[error("start `{command}`")]
+    Start {
+        /// The command line.
+        command: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A child program failed.
+    #[error("`{command}` ended with {status}: {output}")]
+    Command {
+        /// The command line.
+        command: String,
+        /// Its exit status.
+        status: String,
+        /// The end of what it printed.
+        output: String,
+    },
+    /// A system call on a socket, pipe or namespace failed.
+    #[error("{what}")]
+    System {
+        /// What was being done.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The machine's own apt configuration names no mirror for its own suite.
+    #[error("no Debian mirror found in {}: the lab uses the mirror that this machine's apt names", .0.display())]
+    NoMirror(PathBuf),
+    /// A lab already runs on this state directory.
+    #[error("a lab is already up in {}; take it down first", .0.display())]
+    AlreadyUp(PathBuf),
+    /// No holder answers in this state directory.
+    #[error("no lab is up in {}", .0.display())]
+    NotUp(PathBuf),
+    /// No node has that name.
+    #[error("no node `{name}` in this lab; it has: {known}")]
+    UnknownNode {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// The holder went away in the middle.
+    #[error("the lab's holder process ended; its log is {}", .0.display())]
+    HolderGone(PathBuf),
+    /// The holder refused or failed.
+    #[error("{0}")]
+    Refused(String),
+    /// The other side said something that is not in the protocol.
+    #[error("unreadable message on the lab's socket: {0}")]
+    Wire(String),
+    /// A wait had its deadline.
+    #[error("no answer within {:.1} s while waiting for {what}", after.as_secs_f64())]
+    Deadline {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        after: Duration,
+    },
+}
+
+impl LabError {
+    /// Returns a closure that adds an operation and its path to an I/O error.
+    pub(crate) fn file(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { what, path, source }
+    }
+
+    /// Returns a closure that names the system operation that failed.
+    pub(crate) fn system<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::System { what, source: source.into() }
+    }
+
+    /// Returns the error with all its causes, on one line.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut next = std::error::Error::source(self);
+        while let Some(cause) = next {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            next = cause.source();
+        }
+        text
+    }
+}
+
+/// Runs a program to its end and returns what it printed; a failure carries the end of its output.
+pub(crate) fn run(command: &mut Command) -> Result<Output, LabError> {
+    let shown = shown(command);
+    let output = command.output().map_err(|source| LabError::Start { command: shown.clone(), source })?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let mut text = String::from_utf8_lossy(&output.stderr).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stdout));
+    Err(LabError::Command { command: shown, status: output.status.to_string(), output: tail(&text) })
+}
+
+/// Returns the command line as it would be typed, without quoting.
+pub(crate) fn shown(command: &Command) -> String {
+    let mut words = vec![command.get_program().to_string_lossy().into_owned()];
+    words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
+    words.join(" ")
+}
+
+/// Returns the last lines of a text: enough to see the cause, bounded.
+pub(crate) fn tail(text: &str) -> String {
+    const LINES: usize = 12;
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
+}

@@ -1,0 +1,73 @@
+//! A program run inside the lab for a client: its own descriptors, its own cgroup, no longer alive than the client's connection.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::cgroup::Cgroup;
+use super::error::LabError;
+use super::protocol::{Exec, Reply};
+use super::wire::{self, Wire};
+
+/// What a command in a node finds in its environment: nothing of this machine's.
+const NODE_ENVIRONMENT: &[(&str, &str)] = &[
+    ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+    ("HOME", "/root"),
+    ("USER", "root"),
+    ("LANG", "C.UTF-8"),
+    ("DEBIAN_FRONTEND", "noninteractive"),
+];
+
+/// Runs the program and tells the client how it ended. When the client ends first, everything it started is killed.
+pub(crate) fn run_for(client: &Wire, exec: &Exec, leader: Option<u32>, descriptors: Vec<OwnedFd>, cgroup: &Cgroup) -> Result<(), LabError> {
+    let mut child = start(exec, leader, descriptors, cgroup)?;
+    client.send(&Reply::Started, &[])?;
+    let ended = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| LabError::Spec("no process id".into()))?;
+    let ended = pidfd_open(ended, PidfdFlags::empty()).map_err(LabError::system("open a pidfd"))?;
+    // The client never speaks again: anything from it is its end.
+    let ready = wire::readable(&[client.as_fd(), ended.as_fd()], None);
+    // A background child must not outlive the command either. First the process itself: one that has not entered its cgroup yet
+    // has no children, and the children of one that has are in there.
+    let _ = child.kill();
+    cgroup.kill()?;
+    let status = child.wait().map_err(LabError::system("wait for a command"))?;
+    wait_until_empty(cgroup);
+    if ready?[1] {
+        let reply = match (status.code(), status.signal()) {
+            (Some(code), _) => Reply::Exited(code),
+            (None, signal) => Reply::Killed(signal.unwrap_or(0)),
+        };
+        client.send(&reply, &[])?;
+    }
+    Ok(())
+}
+
+fn start(exec: &Exec, leader: Option<u32>, descriptors: Vec<OwnedFd>, cgroup: &Cgroup) -> Result<Child, LabError> {
+    let [input, output, errors] =
+        <[OwnedFd; 3]>::try_from(descriptors).map_err(|got| LabError::Wire(format!("{} descriptors came, not 3", got.len())))?;
+    let wrap = cgroup.wrap();
+    let mut command = Command::new(&wrap[0]);
+    command.args(&wrap[1..]).env_clear();
+    match leader {
+        // Into all of the node's namespaces, root directory and working directory included.
+        Some(leader) => {
+            command.args(["nsenter", "--all", "--root", "--wd", "--target", &leader.to_string(), "--"]);
+            command.envs(NODE_ENVIRONMENT.iter().copied());
+        }
+        None => {
+            command.envs(exec.environment.iter().map(|(name, value)| (name, value))).current_dir(&exec.directory);
+        }
+    }
+    command.args(&exec.argv).stdin(input).stdout(output).stderr(errors).process_group(0);
+    command.spawn().map_err(|source| LabError::Start { command: format!("{:?}", exec.argv), source })
+}
+
+fn wait_until_empty(cgroup: &Cgroup) {
+    let end = Instant::now() + Duration::from_secs(2);
+    while !cgroup.remove() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

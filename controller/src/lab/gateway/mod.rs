@@ -1,0 +1,63 @@
+//! The nodes' only way out: a caching HTTP proxy for the hosts this machine's apt and pip use, and a static file server.
+//!
+//! Its listening sockets are made inside the lab, its threads run in the holder, outside: a connection it opens starts in the
+//! machine's own network, and no packet is ever forwarded.
+
+mod files;
+mod http;
+mod proxy;
+
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::error::LabError;
+use super::sources::Sources;
+use files::Files;
+use proxy::Proxy;
+
+/// Nobody in the lab keeps a connection silent for longer.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Both services, ready to start.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    proxy: Arc<Proxy>,
+    files: Arc<Files>,
+}
+
+impl Gateway {
+    /// Returns a gateway that keeps packages in `packages` and serves `www`.
+    pub(crate) fn new(sources: &Sources, packages: &Path, www: &Path) -> Result<Self, LabError> {
+        Ok(Self { proxy: Arc::new(Proxy::new(sources, packages)?), files: Arc::new(Files::new(www)) })
+    }
+
+    /// Serves both listeners on threads that end with the process.
+    pub(crate) fn start(self, proxy: TcpListener, www: TcpListener) {
+        let (proxy_service, files) = (self.proxy, self.files);
+        thread::spawn(move || accept(&proxy, &Arc::new(move |stream| proxy_service.serve(stream))));
+        thread::spawn(move || accept(&www, &Arc::new(move |stream| files.serve(stream))));
+    }
+}
+
+fn accept<S>(listener: &TcpListener, service: &Arc<S>)
+where
+    S: Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static,
+{
+    for stream in listener.incoming() {
+        // A refused accept (out of descriptors, say) must not turn into a spinning loop.
+        let Ok(stream) = stream else {
+            thread::sleep(Duration::from_millis(50));
+            continue;
+        };
+        let service = Arc::clone(service);
+        thread::spawn(move || {
+            let limited = stream.set_read_timeout(Some(SILENCE)).and_then(|()| stream.set_write_timeout(Some(SILENCE)));
+            // A broken connection is the node's affair: it asks again or reports it.
+            let _ = limited.and_then(|()| service(stream));
+        });
+    }
+}

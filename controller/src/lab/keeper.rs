@@ -1,0 +1,175 @@
+//! The keeper: brings the lab up inside its namespaces and serves its clients.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::cgroup::{self, Cgroup};
+use super::error::{LabError, run};
+use super::exec;
+use super::net;
+use super::node::Node;
+use super::place::Place;
+use super::protocol::{Event, Exec, Plan, Reply, Request};
+use super::spec::{BRIDGE, GATEWAY_PORT, WWW_PORT};
+use super::wire::{self, Wire};
+
+/// Where the lab's own mount namespace has the unified cgroup hierarchy.
+const HIERARCHY: &str = "/sys/fs/cgroup";
+
+/// Everything a request may touch.
+#[derive(Debug)]
+struct Keeper {
+    lab: Cgroup,
+    nodes: Vec<Arc<Node>>,
+    commands: AtomicU64,
+}
+
+/// Runs the keeper until the holder or a client ends it. `holder` is the conversation with the holder.
+pub(crate) fn run_keeper(place: &Place, plan: &Plan, holder: &Wire) -> Result<(), LabError> {
+    let (_, mut descriptors) = holder
+        .receive_within::<()>(Duration::from_secs(10), "the holder's listening socket")?
+        .ok_or_else(|| LabError::HolderGone(place.log()))?;
+    let listener = descriptors.pop().ok_or_else(|| LabError::Wire("no listening socket came".into()))?;
+    let keeper = match bring_up(place, plan, holder) {
+        Ok(keeper) => Arc::new(keeper),
+        Err(error) => {
+            holder.send(&Event::Failed(error.chain()), &[])?;
+            return Ok(());
+        }
+    };
+    holder.send(&Event::Up, &[])?;
+    serve(&keeper, &listener, holder)
+}
+
+fn bring_up(place: &Place, plan: &Plan, holder: &Wire) -> Result<Keeper, LabError> {
+    let lab = own_the_ground(place)?;
+    net::build(&plan.spec)?;
+    let bind = |port| TcpListener::bind((BRIDGE, port)).map_err(LabError::system("listen on the bridge"));
+    let (gateway, www) = (bind(GATEWAY_PORT)?, bind(WWW_PORT)?);
+    holder.send(&Event::Listeners, &[gateway.as_fd(), www.as_fd()])?;
+    drop((gateway, www));
+    let lab_ref = &lab;
+    let nodes: Vec<Arc<Node>> = thread::scope(|scope| {
+        let start = |index| {
+            scope.spawn(move || {
+                let node = Arc::new(Node::prepare(place, plan, index, lab_ref)?);
+                node.power_on()?;
+                node.wait_for_ssh()?;
+                holder.send(&Event::NodeUp(node.name().to_owned()), &[])?;
+                Ok(node)
+            })
+        };
+        let started: Vec<_> = (0..plan.spec.nodes.len()).map(start).collect();
+        started
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err(LabError::Refused("a node's thread panicked".into()))))
+            .collect::<Result<_, _>>()
+    })?;
+    Ok(Keeper { lab, nodes, commands: AtomicU64::new(0) })
+}
+
+/// Mounts what the lab has for itself and enters its cgroup.
+fn own_the_ground(place: &Place) -> Result<Cgroup, LabError> {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    // A private /run: systemd-nspawn and ip leave traces there that must end with the lab.
+    run(Command::new("mount").args(["-t", "tmpfs", "-o", "mode=755", "lab", "/run"]))?;
+    run(Command::new("mount").args(["-t", "cgroup2", "cgroup2", HIERARCHY]))?;
+    run(Command::new("mount").args(["-t", "tmpfs", "-o", "mode=755", "lab"]).arg(place.scratch()))?;
+    std::fs::create_dir_all("/run/lock").map_err(LabError::file("create directory", Path::new("/run/lock")))?;
+    let hierarchy = Path::new(HIERARCHY);
+    cgroup::sweep_dead(hierarchy);
+    // A sweep of another lab may take the empty directory between its making and our moving in.
+    let mut last = None;
+    for _ in 0..10 {
+        let lab = Cgroup::of_lab(hierarchy, &place.id())?;
+        match lab.child("keeper").and_then(|keeper| keeper.enter()) {
+            Ok(()) => return Ok(lab),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| LabError::Spec("no cgroup".into())))
+}
+
+fn serve(keeper: &Arc<Keeper>, listener: &OwnedFd, holder: &Wire) -> Result<(), LabError> {
+    let (stopped, stop) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(LabError::system("make a pipe"))?;
+    let stop = Arc::new(stop);
+    loop {
+        let ready = wire::readable(&[holder.as_fd(), stopped.as_fd(), listener.as_fd()], None)?;
+        if ready[0] || ready[1] {
+            return Ok(());
+        }
+        let client = wire::accept(listener)?;
+        let (keeper, stop) = (Arc::clone(keeper), Arc::clone(&stop));
+        thread::spawn(move || {
+            // A client that went away in the middle has nobody to tell.
+            if let Ok(End::Lab) = keeper.answer(&client) {
+                let _ = rustix::io::write(&*stop, b".");
+            }
+        });
+    }
+}
+
+/// What ends after a request.
+enum End {
+    Connection,
+    Lab,
+}
+
+impl Keeper {
+    fn answer(&self, client: &Wire) -> Result<End, LabError> {
+        let Some((request, descriptors)) = client.receive_within::<Request>(Duration::from_secs(10), "a request")? else {
+            return Ok(End::Connection);
+        };
+        match request {
+            Request::Status => {
+                let status = self.nodes.iter().map(|node| (node.name().to_owned(), node.status())).collect();
+                client.send(&Reply::Status(status), &[])?;
+            }
+            Request::Connect { address, limit } => match connect(address, limit) {
+                Ok(stream) => client.send(&Reply::Connected, &[stream.as_fd()])?,
+                Err(error) => client.send(&Reply::Failed(error.chain()), &[])?,
+            },
+            Request::Exec(exec) => {
+                if let Err(error) = self.exec(client, &exec, descriptors) {
+                    client.send(&Reply::Failed(error.chain()), &[])?;
+                }
+            }
+            Request::Fault { node, fault } => {
+                let done = self.node(&node).and_then(|node| node.fault(&fault));
+                let reply = done.map_or_else(|error| Reply::Failed(error.chain()), |()| Reply::Done);
+                client.send(&reply, &[])?;
+            }
+            Request::Down => {
+                client.send(&Reply::Done, &[])?;
+                return Ok(End::Lab);
+            }
+        }
+        Ok(End::Connection)
+    }
+
+    fn exec(&self, client: &Wire, exec: &Exec, descriptors: Vec<OwnedFd>) -> Result<(), LabError> {
+        let leader = exec.node.as_deref().map(|name| self.node(name)?.leader()).transpose()?;
+        let number = self.commands.fetch_add(1, Ordering::Relaxed);
+        let cgroup = self.lab.child(&format!("command-{number}"))?;
+        let outcome = exec::run_for(client, exec, leader, descriptors, &cgroup);
+        cgroup.remove();
+        outcome
+    }
+
+    fn node(&self, name: &str) -> Result<&Arc<Node>, LabError> {
+        self.nodes.iter().find(|node| node.name() == name).ok_or_else(|| {
+            let known = self.nodes.iter().map(|node| node.name()).collect::<Vec<_>>().join(", ");
+            LabError::UnknownNode { name: name.to_owned(), known }
+        })
+    }
+}
+
+fn connect(address: SocketAddr, limit: Duration) -> Result<TcpStream, LabError> {
+    TcpStream::connect_timeout(&address, limit).map_err(|error| LabError::Refused(format!("connect to {address}: {error}")))
+}

@@ -1,0 +1,30 @@
+//! The lab: real nodes with systemd, sshd and apt on this machine, held by one process and gone with it without a trace.
+
+mod cgroup;
+mod client;
+mod command;
+mod container;
+mod error;
+mod exec;
+mod gateway;
+mod holder;
+mod keeper;
+mod keys;
+mod net;
+mod node;
+mod place;
+mod programs;
+mod protocol;
+mod sources;
+mod spec;
+mod tree;
+mod wire;
+
+pub use client::{Lab, Progress, Setup};
+pub use command::{Ended, LabChild, LabCommand, LabOutput};
+pub use error::LabError;
+pub use holder::{HOLDER_VERB, holder_main};
+pub use place::{Place, cache_dir, default_state_dir};
+pub use spec::{
+    BRIDGE, Delay, Fault, GATEWAY_PORT, LabNode, LabSpec, Machine, NodeState, NodeStatus, Password, Status, Sudo, Suite, WWW_PORT,
+};

@@ -1,0 +1,82 @@
+//! The lab's network: a bridge, and for every node a namespace with one link to it.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use super::error::{LabError, run, tail};
+use super::spec::{BRIDGE, LabSpec, PREFIX};
+
+/// The bridge's interface name.
+pub(crate) const BRIDGE_LINK: &str = "labbr0";
+
+/// Returns the bridge-side interface name of the node at this index.
+pub(crate) fn link(index: usize) -> String {
+    format!("lv{index}")
+}
+
+/// Makes the bridge and every node's namespace and link, in two calls of `ip` and one more for each node.
+pub(crate) fn build(spec: &LabSpec) -> Result<(), LabError> {
+    let mut lines = format!(
+        "link set lo up\nlink add {BRIDGE_LINK} type bridge\naddr add {BRIDGE}/{PREFIX} dev {BRIDGE_LINK}\nlink set {BRIDGE_LINK} up\n"
+    );
+    for (index, node) in spec.nodes.iter().enumerate() {
+        let (name, link) = (&node.name, link(index));
+        let _ = write!(
+            lines,
+            "netns add {name}\nlink add {link} type veth peer name eth0 netns {name}\nlink set {link} master {BRIDGE_LINK} up\n"
+        );
+    }
+    batch(&[], &lines)?;
+    for node in &spec.nodes {
+        let lines = format!("link set lo up\naddr add {}/{PREFIX} dev eth0\nlink set eth0 up\n", node.address);
+        batch(&["-n", &node.name], &lines)?;
+    }
+    Ok(())
+}
+
+/// Sets a node's link up or down, seen from the bridge.
+pub(crate) fn set_link(index: usize, up: bool) -> Result<(), LabError> {
+    ip(&["link", "set", &link(index), if up { "up" } else { "down" }])
+}
+
+/// Runs `ip` with these words.
+pub(crate) fn ip(words: &[&str]) -> Result<(), LabError> {
+    run(Command::new("ip").args(words)).map(drop)
+}
+
+/// Runs many `ip` commands in one process.
+fn batch(options: &[&str], lines: &str) -> Result<(), LabError> {
+    let mut command = Command::new("ip");
+    command.args(options).args(["-batch", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let shown = super::error::shown(&command);
+    let start = |source| LabError::Start { command: shown.clone(), source };
+    let mut child = command.spawn().map_err(start)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(lines.as_bytes()).map_err(start)?;
+    }
+    let output = child.wait_with_output().map_err(start)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    Err(LabError::Command { command: shown, status: output.status.to_string(), output: tail(&text) })
+}
+
+/// Adds a rule to the input chain of a node's network.
+pub(crate) fn add_rule(node: &str, words: &[&str]) -> Result<(), LabError> {
+    nft(node, &["add", "table", "inet", "fault"])?;
+    nft(node, &["add", "chain", "inet", "fault", "input", "{ type filter hook input priority 0; }"])?;
+    nft(node, &[&["add", "rule", "inet", "fault", "input"], words].concat())
+}
+
+/// Takes every rule back.
+pub(crate) fn clear_rules(node: &str) -> Result<(), LabError> {
+    // Added first, so that deleting a table that was never there is no error.
+    nft(node, &["add", "table", "inet", "fault"])?;
+    nft(node, &["delete", "table", "inet", "fault"])
+}
+
+fn nft(node: &str, words: &[&str]) -> Result<(), LabError> {
+    run(Command::new("ip").args(["netns", "exec", node, "nft"]).args(words)).map(drop)
+}

@@ -1,0 +1,172 @@
+//! One node inside the keeper: its power, its leader, and everything that can happen to it.
+
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::Child;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::cgroup::Cgroup;
+use super::container;
+use super::error::LabError;
+use super::net;
+use super::place::Place;
+use super::protocol::Plan;
+use super::spec::{Fault, LabNode, Machine, NodeState, NodeStatus};
+
+/// How long a node may take from power-on to the banner of its sshd.
+const BOOT_LIMIT: Duration = Duration::from_secs(90);
+/// How long a killed node's processes may take to be gone.
+const KILL_LIMIT: Duration = Duration::from_secs(20);
+
+/// A node and what runs it.
+#[derive(Debug)]
+pub(crate) struct Node {
+    place: Place,
+    spec: LabNode,
+    index: usize,
+    root: PathBuf,
+    cgroup: Cgroup,
+    real_sync: bool,
+    power: Mutex<Power>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Power {
+    /// Whether a node that asks for a reboot gets one.
+    wanted: bool,
+    /// The process that carries it, in the lab's pid namespace.
+    carrier: Option<u32>,
+}
+
+impl Node {
+    /// Prepares the node at this index of the plan; it is off.
+    pub(crate) fn prepare(place: &Place, plan: &Plan, index: usize, lab: &Cgroup) -> Result<Self, LabError> {
+        let spec = plan.spec.nodes[index].clone();
+        let ground = plan.grounds.get(&spec.name).ok_or_else(|| LabError::Spec(format!("node {} has no root tree", spec.name)))?;
+        let root = match spec.machine {
+            Machine::Container { disk_mb } => container::make_root(place, plan, &spec, ground, disk_mb)?,
+            Machine::Vm => return Err(LabError::Spec("virtual machines are not in this version".into())),
+        };
+        let cgroup = lab.child(&format!("node-{}", spec.name))?;
+        let real_sync = plan.spec.real_sync;
+        Ok(Self { place: place.clone(), spec, index, root, cgroup, real_sync, power: Mutex::default(), changed: Condvar::new() })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    pub(crate) fn status(&self) -> NodeStatus {
+        let state = if self.power().carrier.is_some() { NodeState::Running } else { NodeState::Off };
+        NodeStatus { address: self.spec.address, state }
+    }
+
+    /// Returns the node's own PID 1, for `nsenter`.
+    pub(crate) fn leader(&self) -> Result<u32, LabError> {
+        let carrier = self.power().carrier;
+        carrier.and_then(container::leader).ok_or_else(|| LabError::Refused(format!("node {} is off", self.spec.name)))
+    }
+
+    /// Does to the node what the fault says.
+    pub(crate) fn fault(self: &Arc<Self>, fault: &Fault) -> Result<(), LabError> {
+        let name = self.name();
+        match fault {
+            Fault::LinkDown => net::set_link(self.index, false),
+            Fault::LinkUp => net::set_link(self.index, true),
+            Fault::Drop { port } => net::add_rule(name, &["tcp", "dport", &port.to_string(), "drop"]),
+            Fault::Refuse { port } => net::add_rule(name, &["tcp", "dport", &port.to_string(), "reject", "with", "tcp", "reset"]),
+            Fault::Rule { words } => net::add_rule(name, &words.iter().map(String::as_str).collect::<Vec<_>>()),
+            Fault::ClearRules => net::clear_rules(name),
+            Fault::Delay(_) | Fault::ClearDelay => Err(LabError::Spec("delays are not in this version".into())),
+            Fault::PowerCut => self.power_cut(),
+            Fault::PowerOn => self.power_on().and_then(|()| self.wait_for_ssh()),
+            Fault::Freeze => self.cgroup.freeze(true),
+            Fault::Thaw => self.cgroup.freeze(false),
+        }
+    }
+
+    /// Boots it, unless it runs.
+    pub(crate) fn power_on(self: &Arc<Self>) -> Result<(), LabError> {
+        let mut power = self.power();
+        if power.carrier.is_some() {
+            return Ok(());
+        }
+        net::set_link(self.index, true)?;
+        let child = self.boot()?;
+        *power = Power { wanted: true, carrier: Some(child.id()) };
+        let node = Arc::clone(self);
+        std::thread::spawn(move || node.follow(child));
+        Ok(())
+    }
+
+    fn boot(&self) -> Result<Child, LabError> {
+        container::boot(&self.place, &self.cgroup, &self.spec, &self.root, self.real_sync)
+    }
+
+    /// Waits for the carrier's end again and again: a node that asks for a reboot boots, any other end is the end.
+    fn follow(&self, mut child: Child) {
+        loop {
+            let asked = child.wait().is_ok_and(|status| status.code() == Some(container::REBOOT));
+            let mut power = self.power();
+            let next = if asked && power.wanted { self.boot().ok() } else { None };
+            power.carrier = next.as_ref().map(Child::id);
+            self.changed.notify_all();
+            match next {
+                Some(next) => child = next,
+                None => return,
+            }
+        }
+    }
+
+    /// Ends every process at once. The cable goes first: a node without power does not close its connections.
+    fn power_cut(&self) -> Result<(), LabError> {
+        net::set_link(self.index, false)?;
+        let mut power = self.power();
+        power.wanted = false;
+        // First the carrier: one that has not entered the cgroup yet has started nothing.
+        if let Some(pid) = power.carrier.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        self.cgroup.kill()?;
+        let waited = self.changed.wait_timeout_while(power, KILL_LIMIT, |power| power.carrier.is_some());
+        let (power, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match power.carrier {
+            None => Ok(()),
+            Some(_) => Err(LabError::Deadline { what: format!("node {} to lose its power", self.spec.name), after: KILL_LIMIT }),
+        }
+    }
+
+    /// Waits until its sshd shows a banner.
+    pub(crate) fn wait_for_ssh(&self) -> Result<(), LabError> {
+        let end = Instant::now() + BOOT_LIMIT;
+        while !shows_banner(self.spec.address) {
+            if self.power().carrier.is_none() {
+                let console = self.place.console(&self.spec.name);
+                let said = std::fs::read_to_string(&console).unwrap_or_default();
+                return Err(LabError::Refused(format!("node {} ended while it booted:\n{}", self.spec.name, super::error::tail(&said))));
+            }
+            if Instant::now() >= end {
+                return Err(LabError::Deadline { what: format!("sshd of node {}", self.spec.name), after: BOOT_LIMIT });
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    fn power(&self) -> MutexGuard<'_, Power> {
+        // The value is whole at every release of the lock, whatever its holder died of.
+        self.power.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn shows_banner(address: Ipv4Addr) -> bool {
+    let limit = Duration::from_secs(1);
+    let Ok(mut stream) = TcpStream::connect_timeout(&SocketAddr::from((address, 22)), limit) else { return false };
+    let mut start = [0; 4];
+    stream.set_read_timeout(Some(limit)).is_ok() && stream.read_exact(&mut start).is_ok() && &start == b"SSH-"
+}

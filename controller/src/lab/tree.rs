@@ -1,0 +1,125 @@
+//! Root trees: built once per recipe with mmdebstrap, kept in the cache, never changed afterwards.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::fs::FlockOperation;
+use sha2::{Digest, Sha256};
+
+use super::error::{LabError, run, tail};
+use super::sources::Sources;
+use super::spec::Suite;
+
+/// What every node has: an init, an sshd, sudo, and enough for the usual configuration tools to work.
+const BASE: &[&str] = &["apt-utils", "ca-certificates", "dbus", "iproute2", "openssh-server", "python3-minimal", "sudo", "systemd-sysv"];
+
+/// Makes a bare tree into a node without identity.
+const PREPARE: &str = include_str!("prepare.sh");
+
+/// What a tree is made from; equal recipes share one tree.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Recipe {
+    pub(crate) suite: Suite,
+    pub(crate) packages: BTreeSet<String>,
+}
+
+impl Recipe {
+    pub(crate) fn new(suite: Suite, more: &BTreeSet<String>) -> Self {
+        let packages = BASE.iter().map(|name| (*name).to_owned()).chain(more.iter().cloned()).collect();
+        Self { suite, packages }
+    }
+
+    /// Name of the tree: the suite and a digest of everything that goes into it.
+    pub(crate) fn name(&self, sources: &Sources) -> String {
+        let mut digest = Sha256::new();
+        for part in [PREPARE, &sources.line(self.suite), &self.include()] {
+            digest.update(part.as_bytes());
+            digest.update([0]);
+        }
+        let digest: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        format!("{}-{digest}", self.suite)
+    }
+
+    fn include(&self) -> String {
+        self.packages.iter().cloned().collect::<Vec<_>>().join(",")
+    }
+}
+
+/// Returns the tree of a recipe, building it where it is missing; `progress` hears the builder's own lines.
+pub(crate) fn ensure(cache: &Path, recipe: &Recipe, sources: &Sources, progress: &(dyn Fn(&str) + Sync)) -> Result<PathBuf, LabError> {
+    let trees = cache.join("trees");
+    fs::create_dir_all(&trees).map_err(LabError::file("create directory", &trees))?;
+    let name = recipe.name(sources);
+    let tree = trees.join(&name);
+    if tree.is_dir() {
+        return Ok(tree);
+    }
+    // One builder per tree; who waited finds it ready.
+    let lock_path = trees.join(format!(".{name}.lock"));
+    let lock = fs::File::create(&lock_path).map_err(LabError::file("create", &lock_path))?;
+    rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(|error| LabError::file("lock", &lock_path)(error.into()))?;
+    if !tree.is_dir() {
+        let half = trees.join(format!(".{name}.part"));
+        build(recipe, sources, &half, progress)?;
+        fs::rename(&half, &tree).map_err(LabError::file("rename into place", &tree))?;
+    }
+    Ok(tree)
+}
+
+fn build(recipe: &Recipe, sources: &Sources, target: &Path, progress: &(dyn Fn(&str) + Sync)) -> Result<(), LabError> {
+    // A builder killed in the middle may have left mounts below: never cross into another file system.
+    run(Command::new("rm").args(["-rf", "--one-file-system", "--"]).arg(target))?;
+    let hook = target.with_extension("sh");
+    fs::write(&hook, PREPARE).map_err(LabError::file("write", &hook))?;
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).map_err(LabError::file("chmod", &hook))?;
+    let mut command = Command::new("mmdebstrap");
+    command
+        .args(["--mode=root", "--variant=minbase", "--dpkgopt=force-unsafe-io", "--aptopt=Apt::Install-Recommends \"false\""])
+        .arg(format!("--include={}", recipe.include()))
+        .arg(format!("--customize-hook={}", hook.display()))
+        .arg(recipe.suite.to_string())
+        .arg(target)
+        .arg(sources.line(recipe.suite))
+        .env("LC_ALL", "C.UTF-8");
+    let outcome = follow(command, progress);
+    let _ = fs::remove_file(&hook);
+    outcome
+}
+
+/// Runs a builder, passing on each line it prints; its last lines go into the error.
+pub(crate) fn follow(mut command: Command, progress: &(dyn Fn(&str) + Sync)) -> Result<(), LabError> {
+    let shown = super::error::shown(&command);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|source| LabError::Start { command: shown.clone(), source })?;
+    let mut said = String::new();
+    if let Some(stderr) = child.stderr.take() {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            progress(&line);
+            said = tail(&format!("{said}\n{line}"));
+        }
+    }
+    let status = child.wait().map_err(|source| LabError::Start { command: shown.clone(), source })?;
+    if status.success() { Ok(()) } else { Err(LabError::Command { command: shown, status: status.to_string(), output: said }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_ingredient_changes_the_name_of_a_tree() {
+        let sources = Sources { mirror: "http://a.example/debian".into(), allowed: BTreeSet::new() };
+        let other = Sources { mirror: "http://b.example/debian".into(), allowed: BTreeSet::new() };
+        let plain = Recipe::new(Suite::Bookworm, &BTreeSet::new());
+        let more = Recipe::new(Suite::Bookworm, &BTreeSet::from(["git".to_owned()]));
+        let same = Recipe::new(Suite::Bookworm, &BTreeSet::from(["sudo".to_owned()]));
+        assert_eq!(plain.name(&sources), same.name(&sources));
+        assert_ne!(plain.name(&sources), more.name(&sources));
+        assert_ne!(plain.name(&sources), plain.name(&other));
+        assert!(plain.name(&sources).starts_with("bookworm-"));
+    }
+}

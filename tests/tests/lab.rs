@@ -1,0 +1,265 @@
+//! The lab itself, on this machine: nodes, faults, and its end without a trace.
+
+#![expect(clippy::expect_used, reason = "a test stops where its ground gives way")]
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use ostler::lab::{BRIDGE, Ended, Fault, Lab, LabError, LabNode, LabSpec, NodeState, Suite};
+use ostler_tests::lab::{program, setup, up};
+
+const SHORT: Duration = Duration::from_secs(5);
+
+fn node(name: &str, last: u8) -> LabNode {
+    LabNode::new(name, Suite::Bookworm, Ipv4Addr::new(10, 78, 0, last))
+}
+
+fn scratch() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("lab-").tempdir().expect("scratch directory")
+}
+
+fn ssh_address(lab: &Lab, name: &str) -> SocketAddr {
+    SocketAddr::from((lab.node(name).expect("node").address, 22))
+}
+
+fn banner(lab: &Lab, name: &str) -> String {
+    let mut stream = lab.connect(ssh_address(lab, name), SHORT).expect("connected");
+    stream.set_read_timeout(Some(SHORT)).expect("deadline");
+    let mut start = [0; 8];
+    stream.read_exact(&mut start).expect("banner");
+    String::from_utf8_lossy(&start).into_owned()
+}
+
+fn said(lab: &Lab, user: &str, name: &str, command: &str) -> String {
+    let output = lab.ssh(user, name, [command]).output().expect("ssh ran");
+    assert!(output.ended.is_success(), "{command}: {}", output.all());
+    output.text()
+}
+
+/// Everything of a lab that this machine could still show: processes, mounts, cgroups.
+fn traces(dir: &Path) -> Vec<String> {
+    let dir = dir.to_str().expect("utf-8");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("/proc").filter_map(Result::ok) {
+        let read = |file: &str| std::fs::read(entry.path().join(file)).unwrap_or_default();
+        let (line, mounts) = (read("cmdline"), read("mounts"));
+        let pid = entry.file_name().into_string().unwrap_or_default();
+        if pid.parse::<u32>().is_ok() && pid != std::process::id().to_string() {
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            if line.contains(dir) || String::from_utf8_lossy(&mounts).contains(dir) {
+                found.push(format!("process {pid}: {line}"));
+            }
+        }
+    }
+    let mounts = std::fs::read_to_string("/proc/self/mounts").expect("mounts");
+    found.extend(mounts.lines().filter(|line| line.contains(dir)).map(str::to_owned));
+    let links = Command::new("ip").args(["-o", "link"]).output().expect("ip");
+    let links = String::from_utf8_lossy(&links.stdout).into_owned();
+    found.extend(links.lines().filter(|line| line.contains("labbr0") || line.contains(" lv0")).map(str::to_owned));
+    found
+}
+
+fn wait_until_traceless(dir: &Path) {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        let left = traces(dir);
+        if left.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < end, "left behind: {left:#?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn three_nodes_come_up_answer_inside_and_outside_and_go_without_a_trace() {
+    let dir = scratch();
+    let lab = up(dir.path(), LabSpec::new([node("n1", 11), node("n2", 12), node("n3", 13)])).expect("up");
+    for name in ["n1", "n2", "n3"] {
+        assert_eq!(said(&lab, "admin", name, "hostname; sudo -n id -u"), format!("{name}\n0"));
+        assert_eq!(said(&lab, "root", name, "systemctl is-system-running --wait"), "running");
+        assert!(banner(&lab, name).starts_with("SSH-2.0-"));
+    }
+    let other = lab.node_command("n1", ["getent", "hosts", "n2"]).output().expect("ran");
+    assert_eq!(other.text().split_whitespace().next(), Some("10.78.0.12"), "{}", other.all());
+    assert!(!traces(dir.path()).is_empty(), "the search for traces finds a lab that is up");
+    lab.end().expect("down");
+    wait_until_traceless(dir.path());
+    Lab::down(dir.path()).expect("down again");
+}
+
+#[test]
+fn a_killed_holder_takes_everything_along_twice_in_a_row() {
+    let dir = scratch();
+    for _ in 0..2 {
+        let lab = up(dir.path(), LabSpec::new([node("n1", 11)])).expect("up");
+        let sleeper = lab.command(["sleep", "1000"]).spawn().expect("started");
+        let holder = lab.holder().expect("ours").to_string();
+        assert!(Command::new("kill").args(["-9", &holder]).status().expect("kill").success());
+        wait_until_traceless(dir.path());
+        assert!(matches!(lab.status(), Err(LabError::NotUp(_))));
+        assert!(matches!(sleeper.output(SHORT), Err(LabError::HolderGone(_))));
+        drop(lab);
+        Lab::down(dir.path()).expect("down");
+        Lab::down(dir.path()).expect("and down again");
+    }
+}
+
+#[test]
+fn a_lab_that_outlives_its_starter_is_found_again_and_only_once_up() {
+    let dir = scratch();
+    let mut setup = setup(dir.path());
+    setup.outlives = true;
+    let spec = LabSpec::new([node("n1", 11)]);
+    drop(Lab::up(spec.clone(), &setup, &|_| {}).expect("up"));
+    let again = Lab::up(spec, &setup, &|_| {}).expect_err("already up");
+    assert!(matches!(again, LabError::AlreadyUp(_)), "{again}");
+    let lab = Lab::attach(dir.path()).expect("attached");
+    assert_eq!(lab.status().expect("status")["n1"].state, NodeState::Running);
+    drop(lab);
+    assert!(banner(&Lab::attach(dir.path()).expect("still up"), "n1").starts_with("SSH-"));
+    Lab::down(dir.path()).expect("down");
+    wait_until_traceless(dir.path());
+    assert!(matches!(Lab::attach(dir.path()), Err(LabError::NotUp(_))));
+}
+
+#[test]
+fn two_labs_run_at_once_on_the_same_addresses() {
+    let (left, right) = (scratch(), scratch());
+    let one = up(left.path(), LabSpec::new([node("left", 11)])).expect("up");
+    let two = up(right.path(), LabSpec::new([node("right", 11)])).expect("up");
+    assert_eq!(said(&one, "root", "left", "hostname"), "left");
+    assert_eq!(said(&two, "root", "right", "hostname"), "right");
+    one.end().expect("down");
+    assert_eq!(said(&two, "root", "right", "hostname"), "right");
+}
+
+#[test]
+fn a_command_inside_has_its_status_its_output_and_no_longer_life_than_its_client() {
+    let dir = scratch();
+    let lab = up(dir.path(), LabSpec::new([node("n1", 11)])).expect("up");
+    let output = lab.command(["sh", "-c", "cat; echo oops >&2; exit 7"]).input("some text").output().expect("ran");
+    assert_eq!((output.ended, output.text().as_str(), output.stderr.as_slice()), (Ended::Exited(7), "some text", &b"oops\n"[..]));
+    assert_eq!(lab.command(["sh", "-c", "kill -TERM $$"]).output().expect("ran").ended, Ended::Killed(15));
+    let late = lab.command(["sleep", "1000"]).limit(Duration::from_millis(200)).output().expect_err("deadline");
+    assert!(matches!(late, LabError::Deadline { .. }), "{late}");
+
+    let marker = dir.path().join("marker");
+    let script = format!("(sleep 0.5; touch {}) & sleep 1000", marker.display());
+    let child = lab.command(["sh", "-c", &script]).spawn().expect("started");
+    drop(child);
+    let gone = lab.node_command("n1", ["sleep", "1"]).output().expect("ran");
+    assert!(gone.ended.is_success() && !marker.exists(), "its background child was killed too");
+
+    let unknown = lab.node_command("n9", ["true"]).output().expect_err("no such node");
+    assert_eq!(unknown.to_string(), "no node `n9` in this lab; it has: n1");
+}
+
+#[test]
+fn apt_installs_from_the_machines_own_mirror_through_the_gateway_and_nothing_else_passes() {
+    let dir = scratch();
+    let lab = up(dir.path(), LabSpec::new([node("n1", 11)])).expect("up");
+    let script = "apt-get -q update && apt-get -qy install hello >/dev/null && hello";
+    let output = lab.node_command("n1", ["sh", "-c", script]).output().expect("ran");
+    assert!(output.text().ends_with("Hello, world!"), "{}", output.all());
+
+    std::fs::write(lab.www().join("part.bin"), "0123456789").expect("write");
+    let part = ask(&lab, 8088, "GET /part.bin HTTP/1.1\r\nRange: bytes=4-6\r\nConnection: close\r\n\r\n");
+    assert!(part.starts_with("HTTP/1.1 206 ") && part.ends_with("\r\n\r\n456"), "{part}");
+    let stranger = ask(&lab, 3142, "GET http://stranger.invalid/ HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assert!(stranger.starts_with("HTTP/1.1 403 "), "{stranger}");
+}
+
+/// Speaks to a service on the bridge; returns the whole answer.
+fn ask(lab: &Lab, port: u16, request: &str) -> String {
+    let mut stream = lab.connect(SocketAddr::from((BRIDGE, port)), SHORT).expect("connected");
+    stream.set_read_timeout(Some(SHORT)).expect("deadline");
+    stream.write_all(request.as_bytes()).expect("asked");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    answer
+}
+
+#[test]
+fn a_node_reboots_loses_its_power_and_keeps_its_disk() {
+    let dir = scratch();
+    let lab = up(dir.path(), LabSpec::new([node("n1", 11)])).expect("up");
+    let boot = |lab: &Lab| said(lab, "root", "n1", "cat /proc/sys/kernel/random/boot_id");
+    said(&lab, "root", "n1", "echo kept > /root/note");
+    let first = boot(&lab);
+    let _ = lab.ssh("admin", "n1", ["sudo systemctl reboot"]).output().expect("asked");
+    let end = Instant::now() + Duration::from_secs(30);
+    let second = loop {
+        let output = lab.ssh("root", "n1", ["cat /proc/sys/kernel/random/boot_id"]).output().expect("ssh ran");
+        if output.ended.is_success() && output.text() != first {
+            break output.text();
+        }
+        assert!(Instant::now() < end, "no second boot: {}", output.all());
+        std::thread::sleep(Duration::from_millis(50));
+    };
+
+    lab.fault("n1", Fault::PowerCut).expect("cut");
+    assert_eq!(lab.status().expect("status")["n1"].state, NodeState::Off);
+    assert!(lab.connect(ssh_address(&lab, "n1"), Duration::from_millis(300)).is_err(), "nobody answers without power");
+    assert!(lab.node_command("n1", ["true"]).output().expect_err("off").to_string().contains("is off"));
+    lab.fault("n1", Fault::PowerOn).expect("on");
+    assert_ne!(boot(&lab), second);
+    assert_eq!(said(&lab, "root", "n1", "cat /root/note"), "kept");
+}
+
+#[test]
+fn the_disk_the_sudo_and_the_shell_are_those_asked_for() {
+    let dir = scratch();
+    let small = node("small", 11).with_disk_mb(200);
+    let strict = node("strict", 12).with_sudo_password("open sesame").with_noisy_shell();
+    let lab = up(dir.path(), LabSpec::new([small, strict])).expect("up");
+    assert_eq!(said(&lab, "admin", "small", "df --output=size -m / | tail -1").trim(), "200");
+
+    let silent = lab.ssh("admin", "strict", ["sudo -n true"]).output().expect("ssh ran");
+    assert_eq!(silent.ended, Ended::Exited(1), "{}", silent.all());
+    let ask =
+        |password: &str| lab.ssh("admin", "strict", ["sudo -S -p '' id -u"]).input(format!("{password}\n")).output().expect("ssh ran");
+    assert!(ask("open sesame").text().ends_with("\n0"), "{}", ask("open sesame").all());
+    assert!(!ask("wrong").ended.is_success());
+    assert!(said(&lab, "admin", "strict", "true").starts_with("Welcome"));
+    assert_eq!(said(&lab, "root", "strict", "true"), "");
+}
+
+#[test]
+fn a_link_goes_down_a_port_falls_silent_a_node_hangs_and_all_heal() {
+    let dir = scratch();
+    let lab = up(dir.path(), LabSpec::new([node("n1", 11)])).expect("up");
+    let limit = Duration::from_millis(300);
+    let reach = || lab.connect(ssh_address(&lab, "n1"), limit);
+    for (fault, healing) in [(Fault::LinkDown, Fault::LinkUp), (Fault::Drop { port: 22 }, Fault::ClearRules)] {
+        lab.fault("n1", fault.clone()).expect("hurt");
+        let error = reach().expect_err("silent").to_string();
+        assert!(error.contains("timed out"), "{fault:?}: {error}");
+        lab.fault("n1", healing).expect("healed");
+        lab.connect(ssh_address(&lab, "n1"), SHORT).expect("reached again");
+    }
+    lab.fault("n1", Fault::Refuse { port: 22 }).expect("hurt");
+    let error = reach().expect_err("refused").to_string();
+    assert!(error.contains("refused"), "{error}");
+    lab.fault("n1", Fault::ClearRules).expect("healed");
+
+    lab.fault("n1", Fault::Freeze).expect("frozen");
+    let mut stream = reach().expect("the kernel still accepts");
+    stream.set_read_timeout(Some(limit)).expect("deadline");
+    assert!(stream.read_exact(&mut [0; 4]).is_err(), "no banner from a frozen sshd");
+    lab.fault("n1", Fault::Thaw).expect("thawed");
+    assert!(banner(&lab, "n1").starts_with("SSH-"));
+}
+
+#[test]
+fn what_cannot_work_is_refused_before_anything_is_touched() {
+    let dir = scratch();
+    let refused = up(&dir.path().join("never"), LabSpec::new([node("n1", 11), node("n1", 12)])).expect_err("refused");
+    assert_eq!(refused.to_string(), "lab description: two nodes are named \"n1\"");
+    assert!(!dir.path().join("never").exists());
+    let status = Command::new(program()).args(["lab-holder", "dance"]).arg(dir.path()).status().expect("ran");
+    assert!(!status.success());
+}
