@@ -4,7 +4,7 @@ use crate::catalog::Catalog;
 use crate::facts::{Facts, LiveFacts};
 use crate::outcome::{Event, Failure};
 use crate::plan::Plan;
-use crate::words::{Digest, NodeName, RunId};
+use crate::words::{Digest, NodeName, RunId, Span};
 use serde::{Deserialize, Serialize};
 
 /// Number of this message set. Both ends refuse another one by name.
@@ -22,12 +22,15 @@ pub enum ToAgent {
     Catalog {
         /// The catalog.
         catalog: Box<Catalog>,
+        /// The node's generation that it was compiled on; none: whichever the node has. Another one is `Stale`.
+        #[serde(default)]
+        base: Option<u64>,
         /// Send the present content of files that would change.
         want_old: bool,
         /// The key under which secrets are compared.
         secret_key: Hidden,
     },
-    /// Contents that were asked for. Several frames may follow each other.
+    /// Contents that were asked for: any time between `NeedBlobs` and `Go`. Several frames may follow each other.
     Blobs(Vec<BlobData>),
     /// Do what was planned.
     Go {
@@ -49,7 +52,7 @@ pub enum ToAgent {
         /// Events already seen.
         after: u64,
     },
-    /// Stop the run between two steps.
+    /// Stop the run between two steps. Also while its events are being shown.
     Cancel {
         /// Which run.
         run: RunId,
@@ -83,19 +86,24 @@ pub enum Become {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToController {
-    /// First: who answers. The root half says it again.
+    /// First, only where `Open` asks for another account: who was logged in. `Hello` comes from the root half.
+    Login(Login),
+    /// First from the half that does the work: who answers, and what is here.
     Hello(Box<Hello>),
     /// The escalation asks for a password.
     AskPassword {
         /// Who it asks for.
         user: String,
     },
-    /// The catalog was compiled from other facts: compile again from these.
+    /// The catalog was compiled from other facts or on another generation: compile again from these.
     Stale {
         /// The present facts.
         facts: Box<Facts>,
+        /// The present generation.
+        generation: u64,
     },
-    /// These contents are not on the node.
+    /// Changing steps need these contents, and the node lacks them. Stands right before `Planned`, which does not wait for
+    /// them: only `Go` does, so whoever wants the plan alone sends none.
     NeedBlobs(Vec<Digest>),
     /// The answer to a catalog.
     Planned(Box<Plan>),
@@ -113,15 +121,41 @@ pub enum ToController {
         /// What happened.
         event: Box<Event>,
     },
-    /// The last event of the run has been sent.
+    /// The run has ended, and its last event has been sent.
     Done {
         /// The run.
         run: RunId,
         /// Number of its last event.
         last: u64,
     },
+    /// The run was cut off: its runner is gone and its journal has no end. All that is in it has been sent; the next run goes on
+    /// at the first unfinished step.
+    Cut {
+        /// The run.
+        run: RunId,
+        /// Number of the last event in its journal.
+        last: u64,
+    },
+    /// `Cancel` was taken: the run stops before its next step.
+    Cancelling {
+        /// The run.
+        run: RunId,
+    },
+    /// Nothing else was to be said for a while: the agent is there. No answer is wanted.
+    Alive,
     /// The agent cannot go on; the stream ends.
     Fault(Failure),
+}
+
+/// Who was logged in, before the agent becomes someone else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    /// The agent's message set.
+    pub schema: u32,
+    /// Digest of the agent's own file.
+    pub agent: Digest,
+    /// The account that was logged in.
+    pub user: String,
 }
 
 /// Who answers.
@@ -156,8 +190,11 @@ pub struct ActiveRun {
     pub alive: bool,
     /// Whose it is: `user@host`.
     pub controller: String,
-    /// When it began, in seconds since 1970.
+    /// When it began, in seconds since 1970 by the node's clock.
     pub since: u64,
+    /// How long ago that was, by the node's clock.
+    #[serde(default)]
+    pub age: Span,
     /// Events in its journal.
     pub events: u64,
 }
@@ -167,7 +204,7 @@ pub struct ActiveRun {
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// Another run has the node.
-    #[error("run {} of {} has the node", .0.run.short(), .0.controller)]
+    #[error("run {} of {} has had the node for {}", .0.run.short(), .0.controller, .0.age)]
     Locked(ActiveRun),
     /// The node's generation is no longer the plan's.
     #[error("the node has moved from generation {planned} to {found} since the plan was made")]
@@ -180,6 +217,12 @@ pub enum Refusal {
     /// The plan named is not the one that was made here.
     #[error("the plan named is not the one that was made here")]
     OtherPlan,
+    /// A requirement of the plan does not hold, or one of its steps is impossible.
+    #[error("a requirement does not hold, or a step is impossible")]
+    Unmet,
+    /// Contents that were asked for have not come.
+    #[error("{0} of the contents that the plan needs have not come")]
+    MissingBlobs(u32),
     /// Only root may change the node.
     #[error("the agent is not root")]
     NotRoot,
