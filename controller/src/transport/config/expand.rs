@@ -1,0 +1,57 @@
+//! `~` and `%` tokens in the paths that `ssh -G` leaves as they were written. Pure.
+
+use std::path::PathBuf;
+
+use super::resolved::ConfigError;
+use super::settings::Surroundings;
+
+/// What tokens stand for (ssh_config(5), TOKENS).
+#[derive(Debug, Clone)]
+pub(super) struct Tokens<'a> {
+    pub surroundings: &'a Surroundings,
+    pub original: &'a str,
+    pub hostname: &'a str,
+    pub port: u16,
+    pub user: &'a str,
+    pub alias: Option<&'a str>,
+}
+
+impl Tokens<'_> {
+    /// Expands a path; none for `none`.
+    ///
+    /// # Errors
+    /// A token that we do not have.
+    pub fn path(&self, name: &str, value: &str) -> Result<Option<PathBuf>, ConfigError> {
+        if value == "none" {
+            return Ok(None);
+        }
+        let home = self.surroundings.home.to_string_lossy().into_owned();
+        let (mut out, rest) = match value.strip_prefix("~/") {
+            Some(rest) => (format!("{home}/"), rest),
+            None => (String::new(), value),
+        };
+        let mut chars = rest.chars();
+        while let Some(c) = chars.next() {
+            if c != '%' {
+                out.push(c);
+                continue;
+            }
+            match chars.next() {
+                Some('%') => out.push('%'),
+                Some('d') => out.push_str(&home),
+                Some('h') => out.push_str(self.hostname),
+                Some('n') => out.push_str(self.original),
+                Some('p') => out.push_str(&self.port.to_string()),
+                Some('r') => out.push_str(self.user),
+                Some('u') => out.push_str(&self.surroundings.user),
+                Some('k') => out.push_str(self.alias.unwrap_or(self.original)),
+                Some('i') => out.push_str(&rustix::process::getuid().as_raw().to_string()),
+                other => {
+                    let token = format!("%{}", other.map(String::from).unwrap_or_default());
+                    return Err(ConfigError::Token { name: name.to_owned(), value: value.to_owned(), token });
+                }
+            }
+        }
+        Ok(Some(PathBuf::from(out)))
+    }
+}

@@ -1,0 +1,153 @@
+//! Asking the OpenSSH client what is in force for a host, once per host and run.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use super::options::treatment;
+use super::resolved::{ConfigError, HostConfig};
+use super::settings::{Surroundings, Target};
+use super::stock;
+use crate::transport::deadlines::Deadlines;
+
+/// An option and its value, as `ssh -G` prints them.
+type Pair = (String, String);
+type Answer = Result<Arc<HostConfig>, ConfigError>;
+
+/// Answers what is in force for a host. Each host is asked for once.
+#[derive(Debug)]
+pub struct Resolver {
+    surroundings: Surroundings,
+    file: Option<PathBuf>,
+    program: PathBuf,
+    cache: Mutex<HashMap<Target, Arc<OnceCell<Answer>>>>,
+    stock_values: OnceCell<Result<Vec<Pair>, ConfigError>>,
+}
+
+impl Resolver {
+    /// Makes a resolver; `file` stands in for the user's and the machine's configuration (`-F`).
+    pub fn new(surroundings: Surroundings, file: Option<PathBuf>) -> Self {
+        Self { surroundings, file, program: PathBuf::from("ssh"), cache: Mutex::default(), stock_values: OnceCell::new() }
+    }
+
+    /// Asks another program than `ssh` on the path.
+    #[must_use]
+    pub fn asking(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = program.into();
+        self
+    }
+
+    /// Returns what surrounds the process.
+    pub fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
+    /// Returns what is in force for a target.
+    ///
+    /// # Errors
+    /// An option that cannot be honoured, by name; an answer that does not come.
+    pub async fn resolve(&self, target: &Target, deadlines: &Deadlines) -> Answer {
+        let cell = Arc::clone(self.cache.lock().unwrap_or_else(PoisonError::into_inner).entry(target.clone()).or_default());
+        cell.get_or_init(|| self.ask(target, deadlines)).await.clone()
+    }
+
+    async fn ask(&self, target: &Target, deadlines: &Deadlines) -> Answer {
+        if target.host.is_empty() || target.host.starts_with('-') || target.host.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err(ConfigError::BadHost(target.host.clone()));
+        }
+        let mut arguments = Vec::new();
+        if let Some(file) = &self.file {
+            arguments.extend(["-F".to_owned(), file.to_string_lossy().into_owned()]);
+        }
+        if let Some(user) = &target.settings.user {
+            arguments.push(format!("-oUser={user}"));
+        }
+        if let Some(port) = target.settings.port {
+            arguments.push(format!("-oPort={port}"));
+        }
+        let pairs = match self.print(&arguments, &target.host, deadlines).await? {
+            Some(pairs) => {
+                self.refuse_unknown(&pairs, deadlines).await?;
+                pairs
+            }
+            None => self.without_client(target).await?,
+        };
+        HostConfig::from_pairs(target, &pairs, &self.surroundings).map(Arc::new)
+    }
+
+    /// Runs `ssh -G`; none when there is no such program.
+    async fn print(&self, arguments: &[String], host: &str, deadlines: &Deadlines) -> Result<Option<Vec<Pair>>, ConfigError> {
+        let failed = |reason: String| ConfigError::Query { host: host.to_owned(), reason };
+        let mut command = Command::new(&self.program);
+        command.arg("-G").args(arguments).arg("--").arg(host).stdin(Stdio::null()).kill_on_drop(true);
+        let output = match timeout(deadlines.configuration, command.output()).await {
+            Ok(Ok(output)) => output,
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Ok(Err(error)) => return Err(failed(error.to_string())),
+            Err(_) => return Err(failed(format!("no answer within {} s", deadlines.configuration.as_secs()))),
+        };
+        if !output.status.success() {
+            return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        }
+        Ok(Some(pairs(&String::from_utf8_lossy(&output.stdout))))
+    }
+
+    /// A client newer than our table prints options that we do not know. They are harmless only at their own defaults.
+    async fn refuse_unknown(&self, pairs: &[Pair], deadlines: &Deadlines) -> Result<(), ConfigError> {
+        let unknown: Vec<&Pair> = pairs.iter().filter(|(name, _)| treatment(name).is_none()).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let stock = async { Ok(self.print(&["-F".into(), "none".into()], "localhost", deadlines).await?.unwrap_or_default()) };
+        let stock = self.stock_values.get_or_init(|| stock).await.clone()?;
+        match unknown.into_iter().find(|pair| !stock.contains(pair)) {
+            Some((name, value)) => {
+                let why = "this option is not known here; it is accepted only at its default";
+                Err(ConfigError::Refused { name: name.clone(), value: value.clone(), why })
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn without_client(&self, target: &Target) -> Result<Vec<Pair>, ConfigError> {
+        let files = match &self.file {
+            Some(file) => vec![file.clone()],
+            None => vec![self.surroundings.home.join(".ssh/config"), PathBuf::from("/etc/ssh/ssh_config")],
+        };
+        let mut pairs = Vec::new();
+        for file in files {
+            let shown = file.display().to_string();
+            match tokio::fs::read_to_string(&file).await {
+                Ok(text) => stock::read(&shown, &text, &target.host, &mut pairs)?,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.file.is_none() => {}
+                Err(error) => return Err(ConfigError::Unreadable { file: shown, reason: error.to_string() }),
+            }
+        }
+        for (name, value) in [("user", target.settings.user.clone()), ("port", target.settings.port.map(|port| port.to_string()))] {
+            if let Some(value) = value {
+                pairs.retain(|(known, _)| known != name);
+                pairs.push((name.to_owned(), value));
+            }
+        }
+        let said: Vec<String> = pairs.iter().map(|(name, _)| name.clone()).collect();
+        pairs.extend(stock::defaults(&target.host, &self.surroundings).into_iter().filter(|(name, _)| !said.contains(name)));
+        if let Some((name, _)) = pairs.iter().find(|(name, _)| treatment(name).is_none()) {
+            let word = name.clone();
+            return Err(ConfigError::NeedsClient { file: "the ssh configuration".to_owned(), line: 0, word });
+        }
+        Ok(pairs)
+    }
+}
+
+fn pairs(text: &str) -> Vec<Pair> {
+    let pair = |line: &str| match line.split_once(' ') {
+        Some((name, value)) => (name.to_ascii_lowercase(), value.trim().to_owned()),
+        None => (line.to_ascii_lowercase(), String::new()),
+    };
+    text.lines().filter(|line| !line.is_empty()).map(pair).collect()
+}

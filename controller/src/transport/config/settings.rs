@@ -1,0 +1,66 @@
+//! Whom to connect to and what the site says of it; what surrounds the process.
+
+use std::path::PathBuf;
+
+/// A host to connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// A name of the user's ssh configuration, a DNS name or an address.
+    pub host: String,
+    /// What the site says of it; it wins over the ssh configuration.
+    pub settings: HostSettings,
+}
+
+impl Target {
+    /// Makes a target of which the site says nothing.
+    pub fn new(host: impl Into<String>) -> Self {
+        Self { host: host.into(), settings: HostSettings::default() }
+    }
+}
+
+/// The site's `ssh:` words that concern the connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct HostSettings {
+    /// The login user.
+    pub user: Option<String>,
+    /// The port.
+    pub port: Option<u16>,
+    /// The key file; it alone is offered then, with its counterpart in the agent.
+    pub identity: Option<PathBuf>,
+    /// The file of known hosts, instead of the user's own; new keys go there.
+    pub known_hosts: Option<PathBuf>,
+    /// The way there.
+    pub jump: Jump,
+}
+
+/// By which bastion.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub enum Jump {
+    /// As the ssh configuration says.
+    #[default]
+    AsConfigured,
+    /// By none.
+    Direct,
+    /// By this one, which may have its own.
+    Via(Box<Target>),
+}
+
+/// What surrounds the process, asked once at its start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The home directory.
+    pub home: PathBuf,
+    /// The local user.
+    pub user: String,
+    /// ssh-agent's socket.
+    pub agent: Option<PathBuf>,
+}
+
+impl Surroundings {
+    /// Reads `HOME`, `USER` (or `LOGNAME`) and `SSH_AUTH_SOCK`.
+    pub fn of_this_process() -> Self {
+        let of = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let user = of("USER").or_else(|| of("LOGNAME")).map_or_else(|| "root".to_owned(), |user| user.to_string_lossy().into_owned());
+        Self { home: of("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from), user, agent: of("SSH_AUTH_SOCK").map(PathBuf::from) }
+    }
+}

@@ -1,0 +1,108 @@
+//! Without an OpenSSH client: its defaults, and a file of plain `Host` blocks. What needs more is refused by name. Pure.
+
+use super::resolved::ConfigError;
+use super::settings::Surroundings;
+use crate::transport::known_hosts;
+
+/// Options that may be given more than once; of the others the first one holds.
+const MANY: [&str; 6] = ["identityfile", "certificatefile", "sendenv", "setenv", "localforward", "remoteforward"];
+
+/// Returns the defaults in the form that `ssh -G` prints.
+pub(super) fn defaults(host: &str, surroundings: &Surroundings) -> Vec<(String, String)> {
+    let home = surroundings.home.display();
+    let pairs = [
+        ("user", surroundings.user.clone()),
+        ("hostname", host.to_owned()),
+        ("port", "22".to_owned()),
+        ("identityfile", "~/.ssh/id_ed25519".to_owned()),
+        ("identityfile", "~/.ssh/id_ecdsa".to_owned()),
+        ("identityfile", "~/.ssh/id_rsa".to_owned()),
+        ("globalknownhostsfile", "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2".to_owned()),
+        ("userknownhostsfile", format!("{home}/.ssh/known_hosts {home}/.ssh/known_hosts2")),
+    ];
+    pairs.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// Adds what a file's text says of a host to what earlier files have said.
+///
+/// # Errors
+/// `Match` and `Include`: they need the OpenSSH client.
+pub(super) fn read(file: &str, text: &str, host: &str, into: &mut Vec<(String, String)>) -> Result<(), ConfigError> {
+    let mut ours = true;
+    for (index, line) in text.lines().enumerate() {
+        let Some((word, value)) = option(line) else { continue };
+        match word.as_str() {
+            "match" | "include" => {
+                return Err(ConfigError::NeedsClient { file: file.to_owned(), line: index + 1, word });
+            }
+            "host" => ours = selects(&value, host),
+            _ if !ours => {}
+            word if MANY.contains(&word) || !into.iter().any(|(known, _)| known == word) => into.push((word.to_owned(), value)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Reads `Word value`, `Word=value` and `Word "value"`; the word in lower case.
+fn option(line: &str) -> Option<(String, String)> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return None;
+    }
+    let end = line.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(line.len());
+    let (word, rest) = line.split_at(end);
+    let rest = rest.trim_start();
+    let value = rest.strip_prefix('=').unwrap_or(rest).trim();
+    let bare = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+    Some((word.to_ascii_lowercase(), bare.to_owned()))
+}
+
+/// Returns whether a `Host` line's patterns select a host; a negated pattern that fits decides.
+fn selects(patterns: &str, host: &str) -> bool {
+    let fits = |pattern: &str| known_hosts::wildcard(&pattern.to_ascii_lowercase(), &host.to_ascii_lowercase());
+    let mut selected = false;
+    for pattern in patterns.split_ascii_whitespace().map(|pattern| pattern.trim_matches('"')) {
+        match pattern.strip_prefix('!') {
+            Some(negated) if fits(negated) => return false,
+            Some(_) => {}
+            None => selected |= fits(pattern),
+        }
+    }
+    selected
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn surroundings() -> Surroundings {
+        Surroundings { home: "/home/ann".into(), user: "ann".into(), agent: None }
+    }
+
+    #[test]
+    fn the_first_value_holds_and_blocks_do_not_leak() {
+        let text = "Host *.lab !bad.lab\n  User=lab\nHost other\n  User matched\n  Port 1\nHost *\n  User last\n  Port \"2222\"\n";
+        let mut pairs = Vec::new();
+        read("config", text, "node2.lab", &mut pairs).unwrap();
+        assert_eq!(pairs, [("user".into(), "lab".into()), ("port".into(), "2222".into())]);
+        let mut pairs = Vec::new();
+        read("config", text, "bad.lab", &mut pairs).unwrap();
+        assert_eq!(pairs, [("user".into(), "last".into()), ("port".into(), "2222".into())]);
+    }
+
+    #[test]
+    fn match_and_include_are_refused_with_their_place() {
+        for word in ["Match", "Include"] {
+            let error = read("~/.ssh/config", &format!("Host a\n\n{word} all\n"), "b", &mut Vec::new()).unwrap_err();
+            let word = word.to_ascii_lowercase();
+            assert_eq!(error, ConfigError::NeedsClient { file: "~/.ssh/config".into(), line: 3, word });
+        }
+    }
+
+    #[test]
+    fn defaults_name_the_user_and_the_home() {
+        let pairs = defaults("n1", &surroundings());
+        assert!(pairs.contains(&("userknownhostsfile".into(), "/home/ann/.ssh/known_hosts /home/ann/.ssh/known_hosts2".into())));
+    }
+}

@@ -1,0 +1,64 @@
+//! How long each wait on the outside may last.
+
+use std::time::Duration;
+
+/// One policy for every wait of a connection. No wait is without its deadline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deadlines {
+    /// Asking the OpenSSH client what the user's configuration says.
+    pub configuration: Duration,
+    /// Resolving a name to addresses.
+    pub resolve: Duration,
+    /// Opening a TCP connection to one address.
+    pub dial: Duration,
+    /// From the open connection to the server's identification line.
+    pub banner: Duration,
+    /// From there to the agreed keys, the host key checked.
+    pub key_exchange: Duration,
+    /// Each authentication attempt; long enough for a key that asks to be touched.
+    pub authenticate: Duration,
+    /// Opening a channel, starting a command on it.
+    pub open: Duration,
+    /// How long the other side may leave our bytes untaken.
+    pub write: Duration,
+    /// A small file's way onto the node: the base, to which [`Deadlines::upload`] adds its share by size.
+    pub place: Duration,
+    /// Saying goodbye.
+    pub close: Duration,
+    /// Silence after which a keepalive is sent.
+    pub keepalive_interval: Duration,
+    /// Keepalives without an answer after which the connection counts as lost.
+    pub keepalive_count: usize,
+    /// Further attempts after the server dropped us before its banner (`MaxStartups`).
+    pub drop_retries: u32,
+    /// The first pause between such attempts; it doubles, and a random share of it is added.
+    pub drop_pause: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            configuration: Duration::from_secs(10),
+            resolve: Duration::from_secs(10),
+            dial: Duration::from_secs(10),
+            banner: Duration::from_secs(15),
+            key_exchange: Duration::from_secs(15),
+            authenticate: Duration::from_secs(45),
+            open: Duration::from_secs(20),
+            write: Duration::from_secs(60),
+            place: Duration::from_secs(30),
+            close: Duration::from_secs(2),
+            keepalive_interval: Duration::from_secs(15),
+            keepalive_count: 4,
+            drop_retries: 6,
+            drop_pause: Duration::from_millis(200),
+        }
+    }
+}
+
+impl Deadlines {
+    /// Returns the deadline for placing `length` bytes: the base and one second for each 32 KiB, the slowest link we wait for.
+    pub fn upload(&self, length: usize) -> Duration {
+        self.place + Duration::from_secs((length / (32 * 1024)) as u64)
+    }
+}

@@ -1,0 +1,303 @@
+//! Why a node could not be reached, told apart, each with its next step.
+
+use std::net::SocketAddr;
+
+use super::config::{AddressFamily, ConfigError};
+use super::known_hosts::{AppendError, CertificateFault};
+use super::ssh::Tried;
+
+/// A node that could not be reached.
+#[derive(Debug, thiserror::Error)]
+#[error("connect to {host}: {fault}")]
+pub struct ConnectError {
+    /// The host, with its port when that is not 22.
+    pub host: String,
+    /// Why.
+    #[source]
+    pub fault: ConnectFault,
+}
+
+impl ConnectError {
+    /// Returns the next step for the user.
+    pub fn hint(&self) -> String {
+        self.fault.hint(&self.host)
+    }
+}
+
+/// Why a connection did not come to stand.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectFault {
+    /// The user's configuration cannot be honoured.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// No such name.
+    #[error("name {name} not found: {reason}")]
+    NameNotFound {
+        /// The name.
+        name: String,
+        /// The resolver's words.
+        reason: String,
+    },
+    /// The name has no address of the wanted family.
+    #[error("{name} has no address of family {family}")]
+    NoAddress {
+        /// The name.
+        name: String,
+        /// The family.
+        family: AddressFamily,
+    },
+    /// The resolver is silent.
+    #[error("no answer about the name {name} within {seconds} s")]
+    ResolveTimeout {
+        /// The name.
+        name: String,
+        /// The deadline.
+        seconds: u64,
+    },
+    /// Nothing listens there.
+    #[error("connection refused by {address}")]
+    Refused {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// No way there.
+    #[error("no route to {address}: {reason}")]
+    NoRoute {
+        /// The address.
+        address: SocketAddr,
+        /// The kernel's words.
+        reason: String,
+    },
+    /// Nothing answers there.
+    #[error("no answer from {address} within {seconds} s")]
+    DialTimeout {
+        /// The address.
+        address: SocketAddr,
+        /// The deadline.
+        seconds: u64,
+    },
+    /// Another fault of the TCP connection.
+    #[error("open a connection to {address}: {reason}")]
+    Dial {
+        /// The address.
+        address: SocketAddr,
+        /// The kernel's words.
+        reason: String,
+    },
+    /// Connected, and then silence.
+    #[error("connected, but no SSH banner came within {seconds} s")]
+    BannerTimeout {
+        /// The deadline.
+        seconds: u64,
+    },
+    /// Something else than SSH answers.
+    #[error("what answers is not an SSH server; it said: {said:?}")]
+    NotSsh {
+        /// Its first words.
+        said: String,
+    },
+    /// The server drops connections before its banner.
+    #[error("the server dropped {attempts} connections before its banner{}", with_words(.said))]
+    Dropped {
+        /// How many.
+        attempts: u32,
+        /// Its words, when it had any.
+        said: String,
+    },
+    /// The two sides share no algorithm.
+    #[error("no common {kind}: we know {}, the server {}", ours.join(" "), theirs.join(" "))]
+    NoCommonAlgorithm {
+        /// Of what.
+        kind: String,
+        /// Ours.
+        ours: Vec<String>,
+        /// Theirs.
+        theirs: Vec<String>,
+    },
+    /// The server sent what SSH does not allow there, or ended.
+    #[error("cut during {step}: {reason}")]
+    Cut {
+        /// What we were doing.
+        step: &'static str,
+        /// What is known.
+        reason: String,
+    },
+    /// The server stopped answering.
+    #[error("no answer during {step} within {seconds} s")]
+    StepTimeout {
+        /// What we were doing.
+        step: &'static str,
+        /// The deadline.
+        seconds: u64,
+    },
+    /// Its key does not tell us who it is.
+    #[error(transparent)]
+    HostKey(#[from] HostKeyFault),
+    /// It does not let us in.
+    #[error("{user} is not let in: {}; the server accepts: {}", tried_words(.tried), or_none(.accepts))]
+    NotLetIn {
+        /// As whom.
+        user: String,
+        /// What was tried.
+        tried: Vec<Tried>,
+        /// What the server says it accepts.
+        accepts: Vec<String>,
+    },
+    /// The bastion could not be reached.
+    #[error("its bastion: {0}")]
+    Jump(#[source] std::sync::Arc<ConnectError>),
+    /// The bastion could not reach the node.
+    #[error("bastion {bastion} cannot reach it: {reason}")]
+    JumpRefused {
+        /// The bastion.
+        bastion: String,
+        /// Its words.
+        reason: String,
+    },
+}
+
+/// Why a host's key is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum HostKeyFault {
+    /// Nothing is recorded.
+    #[error("the host key is unknown: {fingerprint} ({key_type}); looked in {}", files.join(", "))]
+    Unknown {
+        /// The key shown.
+        fingerprint: String,
+        /// Its type.
+        key_type: String,
+        /// Where we looked.
+        files: Vec<String>,
+    },
+    /// Something else is recorded.
+    #[error("THE HOST KEY HAS CHANGED: it shows {fingerprint} ({key_type}), recorded is {}", recorded.join(", "))]
+    Changed {
+        /// The key shown.
+        fingerprint: String,
+        /// Its type.
+        key_type: String,
+        /// `file:line (type)` of what is recorded.
+        recorded: Vec<String>,
+    },
+    /// It is recorded as revoked.
+    #[error("the host key {fingerprint} is revoked by {by}")]
+    Revoked {
+        /// The key shown.
+        fingerprint: String,
+        /// `file:line`.
+        by: String,
+    },
+    /// Its certificate does not hold.
+    #[error("the host certificate signed by the authority of {authority} does not hold: {fault}")]
+    Certificate {
+        /// `file:line` of the authority.
+        authority: String,
+        /// Why.
+        fault: CertificateFault,
+    },
+    /// Only a key of a type that we cannot verify is recorded.
+    #[error("{record} records only a key of type {key_type}, which cannot be verified here")]
+    Unverifiable {
+        /// `file:line`.
+        record: String,
+        /// The type.
+        key_type: String,
+    },
+    /// The newly accepted key could not be written down.
+    #[error("the new host key could not be recorded: {0}")]
+    NotRecorded(#[from] AppendError),
+    /// A file that may speak of the host cannot be read.
+    #[error("read {file}: {reason}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+fn with_words(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!("; it said: {said:?}") }
+}
+
+fn or_none(methods: &[String]) -> String {
+    if methods.is_empty() { "nothing more".to_owned() } else { methods.join(", ") }
+}
+
+fn tried_words(tried: &[Tried]) -> String {
+    if tried.is_empty() {
+        return "no key to try".to_owned();
+    }
+    tried.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl ConnectFault {
+    /// Returns whether another try may help, as `ConnectionAttempts` means it.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            ConnectFault::Refused { .. }
+                | ConnectFault::NoRoute { .. }
+                | ConnectFault::DialTimeout { .. }
+                | ConnectFault::Dial { .. }
+                | ConnectFault::BannerTimeout { .. }
+                | ConnectFault::ResolveTimeout { .. }
+        )
+    }
+
+    fn hint(&self, host: &str) -> String {
+        match self {
+            ConnectFault::Config(error) => error.hint(),
+            ConnectFault::NameNotFound { name, .. } => format!("check the name, or give an address as `host:`; try `getent hosts {name}`"),
+            ConnectFault::NoAddress { .. } => "AddressFamily or `host:` excludes every address it has".to_owned(),
+            ConnectFault::ResolveTimeout { .. } => "the name server does not answer: check /etc/resolv.conf".to_owned(),
+            ConnectFault::Refused { address } => format!("is sshd running there, on port {}?", address.port()),
+            ConnectFault::NoRoute { .. } => "check the network, or whether a bastion (`jump:`) is needed".to_owned(),
+            ConnectFault::DialTimeout { .. } => "is the node up? a firewall that drops packets looks the same".to_owned(),
+            ConnectFault::Dial { .. } => format!("try `ssh -v {host} true`"),
+            ConnectFault::BannerTimeout { .. } => {
+                "something accepts connections and says nothing: a hung sshd, or a proxy without its server".to_owned()
+            }
+            ConnectFault::NotSsh { .. } => "another service listens there: check the port".to_owned(),
+            ConnectFault::Dropped { .. } => "raise MaxStartups in its sshd_config, or run with fewer nodes at once (-f)".to_owned(),
+            ConnectFault::NoCommonAlgorithm { .. } => {
+                "the server's sshd is very old or restricted; RSA and DSA host keys are not verified here".to_owned()
+            }
+            ConnectFault::Cut { .. } | ConnectFault::StepTimeout { .. } => format!("look at sshd's log there; try `ssh -v {host} true`"),
+            ConnectFault::HostKey(fault) => fault.hint(host),
+            ConnectFault::NotLetIn { user, tried, accepts } => not_let_in(user, tried, accepts),
+            ConnectFault::Jump(inner) => inner.hint(),
+            ConnectFault::JumpRefused { bastion, .. } => format!("try `ssh -J {bastion} {host} true`; does the bastion allow forwarding?"),
+        }
+    }
+}
+
+impl HostKeyFault {
+    fn hint(&self, host: &str) -> String {
+        match self {
+            HostKeyFault::Unknown { .. } => {
+                "compare the fingerprint with the node's console, then accept new keys with --accept-new".to_owned()
+            }
+            HostKeyFault::Changed { .. } => {
+                format!("if the node was rebuilt: `ssh-keygen -R '{host}'`, then --accept-new; if not, somebody may be in between")
+            }
+            HostKeyFault::Revoked { .. } => "this key must not be used: give the node a new host key".to_owned(),
+            HostKeyFault::Certificate { .. } => "have the host certificate signed anew for this name".to_owned(),
+            HostKeyFault::Unverifiable { .. } => {
+                format!("record its ed25519 key beside it: `ssh-keyscan -t ed25519 '{host}'`, compared with the node's console")
+            }
+            HostKeyFault::NotRecorded(_) => "make the known_hosts file writable, or record the key by hand".to_owned(),
+            HostKeyFault::Unreadable { .. } => "make it readable, or name another with `known_hosts:`".to_owned(),
+        }
+    }
+}
+
+fn not_let_in(user: &str, tried: &[Tried], accepts: &[String]) -> String {
+    if !accepts.is_empty() && !accepts.iter().any(|method| method == "publickey") {
+        return "the server takes no keys from this user; passwords and prompts are not supported here: allow publickey".to_owned();
+    }
+    if tried.iter().any(|tried| matches!(tried, Tried::Encrypted { .. })) {
+        return "load the encrypted key into ssh-agent: `ssh-add FILE`".to_owned();
+    }
+    format!("add one of these keys to the authorized_keys of {user}, or name another with `identity:`")
+}

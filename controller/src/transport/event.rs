@@ -1,0 +1,48 @@
+//! What a connection tells while it is being made. Logic emits, `report` prints.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Something worth telling before the connection stands or fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// The server dropped us before its banner (its `MaxStartups`); another attempt follows.
+    Dropped {
+        /// The host.
+        host: String,
+        /// Which attempt failed, from 1.
+        attempt: u32,
+        /// How many there will be at most.
+        of: u32,
+        /// How long we wait first.
+        pause: Duration,
+    },
+    /// A connection attempt failed and `ConnectionAttempts` allows another.
+    Retried {
+        /// The host.
+        host: String,
+        /// Which attempt failed, from 1.
+        attempt: u32,
+        /// Why.
+        reason: String,
+    },
+    /// A new host key was accepted, as asked for, and written down.
+    HostKeyAccepted {
+        /// The host, as it stands in the file.
+        host: String,
+        /// The key's fingerprint.
+        fingerprint: String,
+        /// The file.
+        file: String,
+    },
+    /// The server's words before authentication. A node's text: sanitise it.
+    Banner {
+        /// The host.
+        host: String,
+        /// The text.
+        text: String,
+    },
+}
+
+/// Takes events; it must not block.
+pub type Listener = Arc<dyn Fn(LinkEvent) + Send + Sync>;

@@ -1,0 +1,85 @@
+//! One line of `known_hosts` and what it says. Pure: text in, entries out.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::pattern::Hosts;
+
+/// What a line's key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marker {
+    /// The host's own key.
+    Key,
+    /// `@cert-authority`: the key signs host certificates.
+    CertAuthority,
+    /// `@revoked`: the key must never be accepted.
+    Revoked,
+}
+
+/// A line that says something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What its key is for.
+    pub marker: Marker,
+    /// Of which hosts it speaks.
+    pub hosts: Hosts,
+    /// The key's type, as written: `ssh-ed25519`.
+    pub key_type: String,
+    /// The key in its wire form.
+    pub key: Vec<u8>,
+    /// Its line, from 1.
+    pub line: usize,
+}
+
+/// A line's reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// Empty, or a comment.
+    Nothing,
+    /// An entry.
+    Entry(Entry),
+    /// It cannot be read; OpenSSH skips it as well.
+    Unreadable,
+}
+
+/// Reads a whole file's text. Lines that cannot be read are skipped: they can make a host unknown, never known.
+pub fn parse(text: &str) -> Vec<Entry> {
+    let entry = |(index, line)| match parse_line(line, index + 1) {
+        Line::Entry(entry) => Some(entry),
+        Line::Nothing | Line::Unreadable => None,
+    };
+    text.lines().enumerate().filter_map(entry).collect()
+}
+
+/// Reads one line.
+pub(super) fn parse_line(text: &str, line: usize) -> Line {
+    let text = text.trim();
+    if text.is_empty() || text.starts_with('#') {
+        return Line::Nothing;
+    }
+    entry(text, line).map_or(Line::Unreadable, Line::Entry)
+}
+
+fn entry(text: &str, line: usize) -> Option<Entry> {
+    let mut fields = text.split_ascii_whitespace().peekable();
+    let marker = match *fields.peek()? {
+        "@cert-authority" => Marker::CertAuthority,
+        "@revoked" => Marker::Revoked,
+        other if other.starts_with('@') => return None,
+        _ => Marker::Key,
+    };
+    if marker != Marker::Key {
+        fields.next();
+    }
+    let hosts = Hosts::parse(fields.next()?)?;
+    let key_type = fields.next()?.to_owned();
+    let key = STANDARD.decode(fields.next()?).ok()?;
+    (inner_type(&key)? == key_type).then_some(Entry { marker, hosts, key_type, key, line })
+}
+
+/// Returns the type that a key in wire form names itself (RFC 4253, 6.6: a length and the name).
+fn inner_type(key: &[u8]) -> Option<&str> {
+    let (length, rest) = key.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    std::str::from_utf8(rest.get(..length)?).ok()
+}

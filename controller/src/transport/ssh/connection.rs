@@ -1,0 +1,259 @@
+//! One connection to one host, and the link that runs commands over it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use russh::client::{self, Handle};
+use russh::{ChannelOpenFailure, Disconnect};
+use tokio::time::timeout;
+
+use super::Ssh;
+use super::channel;
+use super::handshake::{Lost, shake};
+use super::host_key::{Checker, read_records};
+use super::{authenticate, identity};
+use crate::transport::config::{HostConfig, Jump, NewKeys, Target};
+use crate::transport::deadlines::Deadlines;
+use crate::transport::dial::Goal;
+use crate::transport::error::{ConnectError, ConnectFault, HostKeyFault};
+use crate::transport::event::LinkEvent;
+use crate::transport::known_hosts::Records;
+use crate::transport::link::{BoxFuture, CommandLine, Exec, Link, LinkError};
+use crate::transport::socket::Quick;
+
+/// A logged-in connection. It keeps the bastion's alive.
+pub(super) struct Connection {
+    pub handle: Handle<Checker>,
+    pub host: String,
+    pub lost: Lost,
+    via: Option<Arc<Connection>>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("host", &self.host).field("via", &self.via).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    pub fn is_closed(&self) -> bool {
+        self.handle.is_closed()
+    }
+}
+
+/// What is read beside the dialling.
+struct Prepared {
+    records: Records,
+    identities: identity::Identities,
+}
+
+impl Ssh {
+    /// Opens and logs in. `depth` counts the bastions that wait for this one.
+    pub(super) async fn open(&self, target: &Target, depth: usize) -> Result<Connection, ConnectError> {
+        let config = match self.resolver.resolve(target, &self.deadlines).await {
+            Ok(config) => config,
+            Err(error) => return Err(ConnectError { host: target.host.clone(), fault: error.into() }),
+        };
+        let failed = |fault| ConnectError { host: config.shown(), fault };
+        let via = match &config.jump {
+            Jump::AsConfigured | Jump::Direct => None,
+            Jump::Via(bastion) => Some(self.bastion(bastion, depth + 1).await.map_err(failed)?),
+        };
+        self.attempts(&config, via).await.map_err(failed)
+    }
+
+    /// `ConnectionAttempts` for what may pass; our own retries for a server that drops us before its banner.
+    async fn attempts(&self, config: &HostConfig, via: Option<Arc<Connection>>) -> Result<Connection, ConnectFault> {
+        let (mut attempt, mut drops) = (1, 0);
+        loop {
+            let fault = match self.once(config, via.clone()).await {
+                Ok(connection) => return Ok(connection),
+                Err(fault) => fault,
+            };
+            match fault {
+                ConnectFault::Dropped { said, .. } => {
+                    drops += 1;
+                    if drops > self.deadlines.drop_retries {
+                        return Err(ConnectFault::Dropped { attempts: drops, said });
+                    }
+                    let pause = pause(self.deadlines.drop_pause, drops);
+                    let of = self.deadlines.drop_retries + 1;
+                    self.tell(LinkEvent::Dropped { host: config.shown(), attempt: drops, of, pause });
+                    tokio::time::sleep(pause).await;
+                }
+                fault if fault.may_pass() && attempt < config.attempts => {
+                    self.tell(LinkEvent::Retried { host: config.shown(), attempt, reason: fault.to_string() });
+                    attempt += 1;
+                    tokio::time::sleep(self.deadlines.drop_pause).await;
+                }
+                fault => return Err(fault),
+            }
+        }
+    }
+
+    async fn once(&self, config: &HostConfig, via: Option<Arc<Connection>>) -> Result<Connection, ConnectFault> {
+        let Ok(_permit) = self.handshakes.acquire().await else {
+            return Err(ConnectFault::Cut { step: "waiting for a turn", reason: "the run is ending".to_owned() });
+        };
+        let deadlines = within(&self.deadlines, config);
+        let lost = Lost::default();
+        // The files and the agent are read while the network works.
+        let handle = match &via {
+            None => {
+                let goal =
+                    Goal { host: &config.hostname, port: config.port, family: config.address_family, bind: config.bind_address };
+                let (prepared, stream) = tokio::join!(self.prepare(config), self.dialer.dial(&goal, &deadlines));
+                let (prepared, stream) = (prepared?, stream?);
+                let peer = stream.peer_addr();
+                let quick = Quick::new(stream).map_err(|error| match peer {
+                    Ok(address) => ConnectFault::Dial { address, reason: error.to_string() },
+                    Err(_) => ConnectFault::Cut { step: "dialling", reason: error.to_string() },
+                })?;
+                self.enter(quick, config, prepared, &deadlines, &lost).await?
+            }
+            Some(bastion) => {
+                let (prepared, channel) = tokio::join!(self.prepare(config), through(bastion, config, &deadlines));
+                self.enter(channel?.into_stream(), config, prepared?, &deadlines, &lost).await?
+            }
+        };
+        Ok(Connection { handle, host: config.shown(), lost, via })
+    }
+
+    async fn prepare(&self, config: &HostConfig) -> Result<Prepared, ConnectFault> {
+        let own = config.clone();
+        let reading = tokio::task::spawn_blocking(move || read_records(&own));
+        let (records, identities) = tokio::join!(reading, identity::collect(config, &self.favourite));
+        let gone = |_| HostKeyFault::Unreadable { file: "known_hosts".to_owned(), reason: "its reader died".to_owned() };
+        Ok(Prepared { records: records.map_err(gone)??, identities })
+    }
+
+    /// Shakes hands over a stream and logs in.
+    async fn enter<S>(
+        &self,
+        stream: S,
+        config: &HostConfig,
+        prepared: Prepared,
+        deadlines: &Deadlines,
+        lost: &Lost,
+    ) -> Result<Handle<Checker>, ConnectFault>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let Prepared { records, identities } = prepared;
+        let preferred = config
+            .algorithms
+            .preferred(&records.key_types(), records.has_authority())
+            .map_err(|error| ConnectFault::Config(error.into()))?;
+        let settings = client::Config {
+            preferred,
+            keepalive_interval: Some(config.keepalive_interval.unwrap_or(deadlines.keepalive_interval)),
+            keepalive_max: config.keepalive_interval.map_or(deadlines.keepalive_count, |_| config.keepalive_count),
+            nodelay: true,
+            ..client::Config::default()
+        };
+        let checker = Checker {
+            host: config.shown(),
+            records,
+            new_keys: if self.new_keys == NewKeys::Accept { NewKeys::Accept } else { config.new_keys },
+            looked_in: config.user_known_hosts.iter().chain(&config.global_known_hosts).cloned().collect(),
+            hash_names: config.hash_known_hosts,
+            ca_signatures: config.algorithms.ca_signatures.clone(),
+            lost: lost.clone(),
+            listener: Arc::clone(&self.listener.0),
+        };
+        let mut handle = shake(stream, Arc::new(settings), checker, deadlines).await?;
+        authenticate::log_in(&mut handle, config, identities, &self.favourite, deadlines, lost).await?;
+        Ok(handle)
+    }
+}
+
+/// Opens a way through a bastion.
+async fn through(
+    bastion: &Connection,
+    config: &HostConfig,
+    deadlines: &Deadlines,
+) -> Result<russh::Channel<client::Msg>, ConnectFault> {
+    let opening = bastion.handle.channel_open_direct_tcpip(config.hostname.clone(), u32::from(config.port), "127.0.0.1", 0);
+    let refused = |reason: String| ConnectFault::JumpRefused { bastion: bastion.host.clone(), reason };
+    match timeout(deadlines.dial + deadlines.resolve, opening).await {
+        Ok(Ok(channel)) => Ok(channel),
+        Ok(Err(russh::Error::ChannelOpenFailure(reason))) => Err(refused(refusal(&reason))),
+        Ok(Err(_)) => Err(refused(bastion.lost.reason())),
+        Err(_) => Err(refused(format!("no answer within {} s", (deadlines.dial + deadlines.resolve).as_secs()))),
+    }
+}
+
+/// A server's reason not to open a channel, in words.
+fn refusal(reason: &ChannelOpenFailure) -> String {
+    format!("{reason:?}")
+}
+
+/// `ConnectTimeout` holds for the dialling and for the banner, as in OpenSSH.
+fn within(deadlines: &Deadlines, config: &HostConfig) -> Deadlines {
+    let mut own = deadlines.clone();
+    if let Some(limit) = config.connect_timeout {
+        own.dial = limit;
+        own.banner = limit;
+    }
+    own
+}
+
+/// Doubles with each drop, and adds a random share so that many nodes do not come back together.
+fn pause(first: std::time::Duration, drops: u32) -> std::time::Duration {
+    let base = first * 2_u32.saturating_pow(drops.min(6) - 1);
+    // The last byte of a version 7 UUID is random (RFC 9562, 5.7).
+    let share = f64::from(uuid::Uuid::now_v7().as_bytes()[15]) / 256.0;
+    base + base.mul_f64(share)
+}
+
+/// A link over its own SSH connection.
+#[derive(Debug)]
+pub struct SshLink {
+    connection: Connection,
+    deadlines: Deadlines,
+}
+
+impl SshLink {
+    pub(super) fn new(connection: Connection, deadlines: Deadlines) -> Self {
+        Self { connection, deadlines }
+    }
+
+    /// Returns the host, with its port when that is not 22.
+    pub fn host(&self) -> &str {
+        &self.connection.host
+    }
+
+    async fn start(&self, command: &CommandLine) -> Result<Exec, LinkError> {
+        let host = || self.connection.host.clone();
+        let opening = self.connection.handle.channel_open_session();
+        let channel = match timeout(self.deadlines.open, opening).await {
+            Ok(Ok(channel)) => channel,
+            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => {
+                return Err(LinkError::OpenRefused { host: host(), reason: refusal(&reason) });
+            }
+            Ok(Err(_)) => return Err(LinkError::Cut { host: host(), reason: self.connection.lost.reason() }),
+            Err(_) => return Err(LinkError::OpenTimeout { host: host(), seconds: self.deadlines.open.as_secs() }),
+        };
+        channel::run(channel, command, &self.connection.lost, self.deadlines.write)
+            .await
+            .map_err(|()| LinkError::Cut { host: host(), reason: self.connection.lost.reason() })
+    }
+}
+
+impl Link for SshLink {
+    fn exec<'a>(&'a self, command: &'a CommandLine) -> BoxFuture<'a, Result<Exec, LinkError>> {
+        Box::pin(self.start(command))
+    }
+
+    fn deadlines(&self) -> &Deadlines {
+        &self.deadlines
+    }
+
+    fn close<'a>(&'a self) -> BoxFuture<'a, ()> {
+        Box::pin(async {
+            let goodbye = self.connection.handle.disconnect(Disconnect::ByApplication, "done", "");
+            // A goodbye that cannot be said is no fault: the connection is gone then.
+            let _ = timeout(self.deadlines.close, goodbye).await;
+        })
+    }
+}

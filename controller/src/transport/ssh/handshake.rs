@@ -1,0 +1,83 @@
+//! From a stream to agreed keys and a checked host, each way to fail told apart.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use russh::client::{self, Handle};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::pin;
+use tokio::time::timeout;
+
+use super::host_key::{Checker, HandlerError};
+use crate::transport::deadlines::Deadlines;
+use crate::transport::error::ConnectFault;
+use crate::transport::socket::{FirstBytes, Witnessed};
+
+/// Why a connection ended, once it has; shared between russh's task and its users.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lost(Arc<Mutex<Option<String>>>);
+
+impl Lost {
+    pub fn note(&self, reason: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+    }
+
+    pub fn reason(&self) -> String {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        known.unwrap_or_else(|| "the connection ended".to_owned())
+    }
+}
+
+/// Agrees on keys over a stream from which nothing was read yet.
+pub(super) async fn shake<S>(
+    stream: S,
+    config: Arc<client::Config>,
+    checker: Checker,
+    deadlines: &Deadlines,
+) -> Result<Handle<Checker>, ConnectFault>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (stream, first) = Witnessed::new(stream);
+    let connecting = client::connect_stream(config, stream, checker);
+    pin!(connecting);
+    let outcome = match timeout(deadlines.banner, &mut connecting).await {
+        Ok(outcome) => outcome,
+        Err(_) if first.identification().is_none() => return Err(without_banner(&first, deadlines.banner)),
+        Err(_) => match timeout(deadlines.key_exchange, connecting).await {
+            Ok(outcome) => outcome,
+            Err(_) => return Err(ConnectFault::StepTimeout { step: "key exchange", seconds: deadlines.key_exchange.as_secs() }),
+        },
+    };
+    outcome.map_err(|error| fault(error, &first))
+}
+
+fn without_banner(first: &FirstBytes, waited: Duration) -> ConnectFault {
+    let said = first.text();
+    if said.is_empty() { ConnectFault::BannerTimeout { seconds: waited.as_secs() } } else { ConnectFault::NotSsh { said: short(&said) } }
+}
+
+/// Sorts a failed handshake by what the server had said so far.
+fn fault(error: HandlerError, first: &FirstBytes) -> ConnectFault {
+    let error = match error {
+        HandlerError::HostKey(fault) => return ConnectFault::HostKey(fault),
+        HandlerError::Ssh(error) => error,
+    };
+    let said = first.text();
+    match error {
+        russh::Error::NoCommonAlgo { kind, ours, theirs } => {
+            ConnectFault::NoCommonAlgorithm { kind: format!("{kind:?}"), ours, theirs }
+        }
+        _ if first.identification().is_some() => ConnectFault::Cut { step: "key exchange", reason: error.to_string() },
+        // OpenSSH's words for MaxStartups; older ones and PerSourcePenalties just close.
+        _ if said.is_empty() || said.starts_with("Exceeded MaxStartups") || said.starts_with("Not allowed at this time") => {
+            ConnectFault::Dropped { attempts: 1, said: short(&said) }
+        }
+        _ => ConnectFault::NotSsh { said: short(&said) },
+    }
+}
+
+/// The first words of a stranger.
+fn short(said: &str) -> String {
+    said.trim_end().chars().take(80).collect()
+}

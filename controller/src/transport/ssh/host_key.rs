@@ -1,0 +1,131 @@
+//! The host's key, checked against the records while keys are agreed on; and what russh tells us of a connection.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use russh::client::{DisconnectReason, Handler, Session};
+use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
+
+use super::handshake::Lost;
+use crate::transport::config::{HostConfig, NewKeys};
+use crate::transport::error::HostKeyFault;
+use crate::transport::event::{LinkEvent, Listener};
+use crate::transport::known_hosts::{self, Presented, Record, Records, Verdict};
+
+/// What the checker can say: the SSH library's faults pass through it.
+#[derive(Debug)]
+pub(super) enum HandlerError {
+    HostKey(HostKeyFault),
+    Ssh(russh::Error),
+}
+
+impl From<russh::Error> for HandlerError {
+    fn from(error: russh::Error) -> Self {
+        HandlerError::Ssh(error)
+    }
+}
+
+/// Reads every file of known hosts that there is, and picks what speaks of the host.
+pub(super) fn read_records(config: &HostConfig) -> Result<Records, HostKeyFault> {
+    let mut texts = Vec::new();
+    for file in config.user_known_hosts.iter().chain(&config.global_known_hosts) {
+        match std::fs::read(file) {
+            Ok(bytes) => texts.push((file.clone(), String::from_utf8_lossy(&bytes).into_owned())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(HostKeyFault::Unreadable { file: file.display().to_string(), reason: error.to_string() }),
+        }
+    }
+    let alias = config.host_key_alias.as_deref();
+    let (name, portless) = known_hosts::host_names(&config.hostname, config.port, alias);
+    let files = texts.iter().map(|(file, text)| (file.as_path(), text.as_str()));
+    let records = Records::of(files, &name, portless.as_deref(), alias.unwrap_or(&config.hostname));
+    match records.only_unverifiable() {
+        Some(record) => Err(HostKeyFault::Unverifiable { record: record.place(), key_type: record.entry.key_type.clone() }),
+        None => Ok(records),
+    }
+}
+
+/// Decides about the host's key, and listens to the connection.
+pub(super) struct Checker {
+    pub host: String,
+    pub records: Records,
+    pub new_keys: NewKeys,
+    pub looked_in: Vec<PathBuf>,
+    pub hash_names: bool,
+    pub ca_signatures: Vec<String>,
+    pub lost: Lost,
+    pub listener: Listener,
+}
+
+impl Checker {
+    async fn decide(&self, presented: Presented<'_>, key: &PublicKey) -> Result<(), HostKeyFault> {
+        let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+        let key_type = key.algorithm().as_str().to_owned();
+        match self.records.judge(presented, SystemTime::now()) {
+            Verdict::Known => Ok(()),
+            Verdict::Unknown => match self.new_keys {
+                NewKeys::Accept => self.accept(key, fingerprint).await,
+                NewKeys::Refuse => {
+                    let files = self.looked_in.iter().map(|file| file.display().to_string()).collect();
+                    Err(HostKeyFault::Unknown { fingerprint, key_type, files })
+                }
+            },
+            Verdict::Changed { recorded } => {
+                let shown = |record: &Record| format!("{} ({})", record.place(), record.entry.key_type);
+                Err(HostKeyFault::Changed { fingerprint, key_type, recorded: recorded.iter().map(shown).collect() })
+            }
+            Verdict::Revoked { by } => Err(HostKeyFault::Revoked { fingerprint, by: by.place() }),
+            Verdict::BadCertificate { authority, fault } => Err(HostKeyFault::Certificate { authority: authority.place(), fault }),
+        }
+    }
+
+    async fn accept(&self, key: &PublicKey, fingerprint: String) -> Result<(), HostKeyFault> {
+        let unwritable = || HostKeyFault::NotRecorded(known_hosts::AppendError::Unwritable);
+        let file = self.looked_in.first().cloned().ok_or_else(unwritable)?;
+        let (name, owned, hash, path) = (self.records.host().to_owned(), key.clone(), self.hash_names, file.clone());
+        let written = tokio::task::spawn_blocking(move || known_hosts::append(&path, &name, &owned, hash)).await;
+        written.map_err(|_| unwritable())??;
+        let (host, file) = (self.records.host().to_owned(), file.display().to_string());
+        (self.listener)(LinkEvent::HostKeyAccepted { host, fingerprint, file });
+        Ok(())
+    }
+}
+
+impl Handler for Checker {
+    type Error = HandlerError;
+
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, HandlerError> {
+        let key = shown.public_key();
+        let presented = match shown {
+            PublicKeyOrCertificate::PublicKey { key, .. } => Presented::Key(key),
+            PublicKeyOrCertificate::Certificate(certificate) if self.trusts(certificate.signature_key().algorithm().as_str()) => {
+                Presented::Certificate(certificate)
+            }
+            PublicKeyOrCertificate::Certificate(_) => Presented::Key(&key),
+        };
+        self.decide(presented, &key).await.map_err(HandlerError::HostKey)?;
+        Ok(true)
+    }
+
+    async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), HandlerError> {
+        (self.listener)(LinkEvent::Banner { host: self.host.clone(), text: banner.to_owned() });
+        Ok(())
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<HandlerError>) -> Result<(), HandlerError> {
+        self.lost.note(match reason {
+            DisconnectReason::ReceivedDisconnect(info) => format!("the server ended it: {}", info.message),
+            DisconnectReason::Error(HandlerError::Ssh(russh::Error::KeepaliveTimeout)) => "no answer to keepalives".to_owned(),
+            DisconnectReason::Error(HandlerError::Ssh(error)) => error.to_string(),
+            DisconnectReason::Error(HandlerError::HostKey(fault)) => fault.to_string(),
+        });
+        Ok(())
+    }
+}
+
+impl Checker {
+    /// `CASignatureAlgorithms`; empty: all that we can verify.
+    fn trusts(&self, algorithm: &str) -> bool {
+        self.ca_signatures.is_empty() || self.ca_signatures.iter().any(|known| known == algorithm)
+    }
+}

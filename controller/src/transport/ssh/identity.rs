@@ -1,0 +1,334 @@
+//! The keys that may open a node: files, certificates, ssh-agent; in OpenSSH's order, the one that worked last first.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use russh::keys::agent::AgentIdentity;
+use russh::keys::agent::client::AgentClient;
+use russh::keys::{Algorithm, Certificate, HashAlg, PrivateKey, PublicKey, decode_secret_key, load_openssh_certificate};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use crate::transport::config::{AgentSocket, HostConfig};
+
+/// How long the agent may take to list its keys. It is a local program.
+const AGENT_LISTS: Duration = Duration::from_secs(5);
+
+/// A connection to the agent.
+pub(super) type Agent = AgentClient<UnixStream>;
+
+/// A key that was tried, or why it could not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tried {
+    /// The server does not take this key file.
+    Key {
+        /// The file.
+        file: PathBuf,
+        /// The key.
+        fingerprint: String,
+    },
+    /// The server does not take this certificate.
+    Certificate {
+        /// Its name for itself.
+        id: String,
+        /// The certified key.
+        fingerprint: String,
+    },
+    /// The server does not take this key of the agent.
+    AgentKey {
+        /// The agent's comment.
+        comment: String,
+        /// The key.
+        fingerprint: String,
+    },
+    /// The file is encrypted, and the agent does not hold its key.
+    Encrypted {
+        /// The file.
+        file: PathBuf,
+    },
+    /// An RSA key in a file: used through ssh-agent only.
+    RsaFile {
+        /// The file.
+        file: PathBuf,
+    },
+    /// There is no such file.
+    Missing {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file cannot be read as a key.
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The agent does not answer.
+    Agent {
+        /// Its socket.
+        socket: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The agent would not sign.
+    NotSigned {
+        /// The agent's comment.
+        comment: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl fmt::Display for Tried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Tried::Key { file, fingerprint } => write!(f, "{} ({fingerprint}) not accepted", file.display()),
+            Tried::Certificate { id, fingerprint } => write!(f, "certificate {id:?} ({fingerprint}) not accepted"),
+            Tried::AgentKey { comment, fingerprint } => write!(f, "agent key {comment:?} ({fingerprint}) not accepted"),
+            Tried::Encrypted { file } => write!(f, "{} is encrypted and not in the agent", file.display()),
+            Tried::RsaFile { file } => write!(f, "{} is an RSA key: usable through ssh-agent only", file.display()),
+            Tried::Missing { file } => write!(f, "{} does not exist", file.display()),
+            Tried::Unreadable { file, reason } => write!(f, "{} cannot be read: {reason}", file.display()),
+            Tried::Agent { socket, reason } => write!(f, "agent at {}: {reason}", socket.display()),
+            Tried::NotSigned { comment, reason } => write!(f, "the agent did not sign with {comment:?}: {reason}"),
+        }
+    }
+}
+
+/// Who signs for a key.
+#[derive(Debug, Clone)]
+pub(super) enum Signer {
+    File(PathBuf, Arc<PrivateKey>),
+    Agent { comment: String },
+}
+
+/// A key to offer, perhaps in a certificate.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate {
+    pub public: PublicKey,
+    pub certificate: Option<Certificate>,
+    /// Whether the agent knows the certificate itself, or only the key in it.
+    pub certificate_in_agent: bool,
+    pub signer: Signer,
+}
+
+impl Candidate {
+    pub fn fingerprint(&self) -> String {
+        self.public.fingerprint(HashAlg::Sha256).to_string()
+    }
+
+    pub fn refused(&self) -> Tried {
+        let fingerprint = self.fingerprint();
+        match (&self.certificate, &self.signer) {
+            (Some(certificate), _) => Tried::Certificate { id: certificate.key_id().to_owned(), fingerprint },
+            (None, Signer::File(file, _)) => Tried::Key { file: file.clone(), fingerprint },
+            (None, Signer::Agent { comment }) => Tried::AgentKey { comment: comment.clone(), fingerprint },
+        }
+    }
+}
+
+/// All that can be offered, and what cannot.
+#[derive(Default)]
+pub(super) struct Identities {
+    pub candidates: Vec<Candidate>,
+    pub unusable: Vec<Tried>,
+    pub agent: Option<Agent>,
+}
+
+/// The key that opened a node last in this run: most fleets have one key, and each refused offer costs a round trip.
+#[derive(Debug, Default)]
+pub(super) struct Favourite(Mutex<Option<PublicKey>>);
+
+impl Favourite {
+    pub fn remember(&self, key: &PublicKey) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
+    }
+
+    fn is(&self, key: &PublicKey) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().is_some_and(|known| known.key_data() == key.key_data())
+    }
+}
+
+/// What a key file holds.
+enum Held {
+    Private(Arc<PrivateKey>),
+    /// Only the public half can be used: the agent must have the rest.
+    Public(PublicKey, Tried),
+    Nothing(Option<Tried>),
+}
+
+/// Gathers what may be offered to a host.
+pub(super) async fn collect(config: &HostConfig, favourite: &Favourite) -> Identities {
+    let (identities, certificates) = (config.identities.clone(), config.certificates.clone());
+    let reading = tokio::task::spawn_blocking(move || {
+        let held: Vec<(PathBuf, Held)> = identities.iter().map(|file| (file.clone(), read_key(file))).collect();
+        (held, read_certificates(&identities, &certificates))
+    });
+    let (files, listed) = tokio::join!(reading, list_agent(&config.agent));
+    let (held, (certificates, mut unusable)) = files.unwrap_or_default();
+    let (agent, listed) = match listed {
+        Ok((agent, listed)) => (agent, listed),
+        Err(tried) => {
+            unusable.push(tried);
+            (None, Vec::new())
+        }
+    };
+    let mut candidates = order(held, listed, config.identities_only, &mut unusable);
+    with_certificates(&mut candidates, certificates);
+    candidates.retain(|candidate| accepted_type(candidate, &config.key_types));
+    candidates.sort_by_key(|candidate| !favourite.is(&candidate.public));
+    Identities { candidates, unusable, agent }
+}
+
+/// The agent's own keys that stand in files first, then its others, then files that it does not hold (ssh(1), ssh_config(5)).
+fn order(held: Vec<(PathBuf, Held)>, mut listed: Vec<Candidate>, only: bool, unusable: &mut Vec<Tried>) -> Vec<Candidate> {
+    let (mut first, mut last) = (Vec::new(), Vec::new());
+    let mut take = |public: &PublicKey| {
+        let mut taken = Vec::new();
+        while let Some(at) = listed.iter().position(|candidate| candidate.public.key_data() == public.key_data()) {
+            taken.push(listed.remove(at));
+        }
+        taken
+    };
+    for (file, held) in held {
+        match held {
+            Held::Private(key) => {
+                let public = key.public_key().clone();
+                // A key that we can sign with ourselves needs no agent; a certificate that the agent has for it is kept.
+                first.extend(take(&public).into_iter().filter(|candidate| candidate.certificate.is_some()));
+                last.push(Candidate { public, certificate: None, certificate_in_agent: false, signer: Signer::File(file, key) });
+            }
+            Held::Public(public, otherwise) => match take(&public) {
+                taken if taken.is_empty() => unusable.push(otherwise),
+                taken => first.extend(taken),
+            },
+            Held::Nothing(why) => unusable.extend(why),
+        }
+    }
+    if !only {
+        first.extend(listed);
+    }
+    first.extend(last);
+    first
+}
+
+/// Puts a file's certificate before the plain key that it certifies.
+fn with_certificates(candidates: &mut Vec<Candidate>, certificates: Vec<Certificate>) {
+    for certificate in certificates {
+        let Some(at) = candidates.iter().position(|candidate| candidate.public.key_data() == certificate.public_key()) else { continue };
+        let mut certified = candidates[at].clone();
+        certified.certificate = Some(certificate);
+        certified.certificate_in_agent = false;
+        candidates.insert(at, certified);
+    }
+}
+
+/// `PubkeyAcceptedAlgorithms`; an RSA key goes under any of its three names.
+fn accepted_type(candidate: &Candidate, types: &[String]) -> bool {
+    let names: Vec<String> = match (candidate.public.algorithm(), &candidate.certificate) {
+        (Algorithm::Rsa { .. }, None) => ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"].map(str::to_owned).into(),
+        (Algorithm::Rsa { .. }, Some(_)) => ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"].map(|name| format!("{name}-cert-v01@openssh.com")).into(),
+        (algorithm, None) => vec![algorithm.as_str().to_owned()],
+        (algorithm, Some(_)) => vec![algorithm.to_certificate_type()],
+    };
+    types.is_empty() || names.iter().any(|name| types.contains(name))
+}
+
+fn read_key(file: &Path) -> Held {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let missing = || Tried::Missing { file: file.to_owned() };
+            return match public_beside(file) {
+                Some(public) => Held::Public(public, missing()),
+                // OpenSSH says nothing of its own default names either.
+                None => Held::Nothing((!is_default(file)).then(missing)),
+            };
+        }
+        Err(error) => return Held::Nothing(Some(Tried::Unreadable { file: file.to_owned(), reason: error.to_string() })),
+    };
+    if let Ok(public) = PublicKey::from_openssh(text.trim()) {
+        return Held::Public(public, Tried::Missing { file: file.with_extension("") });
+    }
+    if text.contains("BEGIN RSA PRIVATE KEY") {
+        let rsa = Tried::RsaFile { file: file.to_owned() };
+        return public_beside(file).map_or_else(|| Held::Nothing(Some(rsa.clone())), |public| Held::Public(public, rsa.clone()));
+    }
+    let parsed = PrivateKey::from_openssh(&text).map_err(|error| error.to_string());
+    match parsed.or_else(|_| decode_secret_key(&text, None).map_err(|error| error.to_string())) {
+        Ok(key) if matches!(key.algorithm(), Algorithm::Rsa { .. }) => {
+            Held::Public(key.public_key().clone(), Tried::RsaFile { file: file.to_owned() })
+        }
+        Ok(key) if key.is_encrypted() => Held::Public(key.public_key().clone(), Tried::Encrypted { file: file.to_owned() }),
+        Ok(key) => Held::Private(Arc::new(key)),
+        Err(_) if text.contains("ENCRYPTED") => Held::Nothing(Some(Tried::Encrypted { file: file.to_owned() })),
+        Err(reason) => Held::Nothing(Some(Tried::Unreadable { file: file.to_owned(), reason })),
+    }
+}
+
+/// Reads `FILE.pub`.
+fn public_beside(file: &Path) -> Option<PublicKey> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".pub");
+    PublicKey::from_openssh(std::fs::read_to_string(name).ok()?.trim()).ok()
+}
+
+fn is_default(file: &Path) -> bool {
+    const NAMES: [&str; 7] = ["id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_xmss", "id_dsa"];
+    file.file_name().and_then(|name| name.to_str()).is_some_and(|name| NAMES.contains(&name))
+}
+
+/// Reads named certificates, and each `FILE-cert.pub`.
+fn read_certificates(identities: &[PathBuf], named: &[PathBuf]) -> (Vec<Certificate>, Vec<Tried>) {
+    let (mut certificates, mut faults) = (Vec::new(), Vec::new());
+    for file in named {
+        match load_openssh_certificate(file) {
+            Ok(certificate) => certificates.push(certificate),
+            Err(error) => faults.push(Tried::Unreadable { file: file.clone(), reason: error.to_string() }),
+        }
+    }
+    for identity in identities {
+        let mut name = identity.as_os_str().to_owned();
+        name.push("-cert.pub");
+        if let Ok(certificate) = load_openssh_certificate(PathBuf::from(name)) {
+            certificates.push(certificate);
+        }
+    }
+    (certificates, faults)
+}
+
+/// Asks the agent for its keys.
+async fn list_agent(socket: &AgentSocket) -> Result<(Option<Agent>, Vec<Candidate>), Tried> {
+    let path = match socket {
+        AgentSocket::None => return Ok((None, Vec::new())),
+        AgentSocket::At(path) => path,
+    };
+    let asking = async {
+        let mut agent = AgentClient::connect_uds(path).await.map_err(|error| error.to_string())?;
+        let listed = agent.request_identities().await.map_err(|error| error.to_string())?;
+        Ok::<_, String>((agent, listed))
+    };
+    let failed = |reason| Tried::Agent { socket: path.clone(), reason };
+    let (agent, listed) = match timeout(AGENT_LISTS, asking).await {
+        Ok(answer) => answer.map_err(failed)?,
+        Err(_) => return Err(failed(format!("no answer within {} s", AGENT_LISTS.as_secs()))),
+    };
+    Ok((Some(agent), listed.into_iter().map(of_agent).collect()))
+}
+
+fn of_agent(identity: AgentIdentity) -> Candidate {
+    match identity {
+        AgentIdentity::PublicKey { key, comment } => {
+            Candidate { public: key, certificate: None, certificate_in_agent: false, signer: Signer::Agent { comment } }
+        }
+        AgentIdentity::Certificate { certificate, comment } => Candidate {
+            public: PublicKey::from(certificate.public_key().clone()),
+            certificate: Some(certificate),
+            certificate_in_agent: true,
+            signer: Signer::Agent { comment },
+        },
+    }
+}

@@ -1,0 +1,130 @@
+//! The link over SSH, by russh: dial, agree on keys, check the host, log in, run a command.
+
+mod authenticate;
+mod bastion;
+mod channel;
+mod connection;
+mod handshake;
+mod host_key;
+mod identity;
+
+pub use connection::SshLink;
+pub use identity::Tried;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::config::{NewKeys, Resolver, Surroundings, Target};
+use super::deadlines::Deadlines;
+use super::dial::Dialer;
+use super::error::ConnectError;
+use super::event::{LinkEvent, Listener};
+use bastion::Bastions;
+use identity::Favourite;
+
+/// How a run reaches its nodes.
+#[derive(Clone)]
+pub struct SshOptions {
+    /// What surrounds the process.
+    pub surroundings: Surroundings,
+    /// A file in place of the user's and the machine's ssh configuration.
+    pub config_file: Option<PathBuf>,
+    /// Whether new host keys are accepted, whatever the configuration says.
+    pub new_keys: NewKeys,
+    /// Where TCP streams come from.
+    pub dialer: Dialer,
+    /// The deadlines.
+    pub deadlines: Deadlines,
+    /// How many handshakes may be under way at once.
+    pub handshakes: usize,
+    /// Takes events.
+    pub listener: Listener,
+}
+
+impl SshOptions {
+    /// Handshakes under way at once: enough to hide the network, few enough not to run into `MaxStartups` behind a bastion.
+    pub const HANDSHAKES: usize = 32;
+
+    /// Makes options with every default, telling events to nobody.
+    pub fn new(surroundings: Surroundings) -> Self {
+        Self {
+            surroundings,
+            config_file: None,
+            new_keys: NewKeys::Refuse,
+            dialer: Dialer::Direct,
+            deadlines: Deadlines::default(),
+            handshakes: Self::HANDSHAKES,
+            listener: Arc::new(|_| {}),
+        }
+    }
+}
+
+impl std::fmt::Debug for SshOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SshOptions").field("config_file", &self.config_file).field("new_keys", &self.new_keys).finish_non_exhaustive()
+    }
+}
+
+/// Opens links. One for a run: it shares bastions, remembers which key was taken, and limits handshakes.
+#[derive(Debug)]
+pub struct Ssh {
+    resolver: Resolver,
+    new_keys: NewKeys,
+    dialer: Dialer,
+    deadlines: Deadlines,
+    handshakes: Semaphore,
+    listener: Telling,
+    bastions: Bastions,
+    favourite: Favourite,
+}
+
+/// A listener that can be shown.
+struct Telling(Listener);
+
+impl std::fmt::Debug for Telling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
+impl Ssh {
+    /// Makes an opener of links.
+    pub fn new(options: SshOptions) -> Self {
+        Self {
+            resolver: Resolver::new(options.surroundings, options.config_file),
+            new_keys: options.new_keys,
+            dialer: options.dialer,
+            deadlines: options.deadlines,
+            handshakes: Semaphore::new(options.handshakes.max(1)),
+            listener: Telling(options.listener),
+            bastions: Bastions::default(),
+            favourite: Favourite::default(),
+        }
+    }
+
+    /// Asks another program than `ssh` for the user's configuration.
+    #[must_use]
+    pub fn asking(mut self, program: impl Into<PathBuf>) -> Self {
+        self.resolver = self.resolver.asking(program);
+        self
+    }
+
+    /// Opens a link to a target, logged in.
+    ///
+    /// # Errors
+    /// [`ConnectError`], each fault told apart, with its next step.
+    pub async fn connect(&self, target: &Target) -> Result<SshLink, ConnectError> {
+        self.open(target, 0).await.map(|connection| SshLink::new(connection, self.deadlines.clone()))
+    }
+
+    /// Returns the answers about the user's configuration, which it shares with this opener.
+    pub fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
+    fn tell(&self, event: LinkEvent) {
+        (self.listener.0)(event);
+    }
+}
