@@ -2,3 +2,4 @@
 
 pub mod jenkins;
 pub mod lab;
+pub mod sshd;

@@ -98,9 +98,7 @@ async fn resolve(goal: &Goal<'_>, deadlines: &Deadlines) -> Result<Vec<SocketAdd
 fn fault_of(address: SocketAddr, error: io::Error) -> ConnectFault {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => ConnectFault::Refused { address },
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            ConnectFault::NoRoute { address, reason: error.to_string() }
-        }
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => ConnectFault::NoRoute { address, reason: error.to_string() },
         io::ErrorKind::TimedOut => ConnectFault::DialTimeout { address, seconds: 0 },
         _ => ConnectFault::Dial { address, reason: error.to_string() },
     }

@@ -73,12 +73,7 @@ pub struct Records {
 impl Records {
     /// Picks from the files' texts what speaks of a host. `name` and `portless` come from [`super::host_names`]; `principal`
     /// is the name a certificate must be for (without a port).
-    pub fn of<'a>(
-        files: impl IntoIterator<Item = (&'a Path, &'a str)>,
-        name: &str,
-        portless: Option<&str>,
-        principal: &str,
-    ) -> Self {
+    pub fn of<'a>(files: impl IntoIterator<Item = (&'a Path, &'a str)>, name: &str, portless: Option<&str>, principal: &str) -> Self {
         let mut records = Self { host: name.to_owned(), principal: principal.to_ascii_lowercase(), ..Self::default() };
         for (file, text) in files {
             for entry in parse(text) {

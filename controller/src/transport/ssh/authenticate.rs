@@ -92,18 +92,19 @@ impl From<russh::Error> for OfferError {
     }
 }
 
-async fn offer(handle: &mut Handle<Checker>, user: &str, candidate: &Candidate, agent: Option<&mut Agent>) -> Result<AuthResult, OfferError> {
+async fn offer(
+    handle: &mut Handle<Checker>,
+    user: &str,
+    candidate: &Candidate,
+    agent: Option<&mut Agent>,
+) -> Result<AuthResult, OfferError> {
     let hash = match candidate.public.algorithm() {
         Algorithm::Rsa { .. } => handle.best_supported_rsa_hash().await?.unwrap_or(Some(HashAlg::Sha512)),
         _ => None,
     };
     match (&candidate.signer, &candidate.certificate) {
-        (Signer::File(_, key), None) => {
-            Ok(handle.authenticate_publickey(user, PrivateKeyWithHashAlg::new(key.clone(), hash)).await?)
-        }
-        (Signer::File(_, key), Some(certificate)) => {
-            Ok(handle.authenticate_openssh_cert(user, key.clone(), certificate.clone()).await?)
-        }
+        (Signer::File(_, key), None) => Ok(handle.authenticate_publickey(user, PrivateKeyWithHashAlg::new(key.clone(), hash)).await?),
+        (Signer::File(_, key), Some(certificate)) => Ok(handle.authenticate_openssh_cert(user, key.clone(), certificate.clone()).await?),
         (Signer::Agent { .. }, certificate) => {
             let Some(agent) = agent else { return Err(OfferError::NotSigned("the agent is gone".to_owned())) };
             let mut signer = AgentSigner { agent, plain: (!candidate.certificate_in_agent).then(|| candidate.public.clone()) };

@@ -100,8 +100,7 @@ impl Ssh {
         // The files and the agent are read while the network works.
         let handle = match &via {
             None => {
-                let goal =
-                    Goal { host: &config.hostname, port: config.port, family: config.address_family, bind: config.bind_address };
+                let goal = Goal { host: &config.hostname, port: config.port, family: config.address_family, bind: config.bind_address };
                 let (prepared, stream) = tokio::join!(self.prepare(config), self.dialer.dial(&goal, &deadlines));
                 let (prepared, stream) = (prepared?, stream?);
                 let peer = stream.peer_addr();
@@ -168,11 +167,7 @@ impl Ssh {
 }
 
 /// Opens a way through a bastion.
-async fn through(
-    bastion: &Connection,
-    config: &HostConfig,
-    deadlines: &Deadlines,
-) -> Result<russh::Channel<client::Msg>, ConnectFault> {
+async fn through(bastion: &Connection, config: &HostConfig, deadlines: &Deadlines) -> Result<russh::Channel<client::Msg>, ConnectFault> {
     let opening = bastion.handle.channel_open_direct_tcpip(config.hostname.clone(), u32::from(config.port), "127.0.0.1", 0);
     let refused = |reason: String| ConnectFault::JumpRefused { bastion: bastion.host.clone(), reason };
     match timeout(deadlines.dial + deadlines.resolve, opening).await {

@@ -230,7 +230,9 @@ fn with_certificates(candidates: &mut Vec<Candidate>, certificates: Vec<Certific
 fn accepted_type(candidate: &Candidate, types: &[String]) -> bool {
     let names: Vec<String> = match (candidate.public.algorithm(), &candidate.certificate) {
         (Algorithm::Rsa { .. }, None) => ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"].map(str::to_owned).into(),
-        (Algorithm::Rsa { .. }, Some(_)) => ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"].map(|name| format!("{name}-cert-v01@openssh.com")).into(),
+        (Algorithm::Rsa { .. }, Some(_)) => {
+            ["rsa-sha2-512", "rsa-sha2-256", "ssh-rsa"].map(|name| format!("{name}-cert-v01@openssh.com")).into()
+        }
         (algorithm, None) => vec![algorithm.as_str().to_owned()],
         (algorithm, Some(_)) => vec![algorithm.to_certificate_type()],
     };
