@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::diagnostic::{Fault, Faults};
-use super::literal::{check_type, words};
+use super::literal::{check_value, words};
 use super::role::{Need, Param, Role};
 use super::source::Tree;
 
@@ -160,6 +160,6 @@ fn cycle(last: &Need, others: &[&Need], start: &str) -> Fault {
 /// A literal against the parameter's type; the fault shows where both were written.
 fn check_setting(param: &Param, value: &super::source::Node, faults: &mut Faults) {
     let mut found = Faults::new();
-    check_type(value, &param.kind, &mut found);
+    check_value(value, param, &mut found);
     faults.extend(found.into_iter().map(|fault| fault.also(&param.name.span, "the parameter")));
 }

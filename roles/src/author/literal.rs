@@ -20,6 +20,30 @@ pub fn check_type(node: &Node, wanted: &Type, faults: &mut Faults) {
     }
 }
 
+/// Checks a value that someone gives to a parameter: its type and its choices.
+pub fn check_value(node: &Node, param: &Param, faults: &mut Faults) {
+    check_type(node, &param.kind, faults);
+    check_choices(node, param, faults);
+}
+
+/// Literals that are none of the choices; in a list or map, each element.
+fn check_choices(node: &Node, param: &Param, faults: &mut Faults) {
+    let valid: Vec<&str> = param.choices.iter().filter_map(|choice| choice.as_scalar().map(|scalar| scalar.text.as_str())).collect();
+    if valid.is_empty() {
+        return;
+    }
+    match &node.kind {
+        NodeKind::List(items) => items.iter().for_each(|item| check_choices(item, param, faults)),
+        NodeKind::Map(entries) => entries.iter().for_each(|entry| check_choices(&entry.value, param, faults)),
+        NodeKind::Scalar(scalar) if scalar.has_expression() || valid.contains(&scalar.text.as_str()) => {}
+        NodeKind::Scalar(scalar) => faults.push(
+            Fault::new(&node.span, format!("`{}` is not one of the choices", scalar.text))
+                .expected(words(valid.iter().copied()))
+                .nearest(&scalar.text, valid.iter().copied()),
+        ),
+    }
+}
+
 /// Checks a node against a field's shape.
 pub fn check_shape(node: &Node, wanted: &'static Shape, faults: &mut Faults) {
     if is_expression(node) && !matches!(wanted, Shape::Expression) {
@@ -35,7 +59,7 @@ pub fn check_shape(node: &Node, wanted: &'static Shape, faults: &mut Faults) {
         }
         Shape::Triggers => each_element(node, faults, check_trigger),
         Shape::Expression => {
-            fields::expression(node, "it", faults);
+            fields::expression(node, "this field", faults);
         }
     }
 }
@@ -79,7 +103,7 @@ fn check_record(node: &Node, params: &[Param], faults: &mut Faults) {
     };
     for entry in entries {
         match params.iter().find(|param| param.name.value == entry.key.value) {
-            Some(param) => check_type(&entry.value, &param.kind, faults),
+            Some(param) => check_value(&entry.value, param, faults),
             None => faults.push(
                 Fault::new(&entry.key.span, format!("unknown field `{}`", entry.key.value))
                     .expected(words(params.iter().map(|param| param.name.value.as_str())))

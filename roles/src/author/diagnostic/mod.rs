@@ -61,10 +61,10 @@ impl Fault {
     }
 }
 
-/// The word of `valid` nearest to `word`: at most a third of its letters differ (one at least), two swapped count once.
+/// The word of `valid` nearest to `word`: at most a third of its letters differ, two swapped count once.
 #[must_use]
 pub fn nearest<'a>(word: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count().max(3) / 3).max(1);
+    let limit = word.chars().count() / 3;
     valid
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))

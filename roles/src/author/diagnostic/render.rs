@@ -1,6 +1,8 @@
 //! How a fault looks: `file:line:column: message`, the source line with a mark under the fault, what may stand there, what to do.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use std::sync::Arc;
+
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
 use super::{Fault, Faults};
@@ -34,22 +36,21 @@ impl Fault {
         let renderer = if look.color { Renderer::styled() } else { Renderer::plain() }.term_width(look.width.max(MIN_WIDTH));
         let title = Level::ERROR.no_name().primary_title(clean(&format!("{}: {}", self.span, self.message)));
         let mut group: Group<'_> = Group::with_title(title);
-        if let Some(snippet) = snippet(&self.span, AnnotationKind::Primary, None, false) {
-            group = group.element(snippet);
+        let line = |span: &Span| (Arc::as_ptr(span.source()), span.line_column().0);
+        let (beside, elsewhere): (Vec<_>, Vec<_>) = self.also.iter().partition(|(span, _)| line(span) == line(&self.span));
+        if let Some((snippet, from)) = snippet(&self.span, AnnotationKind::Primary, None, false) {
+            let marks = beside.iter().map(|(span, text)| mark(span, from, AnnotationKind::Context, Some(text)));
+            group = group.element(snippet.annotations(marks));
         }
-        for (span, text) in &self.also {
-            if let Some(snippet) = snippet(span, AnnotationKind::Context, Some(text), true) {
+        for (span, text) in elsewhere {
+            if let Some((snippet, _)) = snippet(span, AnnotationKind::Context, Some(text), true) {
                 group = group.element(snippet);
             }
         }
         let mut drawn = renderer.render(&[group]);
         for (word, text) in self.advice() {
-            drawn.push('\n');
-            drawn.push_str(&if look.color {
-                format!("\u{1b}[1m{word}:\u{1b}[0m {}", clean(text))
-            } else {
-                format!("{word}: {}", clean(text))
-            });
+            let text = wrap(&clean(text), look.width.max(MIN_WIDTH), word.len() + 2);
+            drawn.push_str(&if look.color { format!("\n\u{1b}[1m{word}:\u{1b}[0m {text}") } else { format!("\n{word}: {text}") });
         }
         drawn.push('\n');
         drawn
@@ -96,28 +97,48 @@ fn place(span: &Span) -> Value {
     json!({ "file": span.source().name(), "line": line, "column": column })
 }
 
-/// The source line with its mark. Only the first line of a longer span is marked: the place matters, not its extent.
-fn snippet<'a>(
-    span: &'a Span,
-    kind: AnnotationKind,
-    label: Option<&'a str>,
-    named: bool,
-) -> Option<Snippet<'a, annotate_snippets::Annotation<'a>>> {
+/// The source line with its mark, and where in the file that line begins.
+fn snippet<'a>(span: &'a Span, kind: AnnotationKind, label: Option<&'a str>, named: bool) -> Option<(Snippet<'a, Annotation<'a>>, usize)> {
     let text = span.source().text();
-    let at = span.range();
-    let from = text[..at.start].rfind('\n').map_or(0, |found| found + 1);
-    let until = text[at.start..].find('\n').map_or(text.len(), |found| at.start + found);
+    let start = span.range().start;
+    let from = text[..start].rfind('\n').map_or(0, |found| found + 1);
+    let until = text[start..].find('\n').map_or(text.len(), |found| start + found);
     let line = text[from..until].trim_end_matches('\r');
     if line.is_empty() || line.len() > MAX_LINE {
         return None;
     }
-    let start = (at.start - from).min(line.len());
-    let end = (at.end.min(until) - from).min(line.len()).max(start);
+    let snippet = Snippet::source(line).line_start(span.line_column().0).fold(true).annotation(mark(span, from, kind, label));
+    Some((if named { snippet.path(span.source().name()) } else { snippet }, from))
+}
+
+/// The mark under a span, in the line that begins at `from`. Only the first line of a longer span is marked: the place
+/// matters, not its extent.
+fn mark<'a>(span: &Span, from: usize, kind: AnnotationKind, label: Option<&'a str>) -> Annotation<'a> {
+    let length = span.source().text()[from..].lines().next().map_or(0, str::len);
+    let start = (span.range().start - from).min(length);
+    let end = (span.range().end - from).min(length).max(start);
     let mark = kind.span(start..end);
-    let mark = if let Some(label) = label { mark.label(clean(label)) } else { mark };
-    let (number, _) = span.line_column();
-    let snippet = Snippet::source(line).line_start(number).fold(true).annotation(mark);
-    Some(if named { snippet.path(span.source().name()) } else { snippet })
+    if let Some(label) = label { mark.label(clean(label)) } else { mark }
+}
+
+/// Breaks a text between words so that no line is longer than `width`; further lines are indented.
+fn wrap(text: &str, width: usize, indent: usize) -> String {
+    let mut wrapped = String::new();
+    let mut column = indent;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if column > indent && column + 1 + length > width {
+            wrapped.push('\n');
+            wrapped.push_str(&" ".repeat(indent));
+            column = indent;
+        } else if column > indent {
+            wrapped.push(' ');
+            column += 1;
+        }
+        wrapped.push_str(word);
+        column += length;
+    }
+    wrapped
 }
 
 /// Text on one line without control characters: what was written by others meets a terminal here.

@@ -9,7 +9,7 @@ pub enum ScalarType {
     Text,
     /// A word: letters, digits, `.`, `_`, `-`, `+`, `@`, `:`; begins with a letter, digit or `_`.
     Name,
-    /// A label of a CI master: no blank, no quote, none of `&|!()<>`.
+    /// A label of a CI master: one word of letters, digits and `_-.+@:`.
     Label,
     /// A host's name or address.
     Host,
@@ -109,7 +109,7 @@ impl ScalarType {
         match self {
             Self::Text => "a text",
             Self::Name => "a name: letters, digits and `._+@:-`, beginning with a letter, a digit or `_`",
-            Self::Label => "a label: no blanks, quotes or any of `&|!()<>`",
+            Self::Label => "a label: one word of letters, digits and `_-.+@:`",
             Self::Host => "a host's name or address",
             Self::Url => "a URL, `https://host/path`",
             Self::Path => "an absolute path without `..`",

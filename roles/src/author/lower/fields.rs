@@ -1,6 +1,6 @@
 //! A map against its table: unknown, missing and refused fields, relations between them, bare expressions.
 
-use crate::author::diagnostic::{Fault, Faults};
+use crate::author::diagnostic::{Fault, Faults, nearest};
 use crate::author::kinds::{FieldSpec, Rule};
 use crate::author::literal::{check_shape, field_names, mismatch, words};
 use crate::author::role::{Expression, Field, Fields};
@@ -15,10 +15,12 @@ pub(in crate::author) fn lower(node: &Node, what: &str, specs: &'static [FieldSp
         faults.push(mismatch(node, &format!("a map with {}", words(field_names(specs)))));
         return fields;
     };
+    let mut misspelt = Vec::new();
     for entry in entries {
         let key = entry.key.value.as_str();
         let Some(spec) = specs.iter().find(|spec| spec.name == key) else {
             let known = field_names(specs);
+            misspelt.extend(nearest(key, known.iter().copied()));
             faults.push(
                 Fault::new(&entry.key.span, format!("unknown field `{key}` in {what}"))
                     .expected(words(known.iter().copied()))
@@ -34,17 +36,28 @@ pub(in crate::author) fn lower(node: &Node, what: &str, specs: &'static [FieldSp
         check_shape(&entry.value, &spec.shape, faults);
         fields.list.push(Field { spec, key: entry.key.span.clone(), value: entry.value.clone() });
     }
-    for spec in specs.iter().filter(|spec| spec.required && node.get(spec.name).is_none()) {
-        faults.push(Fault::new(&node.span, format!("{what} wants `{}`", spec.name)).hint(spec.doc));
+    // What was misspelt is not missing as well.
+    for spec in specs.iter().filter(|spec| spec.required && node.get(spec.name).is_none() && !misspelt.contains(&spec.name)) {
+        faults.push(Fault::new(&node.span, format!("{what} wants `{}`", spec.name)).hint(format!(
+            "`{}`: {}",
+            spec.name,
+            fragment(spec.doc)
+        )));
     }
     for rule in rules {
-        check(node, what, *rule, faults);
+        check(node, what, *rule, &misspelt, faults);
     }
     fields
 }
 
+/// A sentence of the table inside another.
+fn fragment(doc: &str) -> String {
+    let mut letters = doc.trim_end_matches('.').chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
 /// Checks one relation.
-fn check(node: &Node, what: &str, rule: Rule, faults: &mut Faults) {
+fn check(node: &Node, what: &str, rule: Rule, misspelt: &[&str], faults: &mut Faults) {
     let absent = node.get("absent").and_then(Node::as_scalar).is_some_and(|scalar| scalar.text != "false");
     let written =
         |names: &'static [&'static str]| -> Vec<&'static str> { names.iter().copied().filter(|name| node.get(name).is_some()).collect() };
@@ -55,7 +68,11 @@ fn check(node: &Node, what: &str, rule: Rule, faults: &mut Faults) {
             }
         }
         Rule::ExactlyOne(names) | Rule::ExactlyOneUnlessAbsent(names) => match written(names)[..] {
-            [] => faults.push(Fault::new(&node.span, format!("{what} wants one of {}", words(names.iter().copied())))),
+            [] if names.iter().any(|name| misspelt.contains(name)) => {}
+            [] => {
+                let which = if names.len() == 1 { "" } else { "one of " };
+                faults.push(Fault::new(&node.span, format!("{what} wants {which}{}", words(names.iter().copied()))));
+            }
             [_] => {}
             [first, second, ..] => two(node, first, second, format!("{what} has both `{first}` and `{second}`"), faults),
         },
@@ -65,7 +82,7 @@ fn check(node: &Node, what: &str, rule: Rule, faults: &mut Faults) {
             }
         }
         Rule::AtLeastOne(names) => {
-            if written(names).is_empty() {
+            if written(names).is_empty() && !names.iter().any(|name| misspelt.contains(name)) {
                 let fault = Fault::new(&node.span, format!("{what} wants at least one of {}", words(names.iter().copied())));
                 let guard = names.contains(&"creates");
                 faults.push(if guard { fault.hint("without a guard the command would run in every run") } else { fault });

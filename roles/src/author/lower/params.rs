@@ -2,7 +2,7 @@
 
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::kinds::ScalarType;
-use crate::author::literal::{check_type, words};
+use crate::author::literal::{check_type, check_value, words};
 use crate::author::role::{Param, Type};
 use crate::author::source::{Entry, Node, Span};
 
@@ -63,14 +63,13 @@ fn param(entry: &Entry, faults: &mut Faults) -> Option<Param> {
 fn check(param: &Param, faults: &mut Faults) {
     if let Some(default) = &param.default {
         read::statements(default, faults);
-        check_type(default, &param.kind, faults);
+        check_value(default, param, faults);
         if param.optional {
             faults.push(
                 Fault::new(&default.span, format!("`{}` has a default and is optional: it could never be none", param.name.value))
                     .expected("one of them"),
             );
         }
-        choice(param, default, faults);
     }
     let element = element(&param.kind);
     for literal in &param.choices {
@@ -100,19 +99,6 @@ fn element(kind: &Type) -> &Type {
     match kind {
         Type::List(inner) | Type::Map(inner) => element(inner),
         Type::Scalar(_) | Type::Microversions | Type::Record(_) => kind,
-    }
-}
-
-/// A default that is none of the choices.
-fn choice(param: &Param, default: &Node, faults: &mut Faults) {
-    let Some(written) = default.as_scalar().filter(|scalar| !scalar.has_expression()) else { return };
-    let valid: Vec<&str> = param.choices.iter().filter_map(|choice| choice.as_scalar().map(|scalar| scalar.text.as_str())).collect();
-    if !valid.is_empty() && !valid.contains(&written.text.as_str()) {
-        faults.push(
-            Fault::new(&default.span, format!("`{}` is not one of the choices", written.text))
-                .expected(words(valid.iter().copied()))
-                .nearest(&written.text, valid.iter().copied()),
-        );
     }
 }
 

@@ -59,15 +59,23 @@ fn syntax(source: &Arc<Source>, error: &ScanError) -> Fault {
     let at = error.marker().byte_offset().unwrap_or_else(|| source.text().len());
     let span = source.span(at..at + 1);
     let info = error.info();
-    if source.text().get(at..).is_some_and(|rest| rest.starts_with('\t')) {
-        return Fault::new(&span, "a tab stands where spaces indent").expected("spaces");
+    let rest = source.text().get(at..).unwrap_or_default();
+    if info.contains("tabs disallowed") || rest.starts_with('\t') {
+        let tab = source.text()[..at].rfind('\t').map_or(at, |tab| if rest.starts_with('\t') { at } else { tab });
+        return Fault::new(&source.span(tab..tab + 1), "a tab stands where spaces indent").expected("spaces");
+    }
+    if info.contains("recursion limit") {
+        return Fault::new(&span, "nested too deep").expected(format!("at most {MAX_DEPTH} levels"));
     }
     if span.text() == "%" {
         return Fault::new(&span, "YAML directives are not read").hint("delete the line");
     }
     let fault = Fault::new(&span, format!("not YAML: {info}"));
-    if source.text().get(at..).is_some_and(|rest| rest.starts_with(':')) || info.contains("mapping values") {
-        return fault.hint("a text with `: ` in it wants quotes");
+    if rest.starts_with('{') || source.text()[..at].ends_with("{{") {
+        return fault.hint("a value with an expression wants quotes: `\"{{ … }}\"`");
+    }
+    if rest.starts_with(':') || info.contains("mapping values") {
+        return fault.hint("a text with `: ` in it wants quotes; or a `[` or `{` above is not closed");
     }
     fault
 }
@@ -253,9 +261,10 @@ impl Builder<'_> {
         if scalar.style != Style::Plain || !matches!(scalar.text.as_str(), "" | "~" | "null" | "Null" | "NULL") {
             return false;
         }
-        let what = if scalar.text.is_empty() { "nothing".to_owned() } else { format!("`{}`", scalar.text) };
+        let written = node.span.text().trim();
+        let what = if written.is_empty() { "nothing".to_owned() } else { format!("`{written}`") };
         let fault = match key {
-            Some(key) if scalar.text.is_empty() => Fault::new(&key.span, format!("`{}` has no value", key.value)),
+            Some(key) if written.is_empty() => Fault::new(&key.span, format!("`{}` has no value", key.value)),
             Some(key) => Fault::new(&node.span, format!("`{}` is {what}: there is no null", key.value)),
             None => Fault::new(&node.span, format!("an element is {what}: there is no null")),
         };
