@@ -1,26 +1,20 @@
 //! HTTP to a CI master: bounded answers, a deadline on every request, and a door for sockets that are opened elsewhere.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+pub use super::dial::Dial;
+use super::dial::DialConnector;
+use base64::Engine as _;
+use ostler_roles::words::Secret;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use ureq::Error;
-use ureq::http::Uri;
+use ureq::http::{Response, Uri};
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, RustlsConnector, TcpConnector, Transport,
-};
-
-/// Opens a TCP connection to an address that this process may be unable to reach by itself (a lab's inside, a bastion's far side).
-/// It must give up by itself after the time it is given.
-pub type Dial = Arc<dyn Fn(SocketAddr, Duration) -> io::Result<TcpStream> + Send + Sync>;
+use ureq::unversioned::transport::{Connector as _, RustlsConnector, TcpConnector};
 
 /// The largest answer that is read; a listing of a thousand workers has about 500 KB.
 const ANSWER_LIMIT: u64 = 8 << 20;
 /// How much of a refusal's text is kept.
 const EXCERPT: usize = 400;
-/// How long a dialler may try where the request itself has no deadline.
-const DIAL_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Why a request got no usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +81,8 @@ impl HttpError {
 pub struct Http {
     agent: ureq::Agent,
     base: String,
+    /// The `cookie` header of a session, shared by clones.
+    session: Arc<Mutex<Option<Secret<String>>>>,
 }
 
 impl Http {
@@ -113,7 +109,7 @@ impl Http {
                 ureq::Agent::with_parts(config, DialConnector { dial }.chain(RustlsConnector::default()), DefaultResolver::default())
             }
         };
-        Ok(Self { agent, base: base.trim_end_matches('/').to_owned() })
+        Ok(Self { agent, base: base.trim_end_matches('/').to_owned(), session: Arc::default() })
     }
 
     /// The address of `path` at this master.
@@ -127,8 +123,11 @@ impl Http {
     /// Every variant but [`HttpError::Base`].
     pub fn get_json<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, HttpError> {
         let url = self.url(path);
-        let answer = self.agent.get(&url).header("accept", "application/json").call();
-        read("GET", url, answer)
+        let mut request = self.agent.get(&url).header("accept", "application/json");
+        if let Some(cookie) = self.cookie() {
+            request = request.header("cookie", cookie.expose());
+        }
+        read("GET", url, request.call())
     }
 
     /// Posts JSON to `path` and reads JSON back.
@@ -137,15 +136,56 @@ impl Http {
     /// Every variant but [`HttpError::Base`].
     pub fn post_json<T: serde::de::DeserializeOwned>(&self, path: &str, body: &serde_json::Value) -> Result<T, HttpError> {
         let url = self.url(path);
-        let request = self.agent.post(&url).header("content-type", "application/json").header("accept", "application/json");
+        let mut request = self.agent.post(&url).header("content-type", "application/json").header("accept", "application/json");
+        if let Some(cookie) = self.cookie() {
+            request = request.header("cookie", cookie.expose());
+        }
         read("POST", url, request.send(body.to_string().as_bytes()))
     }
+
+    /// Shows `path` an account's password (HTTP basic, RFC 7617) and keeps the session that it opens for all later requests.
+    ///
+    /// # Errors
+    /// [`HttpError::Exchange`], [`HttpError::Status`].
+    pub fn log_in(&self, path: &str, account: &str, password: &Secret<String>) -> Result<(), HttpError> {
+        let url = self.url(path);
+        let plain = format!("{account}:{}", password.expose());
+        let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(plain));
+        let answer = self.agent.get(&url).header("authorization", basic).call();
+        let answer = answer.map_err(|source| HttpError::Exchange { method: "GET", url: url.clone(), source: Box::new(source) })?;
+        let status = answer.status().as_u16();
+        if status >= 400 {
+            return Err(HttpError::Status { method: "GET", url, status, excerpt: "the account or its password is refused".to_owned() });
+        }
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = cookies(&answer);
+        Ok(())
+    }
+
+    /// Whether [`Http::log_in`] has opened a session.
+    pub fn has_session(&self) -> bool {
+        self.cookie().is_some()
+    }
+
+    fn cookie(&self) -> Option<Secret<String>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The `cookie` header that answers `set-cookie` headers; of one name the last wins (RFC 6265 5.3).
+fn cookies<T>(answer: &Response<T>) -> Option<Secret<String>> {
+    let mut kept = std::collections::BTreeMap::new();
+    for header in answer.headers().get_all("set-cookie") {
+        let pair = header.to_str().ok().and_then(|text| text.split(';').next()).and_then(|pair| pair.split_once('='));
+        kept.extend(pair.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())));
+    }
+    let line: Vec<String> = kept.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    (!line.is_empty()).then(|| Secret::new(line.join("; ")))
 }
 
 fn read<T: serde::de::DeserializeOwned>(
     method: &'static str,
     url: String,
-    answer: Result<ureq::http::Response<ureq::Body>, Error>,
+    answer: Result<Response<ureq::Body>, Error>,
 ) -> Result<T, HttpError> {
     let bytes = answer.and_then(|mut answer| {
         let status = answer.status().as_u16();
@@ -174,91 +214,11 @@ pub fn encode(text: &str) -> String {
     out
 }
 
-/// Hands the sockets of a [`Dial`] to ureq.
-struct DialConnector {
-    dial: Dial,
-}
-
-impl std::fmt::Debug for DialConnector {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("DialConnector")
-    }
-}
-
-impl<In: Transport> Connector<In> for DialConnector {
-    type Out = Either<In, Dialled>;
-
-    fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, Error> {
-        if let Some(open) = chained {
-            return Ok(Some(Either::A(open)));
-        }
-        let patience = details.timeout.not_zero().map_or(DIAL_DEADLINE, |left| (*left).min(DIAL_DEADLINE));
-        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for address in &details.addrs {
-            match (self.dial)(*address, patience) {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-                    return Ok(Some(Either::B(Dialled { stream, buffers })));
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(Error::Io(last))
-    }
-}
-
-/// A dialled socket as ureq wants it.
-#[derive(Debug)]
-struct Dialled {
-    stream: TcpStream,
-    buffers: LazyBuffers,
-}
-
-fn late(error: io::Error, timeout: &NextTimeout) -> Error {
-    match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Error::Timeout(timeout.reason),
-        _ => Error::Io(error),
-    }
-}
-
-impl Transport for Dialled {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
-    }
-
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        let timeout = timeout.for_write();
-        self.stream.set_write_timeout(timeout.not_zero().map(|left| *left))?;
-        let output = self.buffers.output().get(..amount).unwrap_or_default();
-        self.stream.write_all(output).map_err(|error| late(error, &timeout))
-    }
-
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        let timeout = timeout.for_read();
-        self.stream.set_read_timeout(timeout.not_zero().map(|left| *left))?;
-        let amount = loop {
-            match self.stream.read(self.buffers.input_append_buf()) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other.map_err(|error| late(error, &timeout))?,
-            }
-        };
-        self.buffers.input_appended(amount);
-        Ok(amount > 0)
-    }
-
-    /// A pooled socket is good while nothing came unasked and the peer has not closed it.
-    fn is_open(&mut self) -> bool {
-        let quiet = self.stream.set_nonblocking(true).is_ok()
-            && matches!(self.stream.peek(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
-        self.stream.set_nonblocking(false).is_ok() && quiet
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpListener;
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
 
     #[test]
     fn a_base_without_host_or_with_another_scheme_is_refused() {
@@ -309,6 +269,21 @@ mod tests {
         assert!(error.is_silence(), "{error:?}");
         assert!(matches!(&error, HttpError::Exchange { source, .. } if matches!(**source, Error::Timeout(_))), "{error:?}");
         drop(http);
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn a_session_is_kept_and_shown_to_nobody() {
+        let (http, server) = dialled(
+            "HTTP/1.1 302 Found\r\nset-cookie: S=anonymous; Path=/\r\nset-cookie: S=planted; Path=/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        );
+        http.log_in("auth/login", "ostler", &Secret::new("hunter2".to_owned())).unwrap();
+        assert_eq!(http.cookie().unwrap().expose(), "S=planted");
+        assert!(!format!("{http:?}").contains("planted"));
+        server.join().unwrap();
+        let (http, server) = dialled("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        let error = http.log_in("auth/login", "ostler", &Secret::new("hunter2".to_owned())).unwrap_err();
+        assert_eq!((error.status(), error.to_string().contains("hunter2")), (Some(401), false));
         server.join().unwrap();
     }
 

@@ -1,4 +1,5 @@
 //! CI masters: what they say of a node, and how a node becomes one of theirs. One module per master.
 
 pub mod buildbot;
+mod dial;
 pub mod http;

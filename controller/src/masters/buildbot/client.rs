@@ -1,11 +1,11 @@
 //! The calls of Buildbot's REST API (`/api/v2`, buildbot 4.3) that registration needs.
 
+use super::rest::{Builders, Builds, Chunks, Loaded, Logs, Requests, Steps, Workers};
+use super::survey::{Survey, fold};
 use crate::masters::http::{Http, HttpError, encode};
-use ostler_roles::master::buildbot::{Hold, Observed, Refusal, SMOKE, WorkerName};
-use ostler_roles::words::{Digest, Label};
-use serde::Deserialize;
+use ostler_roles::master::buildbot::{SMOKE, WorkerName};
+use ostler_roles::words::Secret;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Lines of a failed command's log that are kept.
 const TAIL: u64 = 20;
@@ -129,145 +129,29 @@ pub struct Build {
     pub worker: u64,
 }
 
-/// Everything about all workers, read in three requests however many there are.
-#[derive(Debug, Clone, Default)]
-pub struct Survey {
-    observed: BTreeMap<String, Observed>,
-    numbers: BTreeMap<String, u64>,
-    asked_for: BTreeSet<Label>,
+/// Who may start and stop things at the master (`master.cfg`: the account `ostler`).
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Its name.
+    pub name: String,
+    /// Its password.
+    pub password: Secret<String>,
 }
 
-impl Survey {
-    /// What is seen of one worker; an unknown one is seen as nothing.
-    pub fn of(&self, worker: &WorkerName) -> Observed {
-        let unknown = || Observed { asked_for: self.asked_for.clone(), ..Observed::default() };
-        self.observed.get(worker.as_str()).cloned().unwrap_or_else(unknown)
-    }
-
-    /// Buildbot's number of a worker.
-    pub fn number(&self, worker: &WorkerName) -> Option<u64> {
-        self.numbers.get(worker.as_str()).copied()
-    }
-}
-
-#[derive(Deserialize)]
-struct Workers {
-    workers: Vec<RestWorker>,
-}
-
-#[derive(Deserialize)]
-struct RestWorker {
-    workerid: u64,
-    name: String,
-    connected_to: Vec<Value>,
-    configured_on: Vec<RestPair>,
-    paused: bool,
-    #[serde(default)]
-    pause_reason: Option<String>,
-    graceful: bool,
-}
-
-#[derive(Deserialize)]
-struct RestPair {
-    builderid: u64,
-}
-
-#[derive(Deserialize)]
-struct Builders {
-    builders: Vec<RestBuilder>,
-}
-
-#[derive(Deserialize)]
-struct RestBuilder {
-    builderid: u64,
-    name: String,
-    tags: Vec<String>,
-    masterids: Vec<u64>,
-}
-
-#[derive(Deserialize)]
-struct Loaded {
-    workers: BTreeMap<String, Digest>,
-    refused: BTreeMap<String, RestRefusal>,
-}
-
-#[derive(Deserialize)]
-struct RestRefusal {
-    digest: Option<Digest>,
-    why: String,
-}
-
-#[derive(Deserialize)]
-struct Requests {
-    buildrequests: Vec<RestRequest>,
-}
-
-#[derive(Deserialize)]
-struct RestRequest {
-    complete: bool,
-    results: Option<i64>,
-}
-
-#[derive(Deserialize)]
-struct Builds {
-    builds: Vec<RestBuild>,
-}
-
-#[derive(Deserialize)]
-struct RestBuild {
-    buildid: u64,
-    builderid: u64,
-    number: u64,
-    workerid: u64,
-}
-
-#[derive(Deserialize)]
-struct Steps {
-    steps: Vec<RestStep>,
-}
-
-#[derive(Deserialize)]
-struct RestStep {
-    stepid: u64,
-    results: Option<i64>,
-    state_string: String,
-}
-
-#[derive(Deserialize)]
-struct Logs {
-    logs: Vec<RestLog>,
-}
-
-#[derive(Deserialize)]
-struct RestLog {
-    logid: u64,
-    name: String,
-    num_lines: u64,
-}
-
-#[derive(Deserialize)]
-struct Chunks {
-    logchunks: Vec<RestChunk>,
-}
-
-#[derive(Deserialize)]
-struct RestChunk {
-    content: String,
-}
-
-/// A Buildbot master's REST API.
+/// A Buildbot master's REST API. Reading needs no account.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: Http,
+    account: Option<Account>,
 }
 
 impl Client {
     /// A client over an HTTP base such as `http://10.78.0.2:8010/`.
-    pub fn new(http: Http) -> Self {
-        Self { http }
+    pub fn new(http: Http, account: Option<Account>) -> Self {
+        Self { http, account }
     }
 
-    /// Reads workers, builders and what was loaded.
+    /// Reads workers, builders and what was loaded: three requests, however many there are.
     ///
     /// # Errors
     /// [`BuildbotError::Survey`], [`BuildbotError::State`].
@@ -391,52 +275,26 @@ impl Client {
         self.call(&path, action, params).map(|_| ()).map_err(fault)
     }
 
-    /// One JSON-RPC call; Buildbot answers a failed one with a status other than 200.
+    /// One JSON-RPC call; Buildbot answers a failed one with a status other than 200, and 403 once a session is over.
     fn call(&self, path: &str, method: &str, params: &Value) -> Result<Value, HttpError> {
-        self.http.post_json(path, &json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let Some(account) = &self.account else { return self.http.post_json(path, &body) };
+        let log_in = || self.http.log_in("auth/login", &account.name, &account.password);
+        if !self.http.has_session() {
+            log_in()?;
+            return self.http.post_json(path, &body);
+        }
+        match self.http.post_json(path, &body) {
+            Err(error) if error.status() == Some(403) => {
+                log_in()?;
+                self.http.post_json(path, &body)
+            }
+            other => other,
+        }
     }
 }
 
 /// What a node or a master wrote, made fit for a terminal.
-fn clean(line: &str) -> String {
+pub(super) fn clean(line: &str) -> String {
     line.chars().filter(|c| !c.is_control()).take(LINE).collect()
-}
-
-fn fold(loaded: Loaded, workers: Workers, builders: Builders) -> Survey {
-    let living = |builder: &&RestBuilder| !builder.masterids.is_empty();
-    let smoke = builders.builders.iter().filter(living).find(|builder| builder.name == SMOKE).map(|builder| builder.builderid);
-    let labels: BTreeMap<u64, Vec<Label>> = builders
-        .builders
-        .iter()
-        .filter(living)
-        .map(|builder| (builder.builderid, builder.tags.iter().filter_map(|tag| Label::parse(tag).ok()).collect()))
-        .collect();
-    let asked_for: BTreeSet<Label> = labels.values().flatten().cloned().collect();
-    let mut survey = Survey { asked_for: asked_for.clone(), ..Survey::default() };
-    for worker in workers.workers {
-        let hold = if worker.paused {
-            Some(Hold::Paused(worker.pause_reason))
-        } else if worker.graceful {
-            Some(Hold::Graceful)
-        } else {
-            None
-        };
-        let on: BTreeSet<u64> = worker.configured_on.iter().map(|pair| pair.builderid).collect();
-        let observed = Observed {
-            loaded: loaded.workers.get(&worker.name).copied(),
-            refused: None,
-            connected: !worker.connected_to.is_empty(),
-            hold,
-            smokes: smoke.is_some_and(|smoke| on.contains(&smoke)),
-            attached: on.iter().filter_map(|builder| labels.get(builder)).flatten().cloned().collect(),
-            asked_for: asked_for.clone(),
-        };
-        survey.numbers.insert(worker.name.clone(), worker.workerid);
-        survey.observed.insert(worker.name, observed);
-    }
-    for (name, refusal) in loaded.refused {
-        let unknown = || Observed { asked_for: asked_for.clone(), ..Observed::default() };
-        survey.observed.entry(name).or_insert_with(unknown).refused = Some(Refusal { digest: refusal.digest, why: clean(&refusal.why) });
-    }
-    survey
 }

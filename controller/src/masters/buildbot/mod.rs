@@ -6,9 +6,12 @@
 mod client;
 mod file;
 mod register;
+mod rest;
 mod smoke;
+mod survey;
 
-pub use client::{Build, BuildResult, BuildbotError, Client, Survey};
+pub use client::{Account, Build, BuildResult, BuildbotError, Client};
 pub use file::{SmokeCommand, Worker, WorkerError, WorkerFile};
 pub use register::{Ending, Event, Install, InstallError, Patience, RegisterError, register};
 pub use smoke::{SmokeOutcome, SmokeReport};
+pub use survey::Survey;

@@ -1,8 +1,9 @@
 //! The way of a run's workers to their labels: one batch, one reload for each write, nothing written when nothing is to do.
 
-use super::client::{BuildbotError, Client, Survey};
+use super::client::{BuildbotError, Client};
 use super::file::{Worker, WorkerFile};
 use super::smoke::{self, SmokeReport};
+use super::survey::Survey;
 use ostler_roles::master::buildbot::{Desired, Hold, Next, Proof, Stage, WorkerName, next};
 use ostler_roles::words::Digest;
 use std::time::{Duration, Instant};

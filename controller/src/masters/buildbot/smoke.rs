@@ -1,7 +1,8 @@
 //! The smoke job: forced on each worker at once, followed to its end, taken back when it is late.
 
-use super::client::{Build, BuildResult, BuildbotError, Client, Survey};
+use super::client::{Build, BuildResult, BuildbotError, Client};
 use super::register::{Event, Pace, Patience};
+use super::survey::Survey;
 use ostler_roles::master::buildbot::WorkerName;
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,68 @@
+//! What a master shows of all its workers, folded from three listings.
+
+use super::client::clean;
+use super::rest::{Builders, Loaded, RestBuilder, Workers};
+use ostler_roles::master::buildbot::{Hold, Observed, Refusal, SMOKE, WorkerName};
+use ostler_roles::words::Label;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything about all workers of a master at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    observed: BTreeMap<String, Observed>,
+    numbers: BTreeMap<String, u64>,
+    asked_for: BTreeSet<Label>,
+}
+
+impl Survey {
+    /// What is seen of one worker; an unknown one is seen as nothing.
+    pub fn of(&self, worker: &WorkerName) -> Observed {
+        let unknown = || Observed { asked_for: self.asked_for.clone(), ..Observed::default() };
+        self.observed.get(worker.as_str()).cloned().unwrap_or_else(unknown)
+    }
+
+    /// Buildbot's number of a worker.
+    pub fn number(&self, worker: &WorkerName) -> Option<u64> {
+        self.numbers.get(worker.as_str()).copied()
+    }
+}
+
+/// Joins what was loaded, the workers and the builders.
+pub(super) fn fold(loaded: Loaded, workers: Workers, builders: Builders) -> Survey {
+    let living = |builder: &&RestBuilder| !builder.masterids.is_empty();
+    let smoke = builders.builders.iter().filter(living).find(|builder| builder.name == SMOKE).map(|builder| builder.builderid);
+    let labels: BTreeMap<u64, Vec<Label>> = builders
+        .builders
+        .iter()
+        .filter(living)
+        .map(|builder| (builder.builderid, builder.tags.iter().filter_map(|tag| Label::parse(tag).ok()).collect()))
+        .collect();
+    let asked_for: BTreeSet<Label> = labels.values().flatten().cloned().collect();
+    let mut survey = Survey { asked_for: asked_for.clone(), ..Survey::default() };
+    for worker in workers.workers {
+        let hold = if worker.paused {
+            Some(Hold::Paused(worker.pause_reason))
+        } else if worker.graceful {
+            Some(Hold::Graceful)
+        } else {
+            None
+        };
+        let on: BTreeSet<u64> = worker.configured_on.iter().map(|pair| pair.builderid).collect();
+        let observed = Observed {
+            loaded: loaded.workers.get(&worker.name).copied(),
+            refused: None,
+            connected: !worker.connected_to.is_empty(),
+            hold,
+            smokes: smoke.is_some_and(|smoke| on.contains(&smoke)),
+            attached: on.iter().filter_map(|builder| labels.get(builder)).flatten().cloned().collect(),
+            asked_for: asked_for.clone(),
+        };
+        survey.numbers.insert(worker.name.clone(), worker.workerid);
+        survey.observed.insert(worker.name, observed);
+    }
+    for (name, refusal) in loaded.refused {
+        let unknown = || Observed { asked_for: asked_for.clone(), ..Observed::default() };
+        survey.observed.entry(name).or_insert_with(unknown).refused = Some(Refusal { digest: refusal.digest, why: clean(&refusal.why) });
+    }
+    survey
+}
