@@ -1,0 +1,72 @@
+//! The master's machine: its files are written and the master reloaded, as a node's agent would.
+
+use super::Master;
+use ostler::masters::buildbot::{Install, InstallError, WorkerFile};
+use rustix::process::{Pid, Signal, kill_process};
+use std::path::PathBuf;
+
+/// What goes wrong on the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meddling {
+    /// Nothing.
+    None,
+    /// The files are written, then the link is cut before the reload.
+    CutBeforeReload,
+    /// All is done, then the link is cut.
+    CutAfterReload,
+    /// The files are written, and spoilt.
+    Spoil,
+    /// `master.cfg` itself is spoilt.
+    SpoilConfiguration,
+}
+
+/// The master's directory and process.
+#[derive(Debug)]
+pub struct Folder {
+    home: PathBuf,
+    pid: u32,
+    /// Every file that was written, in order.
+    pub written: Vec<String>,
+    /// What goes wrong next.
+    pub meddling: Meddling,
+}
+
+impl Folder {
+    /// The machine of this master.
+    pub fn of(master: &Master) -> Self {
+        Self { home: master.home(), pid: master.pid(), written: Vec::new(), meddling: Meddling::None }
+    }
+
+    /// Asks the master to read its files again.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn reload(&self) {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).expect("a process number");
+        kill_process(pid, Signal::HUP).expect("the master is there");
+    }
+}
+
+impl Install for Folder {
+    fn install(&mut self, files: &[WorkerFile]) -> Result<(), InstallError> {
+        let cut = || InstallError(Box::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
+        for file in files {
+            let path = self.home.join(&file.path);
+            let aside = path.with_extension("new");
+            let bytes: &[u8] = if self.meddling == Meddling::Spoil { b"{\"name\": " } else { &file.bytes };
+            std::fs::write(&aside, bytes).and_then(|()| std::fs::rename(&aside, &path)).map_err(|error| InstallError(Box::new(error)))?;
+            self.written.push(format!("{:?} {}", file.stage, file.path));
+        }
+        if self.meddling == Meddling::CutBeforeReload {
+            return Err(cut());
+        }
+        if self.meddling == Meddling::SpoilConfiguration {
+            std::fs::write(self.home.join("master.cfg"), "this is not Python (").map_err(|error| InstallError(Box::new(error)))?;
+        }
+        self.reload();
+        if self.meddling == Meddling::CutAfterReload {
+            return Err(cut());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! A real Buildbot on loopback: master and workers from pinned wheels, each in its own directory and on its own address.
+
+#![expect(clippy::expect_used, reason = "a test that cannot be set up has failed")]
+
+mod machine;
+mod master;
+mod venv;
+
+pub use machine::{Folder, Meddling};
+pub use master::{Master, WorkerProcess};
+pub use venv::{Side, library, wheels};

@@ -1,0 +1,220 @@
+//! Registration with a real Buildbot 4.3: master and workers run here, from pinned wheels, on loopback.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use ostler::masters::buildbot::{BuildResult, Ending, Patience, RegisterError, SmokeCommand, SmokeOutcome, Worker, register};
+use ostler_roles::master::buildbot::{Hold, Proof, Stage, WorkerName};
+use ostler_roles::words::Label;
+use ostler_tests::buildbot::{Folder, Master, Meddling};
+use std::time::{Duration, Instant};
+
+fn worker(name: &str, smoke: &[&[&str]]) -> Worker {
+    let labels = ["debian", "asked-for-by-nobody"].iter().map(|label| Label::parse(label).unwrap()).collect();
+    let command = |run: &&[&str]| SmokeCommand { name: run[0].to_owned(), run: run.iter().map(|word| (*word).to_owned()).collect() };
+    Worker::new(name, 2, labels, Worker::SHARED_PASSWORD, smoke.iter().map(command).collect()).unwrap()
+}
+
+fn patience() -> Patience {
+    Patience { load: Duration::from_secs(20), connect: Duration::from_secs(30), smoke: Duration::from_secs(60) }
+}
+
+type Endings = Result<Vec<(WorkerName, Ending)>, RegisterError>;
+
+fn run_with(master: &Master, machine: &mut Folder, workers: &[(Worker, Proof)], patience: &Patience) -> Endings {
+    register(&master.client(), machine, workers, "ostler run 1", patience, &mut |_| {})
+}
+
+fn run(master: &Master, machine: &mut Folder, workers: &[(Worker, Proof)]) -> Vec<Ending> {
+    run_with(master, machine, workers, &patience()).unwrap().into_iter().map(|(_, ending)| ending).collect()
+}
+
+fn seen(master: &Master, name: &str) -> ostler_roles::master::buildbot::Observed {
+    master.client().survey().unwrap().of(&WorkerName::parse(name).unwrap())
+}
+
+#[test]
+fn a_worker_earns_its_label_and_a_second_run_writes_and_reloads_nothing() {
+    let mut master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _process = master.worker("node-1");
+    let workers = [(worker("node-1", &[&["test", "-w", "."], &["uname", "-s"]]), Proof::Standing)];
+
+    let endings = run(&master, &mut machine, &workers);
+    let [Ending::Labelled(report)] = endings.as_slice() else { panic!("{endings:?}\n{}", master.log()) };
+    assert!(matches!(report.outcome, SmokeOutcome::Ended(BuildResult::Success)));
+    assert!(report.url.as_ref().is_some_and(|url| url.starts_with(&master.url())), "{report:?}");
+    assert_eq!(machine.written, ["Quarantined workers.d/node-1.json", "Labelled workers.d/node-1.json"]);
+    assert_eq!(master.reloads(), 2);
+    assert!(seen(&master, "node-1").is_at(&workers[0].0.desired(), Stage::Labelled));
+    assert_eq!(master.run_unit(), (0, "node-1".to_owned()), "a job that asks for the label runs there");
+
+    machine.written.clear();
+    let start = Instant::now();
+    let endings = run(&master, &mut machine, &workers);
+    assert!(matches!(endings.as_slice(), [Ending::Unchanged]), "{endings:?}");
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!((machine.written.len(), master.reloads()), (0, 2));
+    assert!(master.is_running());
+}
+
+#[test]
+fn two_workers_are_one_batch_and_each_runs_its_own_smoke_job() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _processes = (master.worker("node-1"), master.worker("node-2"));
+    // Each greets in a file of its own workspace: a job that ran on the other worker would not find it.
+    let workers = ["node-1", "node-2"].map(|name| (worker(name, &[&["sh", "-c", &format!("pwd | grep worker-{name}/")]]), Proof::Standing));
+    let endings = run(&master, &mut machine, &workers);
+    assert!(matches!(endings.as_slice(), [Ending::Labelled(_), Ending::Labelled(_)]), "{endings:?}\n{}", master.log());
+    assert_eq!(machine.written.len(), 4);
+    assert_eq!(master.reloads(), 2, "one reload for each stage, not for each worker");
+}
+
+#[test]
+fn a_red_smoke_job_keeps_the_label_off_and_shows_the_last_lines() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _processes = (master.worker("bad"), master.worker("good"));
+    let workers = [
+        (worker("bad", &[&["sh", "-c", "echo the disk is on fire; exit 3"], &["true"]]), Proof::Standing),
+        (worker("good", &[&["true"]]), Proof::Standing),
+    ];
+    let endings = run(&master, &mut machine, &workers);
+    let [Ending::Red(report), Ending::Labelled(_)] = endings.as_slice() else { panic!("{endings:?}\n{}", master.log()) };
+    assert!(matches!(report.outcome, SmokeOutcome::Ended(BuildResult::Failure)));
+    assert!(report.tail.iter().any(|line| line == "the disk is on fire"), "{:?}", report.tail);
+    assert!(report.tail.iter().any(|line| line == "program finished with exit code 3"), "{:?}", report.tail);
+    assert!(seen(&master, "bad").is_at(&workers[0].0.desired(), Stage::Quarantined));
+    assert_eq!(master.run_unit(), (0, "good".to_owned()));
+}
+
+#[test]
+fn a_changed_node_earns_its_label_again_and_loses_it_when_it_fails() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _process = master.worker("node-1");
+    let health = master.home().join("healthy");
+    std::fs::write(&health, "").unwrap();
+    let smoke = worker("node-1", &[&["test", "-e", health.to_str().unwrap()]]);
+    assert!(matches!(run(&master, &mut machine, &[(smoke.clone(), Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
+    assert!(matches!(run(&master, &mut machine, &[(smoke.clone(), Proof::Wanted)]).as_slice(), [Ending::Labelled(_)]));
+    std::fs::remove_file(&health).unwrap();
+    let endings = run(&master, &mut machine, &[(smoke.clone(), Proof::Wanted)]);
+    assert!(matches!(endings.as_slice(), [Ending::Red(_)]), "{endings:?}");
+    assert!(seen(&master, "node-1").attached.is_empty(), "the label it had is taken off");
+    std::fs::write(&health, "").unwrap();
+    assert!(matches!(run(&master, &mut machine, &[(smoke, Proof::Standing)]).as_slice(), [Ending::Labelled(_)]), "mended, it comes back");
+}
+
+#[test]
+fn a_broken_worker_file_is_named_and_harms_no_one_else() {
+    let mut master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _process = master.worker("good");
+    assert!(matches!(run(&master, &mut machine, &[(worker("good", &[]), Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
+    machine.meddling = Meddling::Spoil;
+    let short = Patience { load: Duration::from_secs(3), ..patience() };
+    let endings = run_with(&master, &mut machine, &[(worker("spoilt", &[]), Proof::Standing)], &short).unwrap();
+    let [(_, Ending::Refused(why))] = endings.as_slice() else { panic!("{endings:?}\n{}", master.log()) };
+    assert!(why.starts_with("not JSON: "), "{why}");
+    assert!(master.is_running());
+    assert_eq!(master.run_unit(), (0, "good".to_owned()), "the others keep their labels");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_loaded_is_noticed_and_the_old_one_goes_on() {
+    let mut master = Master::start();
+    let mut machine = Folder::of(&master);
+    machine.meddling = Meddling::SpoilConfiguration;
+    let short = Patience { load: Duration::from_secs(2), ..patience() };
+    let endings = run_with(&master, &mut machine, &[(worker("node-1", &[]), Proof::Standing)], &short).unwrap();
+    assert!(matches!(endings.as_slice(), [(_, Ending::NotLoaded(waited))] if *waited == short.load), "{endings:?}");
+    assert!(master.log().contains("configuration update aborted without making any changes"));
+    assert!(master.is_running());
+}
+
+#[test]
+fn a_worker_that_never_connects_meets_the_deadline() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let stranger = master.worker_with("stranger", "another password");
+    let short = Patience { connect: Duration::from_secs(3), ..patience() };
+    let workers = [(worker("absent", &[]), Proof::Standing), (worker("stranger", &[]), Proof::Standing)];
+    let start = Instant::now();
+    let endings = run_with(&master, &mut machine, &workers, &short).unwrap();
+    for (name, ending) in &endings {
+        assert!(matches!(ending, Ending::Absent(waited) if *waited == short.connect), "{name}: {ending:?}");
+        assert_eq!(ending.to_string(), "the worker did not connect within 3 s");
+        assert!(seen(&master, name.as_str()).attached.is_empty());
+    }
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    assert!(stranger.log().contains("unauthorized login"));
+}
+
+#[test]
+fn a_smoke_job_that_hangs_is_stopped_at_the_deadline() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _process = master.worker("node-1");
+    let short = Patience { smoke: Duration::from_secs(4), ..patience() };
+    let workers = [(worker("node-1", &[&["sleep", "600"]]), Proof::Standing)];
+    let endings = run_with(&master, &mut machine, &workers, &short).unwrap();
+    let [(_, Ending::Red(report))] = endings.as_slice() else { panic!("{endings:?}") };
+    assert!(matches!(report.outcome, SmokeOutcome::Late(waited) if waited == short.smoke), "{report:?}");
+    let running =
+        || master.http().get_json::<serde_json::Value>("api/v2/builds?complete=false").unwrap()["builds"].as_array().unwrap().len();
+    master.until("the build is stopped", || running() == 0);
+}
+
+#[test]
+fn an_operators_pause_is_neither_undone_nor_worked_around() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _process = master.worker("node-1");
+    let name = WorkerName::parse("node-1").unwrap();
+    let one = worker("node-1", &[]);
+    assert!(matches!(run(&master, &mut machine, &[(one.clone(), Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
+    master.client().pause(&name, "disk swap, alice").unwrap();
+    master.until("the worker is paused", || seen(&master, "node-1").hold.is_some());
+    assert!(matches!(run(&master, &mut machine, &[(one.clone(), Proof::Standing)]).as_slice(), [Ending::Unchanged]));
+    let endings = run(&master, &mut machine, &[(one.clone(), Proof::Wanted)]);
+    let wanted = Hold::Paused(Some("disk swap, alice".to_owned()));
+    assert!(matches!(endings.as_slice(), [Ending::Held(hold)] if *hold == wanted), "{endings:?}");
+    assert_eq!(seen(&master, "node-1").hold, Some(wanted));
+    master.client().unpause(&name).unwrap();
+    assert!(matches!(run(&master, &mut machine, &[(one, Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
+}
+
+#[test]
+fn a_run_that_was_cut_anywhere_is_finished_by_the_next() {
+    for cut in [Meddling::CutBeforeReload, Meddling::CutAfterReload] {
+        let master = Master::start();
+        let mut machine = Folder::of(&master);
+        let _process = master.worker("node-1");
+        let workers = [(worker("node-1", &[]), Proof::Standing)];
+        machine.meddling = cut;
+        let error = run_with(&master, &mut machine, &workers, &patience()).unwrap_err();
+        assert!(matches!(error, RegisterError::Install(_)), "{error:?}");
+        machine.meddling = Meddling::None;
+        let endings = run(&master, &mut machine, &workers);
+        assert!(matches!(endings.as_slice(), [Ending::Labelled(_)]), "{cut:?}: {endings:?}");
+        assert!(seen(&master, "node-1").is_at(&workers[0].0.desired(), Stage::Labelled));
+    }
+}
+
+#[test]
+fn only_the_account_may_start_jobs_and_its_password_is_not_shown() {
+    let master = Master::start();
+    let name = WorkerName::parse("node-1").unwrap();
+    for password in ["wrong-but-planted", ""] {
+        let error = master.client_as(password).force_smoke(&name, "x").unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains("status: 401"), "{shown}");
+        assert!(!shown.contains("planted"), "{shown}");
+    }
+    let anonymous = ostler::masters::buildbot::Client::new(master.http(), None);
+    let shown = format!("{:?}", anonymous.force_smoke(&name, "x").unwrap_err());
+    assert!(shown.contains("status: 403"), "{shown}");
+    assert!(anonymous.survey().is_ok(), "everybody may read");
+    assert!(!master.log().contains("planted"), "no password in the master's log");
+}
