@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ostler::lab::{BRIDGE, Ended, Fault, Lab, LabError, LabNode, LabSpec, NodeState, Suite};
+use ostler::lab::{BRIDGE, Delay, Ended, Fault, Lab, LabError, LabNode, LabSpec, NodeState, Suite};
 use ostler_tests::lab::{program, setup, up};
 
 const SHORT: Duration = Duration::from_secs(5);
@@ -252,6 +252,56 @@ fn a_link_goes_down_a_port_falls_silent_a_node_hangs_and_all_heal() {
     assert!(stream.read_exact(&mut [0; 4]).is_err(), "no banner from a frozen sshd");
     lab.fault("n1", Fault::Thaw).expect("thawed");
     assert!(banner(&lab, "n1").starts_with("SSH-"));
+}
+
+#[test]
+fn a_delay_is_added_to_every_round_trip_and_taken_back() {
+    let dir = scratch();
+    let lab = up(dir.path(), LabSpec::new([node("n1", 11)])).expect("up");
+    // One round trip for the connection, one for the banner.
+    let time = || {
+        let begin = Instant::now();
+        let mut stream = lab.connect(ssh_address(&lab, "n1"), SHORT).expect("connected");
+        let connected = begin.elapsed();
+        stream.set_read_timeout(Some(SHORT)).expect("deadline");
+        stream.read_exact(&mut [0; 4]).expect("banner");
+        connected
+    };
+    time();
+    lab.fault("n1", Fault::Delay(Delay::round_trip(Duration::from_millis(100)))).expect("slow");
+    // The first packet may find the bridge still learning.
+    time();
+    let slow = time();
+    assert!((100..160).contains(&slow.as_millis()), "{slow:?}");
+    assert_eq!(said(&lab, "root", "n1", "head -c 2000000 /dev/zero | wc -c"), "2000000");
+    lab.fault("n1", Fault::ClearDelay).expect("fast");
+    let fast = time();
+    assert!(fast.as_millis() < 50, "{fast:?}");
+}
+
+#[test]
+fn five_cached_nodes_of_three_suites_are_up_in_seconds() {
+    let dir = scratch();
+    let spec = || {
+        let trixie = LabNode::new("trixie", Suite::Trixie, Ipv4Addr::new(10, 78, 0, 21));
+        let names = trixie.with_packages(["libnss-resolve", "libnss-myhostname", "libnss-mymachines", "git"]);
+        let bullseye = LabNode::new("bullseye", Suite::Bullseye, Ipv4Addr::new(10, 78, 0, 22));
+        LabSpec::new([names, bullseye, node("n1", 11), node("n2", 12), node("n3", 13)])
+    };
+    // Whatever had to be built is built now.
+    up(dir.path(), spec()).expect("up").end().expect("down");
+    let begin = Instant::now();
+    let lab = up(dir.path(), spec()).expect("up");
+    let took = begin.elapsed();
+    writeln!(std::io::stderr(), "five nodes up in {took:?}").expect("stderr");
+    assert!(took < Duration::from_secs(15), "{took:?}: far more than the few seconds it takes on an idle machine");
+    assert!(said(&lab, "admin", "bullseye", "cat /etc/debian_version").starts_with("11."));
+    assert!(said(&lab, "admin", "trixie", "cat /etc/debian_version").starts_with("13."));
+    let hosts = said(&lab, "admin", "trixie", "grep ^hosts: /etc/nsswitch.conf");
+    for module in ["mymachines", "resolve", "myhostname"] {
+        assert!(hosts.contains(module), "{hosts}");
+    }
+    assert!(said(&lab, "admin", "trixie", "getent hosts n1 && git --version").starts_with("10.78.0.11"));
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod node;
 mod place;
 mod programs;
 mod protocol;
+mod relay;
 mod sources;
 mod spec;
 mod tree;

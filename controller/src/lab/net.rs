@@ -27,7 +27,7 @@ pub(crate) fn build(spec: &LabSpec) -> Result<(), LabError> {
             "netns add {name}\nlink add {link} type veth peer name eth0 netns {name}\nlink set {link} master {BRIDGE_LINK} up\n"
         );
     }
-    batch(&[], &lines)?;
+    ip_batch(&lines)?;
     for node in &spec.nodes {
         let lines = format!("link set lo up\naddr add {}/{PREFIX} dev eth0\nlink set eth0 up\n", node.address);
         batch(&["-n", &node.name], &lines)?;
@@ -46,6 +46,10 @@ pub(crate) fn ip(words: &[&str]) -> Result<(), LabError> {
 }
 
 /// Runs many `ip` commands in one process.
+pub(crate) fn ip_batch(lines: &str) -> Result<(), LabError> {
+    batch(&[], lines)
+}
+
 fn batch(options: &[&str], lines: &str) -> Result<(), LabError> {
     let mut command = Command::new("ip");
     command.args(options).args(["-batch", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());

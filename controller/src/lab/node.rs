@@ -15,7 +15,8 @@ use super::error::LabError;
 use super::net;
 use super::place::Place;
 use super::protocol::Plan;
-use super::spec::{Fault, LabNode, Machine, NodeState, NodeStatus};
+use super::relay::Relay;
+use super::spec::{Delay, Fault, LabNode, Machine, NodeState, NodeStatus};
 
 /// How long a node may take from power-on to the banner of its sshd.
 const BOOT_LIMIT: Duration = Duration::from_secs(90);
@@ -31,6 +32,7 @@ pub(crate) struct Node {
     root: PathBuf,
     cgroup: Cgroup,
     real_sync: bool,
+    relay: Mutex<Option<Relay>>,
     power: Mutex<Power>,
     changed: Condvar,
 }
@@ -54,7 +56,17 @@ impl Node {
         };
         let cgroup = lab.child(&format!("node-{}", spec.name))?;
         let real_sync = plan.spec.real_sync;
-        Ok(Self { place: place.clone(), spec, index, root, cgroup, real_sync, power: Mutex::default(), changed: Condvar::new() })
+        Ok(Self {
+            place: place.clone(),
+            spec,
+            index,
+            root,
+            cgroup,
+            real_sync,
+            relay: Mutex::default(),
+            power: Mutex::default(),
+            changed: Condvar::new(),
+        })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -82,12 +94,21 @@ impl Node {
             Fault::Refuse { port } => net::add_rule(name, &["tcp", "dport", &port.to_string(), "reject", "with", "tcp", "reset"]),
             Fault::Rule { words } => net::add_rule(name, &words.iter().map(String::as_str).collect::<Vec<_>>()),
             Fault::ClearRules => net::clear_rules(name),
-            Fault::Delay(_) | Fault::ClearDelay => Err(LabError::Spec("delays are not in this version".into())),
+            Fault::Delay(delay) => self.slow_down(Some(*delay)),
+            Fault::ClearDelay => self.slow_down(None),
             Fault::PowerCut => self.power_cut(),
             Fault::PowerOn => self.power_on().and_then(|()| self.wait_for_ssh()),
             Fault::Freeze => self.cgroup.freeze(true),
             Fault::Thaw => self.cgroup.freeze(false),
         }
+    }
+
+    fn slow_down(&self, delay: Option<Delay>) -> Result<(), LabError> {
+        let mut relay = self.relay.lock().unwrap_or_else(PoisonError::into_inner);
+        // The old one first: both would want the same names.
+        drop(relay.take());
+        *relay = delay.map(|delay| Relay::start(self.index, delay)).transpose()?;
+        Ok(())
     }
 
     /// Boots it, unless it runs.
