@@ -1,5 +1,6 @@
 //! Whatever bytes a file holds, reading it ends in a tree or in faults that can be drawn; it never panics.
 #![cfg(feature = "author")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its case has failed")]
 
 use ostler_roles::author::diagnostic::{Faults, Look};
 use ostler_roles::author::lower;

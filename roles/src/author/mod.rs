@@ -6,10 +6,12 @@
 pub mod diagnostic;
 pub mod graph;
 pub mod kinds;
+pub mod library;
 pub mod literal;
 pub mod lower;
 pub mod references;
 pub mod role;
+pub mod schema;
 pub mod site;
 pub mod source;
 pub mod text;
