@@ -1,5 +1,9 @@
 //! The controller: who, where, when, what to tell.
 
+pub mod environment;
+pub mod fleet;
 pub mod lab;
 pub mod masters;
+pub mod report;
+pub mod session;
 pub mod transport;

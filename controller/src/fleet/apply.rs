@@ -1,0 +1,153 @@
+//! Letting prepared nodes go: each run on its own, told event by event.
+
+use super::{FleetEvent, Prepared, Ready, Tell, Trouble, TroubleKind};
+use crate::session::{Go, Session, SessionError};
+use crate::transport::Link;
+use ostler_roles::outcome::{Ending, Event};
+use ostler_roles::plan::Plan;
+use ostler_roles::resource::Desired;
+use ostler_roles::wire::message::{Hidden, SecretData};
+use ostler_roles::words::{Digest, NodeName, RunId};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How one node came through.
+#[derive(Debug)]
+pub struct NodeEnd {
+    /// Which node.
+    pub node: NodeName,
+    /// What it was to be.
+    pub prepared: Prepared,
+    /// The plan it was let go with.
+    pub plan: Plan,
+    /// Its run; none when there was nothing to do.
+    pub run: Option<RunId>,
+    /// How the run ended, or why nothing is known of it.
+    pub ending: Result<Ending, Trouble>,
+    /// The conversation, while it can be gone on with.
+    pub session: Option<Session>,
+    /// Its connection.
+    pub link: Arc<dyn Link>,
+}
+
+/// Lets nodes go.
+#[derive(Debug, Clone)]
+pub struct Runner {
+    /// Who asks: `user@host`.
+    pub controller: String,
+    /// Takes events.
+    pub tell: Tell,
+    /// Becomes true at the first Ctrl-C: runs are asked to stop between two steps.
+    pub cancel: watch::Receiver<bool>,
+}
+
+impl Runner {
+    /// Runs these nodes at once, each to its end.
+    pub async fn run(&self, ready: Vec<Ready>, new_run: &(dyn Fn() -> RunId + Sync)) -> Vec<NodeEnd> {
+        let mut tasks = JoinSet::new();
+        let order: Vec<NodeName> = ready.iter().map(|one| one.node.clone()).collect();
+        for one in ready {
+            let (runner, run) = (self.clone(), new_run());
+            tasks.spawn(async move { runner.one(one, run).await });
+        }
+        let mut ends = Vec::new();
+        while let Some(joined) = tasks.join_next().await {
+            match joined {
+                Ok(end) => ends.push(end),
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
+        }
+        ends.sort_by_key(|end| order.iter().position(|node| *node == end.node));
+        ends
+    }
+
+    async fn one(mut self, ready: Ready, run: RunId) -> NodeEnd {
+        let Ready { node, prepared, plan, mut session, link } = ready;
+        if plan.is_empty() && prepared.catalog.verify.is_empty() {
+            let unchanged = u32::try_from(plan.steps.len()).unwrap_or(u32::MAX);
+            self.tell.tell(&node, FleetEvent::Done);
+            let ending = Ok(Ending::Good { changed: 0, unchanged, generation: plan.generation });
+            return NodeEnd { node, prepared, plan, run: None, ending, session: Some(session), link };
+        }
+        let ending = self.go(&node, &prepared, &plan, &mut session, &run).await;
+        match &ending {
+            Ok(_) => self.tell.tell(&node, FleetEvent::Done),
+            Err(trouble) => self.tell.tell(&node, FleetEvent::Trouble(Box::new(trouble.clone()))),
+        }
+        NodeEnd { node, prepared, plan, run: Some(run), ending, session: Some(session), link }
+    }
+
+    async fn go(
+        &mut self,
+        node: &NodeName,
+        prepared: &Prepared,
+        plan: &Plan,
+        session: &mut Session,
+        run: &RunId,
+    ) -> Result<Ending, Trouble> {
+        let trouble = |error: SessionError| Trouble::from(&error);
+        let go = Go { run, plan, secrets: secrets_of(prepared, plan), controller: &self.controller, blob: prepared.blob.as_ref() };
+        session.go(go).await.map_err(trouble)?;
+        self.tell.tell(node, FleetEvent::Going);
+        self.follow(node, session, run).await
+    }
+
+    /// Tells the events of a run until its last; a request to stop is passed on once.
+    async fn follow(&mut self, node: &NodeName, session: &mut Session, run: &RunId) -> Result<Ending, Trouble> {
+        let mut asked = false;
+        let mut ending = None;
+        loop {
+            let stop = !asked && *self.cancel.borrow();
+            if stop {
+                asked = true;
+                session.cancel(run.clone()).await.map_err(|error| Trouble::from(&error))?;
+            }
+            let next = tokio::select! {
+                event = session.event() => event,
+                Ok(()) = self.cancel.changed(), if !asked => continue,
+            };
+            match next {
+                Ok(Some((seq, event))) => {
+                    if let Event::Ended { ending: how, .. } = &event {
+                        ending = Some(how.clone());
+                    }
+                    self.tell.tell(node, FleetEvent::Run { seq, event: Box::new(event) });
+                }
+                Ok(None) => return ending.ok_or_else(|| unknown(run)),
+                Err(error) => {
+                    let mut trouble = Trouble::from(&error);
+                    trouble.chain.insert(0, format!("run {} goes on without us", run.short()));
+                    trouble.hint = format!("ostler attach {node}");
+                    return Err(trouble);
+                }
+            }
+        }
+    }
+}
+
+fn unknown(run: &RunId) -> Trouble {
+    Trouble {
+        kind: TroubleKind::Failed,
+        chain: vec![format!("run {} ended without saying how", run.short())],
+        hint: "run the same command again: it goes on where this one stopped".to_owned(),
+        failure: None,
+    }
+}
+
+/// The secrets that changing steps need, and no other.
+fn secrets_of(prepared: &Prepared, plan: &Plan) -> Vec<SecretData> {
+    use ostler_roles::plan::Planned;
+    let changing = prepared.catalog.steps.iter().zip(&plan.steps).filter(|(_, planned)| !matches!(planned, Planned::Unchanged { .. }));
+    let wanted: BTreeSet<Digest> = changing.flat_map(|(step, _)| Desired::secrets(&step.desired)).map(|secret| secret.hmac).collect();
+    let known = wanted.iter().filter_map(|hmac| prepared.secrets.get(hmac).map(|value| (*hmac, value)));
+    known.map(|(hmac, value)| SecretData { hmac, value: Hidden(value.clone()) }).collect()
+}
+
+impl NodeEnd {
+    /// Whether every step and every proof held.
+    pub fn is_good(&self) -> bool {
+        matches!(self.ending, Ok(Ending::Good { .. }))
+    }
+}

@@ -1,0 +1,65 @@
+//! What the fleet tells while it works. Reports are folds over these.
+
+use super::Trouble;
+use crate::transport::LinkEvent;
+use ostler_roles::outcome::Event;
+use ostler_roles::plan::Plan;
+use ostler_roles::words::NodeName;
+use tokio::sync::mpsc;
+
+/// One thing that happened to one node.
+#[derive(Debug, Clone)]
+pub enum FleetEvent {
+    /// Its connection is being made.
+    Connecting,
+    /// Something of the link: a retry, a new host key.
+    Link(LinkEvent),
+    /// Its agent has said hello.
+    Met {
+        /// Whether the agent had to be placed.
+        placed: bool,
+        /// What the login shell printed before it, sanitised by whoever shows it.
+        noise: Vec<u8>,
+    },
+    /// Its plan has come.
+    Planned(Box<Plan>),
+    /// Its run has begun.
+    Going,
+    /// Its run tells.
+    Run {
+        /// Number in the node's journal; 0 for what is not journalled.
+        seq: u64,
+        /// What happened.
+        event: Box<Event>,
+    },
+    /// It waits for these nodes to end first.
+    Waiting(Vec<NodeName>),
+    /// A master tells about its executor: `quarantined`, `connected`, `smoke job green`, `labelled`.
+    Master {
+        /// Which master.
+        master: String,
+        /// One sentence.
+        text: String,
+    },
+    /// It is out: why.
+    Trouble(Box<Trouble>),
+    /// It has come through.
+    Done,
+}
+
+/// Takes events; a reader that has gone away is no reason to stop the work.
+#[derive(Debug, Clone)]
+pub struct Tell(mpsc::UnboundedSender<(NodeName, FleetEvent)>);
+
+impl Tell {
+    /// A way to tell, and the end to read from.
+    pub fn channel() -> (Self, mpsc::UnboundedReceiver<(NodeName, FleetEvent)>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+    /// Tells one event.
+    pub fn tell(&self, node: &NodeName, event: FleetEvent) {
+        // Nobody listens any more: the run itself goes on.
+        let _ = self.0.send((node.clone(), event));
+    }
+}

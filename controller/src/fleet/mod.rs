@@ -1,0 +1,14 @@
+//! Many nodes at once: who is met, planned and run when. One slow or dead node never holds back the others; a refused requirement
+//! on any node stops all before anything is changed anywhere.
+
+mod apply;
+mod event;
+mod order;
+mod prepare;
+mod trouble;
+
+pub use apply::{NodeEnd, Runner};
+pub use event::{FleetEvent, Tell};
+pub use order::{OrderCycle, waves};
+pub use prepare::{Blobs, Compile, CompileError, Preparation, Prepared, Reach, Ready, prepare};
+pub use trouble::{Trouble, TroubleKind};

@@ -1,0 +1,89 @@
+//! The one reader of the fleet's events: folds them, shows them, keeps them.
+
+use super::live::Live;
+use super::{Format, Printer, Progress, State, event_json, lines};
+use crate::fleet::FleetEvent;
+use ostler_roles::words::NodeName;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
+
+/// Keeps events beyond the program's end.
+pub trait Journal: Send {
+    /// Keeps one event.
+    fn keep(&mut self, node: &NodeName, event: &FleetEvent);
+}
+
+/// What the console knows once all tellers are gone.
+#[derive(Debug)]
+pub struct Finished {
+    /// The folded state.
+    pub state: State,
+}
+
+/// A running console.
+#[derive(Debug)]
+pub struct Console(JoinHandle<Finished>);
+
+impl Console {
+    /// Starts reading.
+    pub fn start(printer: Printer, mut events: UnboundedReceiver<(NodeName, FleetEvent)>, mut journal: Option<Box<dyn Journal>>) -> Self {
+        let task = async move {
+            let mut state = State::default();
+            let mut live = (printer.progress == Progress::Live).then(Live::new);
+            let mut tick = tokio::time::interval(Duration::from_millis(100));
+            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+            loop {
+                let next = tokio::select! {
+                    event = events.recv() => event,
+                    _ = tick.tick() => {
+                        if let Some(live) = &mut live { live.show(&state); }
+                        continue;
+                    }
+                };
+                let Some((node, event)) = next else { break };
+                state.apply(&node, &event);
+                if let Some(journal) = &mut journal {
+                    journal.keep(&node, &event);
+                }
+                show(printer, live.as_ref(), &node, &event);
+            }
+            if let Some(live) = &mut live {
+                live.clear();
+            }
+            Finished { state }
+        };
+        #[expect(clippy::disallowed_methods, reason = "owned by this value and awaited in `finish`")]
+        Self(tokio::spawn(task))
+    }
+
+    /// Waits until all tellers are gone.
+    pub async fn finish(self) -> Finished {
+        match self.0.await {
+            Ok(finished) => finished,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+fn show(printer: Printer, live: Option<&Live>, node: &NodeName, event: &FleetEvent) {
+    if printer.format == Format::Json {
+        if let Some(value) = event_json(node, event) {
+            printer.json(&value);
+        }
+        return;
+    }
+    let Some(line) = lines::event_line(node, event, printer.verbose) else { return };
+    // On a terminal the live picture shows what goes on: only what stays worth reading is printed above it.
+    let lasting = matches!(event, FleetEvent::Link(_) | FleetEvent::Master { .. }) || printer.verbose > 0 || is_failure(event);
+    match live {
+        Some(live) if lasting => live.around(|| printer.aside(&format!("  {line}"))),
+        Some(_) => {}
+        None => printer.aside(&line),
+    }
+}
+
+fn is_failure(event: &FleetEvent) -> bool {
+    use ostler_roles::outcome::{Event, Outcome};
+    matches!(event, FleetEvent::Run { event, .. } if matches!(event.as_ref(), Event::StepDone { outcome: Outcome::Failed(_), .. } | Event::Note { .. }))
+}

@@ -1,0 +1,66 @@
+//! Plain, stable lines for logs and CI: one a lifecycle event that matters.
+
+use super::sanitize;
+use crate::fleet::FleetEvent;
+use crate::transport::LinkEvent;
+use ostler_roles::outcome::{Event, Outcome};
+use ostler_roles::words::NodeName;
+
+/// What a link tells, in one sentence.
+pub(super) fn link_text(event: &LinkEvent) -> String {
+    match event {
+        LinkEvent::Dropped { attempt, of, pause, .. } => {
+            format!("dropped before the banner (attempt {attempt} of {of}), again in {} ms", pause.as_millis())
+        }
+        LinkEvent::Retried { attempt, reason, .. } => format!("attempt {attempt} failed: {reason}"),
+        LinkEvent::HostKeyAccepted { host, fingerprint, file } => {
+            format!("new host key of {host} accepted: {fingerprint}, written to {file}")
+        }
+        LinkEvent::Banner { text, .. } => format!("banner: {text}"),
+    }
+}
+
+/// The line for an event; none for those that a log does not need. `verbose` shows unchanged steps too.
+pub fn event_line(node: &NodeName, event: &FleetEvent, verbose: u8) -> Option<String> {
+    let text = match event {
+        FleetEvent::Connecting | FleetEvent::Planned(_) | FleetEvent::Done | FleetEvent::Trouble(_) => return None,
+        FleetEvent::Link(event) => link_text(event),
+        FleetEvent::Met { placed: true, .. } => "agent placed".to_owned(),
+        FleetEvent::Met { noise, .. } if !noise.is_empty() && verbose > 0 => {
+            format!("the login shell printed {} bytes before the agent", noise.len())
+        }
+        FleetEvent::Met { .. } => return None,
+        FleetEvent::Going if verbose > 0 => "run begun".to_owned(),
+        FleetEvent::Going => return None,
+        FleetEvent::Waiting(nodes) => format!("waits for {}", nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ")),
+        FleetEvent::Master { master, text } => format!("{master}: {text}"),
+        FleetEvent::Run { event, .. } => run_line(event, verbose)?,
+    };
+    Some(format!("{node}: {}", sanitize(&text, false)))
+}
+
+fn run_line(event: &Event, verbose: u8) -> Option<String> {
+    let seconds = |millis: u64| {
+        if millis >= 1000 { format!(" ({:.1} s)", std::time::Duration::from_millis(millis).as_secs_f64()) } else { String::new() }
+    };
+    Some(match event {
+        Event::Started { resumed_at: Some(step), .. } => format!("goes on at step {}", step + 1),
+        Event::Started { .. } | Event::StepStarted { .. } | Event::Progress { .. } | Event::Ended { .. } => return None,
+        Event::StepDone { id, outcome: Outcome::Changed { notes, .. }, millis, .. } => {
+            let notes = if notes.is_empty() { String::new() } else { format!("; {}", notes.join("; ")) };
+            format!("changed {id}{}{notes}", seconds(*millis))
+        }
+        Event::StepDone { id, outcome: Outcome::Unchanged { why }, .. } if verbose > 0 => format!("unchanged {id}: {why}"),
+        Event::StepDone { id, outcome: Outcome::Failed(failure), .. } => format!("FAILED {id}: {}", failure.message),
+        Event::StepDone { id, outcome: Outcome::NotStarted { because }, .. } if verbose > 0 => format!("not started {id}: {because}"),
+        Event::StepDone { .. } => return None,
+        Event::Triggered { id, action, because, .. } => {
+            let names: Vec<String> = because.iter().map(ToString::to_string).collect();
+            format!("{} {id}: {} changed", super::plan::action_word(*action), names.join(", "))
+        }
+        Event::Verified { name, verdict, .. } if !verdict.passed() => format!("FAILED proof {name}"),
+        Event::Verified { name, .. } if verbose > 0 => format!("proved {name}"),
+        Event::Verified { .. } => return None,
+        Event::Note { text, .. } => text.clone(),
+    })
+}

@@ -1,0 +1,27 @@
+//! What people and programs read: pure folds over events, and the only place that prints.
+
+mod card;
+mod cause;
+mod console;
+mod exit;
+mod json;
+mod lines;
+mod live;
+mod plan;
+mod printer;
+mod recap;
+mod sanitize;
+mod state;
+mod style;
+
+pub use card::{Card, card_lines};
+pub use cause::{Cause, all as causes, recognise};
+pub use console::{Console, Finished, Journal};
+pub use exit::{Exit, merge};
+pub use json::{event_json, plan_json, recap_json, trouble_json, verdict_json};
+pub use plan::{PlannedNode, change_count, plan_lines, refusal_lines};
+pub use printer::{Format, Printer, Progress};
+pub use recap::{NodeResult, Recap, recap_lines};
+pub use sanitize::sanitize;
+pub use state::{NodeState, Phase, State};
+pub use style::{Paint, Style};

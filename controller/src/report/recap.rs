@@ -1,0 +1,101 @@
+//! The end of the story: counts, failed nodes last where the eye is.
+
+use super::{Paint, Style, sanitize};
+use std::time::Duration;
+
+/// How one node came through, for the recap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeResult {
+    /// Which node.
+    pub node: String,
+    /// Steps changed.
+    pub changed: u32,
+    /// Steps that were so already.
+    pub unchanged: u32,
+    /// Checks that were made and hold: requirements, unchanged steps, proofs.
+    pub checks: u32,
+    /// Labels attached, by master.
+    pub labels: Vec<String>,
+    /// Why it is out; none: it came through.
+    pub trouble: Option<String>,
+}
+
+/// Everything for the last lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recap {
+    /// Each node.
+    pub nodes: Vec<NodeResult>,
+    /// From start to end.
+    pub took: Duration,
+    /// Cancelled by a person.
+    pub cancelled: bool,
+}
+
+/// The last lines.
+pub fn recap_lines(recap: &Recap, style: Style) -> Vec<String> {
+    let seconds = format!("{:.1} s", recap.took.as_secs_f64());
+    let good: Vec<&NodeResult> = recap.nodes.iter().filter(|node| node.trouble.is_none()).collect();
+    let bad: Vec<&NodeResult> = recap.nodes.iter().filter(|node| node.trouble.is_some()).collect();
+    let checks: u32 = good.iter().map(|node| node.checks).sum();
+    let changed: u32 = recap.nodes.iter().map(|node| node.changed).sum();
+    let count = |number: usize| if number == 1 { "1 node".to_owned() } else { format!("{number} nodes") };
+    if bad.is_empty() && changed == 0 && !recap.cancelled {
+        let text = format!("Nothing to change. {} verified in {seconds} ({checks} checks).", count(good.len()));
+        return vec![style.paint(Paint::Good, &text)];
+    }
+    let mut lines: Vec<String> = good.iter().map(|node| node_line(node, style)).collect();
+    lines.extend(bad.iter().map(|node| {
+        let trouble = node.trouble.as_deref().unwrap_or_default();
+        style.paint(Paint::Bad, &style.fit(&format!("  {:<16} {}", node.node, sanitize(trouble, false)), 0))
+    }));
+    let end = match (bad.len(), recap.cancelled) {
+        (0, false) => {
+            style.paint(Paint::Good, &format!("Done. {} in {seconds}: {changed} changed, {checks} checks hold.", count(good.len())))
+        }
+        (0, true) => style.paint(Paint::Change, &format!("Cancelled after {seconds}: {changed} changed.")),
+        (failed, _) => style.paint(Paint::Bad, &format!("{} came through, {} did not, in {seconds}.", count(good.len()), count(failed))),
+    };
+    lines.push(end);
+    lines
+}
+
+fn node_line(node: &NodeResult, style: Style) -> String {
+    let labels = if node.labels.is_empty() { String::new() } else { format!(", labelled {}", node.labels.join(" ")) };
+    style.fit(&format!("  {:<16} {} changed, {} unchanged{labels}", node.node, node.changed, node.unchanged), 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str, changed: u32, trouble: Option<&str>) -> NodeResult {
+        NodeResult { node: name.to_owned(), changed, unchanged: 4, checks: 104, labels: Vec::new(), trouble: trouble.map(str::to_owned) }
+    }
+
+    #[test]
+    fn nothing_to_change_says_what_was_verified() {
+        let recap = Recap {
+            nodes: vec![node("a", 0, None), node("b", 0, None), node("c", 0, None)],
+            took: Duration::from_millis(612),
+            cancelled: false,
+        };
+        assert_eq!(recap_lines(&recap, Style::PLAIN), vec!["Nothing to change. 3 nodes verified in 0.6 s (312 checks)."]);
+    }
+
+    #[test]
+    fn failed_nodes_come_last() {
+        let recap = Recap {
+            nodes: vec![node("bad", 1, Some("package git: no space")), node("good", 2, None)],
+            took: Duration::from_secs(2),
+            cancelled: false,
+        };
+        assert_eq!(
+            recap_lines(&recap, Style::PLAIN),
+            vec![
+                "  good             2 changed, 4 unchanged",
+                "  bad              package git: no space",
+                "1 node came through, 1 node did not, in 2.0 s."
+            ]
+        );
+    }
+}

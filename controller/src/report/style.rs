@@ -1,0 +1,88 @@
+//! Colour and width. Meaning never rests on colour.
+
+/// How output looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Whether colours are used.
+    pub colour: bool,
+    /// Columns to keep within; none where lines may be as long as they are (no terminal).
+    pub width: Option<usize>,
+}
+
+/// What a piece of text is, for its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    /// Something that came out well.
+    Good,
+    /// Something that will change or has changed.
+    Change,
+    /// Something that failed.
+    Bad,
+    /// Something in the background.
+    Dim,
+    /// Something to be seen first.
+    Strong,
+}
+
+impl Style {
+    /// No colours, any width.
+    pub const PLAIN: Self = Self { colour: false, width: None };
+
+    /// The text in its colour.
+    pub fn paint(self, paint: Paint, text: &str) -> String {
+        if !self.colour {
+            return text.to_owned();
+        }
+        let code = match paint {
+            Paint::Good => "32",
+            Paint::Change => "33",
+            Paint::Bad => "31",
+            Paint::Dim => "2",
+            Paint::Strong => "1",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+
+    /// The text cut to what is left of the line behind `used` columns; the cut is shown.
+    pub fn fit(self, text: &str, used: usize) -> String {
+        let Some(room) = self.width.map(|width| width.saturating_sub(used).max(8)) else { return text.to_owned() };
+        if text.chars().count() <= room {
+            return text.to_owned();
+        }
+        let mut cut: String = text.chars().take(room - 1).collect();
+        cut.push('…');
+        cut
+    }
+
+    /// The text broken into lines of at most what is left behind `indent` columns, at blanks where there are some.
+    pub fn wrap(self, text: &str, indent: usize) -> Vec<String> {
+        let Some(room) = self.width.map(|width| width.saturating_sub(indent).max(16)) else { return vec![text.to_owned()] };
+        let mut lines = Vec::new();
+        let mut line = String::new();
+        for word in text.split(' ') {
+            let length = line.chars().count();
+            if length > 0 && length + 1 + word.chars().count() > room {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_text_is_cut_or_wrapped_only_on_a_terminal() {
+        let narrow = Style { colour: false, width: Some(20) };
+        assert_eq!(narrow.fit("abcdefghijklmnopqrstuvwxyz", 10), "abcdefghi…");
+        assert_eq!(narrow.wrap("one two three four five", 4), vec!["one two three", "four five"]);
+        assert_eq!(Style::PLAIN.fit("abcdefghijklmnopqrstuvwxyz", 10), "abcdefghijklmnopqrstuvwxyz");
+    }
+}

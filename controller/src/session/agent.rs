@@ -1,0 +1,34 @@
+//! The agent that travels inside this program.
+
+use ostler_roles::words::Digest;
+use std::sync::LazyLock;
+
+static EMBEDDED: &[u8] = include_bytes!(env!("OSTLER_AGENT_FILE"));
+
+static DIGEST: LazyLock<Digest> = LazyLock::new(|| Digest::of(EMBEDDED));
+
+/// The agent's file and its address.
+#[derive(Clone, Copy)]
+pub struct AgentFile {
+    /// The static program.
+    pub bytes: &'static [u8],
+    /// SHA-256 of it: its name on every node.
+    pub digest: Digest,
+}
+
+impl AgentFile {
+    /// The embedded agent; none in a debug build that was given none.
+    pub fn embedded() -> Option<Self> {
+        (!EMBEDDED.is_empty()).then(|| Self { bytes: EMBEDDED, digest: *DIGEST })
+    }
+    /// Its file's name in a node's cache directory.
+    pub fn file_name(&self) -> String {
+        format!("agent-{}", self.digest)
+    }
+}
+
+impl std::fmt::Debug for AgentFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AgentFile({}, {} bytes)", self.digest.short(), self.bytes.len())
+    }
+}

@@ -1,0 +1,100 @@
+//! Frames over a running command's two ends, each wait with a deadline.
+
+use super::SessionError;
+use crate::transport::{BoxFuture, Ended, Exec, Input, Output};
+use ostler_roles::wire::frame::{self, Decoder, MAGIC};
+use ostler_roles::wire::message::{ToAgent, ToController};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// How long taking our bytes may last.
+const SEND_WITHIN: Duration = Duration::from_secs(60);
+
+/// The framed stream to and from one agent.
+pub struct Channel {
+    stdin: Input,
+    stdout: Output,
+    ended: Option<BoxFuture<'static, Ended>>,
+    decoder: Decoder,
+    begun: bool,
+}
+
+impl std::fmt::Debug for Channel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Channel").field("begun", &self.begun).finish_non_exhaustive()
+    }
+}
+
+impl Channel {
+    /// Frames over a command that was just started.
+    pub fn new(exec: Exec) -> Self {
+        Self { stdin: exec.stdin, stdout: exec.stdout, ended: Some(exec.ended), decoder: Decoder::new(), begun: false }
+    }
+
+    /// Sends messages in one write, so that they travel together.
+    ///
+    /// # Errors
+    /// When a message is too large, or nobody takes the bytes within the deadline.
+    pub async fn send(&mut self, messages: &[ToAgent]) -> Result<(), SessionError> {
+        let mut bytes = Vec::new();
+        if !self.begun {
+            bytes.extend_from_slice(MAGIC);
+            self.begun = true;
+        }
+        for message in messages {
+            bytes.extend(frame::encode(message).map_err(SessionError::Frame)?);
+        }
+        let write = async {
+            self.stdin.write_all(&bytes).await?;
+            self.stdin.flush().await
+        };
+        let timed_out = || std::io::Error::from(std::io::ErrorKind::TimedOut);
+        tokio::time::timeout(SEND_WITHIN, write).await.unwrap_or_else(|_| Err(timed_out())).map_err(SessionError::Send)
+    }
+
+    /// The next message; none: the stream has ended in good order or bad.
+    ///
+    /// # Errors
+    /// When the bytes are no frames, or nothing comes within the deadline.
+    pub async fn receive(&mut self, awaited: &'static str, within: Duration) -> Result<Option<ToController>, SessionError> {
+        let wait = async {
+            loop {
+                if let Some(message) = self.decoder.message().map_err(SessionError::Frame)? {
+                    return Ok(Some(message));
+                }
+                let mut bytes = vec![0; 64 * 1024];
+                match self.stdout.read(&mut bytes).await {
+                    Ok(0) | Err(_) => return Ok(None),
+                    Ok(count) => self.decoder.push(&bytes[..count]),
+                }
+            }
+        };
+        match tokio::time::timeout(within, wait).await {
+            Ok(result) => result,
+            Err(_) => Err(SessionError::Deadline { awaited, seconds: within.as_secs() }),
+        }
+    }
+
+    /// What a noisy shell printed before the protocol began, sanitised by whoever shows it.
+    pub fn noise(&self) -> &[u8] {
+        self.decoder.noise()
+    }
+
+    /// How the command ended; asked for after the stream has.
+    pub async fn ended(&mut self) -> Option<Ended> {
+        let ended = self.ended.take()?;
+        tokio::time::timeout(Duration::from_secs(5), ended).await.ok()
+    }
+
+    /// The stream ended while `awaited` was due: an error that says what the node said last.
+    pub async fn lost(&mut self, awaited: &'static str) -> SessionError {
+        let said = self.ended().await.map(|ended| format!("{}: {}", ended.exit, ended.stderr.text())).unwrap_or_default();
+        SessionError::Lost { awaited, said }
+    }
+
+    /// Ends the input: the agent leaves at its next safe point.
+    pub async fn finish(&mut self) {
+        // Ending a stream that is gone already is what was wanted.
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.stdin.shutdown()).await;
+    }
+}

@@ -1,0 +1,114 @@
+//! What can go wrong between a controller and an agent.
+
+use crate::transport::{LinkError, PlaceError, UnquotableWord};
+use ostler_roles::outcome::Failure;
+use ostler_roles::wire::frame::FrameError;
+use ostler_roles::wire::message::Refusal;
+
+/// Why a conversation could not go on. What was begun on the node is said by each variant.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// This program was built without an agent.
+    #[error("this build of ostler carries no agent")]
+    NoAgent,
+    /// The link failed before the agent spoke.
+    #[error("start the agent")]
+    Link(#[from] LinkError),
+    /// The login account's name cannot stand in a command.
+    #[error("name the agent's file")]
+    Name(#[source] UnquotableWord),
+    /// The agent could not be placed in any directory.
+    #[error("place the agent on the node")]
+    Place(#[source] PlaceError),
+    /// No directory on the node runs programs.
+    #[error("no directory on the node may run programs: tried {0}")]
+    NoExec(String),
+    /// What was placed does not start.
+    #[error("the agent does not start ({exit}): {said}")]
+    DoesNotStart {
+        /// How it ended.
+        exit: String,
+        /// What it or the shell said.
+        said: String,
+    },
+    /// The node said something that is no frame.
+    #[error("the node's answer cannot be read")]
+    Frame(#[source] FrameError),
+    /// The connection went away while this was awaited.
+    #[error("the connection was lost while waiting for {awaited}")]
+    Lost {
+        /// What should have come.
+        awaited: &'static str,
+        /// What the node said on its standard error, sanitised and bounded.
+        said: String,
+    },
+    /// Nothing came within the deadline.
+    #[error("no {awaited} within {seconds} s")]
+    Deadline {
+        /// What should have come.
+        awaited: &'static str,
+        /// The deadline.
+        seconds: u64,
+    },
+    /// Another message came than the protocol has at this place.
+    #[error("the agent sent {found} where {awaited} belongs")]
+    OutOfTurn {
+        /// What should have come.
+        awaited: &'static str,
+        /// What came.
+        found: &'static str,
+    },
+    /// The agent speaks another message set.
+    #[error("the agent speaks message set {theirs}, this program {ours}")]
+    Schema {
+        /// The agent's.
+        theirs: u32,
+        /// Ours.
+        ours: u32,
+    },
+    /// A password is needed and there is none.
+    #[error("sudo asks for the password of {user}, and none was given")]
+    NeedsPassword {
+        /// Whose password.
+        user: String,
+    },
+    /// The agent refused, and changed nothing.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The run that was followed is cut off: its runner is gone.
+    #[error("run {} was cut off on the node", .0.short())]
+    Cut(ostler_roles::words::RunId),
+    /// The agent gave up.
+    #[error("{}", .0.message)]
+    Fault(Box<Failure>),
+    /// The agent asked for a content that this controller does not have.
+    #[error("the agent asks for content {0}, which the site does not hold")]
+    UnknownBlob(String),
+    /// Writing to the agent failed.
+    #[error("send to the agent")]
+    Send(#[source] std::io::Error),
+}
+
+impl SessionError {
+    /// The one thing to do next.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::NoAgent => "build with `make`, or name a ready agent in OSTLER_AGENT when building".to_owned(),
+            Self::Link(_) | Self::Lost { .. } | Self::Deadline { .. } => {
+                "check the link, then run the same command again: a run that began goes on by itself".to_owned()
+            }
+            Self::Place(_) | Self::NoExec(_) => "make room below the login user's home, or mount a directory without noexec".to_owned(),
+            Self::DoesNotStart { .. } => "log in by hand and see what the shell prints: only x86-64 Linux is served".to_owned(),
+            Self::Frame(_) => "log in by hand and silence what the login shell prints".to_owned(),
+            Self::Name(_) | Self::OutOfTurn { .. } | Self::Schema { .. } | Self::UnknownBlob(_) => {
+                "this is a defect: please report it with the output of `ostler --version`".to_owned()
+            }
+            Self::NeedsPassword { .. } => "run in a terminal to be asked, or allow sudo without password".to_owned(),
+            Self::Refused(Refusal::Locked(_)) => "watch it with `ostler attach`, or stop it with `ostler cancel`".to_owned(),
+            Self::Refused(_) => "plan again".to_owned(),
+            Self::Cut(_) => "apply again: it goes on at the first unfinished step".to_owned(),
+            Self::Fault(failure) => failure.hint.clone().unwrap_or_else(|| "see the causes above".to_owned()),
+            Self::Send(_) => "run the same command again".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! One conversation with one node's agent: from "is it there" to the last event of a run. Knows frames, no resource kind.
+
+mod agent;
+mod channel;
+mod error;
+mod meet;
+mod talk;
+
+pub use agent::AgentFile;
+pub use channel::Channel;
+pub use error::SessionError;
+pub use meet::{Greeting, Identity, Password, meet};
+pub use talk::{Answer, Go, Session, ask_plan};

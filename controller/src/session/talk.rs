@@ -1,0 +1,222 @@
+//! What is asked of an agent that has said hello: a plan, a run, the story of a run.
+
+use super::{Channel, Greeting, SessionError};
+use ostler_roles::catalog::Catalog;
+use ostler_roles::facts::Facts;
+use ostler_roles::outcome::{Ending, Event};
+use ostler_roles::plan::Plan;
+use ostler_roles::wire::message::{BlobData, Hello, Hidden, SecretData, ToAgent, ToController};
+use ostler_roles::words::{Digest, RunId};
+use std::time::Duration;
+
+/// How long a plan may take: a thousand resources, `unless` probes and network checks included.
+const PLAN_WITHIN: Duration = Duration::from_secs(300);
+/// How long a run may stay silent: the agent says `Alive` far more often.
+const SILENCE: Duration = Duration::from_secs(120);
+/// Parts of a blob: small enough for a frame, large enough for the line.
+const PART: usize = 4 * 1024 * 1024;
+
+/// The answer to a catalog.
+#[derive(Debug)]
+pub enum Answer {
+    /// What would be done.
+    Planned(Box<Plan>),
+    /// The catalog was compiled from other facts: these are the present ones.
+    Stale(Box<Facts>),
+}
+
+/// What a run is begun with.
+pub struct Go<'a> {
+    /// Its id.
+    pub run: &'a RunId,
+    /// The plan that was shown.
+    pub plan: &'a Plan,
+    /// Values of the secrets that changing steps need.
+    pub secrets: Vec<SecretData>,
+    /// Who asks: `user@host`.
+    pub controller: &'a str,
+    /// Gives public contents.
+    pub blob: &'a (dyn Fn(&Digest) -> Option<Vec<u8>> + Send + Sync),
+}
+
+impl std::fmt::Debug for Go<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Go").field("run", &self.run).finish_non_exhaustive()
+    }
+}
+
+/// An open conversation with an agent that has said hello.
+#[derive(Debug)]
+pub struct Session {
+    channel: Channel,
+    /// Contents that the plan needs and the node lacks: sent with `Go`.
+    needed: Vec<Digest>,
+    /// What it said of itself and its node.
+    pub hello: Hello,
+    /// Whether the agent had to be placed.
+    pub placed: bool,
+}
+
+/// The message's name, for people.
+pub(super) fn word(message: &ToController) -> &'static str {
+    match message {
+        ToController::Login(_) => "a login",
+        ToController::Hello(_) => "a hello",
+        ToController::AskPassword { .. } => "a question for a password",
+        ToController::Stale { .. } => "stale facts",
+        ToController::NeedBlobs(_) => "a question for contents",
+        ToController::Planned(_) => "a plan",
+        ToController::Refused(_) => "a refusal",
+        ToController::Going { .. } => "the start of a run",
+        ToController::Event { .. } => "an event",
+        ToController::Done { .. } => "the end of a run",
+        ToController::Cut { .. } => "the end of a run that was cut off",
+        ToController::Cancelling { .. } => "the word that a run will stop",
+        ToController::Alive => "a sign of life",
+        ToController::Fault(_) => "a fault",
+    }
+}
+
+/// The catalog's message: asks for a plan.
+pub fn ask_plan(catalog: &Catalog, want_old: bool, secret_key: &[u8]) -> ToAgent {
+    ToAgent::Catalog { catalog: Box::new(catalog.clone()), base: None, want_old, secret_key: Hidden(secret_key.to_vec()) }
+}
+
+impl Session {
+    /// Goes on from a greeting.
+    pub fn new(greeting: Greeting) -> Self {
+        Self { channel: greeting.channel, needed: Vec::new(), hello: greeting.hello, placed: greeting.placed }
+    }
+
+    /// What a noisy shell printed before the protocol began.
+    pub fn noise(&self) -> &[u8] {
+        self.channel.noise()
+    }
+
+    /// Sends a catalog; its answer is fetched by [`Session::answer`].
+    ///
+    /// # Errors
+    /// When it cannot be sent.
+    pub async fn ask(&mut self, catalog: &Catalog, want_old: bool, secret_key: &[u8]) -> Result<(), SessionError> {
+        self.channel.send(&[ask_plan(catalog, want_old, secret_key)]).await
+    }
+
+    /// The answer to the catalog sent last.
+    ///
+    /// # Errors
+    /// When the agent gives up or the stream ends.
+    pub async fn answer(&mut self) -> Result<Answer, SessionError> {
+        self.needed.clear();
+        loop {
+            match self.receive("the plan", PLAN_WITHIN).await? {
+                ToController::Planned(plan) => return Ok(Answer::Planned(plan)),
+                ToController::Stale { facts, .. } => return Ok(Answer::Stale(facts)),
+                ToController::NeedBlobs(digests) => self.needed = digests,
+                other => return Err(unexpected("a plan", other)),
+            }
+        }
+    }
+
+    /// Starts the run that was planned. Returns once the node's runner has it: from then on it outlives us.
+    ///
+    /// # Errors
+    /// When the agent refuses (nothing was changed) or the stream ends (nothing is known: attach tells).
+    pub async fn go(&mut self, go: Go<'_>) -> Result<(), SessionError> {
+        let Go { run, plan, secrets, controller, blob } = go;
+        self.send_blobs(blob).await?;
+        let go =
+            ToAgent::Go { run: run.clone(), plan: plan.digest(), generation: plan.generation, secrets, controller: controller.to_owned() };
+        self.channel.send(&[go]).await?;
+        match self.receive("the start of the run", Duration::from_secs(60)).await? {
+            ToController::Going { .. } => Ok(()),
+            other => Err(unexpected("the start of a run", other)),
+        }
+    }
+
+    /// Asks for the events of a run behind the first `after`.
+    ///
+    /// # Errors
+    /// When it cannot be sent.
+    pub async fn attach(&mut self, run: Option<RunId>, after: u64) -> Result<(), SessionError> {
+        self.channel.send(&[ToAgent::Attach { run, after }]).await
+    }
+
+    /// Asks the run to stop between two steps.
+    ///
+    /// # Errors
+    /// When it cannot be sent.
+    pub async fn cancel(&mut self, run: RunId) -> Result<(), SessionError> {
+        self.channel.send(&[ToAgent::Cancel { run }]).await
+    }
+
+    /// The next event of the run with its number; none: the run has ended and all was told.
+    ///
+    /// # Errors
+    /// When the stream ends before the run does: the node goes on by itself.
+    pub async fn event(&mut self) -> Result<Option<(u64, Event)>, SessionError> {
+        loop {
+            match self.receive("the run's next event", SILENCE).await? {
+                ToController::Event { seq, event } => return Ok(Some((seq, *event))),
+                ToController::Done { .. } => return Ok(None),
+                ToController::Cut { run, .. } => return Err(SessionError::Cut(run)),
+                ToController::Going { .. } | ToController::Cancelling { .. } => {}
+                other => return Err(unexpected("an event", other)),
+            }
+        }
+    }
+
+    /// Follows the run to its end, telling every event; returns how it ended.
+    ///
+    /// # Errors
+    /// When the stream ends before the run does.
+    pub async fn follow(&mut self, tell: &mut (dyn FnMut(u64, &Event) + Send)) -> Result<Option<Ending>, SessionError> {
+        let mut ending = None;
+        while let Some((seq, event)) = self.event().await? {
+            if let Event::Ended { ending: how, .. } = &event {
+                ending = Some(how.clone());
+            }
+            tell(seq, &event);
+        }
+        Ok(ending)
+    }
+
+    /// Takes leave.
+    pub async fn bye(mut self) {
+        // The agent leaves at the end of its input all the same.
+        let _ = self.channel.send(&[ToAgent::Bye]).await;
+        self.channel.finish().await;
+    }
+
+    async fn receive(&mut self, awaited: &'static str, within: Duration) -> Result<ToController, SessionError> {
+        loop {
+            match self.channel.receive(awaited, within).await? {
+                Some(ToController::Alive) => {}
+                Some(message) => return Ok(message),
+                None => return Err(self.channel.lost(awaited).await),
+            }
+        }
+    }
+
+    async fn send_blobs(&mut self, blob: &(dyn Fn(&Digest) -> Option<Vec<u8>> + Sync)) -> Result<(), SessionError> {
+        for digest in std::mem::take(&mut self.needed) {
+            let bytes = blob(&digest).ok_or_else(|| SessionError::UnknownBlob(digest.short()))?;
+            let mut parts = bytes.chunks(PART).peekable();
+            if bytes.is_empty() {
+                self.channel.send(&[ToAgent::Blobs(vec![BlobData { digest, bytes: Vec::new(), more: false }])]).await?;
+            }
+            while let Some(part) = parts.next() {
+                let data = BlobData { digest, bytes: part.to_vec(), more: parts.peek().is_some() };
+                self.channel.send(&[ToAgent::Blobs(vec![data])]).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unexpected(awaited: &'static str, message: ToController) -> SessionError {
+    match message {
+        ToController::Refused(refusal) => SessionError::Refused(refusal),
+        ToController::Fault(failure) => SessionError::Fault(Box::new(failure)),
+        other => SessionError::OutOfTurn { awaited, found: word(&other) },
+    }
+}
