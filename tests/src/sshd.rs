@@ -71,15 +71,51 @@ impl Sshd {
 
     /// Starts a server with host keys of these types.
     pub fn with_host_keys(client: &Path, kinds: &[&str], lines: &str) -> Self {
+        Self::prepare(client, kinds).serve(lines)
+    }
+
+    /// Makes a server's keys and files, to be changed before it starts.
+    pub fn prepare(client: &Path, kinds: &[&str]) -> Prepared {
         let directory = tempfile::Builder::new().prefix("ssh-").tempdir().unwrap();
         for kind in kinds {
             keygen(directory.path(), &format!("host_{kind}"), kind);
         }
         fs::write(directory.path().join("authorized_keys"), format!("{}\n", public(client))).unwrap();
-        Self::serve(directory, kinds, lines)
+        Prepared { directory, kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect() }
     }
 
-    fn serve(directory: TempDir, kinds: &[&str], lines: &str) -> Self {
+    /// Returns the private file of a host key.
+    pub fn host_key(&self, kind: &str) -> PathBuf {
+        self.directory.path().join(format!("host_{kind}"))
+    }
+
+    /// Returns the name under which its keys are recorded.
+    pub fn name(&self) -> String {
+        format!("[127.0.0.1]:{}", self.port)
+    }
+
+    /// Returns what it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap()
+    }
+}
+
+/// A server's keys and files.
+#[derive(Debug)]
+pub struct Prepared {
+    directory: TempDir,
+    kinds: Vec<String>,
+}
+
+impl Prepared {
+    /// Returns the private file of a host key.
+    pub fn host_key(&self, kind: &str) -> PathBuf {
+        self.directory.path().join(format!("host_{kind}"))
+    }
+
+    /// Starts the server, with further lines of configuration; `@DIR@` is its directory.
+    pub fn serve(self, lines: &str) -> Sshd {
+        let Self { directory, kinds } = self;
         fs::create_dir_all("/run/sshd").unwrap();
         let path = directory.path().display().to_string();
         let host_keys: String = kinds.iter().map(|kind| format!("HostKey {path}/host_{kind}\n")).collect();
@@ -100,26 +136,11 @@ impl Sshd {
                 .spawn()
                 .unwrap();
             if listens(&mut child, directory.path()) {
-                return Self { port, directory, child };
+                return Sshd { port, directory, child };
             }
             child.wait().unwrap();
         }
         panic!("no sshd came up in {path}: {}", fs::read_to_string(directory.path().join("log")).unwrap());
-    }
-
-    /// Returns the private file of a host key.
-    pub fn host_key(&self, kind: &str) -> PathBuf {
-        self.directory.path().join(format!("host_{kind}"))
-    }
-
-    /// Returns the name under which its keys are recorded.
-    pub fn name(&self) -> String {
-        format!("[127.0.0.1]:{}", self.port)
-    }
-
-    /// Returns what it has logged so far.
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.path().join("log")).unwrap()
     }
 }
 

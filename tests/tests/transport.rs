@@ -2,5 +2,15 @@
 
 #[path = "transport/desk.rs"]
 mod desk;
+#[path = "transport/host_keys.rs"]
+mod host_keys;
+#[path = "transport/jumps.rs"]
+mod jumps;
 #[path = "transport/links.rs"]
 mod links;
+#[path = "transport/measure.rs"]
+mod measure;
+#[path = "transport/ways_in.rs"]
+mod ways_in;
+#[path = "transport/ways_to_fail.rs"]
+mod ways_to_fail;

@@ -15,3 +15,6 @@ pub use entry::{Entry, Line, Marker, parse};
 pub(crate) use pattern::wildcard;
 pub use pattern::{Hosts, host_names};
 pub use verdict::{Presented, Record, Records, Verdict};
+
+#[cfg(test)]
+mod tests;

@@ -64,10 +64,10 @@ pub enum Verdict {
 pub struct Records {
     host: String,
     principal: String,
-    own: Vec<Record>,
+    pub(super) own: Vec<Record>,
     portless: Vec<Record>,
-    authorities: Vec<Record>,
-    revoked: Vec<Record>,
+    pub(super) authorities: Vec<Record>,
+    pub(super) revoked: Vec<Record>,
 }
 
 impl Records {

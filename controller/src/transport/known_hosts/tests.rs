@@ -1,0 +1,154 @@
+//! The cases in `cases/`: what a file says of a host that shows a key; each also put before `ssh-keygen -F`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use russh::keys::PublicKey;
+
+use super::{Presented, Record, Records, Verdict, host_names};
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/transport/known_hosts/cases")
+}
+
+struct Case {
+    name: String,
+    text: String,
+    names: (String, Option<String>),
+    records: Records,
+    shows: PublicKey,
+    verdict: String,
+    /// A line that `ssh-keygen -F` goes by its name alone, and whose key neither `ssh` nor we can read.
+    unreadable: Option<usize>,
+}
+
+fn key(name: &str) -> String {
+    fs::read_to_string(directory().join("keys").join(name)).unwrap().trim().to_owned()
+}
+
+fn case(path: &Path) -> Case {
+    let whole = fs::read_to_string(path).unwrap();
+    let (head, body) = whole.split_once("---\n").unwrap();
+    let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+    let mut text = body.to_owned();
+    for name in ["ed1", "ed2", "ec1", "rsa1"] {
+        text = text.replace(&format!("{{{name}}}"), &key(name)).replace(&format!("{{{name}:tab}}"), &key(name).replace(' ', "\t"));
+    }
+    let (host, port, alias) = (field("host").unwrap(), field("port").unwrap().parse().unwrap(), field("alias"));
+    let names = host_names(host, port, alias);
+    let records = Records::of([(Path::new("file"), text.as_str())], &names.0, names.1.as_deref(), host);
+    let shows = PublicKey::from_openssh(&key(field("shows").unwrap())).unwrap();
+    let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+    let unreadable = field("unreadable").map(|line| line.parse().unwrap());
+    Case { name, text, names, records, shows, verdict: field("verdict").unwrap().to_owned(), unreadable }
+}
+
+fn cases() -> Vec<Case> {
+    let mut paths: Vec<_> = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "case"));
+    paths.sort();
+    assert!(paths.len() >= 40, "cases are missing");
+    paths.iter().map(|path| case(path)).collect()
+}
+
+fn lines(records: &[Record]) -> String {
+    records.iter().map(|record| record.entry.line.to_string()).collect::<Vec<_>>().join(",")
+}
+
+#[test]
+fn each_case_has_its_verdict() {
+    for case in cases() {
+        let verdict = match case.records.judge(Presented::Key(&case.shows), SystemTime::now()) {
+            Verdict::Known => "known".to_owned(),
+            Verdict::Unknown => "unknown".to_owned(),
+            Verdict::Changed { recorded } => format!("changed {}", lines(&recorded)),
+            Verdict::Revoked { by } => format!("revoked {}", by.entry.line),
+            Verdict::BadCertificate { .. } => "bad certificate".to_owned(),
+        };
+        assert_eq!(verdict, case.verdict, "{}", case.name);
+    }
+}
+
+/// `ssh-keygen -F` finds the lines that speak of a name, whatever their marker.
+#[test]
+fn ssh_keygen_finds_the_same_lines() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("known_hosts");
+    for case in cases() {
+        fs::write(&file, &case.text).unwrap();
+        let output = Command::new("ssh-keygen").args(["-F", &case.names.0, "-f"]).arg(&file).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let found = text.lines().filter_map(|line| line.strip_prefix("# Host ")?.rsplit_once("found: line ")?.1.split(' ').next());
+        let mut theirs: BTreeSet<usize> = found.map(|line| line.parse().unwrap()).collect();
+        assert!(case.unreadable.is_none_or(|line| theirs.remove(&line)), "{}", case.name);
+        let all = [&case.records.own, &case.records.revoked, &case.records.authorities];
+        let ours: BTreeSet<usize> = all.into_iter().flatten().map(|record| record.entry.line).collect();
+        assert_eq!(ours, theirs, "{}", case.name);
+    }
+}
+
+#[test]
+fn recorded_types_are_offered_first_and_without_repetition_of_the_rest() {
+    let text = format!("node1 {}\nnode1 {}\n", key("ec1"), key("rsa1"));
+    let records = Records::of([(Path::new("file"), text.as_str())], "node1", None, "node1");
+    assert_eq!(records.key_types(), ["ecdsa-sha2-nistp256", "ssh-rsa"]);
+    assert!(records.only_unverifiable().is_none());
+    let preferred = crate::transport::Algorithms::default().preferred(&records.key_types(), false).unwrap();
+    let names: Vec<_> = preferred.key.iter().map(|algorithm| algorithm.as_str().to_owned()).collect();
+    assert_eq!(names, ["ecdsa-sha2-nistp256", "ssh-ed25519", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"]);
+}
+
+#[test]
+fn a_host_known_by_rsa_alone_is_named() {
+    let text = format!("node1 {}\n", key("rsa1"));
+    let records = Records::of([(Path::new("file"), text.as_str())], "node1", None, "node1");
+    assert_eq!(records.only_unverifiable().map(Record::place).as_deref(), Some("file:1"));
+}
+
+#[test]
+fn an_accepted_key_is_appended_once_private_and_readable_by_ssh_keygen() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("deep/known_hosts");
+    let one = PublicKey::from_openssh(&key("ed1")).unwrap();
+    for (name, hash) in [("[10.0.0.1]:2222", true), ("node1", false), ("node1", false), ("[10.0.0.1]:2222", true)] {
+        super::append(&file, name, &one, hash).unwrap();
+    }
+    let text = fs::read_to_string(&file).unwrap();
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(text.starts_with("|1|") && text.ends_with(&format!("node1 {}\n", key("ed1"))), "{text}");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(file.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+    let found = Command::new("ssh-keygen").args(["-F", "[10.0.0.1]:2222", "-f"]).arg(&file).output().unwrap();
+    assert!(found.status.success());
+    // Another key meanwhile is not overwritten and not added to.
+    let two = PublicKey::from_openssh(&key("ed2")).unwrap();
+    assert!(matches!(super::append(&file, "node1", &two, false), Err(super::AppendError::Raced { .. })));
+}
+
+#[test]
+fn appending_ends_a_line_that_was_left_open() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("known_hosts");
+    fs::write(&file, "# no line feed").unwrap();
+    super::append(&file, "node1", &PublicKey::from_openssh(&key("ed1")).unwrap(), false).unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), format!("# no line feed\nnode1 {}\n", key("ed1")));
+}
+
+#[test]
+fn many_writers_at_once_leave_whole_lines() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("known_hosts");
+    let one = PublicKey::from_openssh(&key("ed1")).unwrap();
+    std::thread::scope(|scope| {
+        for n in 0..16 {
+            let (file, one) = (&file, &one);
+            scope.spawn(move || super::append(file, &format!("node{}", n % 8), one, false).unwrap());
+        }
+    });
+    let text = fs::read_to_string(&file).unwrap();
+    assert_eq!((text.lines().count(), super::parse(&text).len()), (8, 8), "{text}");
+}

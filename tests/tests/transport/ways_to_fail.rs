@@ -1,0 +1,221 @@
+//! Every way not to reach a node, told apart; nothing waits for ever.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use ostler::transport::{ConnectFault, Deadlines, Exit, Link as _, LinkEvent, Target};
+use ostler_tests::sshd::{Sshd, free_port};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::desk::{Desk, at_port, run, shell, words};
+
+async fn fault(desk: &Desk, target: &Target) -> ConnectFault {
+    desk.ssh().connect(target).await.unwrap_err().fault
+}
+
+/// A listener that does this with each connection, until the test ends.
+fn speaking(answer: impl Fn(std::net::TcpStream) + Send + 'static) -> u16 {
+    let port = free_port();
+    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    std::thread::spawn(move || listener.incoming().flatten().for_each(answer));
+    port
+}
+
+#[tokio::test]
+async fn a_port_where_nobody_listens_refuses() {
+    let port = free_port();
+    assert!(matches!(fault(&Desk::new(), &at_port(port)).await, ConnectFault::Refused { address } if address.port() == port));
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_exist_is_named() {
+    let fault = fault(&Desk::new(), &Target::new("no-such-node.invalid")).await;
+    assert!(matches!(&fault, ConnectFault::NameNotFound { name, .. } if name == "no-such-node.invalid"), "{fault}");
+}
+
+#[tokio::test]
+async fn a_silent_server_is_left_after_its_deadline() {
+    let mut desk = Desk::new();
+    desk.deadlines = Deadlines { banner: Duration::from_millis(300), ..Deadlines::default() };
+    let kept = std::sync::Mutex::new(Vec::new());
+    let port = speaking(move |stream| kept.lock().unwrap().push(stream));
+    let start = Instant::now();
+    let fault = fault(&desk, &at_port(port)).await;
+    assert!(matches!(fault, ConnectFault::BannerTimeout { .. }), "{fault}");
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn connect_timeout_of_the_configuration_counts_for_the_banner() {
+    let desk = Desk::new();
+    desk.configure("ConnectTimeout 1");
+    let kept = std::sync::Mutex::new(Vec::new());
+    let port = speaking(move |stream| kept.lock().unwrap().push(stream));
+    assert!(matches!(fault(&desk, &at_port(port)).await, ConnectFault::BannerTimeout { seconds: 1 }));
+}
+
+#[tokio::test]
+async fn another_service_is_quoted() {
+    let mut desk = Desk::new();
+    desk.deadlines = Deadlines { banner: Duration::from_millis(500), ..Deadlines::default() };
+    for words in ["HTTP/1.1 400 Bad Request\r\n\r\n", "220 mail ready\r\n", "\u{1}\u{2}\u{3} binary without an end"] {
+        let port = speaking(move |mut stream| drop(stream.write_all(words.as_bytes())));
+        let fault = fault(&desk, &at_port(port)).await;
+        assert!(matches!(&fault, ConnectFault::NotSsh { said } if !said.is_empty() && words.starts_with(said)), "{words:?}: {fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_before_the_banner_is_not_read_for_ever() {
+    let desk = Desk::new();
+    let port = speaking(|mut stream| {
+        std::thread::spawn(move || while stream.write_all(b"not ssh at all\r\n").is_ok() {});
+    });
+    assert!(matches!(fault(&desk, &at_port(port)).await, ConnectFault::NotSsh { .. }));
+}
+
+#[tokio::test]
+async fn a_server_that_stops_in_the_key_exchange_is_told_apart() {
+    let mut desk = Desk::new();
+    desk.deadlines = Deadlines { banner: Duration::from_millis(300), key_exchange: Duration::from_millis(300), ..Deadlines::default() };
+    let kept = std::sync::Mutex::new(Vec::new());
+    let port = speaking(move |mut stream| {
+        let _ = stream.write_all(b"SSH-2.0-Hung_1.0\r\n");
+        kept.lock().unwrap().push(stream);
+    });
+    assert!(matches!(fault(&desk, &at_port(port)).await, ConnectFault::StepTimeout { step: "key exchange", .. }));
+    let port = speaking(|mut stream| drop(stream.write_all(b"SSH-2.0-Gone_1.0\r\n")));
+    assert!(matches!(fault(&desk, &at_port(port)).await, ConnectFault::Cut { step: "key exchange", .. }));
+}
+
+#[tokio::test]
+async fn drops_before_the_banner_are_tried_again_up_to_the_limit() {
+    let mut desk = Desk::new();
+    desk.deadlines.drop_retries = 2;
+    desk.deadlines.drop_pause = Duration::from_millis(5);
+    let port = speaking(|mut stream| drop(stream.write_all(b"Exceeded MaxStartups\r\n")));
+    let fault = fault(&desk, &at_port(port)).await;
+    assert!(matches!(&fault, ConnectFault::Dropped { attempts: 3, said } if said == "Exceeded MaxStartups"), "{fault}");
+    let attempts: Vec<_> =
+        desk.events().into_iter().map(|event| if let LinkEvent::Dropped { attempt, .. } = event { attempt } else { 0 }).collect();
+    assert_eq!(attempts, [1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_server_at_its_max_startups_is_reached_in_the_end() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "MaxStartups 2:100:2");
+    desk.know_server(&server);
+    let ssh = std::sync::Arc::new(desk.ssh());
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..12 {
+        let (ssh, target) = (std::sync::Arc::clone(&ssh), at_port(server.port));
+        all.spawn(async move { run(&ssh.connect(&target).await.unwrap(), &words(&["true"])).await.1.exit });
+    }
+    while let Some(exit) = all.join_next().await {
+        assert_eq!(exit.unwrap(), Exit::Status(0));
+    }
+    assert!(
+        desk.events().iter().any(|event| matches!(event, LinkEvent::Dropped { .. })),
+        "the server dropped nobody: the test shows nothing"
+    );
+}
+
+#[tokio::test]
+async fn a_missing_program_is_127_and_one_that_cannot_be_run_126() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "");
+    desk.know_server(&server);
+    let link = desk.connect(&server).await.unwrap();
+    assert_eq!(run(&link, &words(&["/nowhere/agent", "serve"])).await.1.exit, Exit::Status(127));
+    let no_program = server.directory.path().join("sshd_config");
+    assert_eq!(run(&link, &words(&[no_program.to_str().unwrap()])).await.1.exit, Exit::Status(126));
+    assert_eq!(run(&link, &shell("kill -9 $$")).await.1.exit, Exit::Signal("KILL".to_owned()));
+}
+
+#[tokio::test]
+async fn writing_to_a_command_that_left_fails_and_does_not_hang() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "");
+    desk.know_server(&server);
+    let link = desk.connect(&server).await.unwrap();
+    let mut exec = link.exec(&words(&["true"])).await.unwrap();
+    let bytes = vec![0; 64 << 20];
+    let error = exec.stdin.write_all(&bytes).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+    assert_eq!(exec.ended.await.exit, Exit::Status(0));
+    // The connection is as good as before.
+    assert_eq!(run(&link, &words(&["true"])).await.1.exit, Exit::Status(0));
+}
+
+#[tokio::test]
+async fn writing_to_a_command_that_does_not_read_ends_with_its_deadline() {
+    let mut desk = Desk::new();
+    desk.deadlines.write = Duration::from_millis(300);
+    let server = Sshd::start(&desk.key, "");
+    desk.know_server(&server);
+    let link = desk.connect(&server).await.unwrap();
+    let mut exec = link.exec(&shell("exec sleep 60")).await.unwrap();
+    let error = exec.stdin.write_all(&vec![0; 64 << 20]).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+}
+
+#[tokio::test]
+async fn a_cut_connection_is_a_cut_and_not_an_exit() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "");
+    desk.know_server(&server);
+    let link = desk.connect(&server).await.unwrap();
+    // The command ends its own server process: the session's parent.
+    let (_, ended) = run(&link, &shell("kill -9 $PPID; sleep 5")).await;
+    assert!(matches!(ended.exit, Exit::Cut(_)), "{:?}", ended.exit);
+    let error = link.exec(&words(&["true"])).await.unwrap_err();
+    assert!(error.to_string().contains("was cut"), "{error}");
+}
+
+#[tokio::test]
+async fn the_end_of_a_link_is_the_end_of_the_commands_input() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "");
+    desk.know_server(&server);
+    let link = desk.connect(&server).await.unwrap();
+    let mark = server.directory.path().join("saw-the-end");
+    let exec = link.exec(&shell(&format!("echo ready; cat >/dev/null; touch {}", mark.display()))).await.unwrap();
+    let mut stdout = exec.stdout;
+    let mut ready = [0; 6];
+    stdout.read_exact(&mut ready).await.unwrap();
+    link.close().await;
+    drop((link, exec.stdin, stdout, exec.ended));
+    let start = Instant::now();
+    while !mark.exists() {
+        assert!(start.elapsed() < Duration::from_secs(10), "the command still waits for input");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_child_left_behind_does_not_hold_up_the_end() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "");
+    desk.know_server(&server);
+    let link = desk.connect(&server).await.unwrap();
+    let start = Instant::now();
+    let (_, ended) = run(&link, &shell("sleep 30 & exit 3")).await;
+    assert_eq!(ended.exit, Exit::Status(3));
+    assert!(start.elapsed() < Duration::from_secs(15));
+}
+
+#[tokio::test]
+async fn a_noisy_login_shell_does_not_spoil_a_placed_file() {
+    let desk = Desk::new();
+    // What a profile prints comes before the command's own output; sshd's own `ForceCommand` stands in for the shell's file.
+    let server = Sshd::start(&desk.key, "ForceCommand echo 'Welcome!'; echo 'to stderr' >&2; sh -c \"$SSH_ORIGINAL_COMMAND\"");
+    desk.know_server(&server);
+    let link = desk.connect(&server).await.unwrap();
+    let path = server.directory.path().join("agent");
+    let file = ostler::transport::Placement { path: path.to_str().unwrap(), bytes: b"#!/bin/sh\necho hello\n", mode: 0o755 };
+    link.place(&file).await.unwrap();
+    let (text, ended) = run(&link, &words(&[path.to_str().unwrap()])).await;
+    assert_eq!((text.as_str(), ended.stderr.text().as_str()), ("Welcome!\nhello\n", "to stderr\n"));
+}
