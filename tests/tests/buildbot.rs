@@ -218,3 +218,29 @@ fn only_the_account_may_start_jobs_and_its_password_is_not_shown() {
     assert!(anonymous.survey().is_ok(), "everybody may read");
     assert!(!master.log().contains("planted"), "no password in the master's log");
 }
+
+/// The program that the role puts on the master's node, with a `systemctl` that signals this master.
+fn reload_master(master: &Master, check: bool, pair: &str) -> std::process::Output {
+    let bin = master.home().join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let systemctl = format!("#!/bin/sh\n[ \"$*\" = 'reload buildbot-master.service' ] && kill -HUP {}\n", master.pid());
+    std::fs::write(bin.join("systemctl"), systemctl).unwrap();
+    std::fs::set_permissions(bin.join("systemctl"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = std::process::Command::new(ostler_tests::buildbot::library("files/buildbot/reload-master"));
+    command.args(check.then_some("--check")).arg(master.home()).args(["buildbot-master.service", pair]);
+    command.env("PATH", format!("{}:/usr/bin:/bin", bin.display())).output().unwrap()
+}
+
+#[test]
+fn the_nodes_reload_returns_only_when_the_files_are_taken_up() {
+    let master = Master::start();
+    let file = worker("node-1", &[]).file(Stage::Quarantined);
+    let pair = format!("node-1={}", ostler_roles::words::Digest::of(&file.bytes));
+    std::fs::write(master.home().join(&file.path), &file.bytes).unwrap();
+    assert_eq!(reload_master(&master, true, &pair).status.code(), Some(1), "written is not loaded");
+    let done = reload_master(&master, false, &pair);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(seen(&master, "node-1").loaded.is_some());
+    assert_eq!(reload_master(&master, true, &pair).status.code(), Some(0));
+    assert_eq!(master.reloads(), 1, "asking reloads nothing");
+}

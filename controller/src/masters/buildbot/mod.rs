@@ -8,10 +8,12 @@ mod file;
 mod register;
 mod rest;
 mod smoke;
+mod steps;
 mod survey;
 
 pub use client::{Account, Build, BuildResult, BuildbotError, Client};
 pub use file::{SmokeCommand, Worker, WorkerError, WorkerFile};
 pub use register::{Ending, Event, Install, InstallError, Patience, RegisterError, register};
 pub use smoke::{SmokeOutcome, SmokeReport};
+pub use steps::{Place, steps};
 pub use survey::Survey;

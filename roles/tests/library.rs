@@ -1,0 +1,42 @@
+//! The role library we ship: every role is read without a fault, and every file it names is there.
+#![cfg(feature = "author")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ostler_roles::author::diagnostic::Faults;
+use ostler_roles::author::lower;
+use ostler_roles::author::source::{Source, Tree};
+
+fn library() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("library")
+}
+
+/// Names and texts of all roles.
+fn texts() -> Vec<(String, String)> {
+    let entries = fs::read_dir(library().join("roles")).unwrap().map(|entry| entry.unwrap().path());
+    let mut texts: Vec<_> =
+        entries.map(|path| (format!("roles/{}", path.file_name().unwrap().to_string_lossy()), fs::read_to_string(&path).unwrap())).collect();
+    texts.sort();
+    texts
+}
+
+#[test]
+fn every_role_is_read_without_a_fault() {
+    let mut faults = Faults::new();
+    for (name, text) in texts() {
+        assert!(lower::role(&Source::new(Tree::Library, name.clone(), text), &mut faults).is_some(), "{name}");
+    }
+    let found: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn every_file_and_template_that_a_role_names_is_there() {
+    for (name, text) in texts() {
+        let words = text.split(|c: char| c.is_whitespace() || matches!(c, ',' | '{' | '}' | '"' | '\''));
+        for path in words.filter(|word| word.starts_with("files/") || word.starts_with("templates/")) {
+            assert!(library().join(path).is_file(), "{name}: {path}");
+        }
+    }
+}
