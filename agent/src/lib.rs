@@ -4,3 +4,5 @@
 //! so that the protocol and the journal are tested with a fake host.
 
 pub mod engine;
+pub mod host;
+pub mod resource;

@@ -1,0 +1,138 @@
+//! Children: an argument list, their own process group, a fixed locale, bounded output, a deadline.
+
+mod output;
+mod spawn;
+
+pub use output::Tail;
+
+use super::OsError;
+use ostler_roles::outcome::{CommandFailure, Ended, Failure, FailureKind};
+use ostler_roles::words::Secret;
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Standard output kept for parsing, unless more is asked for; what is beyond is dropped.
+const STDOUT: usize = 16 << 20;
+
+/// A program to run. By default: root's environment is not passed on, input is closed, it dies with us.
+#[derive(Debug)]
+pub struct Program {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Variables beside locale, path and home.
+    pub environment: Vec<(String, String)>,
+    /// Whose rights it has; ours where none.
+    pub identity: Option<Identity>,
+    /// Its working directory.
+    pub directory: PathBuf,
+    /// What it reads; nothing where none.
+    pub stdin: Option<Secret<Vec<u8>>>,
+    /// Where its standard output goes, whole; kept up to a cap where none.
+    pub stdout_to: Option<File>,
+    /// Where both streams go; then nothing is kept, and it can outlive us.
+    pub log_to: Option<File>,
+    /// It outlives us and is not killed at its deadline: a package manager in its transaction.
+    pub survives: bool,
+    /// Bytes of its standard output that are kept.
+    pub keep: usize,
+    /// Values that no output of it may show.
+    pub masked: Vec<Secret<String>>,
+}
+
+/// Whose rights a child has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Login name, for `USER` and `LOGNAME`.
+    pub name: String,
+    /// Home directory, for `HOME`.
+    pub home: String,
+    /// User.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Program and arguments, as it was started.
+    pub argv: Vec<String>,
+    /// How.
+    pub status: Ended,
+    /// Its standard output, up to a cap.
+    pub stdout: Vec<u8>,
+    /// First and last lines of both streams, masked.
+    pub tail: Tail,
+    /// Whether we were asked to stop it.
+    pub cancelled: bool,
+}
+
+impl Program {
+    /// A program with its arguments.
+    pub fn new<I: IntoIterator<Item = S>, S: Into<String>>(argv: I) -> Self {
+        Self {
+            argv: argv.into_iter().map(Into::into).collect(),
+            environment: Vec::new(),
+            identity: None,
+            directory: PathBuf::from("/"),
+            stdin: None,
+            stdout_to: None,
+            log_to: None,
+            survives: false,
+            keep: STDOUT,
+            masked: Vec::new(),
+        }
+    }
+
+    /// Runs it to its end, its deadline, or until `cancelled` says so.
+    ///
+    /// # Errors
+    /// When it cannot be started or waited for. A bad end is no error here.
+    pub fn run(self, deadline: Instant, cancelled: &dyn Fn() -> bool) -> Result<Finished, OsError> {
+        spawn::run(self, deadline, cancelled)
+    }
+}
+
+impl Finished {
+    /// The exit code; none when a signal or the deadline ended it.
+    pub fn exit_code(&self) -> Option<i32> {
+        match self.status {
+            Ended::Exit(code) => Some(code),
+            Ended::Signal(_) | Ended::NotStarted | Ended::Deadline => None,
+        }
+    }
+    /// Whether it ended with exit code 0.
+    pub fn is_good(&self) -> bool {
+        self.exit_code() == Some(0)
+    }
+    /// Itself, or the failure that tells how it ended.
+    ///
+    /// # Errors
+    /// Unless it ended with exit code 0.
+    pub fn good(self, doing: &str) -> Result<Self, Failure> {
+        if self.is_good() { Ok(self) } else { Err(self.failure(doing)) }
+    }
+    /// The failure of what was being done.
+    pub fn failure(self, doing: &str) -> Failure {
+        let kind = match self.status {
+            _ if self.cancelled => FailureKind::Cancelled,
+            Ended::Deadline => FailureKind::Deadline,
+            _ if self.tail.mentions("No space left on device") || self.tail.mentions("Disk quota exceeded") => FailureKind::NoSpace,
+            Ended::Exit(_) | Ended::Signal(_) | Ended::NotStarted => FailureKind::Apply,
+        };
+        let program = self.argv.first().cloned().unwrap_or_default();
+        Failure {
+            kind,
+            message: format!("cannot {doing}: {program}: {}", self.status),
+            causes: Vec::new(),
+            command: Some(CommandFailure { argv: self.argv, status: self.status, tail: self.tail.into_lines() }),
+            hint: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+use super::*;
+use std::time::Duration;
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(20)
+}
+
+fn shell(script: &str) -> Program {
+    Program::new(["sh", "-c", script])
+}
+
+#[test]
+fn a_program_ends_with_its_code_and_both_streams() {
+    let finished = shell("echo out; echo err >&2; exit 3").run(soon(), &|| false).unwrap();
+    assert_eq!(finished.status, Ended::Exit(3));
+    assert_eq!(finished.stdout, b"out\n");
+    let mut lines = finished.tail.into_lines();
+    lines.sort();
+    assert_eq!(lines, ["err", "out"]);
+}
+
+#[test]
+fn a_missing_program_cannot_be_started() {
+    let error = Program::new(["/no/such/program"]).run(soon(), &|| false).unwrap_err();
+    assert_eq!((error.operation, error.source.kind()), (super::super::Operation::Start, std::io::ErrorKind::NotFound));
+}
+
+#[test]
+fn the_deadline_ends_the_whole_group() {
+    let started = Instant::now();
+    let finished = shell("sleep 77 & echo $!; wait").run(Instant::now() + Duration::from_millis(300), &|| false).unwrap();
+    assert_eq!(finished.status, Ended::Deadline);
+    assert!(started.elapsed() < Duration::from_secs(10));
+    let sleeper = String::from_utf8(finished.stdout).unwrap().trim().to_owned();
+    let until = Instant::now() + Duration::from_secs(5);
+    let lives = || std::fs::read_to_string(format!("/proc/{sleeper}/stat")).is_ok_and(|stat| !stat.contains(") Z "));
+    while lives() && Instant::now() < until {
+        std::thread::yield_now();
+    }
+    assert!(!lives(), "the grandchild {sleeper} lives");
+}
+
+#[test]
+fn a_background_child_does_not_delay_the_end() {
+    let started = Instant::now();
+    let finished = shell("sleep 30 & echo done").run(soon(), &|| false).unwrap();
+    assert!(finished.is_good());
+    assert_eq!(finished.stdout, b"done\n");
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn cancelling_ends_it() {
+    let finished = shell("sleep 60").run(soon(), &|| true).unwrap();
+    assert!(finished.cancelled);
+    assert_eq!(finished.failure("sleep").kind, FailureKind::Cancelled);
+}
+
+#[test]
+fn input_reaches_it_and_a_large_one_does_not_block() {
+    let mut program = Program::new(["wc", "-c"]);
+    program.stdin = Some(Secret::new(vec![b'x'; 1 << 20]));
+    assert_eq!(String::from_utf8(program.run(soon(), &|| false).unwrap().stdout).unwrap().trim(), "1048576");
+    let mut program = Program::new(["true"]);
+    program.stdin = Some(Secret::new(vec![b'x'; 1 << 20]));
+    assert!(program.run(soon(), &|| false).unwrap().is_good());
+}
+
+#[test]
+fn output_is_bounded_and_keeps_both_ends() {
+    let finished = shell("echo first; seq 1 200000; echo last; exit 1").run(soon(), &|| false).unwrap();
+    let mut tail = Tail::default();
+    tail.push(b"first\n");
+    assert!(finished.tail.mentions("first") && finished.tail.mentions("bytes left out"));
+    let lines = finished.tail.into_lines();
+    assert!(lines.len() <= 40, "{}", lines.len());
+    assert_eq!(lines.last().map(String::as_str), Some("last"));
+}
+
+#[test]
+fn the_environment_is_ours_alone_and_secrets_are_masked() {
+    let mut program = shell("env | sort; echo token=$TOKEN; exit 1");
+    program.environment.push(("TOKEN".to_owned(), "hunter2-hunter2".to_owned()));
+    program.masked.push(Secret::new("hunter2-hunter2".to_owned()));
+    let failure = program.run(soon(), &|| false).unwrap().failure("print");
+    let command = failure.command.unwrap();
+    assert!(command.tail.contains(&"token=***".to_owned()), "{:?}", command.tail);
+    assert!(command.tail.contains(&"LC_ALL=C.UTF-8".to_owned()));
+    assert!(!command.tail.iter().any(|line| line.contains("hunter2") || line.starts_with("CARGO")));
+}
+
+#[test]
+fn another_identity_has_its_own_groups_and_none_of_ours() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let mut program = shell("id -u; id -g; id -G; echo $HOME");
+    program.identity =
+        Some(Identity { name: "nobody".to_owned(), home: "/nonexistent".to_owned(), uid: 65534, gid: 65534, groups: vec![65534, 4] });
+    let out = String::from_utf8(program.run(soon(), &|| false).unwrap().stdout).unwrap();
+    assert_eq!(out, "65534\n65534\n65534 4\n/nonexistent\n");
+}

@@ -1,0 +1,59 @@
+//! Making directories.
+
+use super::{EntryKind, Host, Operation, OsError, Writing};
+use ostler_roles::words::AbsPath;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::fs::File;
+use std::path::Path;
+
+impl Host {
+    /// Makes a directory with this owner and mode: private until it has both. One that is there is only given them.
+    ///
+    /// # Errors
+    /// When something else stands there, or the kernel says no.
+    pub fn make_directory(&self, path: &Path, writing: Writing) -> Result<(), OsError> {
+        let fail = |source: Errno| OsError::new(Operation::MakeDirectory, path.display(), source);
+        let (parent, name) = self.place(path).map_err(fail)?;
+        match rustix::fs::mkdirat(&parent, &name, Mode::from_raw_mode(0o700)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(source) => return Err(fail(source)),
+        }
+        self.touch(&parent);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&parent, &name, flags, Mode::empty()).map_err(fail)?;
+        self.own(&File::from(opened), path, writing)
+    }
+
+    /// Makes a parent that no role declares: root:root 0755. One that is there is left alone.
+    ///
+    /// # Errors
+    /// When something else stands there, or the kernel says no.
+    pub fn make_parent(&self, path: &Path) -> Result<(), OsError> {
+        if self.look(path)?.is_some() {
+            return Ok(());
+        }
+        let (user, group) = self.default_owner();
+        self.make_directory(path, Writing { user, group, mode: 0o755 })
+    }
+
+    /// The directories above `path` that are missing, outermost first.
+    ///
+    /// # Errors
+    /// When it cannot be told, or something else stands in the place of one.
+    pub fn missing_parents(&self, path: &AbsPath) -> Result<Vec<AbsPath>, OsError> {
+        let mut missing = Vec::new();
+        let mut above = path.parent();
+        while let Some(directory) = above.filter(|directory| directory.as_str() != "/") {
+            match self.look(directory.as_path())? {
+                None => {}
+                Some(entry) if matches!(entry.kind, EntryKind::Directory | EntryKind::Link) => break,
+                Some(_) => return Err(OsError::new(Operation::Look, path, Errno::NOTDIR)),
+            }
+            above = directory.parent();
+            missing.push(directory);
+        }
+        missing.reverse();
+        Ok(missing)
+    }
+}

@@ -1,0 +1,106 @@
+//! What the operating system refused: which operation, on what.
+
+use ostler_roles::outcome::{Failure, FailureKind};
+use std::fmt;
+use std::io;
+
+/// What was being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Opening a directory on the way.
+    Open,
+    /// Reading attributes.
+    Look,
+    /// Reading bytes.
+    Read,
+    /// Writing bytes.
+    Write,
+    /// Making a directory.
+    MakeDirectory,
+    /// Making a link.
+    MakeLink,
+    /// Changing owner or mode.
+    Own,
+    /// Giving a file its name.
+    Rename,
+    /// Removing.
+    Remove,
+    /// Making it durable.
+    Sync,
+    /// Starting a program.
+    Start,
+    /// Waiting for a program.
+    Wait,
+    /// Talking to a service of the system.
+    Ask,
+    /// Setting a kernel value.
+    Set,
+    /// Connecting.
+    Connect,
+    /// Looking a name up.
+    Resolve,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Look => "look at",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::MakeDirectory => "make directory",
+            Self::MakeLink => "make link",
+            Self::Own => "set owner or mode of",
+            Self::Rename => "put in place",
+            Self::Remove => "remove",
+            Self::Sync => "make durable",
+            Self::Start => "start",
+            Self::Wait => "wait for",
+            Self::Ask => "ask",
+            Self::Set => "set",
+            Self::Connect => "connect to",
+            Self::Resolve => "resolve",
+        })
+    }
+}
+
+/// The operating system said no.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} {subject}")]
+pub struct OsError {
+    /// What was being done.
+    pub operation: Operation,
+    /// To what: a path, a program.
+    pub subject: String,
+    /// What it said.
+    pub source: io::Error,
+}
+
+impl OsError {
+    /// `operation` on `subject` failed.
+    pub fn new(operation: Operation, subject: impl fmt::Display, source: impl Into<io::Error>) -> Self {
+        Self { operation, subject: subject.to_string(), source: source.into() }
+    }
+
+    /// Whether a file system is out of blocks, inodes or quota.
+    pub fn is_full(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
+    /// Whether a link on the way was not followed, or there were too many.
+    pub fn is_loop(&self) -> bool {
+        self.source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+    }
+
+    /// As it is told: `kind` unless the disk is full.
+    pub fn failure(&self, kind: FailureKind) -> Failure {
+        let (kind, hint) = if self.is_full() {
+            (FailureKind::NoSpace, Some("on the node: df -h; df -i".to_owned()))
+        } else if self.is_loop() {
+            (kind, Some("a link on the way belongs to neither root nor us and is not followed: name the real path".to_owned()))
+        } else {
+            (kind, None)
+        };
+        Failure { kind, message: format!("cannot {self}"), causes: vec![self.source.to_string()], command: None, hint }
+    }
+}

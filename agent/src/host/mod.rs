@@ -1,0 +1,71 @@
+//! The only door to the operating system: files, accounts, children, names, systemd.
+
+pub mod accounts;
+pub mod child;
+mod directories;
+mod error;
+pub mod mounts;
+mod place;
+mod touched;
+mod write;
+
+pub use error::{Operation, OsError};
+pub use place::{Entry, EntryKind};
+pub use write::{Proof, Writing};
+
+use rustix::fs::{Mode, OFlags};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// A node's root tree. `/` in production; a directory in tests.
+#[derive(Debug)]
+pub struct Host {
+    root: OwnedFd,
+    prefix: PathBuf,
+    touched: touched::Touched,
+    user: u32,
+    group: u32,
+}
+
+impl Host {
+    /// The running system.
+    ///
+    /// # Errors
+    /// When `/` cannot be opened.
+    pub fn running() -> Result<Self, OsError> {
+        Self::at(Path::new("/"))
+    }
+
+    /// The tree below `prefix`: every path is looked up in it, absolute links too.
+    ///
+    /// # Errors
+    /// When it is no directory that we may open.
+    pub fn at(prefix: &Path) -> Result<Self, OsError> {
+        let root = rustix::fs::open(prefix, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|source| OsError::new(Operation::Open, prefix.display(), source))?;
+        Ok(Self {
+            root,
+            prefix: prefix.to_owned(),
+            touched: touched::Touched::default(),
+            user: rustix::process::geteuid().as_raw(),
+            group: rustix::process::getegid().as_raw(),
+        })
+    }
+
+    /// Whether this is the running system and not a tree beside it.
+    pub fn is_running(&self) -> bool {
+        self.prefix == Path::new("/")
+    }
+    /// Whether we may change owners.
+    pub fn is_root(&self) -> bool {
+        self.user == 0
+    }
+    /// Where `path` stands for programs that know nothing of the tree.
+    pub fn outside(&self, path: &Path) -> PathBuf {
+        self.prefix.join(path.strip_prefix("/").unwrap_or(path))
+    }
+    /// The owner and group of what no role owns: root's; our own where we are not root (tests).
+    pub fn default_owner(&self) -> (u32, u32) {
+        (self.user, self.group)
+    }
+}

@@ -1,0 +1,179 @@
+//! Writing files whole: aside, private from birth, with owner and mode before the name.
+
+use super::{Host, Operation, OsError};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+/// What a file shall be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Writing {
+    /// Owner.
+    pub user: u32,
+    /// Group.
+    pub group: u32,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// Proves a new file, by its path outside the tree, before it gets its name.
+pub type Proof<'a, E> = &'a dyn Fn(&Path) -> Result<(), E>;
+
+/// Files that a node needs to boot, or to let us in: durable at once, not at the end of the run.
+const VITAL: [&str; 10] = [
+    "/etc/ssh/",
+    "/etc/sudoers",
+    "/etc/fstab",
+    "/boot/",
+    "/etc/default/grub",
+    "/etc/initramfs-tools/",
+    "/etc/modules-load.d/",
+    "/etc/network/",
+    "/etc/passwd",
+    "/etc/pam.d/",
+];
+
+impl Host {
+    /// Replaces `path` by a file with these bytes, or leaves it as it was.
+    ///
+    /// # Errors
+    /// When any part of it fails, or `proof` does.
+    pub fn write<E: From<OsError>>(&self, path: &Path, bytes: &[u8], writing: Writing, proof: Option<Proof<'_, E>>) -> Result<(), E> {
+        let fail = |operation: Operation| move |source: Errno| OsError::new(operation, path.display(), source);
+        let (parent, name) = self.place(path).map_err(fail(Operation::Write))?;
+        let aside = aside(&name);
+        match rustix::fs::unlinkat(&parent, &aside, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(source) => return Err(fail(Operation::Write)(source).into()),
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&parent, &aside, flags, Mode::from_raw_mode(0o600)).map_err(fail(Operation::Write))?;
+        self.touch(&parent);
+        let vital = VITAL.iter().any(|vital| path.as_os_str().as_bytes().starts_with(vital.as_bytes()));
+        let done = self.fill(opened, path, bytes, writing, vital).map_err(E::from).and_then(|()| match proof {
+            Some(proof) => proof(&self.outside(&path.with_file_name(&aside))),
+            None => Ok(()),
+        });
+        let done = done.and_then(|()| {
+            rustix::fs::renameat(&parent, &aside, &parent, &name).map_err(fail(Operation::Rename))?;
+            if vital {
+                let directory = rustix::fs::openat(&parent, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+                directory.and_then(rustix::fs::fsync).map_err(fail(Operation::Sync))?;
+            }
+            Ok(())
+        });
+        if done.is_err() {
+            // What went wrong is told; a file left aside is removed by the next write of the same name.
+            let _ = rustix::fs::unlinkat(&parent, &aside, AtFlags::empty());
+        }
+        done
+    }
+
+    fn fill(&self, opened: std::os::fd::OwnedFd, path: &Path, bytes: &[u8], writing: Writing, vital: bool) -> Result<(), OsError> {
+        let mut file = File::from(opened);
+        file.write_all(bytes).map_err(|source| OsError::new(Operation::Write, path.display(), source))?;
+        self.own(&file, path, writing)?;
+        if vital {
+            file.sync_all().map_err(|source| OsError::new(Operation::Sync, path.display(), source))?;
+        }
+        Ok(())
+    }
+
+    /// Owner first: a change of owner takes set-id bits away (chown(2)).
+    pub(super) fn own(&self, file: &File, path: &Path, writing: Writing) -> Result<(), OsError> {
+        let fail = |source: Errno| OsError::new(Operation::Own, path.display(), source);
+        let stat = rustix::fs::fstat(file).map_err(fail)?;
+        if (stat.st_uid, stat.st_gid) != (writing.user, writing.group) {
+            rustix::fs::fchown(file, Some(Uid::from_raw(writing.user)), Some(Gid::from_raw(writing.group))).map_err(fail)?;
+        }
+        rustix::fs::fchmod(file, Mode::from_raw_mode(writing.mode)).map_err(fail)
+    }
+
+    /// Gives a file or directory that is there another owner, group or mode.
+    ///
+    /// # Errors
+    /// When it is neither, or the kernel says no.
+    pub fn set_ownership(&self, path: &Path, writing: Writing) -> Result<(), OsError> {
+        let fail = |source: Errno| OsError::new(Operation::Own, path.display(), source);
+        let (parent, name) = self.place(path).map_err(fail)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let opened = rustix::fs::openat(&parent, &name, flags, Mode::empty()).map_err(fail)?;
+        self.touch(&parent);
+        self.own(&File::from(opened), path, writing)
+    }
+
+    /// Removes a file or link; one that is not there is no error.
+    ///
+    /// # Errors
+    /// When the kernel says no.
+    pub fn remove(&self, path: &Path) -> Result<(), OsError> {
+        self.unlink(path, AtFlags::empty())
+    }
+
+    /// Removes an empty directory; one that is not there is no error.
+    ///
+    /// # Errors
+    /// When it is not empty, or the kernel says no.
+    pub fn remove_directory(&self, path: &Path) -> Result<(), OsError> {
+        self.unlink(path, AtFlags::REMOVEDIR)
+    }
+
+    fn unlink(&self, path: &Path, flags: AtFlags) -> Result<(), OsError> {
+        let done = self.place(path).and_then(|(parent, name)| {
+            self.touch(&parent);
+            rustix::fs::unlinkat(&parent, &name, flags)
+        });
+        match done {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(source) => Err(OsError::new(Operation::Remove, path.display(), source)),
+        }
+    }
+
+    /// Makes `path` a symbolic link to `target`, replacing a link that is there in one step.
+    ///
+    /// # Errors
+    /// When the kernel says no.
+    pub fn link(&self, path: &Path, target: &str) -> Result<(), OsError> {
+        let fail = |source: Errno| OsError::new(Operation::MakeLink, path.display(), source);
+        let (parent, name) = self.place(path).map_err(fail)?;
+        self.touch(&parent);
+        let aside = aside(&name);
+        match rustix::fs::unlinkat(&parent, &aside, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(source) => return Err(fail(source)),
+        }
+        rustix::fs::symlinkat(target, &parent, &aside).map_err(fail)?;
+        rustix::fs::renameat(&parent, &aside, &parent, &name).map_err(|source| {
+            let _ = rustix::fs::unlinkat(&parent, &aside, AtFlags::empty());
+            OsError::new(Operation::Rename, path.display(), source)
+        })
+    }
+
+    /// Renames within the tree; both in directories that are looked up with care.
+    ///
+    /// # Errors
+    /// When the kernel says no.
+    pub fn rename(&self, from: &Path, to: &Path) -> Result<(), OsError> {
+        let fail = |source: Errno| OsError::new(Operation::Rename, to.display(), source);
+        let (old_parent, old) = self.place(from).map_err(fail)?;
+        let (new_parent, new) = self.place(to).map_err(fail)?;
+        self.touch(&new_parent);
+        rustix::fs::renameat(&old_parent, &old, &new_parent, &new).map_err(fail)
+    }
+}
+
+/// The name beside `name` under which it is made: the same each time, so that one left by a crash is found again; with a leading
+/// dot, which sudoers.d, cron.d and their like pass over.
+fn aside(name: &OsStr) -> OsString {
+    let kept = name.as_bytes();
+    // 255 bytes is the limit of a name (path_resolution(7)).
+    let kept = if kept.len() > 200 { ostler_roles::words::Digest::of(kept).hex().into_bytes() } else { kept.to_vec() };
+    let mut aside = OsString::from(".");
+    aside.push(OsStr::from_bytes(&kept));
+    aside.push(".ostler-new");
+    aside
+}

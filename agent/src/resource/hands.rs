@@ -1,0 +1,199 @@
+//! The engine's hands on a real node: each kind's half here, joined with its pure half in `roles`.
+
+use super::fault::{contradicted, failure, unmade};
+use super::node::Node;
+use super::{Act, checks, package};
+use crate::engine::{Applied, ApplyContext, Examined, Hands};
+use crate::host::{Host, OsError};
+use ostler_roles::catalog::{Action, Step};
+use ostler_roles::check::{Check, Verdict};
+use ostler_roles::outcome::{Failure, FailureKind};
+use ostler_roles::resource::package::Desired as Package;
+use ostler_roles::resource::{Describe, Desired, Resource, Shown, Thing};
+use ostler_roles::words::{Bytes, Content, Secret, Span};
+use std::path::Path;
+
+/// Old contents of files are sent for a diff up to this size.
+const DIFFABLE: u64 = 256 << 10;
+
+/// The hands on this very machine.
+#[derive(Debug)]
+pub struct RealHands {
+    node: Node,
+}
+
+impl RealHands {
+    /// Hands on the running system. `key` is the one under which secrets are compared.
+    ///
+    /// # Errors
+    /// When the root directory cannot be opened.
+    pub fn running(key: Option<Secret<Vec<u8>>>) -> Result<Self, OsError> {
+        Ok(Self { node: Node::new(Host::running()?, key) })
+    }
+
+    /// Hands on a tree beside the running system: for tests and for images.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn at(tree: &Path, key: Option<Secret<Vec<u8>>>) -> Result<Self, OsError> {
+        Ok(Self { node: Node::new(Host::at(tree)?, key) })
+    }
+}
+
+fn shown<C: Describe>(changes: &[C]) -> Vec<Shown> {
+    changes.iter().map(Describe::shown).collect()
+}
+
+fn examine<R: Act>(node: &Node, desired: &R) -> Result<Examined, Failure>
+where
+    R::Change: Describe,
+{
+    let observed = desired.observe(node)?;
+    let changes = desired.diff(&observed).map_err(contradicted)?;
+    let why = if changes.is_empty() { desired.unchanged(&observed) } else { String::new() };
+    Ok(Examined { to_write: desired.to_write(&changes), changes: shown(&changes), why })
+}
+
+fn apply<R: Act>(node: &Node, desired: &R, context: &ApplyContext<'_>) -> Result<Applied, Failure>
+where
+    R::Change: Describe,
+{
+    let observed = desired.observe(node)?;
+    let changes = desired.diff(&observed).map_err(contradicted)?;
+    if changes.is_empty() {
+        return Ok(Applied { changes: Vec::new(), why: desired.unchanged(&observed), notes: Vec::new() });
+    }
+    let made = shown(&changes);
+    let notes = desired.apply(node, changes, context)?;
+    for thing in desired.provides() {
+        node.forget(&thing);
+    }
+    converged(node, desired)?;
+    Ok(Applied { changes: made, why: String::new(), notes })
+}
+
+/// Observes again: what remains must be nothing.
+fn converged<R: Act>(node: &Node, desired: &R) -> Result<(), Failure>
+where
+    R::Change: Describe,
+{
+    let observed = desired.observe(node)?;
+    let remains = shown(&desired.diff(&observed).map_err(contradicted)?);
+    if remains.is_empty() {
+        return Ok(());
+    }
+    let causes = remains.iter().map(|shown| format!("{} is still {}, not {}", shown.field, shown.from, shown.to)).collect();
+    Err(Failure { causes, ..failure(FailureKind::DidNotConverge, "it was changed and is still not as desired") })
+}
+
+/// Calls a function that is generic over kinds.
+macro_rules! each_kind {
+    ($desired:expr, $inner:ident => $call:expr) => {
+        match $desired {
+            Desired::Package($inner) => $call,
+            Desired::File($inner) => $call,
+            Desired::Directory($inner) => $call,
+            Desired::Link($inner) => $call,
+            Desired::User($inner) => $call,
+            Desired::Group($inner) => $call,
+            Desired::AuthorizedKey($inner) => $call,
+            Desired::Line($inner) => $call,
+            Desired::Service($inner) => $call,
+            Desired::Sysctl($inner) => $call,
+            Desired::KernelModule($inner) => $call,
+            Desired::Command($inner) => $call,
+            Desired::GitCache($inner) => $call,
+            Desired::Download($inner) => $call,
+        }
+    };
+}
+
+impl Hands for RealHands {
+    fn examine(&self, desired: &Desired) -> Result<Examined, Failure> {
+        each_kind!(desired, inner => examine(&self.node, inner))
+    }
+
+    fn check(&self, check: &Check, within: Span, to_write: &[(String, Bytes)]) -> Verdict {
+        check.judge(&checks::read(&self.node, check, within, to_write))
+    }
+
+    fn old_content(&self, desired: &Desired) -> Option<String> {
+        let Desired::File(file) = desired else { return None };
+        if matches!(file.present.as_ref().map(|present| &present.content), Some(Content::Secret(_))) {
+            return None;
+        }
+        let bytes = self.node.host.read(file.path.as_path(), DIFFABLE).ok()??;
+        String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
+    }
+
+    fn apply(&self, steps: &[&Step], context: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>> {
+        let packages: Option<Vec<&Package>> =
+            steps.iter().map(|step| if let Desired::Package(package) = &step.desired { Some(package) } else { None }).collect();
+        match packages {
+            Some(packages) if packages.len() > 1 => apply_packages(&self.node, &packages, context),
+            Some(_) | None => steps.iter().map(|step| each_kind!(&step.desired, inner => apply(&self.node, inner, context))).collect(),
+        }
+    }
+
+    fn act(&self, step: &Step, action: Action, _context: &ApplyContext<'_>) -> Result<(), Failure> {
+        match &step.desired {
+            Desired::Package(_)
+            | Desired::File(_)
+            | Desired::Directory(_)
+            | Desired::Link(_)
+            | Desired::User(_)
+            | Desired::Group(_)
+            | Desired::AuthorizedKey(_)
+            | Desired::Line(_)
+            | Desired::Service(_)
+            | Desired::Sysctl(_)
+            | Desired::KernelModule(_)
+            | Desired::Command(_)
+            | Desired::GitCache(_)
+            | Desired::Download(_) => Err(failure(FailureKind::Internal, format!("{} has no action {action:?}", step.id()))),
+        }
+    }
+
+    fn forget(&self, things: &[Thing]) {
+        for thing in things {
+            self.node.forget(thing);
+        }
+    }
+
+    fn settle(&self) -> Result<(), Failure> {
+        self.node.host.settle().map_err(unmade)
+    }
+}
+
+/// A batch of packages: observed together, changed in one transaction, observed again; one answer each.
+fn apply_packages(node: &Node, packages: &[&Package], context: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>> {
+    let before: Vec<Result<_, Failure>> = packages
+        .iter()
+        .map(|desired| {
+            let observed = desired.observe(node)?;
+            let changes = desired.diff(&observed).map_err(contradicted)?;
+            Ok((desired.unchanged(&observed), changes))
+        })
+        .collect();
+    let batch: Vec<_> = packages
+        .iter()
+        .zip(&before)
+        .filter_map(|(desired, before)| before.as_ref().ok().map(|(_, changes)| (*desired, changes.clone())))
+        .filter(|(_, changes)| !changes.is_empty())
+        .collect();
+    let done = if batch.is_empty() { Ok(Vec::new()) } else { package::apply_all(node, &batch, context) };
+    let mut notes = done.as_ref().cloned().unwrap_or_default();
+    let answer = |(desired, before): (&&Package, Result<(String, Vec<_>), Failure>)| {
+        let (why, changes) = before?;
+        if changes.is_empty() {
+            return Ok(Applied { changes: Vec::new(), why, notes: Vec::new() });
+        }
+        match (converged(node, *desired), &done) {
+            // What apt got done before it failed is done.
+            (Ok(()), _) => Ok(Applied { changes: shown(&changes), why: String::new(), notes: std::mem::take(&mut notes) }),
+            (Err(_), Err(failed)) => Err(failed.clone()),
+            (Err(remains), Ok(_)) => Err(remains),
+        }
+    };
+    packages.iter().zip(before).map(answer).collect()
+}

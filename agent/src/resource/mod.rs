@@ -1,0 +1,42 @@
+//! The kinds at work: one file a kind observes and applies, one file a check reads. What must change is decided in `roles`.
+
+mod checks;
+mod directory;
+mod fault;
+mod file;
+mod group;
+mod hands;
+mod link;
+mod node;
+mod ownership;
+mod package;
+mod pending;
+mod user;
+
+pub use hands::RealHands;
+
+use crate::engine::ApplyContext;
+use node::Node;
+use ostler_roles::outcome::{Event, Failure};
+use ostler_roles::resource::Resource;
+use ostler_roles::words::Bytes;
+
+/// What a kind does on a node. `roles` holds its pure half.
+trait Act: Resource {
+    /// Reads it. Writes nothing.
+    fn observe(&self, node: &Node) -> Result<Self::Observed, Failure>;
+    /// Makes the changes, in their order; what is returned is worth a note.
+    fn apply(&self, node: &Node, changes: Vec<Self::Change>, work: &ApplyContext<'_>) -> Result<Vec<String>, Failure>;
+    /// Bytes that these changes will write, as far as is known.
+    fn to_write(&self, _changes: &[Self::Change]) -> Bytes {
+        Bytes(0)
+    }
+}
+
+/// Tells a person what is being waited for.
+fn note(work: &ApplyContext<'_>, text: String) {
+    (work.tell)(Event::Note { index: Some(work.index), text });
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! One node during one run: its tree, and what was read once of its shared databases.
+
+use super::fault::{no_account, unread};
+use super::package::Packages;
+use crate::host::accounts::{Account, Accounts};
+use crate::host::child::Identity;
+use crate::host::{Host, Writing};
+use ostler_roles::outcome::{Failure, FailureKind};
+use ostler_roles::resource::Thing;
+use ostler_roles::words::{Mode, Secret};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A database read at most once between two changes of it.
+#[derive(Debug)]
+pub(super) struct Snapshot<T>(Mutex<Option<Arc<T>>>);
+
+impl<T> Default for Snapshot<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T> Snapshot<T> {
+    /// What was read, or is now.
+    pub(super) fn get<E>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*held {
+            return Ok(known.clone());
+        }
+        let fresh = Arc::new(read()?);
+        *held = Some(fresh.clone());
+        Ok(fresh)
+    }
+    /// Reads it again the next time.
+    pub(super) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// The node.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) host: Host,
+    pub(super) accounts: Snapshot<Accounts>,
+    pub(super) packages: Snapshot<Packages>,
+    pub(super) key: Option<Secret<Vec<u8>>>,
+}
+
+impl Node {
+    pub(super) fn new(host: Host, key: Option<Secret<Vec<u8>>>) -> Self {
+        Self { host, accounts: Snapshot::default(), packages: Snapshot::default(), key }
+    }
+
+    /// The accounts, read once.
+    pub(super) fn accounts(&self) -> Result<Arc<Accounts>, Failure> {
+        self.accounts.get(|| Accounts::read(&self.host)).map_err(unread)
+    }
+
+    /// An account that must be there.
+    pub(super) fn account(&self, name: &str) -> Result<Account, Failure> {
+        self.accounts()?.account(&self.host, name).map_err(unread)?.ok_or_else(|| no_account("user", name))
+    }
+
+    /// Whose rights a child of that account has.
+    pub(super) fn identity(&self, name: &str) -> Result<Identity, Failure> {
+        let account = self.account(name)?;
+        let mut groups = vec![account.gid];
+        groups.extend(self.accounts()?.groups_of(name).into_iter().map(|(_, gid)| gid).filter(|gid| *gid != account.gid));
+        Ok(Identity { name: account.name, home: account.home, uid: account.uid, gid: account.gid, groups })
+    }
+
+    /// What root owns.
+    pub(super) fn roots(&self, mode: Mode) -> Writing {
+        let (user, group) = self.host.default_owner();
+        Writing { user, group, mode: mode.bits() }
+    }
+
+    /// The key under which secrets are compared.
+    pub(super) fn key(&self) -> Result<&[u8], Failure> {
+        let missing = || super::fault::failure(FailureKind::NeedsController, "the key under which secrets are compared is not at hand");
+        self.key.as_ref().map(|key| key.expose().as_slice()).ok_or_else(missing)
+    }
+
+    /// Forgets what `thing` may have altered.
+    pub(super) fn forget(&self, thing: &Thing) {
+        let path_is =
+            |paths: &[&str]| matches!(thing, Thing::Path(path) if paths.iter().any(|watched| thing_touches(path.as_str(), watched)));
+        let all = *thing == Thing::Everything;
+        if all || matches!(thing, Thing::User(_) | Thing::Group(_)) || path_is(&["/etc/passwd", "/etc/group", "/etc/nsswitch.conf"]) {
+            self.accounts.forget();
+        }
+        if all || matches!(thing, Thing::Package(_)) || path_is(&["/var/lib/dpkg", "/var/lib/apt", "/etc/apt"]) {
+            self.packages.forget();
+        }
+    }
+}
+
+/// Whether one path is the other or stands above it.
+fn thing_touches(made: &str, read: &str) -> bool {
+    let within =
+        |inner: &str, outer: &str| outer == "/" || inner == outer || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
+    within(made, read) || within(read, made)
+}

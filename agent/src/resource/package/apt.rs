@@ -1,0 +1,181 @@
+//! One apt-get transaction for a batch of packages. It is never killed within its transaction.
+
+use super::super::fault::{hinted, unmade};
+use super::super::node::Node;
+use super::super::note;
+use super::{lists, lock};
+use crate::engine::ApplyContext;
+use crate::host::child::{Finished, Program, Tail};
+use crate::host::{Operation, OsError};
+use ostler_roles::outcome::{CommandFailure, Ended, Failure, FailureKind};
+use ostler_roles::resource::package::{Change, Desired};
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+/// Where apt-get writes: a file, so that it can outlive us.
+const LOG: &str = "/var/log/ostler-apt.log";
+/// Bytes of the log that a failure is told from.
+const TOLD: u64 = 16 << 10;
+
+/// What apt says when its lists are older than the archive, or the name is wrong.
+const NOT_FOUND: [&str; 5] =
+    ["Unable to locate package", "has no installation candidate", "was not found", "404  Not Found", "Couldn't find any package"];
+
+/// Makes the changes of a batch in one transaction.
+pub(crate) fn apply_all(node: &Node, batch: &[(&Desired, Vec<Change>)], work: &ApplyContext<'_>) -> Result<Vec<String>, Failure> {
+    let mut install = Vec::new();
+    let mut remove = Vec::new();
+    let mut mend = false;
+    for (desired, changes) in batch {
+        for change in changes {
+            match change {
+                Change::Install(None) => install.push(desired.name.to_string()),
+                Change::Install(Some(version)) | Change::SetVersion { to: version, .. } => {
+                    install.push(format!("{}={version}", desired.name));
+                }
+                Change::Mend(_) => {
+                    mend = true;
+                    install.push(desired.name.to_string());
+                }
+                Change::Remove => remove.push(desired.name.to_string()),
+            }
+        }
+    }
+    let mut apt = Apt { node, work, notes: Vec::new() };
+    let done = apt.transaction(&install, &remove, mend);
+    node.forget_package_state();
+    for path in ["/var", "/usr", "/etc"] {
+        node.host.touched_below(Path::new(path));
+    }
+    done.map(|()| apt.notes)
+}
+
+struct Apt<'a> {
+    node: &'a Node,
+    work: &'a ApplyContext<'a>,
+    notes: Vec<String>,
+}
+
+impl Apt<'_> {
+    fn transaction(&mut self, install: &[String], remove: &[String], mend: bool) -> Result<(), Failure> {
+        lock::wait(self.node, self.work)?;
+        let interrupted = self.node.host.list(Path::new("/var/lib/dpkg/updates")).map_err(unmade)?.is_some_and(|left| !left.is_empty());
+        if mend || interrupted {
+            note(self.work, "finishing what an interrupted dpkg left".to_owned());
+            self.run(&["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"], &[])?.good("finish an interrupted dpkg")?;
+        }
+        if !remove.is_empty() {
+            self.run(&["apt-get", "--yes", "--quiet", "remove"], remove)?.good("remove packages").map_err(explained)?;
+        }
+        if install.is_empty() {
+            return Ok(());
+        }
+        if lists::are_old(self.node).map_err(unmade)? {
+            self.update()?;
+        }
+        let first = self.install(install)?;
+        if first.is_good() {
+            return Ok(());
+        }
+        if NOT_FOUND.iter().any(|words| first.tail.mentions(words)) {
+            note(self.work, "a package was not found: reading the package lists again".to_owned());
+            self.update()?;
+            return self.install(install)?.good("install packages").map(drop).map_err(explained);
+        }
+        first.good("install packages").map(drop).map_err(explained)
+    }
+
+    fn install(&self, names: &[String]) -> Result<Finished, Failure> {
+        self.run(
+            &["apt-get", "--yes", "--quiet", "--no-install-recommends", "--allow-downgrades", "--allow-change-held-packages", "install"],
+            names,
+        )
+    }
+
+    /// Lists that cannot be read are no failure as long as the install works: a mirror may be away for a while.
+    fn update(&mut self) -> Result<(), Failure> {
+        let finished = self.run(&["apt-get", "--quiet", "update"], &[])?;
+        if finished.is_good() && !finished.tail.mentions("Failed to fetch") {
+            return lists::now_fresh(self.node).map_err(unmade);
+        }
+        let last = finished.tail.last_line();
+        self.notes.push(format!("the package lists could not be read anew: {last}"));
+        Ok(())
+    }
+
+    fn run(&self, command: &[&str], names: &[String]) -> Result<Finished, Failure> {
+        lock::wait(self.node, self.work)?;
+        let mut argv: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+        if command.first() == Some(&"apt-get") {
+            let options =
+                ["DPkg::Lock::Timeout=0", "Dpkg::Options::=--force-confdef", "Dpkg::Options::=--force-confold", "Dpkg::Use-Pty=0"];
+            argv.splice(1..1, options.iter().flat_map(|option| ["-o".to_owned(), (*option).to_owned()]));
+            if !names.is_empty() {
+                argv.push("--".to_owned());
+            }
+        }
+        argv.extend(names.iter().cloned());
+        let log = self.log()?;
+        let mut program = Program::new(argv.clone());
+        // apt-listchanges and needrestart would ask or restart services by themselves.
+        program.environment = [("DEBIAN_FRONTEND", "noninteractive"), ("APT_LISTCHANGES_FRONTEND", "none"), ("NEEDRESTART_SUSPEND", "1")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec();
+        program.log_to = Some(log.try_clone().map_err(|source| unmade(OsError::new(Operation::Write, LOG, source)))?);
+        program.survives = true;
+        let mut finished = program.run(self.work.deadline, self.work.cancelled).map_err(unmade)?;
+        finished.tail = tail(log).map_err(|source| unmade(OsError::new(Operation::Read, LOG, source)))?;
+        if finished.status == Ended::Deadline {
+            return Err(Failure {
+                command: Some(CommandFailure { argv, status: Ended::Deadline, tail: finished.tail.into_lines() }),
+                ..hinted(
+                    FailureKind::Deadline,
+                    "the package manager has not ended in time; it is left to finish, and the next run waits for it",
+                    format!("on the node: tail -f {LOG}; or raise `within` of this step"),
+                )
+            });
+        }
+        Ok(finished)
+    }
+
+    /// A new log; the last one goes.
+    fn log(&self) -> Result<File, Failure> {
+        let path = self.node.host.outside(Path::new(LOG));
+        let fail = |source| unmade(OsError::new(Operation::Write, LOG, source));
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
+            Ok(()) | Err(_) => {}
+        }
+        std::fs::OpenOptions::new().read(true).append(true).create_new(true).open(&path).map_err(fail)
+    }
+}
+
+fn tail(mut log: File) -> std::io::Result<Tail> {
+    let length = log.metadata()?.len();
+    log.seek(SeekFrom::Start(length.saturating_sub(TOLD)))?;
+    let mut bytes = Vec::new();
+    log.take(TOLD).read_to_end(&mut bytes)?;
+    let mut tail = Tail::default();
+    tail.push(&bytes);
+    Ok(tail)
+}
+
+/// Adds the one command that helps, where apt's words are known.
+fn explained(mut failed: Failure) -> Failure {
+    let tail = failed.command.as_ref().map(|command| command.tail.join("\n")).unwrap_or_default();
+    let known = [
+        ("Unable to locate package", "check the name: on the node, apt-cache search NAME; or the package sources in /etc/apt"),
+        ("has no installation candidate", "check the package sources in /etc/apt"),
+        ("was not found", "on the node: apt-cache policy NAME shows the versions that are offered"),
+        ("Temporary failure resolving", "the node cannot resolve its mirror's name: check /etc/resolv.conf"),
+        ("Could not connect", "the node cannot reach its mirror: check the route or the proxy"),
+        ("dependency problems", "a package's script failed: see the lines above; then dpkg --configure -a"),
+        ("subprocess returned error exit status", "a package's script failed: see the lines above; then dpkg --configure -a"),
+        ("No space left on device", "on the node: df -h; apt-get clean"),
+        ("unmet dependencies", "on the node: apt-get --fix-broken install"),
+        ("Could not get lock", "another package manager started in between: apply again"),
+    ];
+    failed.hint = known.iter().find(|(words, _)| tail.contains(words)).map(|(_, hint)| (*hint).to_owned());
+    failed
+}

@@ -1,0 +1,136 @@
+//! apt's lists: how old they are, and which versions they offer.
+
+use super::super::node::Node;
+use super::status::{NATIVE, each_stanza};
+use crate::host::child::Program;
+use crate::host::{Operation, OsError, Writing};
+use ostler_roles::words::Version;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+const LISTS: &str = "/var/lib/apt/lists";
+/// Made anew by each of our updates: apt leaves no trace of an update that found nothing new.
+const STAMP: &str = "/var/lib/apt/ostler-updated";
+/// Lists older than this are read anew before an install.
+const OLD: Duration = Duration::from_secs(24 * 3600);
+/// The main list of a Debian release has 50 MB.
+const CAP: u64 = 512 << 20;
+
+/// Whether the lists are missing, a day old, or older than the package sources.
+pub(super) fn are_old(node: &Node) -> Result<bool, OsError> {
+    let names = node.host.list(Path::new(LISTS))?.unwrap_or_default();
+    if !names.iter().any(|name| name.to_string_lossy().contains("_Packages") || name.to_string_lossy().ends_with("Release")) {
+        return Ok(true);
+    }
+    let changed = |path: &Path| -> Result<i64, OsError> { Ok(node.host.look(path)?.map_or(0, |entry| entry.modified.0)) };
+    let read = changed(Path::new(STAMP))?.max(changed(Path::new(LISTS))?);
+    let mut sources = changed(Path::new("/etc/apt/sources.list"))?.max(changed(Path::new("/etc/apt/sources.list.d"))?);
+    for name in node.host.list(Path::new("/etc/apt/sources.list.d"))?.unwrap_or_default() {
+        sources = sources.max(changed(&Path::new("/etc/apt/sources.list.d").join(name))?);
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(sources > read || now.as_secs().saturating_sub(u64::try_from(read).unwrap_or(0)) > OLD.as_secs())
+}
+
+/// Remembers that the lists were just read.
+pub(super) fn now_fresh(node: &Node) -> Result<(), OsError> {
+    let (user, group) = node.host.default_owner();
+    node.host.write(Path::new(STAMP), b"", Writing { user, group, mode: 0o644 }, None)
+}
+
+/// Versions that the lists offer; those of another architecture under `name:arch`.
+#[derive(Debug, Default)]
+pub(crate) struct Offers(HashMap<String, BTreeSet<Version>>);
+
+impl Offers {
+    /// Reads all lists, once for all packages that are asked for; compressed ones through apt's own reader.
+    pub(crate) fn read(node: &Node, deadline: Instant) -> Result<Self, OsError> {
+        let mut offers = Self(HashMap::with_capacity(1 << 16));
+        let names = node.host.list(Path::new(LISTS))?.unwrap_or_default();
+        let mut compressed = Vec::new();
+        for name in names.iter().filter(|name| name.to_string_lossy().contains("_Packages")) {
+            let list = Path::new(LISTS).join(name);
+            if !name.to_string_lossy().ends_with("_Packages") {
+                compressed.push(list.to_string_lossy().into_owned());
+            } else if let Some(bytes) = node.host.read(&list, CAP)? {
+                offers.collect(&bytes);
+            }
+        }
+        if !compressed.is_empty() && node.host.is_running() {
+            let mut program = Program::new(["/usr/lib/apt/apt-helper", "cat-file"].map(str::to_owned).into_iter().chain(compressed));
+            program.keep = usize::try_from(CAP).unwrap_or(usize::MAX);
+            let finished = program.run(deadline, &|| false)?;
+            if !finished.is_good() {
+                let why = std::io::Error::other(format!("{}: {}", finished.status, finished.tail.last_line()));
+                return Err(OsError::new(Operation::Read, LISTS, why));
+            }
+            offers.collect(&finished.stdout);
+        }
+        Ok(offers)
+    }
+
+    fn collect(&mut self, bytes: &[u8]) {
+        each_stanza(bytes, ["Package: ", "Version: ", "Architecture: "], |[name, version, arch]| {
+            if name.is_empty() || version.is_empty() {
+                return;
+            }
+            let key = if arch == NATIVE || arch == "all" { name.to_owned() } else { format!("{name}:{arch}") };
+            self.0.entry(key).or_default().insert(Version(version.to_owned()));
+        });
+    }
+
+    /// The versions of `name`, newest first.
+    pub(crate) fn of(&self, name: &str) -> Vec<Version> {
+        self.0.get(name).map(|versions| versions.iter().rev().cloned().collect()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Host;
+
+    fn node(tree: &Path) -> Node {
+        std::fs::create_dir_all(tree.join("var/lib/apt/lists")).unwrap();
+        Node::new(Host::at(tree).unwrap(), None)
+    }
+
+    #[test]
+    fn versions_come_from_every_list_of_our_architecture() {
+        let tree = tempfile::tempdir().unwrap();
+        let node = node(tree.path());
+        let list = format!(
+            "Package: git\nArchitecture: {NATIVE}\nVersion: 1:2.39.5\n\nPackage: git\nArchitecture: m68k\nVersion: 9\n\n\
+             Package: git-man\nArchitecture: all\nVersion: 1\n"
+        );
+        std::fs::write(tree.path().join("var/lib/apt/lists/deb_main_Packages"), list).unwrap();
+        let list = format!("Package: git\nVersion: 1:2.40.0\nArchitecture: {NATIVE}\n\nPackage: other\n");
+        std::fs::write(tree.path().join("var/lib/apt/lists/deb_backports_Packages"), list).unwrap();
+        let offers = Offers::read(&node, Instant::now()).unwrap();
+        let of = |name: &str| offers.of(name).iter().map(|version| version.as_str().to_owned()).collect::<Vec<_>>();
+        assert_eq!(of("git"), ["1:2.40.0", "1:2.39.5"]);
+        assert_eq!(of("git:m68k"), ["9"]);
+        assert!(of("none").is_empty() && of("other").is_empty());
+    }
+
+    #[test]
+    fn lists_are_old_when_missing_or_before_the_sources() {
+        let tree = tempfile::tempdir().unwrap();
+        let node = node(tree.path());
+        assert!(are_old(&node).unwrap());
+        std::fs::write(tree.path().join("var/lib/apt/lists/x_Release"), "").unwrap();
+        assert!(!are_old(&node).unwrap());
+        std::fs::create_dir_all(tree.path().join("etc/apt")).unwrap();
+        let sources = std::fs::File::create(tree.path().join("etc/apt/sources.list")).unwrap();
+        sources.set_modified(SystemTime::now() + Duration::from_secs(60)).unwrap();
+        assert!(are_old(&node).unwrap());
+        sources.set_modified(UNIX_EPOCH).unwrap();
+        assert!(!are_old(&node).unwrap());
+        let lists = std::fs::File::open(tree.path().join("var/lib/apt/lists")).unwrap();
+        lists.set_modified(SystemTime::now() - Duration::from_secs(100_000)).unwrap();
+        assert!(are_old(&node).unwrap());
+        now_fresh(&node).unwrap();
+        assert!(!are_old(&node).unwrap());
+    }
+}
