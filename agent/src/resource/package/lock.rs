@@ -35,8 +35,7 @@ impl std::fmt::Display for Holder {
 pub(super) fn wait(node: &Node, work: &ApplyContext<'_>) -> Result<(), Failure> {
     let mut told: Option<Holder> = None;
     let started = Instant::now();
-    loop {
-        let Some(holder) = holder(node)? else { break };
+    while let Some(holder) = holder(node)? {
         if (work.cancelled)() {
             return Err(failure(FailureKind::Cancelled, format!("cancelled while waiting: {holder}")));
         }
