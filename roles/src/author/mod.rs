@@ -3,9 +3,11 @@
 //! `source` reads bytes, `diagnostic` says what is wrong, `kinds` is the one table of every kind and its fields,
 //! `lower` turns the tree into `role` and `site`, `schema` prints the table for editors.
 
+pub mod compile;
 pub mod diagnostic;
 pub mod graph;
 pub mod kinds;
+pub mod layers;
 pub mod library;
 pub mod literal;
 pub mod lower;
@@ -15,3 +17,4 @@ pub mod schema;
 pub mod site;
 pub mod source;
 pub mod text;
+pub mod value;

@@ -1,0 +1,140 @@
+//! What a catalog is compiled from, and what comes out.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::author::graph::Roles;
+use crate::author::layers::Override;
+use crate::author::site::{NodesFile, SiteFile};
+use crate::author::source::Tree;
+use crate::catalog::Catalog;
+use crate::executor::Executor;
+use crate::facts::Facts;
+use crate::words::{Blob, Digest, NodeName, Secret};
+
+/// The two files of a site, lowered and checked.
+#[derive(Clone, Debug, Default)]
+pub struct Site {
+    /// `ostler.yaml`.
+    pub file: SiteFile,
+    /// `nodes.yaml`.
+    pub nodes: NodesFile,
+}
+
+/// One file below `files/` or `templates/`, as whoever reads the trees found it.
+#[derive(Clone, Debug)]
+pub struct SiteEntry {
+    /// Digest and length of its bytes.
+    pub blob: Blob,
+    /// Its text: wanted of templates and lists; none when it is not UTF-8 or was not read.
+    pub text: Option<Arc<str>>,
+    /// The names in it, when it is a projects.yaml: a list of `project: NAME`.
+    pub projects: Option<Arc<[String]>>,
+}
+
+/// Every file below `files/` and `templates/` of the site and of the library, by its path in its tree (`files/motd`).
+#[derive(Clone, Debug, Default)]
+pub struct SiteContent {
+    /// The files.
+    pub entries: BTreeMap<(Tree, String), SiteEntry>,
+}
+
+impl SiteContent {
+    /// The file at that path of that tree.
+    #[must_use]
+    pub fn get(&self, tree: Tree, path: &str) -> Option<&SiteEntry> {
+        self.entries.get(&(tree, path.to_owned()))
+    }
+
+    /// The paths of one tree below a directory.
+    pub(crate) fn paths(&self, tree: Tree) -> impl Iterator<Item = &str> {
+        self.entries.keys().filter(move |(other, _)| *other == tree).map(|(_, path)| path.as_str())
+    }
+}
+
+/// The secrets of a site.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    /// The site's key: references carry the HMAC of a value under it.
+    key: Vec<u8>,
+    /// Values by name; none where a secret is stored but was not opened (`lint` needs no values).
+    values: BTreeMap<String, Option<Secret<Arc<[u8]>>>>,
+}
+
+impl Secrets {
+    /// No secrets yet, and the site's key for their HMACs.
+    #[must_use]
+    pub fn new(key: &[u8]) -> Self {
+        Self { key: key.to_vec(), values: BTreeMap::new() }
+    }
+
+    /// Adds an opened secret.
+    pub fn open(&mut self, name: &str, value: &[u8]) {
+        self.values.insert(name.to_owned(), Some(Secret::new(Arc::from(value))));
+    }
+
+    /// Adds one that is stored but was not opened: enough for `lint`; a catalog with it is not for a node.
+    pub fn seal(&mut self, name: &str) {
+        self.values.insert(name.to_owned(), None);
+    }
+
+    /// The names, opened or not.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+
+    /// The value: none when there is no such secret, inner none when it was not opened.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Option<&Secret<Arc<[u8]>>>> {
+        self.values.get(name).map(Option::as_ref)
+    }
+
+    /// The site's key.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
+/// Everything one catalog is compiled from.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// The roles of library and site.
+    pub roles: &'a Roles,
+    /// The site.
+    pub site: &'a Site,
+    /// Its files, and the library's.
+    pub content: &'a SiteContent,
+    /// Whose catalog.
+    pub node: &'a NodeName,
+    /// Facts of every node that has any; this node's must be among them.
+    pub facts: &'a BTreeMap<NodeName, Facts>,
+    /// The secrets.
+    pub secrets: &'a Secrets,
+    /// `-e ROLE.PARAMETER=VALUE`.
+    pub overrides: &'a [Override],
+}
+
+/// A catalog and what must be at hand beside it.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// For the agent.
+    pub catalog: Catalog,
+    /// What the masters may run there.
+    pub executors: Vec<Executor>,
+    /// Secret contents the catalog names, by HMAC: sent in their own frame, stored nowhere.
+    pub secrets: BTreeMap<Digest, Secret<Arc<[u8]>>>,
+    /// Public contents that were rendered, by digest.
+    pub blobs: BTreeMap<Digest, Arc<[u8]>>,
+    /// Public contents that are files of a tree, by digest: tree and path.
+    pub files: BTreeMap<Digest, (Tree, String)>,
+    /// The node's roles, in order.
+    pub roles: Vec<crate::words::RoleName>,
+}

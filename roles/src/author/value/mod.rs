@@ -1,0 +1,249 @@
+//! Typed values and the marks that travel with them.
+
+mod convert;
+mod literal;
+mod public_half;
+mod view;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+pub use convert::{Mismatch, as_text, to_param, to_scalar};
+pub(crate) use convert::{limits, order};
+pub use literal::literal;
+pub use public_half::{PublicHalfError, public_half};
+pub use view::{NodeView, facts_value};
+
+use super::source::Tree;
+use crate::words::{AbsPath, Bytes, Mode, Percent, Span, Version};
+
+/// What travels with a value through every expression and template.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Marks {
+    /// The secrets it was made of, by name; empty for a public value.
+    pub secrets: BTreeSet<Arc<str>>,
+    /// It belongs to this node alone: its name, addresses, host keys, and secrets.
+    pub own: bool,
+}
+
+impl Marks {
+    /// Those of both.
+    pub fn join(&mut self, other: &Self) {
+        self.secrets.extend(other.secrets.iter().cloned());
+        self.own |= other.own;
+    }
+
+    /// Whether the value must not be shown.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
+    /// The names of the secrets, for people.
+    #[must_use]
+    pub fn secret_names(&self) -> String {
+        self.secrets.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join("+")
+    }
+}
+
+/// A value with its marks. Lists and maps carry the marks of their elements on the elements.
+#[derive(Clone)]
+pub struct Value {
+    /// The value.
+    pub data: Data,
+    /// Its marks.
+    pub marks: Marks,
+}
+
+/// The shapes of a value.
+#[derive(Clone)]
+pub enum Data {
+    /// Nothing was given.
+    None,
+    /// `true` or `false`.
+    Boolean(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Any text: names, hosts, URLs, labels, keys too.
+    Text(Arc<str>),
+    /// A path on the node.
+    Path(AbsPath),
+    /// A path of the site or the library: of the tree it was written in.
+    SitePath(Tree, Arc<str>),
+    /// A version, compared as such.
+    Version(Version),
+    /// A size.
+    Bytes(Bytes),
+    /// A time.
+    Duration(Span),
+    /// A share.
+    Percent(Percent),
+    /// Permission bits.
+    Mode(Mode),
+    /// Several.
+    List(Vec<Value>),
+    /// Named ones, in written order.
+    Map(Vec<(Arc<str>, Value)>),
+    /// A machine of the inventory.
+    Node(Arc<NodeView>),
+}
+
+impl Data {
+    /// `a text`, `a size`, ...: how messages call it.
+    #[must_use]
+    pub fn noun(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Boolean(_) => "a boolean",
+            Self::Integer(_) => "a whole number",
+            Self::Text(_) => "a text",
+            Self::Path(_) => "a path",
+            Self::SitePath(..) => "a path of the site",
+            Self::Version(_) => "a version",
+            Self::Bytes(_) => "a size",
+            Self::Duration(_) => "a time",
+            Self::Percent(_) => "a share",
+            Self::Mode(_) => "a mode",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a map",
+            Self::Node(_) => "a node",
+        }
+    }
+}
+
+impl From<Data> for Value {
+    fn from(data: Data) -> Self {
+        Self { data, marks: Marks::default() }
+    }
+}
+
+impl Value {
+    /// Nothing.
+    #[must_use]
+    pub fn none() -> Self {
+        Data::None.into()
+    }
+
+    /// A text.
+    #[must_use]
+    pub fn text(text: impl Into<Arc<str>>) -> Self {
+        Data::Text(text.into()).into()
+    }
+
+    /// A whole number.
+    #[must_use]
+    pub fn integer(number: impl Into<i64>) -> Self {
+        Data::Integer(number.into()).into()
+    }
+
+    /// A boolean.
+    #[must_use]
+    pub fn boolean(value: bool) -> Self {
+        Data::Boolean(value).into()
+    }
+
+    /// A list.
+    #[must_use]
+    pub fn list(items: Vec<Self>) -> Self {
+        Data::List(items).into()
+    }
+
+    /// A map.
+    #[must_use]
+    pub fn map<K: Into<Arc<str>>>(entries: impl IntoIterator<Item = (K, Self)>) -> Self {
+        Data::Map(entries.into_iter().map(|(key, value)| (key.into(), value)).collect()).into()
+    }
+
+    /// The same with further marks.
+    #[must_use]
+    pub fn marked(mut self, marks: &Marks) -> Self {
+        self.marks.join(marks);
+        self
+    }
+
+    /// The same, marked as this node's own.
+    #[must_use]
+    pub fn own(mut self) -> Self {
+        self.marks.own = true;
+        self
+    }
+
+    /// Whether nothing was given.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        matches!(self.data, Data::None)
+    }
+
+    /// Its marks and those of everything in it.
+    #[must_use]
+    pub fn all_marks(&self) -> Marks {
+        let mut marks = self.marks.clone();
+        match &self.data {
+            Data::List(items) => items.iter().for_each(|item| marks.join(&item.all_marks())),
+            Data::Map(entries) => entries.iter().for_each(|(_, value)| marks.join(&value.all_marks())),
+            Data::None
+            | Data::Boolean(_)
+            | Data::Integer(_)
+            | Data::Text(_)
+            | Data::Path(_)
+            | Data::SitePath(..)
+            | Data::Version(_)
+            | Data::Bytes(_)
+            | Data::Duration(_)
+            | Data::Percent(_)
+            | Data::Mode(_)
+            | Data::Node(_) => {}
+        }
+        marks
+    }
+
+    /// How it is shown to people, on one line: masked if secret.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        if self.marks.is_secret() {
+            return "***".to_owned();
+        }
+        match &self.data {
+            Data::List(items) => format!("[{}]", items.iter().map(Self::shown).collect::<Vec<_>>().join(", ")),
+            Data::Map(entries) => {
+                format!("{{{}}}", entries.iter().map(|(key, value)| format!("{key}: {}", value.shown())).collect::<Vec<_>>().join(", "))
+            }
+            Data::Node(node) => node.name.to_string(),
+            Data::None => "none".to_owned(),
+            _ => as_text(&self.data).unwrap_or_default(),
+        }
+    }
+}
+
+/// Equal values of comparable types: a text is read as the other's type. Marks do not count.
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.data, &other.data) {
+            (Data::List(a), Data::List(b)) => a == b,
+            (Data::Map(a), Data::Map(b)) => {
+                a.len() == b.len() && a.iter().all(|(key, value)| b.iter().any(|(name, other)| name == key && other == value))
+            }
+            (Data::Node(a), Data::Node(b)) => a.name == b.name,
+            (Data::None, Data::None) => true,
+            (Data::SitePath(a, path), Data::SitePath(b, other)) => a == b && path == other,
+            (Data::Boolean(a), Data::Boolean(b)) => a == b,
+            (Data::Mode(a), Data::Mode(b)) => a == b,
+            (a, b) => convert::order(a, b) == Some(std::cmp::Ordering::Equal),
+        }
+    }
+}
+
+/// Its type alone: only a value knows whether it may be shown.
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.noun())
+    }
+}
+
+/// Never shows a secret.
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.data.noun(), self.shown())
+    }
+}
