@@ -6,3 +6,4 @@
 pub mod engine;
 pub mod host;
 pub mod resource;
+pub mod session;

@@ -1,5 +1,38 @@
 //! Plans and runs: the order of things, the journal, what is remembered between runs. Knows no resource kind.
+//!
+//! `docs/decisions/0001-run-protocol.md` is the law here: [`Moment`] names its moments.
 
+mod blobs;
+mod cancel;
+mod clean;
+mod detach;
+mod error;
+mod go;
 mod hands;
+mod journal;
+mod lock;
+mod node;
+mod owed;
+mod places;
+mod plan;
+mod progress;
+mod runner;
+mod secrets;
+mod stored;
+mod surroundings;
 
+pub use blobs::BlobStore;
+pub use cancel::{ask_to_cancel, is_cancelled};
+pub use clean::Cleaner;
+pub use error::EngineError;
+pub use go::{Accepted, Order, go};
 pub use hands::{Applied, ApplyContext, Examined, Hands};
+pub use journal::{JournalReader, Record};
+pub use lock::{Lock, is_held};
+pub use node::{LastRun, NodeRecord};
+pub use owed::{Owed, OwedAction};
+pub use places::Places;
+pub use plan::{Draft, Planning};
+pub use progress::shown_progress;
+pub use runner::run;
+pub use surroundings::{Moment, Surroundings};

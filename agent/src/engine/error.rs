@@ -1,0 +1,96 @@
+//! What can go wrong with our own files and processes.
+
+use std::path::{Path, PathBuf};
+
+/// A failure of the engine itself, never of a resource.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A file or directory of ours could not be read.
+    #[error("read {}", .path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file or directory of ours could not be written, synced or removed.
+    #[error("write {}", .path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of ours holds something else than it should.
+    #[error("make sense of {}: {why}", .path.display())]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A lock could not be asked for.
+    #[error("lock {}", .path.display())]
+    Lock {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Neither /run nor /dev/shm is kept in memory.
+    #[error("keep secrets in memory: neither {} nor {} is a tmpfs", .run.display(), .shm.display())]
+    NoTmpfs {
+        /// First choice.
+        run: PathBuf,
+        /// Second choice.
+        shm: PathBuf,
+    },
+    /// A program of ours could not be started.
+    #[error("start {program}")]
+    Start {
+        /// Which.
+        program: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A program of ours ended badly.
+    #[error("start the runner with {program}: {said}")]
+    Ended {
+        /// Which.
+        program: String,
+        /// Its status and last words.
+        said: String,
+    },
+    /// The runner did not begin in time.
+    #[error("see the runner begin within {seconds} s{said}")]
+    Late {
+        /// How long was waited.
+        seconds: u64,
+        /// What it said, where that is known.
+        said: String,
+    },
+}
+
+impl EngineError {
+    /// For `map_err` on reading `path`.
+    pub(crate) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Read { path, source }
+    }
+    /// For `map_err` on writing `path`.
+    pub(crate) fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Write { path, source }
+    }
+    /// The whole chain in one line, for refusals and notes.
+    pub fn told(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}

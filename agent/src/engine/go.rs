@@ -1,0 +1,173 @@
+//! `Go`: from a shown plan to a runner that has it. The moments stand in the decision page; nothing exists before `Recorded`.
+
+use super::node::{LastRun, NodeRecord, now};
+use super::secrets::{self, SecretStore};
+use super::stored::{self, Durable};
+use super::{BlobStore, EngineError, JournalReader, Lock, Moment, Surroundings, detach, lock};
+use ostler_roles::catalog::Catalog;
+use ostler_roles::plan::Plan;
+use ostler_roles::wire::message::{ActiveRun, Refusal, SecretData};
+use ostler_roles::words::{Digest, RunId, Span};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// How long the runner may take to begin.
+const BEGIN_WITHIN: Duration = Duration::from_secs(10);
+/// How long a runner that has told its end may take to leave.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is asked for, and what came before it.
+#[derive(Debug)]
+pub struct Order<'a> {
+    /// The run's id, chosen by the controller.
+    pub run: RunId,
+    /// The plan that was shown there.
+    pub plan_digest: Digest,
+    /// The generation it was made on.
+    pub generation: u64,
+    /// Values of secrets.
+    pub secrets: &'a [SecretData],
+    /// `user@host`.
+    pub controller: String,
+    /// The plan that was made here.
+    pub plan: &'a Plan,
+    /// Its catalog.
+    pub catalog: &'a Catalog,
+    /// The key under which secrets are compared.
+    pub secret_key: &'a [u8],
+    /// Contents that were asked for and came.
+    pub contents: &'a BTreeMap<Digest, Vec<u8>>,
+    /// How many of those asked for did not come.
+    pub missing: u32,
+}
+
+/// The runner has the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Which.
+    pub run: RunId,
+}
+
+/// Carries out `Go`.
+///
+/// # Errors
+/// The refusal; nothing was changed on the node, except that after [`Refusal::NoRunner`] the run may be on record without an event.
+pub fn go(around: &dyn Surroundings, order: &Order<'_>) -> Result<Accepted, Refusal> {
+    refuse_at_once(around, order)?;
+    let own = |error: EngineError| Refusal::NoRunner(error.told());
+    let places = around.places();
+    let Some(go_lock) = Lock::take(&places.go_lock(), Duration::ZERO).map_err(own)? else { return Err(locked(around)) };
+    let record = NodeRecord::read(places).map_err(own)?;
+    let over = record.active(places).map_err(own)?.is_none();
+    let patience = if over { LEAVE_WITHIN } else { Duration::ZERO };
+    let Some(run_lock) = Lock::take(&places.run_lock(), patience).map_err(own)? else { return Err(locked(around)) };
+    // Read again: only now nobody else can write it.
+    let record = NodeRecord::read(places).map_err(own)?;
+    if record.generation != order.generation {
+        return Err(Refusal::Moved { planned: order.generation, found: record.generation });
+    }
+    let resumes = record.active(places).map_err(own)?.is_some();
+    around.passed(Moment::Locked);
+    let program = around.install().map_err(own)?;
+    if let Err(error) = persist(around, order) {
+        // Nothing names the run yet; what is left of it would be removed by the next one as well.
+        let _ = stored::remove_tree(&places.of_run(&order.run));
+        let _ = SecretStore::of(places, &order.run).remove();
+        return Err(own(error));
+    }
+    around.passed(Moment::Persisted);
+    let last = LastRun { run: order.run.clone(), controller: order.controller.clone(), since: now(), ended: false, resumes };
+    NodeRecord { generation: record.generation + 1, last: Some(last) }.write(places, Durable::Yes).map_err(own)?;
+    around.passed(Moment::Recorded);
+    drop(run_lock);
+    around.passed(Moment::Released);
+    let begun = detach::start_runner(around, &program, &order.run).and_then(|()| {
+        around.passed(Moment::Launched);
+        await_beginning(around, &order.run)
+    });
+    if let Err(error) = begun {
+        call_off(around, &order.run, error).map_err(own)?;
+    }
+    around.passed(Moment::Begun);
+    drop(go_lock);
+    Ok(Accepted { run: order.run.clone() })
+}
+
+fn refuse_at_once(around: &dyn Surroundings, order: &Order<'_>) -> Result<(), Refusal> {
+    if !around.is_root() {
+        return Err(Refusal::NotRoot);
+    }
+    if order.plan_digest != order.plan.digest() || order.generation != order.plan.generation {
+        return Err(Refusal::OtherPlan);
+    }
+    if !order.plan.may_go() {
+        return Err(Refusal::Unmet);
+    }
+    if order.missing > 0 {
+        return Err(Refusal::MissingBlobs(order.missing));
+    }
+    Ok(())
+}
+
+/// Who has the node, as far as it is on record.
+fn locked(around: &dyn Surroundings) -> Refusal {
+    let places = around.places();
+    let record = NodeRecord::read(places).unwrap_or_default();
+    match record.last {
+        Some(last) => {
+            let age = Span::seconds(now().saturating_sub(last.since));
+            let alive = lock::is_held(&places.run_lock()).unwrap_or(true);
+            Refusal::Locked(ActiveRun { run: last.run, alive, controller: last.controller, since: last.since, age, events: 0 })
+        }
+        None => Refusal::NoRunner("another controller is just starting a run".to_owned()),
+    }
+}
+
+fn persist(around: &dyn Surroundings, order: &Order<'_>) -> Result<(), EngineError> {
+    let places = around.places();
+    stored::make_directory(&places.state, 0o755)?;
+    stored::make_directory(&places.runs(), 0o700)?;
+    let directory = places.of_run(&order.run);
+    std::fs::DirBuilder::new().create(&directory).map_err(EngineError::write(&directory))?;
+    stored::write(&places.catalog(&order.run), "catalog", order.catalog, 0o600, Durable::No)?;
+    stored::write(&places.plan(&order.run), "plan", order.plan, 0o600, Durable::No)?;
+    let store = BlobStore::of(places);
+    for (digest, bytes) in order.contents {
+        store.write(digest, bytes)?;
+    }
+    secrets::remove_others(places, &order.run)?;
+    let key = if order.catalog.secrets().is_empty() { &[] } else { order.secret_key };
+    SecretStore::of(places, &order.run).write(key, order.secrets)
+}
+
+/// The runner was not seen to begin: makes sure that it never will. A runner that has its lock by now has begun after all.
+fn call_off(around: &dyn Surroundings, run: &RunId, error: EngineError) -> Result<(), EngineError> {
+    let places = around.places();
+    let Some(_run_lock) = Lock::take(&places.run_lock(), Duration::ZERO)? else { return Ok(()) };
+    let mut record = NodeRecord::read(places)?;
+    if let Some(last) = record.last.as_mut().filter(|last| last.run == *run) {
+        last.ended = true;
+        record.write(places, Durable::Yes)?;
+    }
+    SecretStore::of(places, run).remove()?;
+    Err(error)
+}
+
+/// Waits until the runner's first event is in its journal.
+fn await_beginning(around: &dyn Surroundings, run: &RunId) -> Result<(), EngineError> {
+    let path = around.places().journal(run);
+    let end = Instant::now() + BEGIN_WITHIN;
+    let mut pause = Duration::from_micros(200);
+    loop {
+        if let Some(mut journal) = JournalReader::open(&path)? {
+            if journal.next_record()?.is_some() {
+                return Ok(());
+            }
+        }
+        if Instant::now() >= end {
+            return Err(EngineError::Late { seconds: BEGIN_WITHIN.as_secs(), said: String::new() });
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,136 @@
+//! The journal of one run: a file that only grows, written by one scribe, read by any number of tails.
+
+use super::{EngineError, stored};
+use ostler_roles::outcome::Event;
+use ostler_roles::wire::frame::{self, Decoder};
+use rustix::fs::FallocateFlags;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Room kept for the story of a full disk.
+const RESERVE: u64 = 256 * 1024;
+
+/// One event as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Counts from 1.
+    pub seq: u64,
+    /// When, in milliseconds since 1970 by the node's clock.
+    pub at: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Appends to a new journal.
+#[derive(Debug)]
+pub(super) struct JournalWriter {
+    path: PathBuf,
+    file: File,
+    last: u64,
+}
+
+impl JournalWriter {
+    /// Makes the journal of a run; one that is there already is an error: no run begins twice.
+    pub(super) fn create(path: &Path) -> Result<Self, EngineError> {
+        let opened = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path);
+        let mut file = opened.map_err(EngineError::write(path))?;
+        // A file system that cannot reserve (EOPNOTSUPP) still journals.
+        let _ = rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, RESERVE);
+        file.write_all(stored::header("journal").as_bytes()).map_err(EngineError::write(path))?;
+        Ok(Self { path: path.to_owned(), file, last: 0 })
+    }
+    /// Number of the last event.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+    /// Appends one event; it is in the kernel's hands when this returns, whatever becomes of us.
+    pub(super) fn append(&mut self, event: Event) -> Result<(), EngineError> {
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        let record = Record { seq: self.last + 1, at, event };
+        let wrong = |error: frame::FrameError| EngineError::Content { path: self.path.clone(), why: error.to_string() };
+        let bytes = frame::encode(&record).map_err(wrong)?;
+        self.file.write_all(&bytes).map_err(EngineError::write(&self.path))?;
+        self.last += 1;
+        Ok(())
+    }
+    /// Makes everything appended durable.
+    pub(super) fn sync(&self) -> Result<(), EngineError> {
+        self.file.sync_data().map_err(EngineError::write(&self.path))
+    }
+}
+
+/// Reads a journal from its beginning, also while it grows.
+#[derive(Debug)]
+pub struct JournalReader {
+    path: PathBuf,
+    file: File,
+    header: Vec<u8>,
+    decoder: Decoder,
+    torn: bool,
+}
+
+impl JournalReader {
+    /// Opens a journal; none where there is none.
+    ///
+    /// # Errors
+    /// When it is there and cannot be opened.
+    pub fn open(path: &Path) -> Result<Option<Self>, EngineError> {
+        match File::open(path) {
+            Ok(file) => Ok(Some(Self { path: path.to_owned(), file, header: Vec::new(), decoder: Decoder::begun(), torn: false })),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(EngineError::read(path)(error)),
+        }
+    }
+    /// The next whole record; none: there is no more yet. Bytes that are no record are a torn end: nothing behind them counts.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is of another kind or number.
+    pub fn next_record(&mut self) -> Result<Option<Record>, EngineError> {
+        let mut bytes = vec![0; 64 * 1024];
+        loop {
+            if self.torn {
+                return Ok(None);
+            }
+            match self.decoder.message::<Record>() {
+                Ok(Some(record)) => return Ok(Some(record)),
+                Ok(None) => {}
+                Err(_) => {
+                    self.torn = true;
+                    return Ok(None);
+                }
+            }
+            let count = self.file.read(&mut bytes).map_err(EngineError::read(&self.path))?;
+            if count == 0 {
+                return Ok(None);
+            }
+            self.take_in(&bytes[..count])?;
+        }
+    }
+    /// How many events there are, and whether the last one is the run's end.
+    ///
+    /// # Errors
+    /// As for [`Self::next_record`].
+    pub fn count(&mut self) -> Result<(u64, bool), EngineError> {
+        let mut last = (0, false);
+        while let Some(record) = self.next_record()? {
+            last = (record.seq, matches!(record.event, Event::Ended { .. }));
+        }
+        Ok(last)
+    }
+    fn take_in(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
+        let header = stored::header("journal").into_bytes();
+        let missing = header.len() - self.header.len();
+        let (head, body) = bytes.split_at(missing.min(bytes.len()));
+        self.header.extend_from_slice(head);
+        if !header.starts_with(&self.header) {
+            let why = format!("it does not begin with `{}`", String::from_utf8_lossy(&header).trim_end());
+            return Err(EngineError::Content { path: self.path.clone(), why });
+        }
+        self.decoder.push(body);
+        Ok(())
+    }
+}

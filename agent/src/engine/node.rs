@@ -1,0 +1,72 @@
+//! What the node remembers of its last run: one small file, compared and swapped at `Go`.
+
+use super::stored::{self, Durable};
+use super::{EngineError, JournalReader, Places, lock};
+use ostler_roles::wire::message::ActiveRun;
+use ostler_roles::words::{RunId, Span};
+use serde::{Deserialize, Serialize};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The record. Its default is a node that has had no run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRecord {
+    /// Counts the runs that began.
+    pub generation: u64,
+    /// The last of them.
+    #[serde(default)]
+    pub last: Option<LastRun>,
+}
+
+/// The run that began last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastRun {
+    /// Its id.
+    pub run: RunId,
+    /// Whose it is: `user@host`.
+    pub controller: String,
+    /// When it began, in seconds since 1970.
+    pub since: u64,
+    /// Whether its end was seen. False asks for a look at its journal.
+    pub ended: bool,
+    /// Whether the run before it had been cut off: this one goes on where that one stopped.
+    #[serde(default)]
+    pub resumes: bool,
+}
+
+/// Seconds since 1970 by the node's clock.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+impl NodeRecord {
+    /// Reads the record.
+    ///
+    /// # Errors
+    /// When there is one and it cannot be read.
+    pub fn read(places: &Places) -> Result<Self, EngineError> {
+        Ok(stored::read(&places.node(), "node")?.unwrap_or_default())
+    }
+    pub(super) fn write(&self, places: &Places, durable: Durable) -> Result<(), EngineError> {
+        stored::write(&places.node(), "node", self, 0o644, durable)
+    }
+    /// The last run, when it has not ended: at work, or cut off.
+    ///
+    /// # Errors
+    /// When lock or journal cannot be asked.
+    pub fn active(&self, places: &Places) -> Result<Option<ActiveRun>, EngineError> {
+        let Some(last) = self.last.as_ref().filter(|last| !last.ended) else { return Ok(None) };
+        let alive = lock::is_held(&places.run_lock())?;
+        // Without root the journal is out of reach: then the lock alone tells.
+        let (events, ended) = match JournalReader::open(&places.journal(&last.run)) {
+            Ok(Some(mut journal)) => journal.count()?,
+            Ok(None) => (0, false),
+            Err(_) if !rustix::process::geteuid().is_root() => (0, !alive),
+            Err(error) => return Err(error),
+        };
+        if ended {
+            return Ok(None);
+        }
+        let age = Span::seconds(now().saturating_sub(last.since));
+        Ok(Some(ActiveRun { run: last.run.clone(), alive, controller: last.controller.clone(), since: last.since, age, events }))
+    }
+}

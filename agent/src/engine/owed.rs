@@ -1,0 +1,71 @@
+//! What watchers owe: written before a watched resource changes, cleared after the watcher has acted. Survives everything.
+
+use super::stored::{self, Durable};
+use super::{EngineError, Places};
+use ostler_roles::catalog::{Action, Step};
+use ostler_roles::resource::ResourceId;
+use serde::{Deserialize, Serialize};
+
+/// How many causes are remembered of one action: for people, so a few are enough.
+const CAUSES: usize = 50;
+
+/// All actions owed on a node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed(Vec<OwedAction>);
+
+/// One watcher's debt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwedAction {
+    /// Who must act.
+    pub watcher: ResourceId,
+    /// What it must do; a restart outweighs a reload.
+    pub action: Action,
+    /// What has changed, or was about to.
+    pub because: Vec<ResourceId>,
+}
+
+impl Owed {
+    /// Reads what is owed.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(places: &Places) -> Result<Self, EngineError> {
+        Ok(stored::read(&places.owed(), "pending")?.unwrap_or_default())
+    }
+    /// What one step owes.
+    pub fn of(&self, watcher: &ResourceId) -> Option<&OwedAction> {
+        self.0.iter().find(|owed| owed.watcher == *watcher)
+    }
+    /// Notes that `changed` is about to change, for each of the later steps that watch it. True when that was news.
+    pub(super) fn mark(&mut self, changed: &Step, later: &[Step]) -> bool {
+        let mut news = false;
+        for step in later {
+            if let Some(action) = step.action_for(&changed.desired) {
+                news |= self.add(step.id(), action, changed.id());
+            }
+        }
+        news
+    }
+    fn add(&mut self, watcher: ResourceId, action: Action, because: ResourceId) -> bool {
+        let Some(owed) = self.0.iter_mut().find(|owed| owed.watcher == watcher) else {
+            self.0.push(OwedAction { watcher, action, because: vec![because] });
+            return true;
+        };
+        let raised = action > owed.action;
+        owed.action = owed.action.max(action);
+        let named = owed.because.contains(&because) || owed.because.len() >= CAUSES;
+        if !named {
+            owed.because.push(because);
+        }
+        raised || !named
+    }
+    /// Notes that a watcher has acted. True when it owed something.
+    pub(super) fn clear(&mut self, watcher: &ResourceId) -> bool {
+        let before = self.0.len();
+        self.0.retain(|owed| owed.watcher != *watcher);
+        self.0.len() < before
+    }
+    pub(super) fn write(&self, places: &Places) -> Result<(), EngineError> {
+        stored::write(&places.owed(), "pending", self, 0o600, Durable::Yes)
+    }
+}

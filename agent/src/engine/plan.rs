@@ -1,0 +1,164 @@
+//! What a run would do: examines every step, asks every requirement, and writes nothing.
+
+use super::{BlobStore, Cleaner, Examined, Hands, Owed};
+use ostler_roles::catalog::{Action, Catalog, Step};
+use ostler_roles::check::Verdict;
+use ostler_roles::outcome::Failure;
+use ostler_roles::plan::{Plan, Planned};
+use ostler_roles::resource::{Kind, ResourceId, Thing};
+use ostler_roles::words::{Bytes, Content, Digest};
+use std::collections::BTreeSet;
+
+/// What a plan is made from.
+pub struct Planning<'a> {
+    /// Observes.
+    pub hands: &'a dyn Hands,
+    /// What the node shall be.
+    pub catalog: &'a Catalog,
+    /// Actions owed since earlier runs.
+    pub owed: &'a Owed,
+    /// The node's generation.
+    pub generation: u64,
+    /// Whether present contents of files are wanted.
+    pub want_old: bool,
+    /// Contents that the node has.
+    pub blobs: &'a BlobStore,
+}
+
+impl std::fmt::Debug for Planning<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Planning").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+/// A plan, and what carrying it out would still need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The plan.
+    pub plan: Plan,
+    /// Contents of changing steps that the node lacks.
+    pub missing: BTreeSet<Digest>,
+}
+
+/// What one step would change, so far.
+struct Changing {
+    index: usize,
+    id: ResourceId,
+    sure: bool,
+    provides: Vec<Thing>,
+}
+
+impl Planning<'_> {
+    /// Makes the plan.
+    pub fn draft(&self) -> Draft {
+        let examined: Vec<Result<Examined, Failure>> = self.catalog.steps.iter().map(|step| self.hands.examine(&step.desired)).collect();
+        let to_write = self.to_write(&examined);
+        let requirements = self.requirements(&to_write);
+        let mut changing: Vec<Changing> = Vec::new();
+        let mut steps = Vec::with_capacity(examined.len());
+        for (index, found) in examined.into_iter().enumerate() {
+            let planned = self.step(index, found, &changing);
+            if let Some(sure) = match &planned {
+                Planned::Change { .. } => Some(true),
+                Planned::MayChange { .. } => Some(false),
+                Planned::Unchanged { .. } | Planned::Impossible(_) => None,
+            } {
+                let step = &self.catalog.steps[index];
+                changing.push(Changing { index, id: step.id(), sure, provides: step.desired.provides() });
+            }
+            steps.push(planned);
+        }
+        let missing = self.missing(&steps);
+        let cleaner = Cleaner::default();
+        let steps = steps.into_iter().map(|planned| cleaner.planned(planned)).collect();
+        Draft { plan: Plan { catalog: self.catalog.digest(), generation: self.generation, requirements, steps }, missing }
+    }
+
+    fn to_write(&self, examined: &[Result<Examined, Failure>]) -> Vec<(String, Bytes)> {
+        let sized = self.catalog.steps.iter().zip(examined).filter_map(|(step, found)| {
+            let to_write = found.as_ref().ok().map(|found| found.to_write).filter(|bytes| bytes.count() > 0)?;
+            Some((place_of(step), to_write))
+        });
+        sized.collect()
+    }
+
+    fn requirements(&self, to_write: &[(String, Bytes)]) -> Vec<Verdict> {
+        let cleaner = Cleaner::default();
+        let ask = |requirement: &ostler_roles::catalog::Requirement| self.hands.check(&requirement.check, requirement.within, to_write);
+        self.catalog.require.iter().map(|requirement| cleaner.verdict(ask(requirement))).collect()
+    }
+
+    fn step(&self, index: usize, found: Result<Examined, Failure>, changing: &[Changing]) -> Planned {
+        let step = &self.catalog.steps[index];
+        if let Some(cause) = self.cause(index, changing) {
+            let changes = found.map(|found| found.changes).unwrap_or_default();
+            return Planned::MayChange { because: cause, changes };
+        }
+        let found = match found {
+            Ok(found) => found,
+            Err(failure) => return Planned::Impossible(failure),
+        };
+        let triggered = self.triggered(step, changing);
+        if found.changes.is_empty() && triggered.is_none() {
+            return Planned::Unchanged { why: found.why };
+        }
+        let old = if self.want_old && !found.changes.is_empty() { self.hands.old_content(&step.desired) } else { None };
+        Planned::Change { changes: found.changes, triggered, old }
+    }
+
+    /// The first earlier step whose change may alter what this one reads, or may trigger it.
+    fn cause(&self, index: usize, changing: &[Changing]) -> Option<ResourceId> {
+        if changing.is_empty() {
+            return None;
+        }
+        let step = &self.catalog.steps[index];
+        let needs = step.desired.needs();
+        let alters = |earlier: &&Changing| {
+            !self.one_transaction(earlier.index, index) && earlier.provides.iter().any(|made| needs.iter().any(|need| made.alters(need)))
+        };
+        let unsure_trigger = |earlier: &&Changing| !earlier.sure && step.action_for(&self.catalog.steps[earlier.index].desired).is_some();
+        changing.iter().find(|earlier| alters(earlier) || unsure_trigger(earlier)).map(|earlier| earlier.id.clone())
+    }
+
+    fn one_transaction(&self, earlier: usize, later: usize) -> bool {
+        self.catalog.steps[earlier..=later].iter().all(|step| step.desired.kind() == Kind::Package)
+    }
+
+    fn triggered(&self, step: &Step, changing: &[Changing]) -> Option<(Action, Vec<ResourceId>)> {
+        if step.watches.is_empty() {
+            return None;
+        }
+        let owed = self.owed.of(&step.id());
+        let mut action = owed.map(|owed| owed.action);
+        let mut because = owed.map(|owed| owed.because.clone()).unwrap_or_default();
+        for earlier in changing {
+            if let Some(caused) = step.action_for(&self.catalog.steps[earlier.index].desired) {
+                action = action.max(Some(caused));
+                if !because.contains(&earlier.id) {
+                    because.push(earlier.id.clone());
+                }
+            }
+        }
+        action.map(|action| (action, because))
+    }
+
+    fn missing(&self, steps: &[Planned]) -> BTreeSet<Digest> {
+        let planned = self.catalog.steps.iter().zip(steps);
+        let changing = planned.filter(|(_, planned)| match planned {
+            Planned::Change { changes, .. } => !changes.is_empty(),
+            Planned::MayChange { .. } => true,
+            Planned::Unchanged { .. } | Planned::Impossible(_) => false,
+        });
+        let contents = changing.flat_map(|(step, _)| step.desired.contents());
+        let digests: BTreeSet<Digest> =
+            contents.filter_map(|content| if let Content::Blob(blob) = content { Some(blob.digest) } else { None }).collect();
+        digests.into_iter().filter(|digest| !self.blobs.has(digest)).collect()
+    }
+}
+
+/// Where a step writes, for disk checks: its first path, else the root.
+fn place_of(step: &Step) -> String {
+    let paths = step.desired.provides().into_iter();
+    let mut paths = paths.filter_map(|thing| if let Thing::Path(path) = thing { Some(path.as_str().to_owned()) } else { None });
+    paths.next().unwrap_or_else(|| "/".to_owned())
+}

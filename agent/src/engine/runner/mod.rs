@@ -1,0 +1,243 @@
+//! Carries out one run, outside of any session: every step in its turn, then the proofs, then the end.
+
+mod groups;
+mod scribe;
+mod turn;
+
+use super::journal::JournalWriter;
+use super::node::{LastRun, NodeRecord};
+use super::progress::ProgressBoard;
+use super::secrets::SecretStore;
+use super::stored::{self, Durable};
+use super::{BlobStore, Cleaner, EngineError, Hands, Lock, Moment, Owed, Places, Surroundings, cancel, detach};
+use groups::{Group, groups};
+use ostler_roles::catalog::Catalog;
+use ostler_roles::outcome::{Ending, Event, Outcome};
+use ostler_roles::plan::{Plan, Planned};
+use ostler_roles::resource::Thing;
+use ostler_roles::words::{Digest, RunId};
+use scribe::{Pen, ScribeState, hire};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long those who only ask may stand in the way of the lock.
+const LOCK_WITHIN: Duration = Duration::from_secs(10);
+/// Finished runs that are kept.
+const KEPT_RUNS: usize = 20;
+
+/// The runner: `run ID`. With `detach_from` it only starts itself again in a session of its own.
+///
+/// # Errors
+/// When the run cannot be begun or its end cannot be written; failures of steps are told in the journal.
+pub fn run(around: &dyn Surroundings, run: &RunId, detach_from: Option<&Path>) -> Result<(), EngineError> {
+    if let Some(program) = detach_from {
+        return detach::detach(program, run);
+    }
+    let places = around.places();
+    let Some(_lock) = Lock::take(&places.run_lock(), LOCK_WITHIN)? else { return Ok(()) };
+    let record = NodeRecord::read(places)?;
+    let Some(last) = record.last.clone().filter(|last| last.run == *run && !last.ended) else { return Ok(()) };
+    let absent = |path: &Path| EngineError::Content { path: path.to_owned(), why: "it is not there".to_owned() };
+    let catalog: Catalog = stored::read(&places.catalog(run), "catalog")?.ok_or_else(|| absent(&places.catalog(run)))?;
+    let plan: Plan = stored::read(&places.plan(run), "plan")?.ok_or_else(|| absent(&places.plan(run)))?;
+    let journal = JournalWriter::create(&places.journal(run))?;
+    let secrets = SecretStore::of(places, run);
+    let key = secrets.key();
+    let values: Vec<Vec<u8>> = catalog.secrets().keys().filter_map(|hmac| secrets.value(hmac)).collect();
+    let cleaner = Cleaner::of(values.iter().map(Vec::as_slice));
+    let owed = Owed::read(places)?;
+    let hands = around.hands(key.expose());
+    let state = ScribeState::default();
+    let generation = record.generation;
+    let ended = std::thread::scope(|scope| {
+        let (scribe, pen) = hire(around, &*hands, &cleaner, &state, journal);
+        scope.spawn(move || scribe.write_on());
+        let runner = Runner {
+            around,
+            hands: &*hands,
+            catalog: &catalog,
+            plan: &plan,
+            run,
+            generation,
+            cleaner: &cleaner,
+            secrets: &secrets,
+            blobs: BlobStore::of(places),
+            progress: ProgressBoard::of(places, run),
+            owed: Mutex::new(owed),
+            pen,
+            changed: AtomicU32::new(0),
+            unchanged: AtomicU32::new(0),
+            stop: Mutex::new(None),
+            began: Instant::now(),
+        };
+        runner.carry_out(&last)
+    });
+    if ended {
+        around.passed(Moment::Ended);
+        finished(places, record)?;
+    }
+    Ok(())
+}
+
+/// The end is in the journal: the record may say so too.
+fn finished(places: &Places, mut record: NodeRecord) -> Result<(), EngineError> {
+    if let Some(last) = &mut record.last {
+        last.ended = true;
+    }
+    record.write(places, Durable::No)
+}
+
+/// Removes what only this run needed. Told before the end, so that nothing is left to do after it.
+fn tidy(places: &Places, run: &RunId, secrets: &SecretStore) -> Result<(), EngineError> {
+    secrets.remove()?;
+    BlobStore::of(places).prune();
+    let entries = std::fs::read_dir(places.runs()).map_err(EngineError::read(&places.runs()))?;
+    // Ids are UUIDv7: their order is that of time.
+    let mut runs: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| *path != places.of_run(run)).collect();
+    runs.sort();
+    let spare = runs.len().saturating_sub(KEPT_RUNS - 1);
+    runs[..spare].iter().try_for_each(|path| stored::remove_tree(path))
+}
+
+/// Why no further step is begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Failed(u32),
+    Cancelled,
+    Journal,
+}
+
+struct Runner<'a> {
+    around: &'a dyn Surroundings,
+    hands: &'a dyn Hands,
+    catalog: &'a Catalog,
+    plan: &'a Plan,
+    run: &'a RunId,
+    generation: u64,
+    cleaner: &'a Cleaner,
+    secrets: &'a SecretStore,
+    blobs: BlobStore,
+    progress: ProgressBoard,
+    owed: Mutex<Owed>,
+    pen: Pen<'a>,
+    changed: AtomicU32,
+    unchanged: AtomicU32,
+    stop: Mutex<Option<Stop>>,
+    began: Instant,
+}
+
+impl Runner<'_> {
+    /// True when the end is in the journal.
+    fn carry_out(self, last: &LastRun) -> bool {
+        let steps = u32::try_from(self.catalog.steps.len()).unwrap_or(u32::MAX);
+        let first = self.plan.steps.iter().position(|planned| !matches!(planned, Planned::Unchanged { .. }));
+        let resumed_at = first.filter(|_| last.resumes).and_then(|index| u32::try_from(index).ok());
+        self.pen.write(Event::Started { run: self.run.clone(), steps, resumed_at });
+        for group in groups(&self.catalog.steps) {
+            self.look_for_reasons_to_stop();
+            match (self.stopped(), group) {
+                (Some(stop), group) => self.leave_out(&group.members(), stop),
+                (None, Group::Transaction(members)) => self.turn(&members),
+                (None, Group::Together(members)) => self.together(&members),
+            }
+        }
+        let ending = self.ending();
+        if let Err(error) = tidy(self.around.places(), self.run, self.secrets) {
+            self.pen.write(Event::Note { index: None, text: error.told() });
+        }
+        let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.pen.write(Event::Ended { ending, millis });
+        self.pen.all_is_written()
+    }
+
+    fn ending(&self) -> Ending {
+        let written = self.pen.all_is_written();
+        self.look_for_reasons_to_stop();
+        match self.stopped() {
+            Some(Stop::Cancelled) => return Ending::Cancelled,
+            Some(Stop::Failed(_) | Stop::Journal) => return Ending::Failed,
+            None if !written => return Ending::Failed,
+            None => {}
+        }
+        let changed = self.changed.load(Ordering::Acquire);
+        if changed > 0 {
+            self.hands.forget(&[Thing::Everything]);
+        }
+        let mut good = true;
+        for (index, proof) in (0u32..).zip(&self.catalog.verify) {
+            let verdict = self.hands.check(&proof.check, proof.within, &[]);
+            good &= verdict.passed();
+            self.pen.write(Event::Verified { index, name: proof.check.to_string(), verdict });
+        }
+        let unchanged = self.unchanged.load(Ordering::Acquire);
+        if good { Ending::Good { changed, unchanged, generation: self.generation } } else { Ending::Failed }
+    }
+
+    fn together(&self, members: &[u32]) {
+        let next = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..members.len().min(groups::LANES) {
+                scope.spawn(|| {
+                    while let Some(member) = members.get(next.fetch_add(1, Ordering::AcqRel) as usize) {
+                        self.turn(&[*member]);
+                    }
+                });
+            }
+        });
+    }
+
+    fn stopped(&self) -> Option<Stop> {
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first reason stands.
+    fn stop(&self, stop: Stop) {
+        self.stop.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(stop);
+    }
+
+    fn look_for_reasons_to_stop(&self) {
+        if self.pen.has_failed() {
+            self.stop(Stop::Journal);
+        }
+        if self.is_cancelled() {
+            self.stop(Stop::Cancelled);
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        cancel::is_cancelled(self.around.places(), self.run)
+    }
+
+    fn leave_out(&self, members: &[u32], stop: Stop) {
+        let because = match stop {
+            Stop::Failed(index) => {
+                let failed = self.catalog.steps.get(index as usize).map(|step| step.id().to_string());
+                format!("{} failed before it", failed.unwrap_or_default())
+            }
+            Stop::Cancelled => "the run was cancelled before it".to_owned(),
+            Stop::Journal => "the run can no longer keep what it does".to_owned(),
+        };
+        for index in members {
+            self.done(*index, Outcome::NotStarted { because: because.clone() }, Duration::ZERO);
+        }
+    }
+
+    fn done(&self, index: u32, outcome: Outcome, took: Duration) {
+        match &outcome {
+            Outcome::Changed { .. } => _ = self.changed.fetch_add(1, Ordering::AcqRel),
+            Outcome::Unchanged { .. } => _ = self.unchanged.fetch_add(1, Ordering::AcqRel),
+            Outcome::Failed(_) => self.stop(Stop::Failed(index)),
+            Outcome::NotStarted { .. } => {}
+        }
+        self.progress.done(index);
+        let id = self.catalog.steps[index as usize].id();
+        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.pen.write(Event::StepDone { index, id, outcome, millis });
+    }
+
+    fn secret(&self, hmac: &Digest) -> Option<Vec<u8>> {
+        self.secrets.value(hmac)
+    }
+}

@@ -1,0 +1,142 @@
+//! The one who writes the journal: events in order, what they tell made durable before they are written, one sync for many.
+
+use super::super::journal::JournalWriter;
+use super::super::{Cleaner, Hands, Moment, Surroundings};
+use ostler_roles::outcome::{Event, Failure, FailureKind, Outcome};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// Events that may wait: more make the steps wait, none is dropped.
+const WAITING: usize = 256;
+/// Events that share one sync.
+const BATCH: usize = 128;
+/// Notes that one run may leave.
+const NOTES: u32 = 1000;
+
+/// What the scribe is sent.
+enum Line {
+    Event(Box<Event>),
+    /// Everything before this is in the journal when the sender hears back.
+    Barrier(SyncSender<()>),
+}
+
+/// The steps' end: cheap to share.
+#[derive(Clone)]
+pub(super) struct Pen<'a> {
+    lines: SyncSender<Line>,
+    state: &'a ScribeState,
+}
+
+/// What the scribe has to tell back.
+#[derive(Debug, Default)]
+pub(super) struct ScribeState {
+    /// Something could not be made durable or written: no further step may begin.
+    failed: AtomicBool,
+    notes: AtomicU32,
+}
+
+impl Pen<'_> {
+    /// Hands an event over. Once the journal is lost there is nobody to hand it to, and the run stops at its next step.
+    pub(super) fn write(&self, event: Event) {
+        if matches!(event, Event::Note { .. }) && self.state.notes.fetch_add(1, Ordering::Relaxed) >= NOTES {
+            return;
+        }
+        if self.lines.send(Line::Event(Box::new(event))).is_err() {
+            self.state.failed.store(true, Ordering::Release);
+        }
+    }
+    /// Waits until everything handed over is in the journal. True when all of it went well.
+    pub(super) fn all_is_written(&self) -> bool {
+        let (tell, heard) = sync_channel(1);
+        let reached = self.lines.send(Line::Barrier(tell)).is_ok() && heard.recv().is_ok();
+        reached && !self.has_failed()
+    }
+    /// Whether the run must stop because what it does cannot be kept.
+    pub(super) fn has_failed(&self) -> bool {
+        self.state.failed.load(Ordering::Acquire)
+    }
+}
+
+/// The scribe itself, in a thread of its own.
+pub(super) struct Scribe<'a> {
+    pub(super) around: &'a dyn Surroundings,
+    pub(super) hands: &'a dyn Hands,
+    pub(super) cleaner: &'a Cleaner,
+    pub(super) state: &'a ScribeState,
+    pub(super) journal: JournalWriter,
+    lines: Receiver<Line>,
+    broken: bool,
+}
+
+/// A scribe and its pen.
+pub(super) fn hire<'a>(
+    around: &'a dyn Surroundings,
+    hands: &'a dyn Hands,
+    cleaner: &'a Cleaner,
+    state: &'a ScribeState,
+    journal: JournalWriter,
+) -> (Scribe<'a>, Pen<'a>) {
+    let (sender, lines) = sync_channel(WAITING);
+    (Scribe { around, hands, cleaner, state, journal, lines, broken: false }, Pen { lines: sender, state })
+}
+
+impl Scribe<'_> {
+    /// Writes until every pen is gone.
+    pub(super) fn write_on(mut self) {
+        while let Ok(first) = self.lines.recv() {
+            let mut events = Vec::new();
+            let mut barrier = None;
+            let mut next = Some(first);
+            while let Some(line) = next {
+                match line {
+                    Line::Event(event) => events.push(*event),
+                    Line::Barrier(tell) => barrier = Some(tell),
+                }
+                next = if barrier.is_none() && events.len() < BATCH { self.lines.try_recv().ok() } else { None };
+            }
+            // Behind a torn record nothing counts: once one append has failed, no other is tried.
+            let broken = self.broken || self.keep(events).is_err();
+            self.broken = broken;
+            if broken {
+                self.state.failed.store(true, Ordering::Release);
+            }
+            if let Some(tell) = barrier {
+                // Whoever asked may have stopped listening.
+                let _ = tell.send(());
+            }
+        }
+    }
+
+    fn keep(&mut self, mut events: Vec<Event>) -> Result<(), super::super::EngineError> {
+        let weighty = events.iter().any(|event| is_change(event) || matches!(event, Event::Ended { .. }));
+        if events.iter().any(is_change) {
+            if let Err(failure) = self.hands.settle() {
+                self.state.failed.store(true, Ordering::Release);
+                events = events.into_iter().map(|event| unsettled(event, &failure)).collect();
+            }
+        }
+        for event in events {
+            self.around.passed(Moment::Settled(self.journal.last() + 1));
+            self.journal.append(self.cleaner.event(event))?;
+            self.around.passed(Moment::Journalled(self.journal.last()));
+        }
+        if weighty { self.journal.sync() } else { Ok(()) }
+    }
+}
+
+/// Whether an event says that something on the node was changed.
+fn is_change(event: &Event) -> bool {
+    matches!(event, Event::StepDone { outcome: Outcome::Changed { .. } | Outcome::Failed(_), .. } | Event::Triggered { .. })
+}
+
+/// What cannot be made durable was not done.
+fn unsettled(event: Event, failure: &Failure) -> Event {
+    match event {
+        Event::StepDone { index, id, outcome: Outcome::Changed { .. }, millis } => {
+            let message = format!("make the change durable: {}", failure.message);
+            let kind = if failure.kind == FailureKind::NoSpace { FailureKind::NoSpace } else { FailureKind::Apply };
+            Event::StepDone { index, id, outcome: Outcome::Failed(Failure { message, kind, ..failure.clone() }), millis }
+        }
+        other => other,
+    }
+}

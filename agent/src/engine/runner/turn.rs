@@ -1,0 +1,215 @@
+//! One turn: examine again, hold against the plan, mark what is owed, apply, act.
+
+use super::super::{Applied, ApplyContext, Cleaner, EngineError, Moment, Owed};
+use super::Runner;
+use ostler_roles::catalog::{Action, Step};
+use ostler_roles::outcome::{Event, Failure, FailureKind, Outcome};
+use ostler_roles::plan::Planned;
+use ostler_roles::resource::Shown;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+/// Each further member of a transaction adds so much to its deadline.
+const MORE: Duration = Duration::from_secs(60);
+
+/// How far one member has come.
+enum Standing {
+    Same(String),
+    Differs,
+    Failed(Failure),
+}
+
+impl Runner<'_> {
+    /// The turn of one transaction's members.
+    pub(super) fn turn(&self, members: &[u32]) {
+        let began = Instant::now();
+        for index in members {
+            self.pen.write(Event::StepStarted { index: *index, id: self.step(*index).id() });
+        }
+        let standings: Vec<Standing> = members.iter().map(|index| self.look(*index)).collect();
+        let failed = members.iter().zip(&standings).find(|(_, standing)| matches!(standing, Standing::Failed(_))).map(|(index, _)| *index);
+        let differing: Vec<u32> =
+            members.iter().zip(&standings).filter(|(_, standing)| matches!(standing, Standing::Differs)).map(|(index, _)| *index).collect();
+        let mut applied = match failed {
+            None => self.apply(&differing),
+            Some(failed) => {
+                let because = format!("{} failed in the same transaction", self.step(failed).id());
+                differing.iter().map(|_| Outcome::NotStarted { because: because.clone() }).collect()
+            }
+        }
+        .into_iter();
+        for (index, standing) in members.iter().zip(standings) {
+            let outcome = match standing {
+                Standing::Failed(failure) => Outcome::Failed(failure),
+                Standing::Same(why) => self.act(*index, Outcome::Unchanged { why }),
+                Standing::Differs => {
+                    let own = applied.next().unwrap_or_else(|| Outcome::Failed(internal("the hands answered for fewer steps than they were given")));
+                    self.act(*index, own)
+                }
+            };
+            self.done(*index, outcome, began.elapsed());
+        }
+    }
+
+    fn step(&self, index: u32) -> &Step {
+        &self.catalog.steps[index as usize]
+    }
+
+    /// Examines a step again and holds it against what was shown.
+    fn look(&self, index: u32) -> Standing {
+        match self.hands.examine(&self.step(index).desired) {
+            Err(failure) => Standing::Failed(failure),
+            Ok(found) if found.changes.is_empty() => Standing::Same(found.why),
+            Ok(found) => match self.unseen(index, &found.changes) {
+                None => Standing::Differs,
+                Some(change) => Standing::Failed(moved(change)),
+            },
+        }
+    }
+
+    /// The first change that the plan did not show.
+    fn unseen<'c>(&self, index: u32, changes: &'c [Shown]) -> Option<&'c Shown> {
+        match self.plan.steps.get(index as usize) {
+            Some(Planned::MayChange { .. }) => None,
+            Some(Planned::Change { changes: shown, .. }) => changes.iter().find(|change| !Cleaner::default().was_shown(change, shown)),
+            Some(Planned::Unchanged { .. } | Planned::Impossible(_)) | None => changes.first(),
+        }
+    }
+
+    /// Applies what differs, after what is owed for it is on the disk.
+    fn apply(&self, members: &[u32]) -> Vec<Outcome> {
+        let Some(first) = members.first().copied() else { return Vec::new() };
+        if let Err(error) = self.mark(members) {
+            return members.iter().map(|_| Outcome::Failed(own(&error))).collect();
+        }
+        self.around.passed(Moment::Marked(first));
+        let steps: Vec<&Step> = members.iter().map(|index| self.step(*index)).collect();
+        let within = steps.iter().map(|step| step.within.duration()).max().unwrap_or_default();
+        let more = MORE * u32::try_from(steps.len() - 1).unwrap_or(u32::MAX);
+        let results = self.with_context(first, within + more, |context| self.hands.apply(&steps, context));
+        for step in &steps {
+            self.hands.forget(&step.desired.provides());
+        }
+        self.around.passed(Moment::Applied(first));
+        let outcome = |result| match result {
+            Ok(Applied { changes, why, notes: _ }) if changes.is_empty() => Outcome::Unchanged { why },
+            Ok(Applied { changes, why: _, notes }) => Outcome::Changed { changes, notes },
+            Err(failure) => Outcome::Failed(failure),
+        };
+        results.into_iter().map(outcome).collect()
+    }
+
+    /// Writes down durably what later watchers will owe. Nothing is written where nobody watches, or all is owed already.
+    fn mark(&self, members: &[u32]) -> Result<(), EngineError> {
+        self.change_owed(|owed| {
+            let mut news = false;
+            for index in members {
+                let later = self.catalog.steps.get(*index as usize + 1..).unwrap_or_default();
+                news |= owed.mark(self.step(*index), later);
+            }
+            news
+        })
+        .map(drop)
+    }
+
+    fn change_owed(&self, change: impl FnOnce(&mut Owed) -> bool) -> Result<bool, EngineError> {
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(&mut owed);
+        if changed {
+            owed.write(self.around.places())?;
+        }
+        Ok(changed)
+    }
+
+    /// What the step owes, if it is a watcher that owes something and its own part went well.
+    fn act(&self, index: u32, own_part: Outcome) -> Outcome {
+        let step = self.step(index);
+        let id = step.id();
+        let owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner).of(&id).cloned();
+        let Some(owed) = owed else { return own_part };
+        let (mut changes, notes) = match own_part {
+            Outcome::Changed { changes, notes } => (changes, notes),
+            Outcome::Unchanged { .. } => (Vec::new(), Vec::new()),
+            failed @ (Outcome::Failed(_) | Outcome::NotStarted { .. }) => return failed,
+        };
+        // A command that its own guard made run has done what it owed.
+        let done_already = owed.action == Action::Run && !changes.is_empty();
+        if !done_already {
+            let acted = self.with_context(index, step.within.duration(), |context| self.hands.act(step, owed.action, context));
+            self.hands.forget(&step.desired.provides());
+            if let Err(failure) = acted {
+                return Outcome::Failed(failure);
+            }
+            changes.push(Shown::new(word(owed.action), "owed", "done"));
+        }
+        self.around.passed(Moment::Acted(index));
+        self.pen.write(Event::Triggered { index, id: id.clone(), action: owed.action, because: owed.because });
+        if let Err(error) = self.change_owed(|owed| owed.clear(&id)) {
+            return Outcome::Failed(own(&error));
+        }
+        self.around.passed(Moment::Cleared(index));
+        Outcome::Changed { changes, notes }
+    }
+
+    fn with_context<T>(&self, index: u32, within: Duration, work: impl FnOnce(&ApplyContext<'_>) -> T) -> T {
+        let tell = |event: Event| match event {
+            progress @ Event::Progress { index, .. } => self.progress.show(index, self.cleaner.event(progress)),
+            note @ Event::Note { .. } => self.pen.write(note),
+            // The rest is the engine's to tell.
+            Event::Started { .. }
+            | Event::StepStarted { .. }
+            | Event::StepDone { .. }
+            | Event::Triggered { .. }
+            | Event::Verified { .. }
+            | Event::Ended { .. } => {}
+        };
+        work(&ApplyContext {
+            deadline: Instant::now() + within,
+            cancelled: &|| self.is_cancelled(),
+            tell: &tell,
+            index,
+            blob: &|digest| self.blobs.read(digest),
+            secret: &|hmac| self.secret(hmac),
+        })
+    }
+}
+
+/// The action's word in a report.
+fn word(action: Action) -> &'static str {
+    match action {
+        Action::Run => "run",
+        Action::Reload => "reload",
+        Action::Restart => "restart",
+    }
+}
+
+fn moved(change: &Shown) -> Failure {
+    Failure {
+        kind: FailureKind::Moved,
+        message: format!("the node has moved since the plan: {} is {} and would become {}, which was not shown", change.field, change.from, change.to),
+        causes: Vec::new(),
+        command: None,
+        hint: Some("plan again".to_owned()),
+    }
+}
+
+fn internal(message: &str) -> Failure {
+    Failure { kind: FailureKind::Internal, message: message.to_owned(), causes: Vec::new(), command: None, hint: None }
+}
+
+fn own(error: &EngineError) -> Failure {
+    let full = |error: &std::io::Error| error.raw_os_error() == Some(rustix::io::Errno::NOSPC.raw_os_error());
+    let kind = match error {
+        EngineError::Write { source, .. } if full(source) => FailureKind::NoSpace,
+        EngineError::Read { .. }
+        | EngineError::Write { .. }
+        | EngineError::Content { .. }
+        | EngineError::Lock { .. }
+        | EngineError::NoTmpfs { .. }
+        | EngineError::Start { .. }
+        | EngineError::Ended { .. }
+        | EngineError::Late { .. } => FailureKind::Internal,
+    };
+    Failure { kind, message: error.told(), causes: Vec::new(), command: None, hint: None }
+}
+

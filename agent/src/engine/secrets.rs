@@ -1,0 +1,75 @@
+//! Values of secrets of one run: in memory only (tmpfs), one file each, gone with the run.
+
+use super::stored::{self, Durable};
+use super::{EngineError, Places};
+use ostler_roles::wire::message::SecretData;
+use ostler_roles::words::{Digest, RunId, Secret};
+use std::path::{Path, PathBuf};
+
+/// What statfs(2) says of a tmpfs, and of a ramfs.
+const IN_MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
+
+/// Where one run's values are.
+#[derive(Debug, Clone)]
+pub(super) struct SecretStore {
+    candidates: [PathBuf; 2],
+}
+
+fn is_in_memory(path: &Path) -> bool {
+    // i64 on most architectures, i32 on some: compared as what it prints.
+    #[allow(clippy::useless_conversion, reason = "the field's type differs between architectures")]
+    rustix::fs::statfs(path).is_ok_and(|stat| IN_MEMORY.contains(&i64::from(stat.f_type)))
+}
+
+impl SecretStore {
+    pub(super) fn of(places: &Places, run: &RunId) -> Self {
+        Self { candidates: [places.run.join(run.as_str()), places.shm.join(run.as_str())] }
+    }
+    /// Writes the values and the key under which they are compared. Without any there is nothing to protect.
+    pub(super) fn write(&self, key: &[u8], secrets: &[SecretData]) -> Result<(), EngineError> {
+        for directory in &self.candidates {
+            let made = stored::make_directory(directory, 0o700);
+            if secrets.is_empty() && key.is_empty() {
+                return made;
+            }
+            if made.is_ok() && is_in_memory(directory) {
+                stored::write_bytes(&directory.join("key"), key, 0o600, Durable::No)?;
+                for secret in secrets {
+                    stored::write_bytes(&directory.join(secret.hmac.hex()), &secret.value.0, 0o600, Durable::No)?;
+                }
+                return Ok(());
+            }
+        }
+        let [run, shm] = self.candidates.clone();
+        Err(EngineError::NoTmpfs { run, shm })
+    }
+    /// The key; empty where none was brought.
+    pub(super) fn key(&self) -> Secret<Vec<u8>> {
+        Secret::new(self.file("key").unwrap_or_default())
+    }
+    /// A value; none: only a controller can bring it.
+    pub(super) fn value(&self, hmac: &Digest) -> Option<Vec<u8>> {
+        self.file(&hmac.hex())
+    }
+    fn file(&self, name: &str) -> Option<Vec<u8>> {
+        self.candidates.iter().find_map(|directory| std::fs::read(directory.join(name)).ok())
+    }
+    /// Removes everything the run kept in memory.
+    pub(super) fn remove(&self) -> Result<(), EngineError> {
+        self.candidates.iter().try_for_each(|directory| stored::remove_tree(directory))
+    }
+}
+
+/// Removes what other runs left in memory. Called under the run lock: they are dead.
+pub(super) fn remove_others(places: &Places, run: &RunId) -> Result<(), EngineError> {
+    for directory in [&places.run, &places.shm] {
+        let Ok(entries) = std::fs::read_dir(directory) else { continue };
+        for entry in entries.flatten().filter(|entry| entry.file_name() != run.as_str()) {
+            // Only directories named as runs are ours.
+            if entry.file_name().to_str().is_some_and(|name| RunId::parse(name).is_ok()) {
+                stored::remove_tree(&entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}

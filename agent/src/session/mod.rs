@@ -1,0 +1,1 @@
+//! Frames on stdin and stdout.
