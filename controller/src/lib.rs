@@ -1,5 +1,6 @@
 //! The controller: who, where, when, what to tell.
 
+pub mod cli;
 pub mod environment;
 pub mod fleet;
 pub mod lab;

@@ -1,0 +1,26 @@
+//! `ostler apply`.
+
+use super::FleetArgs;
+use clap::Args;
+
+/// Make the nodes so, register them, prove them, label them
+///
+/// Every requirement of every node is checked first: when one does not hold, nothing is changed anywhere. Then the plan is shown and
+/// asked about once. Runs go on by themselves on the nodes; `ostler attach` shows them when the link was lost.
+///
+/// Examples:
+///   ostler apply
+///   ostler apply --limit build-1 --yes
+///   ostler apply -e git-cache.lanes=4
+#[derive(Debug, Clone, Args)]
+#[command(verbatim_doc_comment)]
+pub struct ApplyArgs {
+    /// Go without asking
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Show differences of file contents in the plan
+    #[arg(short = 'D', long)]
+    pub diff: bool,
+    #[command(flatten)]
+    pub fleet: FleetArgs,
+}

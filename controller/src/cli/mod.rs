@@ -1,0 +1,147 @@
+//! The command line as types: one file a verb, its doc comment is its help.
+
+mod apply;
+mod attach;
+mod check;
+mod completions;
+mod demo;
+mod explain;
+mod init;
+mod lab;
+mod lint;
+mod nodes;
+mod plan;
+mod schema;
+mod secret;
+mod select;
+
+pub use apply::ApplyArgs;
+pub use attach::{AttachArgs, CancelArgs};
+pub use check::CheckArgs;
+pub use completions::{CompletionsArgs, ManArgs};
+pub use demo::DemoArgs;
+pub use explain::{ExplainArgs, ExplainWhat};
+pub use init::InitArgs;
+pub use lab::{LabArgs, LabExecArgs, LabSshArgs, LabUpArgs, LabVerb};
+pub use lint::LintArgs;
+pub use nodes::NodesArgs;
+pub use plan::PlanArgs;
+pub use schema::{SchemaArgs, SchemaOf};
+pub use secret::{Generate, SecretArgs, SecretSetArgs, SecretVerb};
+pub use select::{FleetArgs, Selection, Selector, UnknownSelector};
+
+use crate::report::Exit;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Turn bare Linux hosts into proven, labelled CI nodes
+///
+/// A site (ostler.yaml, nodes.yaml, roles/) says what each node should be. `check` asks whether the nodes can become that, `plan` shows
+/// what would change, `apply` makes it so, registers the nodes with the CI master and attaches their labels once a job has run there.
+#[derive(Debug, Parser)]
+#[command(name = "ostler", version, max_term_width = 100, propagate_version = true, after_help = exit_codes(), arg_required_else_help = true)]
+pub struct Cli {
+    /// Flags of every verb.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Flags of every verb
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct GlobalArgs {
+    /// The site's directory; by default this one or the nearest above it that holds an ostler.yaml
+    #[arg(short = 'C', long, global = true, value_name = "DIR", env = "OSTLER_SITE")]
+    pub site: Option<PathBuf>,
+    /// What standard output carries: text for people, or JSON lines
+    #[arg(long, global = true, value_enum, default_value_t = OutputFormat::Human, env = "OSTLER_OUTPUT")]
+    pub output: OutputFormat,
+    /// When to use colours; `auto` looks at the terminal and NO_COLOR
+    #[arg(long, global = true, value_enum, default_value_t = ColourChoice::Auto)]
+    pub color: ColourChoice,
+    /// Tell more: unchanged steps too; twice: the program's own trace
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// What standard output carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// Text for people
+    Human,
+    /// JSON lines, one object a line
+    Json,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColourChoice {
+    /// On a terminal, unless NO_COLOR says otherwise
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Write a commented site that lints as it is
+    Init(InitArgs),
+    /// Prove the site without a node: every fault at once
+    Lint(LintArgs),
+    /// Ask the nodes whether every requirement holds; changes nothing
+    Check(CheckArgs),
+    /// Show what `apply` would change; changes nothing
+    Plan(PlanArgs),
+    /// Make the nodes so, register them, prove them, label them
+    Apply(ApplyArgs),
+    /// Show the story of a run that goes on without us
+    Attach(AttachArgs),
+    /// Stop a run between two steps
+    Cancel(CancelArgs),
+    /// List the nodes of the site
+    Nodes(NodesArgs),
+    /// Explain where a variable comes from, or what an error code means
+    Explain(ExplainArgs),
+    /// Keep secrets in the site, encrypted
+    Secret(SecretArgs),
+    /// Run real nodes on this machine
+    Lab(LabArgs),
+    /// Show the main job on a lab of three nodes
+    Demo(DemoArgs),
+    /// Print a JSON Schema for editors
+    Schema(SchemaArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    #[command(hide = true)]
+    Man(ManArgs),
+    /// The lab's holder process; started by `lab up`
+    #[command(name = "lab-holder", hide = true)]
+    LabHolder {
+        /// Passed on as they are
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
+}
+
+fn exit_codes() -> String {
+    let rows: Vec<String> = Exit::TABLE.iter().map(|(exit, meaning)| format!("  {:>3}  {meaning}", exit.code())).collect();
+    format!("Exit codes:\n{}", rows.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

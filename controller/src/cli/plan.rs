@@ -1,0 +1,24 @@
+//! `ostler plan`.
+
+use super::FleetArgs;
+use clap::Args;
+
+/// Show what `apply` would change; changes nothing
+///
+/// Identical changes of several nodes stand once. What depends on an earlier change is shown as "may change".
+///
+/// Examples:
+///   ostler plan -D
+///   ostler plan --limit 'build-*' --detailed-exitcode
+#[derive(Debug, Clone, Args)]
+#[command(verbatim_doc_comment)]
+pub struct PlanArgs {
+    /// Show differences of file contents
+    #[arg(short = 'D', long)]
+    pub diff: bool,
+    /// Exit with 5 when there is something to change
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    #[command(flatten)]
+    pub fleet: FleetArgs,
+}
