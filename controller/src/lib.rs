@@ -3,8 +3,10 @@
 pub mod cli;
 pub mod environment;
 pub mod fleet;
+pub mod journal;
 pub mod lab;
 pub mod masters;
 pub mod report;
+pub mod secret;
 pub mod session;
 pub mod transport;

@@ -1,0 +1,9 @@
+//! Secrets of a site: one age file each below `secrets/`, encrypted to the recipients in `ostler.yaml`.
+
+mod generate;
+mod identity;
+mod store;
+
+pub use generate::{ed25519, password};
+pub use identity::Identities;
+pub use store::{SecretError, SetOutcome, names, open, set};

@@ -1,0 +1,269 @@
+//! Reading and writing `secrets/NAME.age`.
+
+use super::Identities;
+use age::x25519;
+use ostler_roles::words::{NameError, Secret, SecretName};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Largest secret: keys and passwords are far smaller.
+const CAP: u64 = 1024 * 1024;
+
+/// Where the armour begins (age(1), ASCII armor).
+const ARMOUR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
+
+/// What can go wrong with secrets. No variant carries a value.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// A file could not be read.
+    #[error("read {path}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file could not be written.
+    #[error("write {path}")]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The identity file is open to others.
+    #[error("{path} has mode {mode:04o}: others may read it (chmod 600 it)")]
+    OpenToOthers {
+        /// Which.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// A line of the identity file is no identity.
+    #[error("{path}:{line}: not an age identity (AGE-SECRET-KEY-1...)")]
+    NotAnIdentity {
+        /// Which.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+    },
+    /// A recipient of the site is none.
+    #[error("`{0}` is not an age recipient (age1...)")]
+    NotARecipient(String),
+    /// The site names no recipient.
+    #[error("ostler.yaml names no recipients: add `secrets: {{recipients: [age1...]}}`")]
+    NoRecipients,
+    /// The secret cannot be opened with the identities at hand.
+    #[error("secret {name} cannot be opened: {why}")]
+    CannotOpen {
+        /// Which.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// There is such a secret already, with another value.
+    #[error("secret {0} is there already with another value; --replace replaces it")]
+    Exists(String),
+    /// The name is no secret's name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// An empty value.
+    #[error("the value is empty")]
+    Empty,
+    /// The value is too long.
+    #[error("the value is longer than {CAP} bytes")]
+    TooLong,
+    /// A key could not be made.
+    #[error("make a key: {0}")]
+    Generate(String),
+}
+
+/// What `set` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetOutcome {
+    /// It was written.
+    Written,
+    /// It has this value and these recipients already: not a byte was changed.
+    Unchanged,
+}
+
+fn file_of(site: &Path, name: &SecretName) -> PathBuf {
+    site.join("secrets").join(format!("{name}.age"))
+}
+
+/// The names of a site's secrets.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn names(site: &Path) -> Result<Vec<SecretName>, SecretError> {
+    let directory = site.join("secrets");
+    let failed = |source| SecretError::Read { path: directory.clone(), source };
+    let entries = match std::fs::read_dir(&directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(failed(source)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        if let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(".age")) {
+            names.push(SecretName::parse(stem)?);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Opens one secret.
+///
+/// # Errors
+/// When it cannot be read or opened.
+pub fn open(site: &Path, name: &SecretName, identities: &Identities) -> Result<Secret<Vec<u8>>, SecretError> {
+    let path = file_of(site, name);
+    let bytes = std::fs::read(&path).map_err(|source| SecretError::Read { path, source })?;
+    let cannot = |why: String| SecretError::CannotOpen { name: name.to_string(), why };
+    let begin = bytes.windows(ARMOUR.len()).position(|window| window == ARMOUR).ok_or_else(|| cannot("it is no age file".to_owned()))?;
+    let decryptor = age::Decryptor::new(age::armor::ArmoredReader::new(&bytes[begin..])).map_err(|error| cannot(error.to_string()))?;
+    let keys = identities.keys.iter().map(|key| key as &dyn age::Identity);
+    let reader = decryptor.decrypt(keys).map_err(|error| cannot(format!("{error} (identities: {})", identities.file.display())))?;
+    let mut value = Vec::new();
+    reader.take(CAP + 1).read_to_end(&mut value).map_err(|error| cannot(error.to_string()))?;
+    if value.len() as u64 > CAP { Err(SecretError::TooLong) } else { Ok(Secret::new(value)) }
+}
+
+/// Writes a secret, encrypted to the recipients. The file stays as it is, byte for byte, when its value and recipients are the same
+/// already (recipients by the note beside it: age files do not name theirs).
+///
+/// # Errors
+/// When it exists with another value and `replace` is not set, or cannot be written.
+pub fn set(
+    site: &Path,
+    name: &SecretName,
+    value: &Secret<Vec<u8>>,
+    recipients: &[String],
+    identities: Option<&Identities>,
+    replace: bool,
+) -> Result<SetOutcome, SecretError> {
+    if value.expose().is_empty() {
+        return Err(SecretError::Empty);
+    }
+    if value.expose().len() as u64 > CAP {
+        return Err(SecretError::TooLong);
+    }
+    let keys = parse_recipients(recipients)?;
+    let path = file_of(site, name);
+    if path.exists() {
+        let same = identities.is_some_and(|identities| open(site, name, identities).is_ok_and(|old| old.expose() == value.expose()));
+        if same && note_of(&path)? == note(recipients) {
+            return Ok(SetOutcome::Unchanged);
+        }
+        if !same && !replace {
+            return Err(SecretError::Exists(name.to_string()));
+        }
+    }
+    let armoured = encrypt(&keys, value).map_err(|source| SecretError::Write { path: path.clone(), source })?;
+    write_private(&path, format!("{}{armoured}", note(recipients)).as_bytes())?;
+    Ok(SetOutcome::Written)
+}
+
+fn parse_recipients(recipients: &[String]) -> Result<Vec<x25519::Recipient>, SecretError> {
+    if recipients.is_empty() {
+        return Err(SecretError::NoRecipients);
+    }
+    recipients.iter().map(|text| text.parse().map_err(|_| SecretError::NotARecipient(text.clone()))).collect()
+}
+
+fn encrypt(recipients: &[x25519::Recipient], value: &Secret<Vec<u8>>) -> std::io::Result<String> {
+    let keys = recipients.iter().map(|key| key as &dyn age::Recipient);
+    let encryptor = age::Encryptor::with_recipients(keys).map_err(std::io::Error::other)?;
+    let mut out = Vec::new();
+    let armour = age::armor::ArmoredWriter::wrap_output(&mut out, age::armor::Format::AsciiArmor)?;
+    let mut writer = encryptor.wrap_output(armour)?;
+    writer.write_all(value.expose())?;
+    writer.finish()?.finish()?;
+    String::from_utf8(out).map_err(std::io::Error::other)
+}
+
+/// Who can read the file, a line each before the armour: age files do not name their recipients. age(1) skips to the armour as we do.
+fn note(recipients: &[String]) -> String {
+    let mut sorted = recipients.to_vec();
+    sorted.sort();
+    sorted.iter().map(|recipient| format!("# to {recipient}\n")).collect()
+}
+
+fn note_of(path: &Path) -> Result<String, SecretError> {
+    let text = std::fs::read_to_string(path).map_err(|source| SecretError::Read { path: path.to_owned(), source })?;
+    Ok(text.lines().take_while(|line| line.starts_with('#')).map(|line| format!("{line}\n")).collect())
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> Result<(), SecretError> {
+    let failed = |source| SecretError::Write { path: path.to_owned(), source };
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(failed)?;
+    }
+    let aside = path.with_extension("age.new");
+    let mut out = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(failed)?;
+    out.write_all(bytes).and_then(|()| out.sync_all()).map_err(failed)?;
+    std::fs::rename(&aside, path).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site() -> (tempfile::TempDir, Identities, Vec<String>) {
+        let site = tempfile::tempdir().unwrap();
+        let file = site.path().join("identity.txt");
+        let recipient = Identities::create(&file).unwrap();
+        let identities = Identities::read(&file).unwrap().unwrap();
+        (site, identities, vec![recipient])
+    }
+
+    #[test]
+    fn a_secret_opens_as_it_was_set_and_its_file_stays_while_it_is_the_same() {
+        let (site, identities, recipients) = site();
+        let name = SecretName::parse("launch_key").unwrap();
+        let value = Secret::new(b"planted-value".to_vec());
+        assert_eq!(set(site.path(), &name, &value, &recipients, Some(&identities), false).unwrap(), SetOutcome::Written);
+        let before = std::fs::read(site.path().join("secrets/launch_key.age")).unwrap();
+        assert!(!String::from_utf8_lossy(&before).contains("planted-value"));
+        assert_eq!(set(site.path(), &name, &value, &recipients, Some(&identities), false).unwrap(), SetOutcome::Unchanged);
+        assert_eq!(std::fs::read(site.path().join("secrets/launch_key.age")).unwrap(), before);
+        assert_eq!(open(site.path(), &name, &identities).unwrap().expose(), b"planted-value");
+        assert_eq!(names(site.path()).unwrap(), vec![name]);
+    }
+
+    #[test]
+    fn another_value_needs_replace() {
+        let (site, identities, recipients) = site();
+        let name = SecretName::parse("key").unwrap();
+        set(site.path(), &name, &Secret::new(b"one".to_vec()), &recipients, Some(&identities), false).unwrap();
+        let error = set(site.path(), &name, &Secret::new(b"two".to_vec()), &recipients, Some(&identities), false).unwrap_err();
+        assert!(matches!(error, SecretError::Exists(ref name) if name == "key"), "{error}");
+        set(site.path(), &name, &Secret::new(b"two".to_vec()), &recipients, Some(&identities), true).unwrap();
+        assert_eq!(open(site.path(), &name, &identities).unwrap().expose(), b"two");
+    }
+
+    #[test]
+    fn an_identity_that_others_may_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let (site, _, _) = site();
+        let file = site.path().join("identity.txt");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(Identities::read(&file), Err(SecretError::OpenToOthers { mode: 0o644, .. })));
+    }
+
+    #[test]
+    fn a_stranger_cannot_open_it() {
+        let (site, identities, recipients) = site();
+        let name = SecretName::parse("key").unwrap();
+        set(site.path(), &name, &Secret::new(b"one".to_vec()), &recipients, Some(&identities), false).unwrap();
+        let other = site.path().join("other.txt");
+        Identities::create(&other).unwrap();
+        let stranger = Identities::read(&other).unwrap().unwrap();
+        assert!(matches!(open(site.path(), &name, &stranger), Err(SecretError::CannotOpen { .. })));
+    }
+}
