@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod environment;
 pub mod fleet;
+pub mod inventory;
 pub mod journal;
 pub mod lab;
 pub mod masters;

@@ -1,5 +1,6 @@
 //! The whole example site, in the shape the language aims at: it is read, and all that is refused is refused by name.
 #![cfg(feature = "author")]
+#![expect(clippy::disallowed_methods, reason = "`BLESS=1` is how expected texts are written")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its case has failed")]
 
 use std::fs;

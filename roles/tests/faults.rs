@@ -3,6 +3,7 @@
 //! A case holds one or more files, each begun by `# file: PATH` (that line is the file's first). `BLESS=1` writes the
 //! expected texts anew; read the difference before you keep it.
 #![cfg(feature = "author")]
+#![expect(clippy::disallowed_methods, reason = "`BLESS=1` is how expected texts are written")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot read its case has failed")]
 
 use std::fs;

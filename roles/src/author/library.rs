@@ -54,7 +54,9 @@ mod tests {
     fn every_role_of_the_library_is_read_without_a_fault() {
         let mut faults = Faults::new();
         let roles = roles(&mut faults);
+        let graph = crate::author::graph::Roles::new(roles.clone(), &mut faults);
         assert!(faults.is_empty(), "{faults}");
+        assert_eq!(graph.iter().count(), roles.len());
         assert!(roles.iter().any(|role| role.name.value == "buildbot-worker"));
         assert!(roles.iter().all(|role| role.tree == Tree::Library && role.name.span.source().name().starts_with(PREFIX)));
     }

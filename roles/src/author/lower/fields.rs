@@ -1,10 +1,10 @@
 //! A map against its table: unknown, missing and refused fields, relations between them, bare expressions.
 
 use crate::author::diagnostic::{Fault, Faults, nearest};
-use crate::author::kinds::{FieldSpec, Rule};
+use crate::author::kinds::{FieldSpec, Rule, SSH};
 use crate::author::literal::{check_shape, field_names, mismatch, words};
 use crate::author::role::{Expression, Field, Fields};
-use crate::author::source::Node;
+use crate::author::source::{Node, Scalar};
 
 use super::read;
 
@@ -125,4 +125,15 @@ pub(in crate::author) fn expression(node: &Node, word: &str, faults: &mut Faults
         return None;
     }
     Some(Expression { text: scalar.text.clone(), offset: 0, node: node.clone() })
+}
+
+/// Reads `ssh`: how a node is reached is known before anything is computed, so no expression may stand there.
+pub(super) fn ssh(node: &Node, faults: &mut Faults) -> Fields {
+    let fields = lower(node, "`ssh`", SSH, &[], faults);
+    for field in &fields.list {
+        if field.value.as_scalar().is_some_and(Scalar::has_expression) {
+            faults.push(Fault::new(&field.value.span, "no expression may stand in `ssh`"));
+        }
+    }
+    fields
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::author::diagnostic::{Fault, Faults};
-use crate::author::kinds::{SSH, ScalarType};
+use crate::author::kinds::ScalarType;
 use crate::author::literal::check_scalar;
 use crate::author::role::Name;
 use crate::author::site::{Group, NodeEntry, NodesFile};
@@ -50,7 +50,7 @@ fn group(entry: &Entry, faults: &mut Faults) -> Option<Group> {
         match key.key.value.as_str() {
             "roles" => group.roles = roles(&key.value, &mut own),
             "vars" => group.vars = read::vars(&key.value, &mut own),
-            _ => group.ssh = Some(fields::lower(&key.value, "`ssh`", SSH, &[], &mut own)),
+            _ => group.ssh = Some(fields::ssh(&key.value, &mut own)),
         }
     }
     faults.extend(own.into_iter().filter(|fault| !matches!(fault.span.text(), "groups" | "children")));
@@ -68,7 +68,7 @@ fn node(entry: &Entry, faults: &mut Faults) -> Option<NodeEntry> {
             "groups" => node.groups = read::names(&key.value, "a group's name", Spelling::Node, faults),
             "roles" => node.roles = roles(&key.value, faults),
             "vars" => node.vars = read::vars(&key.value, faults),
-            _ => node.ssh = Some(fields::lower(&key.value, "`ssh`", SSH, &[], faults)),
+            _ => node.ssh = Some(fields::ssh(&key.value, faults)),
         }
     }
     node.name = name?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::author::diagnostic::{Fault, Faults};
-use crate::author::kinds::{BUILDBOT, JENKINS, LATER_MASTERS, SSH};
+use crate::author::kinds::{BUILDBOT, JENKINS, LATER_MASTERS};
 use crate::author::literal::{mismatch, words};
 use crate::author::role::Setting;
 use crate::author::site::{Master, MasterKind, SiteFile};
@@ -29,7 +29,7 @@ pub fn site_file(source: &Arc<Source>, faults: &mut Faults) -> Option<SiteFile> 
         match entry.key.value.as_str() {
             "edition" => site.edition = edition(node, faults),
             "site" => site.constants = constants(node, faults),
-            "ssh" => site.ssh = Some(fields::lower(node, "`ssh`", SSH, &[], faults)),
+            "ssh" => site.ssh = Some(fields::ssh(node, faults)),
             "secrets" => site.recipients = recipients(node, faults),
             "masters" => site.masters = masters(node, faults),
             "vars" => site.vars = read::vars(node, faults),

@@ -1,0 +1,227 @@
+//! Reads a site directory once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ostler_roles::author::diagnostic::{Fault, Faults};
+use ostler_roles::author::graph::Roles;
+use ostler_roles::author::role::Role;
+use ostler_roles::author::site::{NodesFile, SiteFile};
+use ostler_roles::author::source::{MAX_BYTES, Source, Tree};
+use ostler_roles::author::{library, lower, references};
+use ostler_roles::words::{Blob, SecretName};
+
+use super::walk::{self, MAX_TEXT};
+use super::{ReadSiteError, foreign};
+
+/// The file that makes a directory a site.
+const SITE_FILE: &str = "ostler.yaml";
+/// The inventory's file.
+const NODES_FILE: &str = "nodes.yaml";
+
+/// A site and the library, in memory.
+#[derive(Debug)]
+pub struct Inventory {
+    /// The site's directory.
+    pub root: PathBuf,
+    /// The roles of library and site.
+    pub roles: Roles,
+    /// `ostler.yaml`.
+    pub site: SiteFile,
+    /// `nodes.yaml`.
+    pub nodes: NodesFile,
+    /// Every file below `files/` and `templates/` of site and library.
+    pub files: Files,
+    /// The secrets that are stored: `secrets/NAME.age`.
+    pub secrets: BTreeMap<SecretName, PathBuf>,
+}
+
+/// Files by tree and path in it.
+pub type Files = BTreeMap<(Tree, String), FileEntry>;
+
+/// A file below `files/` or `templates/`.
+#[derive(Clone, Debug)]
+pub struct FileEntry {
+    /// Digest and length of its bytes.
+    pub blob: Blob,
+    /// Its text, when it is small and UTF-8.
+    pub text: Option<Arc<str>>,
+    /// The names in it, when it is a projects.yaml.
+    pub projects: Option<Arc<[String]>>,
+}
+
+/// What was read, and what is wrong with it. With faults, the inventory holds as much as could be told.
+#[derive(Debug)]
+pub struct Reading {
+    /// What was read.
+    pub inventory: Inventory,
+    /// What is wrong, sorted.
+    pub faults: Faults,
+}
+
+impl Reading {
+    /// The inventory if nothing is wrong.
+    ///
+    /// # Errors
+    /// All faults.
+    pub fn whole(self) -> Result<Inventory, Faults> {
+        self.faults.into_result(self.inventory)
+    }
+}
+
+impl Inventory {
+    /// The bytes of a file that was read, for sending; they still are what they were.
+    ///
+    /// # Errors
+    /// When it cannot be read, or changed since.
+    pub fn bytes(&self, tree: Tree, path: &str) -> Result<Vec<u8>, ReadSiteError> {
+        let place = || if tree == Tree::Site { self.root.join(path) } else { PathBuf::from(format!("{}{path}", library::PREFIX)) };
+        let bytes = match tree {
+            Tree::Site => walk::bytes(&self.root, path)?,
+            Tree::Library => library::files().iter().find(|file| file.path == path).map(|file| file.bytes.to_vec()).unwrap_or_default(),
+        };
+        let known = self.files.get(&(tree, path.to_owned())).is_some_and(|entry| entry.blob == Blob::of(&bytes));
+        if known { Ok(bytes) } else { Err(ReadSiteError::Changed { path: place() }) }
+    }
+}
+
+/// The nearest directory at or above `from` that is a site.
+#[must_use]
+pub fn find(from: &Path) -> Option<PathBuf> {
+    from.ancestors().find(|dir| dir.join(SITE_FILE).is_file()).map(Path::to_owned)
+}
+
+/// Reads the site at `root`, and the library.
+///
+/// # Errors
+/// When files cannot be read. What is wrong in them comes back as faults.
+pub fn read(root: &Path) -> Result<Reading, ReadSiteError> {
+    if !root.join(SITE_FILE).is_file() {
+        return Err(ReadSiteError::NoSite { path: root.to_owned() });
+    }
+    let mut faults = Faults::new();
+    let site = source(root, SITE_FILE, &mut faults)?.and_then(|source| lower::site_file(&source, &mut faults));
+    let nodes = nodes(root, &mut faults)?;
+    let (own, unread) = site_roles(root, &mut faults)?;
+    let roles = library::roles(&mut faults).into_iter().chain(own);
+    // What a file holds that could not be read at all is not missing: names across files wait until each can be read.
+    let mut crossing = Faults::new();
+    let roles = Roles::new(roles, &mut crossing);
+    if let (Some(site), Some(nodes), false) = (&site, &nodes, unread) {
+        references::check(&roles, site, nodes, &mut crossing);
+        faults.extend(crossing);
+    }
+    let (site, nodes) = (site.unwrap_or_default(), nodes.unwrap_or_default());
+    images(root, &mut faults)?;
+    let inventory = Inventory { root: root.to_owned(), roles, site, nodes, files: contents(root)?, secrets: secrets(root, &mut faults)? };
+    faults.sort();
+    Ok(Reading { inventory, faults })
+}
+
+/// `nodes.yaml`, which a site must have.
+fn nodes(root: &Path, faults: &mut Faults) -> Result<Option<NodesFile>, ReadSiteError> {
+    if root.join(NODES_FILE).symlink_metadata().is_err() {
+        let place = Source::new(Tree::Site, NODES_FILE, "");
+        faults.push(Fault::new(&place.span(0..0), "the file is missing").hint("write one with `nodes: {NAME: {host: HOST}}`"));
+        return Ok(None);
+    }
+    Ok(source(root, NODES_FILE, faults)?.and_then(|source| lower::nodes_file(&source, faults)))
+}
+
+/// One YAML file's text; none when it is no text.
+fn source(root: &Path, name: &str, faults: &mut Faults) -> Result<Option<Arc<Source>>, ReadSiteError> {
+    let bytes = walk::bytes(root, name)?;
+    if bytes.len() > MAX_BYTES {
+        return Err(ReadSiteError::Large { path: root.join(name), length: bytes.len() as u64, limit: MAX_BYTES as u64 });
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Some(Source::new(Tree::Site, name, text))),
+        Err(error) => {
+            // The text up to the fault, so that the place can be shown.
+            let good = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();
+            let source = Source::new(Tree::Site, name, text);
+            faults.push(Fault::new(&source.span(good..good), "the file is not UTF-8 from here on"));
+            Ok(None)
+        }
+    }
+}
+
+/// The roles of the site, `roles/NAME.yaml` and nothing else, and whether one of them could not be read at all.
+fn site_roles(root: &Path, faults: &mut Faults) -> Result<(Vec<Role>, bool), ReadSiteError> {
+    let (mut roles, mut unread) = (Vec::new(), false);
+    for name in walk::files(root, "roles")? {
+        let stem = name.strip_prefix("roles/").and_then(|file| file.strip_suffix(".yaml"));
+        match stem {
+            Some(stem) if !stem.contains('/') => {
+                let role = source(root, &name, faults)?.and_then(|source| lower::role(&source, faults));
+                unread |= role.is_none();
+                roles.extend(role);
+            }
+            _ if hidden(&name) => {}
+            _ => {
+                let source = Source::new(Tree::Site, name.as_str(), "");
+                faults.push(Fault::new(&source.span(0..0), "the file is no role").expected("`roles/NAME.yaml`, no directories"));
+            }
+        }
+    }
+    Ok((roles, unread))
+}
+
+/// What editors and git leave behind.
+fn hidden(name: &str) -> bool {
+    name.rsplit('/').next().is_some_and(|file| file.starts_with('.') || file.ends_with('~'))
+}
+
+/// Images are refused by name.
+fn images(root: &Path, faults: &mut Faults) -> Result<(), ReadSiteError> {
+    for name in walk::files(root, "images")?.iter().filter(|name| name.ends_with(".yaml")) {
+        let source = Source::new(Tree::Site, name.as_str(), "");
+        faults.push(Fault::new(&source.span(0..0), "`images` is not in this release"));
+    }
+    Ok(())
+}
+
+/// The stored secrets.
+fn secrets(root: &Path, faults: &mut Faults) -> Result<BTreeMap<SecretName, PathBuf>, ReadSiteError> {
+    let mut secrets = BTreeMap::new();
+    for name in walk::files(root, "secrets")? {
+        let stem = name.strip_prefix("secrets/").and_then(|file| file.strip_suffix(".age"));
+        match stem.map(SecretName::parse) {
+            Some(Ok(secret)) => drop(secrets.insert(secret, root.join(&name))),
+            _ if hidden(&name) => {}
+            _ => {
+                let source = Source::new(Tree::Site, name.as_str(), "");
+                faults.push(
+                    Fault::new(&source.span(0..0), "the file is no secret")
+                        .expected("`secrets/NAME.age`")
+                        .hint("a value in clear does not belong here"),
+                );
+            }
+        }
+    }
+    Ok(secrets)
+}
+
+/// Every file below `files/` and `templates/` of site and library.
+fn contents(root: &Path) -> Result<Files, ReadSiteError> {
+    let mut all = Files::new();
+    for dir in ["files", "templates"] {
+        for name in walk::files(root, dir)? {
+            let bytes = walk::bytes(root, &name)?;
+            all.insert((Tree::Site, name.clone()), entry(&name, &bytes));
+        }
+    }
+    for file in library::files().iter().filter(|file| !file.path.starts_with("roles/")) {
+        all.insert((Tree::Library, file.path.to_owned()), entry(file.path, file.bytes));
+    }
+    Ok(all)
+}
+
+/// What is kept of a file.
+fn entry(name: &str, bytes: &[u8]) -> FileEntry {
+    let text = if bytes.len() as u64 <= MAX_TEXT { std::str::from_utf8(bytes).ok() } else { None };
+    let projects = text.filter(|_| name.ends_with(".yaml") || name.ends_with(".yml")).and_then(foreign::projects).map(Arc::from);
+    FileEntry { blob: Blob::of(bytes), text: text.map(Arc::from), projects }
+}

@@ -1,0 +1,241 @@
+//! A site on disk: what is read, what is refused, what is said about it.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use ostler_roles::author::source::Tree;
+use ostler_roles::words::Blob;
+use tempfile::TempDir;
+
+use super::*;
+
+const NODES: &str = "\
+groups:
+  build: {roles: [web], ssh: {user: debian}}
+  lab: {ssh: {user: lab, port: 2222}}
+nodes:
+  bastion: {host: 10.0.0.1, ssh: {jump: none}}
+  build-1: {host: 10.0.0.2, groups: [build]}
+  build-2: {groups: [build, lab], ssh: {user: admin}}
+  build-3: {groups: [build, lab]}
+";
+
+/// A site with one role, a template and a list.
+fn site() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    for (name, text) in [
+        ("ostler.yaml", "edition: 1\nssh: {user: root, become: sudo, jump: bastion}\n"),
+        ("nodes.yaml", NODES),
+        ("roles/web.yaml", "role: web\nsummary: A web server.\nsteps:\n  - package: {install: [nginx]}\n"),
+        ("templates/site.conf", "listen {{ port }};\n"),
+        ("files/projects.yaml", "- project: openstack/nova\n- project: openstack/tempest\n"),
+        ("secrets/launch_key.age", "age-encryption.org/v1\n"),
+    ] {
+        write(dir.path(), name, text);
+    }
+    dir
+}
+
+/// Writes a file and the directories above it.
+fn write(root: &Path, name: &str, text: &str) {
+    let path = root.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// All faults of a site, one line each.
+fn faults(root: &Path) -> Vec<String> {
+    read(root).unwrap().faults.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_site_is_read_whole() {
+    let dir = site();
+    let reading = read(dir.path()).unwrap();
+    assert_eq!(reading.faults.to_string(), "");
+    let inventory = reading.whole().unwrap();
+    assert!(inventory.roles.get("web").is_some());
+    assert!(inventory.roles.get("buildbot-worker").is_some(), "the library is there too");
+    let template = &inventory.files[&(Tree::Site, "templates/site.conf".to_owned())];
+    assert_eq!(template.text.as_deref(), Some("listen {{ port }};\n"));
+    assert_eq!(template.blob, Blob::of(b"listen {{ port }};\n"));
+    let projects = &inventory.files[&(Tree::Site, "files/projects.yaml".to_owned())];
+    assert_eq!(projects.projects.as_deref(), Some(&["openstack/nova".to_owned(), "openstack/tempest".to_owned()][..]));
+    assert!(inventory.files.keys().any(|(tree, path)| *tree == Tree::Library && path.starts_with("files/buildbot/")));
+    assert_eq!(inventory.secrets.keys().map(ToString::to_string).collect::<Vec<_>>(), ["launch_key"]);
+}
+
+#[test]
+fn bytes_are_sent_only_while_they_are_what_was_read() {
+    let dir = site();
+    let inventory = read(dir.path()).unwrap().whole().unwrap();
+    assert_eq!(inventory.bytes(Tree::Site, "templates/site.conf").unwrap(), b"listen {{ port }};\n");
+    assert!(!inventory.bytes(Tree::Library, "files/buildbot/master.cfg").unwrap().is_empty());
+    write(dir.path(), "templates/site.conf", "listen 80;\n");
+    let error = inventory.bytes(Tree::Site, "templates/site.conf").unwrap_err();
+    assert!(matches!(error, ReadSiteError::Changed { .. }), "{error}");
+    let error = inventory.bytes(Tree::Library, "files/none").unwrap_err();
+    assert!(matches!(error, ReadSiteError::Changed { .. }), "{error}");
+}
+
+#[test]
+fn a_site_is_found_from_below_it() {
+    let dir = site();
+    assert_eq!(find(&dir.path().join("roles")).as_deref(), Some(dir.path()));
+    let error = read(&dir.path().join("roles")).unwrap_err();
+    assert!(matches!(error, ReadSiteError::NoSite { .. }), "{error}");
+}
+
+#[test]
+fn a_link_stays_inside_the_site() {
+    let dir = site();
+    symlink("site.conf", dir.path().join("templates/other.conf")).unwrap();
+    let inventory = read(dir.path()).unwrap().whole().unwrap();
+    assert!(inventory.files.contains_key(&(Tree::Site, "templates/other.conf".to_owned())));
+    for target in ["/etc/passwd", "../../../../../etc/passwd", "..", "/nowhere"] {
+        let link = dir.path().join("files/link");
+        symlink(target, &link).unwrap();
+        let error = read(dir.path()).unwrap_err();
+        let expected = matches!(&error, ReadSiteError::Link { path, .. } | ReadSiteError::Read { path, .. } if *path == link);
+        assert!(expected, "{target}: {error}");
+        fs::remove_file(link).unwrap();
+    }
+}
+
+#[test]
+fn a_site_may_not_read_its_own_git_directory_through_a_link() {
+    let dir = site();
+    write(dir.path(), ".git/config", "[remote]\n");
+    symlink("../.git/config", dir.path().join("files/config")).unwrap();
+    let error = read(dir.path()).unwrap_err();
+    assert!(matches!(error, ReadSiteError::Link { .. }), "{error}");
+}
+
+#[test]
+fn a_pipe_is_refused_and_not_waited_for() {
+    let dir = site();
+    let path = dir.path().join("files/pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR, 0).unwrap();
+    let error = read(dir.path()).unwrap_err();
+    assert!(matches!(&error, ReadSiteError::Special { path: found } if *found == path), "{error}");
+}
+
+#[test]
+fn a_flood_is_refused() {
+    let dir = site();
+    let file = fs::File::create(dir.path().join("files/large")).unwrap();
+    file.set_len(MAX_FILE + 1).unwrap();
+    let error = read(dir.path()).unwrap_err();
+    assert!(matches!(error, ReadSiteError::Large { limit: MAX_FILE, .. }), "{error}");
+    fs::remove_file(dir.path().join("files/large")).unwrap();
+    fs::create_dir_all(dir.path().join(format!("files/{}", "d/".repeat(20)))).unwrap();
+    let error = read(dir.path()).unwrap_err();
+    assert!(matches!(error, ReadSiteError::Many { .. }), "{error}");
+}
+
+#[test]
+fn a_library_role_is_hidden_only_on_purpose() {
+    let dir = site();
+    write(dir.path(), "roles/buildbot-worker.yaml", "role: buildbot-worker\nsummary: Ours.\n");
+    let found = faults(dir.path());
+    assert_eq!(found, ["roles/buildbot-worker.yaml:1:7: the library has a role `buildbot-worker`"]);
+    write(dir.path(), "roles/buildbot-worker.yaml", "role: buildbot-worker\nreplaces: library\nsummary: Ours.\n");
+    assert_eq!(faults(dir.path()), [""; 0]);
+    assert_eq!(read(dir.path()).unwrap().inventory.roles.get("buildbot-worker").unwrap().tree, Tree::Site);
+}
+
+#[test]
+fn faults_of_all_files_come_at_once() {
+    let dir = site();
+    write(dir.path(), "roles/web.yaml", "role: web\nsummary: A web server.\nstep: []\n");
+    write(dir.path(), "roles/deep/down.yaml", "role: down\n");
+    write(dir.path(), "roles/other.yml", "role: other\n");
+    write(dir.path(), "roles/.web.yaml.swp", "");
+    write(dir.path(), "images/noble.yaml", "image: noble\n");
+    write(dir.path(), "secrets/password.txt", "hunter2\n");
+    write(dir.path(), "nodes.yaml", "nodes: {bastion: {roles: [wbe]}}\n");
+    assert_eq!(
+        faults(dir.path()),
+        [
+            "images/noble.yaml:1:1: `images` is not in this release",
+            "nodes.yaml:1:27: unknown role `wbe`",
+            "roles/deep/down.yaml:1:1: the file is no role",
+            "roles/other.yml:1:1: the file is no role",
+            "roles/web.yaml:3:1: unknown key `step` in a role",
+            "secrets/password.txt:1:1: the file is no secret",
+        ]
+    );
+}
+
+#[test]
+fn what_could_not_be_read_is_not_also_missing() {
+    let dir = site();
+    write(dir.path(), "roles/web.yaml", "role: [web\n");
+    assert_eq!(faults(dir.path()).len(), 1);
+    fs::write(dir.path().join("roles/web.yaml"), b"role: web\nsummary: \xff\n").unwrap();
+    assert_eq!(faults(dir.path())[0], "roles/web.yaml:2:10: the file is not UTF-8 from here on");
+    fs::remove_file(dir.path().join("nodes.yaml")).unwrap();
+    assert!(faults(dir.path()).contains(&"nodes.yaml:1:1: the file is missing".to_owned()));
+}
+
+#[test]
+fn a_node_is_reached_as_the_nearest_layer_says() {
+    let dir = site();
+    let inventory = read(dir.path()).unwrap().inventory;
+    let of = |name: &str| {
+        let node = inventory.nodes.nodes.iter().find(|node| node.name.value == name).unwrap();
+        reach(&inventory.site, &inventory.nodes, node)
+    };
+    let bastion = of("bastion").unwrap();
+    assert_eq!((bastion.host.as_str(), bastion.user.as_deref(), bastion.jump), ("10.0.0.1", Some("root"), Some(None)));
+    let first = of("build-1").unwrap();
+    assert_eq!((first.user.as_deref(), first.port, first.escalate), (Some("debian"), None, Some(Become::Sudo)));
+    assert_eq!(first.jump.unwrap().unwrap().as_str(), "bastion");
+    let second = of("build-2").unwrap();
+    assert_eq!((second.host.as_str(), second.user.as_deref(), second.port), ("build-2", Some("admin"), Some(2222)));
+    let third = of("build-3").unwrap_err();
+    assert_eq!(third.to_string(), "nodes.yaml:3:21: two groups of `build-3` say different things about `user`");
+}
+
+#[test]
+fn a_selection_adds_keeps_and_takes_away() {
+    let dir = site();
+    let nodes = read(dir.path()).unwrap().inventory.nodes;
+    let chosen = |limit: &[&str]| {
+        let limit: Vec<String> = limit.iter().map(ToString::to_string).collect();
+        select(&nodes, &limit).map(|nodes| nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(chosen(&[]).unwrap(), "bastion build-1 build-2 build-3");
+    assert_eq!(chosen(&["build"]).unwrap(), "build-1 build-2 build-3");
+    assert_eq!(chosen(&["build,!build-2"]).unwrap(), "build-1 build-3");
+    assert_eq!(chosen(&["build", "&lab"]).unwrap(), "build-2 build-3");
+    assert_eq!(chosen(&["!build"]).unwrap(), "bastion");
+    assert_eq!(chosen(&["&lab", "!build-3"]).unwrap(), "build-2");
+    assert_eq!(chosen(&["build-3", "bastion"]).unwrap(), "bastion build-3");
+    assert_eq!(chosen(&["biuld"]).unwrap_err(), SelectError::Unknown { word: "biuld".to_owned(), nearest: Some("build".to_owned()) });
+    assert_eq!(chosen(&["bastion", "!bastion"]).unwrap_err(), SelectError::Empty { limit: "bastion,!bastion".to_owned() });
+    assert_eq!(select(&Default::default(), &[]).unwrap_err(), SelectError::NoNodes);
+}
+
+#[test]
+fn the_revision_is_the_commit_of_the_site_and_whether_its_files_differ() {
+    let dir = TempDir::new().unwrap();
+    let root = dir.path().join("site");
+    write(&root, "ostler.yaml", "edition: 1\n");
+    assert_eq!(revision(&root).unwrap(), Revision::None);
+    let repository = git2::Repository::init(dir.path()).unwrap();
+    assert_eq!(revision(&root).unwrap(), Revision::Unborn);
+    let mut index = repository.index().unwrap();
+    index.add_path(Path::new("site/ostler.yaml")).unwrap();
+    index.write().unwrap();
+    let tree = repository.find_tree(index.write_tree().unwrap()).unwrap();
+    let author = git2::Signature::now("a", "a@example.org").unwrap();
+    let id = repository.commit(Some("HEAD"), &author, &author, "first", &tree, &[]).unwrap().to_string();
+    assert_eq!(revision(&root).unwrap(), Revision::Commit { id: id.clone(), dirty: false });
+    write(dir.path(), "elsewhere", "not of the site\n");
+    assert_eq!(revision(&root).unwrap(), Revision::Commit { id: id.clone(), dirty: false });
+    write(&root, "nodes.yaml", "nodes: {}\n");
+    assert_eq!(revision(&root).unwrap(), Revision::Commit { id: id.clone(), dirty: true });
+    assert_eq!(revision(&root).unwrap().to_string(), format!("{}+", &id[..12]));
+}
