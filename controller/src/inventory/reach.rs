@@ -1,5 +1,6 @@
 //! How a node is reached: `ssh` of the site, weaker than of its groups, weaker than of itself.
 
+use ostler_roles::author::compile::Site;
 use ostler_roles::author::diagnostic::{Fault, Faults};
 use ostler_roles::author::role::Fields;
 use ostler_roles::author::site::{NodeEntry, NodesFile, SiteFile};
@@ -41,9 +42,9 @@ pub struct NodeReach {
 ///
 /// # Errors
 /// Two groups of the node that say different things while the node says nothing.
-pub fn reach(site: &SiteFile, nodes: &NodesFile, node: &NodeEntry) -> Result<NodeReach, Faults> {
+pub fn reach(site: &Site, node: &NodeEntry) -> Result<NodeReach, Faults> {
     let mut faults = Faults::new();
-    let mut word = |name: &str| -> Option<String> { layered(site, nodes, node, name, &mut faults).map(text) };
+    let mut word = |name: &str| -> Option<String> { layered(&site.file, &site.nodes, node, name, &mut faults).map(text) };
     let reach = NodeReach {
         host: node.host.as_ref().map_or_else(|| node.name.value.clone(), |host| host.value.clone()),
         user: word("user"),

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ostler_roles::author::compile::{Site, SiteContent, SiteEntry};
 use ostler_roles::author::diagnostic::{Fault, Faults};
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::role::Role;
-use ostler_roles::author::site::{NodesFile, SiteFile};
+use ostler_roles::author::site::NodesFile;
 use ostler_roles::author::source::{MAX_BYTES, Source, Tree};
 use ostler_roles::author::{library, lower, references};
 use ostler_roles::words::{Blob, SecretName};
@@ -27,28 +28,12 @@ pub struct Inventory {
     pub root: PathBuf,
     /// The roles of library and site.
     pub roles: Roles,
-    /// `ostler.yaml`.
-    pub site: SiteFile,
-    /// `nodes.yaml`.
-    pub nodes: NodesFile,
+    /// `ostler.yaml` and `nodes.yaml`.
+    pub site: Site,
     /// Every file below `files/` and `templates/` of site and library.
-    pub files: Files,
+    pub content: SiteContent,
     /// The secrets that are stored: `secrets/NAME.age`.
     pub secrets: BTreeMap<SecretName, PathBuf>,
-}
-
-/// Files by tree and path in it.
-pub type Files = BTreeMap<(Tree, String), FileEntry>;
-
-/// A file below `files/` or `templates/`.
-#[derive(Clone, Debug)]
-pub struct FileEntry {
-    /// Digest and length of its bytes.
-    pub blob: Blob,
-    /// Its text, when it is small and UTF-8.
-    pub text: Option<Arc<str>>,
-    /// The names in it, when it is a projects.yaml.
-    pub projects: Option<Arc<[String]>>,
 }
 
 /// What was read, and what is wrong with it. With faults, the inventory holds as much as could be told.
@@ -81,7 +66,7 @@ impl Inventory {
             Tree::Site => walk::bytes(&self.root, path)?,
             Tree::Library => library::files().iter().find(|file| file.path == path).map(|file| file.bytes.to_vec()).unwrap_or_default(),
         };
-        let known = self.files.get(&(tree, path.to_owned())).is_some_and(|entry| entry.blob == Blob::of(&bytes));
+        let known = self.content.get(tree, path).is_some_and(|entry| entry.blob == Blob::of(&bytes));
         if known { Ok(bytes) } else { Err(ReadSiteError::Changed { path: place() }) }
     }
 }
@@ -112,9 +97,9 @@ pub fn read(root: &Path) -> Result<Reading, ReadSiteError> {
         references::check(&roles, site, nodes, &mut crossing);
         faults.extend(crossing);
     }
-    let (site, nodes) = (site.unwrap_or_default(), nodes.unwrap_or_default());
+    let site = Site { file: site.unwrap_or_default(), nodes: nodes.unwrap_or_default() };
     images(root, &mut faults)?;
-    let inventory = Inventory { root: root.to_owned(), roles, site, nodes, files: contents(root)?, secrets: secrets(root, &mut faults)? };
+    let inventory = Inventory { root: root.to_owned(), roles, site, content: contents(root)?, secrets: secrets(root, &mut faults)? };
     faults.sort();
     Ok(Reading { inventory, faults })
 }
@@ -205,8 +190,8 @@ fn secrets(root: &Path, faults: &mut Faults) -> Result<BTreeMap<SecretName, Path
 }
 
 /// Every file below `files/` and `templates/` of site and library.
-fn contents(root: &Path) -> Result<Files, ReadSiteError> {
-    let mut all = Files::new();
+fn contents(root: &Path) -> Result<SiteContent, ReadSiteError> {
+    let mut all = BTreeMap::new();
     for dir in ["files", "templates"] {
         for name in walk::files(root, dir)? {
             let bytes = walk::bytes(root, &name)?;
@@ -216,12 +201,12 @@ fn contents(root: &Path) -> Result<Files, ReadSiteError> {
     for file in library::files().iter().filter(|file| !file.path.starts_with("roles/")) {
         all.insert((Tree::Library, file.path.to_owned()), entry(file.path, file.bytes));
     }
-    Ok(all)
+    Ok(SiteContent { entries: all })
 }
 
 /// What is kept of a file.
-fn entry(name: &str, bytes: &[u8]) -> FileEntry {
+fn entry(name: &str, bytes: &[u8]) -> SiteEntry {
     let text = if bytes.len() as u64 <= MAX_TEXT { std::str::from_utf8(bytes).ok() } else { None };
     let projects = text.filter(|_| name.ends_with(".yaml") || name.ends_with(".yml")).and_then(foreign::projects).map(Arc::from);
-    FileEntry { blob: Blob::of(bytes), text: text.map(Arc::from), projects }
+    SiteEntry { blob: Blob::of(bytes), text: text.map(Arc::from), projects }
 }

@@ -57,12 +57,12 @@ fn a_site_is_read_whole() {
     let inventory = reading.whole().unwrap();
     assert!(inventory.roles.get("web").is_some());
     assert!(inventory.roles.get("buildbot-worker").is_some(), "the library is there too");
-    let template = &inventory.files[&(Tree::Site, "templates/site.conf".to_owned())];
+    let template = inventory.content.get(Tree::Site, "templates/site.conf").unwrap();
     assert_eq!(template.text.as_deref(), Some("listen {{ port }};\n"));
     assert_eq!(template.blob, Blob::of(b"listen {{ port }};\n"));
-    let projects = &inventory.files[&(Tree::Site, "files/projects.yaml".to_owned())];
+    let projects = inventory.content.get(Tree::Site, "files/projects.yaml").unwrap();
     assert_eq!(projects.projects.as_deref(), Some(&["openstack/nova".to_owned(), "openstack/tempest".to_owned()][..]));
-    assert!(inventory.files.keys().any(|(tree, path)| *tree == Tree::Library && path.starts_with("files/buildbot/")));
+    assert!(inventory.content.entries.keys().any(|(tree, path)| *tree == Tree::Library && path.starts_with("files/buildbot/")));
     assert_eq!(inventory.secrets.keys().map(ToString::to_string).collect::<Vec<_>>(), ["launch_key"]);
 }
 
@@ -92,7 +92,7 @@ fn a_link_stays_inside_the_site() {
     let dir = site();
     symlink("site.conf", dir.path().join("templates/other.conf")).unwrap();
     let inventory = read(dir.path()).unwrap().whole().unwrap();
-    assert!(inventory.files.contains_key(&(Tree::Site, "templates/other.conf".to_owned())));
+    assert!(inventory.content.get(Tree::Site, "templates/other.conf").is_some());
     for target in ["/etc/passwd", "../../../../../etc/passwd", "..", "/nowhere"] {
         let link = dir.path().join("files/link");
         symlink(target, &link).unwrap();
@@ -184,8 +184,8 @@ fn a_node_is_reached_as_the_nearest_layer_says() {
     let dir = site();
     let inventory = read(dir.path()).unwrap().inventory;
     let of = |name: &str| {
-        let node = inventory.nodes.nodes.iter().find(|node| node.name.value == name).unwrap();
-        reach(&inventory.site, &inventory.nodes, node)
+        let node = inventory.site.nodes.nodes.iter().find(|node| node.name.value == name).unwrap();
+        reach(&inventory.site, node)
     };
     let bastion = of("bastion").unwrap();
     assert_eq!((bastion.host.as_str(), bastion.user.as_deref(), bastion.jump), ("10.0.0.1", Some("root"), Some(None)));
@@ -201,7 +201,7 @@ fn a_node_is_reached_as_the_nearest_layer_says() {
 #[test]
 fn a_selection_adds_keeps_and_takes_away() {
     let dir = site();
-    let nodes = read(dir.path()).unwrap().inventory.nodes;
+    let nodes = read(dir.path()).unwrap().inventory.site.nodes;
     let chosen = |limit: &[&str]| {
         let limit: Vec<String> = limit.iter().map(ToString::to_string).collect();
         select(&nodes, &limit).map(|nodes| nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
