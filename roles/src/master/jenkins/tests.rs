@@ -1,0 +1,151 @@
+use super::*;
+
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqxxmFBzQEIwxkRxtlBa9CMROCLupFp3O0S9C3ZzPMw";
+
+fn node() -> Node {
+    Node {
+        name: Name::parse("node-1").unwrap(),
+        executors: NonZeroU32::new(2).unwrap(),
+        labels: ["debian", "big"].iter().map(|label| Label::parse(label).unwrap()).collect(),
+        mode: Mode::Any,
+        remote_fs: AbsPath::parse("/home/jenkins/workspaces").unwrap(),
+        launcher: Launcher::Ssh(Ssh {
+            host: "192.0.2.7".to_owned(),
+            port: NonZeroU16::new(22).unwrap(),
+            credential: CredentialId::parse("jenkins-ssh").unwrap(),
+            host_key: HostKey::parse(KEY).unwrap(),
+            java: None,
+        }),
+        site: Site::parse("lab").unwrap(),
+    }
+}
+
+fn config(labels: &[&str], mode: Mode) -> Config {
+    Config {
+        executors: 2,
+        labels: labels.iter().map(|&label| label.to_owned()).collect(),
+        mode: Some(mode),
+        remote_fs: "/home/jenkins/workspaces".to_owned(),
+        launcher: SeenLauncher::Ssh {
+            host: "192.0.2.7".to_owned(),
+            port: "22".to_owned(),
+            credential: "jenkins-ssh".to_owned(),
+            host_key: Some(HostKey::parse(KEY).unwrap()),
+            java: None,
+        },
+    }
+}
+
+fn ours(config: Config) -> Seen {
+    Seen::Ours { config, is_connected: true, hold: None }
+}
+
+fn labelled() -> Config {
+    config(&["big", "debian"], Mode::Any)
+}
+
+fn quarantined() -> Config {
+    config(&["ostler-quarantine-node-1"], Mode::Labelled)
+}
+
+#[test]
+fn what_jenkins_would_swallow_has_no_value_here() {
+    for bad in ["", "a/b", "..", "a?b", "abc.", " padded ", "a,b;c", "nœud", "has space", "master", "built-in"] {
+        assert!(Name::parse(bad).is_err(), "{bad}");
+    }
+    for bad in ["", "a/b", "../x", ".", "a b", "é"] {
+        assert!(CredentialId::parse(bad).is_err(), "{bad}");
+    }
+    for bad in ["", "not a key", "ssh-ed25519", "ssh-ed25519 hello", "ssh-dss AAAAB3"] {
+        assert!(HostKey::parse(bad).is_err(), "{bad}");
+    }
+    assert_eq!(HostKey::parse(&format!("{KEY} root@node")).unwrap().to_string(), KEY);
+    assert_eq!(NonZeroU32::new(0), None);
+}
+
+#[test]
+fn our_mark_names_the_site_and_leaves_the_operators_words_alone() {
+    let site = Site::parse("lab").unwrap();
+    assert_eq!(site.owner(&site.mark()), Owner::Us);
+    assert_eq!(site.owner(&format!("rack 4\n{} (do not move)", site.mark())), Owner::Us);
+    assert_eq!(site.owner("managed by ostler, site lab2"), Owner::OtherSite("lab2".to_owned()));
+    assert_eq!(site.owner("a build node"), Owner::Nobody);
+    assert_eq!(site.owner(""), Owner::Nobody);
+}
+
+#[test]
+fn a_node_as_it_should_be_has_no_changes() {
+    assert_eq!(diff(&node(), Stage::Labelled, &labelled()), []);
+    assert_eq!(diff(&node(), Stage::Quarantined, &quarantined()), []);
+}
+
+#[test]
+fn each_value_that_differs_is_one_change() {
+    let seen = Config { executors: 3, remote_fs: "/tmp".to_owned(), mode: None, ..config(&["debian", "old"], Mode::Any) };
+    let changes = diff(&node(), Stage::Labelled, &seen);
+    let words: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        words,
+        ["executors 3 -> 2", "labels -[old] +[big]", "mode none -> NORMAL", "remote directory /tmp -> /home/jenkins/workspaces"]
+    );
+    assert_eq!(changes.iter().map(Change::needs_launch).collect::<Vec<_>>(), [false, false, false, true]);
+}
+
+#[test]
+fn a_launcher_without_our_pinned_key_is_a_change() {
+    let mut seen = labelled();
+    for other in [None, Some(HostKey { base64: "AAAAother".to_owned(), ..HostKey::parse(KEY).unwrap() })] {
+        if let SeenLauncher::Ssh { host_key, .. } = &mut seen.launcher {
+            *host_key = other;
+        }
+        assert!(matches!(diff(&node(), Stage::Labelled, &seen).as_slice(), [Change::Launcher { .. }]));
+    }
+    seen.launcher = SeenLauncher::Other(String::new());
+    let changes = diff(&node(), Stage::Labelled, &seen);
+    assert_eq!(changes[0].to_string(), "launcher none -> ssh 192.0.2.7:22 as jenkins-ssh, ssh-ed25519");
+}
+
+#[test]
+fn a_node_goes_from_unknown_to_quarantine_to_smoke_to_labels() {
+    let node = node();
+    assert_eq!(next(&node, &Seen::Absent, Proof::Standing), Ok(Next::Create));
+    let apart = Seen::Ours { config: quarantined(), is_connected: false, hold: None };
+    assert_eq!(next(&node, &apart, Proof::Standing), Ok(Next::Connect));
+    assert_eq!(next(&node, &ours(quarantined()), Proof::Standing), Ok(Next::Smoke));
+    assert!(matches!(next(&node, &ours(quarantined()), Proof::Green), Ok(Next::Update(Stage::Labelled, _))));
+    assert_eq!(next(&node, &ours(labelled()), Proof::Green), Ok(Next::Settled(Stage::Labelled)));
+}
+
+#[test]
+fn a_second_run_settles_at_once() {
+    assert_eq!(next(&node(), &ours(labelled()), Proof::Standing), Ok(Next::Settled(Stage::Labelled)));
+}
+
+#[test]
+fn a_changed_node_earns_its_label_again_and_a_red_one_loses_it() {
+    assert!(matches!(next(&node(), &ours(labelled()), Proof::Wanted), Ok(Next::Update(Stage::Quarantined, _))));
+    assert!(matches!(next(&node(), &ours(labelled()), Proof::Red), Ok(Next::Update(Stage::Quarantined, _))));
+    assert_eq!(next(&node(), &ours(quarantined()), Proof::Red), Ok(Next::Settled(Stage::Quarantined)));
+    let drifted = Config { executors: 9, ..labelled() };
+    assert!(matches!(next(&node(), &ours(drifted), Proof::Standing), Ok(Next::Update(Stage::Quarantined, _))));
+}
+
+#[test]
+fn an_operators_mark_is_kept_and_said() {
+    let hold = Hold { reason: "disk swap".to_owned() };
+    let seen = |config| Seen::Ours { config, is_connected: false, hold: Some(hold.clone()) };
+    assert_eq!(next(&node(), &seen(labelled()), Proof::Standing), Ok(Next::Settled(Stage::Labelled)));
+    assert_eq!(next(&node(), &seen(quarantined()), Proof::Standing), Ok(Next::Held(hold.clone())));
+    assert_eq!(hold.to_string(), "marked offline: disk swap");
+}
+
+#[test]
+fn a_name_that_is_not_ours_is_never_touched() {
+    let node = node();
+    for proof in [Proof::Standing, Proof::Wanted, Proof::Green, Proof::Red] {
+        assert_eq!(next(&node, &Seen::Foreign { site: None }, proof), Err(NotOurs::Foreign(node.name.clone())));
+        let other = Seen::Foreign { site: Some("berlin".to_owned()) };
+        assert_eq!(next(&node, &other, proof), Err(NotOurs::OtherSite(node.name.clone(), "berlin".to_owned())));
+        assert_eq!(next(&node, &Seen::Orphan, proof), Err(NotOurs::Orphan(node.name.clone())));
+    }
+}
