@@ -182,6 +182,55 @@ fn cookies<T>(answer: &Response<T>) -> Option<Secret<String>> {
     (!line.is_empty()).then(|| Secret::new(line.join("; ")))
 }
 
+/// An answer as it came, whatever its status.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: ureq::http::HeaderMap,
+    /// Its body, whole.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// A header's value; none when it is missing or no text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+/// What is asked by [`Http::ask`].
+#[derive(Debug, Clone, Copy)]
+pub enum Ask<'a> {
+    /// `GET`.
+    Get,
+    /// `POST` of a body of this content type.
+    Post(&'a str, &'a [u8]),
+}
+
+impl Http {
+    /// Asks for `path` with these headers and hands back whatever is answered.
+    ///
+    /// # Errors
+    /// [`HttpError::Exchange`].
+    pub fn ask(&self, ask: Ask<'_>, path: &str, headers: &[(&str, &str)]) -> Result<Answer, HttpError> {
+        let url = self.url(path);
+        let (method, answer) = match ask {
+            Ask::Get => ("GET", headers.iter().fold(self.agent.get(&url), |request, (name, value)| request.header(*name, *value)).call()),
+            Ask::Post(kind, body) => {
+                let request = self.agent.post(&url).header("content-type", kind);
+                ("POST", headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send(body))
+            }
+        };
+        let whole = answer.and_then(|mut answer| {
+            let body = answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec()?;
+            Ok(Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body })
+        });
+        whole.map_err(|source| HttpError::Exchange { method, url, source: Box::new(source) })
+    }
+}
+
 fn read<T: serde::de::DeserializeOwned>(
     method: &'static str,
     url: String,

@@ -288,11 +288,25 @@ pub struct Config {
     pub launcher: SeenLauncher,
 }
 
-/// An operator's offline mark.
+/// An offline mark: an operator's, or our own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
     /// The reason given; may be empty.
     pub reason: String,
+}
+
+impl Hold {
+    const OURS: &str = "ostler: ";
+
+    /// The message of a mark that we set ourselves.
+    pub fn message(reason: &str) -> String {
+        format!("{}{reason}", Self::OURS)
+    }
+
+    /// Whether we set it: only then may we take it off.
+    pub fn is_ours(&self) -> bool {
+        self.reason.starts_with(Self::OURS)
+    }
 }
 
 impl std::fmt::Display for Hold {

@@ -1,0 +1,123 @@
+//! One Jenkins, as the rest of the controller sees it. Every call blocks and has a deadline: use `spawn_blocking`.
+
+use super::super::http::Dial;
+use super::credential::{self, Credential, Sent};
+use super::error::JenkinsError;
+use super::node;
+use super::session::{Login, Patience, Session};
+use super::smoke::{self, SmokeReport};
+use ostler_roles::executor::Smoke;
+use ostler_roles::master::buildbot::Stage;
+use ostler_roles::master::jenkins::{CredentialId, Hold, Name, Node, Seen, Site};
+use ostler_roles::words::{Digest, Secret};
+use std::collections::BTreeMap;
+
+/// One Jenkins master, one login, one site.
+#[derive(Debug)]
+pub struct Client {
+    session: Session,
+    site: Site,
+}
+
+impl Client {
+    /// A client for the Jenkins at `url`. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// When the address is none.
+    pub fn new(url: &str, login: Login, site: Site, patience: Patience, dial: Option<Dial>) -> Result<Self, JenkinsError> {
+        Ok(Self { session: Session::new(url, login, patience, dial)?, site })
+    }
+
+    /// Looks at these names: one listing for all, and the configuration of each that is ours.
+    ///
+    /// # Errors
+    /// When Jenkins cannot be asked, or `Agent/Configure` is missing for a node of ours.
+    pub fn observe(&self, names: &[Name]) -> Result<BTreeMap<Name, Seen>, JenkinsError> {
+        node::observe(&self.session, &self.site, names)
+    }
+
+    /// Makes a node, in quarantine, and reads it back.
+    ///
+    /// # Errors
+    /// When it was refused, is another's, or did not keep its values.
+    pub fn create(&self, node: &Node) -> Result<(), JenkinsError> {
+        node::create(&self.session, node)
+    }
+
+    /// Sets our values for a stage, reads them back, and launches an idle agent again if only that makes them true.
+    /// The operator's mark, properties and other settings stay.
+    ///
+    /// # Errors
+    /// When it was refused, is another's, did not keep its values, or its jobs did not end in time.
+    pub fn update(&self, node: &Node, stage: Stage) -> Result<(), JenkinsError> {
+        if node::update(&self.session, node, stage)? {
+            node::relaunch(&self.session, &node.name, self.session.patience.drain)?;
+        }
+        Ok(())
+    }
+
+    /// Removes a node of ours; gone already is done.
+    ///
+    /// # Errors
+    /// When it is another's, an orphan, or was refused.
+    pub fn delete(&self, name: &Name) -> Result<(), JenkinsError> {
+        node::delete(&self.session, &self.site, name)
+    }
+
+    /// Waits until the agent is connected.
+    ///
+    /// # Errors
+    /// [`JenkinsError::Held`] and [`JenkinsError::Offline`].
+    pub fn wait_online(&self, name: &Name) -> Result<(), JenkinsError> {
+        node::wait_online(&self.session, name, self.session.patience.connect)
+    }
+
+    /// Marks a node offline with our reason, unless somebody did already, and waits until its jobs have left.
+    ///
+    /// # Errors
+    /// [`JenkinsError::Busy`].
+    pub fn drain(&self, name: &Name, reason: &str) -> Result<(), JenkinsError> {
+        node::drain(&self.session, name, reason, self.session.patience.drain)
+    }
+
+    /// Takes our own offline mark off. An operator's stays and is handed back.
+    ///
+    /// # Errors
+    /// When Jenkins refuses.
+    pub fn undrain(&self, name: &Name) -> Result<Option<Hold>, JenkinsError> {
+        node::undrain(&self.session, name)
+    }
+
+    /// What an inbound agent must know to call in.
+    ///
+    /// # Errors
+    /// When `Agent/Connect` is missing.
+    pub fn agent_secret(&self, name: &Name) -> Result<Secret<String>, JenkinsError> {
+        node::agent_secret(&self.session, name)
+    }
+
+    /// Runs the smoke job on a quarantined node.
+    ///
+    /// # Errors
+    /// When Jenkins cannot be asked; a red job is no error.
+    pub fn smoke(&self, node: &Node, commands: &[Smoke]) -> Result<SmokeReport, JenkinsError> {
+        smoke::run(&self.session, node, commands, self.session.patience.smoke)
+    }
+
+    /// Brings a credential to what it should be. `key` is the site's HMAC key, `last` the fingerprint that was sent last; after this
+    /// call the state to keep is [`Credential::fingerprint`].
+    ///
+    /// # Errors
+    /// When it is another's, or a permission is missing.
+    pub fn put_credential(&self, credential: &Credential, key: &[u8], last: Option<&Digest>) -> Result<Sent, JenkinsError> {
+        credential::put(&self.session, &self.site, credential, key, last)
+    }
+
+    /// Removes a credential of ours; gone already is done.
+    ///
+    /// # Errors
+    /// When it is another's, or a permission is missing.
+    pub fn delete_credential(&self, id: &CredentialId) -> Result<(), JenkinsError> {
+        credential::delete(&self.session, &self.site, id)
+    }
+}

@@ -1,0 +1,237 @@
+//! Credentials: sent whole, never read back. Whether one is up to date is known from the fingerprint of what was sent last.
+//!
+//! Jenkins answers `<secret-redacted/>` for every secret, and takes it back as the new value without a word: reading, changing and
+//! posting a credential destroys it. So it is never read; an update is always the whole of it.
+
+use super::super::http::encode;
+use super::error::JenkinsError;
+use super::session::Session;
+use super::xml::Element;
+use ostler_roles::master::jenkins::{CredentialId, Owner, Site};
+use ostler_roles::words::{Digest, Secret, SecretRef};
+use serde::Deserialize;
+
+const SSH_KEY: &str = "com.cloudbees.jenkins.plugins.sshcredentials.impl.BasicSSHUserPrivateKey";
+const DIRECT: &str = "com.cloudbees.jenkins.plugins.sshcredentials.impl.BasicSSHUserPrivateKey$DirectEntryPrivateKeySource";
+const PASSWORD: &str = "com.cloudbees.plugins.credentials.impl.UsernamePasswordCredentialsImpl";
+const DOMAIN: &str = "/credentials/store/system/domain/_";
+const XML: &str = "application/xml";
+
+/// The secret part of a credential.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// An SSH private key.
+    SshKey {
+        /// The key, in the text form of its file.
+        private_key: Secret<String>,
+        /// What unlocks it.
+        passphrase: Option<Secret<String>>,
+    },
+    /// A password.
+    Password(Secret<String>),
+}
+
+impl Kind {
+    fn type_name(&self) -> &'static str {
+        match self {
+            Self::SshKey { .. } => "SSH Username with private key",
+            Self::Password(_) => "Username with password",
+        }
+    }
+}
+
+/// A credential as it should be, in the global domain of the system store.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// Its id.
+    pub id: CredentialId,
+    /// The account on the node.
+    pub username: String,
+    /// Its secret.
+    pub kind: Kind,
+}
+
+/// What was done about a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// What was sent last is what is wanted; nothing was sent.
+    Unchanged,
+    /// It was made.
+    Created,
+    /// It was sent anew.
+    Replaced,
+}
+
+#[derive(Debug, Deserialize)]
+struct Domain {
+    credentials: Vec<Listed>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    id: String,
+    description: String,
+    display_name: String,
+    type_name: String,
+}
+
+impl Credential {
+    /// What stands for the whole credential where it may not be itself: an HMAC under the site's key. Kept in the controller's state.
+    pub fn fingerprint(&self, key: &[u8]) -> Digest {
+        let (kind, secret, more) = match &self.kind {
+            Kind::SshKey { private_key, passphrase } => {
+                ("ssh", private_key.expose().as_str(), passphrase.as_ref().map_or("", |phrase| phrase.expose()))
+            }
+            Kind::Password(password) => ("password", password.expose().as_str(), ""),
+        };
+        // Lengths keep the parts apart.
+        let parts = [self.id.as_str(), &self.username, kind, secret, more];
+        let whole: String = parts.iter().map(|part| format!("{}:{part}", part.len())).collect();
+        SecretRef::hmac(key, whole.as_bytes())
+    }
+
+    fn shown(&self, site: &Site) -> String {
+        format!("{} ({})", self.username, site.mark())
+    }
+
+    fn document(&self, site: &Site) -> Vec<u8> {
+        let root = |class| {
+            Element::new(class)
+                .child(Element::text("scope", "GLOBAL"))
+                .child(Element::text("id", self.id.as_str()))
+                .child(Element::text("description", &site.mark()))
+                .child(Element::text("username", &self.username))
+                // Left out, it is read back as true.
+                .child(Element::text("usernameSecret", "false"))
+        };
+        match &self.kind {
+            Kind::SshKey { private_key, passphrase } => {
+                let mut element = root(SSH_KEY);
+                if let Some(passphrase) = passphrase {
+                    element.put(Element::text("passphrase", passphrase.expose()));
+                }
+                // A private key file ends with a newline; some parsers insist on it.
+                let key = format!("{}\n", private_key.expose().trim_end());
+                element.child(Element::new("privateKeySource").with("class", DIRECT).child(Element::text("privateKey", &key)))
+            }
+            Kind::Password(password) => root(PASSWORD).child(Element::text("password", password.expose())),
+        }
+        .document()
+    }
+}
+
+/// Brings a credential to what it should be. `last` is the fingerprint that was sent last, from the controller's state.
+pub(super) fn put(
+    session: &Session,
+    site: &Site,
+    credential: &Credential,
+    key: &[u8],
+    last: Option<&Digest>,
+) -> Result<Sent, JenkinsError> {
+    let known = find(session, site, &credential.id)?;
+    let is_as_sent = last == Some(&credential.fingerprint(key));
+    let Some(known) = known else {
+        return create(session, site, credential).map(|()| Sent::Created);
+    };
+    let is_same_kind = known.type_name == credential.kind.type_name();
+    if is_as_sent && is_same_kind && known.display_name == credential.shown(site) {
+        return Ok(Sent::Unchanged);
+    }
+    if !is_same_kind {
+        // The class of a credential cannot be changed.
+        delete(session, site, &credential.id)?;
+        return create(session, site, credential).map(|()| Sent::Replaced);
+    }
+    let action = format!("replace credential `{}`", credential.id);
+    let path = format!("{DOMAIN}/credential/{}/config.xml", encode(credential.id.as_str()));
+    // Sending the same again does no harm, so a lost answer needs no look.
+    let answer = match session.write(&action, &path, XML, &credential.document(site)) {
+        Err(JenkinsError::Lost { .. }) => session.write(&action, &path, XML, &credential.document(site))?,
+        other => other?,
+    };
+    session.expect(&action, hidden(session, &action, answer)?, &[200])?;
+    Ok(Sent::Replaced)
+}
+
+fn create(session: &Session, site: &Site, credential: &Credential) -> Result<(), JenkinsError> {
+    let action = format!("create credential `{}`", credential.id);
+    let path = format!("{DOMAIN}/createCredentials");
+    let document = credential.document(site);
+    let answer = match session.write(&action, &path, XML, &document) {
+        Err(JenkinsError::Lost { .. }) => {
+            if find(session, site, &credential.id)?.is_some() {
+                return Ok(());
+            }
+            session.write(&action, &path, XML, &document)?
+        }
+        other => other?,
+    };
+    if answer.status == 409 {
+        return Err(JenkinsError::Refused { action, reason: "somebody else made it a moment ago".to_owned() });
+    }
+    session.expect(&action, hidden(session, &action, answer)?, &[200]).map(drop)
+}
+
+/// Removes a credential of ours. Gone already is done.
+pub(super) fn delete(session: &Session, site: &Site, id: &CredentialId) -> Result<(), JenkinsError> {
+    if find(session, site, id)?.is_none() {
+        return Ok(());
+    }
+    let action = format!("remove credential `{id}`");
+    let path = format!("{DOMAIN}/credential/{}/doDelete", encode(id.as_str()));
+    match session.write(&action, &path, "application/x-www-form-urlencoded", b"") {
+        Ok(answer) => session.expect(&action, answer, &[200, 302]).map(drop),
+        Err(JenkinsError::Lost { .. }) if find(session, site, id)?.is_none() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The credential of that id, if it is there; an error when it is not ours.
+fn find(session: &Session, site: &Site, id: &CredentialId) -> Result<Option<Listed>, JenkinsError> {
+    let action = "list the credentials";
+    let domain: Option<Domain> =
+        session.json(action, &format!("{DOMAIN}/api/json?tree=credentials[id,description,displayName,typeName]"))?;
+    let domain = domain.ok_or_else(|| unseen(session, action))?;
+    let found = domain.credentials.into_iter().find(|listed| listed.id == id.as_str());
+    match found {
+        Some(listed) if site.owner(&listed.description) != Owner::Us => Err(JenkinsError::ForeignCredential(id.clone())),
+        other => Ok(other),
+    }
+}
+
+/// Who may not see the store gets 404 from it, never 403.
+fn unseen(session: &Session, action: &str) -> JenkinsError {
+    JenkinsError::MissingPermission {
+        action: action.to_owned(),
+        user: session.user().to_owned(),
+        permission: "Credentials/View".to_owned(),
+    }
+}
+
+fn hidden(session: &Session, action: &str, answer: super::super::http::Answer) -> Result<super::super::http::Answer, JenkinsError> {
+    if answer.status == 404 { Err(unseen(session, action)) } else { Ok(answer) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credential(username: &str, password: &str) -> Credential {
+        Credential {
+            id: CredentialId::parse("a").unwrap(),
+            username: username.to_owned(),
+            kind: Kind::Password(Secret::new(password.to_owned())),
+        }
+    }
+
+    #[test]
+    fn the_fingerprint_covers_every_part_and_shows_none() {
+        let one = credential("jenkins", "hunter2").fingerprint(b"key");
+        assert_eq!(one, credential("jenkins", "hunter2").fingerprint(b"key"));
+        assert_ne!(one, credential("jenkins", "hunter3").fingerprint(b"key"));
+        assert_ne!(one, credential("jenkin", "shunter2").fingerprint(b"key"));
+        assert_ne!(one, credential("jenkins", "hunter2").fingerprint(b"other key"));
+        assert!(!format!("{:?}", credential("jenkins", "hunter2")).contains("hunter2"));
+    }
+}

@@ -1,0 +1,149 @@
+//! What goes wrong between us and a Jenkins master.
+
+use super::super::http::HttpError;
+use super::xml::XmlError;
+use ostler_roles::master::jenkins::{Change, CredentialId, Name, NotOurs};
+use std::time::Duration;
+
+/// Why Jenkins could not be asked or told.
+#[derive(Debug, thiserror::Error)]
+pub enum JenkinsError {
+    /// The address, or the transport in a way that waiting does not mend.
+    #[error("{action}")]
+    Http {
+        /// What was being done.
+        action: String,
+        /// What the transport said.
+        #[source]
+        source: HttpError,
+    },
+    /// It did not answer, or was still restarting, when the patience ended.
+    #[error("{action}: Jenkins was not ready within {} s: {last}", waited.as_secs_f32().round())]
+    NotReady {
+        /// What was being done.
+        action: String,
+        /// How long it was waited for.
+        waited: Duration,
+        /// What it said last.
+        last: String,
+    },
+    /// The connection broke while a change was under way; whether it was made must be looked up.
+    #[error("{action}: the connection broke before Jenkins answered")]
+    Lost {
+        /// What was being done.
+        action: String,
+        /// What the transport said.
+        #[source]
+        source: HttpError,
+    },
+    /// User and token (or password) do not fit.
+    #[error("{action}: Jenkins does not know this token or password of user `{user}` (401)")]
+    WrongLogin {
+        /// What was being done.
+        action: String,
+        /// The user.
+        user: String,
+    },
+    /// A permission is missing.
+    #[error("{action}: user `{user}` is missing the permission {permission}")]
+    MissingPermission {
+        /// What was being done.
+        action: String,
+        /// The user.
+        user: String,
+        /// As Jenkins' security page names it: `Agent/Create`.
+        permission: String,
+    },
+    /// Jenkins refused the content.
+    #[error("{action}: refused: {reason}")]
+    Refused {
+        /// What was being done.
+        action: String,
+        /// Its `X-Error`, or what stands for it.
+        reason: String,
+    },
+    /// Another status than this request can have.
+    #[error("{action}: unexpected status {status}: {excerpt}")]
+    Status {
+        /// What was being done.
+        action: String,
+        /// The status.
+        status: u16,
+        /// The title of the page, or its beginning.
+        excerpt: String,
+    },
+    /// Something else than Jenkins' API answered: a proxy's login page, another program.
+    #[error("{action}: the answer is not Jenkins' ({kind})")]
+    NotJenkins {
+        /// What was being done.
+        action: String,
+        /// The content type that came.
+        kind: String,
+    },
+    /// JSON of another shape.
+    #[error("{action}: JSON that this client does not understand")]
+    Shape {
+        /// What was being done.
+        action: String,
+        /// Where.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// XML of another shape.
+    #[error("{action}: a configuration that this client does not understand")]
+    Xml {
+        /// What was being done.
+        action: String,
+        /// What.
+        #[source]
+        source: XmlError,
+    },
+    /// The name is not ours to use.
+    #[error(transparent)]
+    NotOurs(#[from] NotOurs),
+    /// A credential of that id was not made by this site.
+    #[error("credential `{0}` exists on this Jenkins and was not made by this site; it is left alone")]
+    ForeignCredential(CredentialId),
+    /// A job of that name was not made by this site.
+    #[error("job `{0}` exists on this Jenkins and was not made by this site; it is left alone")]
+    ForeignJob(String),
+    /// A node vanished under our hands.
+    #[error("node `{0}` is no longer on this Jenkins")]
+    Vanished(Name),
+    /// Jenkins took the values without a word and did not keep them.
+    #[error("node `{name}` did not keep its values: {}", left.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    NotConverged {
+        /// The node.
+        name: Name,
+        /// What still differs.
+        left: Vec<Change>,
+    },
+    /// The agent did not come up.
+    #[error("the agent of node `{name}` is not online after {} s: {reason}", waited.as_secs())]
+    Offline {
+        /// The node.
+        name: Name,
+        /// How long it was waited for.
+        waited: Duration,
+        /// What Jenkins says of it.
+        reason: String,
+        /// The last lines of the launch log that hold no environment.
+        log: Vec<String>,
+    },
+    /// An operator's mark stands in the way.
+    #[error("node `{name}` is {hold}")]
+    Held {
+        /// The node.
+        name: Name,
+        /// The mark.
+        hold: ostler_roles::master::jenkins::Hold,
+    },
+    /// Jobs were still running on it.
+    #[error("node `{name}` was not idle within {} s", waited.as_secs())]
+    Busy {
+        /// The node.
+        name: Name,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+}

@@ -1,0 +1,364 @@
+//! Nodes: one listing for all, config.xml for ours alone; made, changed, switched, removed, and read back after each write.
+
+use super::super::http::encode;
+use super::config;
+use super::error::JenkinsError;
+use super::session::{Pace, Session};
+use super::xml::{self, Element};
+use ostler_roles::master::buildbot::Stage;
+use ostler_roles::master::jenkins::{Config, Hold, Name, Node, NotOurs, Owner, Seen, Site, diff};
+use ostler_roles::words::Secret;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const XML: &str = "application/xml";
+/// How often a write that got lost in a restart is looked up and made again.
+const ATTEMPTS: usize = 3;
+/// How many lines of a launch log are quoted.
+const LOG_LINES: usize = 6;
+
+/// A computer, as far as we ask for it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Computer {
+    display_name: String,
+    description: Option<String>,
+    offline: bool,
+    temporarily_offline: bool,
+    #[serde(default)]
+    offline_cause_reason: String,
+    offline_cause: Option<Cause>,
+    #[serde(default)]
+    idle: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Cause {
+    #[serde(rename = "_class")]
+    class: String,
+}
+
+const FIELDS: &str = "displayName,description,offline,temporarilyOffline,offlineCauseReason,offlineCause,idle";
+
+impl Computer {
+    fn hold(&self) -> Option<Hold> {
+        self.temporarily_offline.then(|| Hold { reason: self.offline_cause_reason.clone() })
+    }
+
+    fn gave_up(&self) -> bool {
+        self.offline_cause.as_ref().is_some_and(|cause| cause.class.ends_with("$LaunchFailed"))
+    }
+}
+
+fn path(name: &Name, rest: &str) -> String {
+    format!("/computer/{}/{rest}", encode(name.as_str()))
+}
+
+/// Looks at these names.
+pub(super) fn observe(session: &Session, site: &Site, names: &[Name]) -> Result<BTreeMap<Name, Seen>, JenkinsError> {
+    #[derive(Deserialize)]
+    struct List {
+        computer: Vec<Computer>,
+    }
+    let action = "list the nodes";
+    let list: Option<List> = session.json(action, &format!("/computer/api/json?tree=computer[{FIELDS}]"))?;
+    let list = list.ok_or_else(|| JenkinsError::NotJenkins { action: action.to_owned(), kind: "404".to_owned() })?;
+    let mut seen = BTreeMap::new();
+    for name in names {
+        let found = list.computer.iter().find(|computer| computer.display_name == name.as_str());
+        let state = match found {
+            None if is_orphan(session, name)? => Seen::Orphan,
+            None => Seen::Absent,
+            Some(computer) => match site.owner(computer.description.as_deref().unwrap_or_default()) {
+                Owner::Nobody => Seen::Foreign { site: None },
+                Owner::OtherSite(site) => Seen::Foreign { site: Some(site) },
+                Owner::Us => ours(session, name, computer)?,
+            },
+        };
+        seen.insert(name.clone(), state);
+    }
+    Ok(seen)
+}
+
+fn ours(session: &Session, name: &Name, computer: &Computer) -> Result<Seen, JenkinsError> {
+    let Some((_, config)) = read_config(session, name)? else { return Ok(Seen::Absent) };
+    Ok(Seen::Ours { config, is_connected: !computer.offline || computer.temporarily_offline, hold: computer.hold() })
+}
+
+/// A node that is not listed, but which its own label still knows.
+fn is_orphan(session: &Session, name: &Name) -> Result<bool, JenkinsError> {
+    #[derive(Deserialize)]
+    struct Label {
+        nodes: Vec<Named>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Named {
+        node_name: String,
+    }
+    let path = format!("/label/{}/api/json?tree=nodes[nodeName]", encode(name.as_str()));
+    let label: Option<Label> = session.json(&format!("look for an orphan called `{name}`"), &path)?;
+    Ok(label.is_some_and(|label| label.nodes.iter().any(|node| node.node_name == name.as_str())))
+}
+
+/// The configuration of a node; none when it has gone.
+fn read_config(session: &Session, name: &Name) -> Result<Option<(Element, Config)>, JenkinsError> {
+    let action = format!("read the configuration of node `{name}`");
+    let answer = session.read(&action, &path(name, "config.xml"))?;
+    if answer.status == 404 {
+        return Ok(None);
+    }
+    let answer = session.expect(&action, answer, &[200])?;
+    let fault = |source| JenkinsError::Xml { action: action.clone(), source };
+    let slave = xml::parse(&answer.body).map_err(fault)?;
+    let config = config::read(&slave).map_err(fault)?;
+    Ok(Some((slave, config)))
+}
+
+fn computer(session: &Session, name: &Name) -> Result<Computer, JenkinsError> {
+    let action = format!("ask for the state of node `{name}`");
+    session.json(&action, &path(name, &format!("api/json?tree={FIELDS}")))?.ok_or_else(|| JenkinsError::Vanished(name.clone()))
+}
+
+/// Makes a node, in quarantine, and reads it back.
+pub(super) fn create(session: &Session, node: &Node) -> Result<(), JenkinsError> {
+    let action = format!("create node `{}`", node.name);
+    let json = config::form(node).to_string();
+    let body = format!("name={}&type={}&json={}", encode(node.name.as_str()), encode(config::PERMANENT), encode(&json));
+    for _ in 0..ATTEMPTS {
+        match session.write(&action, "/computer/doCreateItem", FORM, body.as_bytes()) {
+            Ok(answer) => {
+                session.expect(&action, answer, &[200, 302])?;
+                return verify(session, node, Stage::Quarantined);
+            }
+            // It may or may not have been made: look.
+            Err(lost @ JenkinsError::Lost { .. }) => match owned_config(session, node)? {
+                Some(_) => return verify(session, node, Stage::Quarantined),
+                None => drop(lost),
+            },
+            Err(error) => return Err(error),
+        }
+    }
+    Err(JenkinsError::Vanished(node.name.clone()))
+}
+
+/// The configuration, if the node is there and ours.
+fn owned_config(session: &Session, node: &Node) -> Result<Option<(Element, Config)>, JenkinsError> {
+    let Some((slave, config)) = read_config(session, &node.name)? else { return Ok(None) };
+    match node.site.owner(slave.value("description").unwrap_or_default()) {
+        Owner::Us => Ok(Some((slave, config))),
+        Owner::Nobody => Err(NotOurs::Foreign(node.name.clone()).into()),
+        Owner::OtherSite(site) => Err(NotOurs::OtherSite(node.name.clone(), site).into()),
+    }
+}
+
+fn verify(session: &Session, node: &Node, stage: Stage) -> Result<(), JenkinsError> {
+    let (_, config) = owned_config(session, node)?.ok_or_else(|| JenkinsError::Vanished(node.name.clone()))?;
+    let left = diff(node, stage, &config);
+    if left.is_empty() { Ok(()) } else { Err(JenkinsError::NotConverged { name: node.name.clone(), left }) }
+}
+
+/// Sets our values for a stage and reads them back. True when the agent has to be launched again to use them.
+pub(super) fn update(session: &Session, node: &Node, stage: Stage) -> Result<bool, JenkinsError> {
+    let action = format!("change node `{}`", node.name);
+    let mut needs_launch = false;
+    for _ in 0..ATTEMPTS {
+        let (mut slave, config) = owned_config(session, node)?.ok_or_else(|| JenkinsError::Vanished(node.name.clone()))?;
+        let changes = diff(node, stage, &config);
+        if changes.is_empty() {
+            return Ok(needs_launch);
+        }
+        needs_launch |= changes.iter().any(ostler_roles::master::jenkins::Change::needs_launch);
+        config::write(&mut slave, node, stage);
+        match session.write(&action, &path(&node.name, "config.xml"), XML, &slave.document()) {
+            Ok(answer) => {
+                session.expect(&action, answer, &[200])?;
+                return verify(session, node, stage).map(|()| needs_launch);
+            }
+            Err(JenkinsError::Lost { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    verify(session, node, stage).map(|()| needs_launch)
+}
+
+/// Removes a node of ours. Gone already is done.
+pub(super) fn delete(session: &Session, site: &Site, name: &Name) -> Result<(), JenkinsError> {
+    let action = format!("remove node `{name}`");
+    for _ in 0..ATTEMPTS {
+        match observe(session, site, std::slice::from_ref(name))?.remove(name) {
+            None | Some(Seen::Absent) => return Ok(()),
+            Some(Seen::Orphan) => return Err(NotOurs::Orphan(name.clone()).into()),
+            Some(Seen::Foreign { site: None }) => return Err(NotOurs::Foreign(name.clone()).into()),
+            Some(Seen::Foreign { site: Some(site) }) => return Err(NotOurs::OtherSite(name.clone(), site).into()),
+            Some(Seen::Ours { .. }) => {}
+        }
+        match session.write(&action, &path(name, "doDelete"), FORM, b"") {
+            Ok(answer) => {
+                session.expect(&action, answer, &[200, 302])?;
+            }
+            Err(JenkinsError::Lost { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(JenkinsError::Refused { action, reason: "it is still there".to_owned() })
+}
+
+/// Waits until the agent is connected. A launch that Jenkins gave up is started once more; an operator's mark ends the wait.
+pub(super) fn wait_online(session: &Session, name: &Name, deadline: Duration) -> Result<(), JenkinsError> {
+    let mut pace = Pace::new(deadline);
+    let mut was_relaunched = false;
+    loop {
+        let state = computer(session, name)?;
+        if let Some(hold) = state.hold() {
+            return Err(JenkinsError::Held { name: name.clone(), hold });
+        }
+        if !state.offline {
+            return Ok(());
+        }
+        let has_failed_twice = state.gave_up() && was_relaunched;
+        if state.gave_up() && !was_relaunched {
+            was_relaunched = true;
+            launch(session, name)?;
+        }
+        if has_failed_twice || !pace.wait() {
+            let reason =
+                if state.offline_cause_reason.is_empty() { "it is still being launched".to_owned() } else { state.offline_cause_reason };
+            return Err(JenkinsError::Offline { name: name.clone(), waited: pace.waited(), reason, log: launch_log(session, name) });
+        }
+    }
+}
+
+/// Disconnects an idle agent and launches it with its present configuration.
+pub(super) fn relaunch(session: &Session, name: &Name, patience: Duration) -> Result<(), JenkinsError> {
+    let state = wait_idle(session, name, patience)?;
+    if state.hold().is_some() || state.offline {
+        return Ok(());
+    }
+    let action = format!("disconnect the agent of node `{name}`");
+    let body = format!("offlineMessage={}&json=%7B%7D", encode(&Hold::message("launcher changed")));
+    match session.write(&action, &path(name, "doDisconnect"), FORM, body.as_bytes()) {
+        Ok(answer) => drop(session.expect(&action, answer, &[200, 302])?),
+        Err(JenkinsError::Lost { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    launch(session, name)
+}
+
+fn launch(session: &Session, name: &Name) -> Result<(), JenkinsError> {
+    let action = format!("launch the agent of node `{name}`");
+    match session.write(&action, &path(name, "launchSlaveAgent"), FORM, b"") {
+        // 302 when it starts, 200 when it is up already.
+        Ok(answer) => session.expect(&action, answer, &[200, 302]).map(drop),
+        Err(JenkinsError::Lost { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn wait_idle(session: &Session, name: &Name, patience: Duration) -> Result<Computer, JenkinsError> {
+    let mut pace = Pace::new(patience);
+    loop {
+        let state = computer(session, name)?;
+        if state.idle {
+            return Ok(state);
+        }
+        if !pace.wait() {
+            return Err(JenkinsError::Busy { name: name.clone(), waited: pace.waited() });
+        }
+    }
+}
+
+/// Marks a node offline with our reason, and waits until its jobs have left. An operator's mark stays as it is.
+pub(super) fn drain(session: &Session, name: &Name, reason: &str, patience: Duration) -> Result<(), JenkinsError> {
+    let state = computer(session, name)?;
+    if state.hold().is_none() {
+        toggle(session, name, &Hold::message(reason), true)?;
+    }
+    wait_idle(session, name, patience).map(drop)
+}
+
+/// Takes our own mark off. Any other stays, and is handed back.
+pub(super) fn undrain(session: &Session, name: &Name) -> Result<Option<Hold>, JenkinsError> {
+    match computer(session, name)?.hold() {
+        None => Ok(None),
+        Some(hold) if hold.is_ours() => {
+            toggle(session, name, "", false)?;
+            Ok(None)
+        }
+        Some(hold) => Ok(Some(hold)),
+    }
+}
+
+/// `toggleOffline` flips: the state is read before, and after a lost answer.
+fn toggle(session: &Session, name: &Name, message: &str, is_offline: bool) -> Result<(), JenkinsError> {
+    let action = format!("mark node `{name}` {}", if is_offline { "offline" } else { "online" });
+    for _ in 0..ATTEMPTS {
+        if computer(session, name)?.temporarily_offline == is_offline {
+            return Ok(());
+        }
+        let body = format!("offlineMessage={}", encode(message));
+        match session.write(&action, &path(name, "toggleOffline"), FORM, body.as_bytes()) {
+            Ok(answer) => return session.expect(&action, answer, &[200, 302]).map(drop),
+            Err(JenkinsError::Lost { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(JenkinsError::Refused { action, reason: "the mark does not hold".to_owned() })
+}
+
+/// The last lines of the launch log, without the environment of the remote user that the SSH launcher dumps there.
+fn launch_log(session: &Session, name: &Name) -> Vec<String> {
+    let action = format!("read the launch log of node `{name}`");
+    let Ok(answer) = session.read(&action, &path(name, "logText/progressiveText?start=0")) else { return Vec::new() };
+    if answer.status != 200 { Vec::new() } else { without_environment(&String::from_utf8_lossy(&answer.body)) }
+}
+
+fn without_environment(log: &str) -> Vec<String> {
+    let mut is_environment = false;
+    let mut lines = Vec::new();
+    for line in log.lines() {
+        if line.starts_with('[') {
+            is_environment = false;
+        }
+        if !is_environment && !line.trim_start().starts_with("at ") && !line.trim().is_empty() {
+            lines.push(line.chars().filter(|character| !character.is_control()).take(300).collect());
+        }
+        if line.contains("The remote user's environment is:") {
+            is_environment = true;
+        }
+    }
+    lines.split_off(lines.len().saturating_sub(LOG_LINES))
+}
+
+/// What an inbound agent must know to call in.
+pub(super) fn agent_secret(session: &Session, name: &Name) -> Result<Secret<String>, JenkinsError> {
+    let action = format!("read the agent secret of node `{name}`");
+    let answer = session.read(&action, &path(name, "jenkins-agent.jnlp"))?;
+    if answer.status == 404 {
+        return Err(JenkinsError::Vanished(name.clone()));
+    }
+    let answer = session.expect(&action, answer, &[200])?;
+    let fault = |source| JenkinsError::Xml { action: action.clone(), source };
+    let jnlp = xml::parse(&answer.body).map_err(fault)?;
+    let secret = jnlp.get("application-desc").and_then(|desc| desc.value("argument")).unwrap_or_default();
+    if secret.len() < 32 || !secret.chars().all(|character| character.is_ascii_hexdigit()) {
+        return Err(fault(xml::XmlError::Unexpected("an agent description without a secret")));
+    }
+    Ok(Secret::new(secret.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_environment;
+
+    #[test]
+    fn the_environment_in_a_launch_log_is_never_quoted() {
+        let log = "[11/22/26] [SSH] Authentication successful.\r\n[11/22/26] [SSH] The remote user's environment is:\r\nTOKEN=hunter2\r\nA=b\r\n\
+            [11/22/26] [SSH] Starting sftp client.\r\njava.lang.X: no\r\n\tat a.b(C.java:1)\r\n";
+        let lines = without_environment(log);
+        assert!(lines.iter().all(|line| !line.contains("hunter2")), "{lines:?}");
+        assert_eq!(lines.last().map(String::as_str), Some("java.lang.X: no"));
+    }
+}

@@ -1,0 +1,387 @@
+//! Talking to one Jenkins: login, crumb, and its restarts.
+//!
+//! A restart shows itself as 503, refused, reset and hanging connections, and twice as a short 401 for a valid token (recorded from
+//! 2.532). So a 401 is believed only when it lasts. The end is a 200 from `/api/json` with `X-Jenkins-Session`.
+
+use super::super::http::{Answer, Ask, Dial, Http, HttpError};
+use super::error::JenkinsError;
+use base64::Engine as _;
+use ostler_roles::words::Secret;
+use serde::de::DeserializeOwned;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How we log in.
+#[derive(Debug, Clone)]
+pub enum Login {
+    /// With an API token: needs no crumb.
+    Token {
+        /// User.
+        user: String,
+        /// Token.
+        token: Secret<String>,
+    },
+    /// With a password: each write needs a crumb and the session it was issued to.
+    Password {
+        /// User.
+        user: String,
+        /// Password.
+        password: Secret<String>,
+    },
+}
+
+impl Login {
+    fn user(&self) -> &str {
+        match self {
+            Self::Token { user, .. } | Self::Password { user, .. } => user,
+        }
+    }
+
+    fn header(&self) -> Secret<String> {
+        let (user, secret) = match self {
+            Self::Token { user, token } => (user, token),
+            Self::Password { user, password } => (user, password),
+        };
+        Secret::new(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{}", secret.expose()))))
+    }
+}
+
+/// How long each wait on the master may last.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// One request.
+    pub request: Duration,
+    /// The first contact, while nobody answers.
+    pub reach: Duration,
+    /// A restart, from the first sign of it.
+    pub restart: Duration,
+    /// A 401 that lasts this long is a wrong login, not a restart.
+    pub unauthorized: Duration,
+    /// Until an agent is online.
+    pub connect: Duration,
+    /// Until running jobs have left a node.
+    pub drain: Duration,
+    /// Until a smoke job has ended.
+    pub smoke: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            request: seconds(30),
+            reach: seconds(10),
+            restart: seconds(300),
+            unauthorized: seconds(5),
+            connect: seconds(120),
+            drain: seconds(1800),
+            smoke: seconds(1800),
+        }
+    }
+}
+
+/// Waits between looks: short at first, then a second.
+pub(super) struct Pace {
+    started: Instant,
+    end: Instant,
+    step: Duration,
+}
+
+impl Pace {
+    pub(super) fn new(patience: Duration) -> Self {
+        Self { started: Instant::now(), end: Instant::now() + patience, step: Duration::from_millis(20) }
+    }
+
+    /// Sleeps until the next look; false when the time is over.
+    pub(super) fn wait(&mut self) -> bool {
+        let left = self.end.saturating_duration_since(Instant::now());
+        std::thread::sleep(self.step.min(left));
+        self.step = (self.step * 3 / 2).min(Duration::from_secs(1));
+        !left.is_zero()
+    }
+
+    pub(super) fn waited(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+#[derive(Debug)]
+struct Crumb {
+    field: String,
+    value: Secret<String>,
+    cookie: Secret<String>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    /// `X-Jenkins-Session` of the process that answered last.
+    process: Option<String>,
+    crumb: Option<Crumb>,
+}
+
+/// One Jenkins and one login.
+#[derive(Debug)]
+pub(super) struct Session {
+    http: Http,
+    login: Login,
+    pub(super) patience: Patience,
+    memory: Mutex<Memory>,
+}
+
+/// What an answer says about the process behind it.
+enum Sign {
+    Settled,
+    Restarting(String),
+    Unauthorized,
+}
+
+fn sign(answer: &Result<Answer, HttpError>) -> Sign {
+    match answer {
+        Ok(answer) if answer.status == 503 => Sign::Restarting(format!("503 {}", title(&answer.body))),
+        Ok(answer) if answer.status == 401 => Sign::Unauthorized,
+        Ok(_) => Sign::Settled,
+        Err(error) if is_too_long(error) => Sign::Settled,
+        Err(HttpError::Exchange { source, .. }) => Sign::Restarting(source.to_string()),
+        Err(_) => Sign::Settled,
+    }
+}
+
+fn is_too_long(error: &HttpError) -> bool {
+    matches!(error, HttpError::Exchange { source, .. } if matches!(**source, ureq::Error::BodyExceedsLimit(_)))
+}
+
+/// Nobody had begun to listen: the request cannot have been seen.
+fn was_never_sent(error: &HttpError) -> bool {
+    let HttpError::Exchange { source, .. } = error else { return false };
+    match &**source {
+        ureq::Error::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+        ureq::Error::ConnectionFailed | ureq::Error::HostNotFound => true,
+        _ => false,
+    }
+}
+
+impl Session {
+    pub(super) fn new(url: &str, login: Login, patience: Patience, dial: Option<Dial>) -> Result<Self, JenkinsError> {
+        let http = Http::new(url, patience.request, dial)
+            .map_err(|source| JenkinsError::Http { action: "use the address of this Jenkins".to_owned(), source })?;
+        Ok(Self { http, login, patience, memory: Mutex::default() })
+    }
+
+    pub(super) fn user(&self) -> &str {
+        self.login.user()
+    }
+
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads JSON. 404 is `None`: absent, or hidden from this user.
+    pub(super) fn json<T: DeserializeOwned>(&self, action: &str, path: &str) -> Result<Option<T>, JenkinsError> {
+        let answer = self.read(action, path)?;
+        if answer.status == 404 {
+            return Ok(None);
+        }
+        let answer = self.expect(action, answer, &[200])?;
+        let kind = answer.header("content-type").unwrap_or("no content type").to_owned();
+        if !kind.starts_with("application/json") {
+            return Err(JenkinsError::NotJenkins { action: action.to_owned(), kind });
+        }
+        serde_json::from_slice(&answer.body).map(Some).map_err(|source| JenkinsError::Shape { action: action.to_owned(), source })
+    }
+
+    /// Reads a document that is no JSON, with the status it came with.
+    pub(super) fn read(&self, action: &str, path: &str) -> Result<Answer, JenkinsError> {
+        let started = Instant::now();
+        loop {
+            let answer = self.http.ask(Ask::Get, path, &[("authorization", self.login.header().expose()), ("accept", "*/*")]);
+            if let Some(answer) = self.judge(action, answer)? {
+                return Ok(answer);
+            }
+            self.check_time(action, started)?;
+        }
+    }
+
+    /// A single address that fails while the rest is well must not be asked for ever.
+    fn check_time(&self, action: &str, started: Instant) -> Result<(), JenkinsError> {
+        let waited = started.elapsed();
+        if waited < self.patience.restart {
+            return Ok(());
+        }
+        Err(JenkinsError::NotReady { action: action.to_owned(), waited, last: "this address alone does not answer".to_owned() })
+    }
+
+    /// Writes. A request that may have been seen is never sent twice: then it is [`JenkinsError::Lost`], and the caller looks again.
+    pub(super) fn write(&self, action: &str, path: &str, kind: &str, body: &[u8]) -> Result<Answer, JenkinsError> {
+        let started = Instant::now();
+        let mut crumb_was_refused = false;
+        loop {
+            self.check_time(action, started)?;
+            let answer = self.post(action, path, kind, body)?;
+            if let Err(error) = answer {
+                if is_too_long(&error) {
+                    return Err(JenkinsError::Http { action: action.to_owned(), source: error });
+                }
+                if !was_never_sent(&error) {
+                    self.wait_until_ready(action, &error.to_string())?;
+                    return Err(JenkinsError::Lost { action: action.to_owned(), source: error });
+                }
+                self.wait_until_ready(action, &error.to_string())?;
+                continue;
+            }
+            let Some(answer) = self.judge(action, answer)? else { continue };
+            let is_crumb_fault = answer.status == 403 && String::from_utf8_lossy(&answer.body).contains("No valid crumb");
+            if is_crumb_fault && !crumb_was_refused {
+                crumb_was_refused = true;
+                self.memory().crumb = None;
+                continue;
+            }
+            return Ok(answer);
+        }
+    }
+
+    fn post(&self, action: &str, path: &str, kind: &str, body: &[u8]) -> Result<Result<Answer, HttpError>, JenkinsError> {
+        let login = self.login.header();
+        let mut headers = vec![("authorization", login.expose().as_str())];
+        if matches!(self.login, Login::Token { .. }) {
+            return Ok(self.http.ask(Ask::Post(kind, body), path, &headers));
+        }
+        if self.memory().crumb.is_none() {
+            let crumb = self.fetch_crumb(action)?;
+            self.memory().crumb = Some(crumb);
+        }
+        let memory = self.memory();
+        if let Some(crumb) = &memory.crumb {
+            headers.push((crumb.field.as_str(), crumb.value.expose()));
+            headers.push(("cookie", crumb.cookie.expose()));
+        }
+        Ok(self.http.ask(Ask::Post(kind, body), path, &headers))
+    }
+
+    fn fetch_crumb(&self, action: &str) -> Result<Crumb, JenkinsError> {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Issued {
+            crumb: String,
+            crumb_request_field: String,
+        }
+        let answer = self.read(action, "/crumbIssuer/api/json")?;
+        let answer = self.expect(action, answer, &[200])?;
+        let cookies = answer.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
+        let cookie =
+            cookies.filter_map(|value| value.split(';').next()).find(|pair| pair.starts_with("JSESSIONID")).unwrap_or("").to_owned();
+        let issued: Issued =
+            serde_json::from_slice(&answer.body).map_err(|source| JenkinsError::Shape { action: action.to_owned(), source })?;
+        Ok(Crumb { field: issued.crumb_request_field, value: Secret::new(issued.crumb), cookie: Secret::new(cookie) })
+    }
+
+    /// The answer of a settled process; `None` after a restart was waited out, when the request may be sent again.
+    fn judge(&self, action: &str, answer: Result<Answer, HttpError>) -> Result<Option<Answer>, JenkinsError> {
+        match sign(&answer) {
+            Sign::Settled => {}
+            Sign::Restarting(last) => {
+                self.wait_until_ready(action, &last)?;
+                return Ok(None);
+            }
+            Sign::Unauthorized => {
+                self.wait_until_ready(action, "401")?;
+                return Ok(None);
+            }
+        }
+        let answer = answer.map_err(|source| JenkinsError::Http { action: action.to_owned(), source })?;
+        self.note_process(&answer);
+        Ok(Some(answer))
+    }
+
+    fn note_process(&self, answer: &Answer) {
+        let Some(process) = answer.header("x-jenkins-session") else { return };
+        let mut memory = self.memory();
+        if memory.process.as_deref() != Some(process) {
+            memory.process = Some(process.to_owned());
+            memory.crumb = None;
+        }
+    }
+
+    /// Asks until `/api/json` answers 200 with a session. A 401 ends it when nothing else is seen for as long as the patience says.
+    fn wait_until_ready(&self, action: &str, first: &str) -> Result<(), JenkinsError> {
+        let is_known = self.memory().process.is_some();
+        let has_status = first.starts_with("503") || first == "401";
+        let mut pace = Pace::new(if is_known || has_status { self.patience.restart } else { self.patience.reach });
+        let mut unauthorized_since = (first == "401").then(Instant::now);
+        let mut last = first.to_owned();
+        loop {
+            if unauthorized_since.is_some_and(|since| since.elapsed() >= self.patience.unauthorized) {
+                return Err(JenkinsError::WrongLogin { action: action.to_owned(), user: self.user().to_owned() });
+            }
+            if !pace.wait() {
+                return Err(JenkinsError::NotReady { action: action.to_owned(), waited: pace.waited(), last });
+            }
+            let answer = self.http.ask(Ask::Get, "/api/json?tree=mode", &[("authorization", self.login.header().expose())]);
+            match sign(&answer) {
+                Sign::Settled => {
+                    if let Ok(answer) = &answer {
+                        self.note_process(answer);
+                    }
+                    return Ok(());
+                }
+                Sign::Restarting(sign) => {
+                    unauthorized_since = None;
+                    last = sign;
+                }
+                Sign::Unauthorized => {
+                    unauthorized_since.get_or_insert_with(Instant::now);
+                    last = "401".to_owned();
+                }
+            }
+        }
+    }
+
+    /// The answer if its status is one of these, else what the status says, in words.
+    pub(super) fn expect(&self, action: &str, answer: Answer, good: &[u16]) -> Result<Answer, JenkinsError> {
+        if good.contains(&answer.status) {
+            return Ok(answer);
+        }
+        let action = action.to_owned();
+        if answer.status == 403
+            && let Some(permission) = missing_permission(&answer)
+        {
+            return Err(JenkinsError::MissingPermission { action, user: self.user().to_owned(), permission });
+        }
+        if let Some(reason) = answer.header("x-error") {
+            return Err(JenkinsError::Refused { action, reason: reason.split_whitespace().collect::<Vec<_>>().join(" ") });
+        }
+        Err(JenkinsError::Status { action, status: answer.status, excerpt: title(&answer.body) })
+    }
+}
+
+/// The permission of a 403: from the page's own words, or from the header's class name.
+fn missing_permission(answer: &Answer) -> Option<String> {
+    let body = String::from_utf8_lossy(&answer.body);
+    if let Some((_, rest)) = body.split_once("is missing the ")
+        && let Some((permission, _)) = rest.split_once(" permission")
+    {
+        return Some(permission.chars().take(80).collect());
+    }
+    if let Some((_, rest)) = body.split_once("missing a permission, one of ")
+        && let Some((permissions, _)) = rest.split_once(" is required")
+    {
+        return Some(permissions.replace(", ", " or ").chars().take(80).collect());
+    }
+    answer.header("x-required-permission").map(|id| {
+        let mut words = id.rsplit('.');
+        let (verb, class) = (words.next().unwrap_or(id), words.next().unwrap_or(""));
+        let class = match class {
+            "Computer" => "Agent",
+            "Item" => "Job",
+            "Hudson" => "Overall",
+            other => other,
+        };
+        format!("{class}/{verb}")
+    })
+}
+
+/// The title of a page, or the beginning of a text; printable and short.
+fn title(body: &[u8]) -> String {
+    let body = String::from_utf8_lossy(body);
+    let title = body.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>")).map_or(&*body, |(title, _)| title);
+    title.chars().filter(|character| !character.is_control()).take(120).collect::<String>().trim().to_owned()
+}

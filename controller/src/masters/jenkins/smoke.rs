@@ -1,0 +1,280 @@
+//! The smoke job: a freestyle job tied to the node's quarantine label, so that no other node can take it and no other job comes first.
+
+use super::super::http::encode;
+use super::error::JenkinsError;
+use super::session::{Pace, Session};
+use super::xml::{self, Element};
+use ostler_roles::executor::Smoke;
+use ostler_roles::master::jenkins::{Node, Owner};
+use serde::Deserialize;
+use std::time::Duration;
+
+const XML: &str = "application/xml";
+const FORM: &str = "application/x-www-form-urlencoded";
+/// How many lines of a red job's console are quoted.
+const TAIL: usize = 12;
+
+/// How a smoke job ended.
+#[derive(Debug)]
+pub enum SmokeOutcome {
+    /// Jenkins' verdict: `SUCCESS`, `FAILURE`, `ABORTED`, ...
+    Ended(String),
+    /// It did not end within this time; what Jenkins said last.
+    Late {
+        /// The time.
+        waited: Duration,
+        /// Why it still waits, or that it runs.
+        why: String,
+    },
+    /// Somebody cancelled it.
+    Cancelled,
+    /// It ran on another node.
+    Elsewhere(String),
+}
+
+impl std::fmt::Display for SmokeOutcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ended(result) => f.write_str(result),
+            Self::Late { waited, why } => write!(f, "not finished within {} s: {why}", waited.as_secs()),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::Elsewhere(node) => write!(f, "ran on `{node}`"),
+        }
+    }
+}
+
+/// What a smoke job showed.
+#[derive(Debug)]
+pub struct SmokeReport {
+    /// How it ended.
+    pub outcome: SmokeOutcome,
+    /// The build's page; none when it never started.
+    pub url: Option<String>,
+    /// The last lines of a red job's console.
+    pub tail: Vec<String>,
+    /// From the request to the end.
+    pub took: Duration,
+}
+
+impl SmokeReport {
+    /// Whether the job passed: anything short of success proves nothing.
+    pub fn is_green(&self) -> bool {
+        matches!(&self.outcome, SmokeOutcome::Ended(result) if result == "SUCCESS")
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Item {
+    #[serde(default)]
+    cancelled: bool,
+    why: Option<String>,
+    executable: Option<Executable>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Executable {
+    number: u64,
+    url: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Build {
+    building: bool,
+    result: Option<String>,
+    built_on: String,
+}
+
+fn job_name(node: &Node) -> String {
+    format!("ostler-smoke-{}", node.name)
+}
+
+/// Runs the commands on a quarantined node. A green job is removed again; a red one stays to be looked at.
+pub(super) fn run(session: &Session, node: &Node, commands: &[Smoke], patience: Duration) -> Result<SmokeReport, JenkinsError> {
+    let job = job_name(node);
+    install(session, node, &job, commands)?;
+    let mut pace = Pace::new(patience);
+    let item = start(session, &job)?;
+    let (outcome, executable) = follow(session, &job, &item, &mut pace)?;
+    let took = pace.waited();
+    let outcome = match outcome {
+        Ok(build) if build.built_on != node.name.as_str() => SmokeOutcome::Elsewhere(build.built_on),
+        Ok(build) => SmokeOutcome::Ended(build.result.unwrap_or_else(|| "no result".to_owned())),
+        Err(outcome) => outcome,
+    };
+    let mut report = SmokeReport { outcome, url: executable.as_ref().map(|build| build.url.clone()), tail: Vec::new(), took };
+    if report.is_green() {
+        remove(session, &job)?;
+    } else if let Some(build) = executable {
+        report.tail = console(session, &job, build.number);
+    }
+    Ok(report)
+}
+
+/// Makes the job, or brings the one of an earlier run up to date.
+fn install(session: &Session, node: &Node, job: &str, commands: &[Smoke]) -> Result<(), JenkinsError> {
+    let document = job_xml(node, commands).document();
+    let action = format!("create job `{job}`");
+    let path = format!("/job/{}/config.xml", encode(job));
+    let known = session.read(&format!("read job `{job}`"), &path)?;
+    match known.status {
+        200 => {
+            let fault = |source| JenkinsError::Xml { action: action.clone(), source };
+            let known = xml::parse(&known.body).map_err(fault)?;
+            if node.site.owner(known.value("description").unwrap_or_default()) != Owner::Us {
+                return Err(JenkinsError::ForeignJob(job.to_owned()));
+            }
+            let action = format!("change job `{job}`");
+            let answer = retry_once(|| session.write(&action, &path, XML, &document))?;
+            session.expect(&action, answer, &[200]).map(drop)
+        }
+        404 => {
+            let create = format!("/createItem?name={}", encode(job));
+            let answer = match session.write(&action, &create, XML, &document) {
+                // If it was made after all, the second time says that it exists.
+                Err(JenkinsError::Lost { .. }) => {
+                    let answer = session.write(&action, &create, XML, &document)?;
+                    if answer.status == 400 { return Ok(()) } else { answer }
+                }
+                other => other?,
+            };
+            if answer.header("x-error").is_some_and(|text| text.contains("already exists")) {
+                // It is there, but not for our eyes.
+                let (user, permission) = (session.user().to_owned(), "Job/Read".to_owned());
+                return Err(JenkinsError::MissingPermission { action, user, permission });
+            }
+            session.expect(&action, answer, &[200]).map(drop)
+        }
+        _ => session.expect(&format!("read job `{job}`"), known, &[200, 404]).map(drop),
+    }
+}
+
+fn retry_once<T>(mut write: impl FnMut() -> Result<T, JenkinsError>) -> Result<T, JenkinsError> {
+    match write() {
+        Err(JenkinsError::Lost { .. }) => write(),
+        other => other,
+    }
+}
+
+fn job_xml(node: &Node, commands: &[Smoke]) -> Element {
+    let shell = Element::new("hudson.tasks.Shell").child(Element::text("command", &script(commands)));
+    Element::new("project")
+        .child(Element::text("description", &node.site.mark()))
+        .child(Element::text("keepDependencies", "false"))
+        .child(Element::new("properties"))
+        .child(Element::new("scm").with("class", "hudson.scm.NullSCM"))
+        .child(Element::text("assignedNode", &node.name.quarantine()))
+        .child(Element::text("canRoam", "false"))
+        .child(Element::text("disabled", "false"))
+        .child(Element::new("triggers"))
+        .child(Element::text("concurrentBuild", "false"))
+        .child(Element::new("builders").child(shell))
+        .child(Element::new("publishers"))
+        .child(Element::new("buildWrappers"))
+}
+
+/// One line a command, every word quoted: the shell has nothing to expand. The first failure ends it (Jenkins runs `sh -xe`).
+fn script(commands: &[Smoke]) -> String {
+    let mut lines = vec!["set -eu".to_owned(), "touch .ostler-smoke && rm .ostler-smoke".to_owned()];
+    for command in commands {
+        let name: String = command.name.chars().filter(|character| !character.is_control()).collect();
+        lines.push(format!(": {}", quote(&name)));
+        lines.push(command.run.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" "));
+    }
+    lines.join("\n")
+}
+
+fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// Asks for a build at once; the queue item's number.
+fn start(session: &Session, job: &str) -> Result<String, JenkinsError> {
+    let action = format!("start job `{job}`");
+    let path = format!("/job/{}/build?delay=0sec", encode(job));
+    // Asked twice, Jenkins gives the same item while it waits.
+    let answer = retry_once(|| session.write(&action, &path, FORM, b""))?;
+    if answer.status == 404 {
+        let (user, permission) = (session.user().to_owned(), "Job/Read".to_owned());
+        return Err(JenkinsError::MissingPermission { action, user, permission });
+    }
+    let answer = session.expect(&action, answer, &[201])?;
+    let location = answer.header("location").unwrap_or_default();
+    let item = location.trim_end_matches('/').rsplit('/').next().filter(|item| item.parse::<u64>().is_ok());
+    let reason = || format!("no queue item in `{}`", location.chars().take(200).collect::<String>());
+    item.map(str::to_owned).ok_or_else(|| JenkinsError::Refused { action: action.clone(), reason: reason() })
+}
+
+type Followed = (Result<Build, SmokeOutcome>, Option<Executable>);
+
+/// Follows a queue item to the end of its build. A late one is taken back.
+fn follow(session: &Session, job: &str, item: &str, pace: &mut Pace) -> Result<Followed, JenkinsError> {
+    let mut why = "it waits in the queue".to_owned();
+    let mut executable: Option<Executable> = None;
+    loop {
+        if let Some(build) = &executable {
+            let path = format!("/job/{}/{}/api/json?tree=building,result,builtOn", encode(job), build.number);
+            if let Some(seen) = session.json::<Build>(&format!("follow job `{job}`"), &path)?
+                && !seen.building
+            {
+                return Ok((Ok(seen), executable));
+            }
+            why = "it is still running".to_owned();
+        } else {
+            let path = format!("/queue/item/{item}/api/json?tree=cancelled,why,executable[number,url]");
+            let Some(seen) = session.json::<Item>(&format!("follow job `{job}` in the queue"), &path)? else {
+                // Jenkins forgets items after a while, and across restarts.
+                return Ok((Err(SmokeOutcome::Late { waited: pace.waited(), why: "its queue item is gone".to_owned() }), None));
+            };
+            if seen.cancelled {
+                return Ok((Err(SmokeOutcome::Cancelled), None));
+            }
+            why = seen.why.unwrap_or(why);
+            executable = seen.executable;
+            if executable.is_some() {
+                continue;
+            }
+        }
+        if !pace.wait() {
+            let stop = match &executable {
+                Some(build) => format!("/job/{}/{}/stop", encode(job), build.number),
+                None => format!("/queue/cancelItem?id={item}"),
+            };
+            // A job that cannot be stopped is reported as late all the same.
+            let _ = session.write(&format!("take back job `{job}`"), &stop, FORM, b"");
+            return Ok((Err(SmokeOutcome::Late { waited: pace.waited(), why }), executable));
+        }
+    }
+}
+
+fn console(session: &Session, job: &str, number: u64) -> Vec<String> {
+    let path = format!("/job/{}/{number}/consoleText", encode(job));
+    let Ok(answer) = session.read(&format!("read the console of job `{job}`"), &path) else { return Vec::new() };
+    if answer.status != 200 {
+        return Vec::new();
+    }
+    let text = String::from_utf8_lossy(&answer.body);
+    let clean = |line: &str| line.chars().filter(|character| !character.is_control()).take(300).collect();
+    let lines: Vec<String> = text.lines().map(clean).collect();
+    lines[lines.len().saturating_sub(TAIL)..].to_vec()
+}
+
+fn remove(session: &Session, job: &str) -> Result<(), JenkinsError> {
+    let action = format!("remove job `{job}`");
+    let answer = retry_once(|| session.write(&action, &format!("/job/{}/doDelete", encode(job)), FORM, b""))?;
+    // 404: gone already, or an earlier try was heard after all.
+    session.expect(&action, answer, &[200, 302, 404]).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ostler_roles::words::Origin;
+
+    #[test]
+    fn commands_reach_the_shell_word_by_word() {
+        let run = vec!["echo".to_owned(), "it's $HOME; rm -rf /".to_owned()];
+        let command = Smoke { name: "a\nb".to_owned(), run, origin: Origin::generated("test") };
+        assert_eq!(script(&[command]).lines().skip(2).collect::<Vec<_>>(), [": 'ab'", "'echo' 'it'\\''s $HOME; rm -rf /'"]);
+    }
+}
