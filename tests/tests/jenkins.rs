@@ -1,5 +1,13 @@
 //! The Jenkins master: the model against recordings of a real one, then the client against the model.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
+#[path = "jenkins/anywhere.rs"]
+mod anywhere;
+#[path = "jenkins/bench.rs"]
+mod bench;
+#[path = "jenkins/faults.rs"]
+mod faults;
+#[path = "jenkins/registration.rs"]
+mod registration;
 #[path = "jenkins/replay.rs"]
 mod replay;

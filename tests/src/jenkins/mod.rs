@@ -36,6 +36,8 @@ struct Shared {
     state: Mutex<State>,
     log: Mutex<Vec<Request>>,
     timeline: Mutex<Timeline>,
+    /// How many requests are answered before one is done and its answer lost.
+    answers_left: Mutex<Option<usize>>,
     stopping: AtomicBool,
 }
 
@@ -56,6 +58,7 @@ impl Model {
             state: Mutex::new(State::new(&format!("http://{address}/"), users)),
             log: Mutex::default(),
             timeline: Mutex::default(),
+            answers_left: Mutex::default(),
             stopping: AtomicBool::new(false),
         });
         let server = thread::spawn({
@@ -88,6 +91,16 @@ impl Model {
     /// From now on the faults of this timeline, then service as usual.
     pub fn play(&self, timeline: Timeline) {
         *lock(&self.shared.timeline) = timeline;
+    }
+
+    /// After this many answers one request is carried out, but its connection breaks before the answer.
+    pub fn lose_answer_after(&self, answers: usize) {
+        *lock(&self.shared.answers_left) = Some(answers);
+    }
+
+    /// Whether the answer was lost that [`Model::lose_answer_after`] asked for.
+    pub fn has_lost_answer(&self) -> bool {
+        lock(&self.shared.answers_left).is_none()
     }
 
     /// Waits until no build runs.
@@ -188,7 +201,26 @@ fn answer(stream: &TcpStream, shared: &Arc<Shared>) {
             }
         }
         Some(Fault::Reset | Fault::Refused) => {}
-        None => http::write(stream, &respond(&request, shared), head_only),
+        None => {
+            let response = respond(&request, shared);
+            if !is_lost(&mut lock(&shared.answers_left)) {
+                http::write(stream, &response, head_only);
+            }
+        }
+    }
+}
+
+fn is_lost(answers_left: &mut Option<usize>) -> bool {
+    match answers_left {
+        Some(0) => {
+            *answers_left = None;
+            true
+        }
+        Some(left) => {
+            *left -= 1;
+            false
+        }
+        None => false,
     }
 }
 

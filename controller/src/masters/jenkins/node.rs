@@ -84,7 +84,7 @@ pub(super) fn observe(session: &Session, site: &Site, names: &[Name]) -> Result<
 
 fn ours(session: &Session, name: &Name, computer: &Computer) -> Result<Seen, JenkinsError> {
     let Some((_, config)) = read_config(session, name)? else { return Ok(Seen::Absent) };
-    Ok(Seen::Ours { config, is_connected: !computer.offline || computer.temporarily_offline, hold: computer.hold() })
+    Ok(Seen::Ours { config: Box::new(config), is_connected: !computer.offline || computer.temporarily_offline, hold: computer.hold() })
 }
 
 /// A node that is not listed, but which its own label still knows.

@@ -37,7 +37,7 @@ fn config(labels: &[&str], mode: Mode) -> Config {
 }
 
 fn ours(config: Config) -> Seen {
-    Seen::Ours { config, is_connected: true, hold: None }
+    Seen::Ours { config: Box::new(config), is_connected: true, hold: None }
 }
 
 fn labelled() -> Config {
@@ -109,7 +109,7 @@ fn a_launcher_without_our_pinned_key_is_a_change() {
 fn a_node_goes_from_unknown_to_quarantine_to_smoke_to_labels() {
     let node = node();
     assert_eq!(next(&node, &Seen::Absent, Proof::Standing), Ok(Next::Create));
-    let apart = Seen::Ours { config: quarantined(), is_connected: false, hold: None };
+    let apart = Seen::Ours { config: Box::new(quarantined()), is_connected: false, hold: None };
     assert_eq!(next(&node, &apart, Proof::Standing), Ok(Next::Connect));
     assert_eq!(next(&node, &ours(quarantined()), Proof::Standing), Ok(Next::Smoke));
     assert!(matches!(next(&node, &ours(quarantined()), Proof::Green), Ok(Next::Update(Stage::Labelled, _))));
@@ -133,7 +133,7 @@ fn a_changed_node_earns_its_label_again_and_a_red_one_loses_it() {
 #[test]
 fn an_operators_mark_is_kept_and_said() {
     let hold = Hold { reason: "disk swap".to_owned() };
-    let seen = |config| Seen::Ours { config, is_connected: false, hold: Some(hold.clone()) };
+    let seen = |config| Seen::Ours { config: Box::new(config), is_connected: false, hold: Some(hold.clone()) };
     assert_eq!(next(&node(), &seen(labelled()), Proof::Standing), Ok(Next::Settled(Stage::Labelled)));
     assert_eq!(next(&node(), &seen(quarantined()), Proof::Standing), Ok(Next::Held(hold.clone())));
     assert_eq!(hold.to_string(), "marked offline: disk swap");

@@ -1,0 +1,163 @@
+//! Values that Jenkins takes as they are: each type holds only what it neither refuses nor swallows.
+
+use crate::words::NodeName;
+
+/// The beginning of what we write into a description to know our own again; the site's id follows.
+const MARK: &str = "managed by ostler, site ";
+/// The label of a node that has not been proved, without the node's name.
+const QUARANTINE: &str = "ostler-quarantine-";
+
+/// Why a value cannot be a node's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no {what} for Jenkins: {why}")]
+pub struct ValueError {
+    /// What was given, cut to a bounded length.
+    pub text: String,
+    /// What it was for.
+    pub what: &'static str,
+    /// The rule that it breaks.
+    pub why: &'static str,
+}
+
+fn fault(text: &str, what: &'static str, why: &'static str) -> ValueError {
+    ValueError { text: text.chars().take(80).collect(), what, why }
+}
+
+/// A node's name on Jenkins: a [`NodeName`] that Jenkins takes as it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(String);
+
+impl Name {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// When it is no node name, ends with a dot (400 from Jenkins 2.532), or stands for the controller itself.
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
+        const WHAT: &str = "node name";
+        NodeName::parse(text).map_err(|error| fault(text, WHAT, error.why))?;
+        if text.ends_with('.') {
+            return Err(fault(text, WHAT, "it must not end with a dot"));
+        }
+        if matches!(text, "master" | "built-in") {
+            return Err(fault(text, WHAT, "it is the label of the controller's own node"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The only label of the node before it is proved. Jobs of others do not ask for it.
+    pub fn quarantine(&self) -> String {
+        format!("{QUARANTINE}{}", self.0)
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// The id of the site in marks, so that two sites on one master keep to their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site(String);
+
+impl Site {
+    /// Reads a site's id.
+    ///
+    /// # Errors
+    /// When it holds anything but letters, digits, `-`, `.` and `_`.
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
+        NodeName::parse(text).map(|_| Self(text.to_owned())).map_err(|error| fault(text, "site id", error.why))
+    }
+
+    /// What stands in the description of everything that this site made.
+    pub fn mark(&self) -> String {
+        format!("{MARK}{}", self.0)
+    }
+
+    /// Who made a thing with this description. Other text around the mark is the operator's.
+    pub fn owner(&self, description: &str) -> Owner {
+        let Some((_, rest)) = description.split_once(MARK) else { return Owner::Nobody };
+        let site: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')).collect();
+        if site == self.0 { Owner::Us } else { Owner::OtherSite(site) }
+    }
+}
+
+/// Who made a thing on the master.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// This site.
+    Us,
+    /// Another site of ours; it is left alone.
+    OtherSite(String),
+    /// Somebody else; it is left alone.
+    Nobody,
+}
+
+/// Id of a credential on the master: letters, digits, `-`, `_` and `.`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CredentialId(String);
+
+impl CredentialId {
+    /// Reads an id.
+    ///
+    /// # Errors
+    /// When a letter of it has a meaning in an address.
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
+        let good = !text.is_empty() && text.len() <= 120 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        let good = good && !text.starts_with('.');
+        if good {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(fault(text, "credential id", "letters, digits, `-`, `_`, `.`, first no dot, at most 120"))
+        }
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for CredentialId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// An SSH host key: algorithm and base64, as in `known_hosts`. Text that is not one is a 500 from Jenkins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostKey {
+    /// `ssh-ed25519`, `ecdsa-sha2-nistp256`, ...
+    pub algorithm: String,
+    /// The key's blob in base64.
+    pub base64: String,
+}
+
+impl HostKey {
+    /// Reads `ALGORITHM BASE64`; a comment behind it is dropped.
+    ///
+    /// # Errors
+    /// When it does not look like one.
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
+        let mut words = text.split_whitespace();
+        let (algorithm, base64) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let known = ["ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"];
+        let plain = base64.starts_with("AAAA") && base64.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '='));
+        if known.contains(&algorithm) && plain {
+            Ok(Self { algorithm: algorithm.to_owned(), base64: base64.to_owned() })
+        } else {
+            Err(fault(text, "host key", "`ALGORITHM BASE64` with an algorithm that Jenkins' SSH library knows"))
+        }
+    }
+}
+
+impl std::fmt::Display for HostKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.algorithm, self.base64)
+    }
+}

@@ -1,0 +1,159 @@
+//! The stage of the client's tests: the model, or the real Jenkins that the environment names.
+
+use std::collections::BTreeSet;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::time::Duration;
+
+use base64::Engine as _;
+use ostler::masters::jenkins::{Client, Credential, Kind, Login, Patience, Registration};
+use ostler_roles::executor::Smoke;
+use ostler_roles::master::buildbot::Proof;
+use ostler_roles::master::jenkins::{CredentialId, HostKey, Launcher, Mode, Name, Node, Site, Ssh};
+use ostler_roles::words::{AbsPath, Label, Origin, Secret};
+use ostler_tests::jenkins::{Model, Permission, SshHost, User};
+
+/// The key of the machine that the model's SSH launches reach.
+pub const HOST_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqxxmFBzQEIwxkRxtlBa9CMROCLupFp3O0S9C3ZzPMw";
+/// What must show up nowhere.
+pub const PLANTED: &str = "planted-private-key-7f3a";
+/// The site's key for fingerprints.
+pub const SITE_KEY: &[u8] = b"site key of the tests";
+
+pub fn patience() -> Patience {
+    let milliseconds = Duration::from_millis;
+    Patience {
+        request: milliseconds(400),
+        reach: milliseconds(600),
+        restart: Duration::from_secs(20),
+        unauthorized: milliseconds(300),
+        connect: Duration::from_secs(5),
+        drain: Duration::from_secs(5),
+        smoke: Duration::from_secs(10),
+    }
+}
+
+pub fn site() -> Site {
+    Site::parse("tests").unwrap()
+}
+
+pub fn token(user: &str) -> Login {
+    Login::Token { user: user.to_owned(), token: Secret::new(format!("11{user}-token")) }
+}
+
+pub fn client(model: &Model, login: Login) -> Client {
+    Client::new(&model.url(), login, site(), patience(), None).unwrap()
+}
+
+/// A model with an administrator, a narrow account and one machine with sshd.
+pub fn model() -> Model {
+    use Permission::{
+        Administer, AgentConfigure, AgentConnect, AgentCreate, AgentDelete, AgentDisconnect, CredentialsCreate, CredentialsDelete,
+        CredentialsUpdate, CredentialsView, JobBuild, JobCancel, JobConfigure, JobCreate, JobDelete, JobRead, Read,
+    };
+    let narrow = [
+        Read,
+        AgentCreate,
+        AgentConfigure,
+        AgentConnect,
+        AgentDisconnect,
+        AgentDelete,
+        CredentialsCreate,
+        CredentialsDelete,
+        CredentialsUpdate,
+        CredentialsView,
+        JobBuild,
+        JobCancel,
+        JobConfigure,
+        JobCreate,
+        JobDelete,
+        JobRead,
+    ];
+    let model = Model::start(vec![User::new("admin", &[Administer]), User::new("narrow", &narrow), User::new("reader", &[Read])]).unwrap();
+    model.state().hosts = vec![SshHost { host: "192.0.2.7".to_owned(), port: 22, host_key: HOST_KEY.to_owned() }];
+    model
+}
+
+pub fn labels(words: &[&str]) -> BTreeSet<Label> {
+    words.iter().map(|word| Label::parse(word).unwrap()).collect()
+}
+
+pub fn ssh() -> Launcher {
+    Launcher::Ssh(Ssh {
+        host: "192.0.2.7".to_owned(),
+        port: NonZeroU16::new(22).unwrap(),
+        credential: CredentialId::parse("jenkins-ssh").unwrap(),
+        host_key: HostKey::parse(HOST_KEY).unwrap(),
+        java: None,
+    })
+}
+
+pub fn node(name: &str, launcher: Launcher) -> Node {
+    Node {
+        name: Name::parse(name).unwrap(),
+        executors: NonZeroU32::new(2).unwrap(),
+        labels: labels(&["debian", "big"]),
+        mode: Mode::Any,
+        remote_fs: AbsPath::parse("/srv/workspaces").unwrap(),
+        launcher,
+        site: site(),
+    }
+}
+
+pub fn credential(key: &str) -> Credential {
+    let private_key = Secret::new(format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{key}\n-----END OPENSSH PRIVATE KEY-----\n"));
+    Credential {
+        id: CredentialId::parse("jenkins-ssh").unwrap(),
+        username: "jenkins".to_owned(),
+        kind: Kind::SshKey { private_key, passphrase: None },
+    }
+}
+
+pub fn smoke(command: &str) -> Vec<Smoke> {
+    let run = ["sh", "-c", command].map(str::to_owned).to_vec();
+    vec![Smoke { name: "a command".to_owned(), run, origin: Origin::generated("test") }]
+}
+
+pub fn registration(node: Node, command: &str) -> Registration {
+    Registration { node, smoke: smoke(command), proof: Proof::Standing }
+}
+
+/// The requests since the last call that were no reads.
+pub fn writes(model: &Model) -> Vec<String> {
+    let log = model.take_log();
+    log.iter().filter(|request| request.method != "GET").map(|request| format!("{} {}", request.method, request.path)).collect()
+}
+
+/// A server that tests of the bare interface may use: the model, or a real Jenkins.
+pub struct Anywhere {
+    pub client: Client,
+    pub model: Option<Model>,
+    url: String,
+    login: String,
+}
+
+/// `OSTLER_TEST_JENKINS_URL`, `_USER` and `_TOKEN` point at a real one; it needs the permissions in `docs/jenkins.md`.
+pub fn anywhere() -> Anywhere {
+    let variable = |name: &str| std::env::var(format!("OSTLER_TEST_JENKINS_{name}"));
+    if let Ok(url) = variable("URL") {
+        let (user, secret) = (variable("USER").unwrap(), variable("TOKEN").unwrap());
+        let login = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{secret}"));
+        let token = Login::Token { user, token: Secret::new(secret) };
+        return Anywhere { client: Client::new(&url, token, site(), Patience::default(), None).unwrap(), model: None, url, login };
+    }
+    let model = model();
+    let login = base64::engine::general_purpose::STANDARD.encode("narrow:11narrow-token");
+    Anywhere { client: client(&model, token("narrow")), url: model.url(), model: Some(model), login }
+}
+
+impl Anywhere {
+    /// What an operator does by hand: a form posted past the client. Returns the status.
+    pub fn by_hand(&self, path: &str, body: &str) -> u16 {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build();
+        let agent = ureq::Agent::new_with_config(config);
+        let request = agent
+            .post(format!("{}{path}", self.url.trim_end_matches('/')))
+            .header("authorization", format!("Basic {}", self.login))
+            .header("content-type", "application/x-www-form-urlencoded");
+        request.send(body).unwrap().status().as_u16()
+    }
+}

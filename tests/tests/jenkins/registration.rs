@@ -1,0 +1,356 @@
+//! A node's whole way, on the model: made in quarantine, connected, smoked on that very node, labelled.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use ostler::masters::jenkins::{Client, Ending, Event, JenkinsError, Kind, Registration, Sent, SmokeOutcome, register};
+use ostler_roles::master::buildbot::{Proof, Stage};
+use ostler_roles::master::jenkins::{HostKey, Launcher, Name, Node, NotOurs, Ssh};
+use ostler_tests::jenkins::Model;
+
+use super::bench::{HOST_KEY, PLANTED, SITE_KEY, client, credential, labels, model, node, patience, registration, ssh, token, writes};
+
+fn only(endings: Vec<(Name, Ending)>) -> Ending {
+    assert_eq!(endings.len(), 1);
+    endings.into_iter().next().unwrap().1
+}
+
+fn run(client: &Client, registration: &Registration) -> Ending {
+    only(register(client, std::slice::from_ref(registration), &mut |_| {}).unwrap())
+}
+
+/// A model that holds the credential of SSH launches.
+fn ready() -> (Model, Client) {
+    let model = model();
+    let client = client(&model, token("narrow"));
+    assert_eq!(client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap(), Sent::Created);
+    model.take_log();
+    (model, client)
+}
+
+fn label_on(model: &Model, name: &str) -> String {
+    model.state().nodes[name].label.clone()
+}
+
+#[test]
+fn an_ssh_node_goes_from_nothing_to_its_labels_and_the_second_run_writes_nothing() {
+    let (model, client) = ready();
+    let registration = registration(node("n1", ssh()), "test \"$NODE_NAME\" = n1");
+    let mut events = Vec::new();
+    let endings = register(&client, std::slice::from_ref(&registration), &mut |event| events.push(event)).unwrap();
+    let ending = only(endings);
+    assert!(matches!(&ending, Ending::Labelled(report) if report.is_green()), "{ending:?}");
+    assert_eq!(label_on(&model, "n1"), "big debian");
+    let name = &registration.node.name;
+    let words: Vec<bool> = [
+        events[0] == Event::Creating(name.clone()),
+        events[1] == Event::Connecting(name.clone()),
+        events[2] == Event::Smoking(name.clone()),
+        events[3] == Event::Smoked { name: name.clone(), is_green: true },
+        matches!(&events[4], Event::Updating(updated, Stage::Labelled, changes) if updated == name && changes.len() == 2),
+    ]
+    .to_vec();
+    assert_eq!(words, [true; 5], "{events:?}");
+    assert!(model.state().jobs.is_empty(), "a green smoke job is left behind");
+    assert_eq!(
+        writes(&model),
+        ["/computer/doCreateItem", "/createItem", "/job/ostler-smoke-n1/build", "/job/ostler-smoke-n1/doDelete", "/computer/n1/config.xml"]
+            .map(|path| format!("POST {path}"))
+    );
+
+    let before = model.state().nodes["n1"].config_xml();
+    let ending = run(&client, &registration);
+    assert!(matches!(ending, Ending::Unchanged), "{ending:?}");
+    assert_eq!(model.take_log().iter().map(|request| request.method.as_str()).collect::<Vec<_>>(), ["GET", "GET"]);
+    assert_eq!(model.state().nodes["n1"].config_xml(), before);
+}
+
+#[test]
+fn the_labels_are_not_there_while_the_smoke_job_runs() {
+    let (model, client) = ready();
+    model.state().hold_builds = true;
+    let registration = registration(node("n1", ssh()), "true");
+    std::thread::scope(|scope| {
+        let done = scope.spawn(|| run(&client, &registration));
+        let running = |model: &Model| model.state().jobs.values().any(|job| job.builds.iter().any(|build| build.is_running()));
+        while !running(&model) && !done.is_finished() {
+            std::thread::yield_now();
+        }
+        let node = model.state().nodes["n1"].clone();
+        assert_eq!((node.label.as_str(), node.mode.as_deref()), ("ostler-quarantine-n1", Some("EXCLUSIVE")));
+        let job = model.state().jobs["ostler-smoke-n1"].clone();
+        assert_eq!(job.assigned_label(), Some("ostler-quarantine-n1"));
+        model.state().hold_builds = false;
+        assert!(done.join().unwrap().is_registered());
+    });
+    assert_eq!(model.state().nodes["n1"].mode.as_deref(), Some("NORMAL"));
+}
+
+#[test]
+fn an_inbound_node_calls_in_with_its_secret_and_earns_its_labels() {
+    let (model, client) = ready();
+    let registration = registration(node("n2", Launcher::Inbound), "true");
+    std::thread::scope(|scope| {
+        let done = scope.spawn(|| run(&client, &registration));
+        while !model.state().nodes.contains_key("n2") && !done.is_finished() {
+            std::thread::yield_now();
+        }
+        let secret = client.agent_secret(&registration.node.name).unwrap();
+        assert_eq!(format!("{secret:?}"), "Secret(***)");
+        assert!(!model.state().nodes.get_mut("n2").unwrap().call_in("wrong"));
+        assert!(model.state().nodes.get_mut("n2").unwrap().call_in(secret.expose()));
+        assert!(done.join().unwrap().is_registered());
+    });
+    assert_eq!(label_on(&model, "n2"), "big debian");
+}
+
+#[test]
+fn a_red_smoke_job_leaves_the_node_without_labels_and_shows_its_last_lines() {
+    let (model, client) = ready();
+    let ending = run(&client, &registration(node("n1", ssh()), "echo no java here >&2; exit 3"));
+    let Ending::Red(report) = &ending else { panic!("{ending:?}") };
+    assert!(matches!(&report.outcome, SmokeOutcome::Ended(result) if result == "FAILURE"));
+    assert!(report.tail.iter().any(|line| line == "no java here"), "{report:?}");
+    assert_eq!(report.tail.last().unwrap(), "Finished: FAILURE");
+    assert_eq!(ending.to_string(), "not registered: smoke job: FAILURE");
+    assert_eq!(label_on(&model, "n1"), "ostler-quarantine-n1");
+
+    // Mended, the next run proves it; the red job of the first is used again and then removed.
+    let ending = run(&client, &registration(node("n1", ssh()), "true"));
+    assert!(matches!(ending, Ending::Labelled(_)), "{ending:?}");
+    assert!(model.state().jobs.is_empty());
+}
+
+#[test]
+fn a_labelled_node_whose_machine_changed_loses_its_labels_until_it_passed_again() {
+    let (model, client) = ready();
+    assert!(run(&client, &registration(node("n1", ssh()), "true")).is_registered());
+    let again = Registration { proof: Proof::Wanted, ..registration(node("n1", ssh()), "exit 1") };
+    assert!(matches!(run(&client, &again), Ending::Red(_)));
+    assert_eq!(label_on(&model, "n1"), "ostler-quarantine-n1");
+}
+
+#[test]
+fn drift_is_repaired_and_earned_again_and_the_operators_settings_stay() {
+    let (model, client) = ready();
+    let wanted = registration(node("n1", ssh()), "true");
+    assert!(run(&client, &wanted).is_registered());
+    {
+        use ostler_tests::jenkins::xml::{Element, parse};
+        let mut state = model.state();
+        let node = state.nodes.get_mut("n1").unwrap();
+        node.executors = 9;
+        node.label = "big  debian extra big".to_owned();
+        node.description = Some("rack 4; managed by ostler, site tests".to_owned());
+        node.retention = Some(
+            parse("<retentionStrategy class=\"hudson.slaves.RetentionStrategy$Demand\"><idleDelay>5</idleDelay></retentionStrategy>")
+                .unwrap(),
+        );
+        node.properties = Element::new("nodeProperties").child(Element::text("x.y.Property", "kept"));
+    }
+    model.take_log();
+    assert!(matches!(run(&client, &wanted), Ending::Labelled(_)));
+    let xml = model.state().nodes["n1"].config_xml();
+    for kept in [
+        "<idleDelay>5</idleDelay>",
+        "<x.y.Property>kept</x.y.Property>",
+        "rack 4; managed by ostler",
+        "<label>big debian</label>",
+        "<numExecutors>2<",
+    ] {
+        assert!(xml.contains(kept), "{kept} is not in {xml}");
+    }
+}
+
+#[test]
+fn a_label_string_with_other_blanks_and_order_is_no_drift() {
+    let (model, client) = ready();
+    let wanted = registration(node("n1", ssh()), "true");
+    assert!(run(&client, &wanted).is_registered());
+    model.state().nodes.get_mut("n1").unwrap().label = "debian   \"big\" debian".to_owned();
+    model.take_log();
+    assert!(matches!(run(&client, &wanted), Ending::Unchanged));
+    assert_eq!(writes(&model), [""; 0]);
+}
+
+#[test]
+fn changed_labels_and_executors_reach_the_node_after_a_new_proof() {
+    let (model, client) = ready();
+    assert!(run(&client, &registration(node("n1", ssh()), "true")).is_registered());
+    let wanted = Node { executors: NonZeroU32::new(4).unwrap(), labels: labels(&["trixie"]), ..node("n1", ssh()) };
+    assert!(matches!(run(&client, &registration(wanted, "true")), Ending::Labelled(_)));
+    assert_eq!(label_on(&model, "n1"), "trixie");
+    assert_eq!(model.state().nodes["n1"].executors, 4);
+}
+
+#[test]
+fn a_changed_launcher_is_proved_over_a_new_connection() {
+    let (model, client) = ready();
+    assert!(run(&client, &registration(node("n1", ssh()), "true")).is_registered());
+    model.take_log();
+    // The machine got a new host key: only that one may be accepted from now on.
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEkxLrnAD5SPlmSaQwDptUc67JfSgjPo8Kp3+hpHuB8I";
+    model.state().hosts[0].host_key = key.to_owned();
+    let Launcher::Ssh(old) = ssh() else { panic!() };
+    let launcher = Launcher::Ssh(Ssh { host_key: HostKey::parse(key).unwrap(), ..old });
+    assert!(matches!(run(&client, &registration(node("n1", launcher), "true")), Ending::Labelled(_)));
+    let writes = writes(&model);
+    let place = |path: &str| writes.iter().position(|write| write.ends_with(path)).unwrap_or_else(|| panic!("{path} is not in {writes:?}"));
+    assert!(place("n1/config.xml") < place("n1/doDisconnect"));
+    assert!(place("n1/doDisconnect") < place("n1/launchSlaveAgent"));
+    assert!(place("n1/launchSlaveAgent") < place("ostler-smoke-n1/build"));
+}
+
+#[test]
+fn a_machine_with_another_host_key_never_gets_a_job() {
+    let (model, _) = ready();
+    let patience = ostler::masters::jenkins::Patience { connect: Duration::from_millis(300), ..patience() };
+    let client = Client::new(&model.url(), token("narrow"), super::bench::site(), patience, None).unwrap();
+    let Launcher::Ssh(old) = ssh() else { panic!() };
+    let other = HostKey::parse(&HOST_KEY.replace("ZzPMw", "ZzPMx")).unwrap();
+    let ending = run(&client, &registration(node("n1", Launcher::Ssh(Ssh { host_key: other, ..old })), "true"));
+    let Ending::Failed(JenkinsError::Offline { log, reason, .. }) = &ending else { panic!("{ending:?}") };
+    assert_eq!(reason, "it is still being launched");
+    assert_eq!(log.last().unwrap(), "Key exchange was not finished, connection is closed.");
+    assert!(model.state().jobs.is_empty());
+    assert_eq!(label_on(&model, "n1"), "ostler-quarantine-n1");
+}
+
+#[test]
+fn a_missing_credential_ends_the_wait_at_once_with_jenkins_reason() {
+    let model = model();
+    let ending = run(&client(&model, token("narrow")), &registration(node("n1", ssh()), "true"));
+    let Ending::Failed(JenkinsError::Offline { waited, log, .. }) = &ending else { panic!("{ending:?}") };
+    assert!(*waited < Duration::from_secs(4), "{waited:?}");
+    assert_eq!(log.last().unwrap(), "The selected credentials cannot be found");
+}
+
+#[test]
+fn a_smoke_job_that_never_ends_is_reported_late_and_taken_back() {
+    let (model, _) = ready();
+    let patience = ostler::masters::jenkins::Patience { smoke: Duration::from_millis(400), ..patience() };
+    let client = Client::new(&model.url(), token("narrow"), super::bench::site(), patience, None).unwrap();
+    model.state().quieting = true;
+    let ending = run(&client, &registration(node("n1", ssh()), "true"));
+    assert_eq!(ending.to_string(), "not registered: smoke job: not finished within 0 s: Jenkins is about to shut down");
+    assert!(model.state().queue.iter().all(|item| item.left.is_some()), "the item still waits");
+}
+
+#[test]
+fn a_held_node_in_quarantine_is_left_to_its_operator() {
+    let (model, client) = ready();
+    assert!(matches!(run(&client, &registration(node("n1", ssh()), "exit 1")), Ending::Red(_)));
+    model.state().nodes.get_mut("n1").unwrap().offline = Some(ostler_tests::jenkins::nodes::OfflineMark::new("admin", "disk swap"));
+    model.take_log();
+    let ending = run(&client, &registration(node("n1", ssh()), "true"));
+    assert_eq!(ending.to_string(), "not registered: marked offline: disk swap");
+    assert_eq!(writes(&model), [""; 0]);
+}
+
+#[test]
+fn our_own_mark_of_a_run_that_was_cut_comes_off() {
+    let (model, client) = ready();
+    assert!(matches!(run(&client, &registration(node("n1", ssh()), "exit 1")), Ending::Red(_)));
+    client.drain(&Name::parse("n1").unwrap(), "run 0198").unwrap();
+    assert!(run(&client, &registration(node("n1", ssh()), "true")).is_registered());
+    assert!(model.state().nodes["n1"].offline.is_none());
+}
+
+#[test]
+fn foreign_nodes_jobs_and_other_sites_are_never_touched() {
+    let (model, client) = ready();
+    assert!(run(&client, &registration(node("n1", ssh()), "true")).is_registered());
+    model.take_log();
+    for (description, expected) in [
+        ("a build node", "node `n1` exists on this Jenkins and was not made by ostler; it is left alone"),
+        ("managed by ostler, site berlin", "node `n1` on this Jenkins belongs to the site `berlin`; it is left alone"),
+    ] {
+        model.state().nodes.get_mut("n1").unwrap().description = Some(description.to_owned());
+        let ending = run(&client, &registration(node("n1", ssh()), "true"));
+        assert!(matches!(&ending, Ending::Failed(JenkinsError::NotOurs(why)) if why.to_string() == expected), "{ending:?}");
+    }
+    assert_eq!(writes(&model), [""; 0]);
+
+    let job = ostler_tests::jenkins::xml::parse("<project><description>mine</description></project>").unwrap();
+    model.state().jobs.insert("ostler-smoke-n3".to_owned(), ostler_tests::jenkins::jobs::Job::new("ostler-smoke-n3", job));
+    let ending = run(&client, &registration(node("n3", ssh()), "true"));
+    assert!(matches!(&ending, Ending::Failed(JenkinsError::ForeignJob(job)) if job == "ostler-smoke-n3"), "{ending:?}");
+    assert!(model.state().jobs["ostler-smoke-n3"].builds.is_empty());
+}
+
+#[test]
+fn a_name_taken_by_an_orphan_is_said_before_anything_is_sent() {
+    let (model, client) = ready();
+    let orphan = ostler_tests::jenkins::nodes::Node::from_form("n1", &serde_json::json!({"numExecutors": "0"})).unwrap();
+    model.state().nodes.insert("n1".to_owned(), orphan);
+    let ending = run(&client, &registration(node("n1", ssh()), "true"));
+    assert!(matches!(&ending, Ending::Failed(JenkinsError::NotOurs(NotOurs::Orphan(_)))), "{ending:?}");
+    assert_eq!(writes(&model), [""; 0]);
+    let error = client.delete(&Name::parse("n1").unwrap()).unwrap_err();
+    assert!(matches!(error, JenkinsError::NotOurs(NotOurs::Orphan(_))), "{error:?}");
+}
+
+#[test]
+fn a_hundred_nodes_cost_one_listing_and_one_read_each_and_no_write_the_second_time() {
+    let (model, client) = ready();
+    let all: Vec<Registration> = (0..100).map(|number| registration(node(&format!("n{number}"), ssh()), "true")).collect();
+    for registration in &all {
+        client.create(&registration.node).unwrap();
+        client.update(&registration.node, Stage::Labelled).unwrap();
+    }
+    model.state().settle_agents();
+    model.take_log();
+    let endings = register(&client, &all, &mut |_| {}).unwrap();
+    assert!(endings.iter().all(|(_, ending)| matches!(ending, Ending::Unchanged)), "{endings:?}");
+    assert_eq!(endings.iter().map(|(name, _)| name).collect::<Vec<_>>(), all.iter().map(|one| &one.node.name).collect::<Vec<_>>());
+    let log = model.take_log();
+    assert_eq!(log.len(), 101);
+    assert!(log.iter().all(|request| request.method == "GET"));
+}
+
+#[test]
+fn a_secret_is_sent_once_never_read_back_and_shown_nowhere() {
+    let model = model();
+    let client = client(&model, token("narrow"));
+    let wanted = credential(PLANTED);
+    assert_eq!(client.put_credential(&wanted, SITE_KEY, None).unwrap(), Sent::Created);
+    assert!(model.state().credentials[0].secret.as_deref().unwrap().contains(PLANTED), "it did not arrive");
+    let sent = wanted.fingerprint(SITE_KEY);
+    assert_eq!(client.put_credential(&wanted, SITE_KEY, Some(&sent)).unwrap(), Sent::Unchanged);
+    // The controller lost its state: it is sent whole again, not read.
+    assert_eq!(client.put_credential(&wanted, SITE_KEY, None).unwrap(), Sent::Replaced);
+    // Changed by hand, as far as that shows.
+    model.state().credentials[0].username = "root".to_owned();
+    assert_eq!(client.put_credential(&wanted, SITE_KEY, Some(&sent)).unwrap(), Sent::Replaced);
+    let rotated = credential("another-key");
+    assert_eq!(client.put_credential(&rotated, SITE_KEY, Some(&sent)).unwrap(), Sent::Replaced);
+    assert!(model.state().credentials[0].secret.as_deref().unwrap().contains("another-key"));
+
+    let log = model.take_log();
+    let reads: Vec<&str> = log.iter().filter(|request| request.method == "GET").map(|request| request.path.as_str()).collect();
+    assert!(reads.iter().all(|path| *path == "/credentials/store/system/domain/_/api/json"), "{reads:?}");
+    let with_secret: Vec<&str> = log.iter().filter(|r| r.text().contains(PLANTED)).map(|r| r.method.as_str()).collect();
+    assert_eq!(with_secret, ["POST", "POST", "POST"]);
+    for request in &log {
+        assert!(!request.target.contains(PLANTED) && !format!("{:?}", request.headers).contains(PLANTED));
+    }
+
+    model.state().credentials[0].description = "somebody's".to_owned();
+    let error = client.put_credential(&wanted, SITE_KEY, Some(&sent)).unwrap_err();
+    assert!(matches!(&error, JenkinsError::ForeignCredential(id) if id.as_str() == "jenkins-ssh"), "{error:?}");
+    let shown = format!("{wanted:?} {client:?} {error:?} {error} {sent:?}");
+    for secret in [PLANTED, "11narrow-token", "another-key"] {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+}
+
+#[test]
+fn a_credential_of_another_kind_is_made_anew() {
+    let model = model();
+    let client = client(&model, token("narrow"));
+    let mut wanted = credential(PLANTED);
+    client.put_credential(&wanted, SITE_KEY, None).unwrap();
+    wanted.kind = Kind::Password(ostler_roles::words::Secret::new("word".to_owned()));
+    assert_eq!(client.put_credential(&wanted, SITE_KEY, None).unwrap(), Sent::Replaced);
+    assert_eq!(model.state().credentials[0].secret.as_deref(), Some("word"));
+}
