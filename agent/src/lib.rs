@@ -4,6 +4,7 @@
 //! so that the protocol and the journal are tested with a fake host.
 
 pub mod engine;
+pub mod facts;
 pub mod host;
 pub mod resource;
 pub mod session;

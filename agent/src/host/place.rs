@@ -136,6 +136,24 @@ impl Host {
         Ok(Some(bytes))
     }
 
+    /// Like `read`, and a link at the end is followed when root or we made it: os-release(5), resolv.conf(5).
+    ///
+    /// # Errors
+    /// When it cannot be read, or is longer.
+    pub fn read_through(&self, path: &Path, cap: u64) -> Result<Option<Vec<u8>>, OsError> {
+        let mut path = path.to_owned();
+        for _ in 0..LINKS {
+            match self.look(&path)? {
+                Some(entry) if entry.kind == EntryKind::Link && (entry.user == 0 || entry.user == self.user) => {
+                    let target = self.read_link(&path)?.unwrap_or_default();
+                    path = path.parent().unwrap_or(Path::new("/")).join(target);
+                }
+                Some(_) | None => break,
+            }
+        }
+        self.read(&path, cap)
+    }
+
     /// What a symbolic link points to, as written; none: nothing there.
     ///
     /// # Errors
