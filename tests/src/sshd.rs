@@ -1,5 +1,7 @@
 //! Real sshd's on loopback, each with its own keys and files in a scratch directory; they end with their value.
 
+#![expect(clippy::unwrap_used, reason = "test support: a server that cannot be set up fails its test where it stands")]
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;

@@ -1,5 +1,7 @@
 //! The way to a node, against real sshd's: every verdict about a host key, every way in, every way to fail.
 
+#[path = "transport/configuration.rs"]
+mod configuration;
 #[path = "transport/desk.rs"]
 mod desk;
 #[path = "transport/host_keys.rs"]

@@ -65,6 +65,10 @@ impl Desk {
     }
 
     pub fn ssh(&self) -> Ssh {
+        Ssh::new(self.options())
+    }
+
+    pub fn options(&self) -> SshOptions {
         let surroundings = Surroundings { home: self.home.path().to_owned(), user: "root".to_owned(), agent: self.agent.clone() };
         let mut options = SshOptions::new(surroundings);
         options.config_file = Some(self.config.clone());
@@ -72,7 +76,7 @@ impl Desk {
         options.new_keys = self.new_keys;
         let events = Arc::clone(&self.events);
         options.listener = Arc::new(move |event| events.lock().unwrap().push(event));
-        Ssh::new(options)
+        options
     }
 
     pub fn events(&self) -> Vec<LinkEvent> {

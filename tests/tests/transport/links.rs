@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
-use ostler::transport::{Exit, Link as _, PlaceFault, Placement};
-use ostler_tests::sshd::Sshd;
+use ostler::transport::{ConnectFault, Dialer, Exit, Link as _, PlaceFault, Placement, Ssh, Target};
+use ostler_tests::sshd::{Sshd, public, run as program};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::desk::{Desk, run, shell, words};
+use super::desk::{Desk, at, run, shell, words};
 
 #[tokio::test]
 async fn a_command_answers_on_both_outputs_and_with_its_status() {
@@ -61,4 +63,100 @@ async fn a_file_that_cannot_be_written_says_why() {
     let blocked = server.directory.path().join("log/agent");
     let fault = place(blocked.to_str().unwrap()).await.unwrap_err();
     assert!(matches!(&fault, PlaceFault::Other { stderr, .. } if stderr.contains("File exists")), "{fault:?}");
+}
+
+/// A file system of its own, taken away at the end.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn tmpfs(at: &Path, options: &str) -> Self {
+        fs::create_dir_all(at).unwrap();
+        program("mount", &["-t", "tmpfs", "-o", options, "ostler-test", at.to_str().unwrap()]);
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn a_noexec_a_full_and_a_read_only_file_system_are_told_apart_and_left_clean() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "");
+    desk.know_server(&server);
+    let link = desk.connect(&server).await.unwrap();
+    let bytes = vec![1; 200_000];
+    let at = |options: &str| Mounted::tmpfs(&server.directory.path().join(options.replace([',', '='], "-")), options);
+    let place = async |directory: &Mounted, mode: u32| {
+        let path = directory.0.join("agent");
+        let result = link.place(&Placement { path: path.to_str().unwrap(), bytes: &bytes, mode }).await;
+        (result.map_err(|error| error.fault), fs::read_dir(&directory.0).unwrap().count())
+    };
+    let noexec = at("noexec");
+    assert_eq!(place(&noexec, 0o755).await, (Err(PlaceFault::NoExec), 0));
+    assert_eq!(place(&noexec, 0o644).await, (Ok(()), 1), "a file that is no program may lie there");
+    let (full, left) = place(&at("size=64k"), 0o755).await;
+    assert!(matches!(&full, Err(PlaceFault::DiskFull(words)) if words.contains("No space left")) && left == 0, "{full:?} {left}");
+    let (read_only, _) = place(&at("ro"), 0o755).await;
+    assert!(matches!(&read_only, Err(PlaceFault::ReadOnly(_))), "{read_only:?}");
+}
+
+#[tokio::test]
+async fn a_user_without_rights_is_told_so() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "ForceCommand setpriv --reuid=65534 --regid=65534 --clear-groups sh -c \"$SSH_ORIGINAL_COMMAND\"");
+    desk.know_server(&server);
+    let link = desk.connect(&server).await.unwrap();
+    let fault = link.place(&Placement { path: "/usr/local/ostler-test/agent", bytes: b"x", mode: 0o755 }).await.unwrap_err().fault;
+    assert!(matches!(&fault, PlaceFault::Permission(words) if words.contains("Permission denied")), "{fault:?}");
+}
+
+#[tokio::test]
+async fn a_placed_file_replaces_one_that_is_running() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "");
+    desk.know_server(&server);
+    let link = desk.connect(&server).await.unwrap();
+    let path = server.directory.path().join("sleeper");
+    let path = path.to_str().unwrap();
+    let sleeper = fs::read("/bin/sleep").unwrap();
+    link.place(&Placement { path, bytes: &sleeper, mode: 0o755 }).await.unwrap();
+    let running = link.exec(&words(&[path, "60"])).await.unwrap();
+    link.place(&Placement { path, bytes: b"#!/bin/sh\nexit 4\n", mode: 0o755 }).await.unwrap();
+    assert_eq!(run(&link, &words(&[path])).await.1.exit, Exit::Status(4));
+    drop(running);
+}
+
+#[tokio::test]
+async fn ipv6_is_a_way_and_a_family_excludes() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "");
+    desk.know(&format!("[::1]:{} {}\n", server.port, public(&server.host_key("ed25519"))));
+    let mut target = at(&server);
+    target.host = "::1".to_owned();
+    desk.ssh().connect(&target).await.unwrap();
+    desk.configure("AddressFamily inet");
+    let fault = desk.ssh().connect(&target).await.unwrap_err().fault;
+    assert!(matches!(&fault, ConnectFault::NoAddress { name, .. } if name == "::1"), "{fault}");
+}
+
+#[tokio::test]
+async fn a_source_opens_the_stream_in_our_place() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "");
+    desk.know(&format!("10.255.0.7 {}\n", public(&server.host_key("ed25519"))));
+    let real = std::net::SocketAddr::from(([127, 0, 0, 1], server.port));
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    let mut options = desk.options();
+    options.dialer = Dialer::Through(Arc::new(move |address| {
+        seen.lock().unwrap().push(address.to_string());
+        Box::pin(tokio::net::TcpStream::connect(real))
+    }));
+    let link = Ssh::new(options).connect(&Target::new("10.255.0.7")).await.unwrap();
+    assert_eq!(run(&link, &words(&["true"])).await.1.exit, Exit::Status(0));
+    assert_eq!(*asked.lock().unwrap(), ["10.255.0.7:22"]);
 }

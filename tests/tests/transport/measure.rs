@@ -34,7 +34,7 @@ fn openssh(desk: &Desk, server: &Sshd, options: &[&str]) -> Duration {
 #[ignore = "a measurement: it asserts nothing that a busy machine could not break"]
 async fn measure_connect_and_true_against_openssh() {
     let desk = Desk::new();
-    let server = Sshd::start(&desk.key, "MaxStartups 200:30:400");
+    let server = Sshd::start(&desk.key, "MaxStartups 200:30:400\nSetEnv HOME=@DIR@");
     desk.know_server(&server);
     let (mut fresh, mut warm, mut again, mut stock, mut same) = (vec![], vec![], vec![], vec![], vec![]);
     let shared = desk.ssh();
@@ -76,4 +76,26 @@ async fn measure_connect_and_true_against_openssh() {
         done.unwrap();
     }
     println!("50 at once: {:.0} ms", start.elapsed().as_secs_f64() * 1000.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement: it asserts nothing that a busy machine could not break"]
+async fn measure_the_parts_of_a_command() {
+    use tokio::io::AsyncReadExt as _;
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "SetEnv HOME=@DIR@");
+    desk.know_server(&server);
+    let start = Instant::now();
+    let link = desk.ssh().connect(&at(&server)).await.unwrap();
+    println!("connected {:?}", start.elapsed());
+    for _ in 0..5 {
+        let start = Instant::now();
+        let mut exec = link.exec(&words(&["true"])).await.unwrap();
+        let started = start.elapsed();
+        let mut text = String::new();
+        exec.stdout.read_to_string(&mut text).await.unwrap();
+        let read = start.elapsed();
+        assert_eq!(exec.ended.await.exit, Exit::Status(0));
+        println!("started {started:?}, output ended {read:?}, ended {:?}", start.elapsed());
+    }
 }

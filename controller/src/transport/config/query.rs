@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::process::Command;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::timeout;
 
 use super::options::treatment;
@@ -17,6 +17,9 @@ use crate::transport::deadlines::Deadlines;
 
 /// An option and its value, as `ssh -G` prints them.
 type Pair = (String, String);
+/// `ssh -G` runs at once: enough for the cores of a desk, however many hosts there are.
+const AT_ONCE: usize = 8;
+
 type Answer = Result<Arc<HostConfig>, ConfigError>;
 
 /// Answers what is in force for a host. Each host is asked for once.
@@ -27,12 +30,15 @@ pub struct Resolver {
     program: PathBuf,
     cache: Mutex<HashMap<Target, Arc<OnceCell<Answer>>>>,
     stock_values: OnceCell<Result<Vec<Pair>, ConfigError>>,
+    turns: Semaphore,
 }
 
 impl Resolver {
     /// Makes a resolver; `file` stands in for the user's and the machine's configuration (`-F`).
     pub fn new(surroundings: Surroundings, file: Option<PathBuf>) -> Self {
-        Self { surroundings, file, program: PathBuf::from("ssh"), cache: Mutex::default(), stock_values: OnceCell::new() }
+        let program = PathBuf::from("ssh");
+        let turns = Semaphore::new(AT_ONCE);
+        Self { surroundings, file, program, cache: Mutex::default(), stock_values: OnceCell::new(), turns }
     }
 
     /// Asks another program than `ssh` on the path.
@@ -85,6 +91,8 @@ impl Resolver {
         let failed = |reason: String| ConfigError::Query { host: host.to_owned(), reason };
         let mut command = Command::new(&self.program);
         command.arg("-G").args(arguments).arg("--").arg(host).stdin(Stdio::null()).kill_on_drop(true);
+        // The semaphore is never closed: no turn means no limit.
+        let _turn = self.turns.acquire().await;
         let output = match timeout(deadlines.configuration, command.output()).await {
             Ok(Ok(output)) => output,
             Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

@@ -1,0 +1,257 @@
+//! The user's ssh configuration: each option honoured, harmless, or refused by name; with the OpenSSH client and without.
+
+use std::fs;
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ostler::transport::{
+    AddressFamily, AgentSocket, ConfigError, Deadlines, HostConfig, HostSettings, Jump, NewKeys, OPTIONS, Resolver, Surroundings, Target,
+    Treatment,
+};
+use ostler_tests::sshd::run;
+use tempfile::TempDir;
+
+struct Home {
+    directory: TempDir,
+}
+
+impl Home {
+    fn with(config: &str) -> Self {
+        let directory = tempfile::Builder::new().prefix("ssh-home-").tempdir().unwrap();
+        fs::write(directory.path().join("config"), config).unwrap();
+        Self { directory }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.path().join("config")
+    }
+
+    fn resolver(&self) -> Resolver {
+        let home = self.directory.path().to_owned();
+        let surroundings = Surroundings { home, user: "ann".to_owned(), agent: Some("/run/agent.sock".into()) };
+        Resolver::new(surroundings, Some(self.file()))
+    }
+
+    /// A home without an OpenSSH client.
+    fn bare(&self) -> Resolver {
+        self.resolver().asking(self.directory.path().join("no-ssh"))
+    }
+}
+
+async fn ask(resolver: &Resolver, target: &Target) -> Result<HostConfig, ConfigError> {
+    resolver.resolve(target, &Deadlines::default()).await.map(|config| (*config).clone())
+}
+
+async fn of(config: &str, host: &str) -> HostConfig {
+    ask(&Home::with(config).resolver(), &Target::new(host)).await.unwrap()
+}
+
+async fn refused(config: &str) -> (String, String) {
+    match ask(&Home::with(config).resolver(), &Target::new("n1")).await.unwrap_err() {
+        ConfigError::Refused { name, value, .. } => (name, value),
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn what_concerns_the_connection_is_honoured() {
+    let config = of(
+        "Host n1\n HostName 10.1.2.3\n Port 2222\n User bob\n AddressFamily inet\n BindAddress 127.0.0.2\n IdentityFile ~/k1\n IdentityFile /k/%r@%h:%p\n \
+         CertificateFile /k/c-cert.pub\n IdentitiesOnly yes\n IdentityAgent /a/agent.sock\n UserKnownHostsFile /kh/a /kh/b\n GlobalKnownHostsFile /kh/g\n \
+         HostKeyAlias rack-1\n StrictHostKeyChecking accept-new\n HashKnownHosts yes\n ConnectTimeout 7\n ConnectionAttempts 3\n ServerAliveInterval 5\n \
+         ServerAliveCountMax 2\n Compression yes\n Ciphers aes256-ctr,chacha20-poly1305@openssh.com\n",
+        "n1",
+    )
+    .await;
+    assert_eq!((config.hostname.as_str(), config.port, config.user.as_str()), ("10.1.2.3", 2222, "bob"));
+    assert_eq!((config.address_family, config.bind_address), (AddressFamily::Inet, Some(IpAddr::from([127, 0, 0, 2]))));
+    // `ssh -G` leaves `~` to us, with the home that the process has.
+    assert!(config.identities[0].ends_with("k1") && config.identities[0].is_absolute(), "{:?}", config.identities);
+    assert_eq!(config.identities[1], Path::new("/k/bob@10.1.2.3:2222"));
+    assert_eq!(config.certificates, [Path::new("/k/c-cert.pub")]);
+    assert!(config.identities_only && config.hash_known_hosts && config.algorithms.compression);
+    assert_eq!(config.agent, AgentSocket::At("/a/agent.sock".into()));
+    assert_eq!(config.user_known_hosts, [Path::new("/kh/a"), Path::new("/kh/b")]);
+    assert_eq!(config.global_known_hosts, [Path::new("/kh/g")]);
+    assert_eq!((config.host_key_alias.as_deref(), config.new_keys), (Some("rack-1"), NewKeys::Accept));
+    assert_eq!((config.connect_timeout, config.attempts), (Some(Duration::from_secs(7)), 3));
+    assert_eq!((config.keepalive_interval, config.keepalive_count), (Some(Duration::from_secs(5)), 2));
+    assert_eq!(config.algorithms.ciphers, ["aes256-ctr", "chacha20-poly1305@openssh.com"]);
+    assert_eq!(config.jump, Jump::Direct);
+}
+
+#[tokio::test]
+async fn match_blocks_and_includes_are_the_clients_work() {
+    let home = Home::with("");
+    let other = home.directory.path().join("more");
+    fs::write(&other, "Host *.lab\n Port 2201\n").unwrap();
+    fs::write(home.file(), format!("Include {}\nHost *.lab\n User lab\nMatch host other.lab\n User matched\n", other.display())).unwrap();
+    let resolver = home.resolver();
+    let one = ask(&resolver, &Target::new("n2.lab")).await.unwrap();
+    assert_eq!((one.user.as_str(), one.port), ("lab", 2201));
+}
+
+#[tokio::test]
+async fn the_site_wins_over_the_configuration() {
+    let settings = HostSettings {
+        user: Some("admin".into()),
+        port: Some(23),
+        identity: Some("/site/key".into()),
+        known_hosts: Some("/site/known_hosts".into()),
+        jump: Jump::Direct,
+    };
+    let home = Home::with("User bob\nPort 2222\nIdentityFile /k/own\nProxyJump gate\nMatch user admin\n ServerAliveInterval 9\n");
+    let config = ask(&home.resolver(), &Target { host: "n1".into(), settings }).await.unwrap();
+    assert_eq!((config.user.as_str(), config.port, config.jump), ("admin", 23, Jump::Direct));
+    assert_eq!((config.identities, config.identities_only), (vec![PathBuf::from("/site/key")], true));
+    assert_eq!(config.user_known_hosts, [Path::new("/site/known_hosts")]);
+    assert_eq!(config.keepalive_interval, Some(Duration::from_secs(9)), "`Match user` must see the site's user");
+}
+
+#[tokio::test]
+async fn proxy_jump_becomes_a_chain() {
+    let config = of("Host n1\n ProxyJump ann@gate:2201,inner\n", "n1").await;
+    let Jump::Via(inner) = config.jump else { panic!() };
+    assert_eq!(inner.host, "inner");
+    let Jump::Via(gate) = inner.settings.jump else { panic!() };
+    assert_eq!((gate.host.as_str(), gate.settings.user.as_deref(), gate.settings.port), ("gate", Some("ann"), Some(2201)));
+}
+
+#[tokio::test]
+async fn what_cannot_be_honoured_is_refused_by_name() {
+    for (line, name, value) in [
+        ("ProxyCommand nc %h %p", "proxycommand", "nc %h %p"),
+        ("KnownHostsCommand /bin/keys", "knownhostscommand", "/bin/keys"),
+        ("RevokedHostKeys /etc/revoked", "revokedhostkeys", "/etc/revoked"),
+        ("PKCS11Provider /lib/token.so", "pkcs11provider", "/lib/token.so"),
+        ("PubkeyAuthentication no", "pubkeyauthentication", "false"),
+        ("PreferredAuthentications gssapi-with-mic,password", "preferredauthentications", "gssapi-with-mic,password"),
+        ("BindInterface lo", "bindinterface", "lo"),
+    ] {
+        assert_eq!(refused(line).await, (name.to_owned(), value.to_owned()), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn proxy_command_none_and_preferred_keys_are_fine() {
+    of(
+        "ProxyCommand none\nPreferredAuthentications publickey,password\nForwardAgent yes\nSendEnv FOO\nSetEnv A=b\nRequestTTY force\n",
+        "n1",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn lists_of_algorithms_keep_their_order_and_one_with_nothing_left_is_refused() {
+    let config = of("KexAlgorithms sntrup761x25519-sha512@openssh.com,ecdh-sha2-nistp256,curve25519-sha256\n", "n1").await;
+    let kex: Vec<_> = config.algorithms.preferred(&[], false).unwrap().kex.iter().map(|name| name.as_ref().to_owned()).collect();
+    assert_eq!(kex, ["ecdh-sha2-nistp256", "curve25519-sha256", "ext-info-c", "kex-strict-c-v00@openssh.com"]);
+    let config = of("HostKeyAlgorithms rsa-sha2-512\n", "n1").await;
+    assert_eq!(config.algorithms.preferred(&[], false).unwrap_err().kind, "HostKeyAlgorithms");
+}
+
+#[tokio::test]
+async fn a_broken_configuration_is_quoted_with_the_clients_words() {
+    let error = ask(&Home::with("Nonsense yes\n").resolver(), &Target::new("n1")).await.unwrap_err();
+    assert!(matches!(&error, ConfigError::Query { reason, .. } if reason.contains("Bad configuration option: nonsense")), "{error}");
+}
+
+#[tokio::test]
+async fn a_host_that_looks_like_an_option_is_refused() {
+    for host in ["-oProxyCommand=x", "", "a b", "a\nb"] {
+        let error = ask(&Home::with("").resolver(), &Target::new(host)).await.unwrap_err();
+        assert_eq!(error, ConfigError::BadHost(host.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_we_do_not_have_are_named() {
+    let error = ask(&Home::with("IdentityFile /k/%C\n").resolver(), &Target::new("n1")).await.unwrap_err();
+    assert!(matches!(&error, ConfigError::Token { token, .. } if token == "%C"), "{error}");
+}
+
+/// A stand-in for a newer client: it prints an option that the table does not have.
+fn newer_client(home: &Home, for_host: &str, for_all: &str) -> PathBuf {
+    let file = home.directory.path().join("newer-ssh");
+    let script = format!(
+        "#!/bin/sh\nif [ \"$2\" = -F ] && [ \"$3\" = none ]; then echo 'futureoption {for_all}'; else echo 'futureoption {for_host}'; fi\n"
+    );
+    fs::write(&file, script).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    file
+}
+
+#[tokio::test]
+async fn an_option_of_a_newer_client_is_accepted_only_at_its_default() {
+    let home = Home::with("");
+    let target = Target::new("n1");
+    ask(&home.resolver().asking(newer_client(&home, "no", "no")), &target).await.unwrap();
+    let error = ask(&home.resolver().asking(newer_client(&home, "yes", "no")), &target).await.unwrap_err();
+    assert!(matches!(&error, ConfigError::Refused { name, value, .. } if name == "futureoption" && value == "yes"), "{error}");
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_is_left_after_its_deadline() {
+    let home = Home::with("");
+    let file = home.directory.path().join("slow-ssh");
+    fs::write(&file, "#!/bin/sh\nexec sleep 60\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    let deadlines = Deadlines { configuration: Duration::from_millis(200), ..Deadlines::default() };
+    let error = home.resolver().asking(file).resolve(&Target::new("n1"), &deadlines).await.unwrap_err();
+    assert!(matches!(&error, ConfigError::Query { reason, .. } if reason.contains("no answer")), "{error}");
+}
+
+#[tokio::test]
+async fn without_a_client_plain_blocks_give_what_the_client_would() {
+    let texts = [
+        "",
+        "Host n1\n User a\n Port 2201\nHost *\n User b\n Port 2202\n",
+        "User first\nHost n*\n User second\n HostName 10.0.0.9\n",
+        "Host !n1 *\n User other\nHost n1\n IdentityFile /k/1\n IdentityFile /k/2\n",
+        "Host n? m?\n Port=2203\n IdentitiesOnly yes\n ServerAliveInterval 4\n",
+        "Host *\n UserKnownHostsFile \"/kh/one\"\n HostKeyAlias x\n ProxyJump ann@gate:22\n StrictHostKeyChecking accept-new\n",
+    ];
+    for text in texts {
+        let home = Home::with(&format!("{text}\nHost *\n User ann\n UserKnownHostsFile /kh/k\n IdentityFile /k/last\n"));
+        let theirs = ask(&home.resolver(), &Target::new("n1")).await.unwrap();
+        let mut ours = ask(&home.bare(), &Target::new("n1")).await.unwrap();
+        // Without a client the lists are our own; with one they are its defaults.
+        ours.algorithms = theirs.algorithms.clone();
+        ours.key_types.clone_from(&theirs.key_types);
+        assert_eq!(ours, theirs, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_client_match_and_include_are_refused() {
+    for word in ["match", "include"] {
+        let home = Home::with(&format!("Host x\n{word} all\n"));
+        let error = ask(&home.bare(), &Target::new("n1")).await.unwrap_err();
+        assert!(matches!(&error, ConfigError::NeedsClient { line: 2, word: named, .. } if named == word), "{error}");
+    }
+    let error = ask(&Home::with("Nonsense yes\n").bare(), &Target::new("n1")).await.unwrap_err();
+    assert!(matches!(&error, ConfigError::NeedsClient { word, .. } if word == "nonsense"), "{error}");
+}
+
+#[test]
+fn every_option_that_the_installed_client_prints_is_in_the_table() {
+    let printed = run("ssh", &["-G", "-F", "none", "n1"]);
+    let missing: Vec<_> = printed
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .filter(|name| !OPTIONS.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)))
+        .collect();
+    assert_eq!(missing, [""; 0], "decide about them in config/options.rs");
+}
+
+#[test]
+fn every_harmless_option_says_why() {
+    for (name, treatment) in OPTIONS {
+        match treatment {
+            Treatment::Honoured => {}
+            Treatment::Harmless(why) | Treatment::Only(_, why) => assert!(why.len() > 10, "{name}"),
+        }
+    }
+}
