@@ -156,3 +156,42 @@ proptest! {
         prop_assert_eq!(part.text(), word.as_str());
     }
 }
+
+#[test]
+fn a_hostile_file_costs_no_more_than_a_moment() {
+    let size = source::MAX_BYTES - 100;
+    let many = |part: &str| part.repeat(size / part.len());
+    let lines = |line: fn(usize) -> String| (0..size / line(100_000).len()).map(line).collect::<String>();
+    let files = [
+        many("["),
+        many("{"),
+        many("- "),
+        many("a: "),
+        many("? "),
+        many("\""),
+        many("a: b\n"),
+        many("- a\n"),
+        many("[a, b], "),
+        many("&a *a "),
+        many("!!x "),
+        many("#\n"),
+        many("{{ "),
+        many("- {}\n"),
+        many("\n"),
+        many("a"),
+        many(" "),
+        lines(|n| format!("k{n}: v\n")),
+        format!("role: base\nsummary: S.\nsteps:\n{}", lines(|n| format!("- file: {{path: /{n}}}\n"))),
+        format!("role: base\nsummary: S.\nlabels:\n{}", many("- {a: b}\n")),
+        format!("role: base\nsummary: S.\nparams:\n{}", lines(|n| format!("  p{n}: {{type: text}}\n"))),
+        format!("role: base\nsummary: S.\nneeds:\n{}", lines(|n| format!("- p{n}: {{}}\n"))),
+        format!("nodes:\n{}", lines(|n| format!("  n{n}: {{ssh: {{jump: n{n}}}}}\n"))),
+    ];
+    for text in files {
+        let start = std::time::Instant::now();
+        let head: String = text.chars().take(80).collect();
+        read(&text);
+        let took = start.elapsed();
+        assert!(took < std::time::Duration::from_secs(20), "{took:?}: {head:?}");
+    }
+}

@@ -15,8 +15,9 @@ fn library() -> PathBuf {
 /// Names and texts of all roles.
 fn texts() -> Vec<(String, String)> {
     let entries = fs::read_dir(library().join("roles")).unwrap().map(|entry| entry.unwrap().path());
-    let mut texts: Vec<_> =
-        entries.map(|path| (format!("roles/{}", path.file_name().unwrap().to_string_lossy()), fs::read_to_string(&path).unwrap())).collect();
+    let mut texts: Vec<_> = entries
+        .map(|path| (format!("roles/{}", path.file_name().unwrap().to_string_lossy()), fs::read_to_string(&path).unwrap()))
+        .collect();
     texts.sort();
     texts
 }

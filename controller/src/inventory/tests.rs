@@ -199,26 +199,6 @@ fn a_node_is_reached_as_the_nearest_layer_says() {
 }
 
 #[test]
-fn a_selection_adds_keeps_and_takes_away() {
-    let dir = site();
-    let nodes = read(dir.path()).unwrap().inventory.site.nodes;
-    let chosen = |limit: &[&str]| {
-        let limit: Vec<String> = limit.iter().map(ToString::to_string).collect();
-        select(&nodes, &limit).map(|nodes| nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
-    };
-    assert_eq!(chosen(&[]).unwrap(), "bastion build-1 build-2 build-3");
-    assert_eq!(chosen(&["build"]).unwrap(), "build-1 build-2 build-3");
-    assert_eq!(chosen(&["build,!build-2"]).unwrap(), "build-1 build-3");
-    assert_eq!(chosen(&["build", "&lab"]).unwrap(), "build-2 build-3");
-    assert_eq!(chosen(&["!build"]).unwrap(), "bastion");
-    assert_eq!(chosen(&["&lab", "!build-3"]).unwrap(), "build-2");
-    assert_eq!(chosen(&["build-3", "bastion"]).unwrap(), "bastion build-3");
-    assert_eq!(chosen(&["biuld"]).unwrap_err(), SelectError::Unknown { word: "biuld".to_owned(), nearest: Some("build".to_owned()) });
-    assert_eq!(chosen(&["bastion", "!bastion"]).unwrap_err(), SelectError::Empty { limit: "bastion,!bastion".to_owned() });
-    assert_eq!(select(&Default::default(), &[]).unwrap_err(), SelectError::NoNodes);
-}
-
-#[test]
 fn the_revision_is_the_commit_of_the_site_and_whether_its_files_differ() {
     let dir = TempDir::new().unwrap();
     let root = dir.path().join("site");

@@ -73,10 +73,14 @@ pub fn nearest<'a>(word: &str, valid: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
+/// The most faults kept: nobody reads more, and a hostile file would have a million.
+const MAX_FAULTS: usize = 200;
+
 /// All faults found, in the order of files and places. Empty is good.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Faults {
     list: Vec<Fault>,
+    more: usize,
 }
 
 impl Faults {
@@ -86,10 +90,15 @@ impl Faults {
         Self::default()
     }
 
-    /// Adds one; an equal one is kept once.
+    /// Adds one; an equal one is kept once. Beyond a limit they are only counted.
     pub fn push(&mut self, fault: Fault) {
-        if !self.list.contains(&fault) {
+        if self.list.contains(&fault) {
+            return;
+        }
+        if self.list.len() < MAX_FAULTS {
             self.list.push(fault);
+        } else {
+            self.more += 1;
         }
     }
 
@@ -106,10 +115,16 @@ impl Faults {
         self.list.is_empty()
     }
 
-    /// How many.
+    /// How many, those that were only counted included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.list.len()
+        self.list.len() + self.more
+    }
+
+    /// How many were counted and not kept.
+    #[must_use]
+    pub fn more(&self) -> usize {
+        self.more
     }
 
     /// The faults, in order of being found.
@@ -150,7 +165,7 @@ impl IntoIterator for Faults {
 
 impl From<Fault> for Faults {
     fn from(fault: Fault) -> Self {
-        Self { list: vec![fault] }
+        Self { list: vec![fault], more: 0 }
     }
 }
 

@@ -81,7 +81,11 @@ impl Faults {
     /// Draws all, one after the other.
     #[must_use]
     pub fn render(&self, look: Look) -> String {
-        self.iter().map(|fault| fault.render(look)).collect::<Vec<_>>().join("\n")
+        let mut drawn: Vec<String> = self.iter().map(|fault| fault.render(look)).collect();
+        if self.more() > 0 {
+            drawn.push(format!("and {} more\n", self.more()));
+        }
+        drawn.join("\n")
     }
 
     /// All as a JSON list.

@@ -1,5 +1,6 @@
 //! The YAML we read: no anchors, aliases, tags, merge keys, directives, second documents, duplicate keys or nulls; capped.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -82,8 +83,8 @@ fn syntax(source: &Arc<Source>, error: &ScanError) -> Fault {
 
 /// A list or map whose end is not yet read.
 enum Open {
-    /// A map: where it began, what it has, the key that waits for its value.
-    Map { start: usize, entries: Vec<Entry>, key: Waiting },
+    /// A map: where it began, what it has, every key it ever named, the key that waits for its value.
+    Map { start: usize, entries: Vec<Entry>, known: HashMap<String, Span>, key: Waiting },
     /// A list: where it began and what it has.
     List { start: usize, items: Vec<Node> },
 }
@@ -142,7 +143,7 @@ impl Builder<'_> {
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.properties(&range, place, anchor, tag.is_some());
-                self.open.push(Open::Map { start: range.start, entries: Vec::new(), key: Waiting::Nothing });
+                self.open.push(Open::Map { start: range.start, entries: Vec::new(), known: HashMap::new(), key: Waiting::Nothing });
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(&range),
             _ => {}
@@ -220,8 +221,8 @@ impl Builder<'_> {
                     items.push(node);
                 }
             }
-            Open::Map { entries, key, .. } => match std::mem::replace(key, Waiting::Nothing) {
-                Waiting::Nothing => *key = self.key(node, entries),
+            Open::Map { entries, known, key, .. } => match std::mem::replace(key, Waiting::Nothing) {
+                Waiting::Nothing => *key = self.key(node, known),
                 Waiting::Refused => {}
                 Waiting::Key(name) => {
                     if !self.null(&node, Some(&name)) {
@@ -234,7 +235,7 @@ impl Builder<'_> {
     }
 
     /// A key: a text, not the merge key, not twice.
-    fn key(&mut self, node: Node, entries: &[Entry]) -> Waiting {
+    fn key(&mut self, node: Node, known: &mut HashMap<String, Span>) -> Waiting {
         let NodeKind::Scalar(scalar) = node.kind else {
             self.faults.push(Fault::new(&node.span, "a key is a list or a map").expected("a word"));
             return Waiting::Refused;
@@ -247,11 +248,11 @@ impl Builder<'_> {
             self.faults.push(Fault::new(&node.span, "an empty key").expected("a word"));
             return Waiting::Refused;
         }
-        if let Some(first) = entries.iter().find(|entry| entry.key.value == scalar.text) {
-            self.faults
-                .push(Fault::new(&node.span, format!("`{}` is written twice", scalar.text)).also(&first.key.span, "first written here"));
+        if let Some(first) = known.get(&scalar.text) {
+            self.faults.push(Fault::new(&node.span, format!("`{}` is written twice", scalar.text)).also(first, "first written here"));
             return Waiting::Refused;
         }
+        known.insert(scalar.text.clone(), node.span.clone());
         Waiting::Key(Spanned::new(scalar.text, node.span))
     }
 
