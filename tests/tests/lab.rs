@@ -305,6 +305,36 @@ fn five_cached_nodes_of_three_suites_are_up_in_seconds() {
 }
 
 #[test]
+fn a_machine_has_its_own_kernel_and_disk_and_survives_a_power_cut() {
+    let dir = scratch();
+    let spec = || LabSpec::new([node("vm", 31).as_vm(), node("n1", 11)]);
+    let begin = Instant::now();
+    let lab = up(dir.path(), spec()).expect("up");
+    writeln!(std::io::stderr(), "machine and node up in {:?}", begin.elapsed()).expect("stderr");
+    assert!(banner(&lab, "vm").starts_with("SSH-2.0-"));
+    assert_eq!(said(&lab, "admin", "vm", "hostname; sudo -n id -u"), "vm\n0");
+    let kernel = said(&lab, "root", "vm", "uname -r");
+    assert_ne!(kernel, said(&lab, "root", "n1", "uname -r"));
+    let size: u64 = said(&lab, "root", "vm", "df --output=size -BG / | tail -1 | tr -dc 0-9").parse().expect("a number");
+    assert!(size >= 48, "{size} GB");
+    assert_eq!(said(&lab, "root", "vm", "modprobe dummy && sysctl -n -w vm.swappiness=7; grep -c ^dummy /proc/modules"), "7\n1");
+    let skew = said(&lab, "root", "vm", "date +%s").parse::<u64>().expect("seconds");
+    let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+    assert!(now.abs_diff(skew) < 30, "the clock is not the image's");
+    assert_eq!(lab.node_command("vm", ["printf", "%s", "two words"]).output().expect("ran").text(), "two words");
+
+    said(&lab, "root", "vm", "echo synced > /root/synced; sync; echo lost > /root/lost");
+    let boot = said(&lab, "root", "vm", "cat /proc/sys/kernel/random/boot_id");
+    lab.fault("vm", Fault::PowerCut).expect("cut");
+    assert!(lab.connect(ssh_address(&lab, "vm"), Duration::from_millis(300)).is_err());
+    lab.fault("vm", Fault::PowerOn).expect("on");
+    assert_ne!(said(&lab, "root", "vm", "cat /proc/sys/kernel/random/boot_id"), boot);
+    assert_eq!(said(&lab, "root", "vm", "cat /root/synced; test -s /root/lost || echo gone"), "synced\ngone");
+    let fetch = "/usr/lib/apt/apt-helper download-file $(cut -d' ' -f2 /etc/apt/sources.list)/dists/bookworm/Release /tmp/r >&2; grep ^Codename /tmp/r";
+    assert_eq!(said(&lab, "root", "vm", fetch), "Codename: bookworm");
+}
+
+#[test]
 fn what_cannot_work_is_refused_before_anything_is_touched() {
     let dir = scratch();
     let refused = up(&dir.path().join("never"), LabSpec::new([node("n1", 11), node("n1", 12)])).expect_err("refused");

@@ -13,14 +13,13 @@ use rustix::fs::FlockOperation;
 use super::cgroup;
 use super::command::{LabCommand, unexpected};
 use super::error::LabError;
+use super::ground::lay_out;
 use super::holder::{HOLDER_VERB, read_plan};
 use super::keys;
 use super::place::{Place, cache_dir, default_state_dir};
 use super::programs;
 use super::protocol::{Event, Plan, Reply, Request};
-use super::sources::Sources;
-use super::spec::{Fault, LabNode, LabSpec, Machine, Status};
-use super::tree::{self, Recipe};
+use super::spec::{Fault, LabNode, LabSpec, Status};
 use super::wire::Wire;
 
 /// How long a lab may take to come up once its trees are there.
@@ -28,7 +27,7 @@ const UP_LIMIT: Duration = Duration::from_secs(180);
 /// How long its end may take.
 const DOWN_LIMIT: Duration = Duration::from_secs(30);
 /// Any other request's answer; a node's boot is the longest.
-const ANSWER_LIMIT: Duration = Duration::from_secs(120);
+const ANSWER_LIMIT: Duration = Duration::from_secs(300);
 
 /// Where a lab lives and what holds it.
 #[derive(Debug, Clone)]
@@ -316,34 +315,6 @@ fn wait_for_holder(place: &Place) -> Result<(), LabError> {
         thread::sleep(Duration::from_millis(5));
     }
     Ok(())
-}
-
-/// Finds or builds what each node stands on.
-fn lay_out(spec: LabSpec, setup: &Setup, progress: &(dyn Fn(Progress) + Sync)) -> Result<Plan, LabError> {
-    let sources = Sources::of_this_machine()?;
-    let recipe = |node: &LabNode| Recipe::new(node.suite, &node.packages);
-    let mut recipes: Vec<Recipe> = spec.nodes.iter().filter(|node| node.machine != Machine::Vm).map(recipe).collect();
-    recipes.sort();
-    recipes.dedup();
-    let built: Vec<(Recipe, PathBuf)> = thread::scope(|scope| {
-        let build = |recipe: Recipe| {
-            let sources = &sources;
-            scope.spawn(move || {
-                let what = format!("{} root tree", recipe.suite);
-                let say = |line: &str| progress(Progress::Building { what: what.clone(), line: line.to_owned() });
-                tree::ensure(&setup.cache_dir, &recipe, sources, &say).map(|path| (recipe, path))
-            })
-        };
-        let threads: Vec<_> = recipes.into_iter().map(build).collect();
-        let panicked = || LabError::Refused("a builder's thread panicked".into());
-        threads.into_iter().map(|thread| thread.join().map_err(|_| panicked())?).collect::<Result<_, _>>()
-    })?;
-    let ground = |node: &LabNode| {
-        let wanted = recipe(node);
-        built.iter().find(|(recipe, _)| *recipe == wanted).map(|(_, path)| (node.name.clone(), path.clone()))
-    };
-    let grounds = spec.nodes.iter().filter_map(ground).collect();
-    Ok(Plan { spec, grounds, sources, packages: setup.cache_dir.join("packages"), tied: !setup.outlives })
 }
 
 fn start_holder(place: &Place, program: &Path) -> Result<(Child, Wire), LabError> {

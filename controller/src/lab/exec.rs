@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -21,9 +22,20 @@ const NODE_ENVIRONMENT: &[(&str, &str)] = &[
     ("DEBIAN_FRONTEND", "noninteractive"),
 ];
 
+/// How a command gets to where it runs.
+#[derive(Debug)]
+pub(crate) enum Door {
+    /// It is there: the lab's own namespaces.
+    Lab,
+    /// Into all of a container's namespaces, through its PID 1.
+    Container(u32),
+    /// As root over ssh: a machine's own kernel has no other way in.
+    Machine { ssh_config: PathBuf, name: String },
+}
+
 /// Runs the program and tells the client how it ended. When the client ends first, everything it started is killed.
-pub(crate) fn run_for(client: &Wire, exec: &Exec, leader: Option<u32>, descriptors: Vec<OwnedFd>, cgroup: &Cgroup) -> Result<(), LabError> {
-    let mut child = start(exec, leader, descriptors, cgroup)?;
+pub(crate) fn run_for(client: &Wire, exec: &Exec, door: &Door, descriptors: Vec<OwnedFd>, cgroup: &Cgroup) -> Result<(), LabError> {
+    let mut child = start(exec, door, descriptors, cgroup)?;
     client.send(&Reply::Started, &[])?;
     let ended = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| LabError::Spec("no process id".into()))?;
     let ended = pidfd_open(ended, PidfdFlags::empty()).map_err(LabError::system("open a pidfd"))?;
@@ -45,29 +57,52 @@ pub(crate) fn run_for(client: &Wire, exec: &Exec, leader: Option<u32>, descripto
     Ok(())
 }
 
-fn start(exec: &Exec, leader: Option<u32>, descriptors: Vec<OwnedFd>, cgroup: &Cgroup) -> Result<Child, LabError> {
+fn start(exec: &Exec, door: &Door, descriptors: Vec<OwnedFd>, cgroup: &Cgroup) -> Result<Child, LabError> {
     let [input, output, errors] =
         <[OwnedFd; 3]>::try_from(descriptors).map_err(|got| LabError::Wire(format!("{} descriptors came, not 3", got.len())))?;
     let wrap = cgroup.wrap();
     let mut command = Command::new(&wrap[0]);
     command.args(&wrap[1..]).env_clear();
-    match leader {
-        // Into all of the node's namespaces, root directory and working directory included.
-        Some(leader) => {
-            command.args(["nsenter", "--all", "--root", "--wd", "--target", &leader.to_string(), "--"]);
-            command.envs(NODE_ENVIRONMENT.iter().copied());
+    match door {
+        Door::Lab => {
+            command.envs(exec.environment.iter().map(|(name, value)| (name, value))).current_dir(&exec.directory).args(&exec.argv);
         }
-        None => {
-            command.envs(exec.environment.iter().map(|(name, value)| (name, value))).current_dir(&exec.directory);
+        Door::Container(leader) => {
+            command.envs(NODE_ENVIRONMENT.iter().copied());
+            command.args(["nsenter", "--all", "--root", "--wd", "--target", &leader.to_string(), "--"]).args(&exec.argv);
+        }
+        Door::Machine { ssh_config, name } => {
+            let words: Vec<String> = exec.argv.iter().map(|word| quoted(&word.to_string_lossy())).collect();
+            command.envs(NODE_ENVIRONMENT.iter().copied());
+            command.arg("ssh").arg("-F").arg(ssh_config).args(["-lroot", name, "--", &words.join(" ")]);
         }
     }
-    command.args(&exec.argv).stdin(input).stdout(output).stderr(errors).process_group(0);
+    command.stdin(input).stdout(output).stderr(errors).process_group(0);
     command.spawn().map_err(|source| LabError::Start { command: format!("{:?}", exec.argv), source })
+}
+
+/// Quotes a word for the shell that sshd hands the command to.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn wait_until_empty(cgroup: &Cgroup) {
     let end = Instant::now() + Duration::from_secs(2);
     while !cgroup.remove() && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quoted_word_is_one_word_to_a_shell() {
+        for word in ["", "plain", "two words", "it's", "$(reboot)", "a;b\nc"] {
+            let script = format!("printf %s {}", quoted(word));
+            let output = Command::new("sh").args(["-c", &script]).output().expect("sh");
+            assert_eq!(String::from_utf8_lossy(&output.stdout), word);
+        }
     }
 }

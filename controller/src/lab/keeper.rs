@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::cgroup::{self, Cgroup};
 use super::error::{LabError, run};
-use super::exec;
+use super::exec::{self, Door};
 use super::net;
 use super::node::Node;
 use super::place::Place;
@@ -59,8 +59,7 @@ fn bring_up(place: &Place, plan: &Plan, holder: &Wire) -> Result<Keeper, LabErro
         let start = |index| {
             scope.spawn(move || {
                 let node = Arc::new(Node::prepare(place, plan, index, lab_ref)?);
-                node.power_on()?;
-                node.wait_for_ssh()?;
+                node.start(plan)?;
                 holder.send(&Event::NodeUp(node.name().to_owned()), &[])?;
                 Ok(node)
             })
@@ -154,10 +153,10 @@ impl Keeper {
     }
 
     fn exec(&self, client: &Wire, exec: &Exec, descriptors: Vec<OwnedFd>) -> Result<(), LabError> {
-        let leader = exec.node.as_deref().map(|name| self.node(name)?.leader()).transpose()?;
+        let door = exec.node.as_deref().map_or(Ok(Door::Lab), |name| self.node(name)?.door())?;
         let number = self.commands.fetch_add(1, Ordering::Relaxed);
         let cgroup = self.lab.child(&format!("command-{number}"))?;
-        let outcome = exec::run_for(client, exec, leader, descriptors, &cgroup);
+        let outcome = exec::run_for(client, exec, &door, descriptors, &cgroup);
         cgroup.remove();
         outcome
     }

@@ -1,5 +1,6 @@
 //! The lab: real nodes with systemd, sshd and apt on this machine, held by one process and gone with it without a trace.
 
+mod cache;
 mod cgroup;
 mod client;
 mod command;
@@ -7,6 +8,7 @@ mod container;
 mod error;
 mod exec;
 mod gateway;
+mod ground;
 mod holder;
 mod keeper;
 mod keys;
@@ -19,6 +21,7 @@ mod relay;
 mod sources;
 mod spec;
 mod tree;
+mod vm;
 mod wire;
 
 pub use client::{Lab, Progress, Setup};

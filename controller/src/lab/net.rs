@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use super::error::{LabError, run, tail};
-use super::spec::{BRIDGE, LabSpec, PREFIX};
+use super::spec::{BRIDGE, LabSpec, Machine, PREFIX};
 
 /// The bridge's interface name.
 pub(crate) const BRIDGE_LINK: &str = "labbr0";
@@ -22,13 +22,14 @@ pub(crate) fn build(spec: &LabSpec) -> Result<(), LabError> {
     );
     for (index, node) in spec.nodes.iter().enumerate() {
         let (name, link) = (&node.name, link(index));
-        let _ = write!(
-            lines,
-            "netns add {name}\nlink add {link} type veth peer name eth0 netns {name}\nlink set {link} master {BRIDGE_LINK} up\n"
-        );
+        let _ = match node.machine {
+            Machine::Container { .. } => write!(lines, "netns add {name}\nlink add {link} type veth peer name eth0 netns {name}\n"),
+            Machine::Vm => writeln!(lines, "tuntap add dev {link} mode tap"),
+        };
+        let _ = writeln!(lines, "link set {link} master {BRIDGE_LINK} up");
     }
     ip_batch(&lines)?;
-    for node in &spec.nodes {
+    for node in spec.nodes.iter().filter(|node| node.machine != Machine::Vm) {
         let lines = format!("link set lo up\naddr add {}/{PREFIX} dev eth0\nlink set eth0 up\n", node.address);
         batch(&["-n", &node.name], &lines)?;
     }

@@ -12,14 +12,16 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::cgroup::Cgroup;
 use super::container;
 use super::error::LabError;
+use super::exec::Door;
 use super::net;
 use super::place::Place;
 use super::protocol::Plan;
 use super::relay::Relay;
 use super::spec::{Delay, Fault, LabNode, Machine, NodeState, NodeStatus};
+use super::vm::{self, Ends};
 
 /// How long a node may take from power-on to the banner of its sshd.
-const BOOT_LIMIT: Duration = Duration::from_secs(90);
+const BOOT_LIMIT: Duration = Duration::from_secs(240);
 /// How long a killed node's processes may take to be gone.
 const KILL_LIMIT: Duration = Duration::from_secs(20);
 
@@ -29,16 +31,24 @@ pub(crate) struct Node {
     place: Place,
     spec: LabNode,
     index: usize,
-    root: PathBuf,
+    body: Body,
     cgroup: Cgroup,
-    real_sync: bool,
     relay: Mutex<Option<Relay>>,
     power: Mutex<Power>,
     changed: Condvar,
 }
 
+/// What carries a node.
+#[derive(Debug)]
+enum Body {
+    Container { root: PathBuf, real_sync: bool },
+    Machine { image: PathBuf, ends: Ends },
+}
+
 #[derive(Debug, Default)]
 struct Power {
+    /// Whether it ran before: a machine is restored once and boots from its disk ever after.
+    ran: bool,
     /// Whether a node that asks for a reboot gets one.
     wanted: bool,
     /// The process that carries it, in the lab's pid namespace.
@@ -50,23 +60,20 @@ impl Node {
     pub(crate) fn prepare(place: &Place, plan: &Plan, index: usize, lab: &Cgroup) -> Result<Self, LabError> {
         let spec = plan.spec.nodes[index].clone();
         let ground = plan.grounds.get(&spec.name).ok_or_else(|| LabError::Spec(format!("node {} has no root tree", spec.name)))?;
-        let root = match spec.machine {
-            Machine::Container { disk_mb } => container::make_root(place, plan, &spec, ground, disk_mb)?,
-            Machine::Vm => return Err(LabError::Spec("virtual machines are not in this version".into())),
+        let body = match spec.machine {
+            Machine::Container { disk_mb } => {
+                let root = container::make_root(place, plan, &spec, ground, disk_mb)?;
+                Body::Container { root, real_sync: plan.spec.real_sync }
+            }
+            Machine::Vm => {
+                let ends = Ends::of_node(place, &spec.name, index);
+                vm::make_disk(&ends, ground)?;
+                Body::Machine { image: ground.clone(), ends }
+            }
         };
         let cgroup = lab.child(&format!("node-{}", spec.name))?;
-        let real_sync = plan.spec.real_sync;
-        Ok(Self {
-            place: place.clone(),
-            spec,
-            index,
-            root,
-            cgroup,
-            real_sync,
-            relay: Mutex::default(),
-            power: Mutex::default(),
-            changed: Condvar::new(),
-        })
+        let (relay, power) = (Mutex::default(), Mutex::default());
+        Ok(Self { place: place.clone(), spec, index, body, cgroup, relay, power, changed: Condvar::new() })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -78,28 +85,48 @@ impl Node {
         NodeStatus { address: self.spec.address, state }
     }
 
-    /// Returns the node's own PID 1, for `nsenter`.
-    pub(crate) fn leader(&self) -> Result<u32, LabError> {
-        let carrier = self.power().carrier;
-        carrier.and_then(container::leader).ok_or_else(|| LabError::Refused(format!("node {} is off", self.spec.name)))
+    /// Returns the way in for a command.
+    pub(crate) fn door(&self) -> Result<Door, LabError> {
+        let off = || LabError::Refused(format!("node {} is off", self.spec.name));
+        let carrier = self.power().carrier.ok_or_else(off)?;
+        match self.body {
+            Body::Container { .. } => container::leader(carrier).map(Door::Container).ok_or_else(off),
+            Body::Machine { .. } => Ok(Door::Machine { ssh_config: self.place.ssh_config(), name: self.spec.name.clone() }),
+        }
+    }
+
+    /// Boots it for the first time and returns when it is itself and its sshd answers.
+    pub(crate) fn start(self: &Arc<Self>, plan: &Plan) -> Result<(), LabError> {
+        self.power_on()?;
+        match &self.body {
+            Body::Container { .. } => {}
+            Body::Machine { ends, .. } => vm::give_identity(&self.place, plan, &self.spec, ends)?,
+        }
+        self.wait_for_ssh()
     }
 
     /// Does to the node what the fault says.
     pub(crate) fn fault(self: &Arc<Self>, fault: &Fault) -> Result<(), LabError> {
-        let name = self.name();
         match fault {
             Fault::LinkDown => net::set_link(self.index, false),
             Fault::LinkUp => net::set_link(self.index, true),
-            Fault::Drop { port } => net::add_rule(name, &["tcp", "dport", &port.to_string(), "drop"]),
-            Fault::Refuse { port } => net::add_rule(name, &["tcp", "dport", &port.to_string(), "reject", "with", "tcp", "reset"]),
-            Fault::Rule { words } => net::add_rule(name, &words.iter().map(String::as_str).collect::<Vec<_>>()),
-            Fault::ClearRules => net::clear_rules(name),
+            Fault::Drop { port } => self.add_rule(&["tcp", "dport", &port.to_string(), "drop"]),
+            Fault::Refuse { port } => self.add_rule(&["tcp", "dport", &port.to_string(), "reject", "with", "tcp", "reset"]),
+            Fault::Rule { words } => self.add_rule(&words.iter().map(String::as_str).collect::<Vec<_>>()),
+            Fault::ClearRules => net::clear_rules(self.name()),
             Fault::Delay(delay) => self.slow_down(Some(*delay)),
             Fault::ClearDelay => self.slow_down(None),
             Fault::PowerCut => self.power_cut(),
             Fault::PowerOn => self.power_on().and_then(|()| self.wait_for_ssh()),
             Fault::Freeze => self.cgroup.freeze(true),
             Fault::Thaw => self.cgroup.freeze(false),
+        }
+    }
+
+    fn add_rule(&self, words: &[&str]) -> Result<(), LabError> {
+        match self.body {
+            Body::Container { .. } => net::add_rule(self.name(), words),
+            Body::Machine { .. } => Err(LabError::Spec(format!("node {} is a machine: its rules are in its own kernel", self.name()))),
         }
     }
 
@@ -118,15 +145,18 @@ impl Node {
             return Ok(());
         }
         net::set_link(self.index, true)?;
-        let child = self.boot()?;
-        *power = Power { wanted: true, carrier: Some(child.id()) };
+        let child = self.boot(!power.ran)?;
+        *power = Power { ran: true, wanted: true, carrier: Some(child.id()) };
         let node = Arc::clone(self);
         std::thread::spawn(move || node.follow(child));
         Ok(())
     }
 
-    fn boot(&self) -> Result<Child, LabError> {
-        container::boot(&self.place, &self.cgroup, &self.spec, &self.root, self.real_sync)
+    fn boot(&self, first: bool) -> Result<Child, LabError> {
+        match &self.body {
+            Body::Container { root, real_sync } => container::boot(&self.place, &self.cgroup, &self.spec, root, *real_sync),
+            Body::Machine { image, ends } => vm::boot(&self.cgroup, image, ends, first),
+        }
     }
 
     /// Waits for the carrier's end again and again: a node that asks for a reboot boots, any other end is the end.
@@ -134,7 +164,7 @@ impl Node {
         loop {
             let asked = child.wait().is_ok_and(|status| status.code() == Some(container::REBOOT));
             let mut power = self.power();
-            let next = if asked && power.wanted { self.boot().ok() } else { None };
+            let next = if asked && power.wanted { self.boot(false).ok() } else { None };
             power.carrier = next.as_ref().map(Child::id);
             self.changed.notify_all();
             match next {

@@ -98,7 +98,7 @@ impl Place {
 
     /// Makes the directories inside, empty of what an earlier lab left.
     pub(crate) fn prepare(&self) -> Result<(), LabError> {
-        for name in ["host-keys", "console"] {
+        for name in ["host-keys", "console", "disks"] {
             let dir = self.dir.join(name);
             match fs::remove_dir_all(&dir) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(LabError::file("remove", &dir)(error)),
@@ -114,6 +114,11 @@ impl Place {
 
     /// Removes what only a running lab needs; logs, keys and `www` stay for whoever looks afterwards.
     pub(crate) fn forget_holder(&self) -> Result<(), LabError> {
+        let disks = self.dir.join("disks");
+        match fs::remove_dir_all(&disks) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(LabError::file("remove", &disks)(error)),
+            _ => {}
+        }
         for path in [self.socket(), self.lock(), self.plan()] {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(LabError::file("remove", &path)(error)),

@@ -7,10 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rustix::fs::FlockOperation;
-use sha2::{Digest, Sha256};
-
-use super::error::{LabError, run, tail};
+use super::cache::{self, Ingredients};
+use super::error::{LabError, tail};
 use super::sources::Sources;
 use super::spec::Suite;
 
@@ -34,14 +32,17 @@ impl Recipe {
     }
 
     /// Name of the tree: the suite and a digest of everything that goes into it.
-    pub(crate) fn name(&self, sources: &Sources) -> String {
-        let mut digest = Sha256::new();
+    fn name(&self, sources: &Sources) -> String {
+        let mut ingredients = Ingredients::default();
+        self.describe(sources, &mut ingredients);
+        ingredients.name(&self.suite.to_string())
+    }
+
+    /// Adds everything that goes into the tree.
+    pub(crate) fn describe(&self, sources: &Sources, ingredients: &mut Ingredients) {
         for part in [PREPARE, &sources.line(self.suite), &self.include()] {
-            digest.update(part.as_bytes());
-            digest.update([0]);
+            ingredients.add(part.as_bytes());
         }
-        let digest: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        format!("{}-{digest}", self.suite)
     }
 
     fn include(&self) -> String {
@@ -51,47 +52,40 @@ impl Recipe {
 
 /// Returns the tree of a recipe, building it where it is missing; `progress` hears the builder's own lines.
 pub(crate) fn ensure(cache: &Path, recipe: &Recipe, sources: &Sources, progress: &(dyn Fn(&str) + Sync)) -> Result<PathBuf, LabError> {
-    let trees = cache.join("trees");
-    fs::create_dir_all(&trees).map_err(LabError::file("create directory", &trees))?;
-    let name = recipe.name(sources);
-    let tree = trees.join(&name);
-    if tree.is_dir() {
-        return Ok(tree);
-    }
-    // One builder per tree; who waited finds it ready.
-    let lock_path = trees.join(format!(".{name}.lock"));
-    let lock = fs::File::create(&lock_path).map_err(LabError::file("create", &lock_path))?;
-    rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(|error| LabError::file("lock", &lock_path)(error.into()))?;
-    if !tree.is_dir() {
-        let half = trees.join(format!(".{name}.part"));
-        build(recipe, sources, &half, progress)?;
-        fs::rename(&half, &tree).map_err(LabError::file("rename into place", &tree))?;
-    }
-    Ok(tree)
+    cache::ensure(&cache.join("trees"), &recipe.name(sources), |half| build(recipe, &[], sources, half, progress))
 }
 
-fn build(recipe: &Recipe, sources: &Sources, target: &Path, progress: &(dyn Fn(&str) + Sync)) -> Result<(), LabError> {
-    // A builder killed in the middle may have left mounts below: never cross into another file system.
-    run(Command::new("rm").args(["-rf", "--one-file-system", "--"]).arg(target))?;
-    let hook = target.with_extension("sh");
-    fs::write(&hook, PREPARE).map_err(LabError::file("write", &hook))?;
-    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).map_err(LabError::file("chmod", &hook))?;
+/// Builds a tree at `target`, with these scripts run after the one that prepares every node.
+pub(crate) fn build(
+    recipe: &Recipe,
+    more: &[&str],
+    sources: &Sources,
+    target: &Path,
+    progress: &(dyn Fn(&str) + Sync),
+) -> Result<(), LabError> {
     let mut command = Command::new("mmdebstrap");
     command
         .args(["--mode=root", "--variant=minbase", "--dpkgopt=force-unsafe-io", "--aptopt=Apt::Install-Recommends \"false\""])
         .arg(format!("--include={}", recipe.include()))
-        .arg(format!("--customize-hook={}", hook.display()))
-        .arg(recipe.suite.to_string())
-        .arg(target)
-        .arg(sources.line(recipe.suite))
         .env("LC_ALL", "C.UTF-8");
+    let mut hooks = Vec::new();
+    for (number, script) in [PREPARE].iter().chain(more).enumerate() {
+        let hook = target.with_extension(format!("{number}.sh"));
+        fs::write(&hook, script).map_err(LabError::file("write", &hook))?;
+        fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).map_err(LabError::file("chmod", &hook))?;
+        command.arg(format!("--customize-hook={}", hook.display()));
+        hooks.push(hook);
+    }
+    command.arg(recipe.suite.to_string()).arg(target).arg(sources.line(recipe.suite));
     let outcome = follow(command, progress);
-    let _ = fs::remove_file(&hook);
+    for hook in hooks {
+        let _ = fs::remove_file(&hook);
+    }
     outcome
 }
 
 /// Runs a builder, passing on each line it prints; its last lines go into the error.
-pub(crate) fn follow(mut command: Command, progress: &(dyn Fn(&str) + Sync)) -> Result<(), LabError> {
+fn follow(mut command: Command, progress: &(dyn Fn(&str) + Sync)) -> Result<(), LabError> {
     let shown = super::error::shown(&command);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|source| LabError::Start { command: shown.clone(), source })?;

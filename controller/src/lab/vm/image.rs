@@ -1,0 +1,118 @@
+//! Machine images: a sparse disk with a Debian and its own kernel, and a snapshot of it, booted. Built once, kept in the cache.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::super::cache::{self, Ingredients};
+use super::super::error::{LabError, run};
+use super::super::sources::Sources;
+use super::super::spec::{LabNode, Suite};
+use super::super::tree::{self, Recipe};
+use super::{Ends, SNAPSHOT, arguments, control};
+
+/// Size of the disk as the guest sees it; only what is written takes room here.
+const DISK_BYTES: u64 = 50 << 30;
+/// A cold boot without acceleration, on a loaded machine.
+const BOOT_LIMIT: Duration = Duration::from_secs(300);
+/// Saving a gigabyte of memory.
+const SAVE_LIMIT: Duration = Duration::from_secs(120);
+
+/// Adds what a machine needs to a node's tree.
+const PREPARE: &str = include_str!("prepare.sh");
+/// Packages of a machine beside those of every node.
+const MACHINE: &[&str] = &["initramfs-tools", "kmod", "linux-image-cloud-amd64", "udev", "zstd"];
+
+/// What an image is made from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ImageRecipe {
+    root: Recipe,
+}
+
+impl ImageRecipe {
+    pub(crate) fn new(node: &LabNode) -> Self {
+        let packages = node.packages.iter().cloned().chain(MACHINE.iter().map(|name| (*name).to_owned())).collect();
+        Self { root: Recipe::new(node.suite, &packages) }
+    }
+
+    pub(crate) fn suite(&self) -> Suite {
+        self.root.suite
+    }
+}
+
+/// Returns the image of a recipe, building it where it is missing.
+pub(crate) fn ensure(cache: &Path, recipe: &ImageRecipe, sources: &Sources, progress: &(dyn Fn(&str) + Sync)) -> Result<PathBuf, LabError> {
+    let version = run(Command::new("qemu-system-x86_64").arg("--version"))?.stdout;
+    let mut ingredients = Ingredients::default();
+    recipe.root.describe(sources, &mut ingredients);
+    ingredients.add(PREPARE.as_bytes());
+    // A snapshot fits the qemu and the machine that made it, and no other.
+    ingredients.add(&version);
+    let nowhere = Path::new("");
+    let ends = Ends { disk: nowhere.into(), tap: String::new(), port: nowhere.into(), control: nowhere.into(), console: nowhere.into() };
+    ingredients.add(arguments(nowhere, &ends).join(" ").as_bytes());
+    let name = ingredients.name(&format!("{}-vm", recipe.suite()));
+    cache::ensure(&cache.join("images"), &name, |half| {
+        fs::create_dir(half).map_err(LabError::file("create directory", half))?;
+        let root = half.join("root");
+        tree::build(&recipe.root, &[PREPARE], sources, &root, progress)?;
+        progress("making the disk");
+        make_disk(half, &root)?;
+        progress("booting it once, for the snapshot");
+        make_snapshot(half)
+    })
+}
+
+/// Puts the tree on a disk, its kernel beside it.
+fn make_disk(image: &Path, root: &Path) -> Result<(), LabError> {
+    let base = image.join("base.raw");
+    let file = fs::File::create(&base).map_err(LabError::file("create", &base))?;
+    file.set_len(DISK_BYTES).map_err(LabError::file("size", &base))?;
+    run(Command::new("mke2fs").args(["-q", "-t", "ext4", "-m", "0", "-d"]).arg(root).arg(&base))?;
+    for (start, name) in [("vmlinuz-", "vmlinuz"), ("initrd.img-", "initrd")] {
+        let boot = root.join("boot");
+        let list = fs::read_dir(&boot).map_err(LabError::file("list", &boot))?;
+        let found = list.filter_map(Result::ok).find(|entry| entry.file_name().to_string_lossy().starts_with(start));
+        let found = found.ok_or_else(|| LabError::Spec(format!("{} has no {start}*", boot.display())))?.path();
+        fs::copy(&found, image.join(name)).map_err(LabError::file("copy", &found))?;
+    }
+    run(Command::new("rm").args(["-rf", "--one-file-system", "--"]).arg(root))?;
+    let size = DISK_BYTES.to_string();
+    run(Command::new("qemu-img").args(["create", "-q", "-f", "qcow2"]).arg(image.join("machine.qcow2")).arg(size)).map(drop)
+}
+
+/// Boots the disk in a network of its own and saves the machine once its root shell answers.
+fn make_snapshot(image: &Path) -> Result<(), LabError> {
+    let ends = Ends {
+        disk: image.join("machine.qcow2"),
+        tap: "tap0".into(),
+        port: image.join("port.sock"),
+        control: image.join("qmp.sock"),
+        console: image.join("console.log"),
+    };
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "unshare", "--net", "qemu-system-x86_64"]).args(arguments(image, &ends));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    let qemu = command.spawn().map_err(|source| LabError::Start { command: "qemu-system-x86_64".into(), source })?;
+    let mut qemu = Running(qemu);
+    control::talk(&ends.port, "systemctl is-system-running --wait >/dev/null; sync", BOOT_LIMIT)?;
+    control::monitor(&ends.control, &[&format!("savevm {SNAPSHOT}")], SAVE_LIMIT)?;
+    control::quit(&ends.control, SAVE_LIMIT);
+    let _ = qemu.0.wait();
+    for left in [&ends.port, &ends.control] {
+        let _ = fs::remove_file(left);
+    }
+    Ok(())
+}
+
+/// A qemu that does not outlive its use.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
