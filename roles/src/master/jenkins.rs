@@ -5,9 +5,11 @@
 
 mod value;
 
-pub use value::{CredentialId, HostKey, Name, Owner, Site, ValueError};
+use value::QUARANTINE;
+pub use value::{CredentialId, HostKey, HostName, Name, Owner, Site, ValueError};
 
 use super::buildbot::{Proof, Stage};
+use crate::executor::{Executor, Jobs, Launch};
 use crate::words::{AbsPath, Label};
 use std::collections::BTreeSet;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -89,6 +91,67 @@ impl Node {
             Stage::Quarantined => Mode::Labelled,
             Stage::Labelled => self.mode,
         }
+    }
+}
+
+/// Where the master finds a node's sshd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// The address, as the master sees it.
+    pub host: HostName,
+    /// The port.
+    pub port: NonZeroU16,
+    /// Its host key.
+    pub host_key: HostKey,
+    /// Java on the node.
+    pub java: Option<AbsPath>,
+}
+
+/// Why an executor cannot become a node.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NodeError {
+    /// A value that Jenkins would refuse or swallow.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// Jenkins must know who calls whom.
+    #[error("executor `{0}` of a Jenkins master has no `launch`: ssh or inbound")]
+    NoLaunch(Name),
+    /// SSH to an unknown place.
+    #[error("executor `{0}` is launched over SSH, but the address or the host key of its node is not known")]
+    NoReach(Name),
+    /// Labels of quarantine are ours.
+    #[error("label `{1}` of executor `{0}` begins with `{QUARANTINE}`, which marks nodes that have not been proved")]
+    Reserved(Name, Label),
+}
+
+impl Node {
+    /// The node that an executor becomes; `reach` is needed where the master logs in.
+    ///
+    /// # Errors
+    /// Before anything is sent, whatever Jenkins would refuse or, worse, swallow.
+    pub fn of(executor: &Executor, site: &Site, reach: Option<&Reach>) -> Result<Self, NodeError> {
+        let name = Name::parse(executor.name.as_str())?;
+        if let Some(label) = executor.labels.iter().find(|label| label.as_str().starts_with(QUARANTINE)) {
+            return Err(NodeError::Reserved(name, label.clone()));
+        }
+        let launcher = match (&executor.launch, reach) {
+            (None, _) => return Err(NodeError::NoLaunch(name)),
+            (Some(Launch::Inbound), _) => Launcher::Inbound,
+            (Some(Launch::Ssh { .. }), None) => return Err(NodeError::NoReach(name)),
+            (Some(Launch::Ssh { credential }), Some(reach)) => Launcher::Ssh(Ssh {
+                host: reach.host.as_str().to_owned(),
+                port: reach.port,
+                credential: CredentialId::parse(credential)?,
+                host_key: reach.host_key.clone(),
+                java: reach.java.clone(),
+            }),
+        };
+        let mode = match executor.jobs {
+            Jobs::Labelled => Mode::Labelled,
+            Jobs::Any => Mode::Any,
+        };
+        let (executors, labels) = (executor.count, executor.labels.clone());
+        Ok(Self { name, executors, labels, mode, remote_fs: executor.remote_fs.clone(), launcher, site: site.clone() })
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::http::Response;
-use super::nodes::{Agent, Node, OfflineMark};
+use super::nodes::{Agent, Node, OfflineMark, SSH};
 use super::routes::Call;
 use super::users::Permission;
 use super::{pages, views, xml};
@@ -49,6 +49,10 @@ fn create(call: &mut Call<'_>) -> Result<Response, Response> {
     };
     let json: Value = serde_json::from_str(&json).map_err(|_| call.oops())?;
     let node = Node::from_form(&name, &json).map_err(|_| call.oops())?;
+    if !call.state.has_ssh_plugin && !node.is_inbound() {
+        // A class that nobody has: 500 through the form, silence through config.xml.
+        return Err(call.oops());
+    }
     call.state.nodes.insert(name, node);
     Ok(to_list())
 }
@@ -99,6 +103,9 @@ fn update(call: &mut Call<'_>, name: &str) -> Result<Response, Response> {
     }
     let Some(mut node) = call.state.nodes.remove(name) else { return Err(call.not_found()) };
     node.update(&posted);
+    if !call.state.has_ssh_plugin && node.launcher.as_ref().is_some_and(|launcher| launcher.class() == SSH) {
+        node.launcher = None;
+    }
     if node.name != name {
         node.reconnect();
     }

@@ -57,6 +57,8 @@ pub struct State {
     pub quieting: bool,
     /// What SSH launches find.
     pub hosts: Vec<SshHost>,
+    /// Whether the plugin for SSH launches is installed.
+    pub has_ssh_plugin: bool,
     /// How long a launch takes; `None`: only [`State::settle_agents`] ends it.
     pub launch_delay: Option<Duration>,
     /// The default quiet period.
@@ -84,6 +86,7 @@ impl State {
             queue: Vec::new(),
             quieting: false,
             hosts: Vec::new(),
+            has_ssh_plugin: true,
             launch_delay: Some(Duration::from_millis(20)),
             quiet_period: Duration::from_secs(5),
             hold_builds: false,

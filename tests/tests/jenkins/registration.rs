@@ -354,3 +354,15 @@ fn a_credential_of_another_kind_is_made_anew() {
     assert_eq!(client.put_credential(&wanted, SITE_KEY, None).unwrap(), Sent::Replaced);
     assert_eq!(model.state().credentials[0].secret.as_deref(), Some("word"));
 }
+
+#[test]
+fn a_launcher_that_jenkins_drops_without_a_word_is_noticed() {
+    let (model, client) = ready();
+    model.state().has_ssh_plugin = false;
+    let error = client.create(&node("n1", ssh())).unwrap_err();
+    assert!(matches!(&error, JenkinsError::Status { status: 500, .. }), "{error:?}");
+    client.create(&node("n2", Launcher::Inbound)).unwrap();
+    let error = client.update(&node("n2", ssh()), Stage::Quarantined).unwrap_err();
+    let expected = "node `n2` did not keep its values: launcher none -> ssh 192.0.2.7:22 as jenkins-ssh, ssh-ed25519";
+    assert_eq!(error.to_string(), expected);
+}

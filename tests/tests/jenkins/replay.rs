@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ostler_tests::jenkins::jobs::{Left, QueueItem};
-use ostler_tests::jenkins::replay::{Exchange, Replayer, load};
-use ostler_tests::jenkins::{Fault, Model, Permission, SshHost, Timeline, User};
+use ostler_tests::jenkins::replay::{Exchange, Replayer, exchange_once, load};
+use ostler_tests::jenkins::{Fault, Model, Permission, Response, SshHost, Timeline, User};
 
 const HOST_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqxxmFBzQEIwxkRxtlBa9CMROCLupFp3O0S9C3ZzPMw";
 const LIMIT: Duration = Duration::from_secs(10);
@@ -139,4 +139,58 @@ fn the_model_answers_as_the_recorded_jenkins_did() {
     }
     assert!(faults.is_empty(), "{} of {} differ:\n{}", faults.len(), exchanges.len(), faults.join("\n"));
     assert_eq!(replayed + left_out.len() + 1, exchanges.len());
+}
+
+/// The recording's own answer, as far as files hold it.
+fn as_recorded(exchange: &Exchange) -> Response {
+    let response = &exchange.value["response"];
+    let pair = |pair: &serde_json::Value| Some((pair[0].as_str()?.to_owned(), pair[1].as_str()?.to_owned()));
+    let headers = response["headers"].as_array().unwrap().iter().filter_map(pair).collect();
+    let body = response["body"].as_str().or(response["body_excerpt"].as_str()).unwrap_or("");
+    Response { status: u16::try_from(exchange.status()).unwrap(), headers, body: body.into() }
+}
+
+#[test]
+fn the_comparison_sees_every_kind_of_difference() {
+    let exchanges = load(&data().join("exchanges")).unwrap();
+    let of = |title: &str| exchanges.iter().find(|exchange| exchange.title == title).unwrap();
+    for (title, from, to) in [
+        ("node-20-json-after-minimal", "\"numExecutors\":2", "\"numExecutors\":3"),
+        ("node-05-config-xml-ssh-nonverifying", "<port>18022</port>", "<port>22</port>"),
+        ("node-06-create-duplicate", "already exists", "exists"),
+        ("auth-04-bad-token", "Unauthorized", "Forbidden"),
+        ("restart-05-api-503", "Starting Jenkins", "Restarting Jenkins"),
+        ("inbound-22-logtext-online", "connected and online", "connected"),
+    ] {
+        let (exchange, answer) = (of(title), as_recorded(of(title)));
+        assert_eq!(exchange.differences(&answer), [""; 0], "{title}");
+        let body = String::from_utf8(answer.body.clone()).unwrap();
+        assert!(body.contains(from), "{title}");
+        let other = Response { body: body.replace(from, to).into(), ..answer.clone() };
+        assert_eq!(exchange.differences(&other).len(), 1, "{title}: another body");
+        let other = Response { status: 418, ..answer.clone() };
+        assert_eq!(exchange.differences(&other).len(), 1, "{title}: another status");
+        for compared in ["X-Error", "Location", "X-Required-Permission", "WWW-Authenticate", "Content-Type", "X-Jenkins"] {
+            let mut other = answer.clone();
+            other.headers.retain(|(name, _)| name != compared);
+            other.headers.push((compared.to_owned(), "another".to_owned()));
+            assert_eq!(exchange.differences(&other).len(), 1, "{title}: another {compared}");
+        }
+    }
+}
+
+#[test]
+fn a_log_asked_for_beyond_its_end_comes_whole_and_counts_its_raw_length() {
+    let model = recorded_controller();
+    let json = serde_json::json!({"numExecutors": "1"});
+    let mut node = ostler_tests::jenkins::nodes::Node::from_form("n1", &json).unwrap();
+    node.log = "one\r\ntwo\r\n".to_owned();
+    model.state().nodes.insert("n1".to_owned(), node);
+    let login = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, "admin:11admin-token");
+    let headers = [("Authorization".to_owned(), format!("Basic {login}"))];
+    for (start, body) in [("0", "one\r\ntwo\r\n"), ("4", "two\r\n"), ("8", ""), ("9", "one\r\ntwo\r\n")] {
+        let path = format!("/computer/n1/logText/progressiveText?start={start}");
+        let answer = exchange_once(model.address(), "GET", &path, &headers, "").unwrap();
+        assert_eq!((String::from_utf8_lossy(&answer.body).as_ref(), answer.get("X-Text-Size")), (body, Some("8")), "{start}");
+    }
 }

@@ -149,3 +149,45 @@ fn a_name_that_is_not_ours_is_never_touched() {
         assert_eq!(next(&node, &Seen::Orphan, proof), Err(NotOurs::Orphan(node.name.clone())));
     }
 }
+
+fn executor() -> Executor {
+    use crate::words::{AccountName, MasterName, NodeName, Origin};
+    Executor {
+        name: NodeName::parse("node-1").unwrap(),
+        master: MasterName::parse("jenkins").unwrap(),
+        user: AccountName::parse("jenkins").unwrap(),
+        count: NonZeroU32::new(2).unwrap(),
+        alone: false,
+        jobs: Jobs::Any,
+        labels: node().labels,
+        remote_fs: node().remote_fs,
+        launch: Some(Launch::Ssh { credential: "jenkins-ssh".to_owned() }),
+        smoke: Vec::new(),
+        origin: Origin::generated("test"),
+    }
+}
+
+#[test]
+fn an_executor_becomes_a_node_or_says_why_not_before_anything_is_sent() {
+    let site = Site::parse("lab").unwrap();
+    let reach = Reach {
+        host: HostName::parse("192.0.2.7").unwrap(),
+        port: NonZeroU16::new(22).unwrap(),
+        host_key: HostKey::parse(KEY).unwrap(),
+        java: None,
+    };
+    assert_eq!(Node::of(&executor(), &site, Some(&reach)), Ok(node()));
+    let name = node().name;
+    assert_eq!(Node::of(&executor(), &site, None), Err(NodeError::NoReach(name.clone())));
+    assert_eq!(Node::of(&Executor { launch: None, ..executor() }, &site, Some(&reach)), Err(NodeError::NoLaunch(name.clone())));
+    let inbound = Executor { launch: Some(Launch::Inbound), ..executor() };
+    assert_eq!(Node::of(&inbound, &site, None).map(|node| node.launcher), Ok(Launcher::Inbound));
+    let label = Label::parse("ostler-quarantine-node-2").unwrap();
+    let reserved = Executor { labels: BTreeSet::from([label.clone()]), ..executor() };
+    assert_eq!(Node::of(&reserved, &site, Some(&reach)), Err(NodeError::Reserved(name, label)));
+    let dotted = Executor { name: crate::words::NodeName::parse("node-1.").unwrap(), ..executor() };
+    assert!(matches!(Node::of(&dotted, &site, Some(&reach)), Err(NodeError::Value(_))));
+    for bad in ["", "a b", "-oProxyCommand=x", "[::1]"] {
+        assert!(HostName::parse(bad).is_err(), "{bad}");
+    }
+}

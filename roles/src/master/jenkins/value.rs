@@ -5,7 +5,7 @@ use crate::words::NodeName;
 /// The beginning of what we write into a description to know our own again; the site's id follows.
 const MARK: &str = "managed by ostler, site ";
 /// The label of a node that has not been proved, without the node's name.
-const QUARANTINE: &str = "ostler-quarantine-";
+pub(super) const QUARANTINE: &str = "ostler-quarantine-";
 
 /// Why a value cannot be a node's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -159,5 +159,29 @@ impl HostKey {
 impl std::fmt::Display for HostKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.algorithm, self.base64)
+    }
+}
+
+/// A host's name or address, as the launcher takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostName(String);
+
+impl HostName {
+    /// Reads a name or a literal address.
+    ///
+    /// # Errors
+    /// When it holds anything but letters, digits, `-`, `.`, `_` and `:`.
+    pub fn parse(text: &str) -> Result<Self, ValueError> {
+        let good = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':'));
+        if good && !text.is_empty() && text.len() <= 253 && !text.starts_with('-') {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(fault(text, "host", "a host name or an address without brackets"))
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
