@@ -159,10 +159,10 @@ pub(super) fn await_beginning(around: &dyn Surroundings, run: &RunId) -> Result<
     let end = Instant::now() + BEGIN_WITHIN;
     let mut pause = Duration::from_micros(200);
     loop {
-        if let Some(mut journal) = JournalReader::open(&path)? {
-            if journal.next_record()?.is_some() {
-                return Ok(());
-            }
+        if let Some(mut journal) = JournalReader::open(&path)?
+            && journal.next_record()?.is_some()
+        {
+            return Ok(());
         }
         if Instant::now() >= end {
             return Err(EngineError::Late { seconds: BEGIN_WITHIN.as_secs(), said: String::new() });
