@@ -80,8 +80,8 @@ impl Cleaner {
     /// A failure.
     pub fn failure(&self, failure: Failure) -> Failure {
         let Failure { kind, message, causes, command, hint } = failure;
-        let command = command
-            .map(|CommandFailure { argv, status, tail }| CommandFailure { argv: self.texts(argv), status, tail: self.texts(tail) });
+        let command =
+            command.map(|CommandFailure { argv, status, tail }| CommandFailure { argv: self.texts(argv), status, tail: self.texts(tail) });
         Failure { kind, message: self.text(message), causes: self.texts(causes), command, hint: hint.map(|hint| self.text(hint)) }
     }
 
@@ -121,9 +121,7 @@ impl Cleaner {
                 let because = because.into_iter().take(LIST).map(|id| self.id(id)).collect();
                 Event::Triggered { index, id: self.id(id), action, because }
             }
-            Event::Verified { index, name, verdict } => {
-                Event::Verified { index, name: self.text(name), verdict: self.verdict(verdict) }
-            }
+            Event::Verified { index, name, verdict } => Event::Verified { index, name: self.text(name), verdict: self.verdict(verdict) },
             Event::Note { index, text } => Event::Note { index, text: self.text(text) },
             Event::Ended { ending: ending @ (Ending::Good { .. } | Ending::Failed | Ending::Cancelled), millis } => {
                 Event::Ended { ending, millis }

@@ -18,7 +18,14 @@ pub(super) fn start_runner(around: &dyn Surroundings, program: &Path, run: &RunI
 /// collected when it ends; never restarted.
 fn start_service(program: &Path, run: &RunId) -> Result<(), EngineError> {
     let mut command = Command::new("systemd-run");
-    command.args(["--quiet", "--no-block", "--collect", "--service-type=exec", "--property=KillMode=process", "--property=OOMPolicy=continue"]);
+    command.args([
+        "--quiet",
+        "--no-block",
+        "--collect",
+        "--service-type=exec",
+        "--property=KillMode=process",
+        "--property=OOMPolicy=continue",
+    ]);
     command.arg(format!("--unit=ostler-run-{run}")).arg(format!("--description=ostler run {}", run.short()));
     command.arg("--").arg(program).arg("run").arg(run.as_str());
     finish(command, "systemd-run")

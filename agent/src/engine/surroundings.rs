@@ -52,7 +52,10 @@ pub trait Surroundings: Sync {
             Become::Sudo => "sudo",
             Become::Doas => "doas",
         };
-        ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin"].iter().map(|directory| Path::new(directory).join(name)).find(|path| path.is_file())
+        ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin"]
+            .iter()
+            .map(|directory| Path::new(directory).join(name))
+            .find(|path| path.is_file())
     }
 
     /// Told at every moment at which being killed must do no harm.

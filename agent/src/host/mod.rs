@@ -2,16 +2,18 @@
 
 pub mod accounts;
 pub mod child;
+pub mod dbus;
 mod directories;
 mod error;
 pub mod mounts;
 mod place;
+pub mod resolve;
 mod touched;
 mod write;
 
 pub use error::{Operation, OsError};
 pub use place::{Entry, EntryKind};
-pub use write::{Proof, Writing};
+pub use write::{Proof, Writing, aside_path};
 
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::OwnedFd;

@@ -136,6 +136,24 @@ impl Host {
         Ok(Some(bytes))
     }
 
+    /// What stands at `path` once a link at its end is followed, whoever made it: only to look.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub fn look_through(&self, path: &Path) -> Result<Option<Entry>, OsError> {
+        let mut path = path.to_owned();
+        for _ in 0..LINKS {
+            match self.look(&path)? {
+                Some(entry) if entry.kind == EntryKind::Link => {
+                    let target = self.read_link(&path)?.unwrap_or_default();
+                    path = path.parent().unwrap_or(Path::new("/")).join(target);
+                }
+                found => return Ok(found),
+            }
+        }
+        Err(OsError::new(Operation::Look, path.display(), Errno::LOOP))
+    }
+
     /// Like `read`, and a link at the end is followed when root or we made it: os-release(5), resolv.conf(5).
     ///
     /// # Errors

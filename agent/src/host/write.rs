@@ -1,13 +1,13 @@
 //! Writing files whole: aside, private from birth, with owner and mode before the name.
 
 use super::{Host, Operation, OsError};
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a file shall be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,8 +102,38 @@ impl Host {
         let (parent, name) = self.place(path).map_err(fail)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let opened = rustix::fs::openat(&parent, &name, flags, Mode::empty()).map_err(fail)?;
+        let (stat, above) = (rustix::fs::fstat(&opened).map_err(fail)?, rustix::fs::fstat(&parent).map_err(fail)?);
+        // In a directory of another account a second name may be a trap: the file could be one of root's.
+        if stat.st_nlink > 1 && above.st_uid != self.user && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+            return Err(fail(Errno::MLINK));
+        }
         self.touch(&parent);
         self.own(&File::from(opened), path, writing)
+    }
+
+    /// Opens a new, private file in the place of `path`, replacing what a crash left there.
+    ///
+    /// # Errors
+    /// When the kernel says no.
+    pub fn create_private(&self, path: &Path) -> Result<File, OsError> {
+        let fail = |source: Errno| OsError::new(Operation::Write, path.display(), source);
+        self.remove(path)?;
+        let (parent, name) = self.place(path).map_err(fail)?;
+        self.touch(&parent);
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&parent, &name, flags, Mode::from_raw_mode(0o600)).map(File::from).map_err(fail)
+    }
+
+    /// Writes into a file of the kernel (/proc/sys), which has no other bytes to keep.
+    ///
+    /// # Errors
+    /// When the kernel does not take it.
+    pub fn set_kernel_value(&self, path: &Path, value: &str) -> Result<(), OsError> {
+        let fail = |source: Errno| OsError::new(Operation::Set, path.display(), source);
+        let (parent, name) = self.place(path).map_err(fail)?;
+        let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(rustix::fs::openat(&parent, &name, flags, Mode::empty()).map_err(fail)?);
+        file.write_all(value.as_bytes()).map_err(|source| OsError::new(Operation::Set, path.display(), source))
     }
 
     /// Removes a file or link; one that is not there is no error.
@@ -164,6 +194,11 @@ impl Host {
         self.touch(&new_parent);
         rustix::fs::renameat(&old_parent, &old, &new_parent, &new).map_err(fail)
     }
+}
+
+/// Where a file is made before it gets its name.
+pub fn aside_path(path: &Path) -> PathBuf {
+    path.with_file_name(aside(path.file_name().unwrap_or(OsStr::new("file"))))
 }
 
 /// The name beside `name` under which it is made: the same each time, so that one left by a crash is found again; with a leading

@@ -2,7 +2,7 @@
 
 use super::fault::{contradicted, failure, unmade};
 use super::node::Node;
-use super::{Act, checks, package};
+use super::{Act, checks, command, package, service};
 use crate::engine::{Applied, ApplyContext, Examined, Hands};
 use crate::host::{Host, OsError};
 use ostler_roles::catalog::{Action, Step};
@@ -135,8 +135,10 @@ impl Hands for RealHands {
         }
     }
 
-    fn act(&self, step: &Step, action: Action, _context: &ApplyContext<'_>) -> Result<(), Failure> {
-        match &step.desired {
+    fn act(&self, step: &Step, action: Action, context: &ApplyContext<'_>) -> Result<(), Failure> {
+        let done = match &step.desired {
+            Desired::Service(service) => service::trigger(service, &self.node, action, context),
+            Desired::Command(command) => command::run(command, &self.node, context),
             Desired::Package(_)
             | Desired::File(_)
             | Desired::Directory(_)
@@ -145,13 +147,15 @@ impl Hands for RealHands {
             | Desired::Group(_)
             | Desired::AuthorizedKey(_)
             | Desired::Line(_)
-            | Desired::Service(_)
             | Desired::Sysctl(_)
             | Desired::KernelModule(_)
-            | Desired::Command(_)
             | Desired::GitCache(_)
             | Desired::Download(_) => Err(failure(FailureKind::Internal, format!("{} has no action {action:?}", step.id()))),
+        };
+        for thing in step.desired.provides() {
+            self.node.forget(&thing);
         }
+        done
     }
 
     fn forget(&self, things: &[Thing]) {

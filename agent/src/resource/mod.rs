@@ -1,16 +1,23 @@
 //! The kinds at work: one file a kind observes and applies, one file a check reads. What must change is decided in `roles`.
 
+mod authorized_key;
 mod checks;
+mod command;
 mod directory;
 mod fault;
 mod file;
 mod group;
 mod hands;
+mod kernel_module;
+mod line;
 mod link;
+mod modules;
 mod node;
 mod ownership;
 mod package;
 mod pending;
+mod service;
+mod sysctl;
 mod user;
 
 pub use hands::RealHands;

@@ -1,7 +1,8 @@
 //! One node during one run: its tree, and what was read once of its shared databases.
 
 use super::fault::{no_account, unread};
-use super::package::Packages;
+use super::package::{Offers, Packages};
+use super::service::Manager;
 use crate::host::accounts::{Account, Accounts};
 use crate::host::child::Identity;
 use crate::host::{Host, Writing};
@@ -43,12 +44,21 @@ pub(super) struct Node {
     pub(super) host: Host,
     pub(super) accounts: Snapshot<Accounts>,
     pub(super) packages: Snapshot<Packages>,
+    pub(super) offers: Snapshot<Offers>,
+    pub(super) manager: Manager,
     pub(super) key: Option<Secret<Vec<u8>>>,
 }
 
 impl Node {
     pub(super) fn new(host: Host, key: Option<Secret<Vec<u8>>>) -> Self {
-        Self { host, accounts: Snapshot::default(), packages: Snapshot::default(), key }
+        Self {
+            host,
+            accounts: Snapshot::default(),
+            packages: Snapshot::default(),
+            offers: Snapshot::default(),
+            manager: Manager::default(),
+            key,
+        }
     }
 
     /// The accounts, read once.
@@ -67,6 +77,13 @@ impl Node {
         let mut groups = vec![account.gid];
         groups.extend(self.accounts()?.groups_of(name).into_iter().map(|(_, gid)| gid).filter(|gid| *gid != account.gid));
         Ok(Identity { name: account.name, home: account.home, uid: account.uid, gid: account.gid, groups })
+    }
+
+    /// The rights of that account; none where they are our own already.
+    pub(super) fn foreign_identity(&self, name: &str) -> Result<Option<Identity>, Failure> {
+        let identity = self.identity(name)?;
+        let own = self.host.default_owner().0 == identity.uid && !self.host.is_root();
+        Ok(Some(identity).filter(|_| !own))
     }
 
     /// What root owns.
@@ -91,6 +108,7 @@ impl Node {
         }
         if all || matches!(thing, Thing::Package(_)) || path_is(&["/var/lib/dpkg", "/var/lib/apt", "/etc/apt"]) {
             self.packages.forget();
+            self.offers.forget();
         }
     }
 }

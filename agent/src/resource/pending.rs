@@ -19,4 +19,4 @@ macro_rules! pending {
     )*};
 }
 
-pending!(authorized_key, line, service, sysctl, kernel_module, command, git_cache, download);
+pending!(git_cache, download);

@@ -1,6 +1,8 @@
 //! Kinds at work on a tree of their own: applied twice, drifted, refused.
 
 mod accounts;
+mod checks;
+mod commands;
 mod files;
 
 use super::*;

@@ -31,8 +31,12 @@ pub(super) fn groups(steps: &[Step]) -> Vec<Group> {
     for (index, step) in (0u32..).zip(steps) {
         let package = |step: &Step| step.desired.kind() == Kind::Package && step.watches.is_empty();
         match (groups.last_mut(), before) {
-            (Some(Group::Together(members)), Some(before)) if step.together.is_some() && before.together == step.together => members.push(index),
-            (Some(Group::Transaction(members)), Some(before)) if step.together.is_none() && package(before) && package(step) => members.push(index),
+            (Some(Group::Together(members)), Some(before)) if step.together.is_some() && before.together == step.together => {
+                members.push(index)
+            }
+            (Some(Group::Transaction(members)), Some(before)) if step.together.is_none() && package(before) && package(step) => {
+                members.push(index)
+            }
             _ if step.together.is_some() => groups.push(Group::Together(vec![index])),
             _ => groups.push(Group::Transaction(vec![index])),
         }

@@ -43,7 +43,9 @@ impl Runner<'_> {
                 Standing::Failed(failure) => Outcome::Failed(failure),
                 Standing::Same(why) => self.act(*index, Outcome::Unchanged { why }),
                 Standing::Differs => {
-                    let own = applied.next().unwrap_or_else(|| Outcome::Failed(internal("the hands answered for fewer steps than they were given")));
+                    let own = applied
+                        .next()
+                        .unwrap_or_else(|| Outcome::Failed(internal("the hands answered for fewer steps than they were given")));
                     self.act(*index, own)
                 }
             };
@@ -186,7 +188,10 @@ fn word(action: Action) -> &'static str {
 fn moved(change: &Shown) -> Failure {
     Failure {
         kind: FailureKind::Moved,
-        message: format!("the node has moved since the plan: {} is {} and would become {}, which was not shown", change.field, change.from, change.to),
+        message: format!(
+            "the node has moved since the plan: {} is {} and would become {}, which was not shown",
+            change.field, change.from, change.to
+        ),
         causes: Vec::new(),
         command: None,
         hint: Some("plan again".to_owned()),
@@ -215,4 +220,3 @@ fn own(error: &EngineError) -> Failure {
     };
     Failure { kind, message: error.told(), causes: Vec::new(), command: None, hint: None }
 }
-

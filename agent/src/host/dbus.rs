@@ -1,0 +1,168 @@
+//! D-Bus by hand, as much as asking systemd needs (D-Bus specification 0.43): one connection, calls with simple arguments.
+
+mod message;
+mod wire;
+
+pub use message::Reply;
+pub use wire::{Reader, Value};
+
+use super::{Operation, OsError};
+use message::Incoming;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The system's bus.
+const BUS: &str = "/run/dbus/system_bus_socket";
+/// systemd's own door, for root alone: no daemon in between.
+const PRIVATE: &str = "/run/systemd/private";
+/// A local daemon that takes longer to take us in hangs.
+const GREETING: Duration = Duration::from_secs(5);
+
+/// A connection to systemd.
+#[derive(Debug)]
+pub struct Connection {
+    stream: UnixStream,
+    buffer: Vec<u8>,
+    serial: u32,
+}
+
+/// What a call is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// Object.
+    pub path: &'a str,
+    /// Interface.
+    pub interface: &'a str,
+    /// Method.
+    pub member: &'a str,
+    /// Arguments.
+    pub arguments: &'a [Value<'a>],
+}
+
+/// Why a call gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The connection is of no use any more.
+    #[error("the connection to systemd failed")]
+    Lost(#[source] OsError),
+    /// The other side answered with an error.
+    #[error("{name}: {text}")]
+    Refused {
+        /// Its name: `org.freedesktop.systemd1.NoSuchUnit`.
+        name: String,
+        /// What it says.
+        text: String,
+    },
+}
+
+impl Connection {
+    /// A connection to systemd: its own door as root, else the system's bus.
+    ///
+    /// # Errors
+    /// When neither takes us in.
+    pub fn to_systemd(root: bool) -> Result<Self, OsError> {
+        if root && let Ok(connection) = Self::open(Path::new(PRIVATE), false) {
+            return Ok(connection);
+        }
+        Self::open(Path::new(BUS), true)
+    }
+
+    /// A connection by this socket; on a bus we say hello first.
+    ///
+    /// # Errors
+    /// When it does not take us in.
+    pub fn open(socket: &Path, bus: bool) -> Result<Self, OsError> {
+        let fail = |source| OsError::new(Operation::Connect, socket.display(), source);
+        let stream = UnixStream::connect(socket).map_err(fail)?;
+        let mut connection = Self { stream, buffer: Vec::new(), serial: 0 };
+        let deadline = Instant::now() + GREETING;
+        connection.greet(deadline).map_err(fail)?;
+        if bus {
+            let hello = Call { path: "/org/freedesktop/DBus", interface: "org.freedesktop.DBus", member: "Hello", arguments: &[] };
+            let reply = connection.send("org.freedesktop.DBus", &hello).and_then(|serial| connection.reply(serial, deadline));
+            match reply {
+                Ok(Incoming::Reply { .. }) => {}
+                Ok(Incoming::Error { name, text, .. }) => return Err(fail(io::Error::other(format!("{name}: {text}")))),
+                Ok(Incoming::Other) => return Err(fail(io::ErrorKind::InvalidData.into())),
+                Err(source) => return Err(fail(source)),
+            }
+        }
+        Ok(connection)
+    }
+
+    /// SASL EXTERNAL: the kernel vouches for our uid.
+    fn greet(&mut self, deadline: Instant) -> io::Result<()> {
+        let uid = rustix::process::geteuid().as_raw().to_string();
+        let hex: String = uid.bytes().map(|byte| format!("{byte:02x}")).collect();
+        self.stream.set_write_timeout(Some(GREETING))?;
+        self.stream.write_all(format!("\0AUTH EXTERNAL {hex}\r\nBEGIN\r\n").as_bytes())?;
+        loop {
+            if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\r\n") {
+                let line: Vec<u8> = self.buffer.drain(..end + 2).collect();
+                if line.starts_with(b"OK ") {
+                    return Ok(());
+                }
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, String::from_utf8_lossy(&line).trim().to_owned()));
+            }
+            self.fill(deadline)?;
+        }
+    }
+
+    /// Calls systemd and waits for its answer.
+    ///
+    /// # Errors
+    /// When the connection is lost, the deadline passes, or systemd says no.
+    pub fn call(&mut self, call: &Call<'_>, deadline: Instant) -> Result<Reply, CallError> {
+        let lost = |source| CallError::Lost(OsError::new(Operation::Ask, format_args!("systemd for {}", call.member), source));
+        let serial = self.send("org.freedesktop.systemd1", call).map_err(lost)?;
+        match self.reply(serial, deadline).map_err(lost)? {
+            Incoming::Reply { reply, .. } => Ok(reply),
+            Incoming::Error { name, text, .. } => Err(CallError::Refused { name, text }),
+            Incoming::Other => Err(lost(io::ErrorKind::InvalidData.into())),
+        }
+    }
+
+    fn send(&mut self, destination: &str, call: &Call<'_>) -> io::Result<u32> {
+        self.serial += 1;
+        let bytes = message::encode(self.serial, destination, call);
+        self.stream.write_all(&bytes)?;
+        Ok(self.serial)
+    }
+
+    /// The answer to `serial`; signals and other calls' answers are passed over.
+    fn reply(&mut self, serial: u32, deadline: Instant) -> io::Result<Incoming> {
+        loop {
+            while let Some((incoming, length)) = message::decode(&self.buffer)? {
+                self.buffer.drain(..length);
+                if incoming.answers(serial) {
+                    return Ok(incoming);
+                }
+            }
+            self.fill(deadline)?;
+        }
+    }
+
+    fn fill(&mut self, deadline: Instant) -> io::Result<()> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        let mut block = [0u8; 16 << 10];
+        match self.stream.read(&mut block) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                self.buffer.extend_from_slice(&block[..count]);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(io::ErrorKind::TimedOut.into()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! `authorized_key` at work: `~/.ssh/authorized_keys`, with owner and mode as sshd(8) wants them.
+
+use super::Act;
+use super::fault::{failure, unmade, unread};
+use super::node::Node;
+use crate::engine::ApplyContext;
+use crate::host::accounts::Account;
+use crate::host::{Entry, EntryKind, OsError, Writing};
+use ostler_roles::outcome::{Failure, FailureKind};
+use ostler_roles::resource::authorized_key::{Change, Desired, KeyBlob, Observed, ObservedKey};
+use ostler_roles::words::AbsPath;
+use std::path::{Path, PathBuf};
+
+/// Ten thousand keys.
+const CAP: u64 = 8 << 20;
+
+/// The end of the options: the first blank outside of quotes.
+fn split_options(line: &str) -> Option<(&str, &str)> {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (index, byte) in line.bytes().enumerate() {
+        match byte {
+            b'\\' if quoted => {
+                escaped = !escaped;
+                continue;
+            }
+            b'"' if !escaped => quoted = !quoted,
+            b' ' | b'\t' if !quoted => return Some((&line[..index], line[index..].trim_start())),
+            _ => {}
+        }
+        escaped = false;
+    }
+    None
+}
+
+fn is_algorithm(word: &str) -> bool {
+    ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"].iter().any(|start| word.starts_with(start))
+}
+
+/// A key's line (sshd(8), AUTHORIZED_KEYS FILE FORMAT); none for comments and what is no key.
+fn parse(line: &str) -> Option<ObservedKey> {
+    let line = line.trim();
+    if line.is_empty() || line.starts_with('#') {
+        return None;
+    }
+    let first = line.split_whitespace().next()?;
+    let (options, rest) = if is_algorithm(first) { ("", line) } else { split_options(line)? };
+    let (algorithm, rest) = rest.split_once(char::is_whitespace).filter(|(algorithm, _)| is_algorithm(algorithm))?;
+    let rest = rest.trim_start();
+    let (blob, comment) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let key = KeyBlob { algorithm: algorithm.to_owned(), blob: blob.to_owned() };
+    Some(ObservedKey { key, options: options.to_owned(), comment: comment.trim().to_owned() })
+}
+
+fn written(desired: &Desired) -> String {
+    let parts = [&desired.options, &desired.key.algorithm, &desired.key.blob, &desired.comment];
+    parts.into_iter().map(|part| part.as_str()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// What sshd would not trust (sshd_config(5), StrictModes).
+fn distrusted(path: &Path, entry: &Entry, uid: u32) -> Option<String> {
+    if entry.user != uid && entry.user != 0 {
+        return Some(format!("{} belongs to uid {}", path.display(), entry.user));
+    }
+    (entry.mode & 0o022 != 0).then(|| format!("{} is {:04o}", path.display(), entry.mode))
+}
+
+struct Place {
+    account: Account,
+    home: PathBuf,
+    directory: PathBuf,
+    file: PathBuf,
+}
+
+impl Place {
+    fn of(account: Account) -> Result<Self, Failure> {
+        let home = AbsPath::parse(&account.home)
+            .map_err(|error| failure(FailureKind::Observe, format!("the home of {} is unusable: {error}", account.name)))?;
+        let directory = home.as_path().join(".ssh");
+        Ok(Self { home: home.as_path().to_owned(), file: directory.join("authorized_keys"), directory, account })
+    }
+}
+
+impl Act for Desired {
+    fn observe(&self, node: &Node) -> Result<Observed, Failure> {
+        let Some(account) = node.accounts()?.account(&node.host, self.user.as_str()).map_err(unread)? else {
+            return Ok(Observed { user_exists: false, keys: Vec::new(), unsafe_modes: None });
+        };
+        let place = Place::of(account)?;
+        let mut unsafe_modes = None;
+        for path in [&place.home, &place.directory, &place.file] {
+            if let Some(entry) = node.host.look(path).map_err(unread)? {
+                unsafe_modes = unsafe_modes.or_else(|| distrusted(path, &entry, place.account.uid));
+            }
+        }
+        let bytes = node.host.read(&place.file, CAP).map_err(unread)?.unwrap_or_default();
+        let keys = String::from_utf8_lossy(&bytes).lines().filter_map(parse).collect();
+        Ok(Observed { user_exists: true, keys, unsafe_modes })
+    }
+
+    fn apply(&self, node: &Node, changes: Vec<Change>, _work: &ApplyContext<'_>) -> Result<Vec<String>, Failure> {
+        let place = Place::of(node.account(self.user.as_str())?)?;
+        let owned = |mode| Writing { user: place.account.uid, group: place.account.gid, mode };
+        let Some(home) = node.host.look(&place.home).map_err(unread)?.filter(|entry| entry.kind == EntryKind::Directory) else {
+            return Err(failure(FailureKind::Apply, format!("{} has no home directory {}", self.user, place.home.display())));
+        };
+        if let Some(found) = distrusted(&place.home, &home, place.account.uid) {
+            if home.user != place.account.uid {
+                return Err(failure(FailureKind::Apply, format!("sshd would ignore the keys of {}: {found}", self.user)));
+            }
+            node.host.set_ownership(&place.home, Writing { group: home.group, ..owned(home.mode & !0o022) }).map_err(unmade)?;
+        }
+        node.host.make_directory(&place.directory, owned(0o700)).map_err(unmade)?;
+        let bytes = node.host.read(&place.file, CAP).map_err(unmade)?.unwrap_or_default();
+        let text = edited(self, &String::from_utf8_lossy(&bytes), &changes);
+        node.host.write::<OsError>(&place.file, text.as_bytes(), owned(0o600), None).map_err(unmade)?;
+        Ok(Vec::new())
+    }
+}
+
+/// The file's new text: lines that are no keys stay.
+fn edited(desired: &Desired, text: &str, changes: &[Change]) -> String {
+    let goes = |key: &KeyBlob| changes.iter().any(|change| matches!(change, Change::Remove(gone) if gone == key));
+    let mut new = String::with_capacity(text.len() + 200);
+    let mut wanted = !desired.absent;
+    for line in text.lines() {
+        let line = match parse(line) {
+            Some(found) if found.key == desired.key => {
+                if !std::mem::take(&mut wanted) {
+                    continue;
+                }
+                written(desired)
+            }
+            Some(found) if goes(&found.key) => continue,
+            Some(_) | None => line.to_owned(),
+        };
+        new.push_str(&line);
+        new.push('\n');
+    }
+    if wanted {
+        new.push_str(&written(desired));
+        new.push('\n');
+    }
+    new
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_with_options_and_comments() {
+        let key = parse(r#"from="10.0.0.0/8",command="echo \"a b\"" ssh-ed25519 AAAAC3 who@where it is"#).unwrap();
+        assert_eq!(key.options, r#"from="10.0.0.0/8",command="echo \"a b\"""#);
+        assert_eq!((key.key.algorithm.as_str(), key.key.blob.as_str(), key.comment.as_str()), ("ssh-ed25519", "AAAAC3", "who@where it is"));
+        assert_eq!(parse("sk-ssh-ed25519@openssh.com AAAA").unwrap().comment, "");
+        assert_eq!(parse("# ssh-rsa AAAA"), None);
+        assert_eq!(parse("restrict ssh-rsa"), None);
+        assert_eq!(parse("garbage"), None);
+    }
+}

@@ -1,0 +1,20 @@
+//! `kernel`: release, modules, whether it is a host's.
+
+use super::super::fault::unread;
+use super::super::node::Node;
+use crate::facts;
+use ostler_roles::check::{Evidence, Kernel};
+use ostler_roles::outcome::Failure;
+
+pub(super) fn read(node: &Node, kernel: &Kernel) -> Result<Evidence, Failure> {
+    let (_, shared) = facts::virtualization(&node.host).map_err(unread)?;
+    let mut missing_modules = Vec::new();
+    for module in &kernel.modules {
+        // A container can have only what its host has loaded.
+        let there = node.module_loaded(module.as_str())? || (!shared && node.module_available(module.as_str())?);
+        if !there {
+            missing_modules.push(module.clone());
+        }
+    }
+    Ok(Evidence::Kernel { release: facts::release().map_err(unread)?, shared, missing_modules })
+}

@@ -1,0 +1,40 @@
+//! `command` as a check: a probe that must not write, as `nobody` unless told otherwise.
+
+use super::super::command::{plain, prepared};
+use super::super::fault::{failure, unread};
+use super::super::node::Node;
+use crate::host::child::Identity;
+use ostler_roles::check::Evidence;
+use ostler_roles::outcome::{Ended, Failure, FailureKind};
+use ostler_roles::resource::command::Desired;
+use ostler_roles::words::{Secret, Sensitive};
+use std::time::Instant;
+
+/// The account without rights (Debian Policy 9.2.2).
+const NOBODY: u32 = 65_534;
+
+pub(super) fn read(node: &Node, probe: &Desired, deadline: Instant) -> Result<Evidence, Failure> {
+    let Some(mut program) = prepared(probe, node, &probe.run)? else {
+        let user = probe.run_as.as_ref().map_or("nobody", |name| name.as_str());
+        return Err(failure(FailureKind::Observe, format!("there is no user {user}")));
+    };
+    // Root's own rights are never a probe's; where we are not root, our own are what an ordinary account has.
+    if probe.run_as.is_none() && node.host.is_root() {
+        program.identity =
+            Some(Identity { name: "nobody".to_owned(), home: "/nonexistent".to_owned(), uid: NOBODY, gid: NOBODY, groups: Vec::new() });
+    }
+    program.environment = plain(&probe.environment);
+    program.stdin = match &probe.stdin {
+        Some(Sensitive::Plain(text)) => Some(Secret::new(text.clone().into_bytes())),
+        Some(Sensitive::Secret(_)) | None => None,
+    };
+    let finished = program.run(deadline, &|| false).map_err(unread)?;
+    let code = match finished.status {
+        Ended::Exit(code) => Some(code),
+        Ended::Signal(_) => None,
+        Ended::NotStarted | Ended::Deadline => return Err(failure(FailureKind::Observe, "it did not end in time")),
+    };
+    let lines = finished.tail.into_lines();
+    let last = lines.len().saturating_sub(5);
+    Ok(Evidence::Command { code, output: lines.get(last..).unwrap_or_default().join(" | ") })
+}

@@ -1,0 +1,143 @@
+//! `command` at work: guards to read, a program to run.
+
+use super::Act;
+use super::fault::{failure, unmade, unread};
+use super::node::Node;
+use crate::engine::ApplyContext;
+use crate::host::child::{Finished, Program};
+use crate::host::{Operation, Writing, aside_path};
+use ostler_roles::outcome::{Failure, FailureKind};
+use ostler_roles::resource::command::{Change, Desired, Observed};
+use ostler_roles::words::{Secret, SecretRef, Sensitive};
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A guard asks a question: what takes longer does work.
+const GUARD: Duration = Duration::from_secs(60);
+
+impl Act for Desired {
+    fn observe(&self, node: &Node) -> Result<Observed, Failure> {
+        let created = match &self.creates {
+            Some(path) => Some(node.host.look(path.as_path()).map_err(unread)?.is_some()),
+            None => None,
+        };
+        // A missing file decides already; and a question that needs no answer is not asked.
+        let unless_holds = match self.unless.as_ref().filter(|_| created != Some(false)) {
+            Some(unless) => Some(holds(self, node, unless)?),
+            None => None,
+        };
+        Ok(Observed { created, unless_holds })
+    }
+
+    fn apply(&self, node: &Node, changes: Vec<Change>, work: &ApplyContext<'_>) -> Result<Vec<String>, Failure> {
+        if !changes.is_empty() {
+            run(self, node, work)?;
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// Whether the guard exits 0. One whose program, user or directory is not there yet does not hold.
+fn holds(desired: &Desired, node: &Node, unless: &[String]) -> Result<bool, Failure> {
+    let Some(mut program) = prepared(desired, node, unless)? else { return Ok(false) };
+    program.environment = plain(&desired.environment);
+    match program.run(Instant::now() + GUARD, &|| false) {
+        Ok(finished) if finished.exit_code().is_some() => Ok(finished.is_good()),
+        Ok(finished) => Err(Failure { kind: FailureKind::Observe, ..finished.failure(&format!("ask `{}`", unless.join(" "))) }),
+        Err(error) if error.operation == Operation::Start && error.source.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(unread(error)),
+    }
+}
+
+/// A program with the rights and the place of the command; none when its account is not there.
+pub(super) fn prepared(desired: &Desired, node: &Node, argv: &[String]) -> Result<Option<Program>, Failure> {
+    let mut program = Program::new(argv.iter().cloned());
+    if let Some(name) = &desired.run_as {
+        if node.accounts()?.account(&node.host, name.as_str()).map_err(unread)?.is_none() {
+            return Ok(None);
+        }
+        program.identity = node.foreign_identity(name.as_str())?;
+    }
+    program.directory = node.host.outside(desired.directory.as_ref().map_or(Path::new("/"), |path| path.as_path()));
+    Ok(Some(program))
+}
+
+/// Variables that may be shown; a guard never sees a secret.
+pub(super) fn plain(environment: &[(String, Sensitive)]) -> Vec<(String, String)> {
+    let shown = |(name, value): &(String, Sensitive)| match value {
+        Sensitive::Plain(text) => Some((name.clone(), text.clone())),
+        Sensitive::Secret(_) => None,
+    };
+    environment.iter().filter_map(shown).collect()
+}
+
+/// Runs it to a good end.
+pub(super) fn run(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Failure> {
+    if let Some(name) = &desired.run_as {
+        node.account(name.as_str())?;
+    }
+    let Some(mut program) = prepared(desired, node, &desired.run)? else { return Ok(()) };
+    for (name, value) in &desired.environment {
+        let value = match value {
+            Sensitive::Plain(text) => text.clone(),
+            Sensitive::Secret(secret) => {
+                let text = text_of(secret, work)?;
+                program.masked.push(Secret::new(text.clone()));
+                text
+            }
+        };
+        program.environment.push((name.clone(), value));
+    }
+    program.stdin = match &desired.stdin {
+        None => None,
+        Some(Sensitive::Plain(text)) => Some(Secret::new(text.clone().into_bytes())),
+        Some(Sensitive::Secret(secret)) => {
+            let text = text_of(secret, work)?;
+            program.masked.push(Secret::new(text.clone()));
+            Some(Secret::new(text.into_bytes()))
+        }
+    };
+    let doing = format!("run {}", desired.name);
+    let Some(path) = &desired.stdout_to else {
+        return accepted(desired, program.run(work.deadline, work.cancelled).map_err(unmade)?, &doing);
+    };
+    for parent in node.host.missing_parents(path).map_err(unmade)? {
+        node.host.make_parent(parent.as_path()).map_err(unmade)?;
+    }
+    let secret = !program.masked.is_empty();
+    let aside = aside_path(path.as_path());
+    program.stdout_to = Some(node.host.create_private(&aside).map_err(unmade)?);
+    let done = program.run(work.deadline, work.cancelled).map_err(unmade).and_then(|finished| accepted(desired, finished, &doing));
+    let placed = done.and_then(|()| {
+        // An output keeps the owner and mode of the file it replaces; a new one that may tell a secret is private.
+        let writing = match node.host.look(path.as_path()).map_err(unmade)? {
+            Some(entry) => Writing { user: entry.user, group: entry.group, mode: entry.mode },
+            None => {
+                let (user, group) = node.host.default_owner();
+                Writing { user, group, mode: if secret { 0o600 } else { 0o644 } }
+            }
+        };
+        node.host.set_ownership(&aside, writing).and_then(|()| node.host.rename(&aside, path.as_path())).map_err(unmade)
+    });
+    if placed.is_err() {
+        // The failure is told; what was written aside is of no use.
+        let _ = node.host.remove(&aside);
+    }
+    placed
+}
+
+fn text_of(secret: &SecretRef, work: &ApplyContext<'_>) -> Result<String, Failure> {
+    let value = (work.secret)(&secret.hmac)
+        .ok_or_else(|| failure(FailureKind::NeedsController, format!("the value of {} is only the controller's to give", secret.name)))?;
+    String::from_utf8(value).map_err(|_| failure(FailureKind::Apply, format!("the secret {} is no text", secret.name)))
+}
+
+fn accepted(desired: &Desired, finished: Finished, doing: &str) -> Result<(), Failure> {
+    let good = match finished.exit_code() {
+        Some(code) if desired.accept.is_empty() => code == 0,
+        Some(code) => desired.accept.contains(&code),
+        None => false,
+    };
+    if good { Ok(()) } else { Err(finished.failure(doing)) }
+}

@@ -1,0 +1,84 @@
+//! What the running kernel has and can have of modules.
+
+use super::fault::unread;
+use super::node::Node;
+use crate::facts;
+use crate::host::OsError;
+use ostler_roles::outcome::Failure;
+use std::path::Path;
+
+/// The index of a distribution's kernel has 1 MB.
+const CAP: u64 = 32 << 20;
+
+impl Node {
+    /// Whether a module is loaded, or built into the kernel.
+    pub(super) fn module_loaded(&self, name: &str) -> Result<bool, Failure> {
+        let name = name.replace('-', "_");
+        // Loaded ones, and built-in ones that have parameters.
+        if self.host.look(&Path::new("/sys/module").join(&name)).map_err(unread)?.is_some() {
+            return Ok(true);
+        }
+        let loaded = self.small_text("/proc/modules").map_err(unread)?;
+        if loaded.lines().any(|line| line.split(' ').next() == Some(&name)) {
+            return Ok(true);
+        }
+        self.index_names("modules.builtin", &name)
+    }
+
+    /// Whether the running kernel's tree has a module.
+    pub(super) fn module_available(&self, name: &str) -> Result<bool, Failure> {
+        self.index_names("modules.dep", &name.replace('-', "_"))
+    }
+
+    fn index_names(&self, index: &str, name: &str) -> Result<bool, Failure> {
+        let release = facts::release().map_err(unread)?;
+        let text = self.small_text(&format!("/lib/modules/{release}/{index}")).map_err(unread)?;
+        Ok(text.lines().any(|line| module_of(line).is_some_and(|module| module == name)))
+    }
+
+    fn small_text(&self, path: &str) -> Result<String, OsError> {
+        Ok(String::from_utf8_lossy(&self.host.read(Path::new(path), CAP)?.unwrap_or_default()).into_owned())
+    }
+}
+
+/// `kernel/net/bridge/br_netfilter.ko.xz: kernel/...` speaks of `br_netfilter` (modules.dep(5)).
+fn module_of(line: &str) -> Option<String> {
+    let file = line.split(':').next()?.trim().rsplit('/').next()?;
+    Some(file.split(".ko").next()?.replace('-', "_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Host;
+
+    #[test]
+    fn an_index_line_names_its_module() {
+        assert_eq!(module_of("kernel/net/802/p8022.ko.xz: kernel/net/llc/llc.ko.xz").as_deref(), Some("p8022"));
+        assert_eq!(module_of("kernel/sound/snd-hda-intel.ko:").as_deref(), Some("snd_hda_intel"));
+        assert_eq!(module_of("kernel/fs/ext4/ext4.ko").as_deref(), Some("ext4"));
+    }
+
+    #[test]
+    fn loaded_built_in_and_available_are_told_apart() {
+        let tree = tempfile::tempdir().unwrap();
+        let release = facts::release().unwrap();
+        let modules = tree.path().join(format!("lib/modules/{release}"));
+        std::fs::create_dir_all(&modules).unwrap();
+        std::fs::create_dir_all(tree.path().join("proc")).unwrap();
+        std::fs::create_dir_all(tree.path().join("sys/module/overlay")).unwrap();
+        std::fs::write(modules.join("modules.dep"), "kernel/net/bridge/br_netfilter.ko: kernel/net/bridge/bridge.ko\n").unwrap();
+        std::fs::write(modules.join("modules.builtin"), "kernel/fs/ext4/ext4.ko\n").unwrap();
+        std::fs::write(tree.path().join("proc/modules"), "bridge 1 0 - Live 0x0\n").unwrap();
+        let node = Node::new(Host::at(tree.path()).unwrap(), None);
+        for (name, loaded, available) in [
+            ("overlay", true, false),
+            ("ext4", true, false),
+            ("bridge", true, false),
+            ("br-netfilter", false, true),
+            ("none", false, false),
+        ] {
+            assert_eq!((node.module_loaded(name).unwrap(), node.module_available(name).unwrap()), (loaded, available), "{name}");
+        }
+    }
+}

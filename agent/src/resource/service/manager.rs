@@ -1,0 +1,199 @@
+//! systemd asked over D-Bus, and by systemctl(1) where no bus answers.
+
+use super::super::node::Node;
+use super::STAYS;
+use crate::engine::ApplyContext;
+use crate::host::child::Program;
+use crate::host::dbus::{Call, CallError, Connection, Reply, Value};
+use crate::host::{Operation, OsError};
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+const PATH: &str = "/org/freedesktop/systemd1";
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+
+/// The connection to systemd, opened when first needed.
+#[derive(Debug, Default)]
+pub(crate) struct Manager(Mutex<Option<Connection>>);
+
+/// A unit as systemd has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UnitState {
+    /// `loaded`, `not-found`, `masked`, ...
+    pub(crate) load: String,
+    /// `active`, `inactive`, `failed`, `activating`, ...
+    pub(crate) active: String,
+    /// `running`, `exited`, `auto-restart`, ...
+    sub: String,
+    /// Its object's path; empty where systemctl was asked.
+    path: String,
+    /// Number of the job that works on it; 0: none.
+    job: u32,
+    /// What systemctl said of this.
+    stale: bool,
+}
+
+impl Manager {
+    /// How a unit is.
+    pub(crate) fn state(&self, node: &Node, name: &str, deadline: Instant) -> Result<UnitState, OsError> {
+        let names = [name];
+        let arguments = [Value::Texts(&names)];
+        let call = Call { path: PATH, interface: MANAGER, member: "ListUnitsByNames", arguments: &arguments };
+        match self.call(node, &call, deadline) {
+            Ok(reply) => parse(&reply).ok_or_else(|| garbled("ListUnitsByNames")),
+            Err(CallError::Lost(_)) => shown(name, deadline),
+            Err(refused @ CallError::Refused { .. }) => Err(said(name, &refused)),
+        }
+    }
+
+    /// Whether the unit's files are newer than what systemd has read. Not known is no.
+    pub(crate) fn needs_reload(&self, node: &Node, state: &UnitState, _name: &str) -> bool {
+        if state.path.is_empty() {
+            return state.stale;
+        }
+        let reply = self.property(node, &state.path, "org.freedesktop.systemd1.Unit", "NeedDaemonReload");
+        reply.is_some_and(|reply| {
+            let mut reader = reply.reader();
+            reader.signature() == Some("b") && reader.number() == Some(1)
+        })
+    }
+
+    fn property(&self, node: &Node, path: &str, interface: &str, name: &str) -> Option<Reply> {
+        let arguments = [Value::Text(interface), Value::Text(name)];
+        let call = Call { path, interface: "org.freedesktop.DBus.Properties", member: "Get", arguments: &arguments };
+        self.call(node, &call, Instant::now() + super::ANSWER).ok()
+    }
+
+    /// Makes systemd read its files again.
+    pub(crate) fn reload_files(&self, node: &Node, deadline: Instant) -> Result<(), OsError> {
+        let call = Call { path: PATH, interface: MANAGER, member: "Reload", arguments: &[] };
+        match self.call(node, &call, deadline) {
+            Ok(_) => Ok(()),
+            Err(CallError::Lost(_)) => control(&["daemon-reload"], deadline),
+            Err(refused @ CallError::Refused { .. }) => Err(said("Reload", &refused)),
+        }
+    }
+
+    /// Queues a job for a unit.
+    pub(crate) fn ask(&self, node: &Node, verb: &str, name: &str, deadline: Instant) -> Result<(), OsError> {
+        let member = match verb {
+            "start" => "StartUnit",
+            "stop" => "StopUnit",
+            "reload" => "ReloadOrRestartUnit",
+            _ => "RestartUnit",
+        };
+        let arguments = [Value::Text(name), Value::Text("replace")];
+        let call = Call { path: PATH, interface: MANAGER, member, arguments: &arguments };
+        match self.call(node, &call, deadline) {
+            Ok(_) => Ok(()),
+            Err(CallError::Lost(_)) => {
+                let verb = if verb == "reload" { "reload-or-restart" } else { verb };
+                control(&["--no-block", verb, "--", name], deadline)
+            }
+            Err(refused @ CallError::Refused { .. }) => Err(said(name, &refused)),
+        }
+    }
+
+    /// The unit's active state once no job works on it; none: the deadline passed, or the run was cancelled.
+    pub(crate) fn settled(&self, node: &Node, name: &str, work: &ApplyContext<'_>, started: bool) -> Result<Option<String>, OsError> {
+        let mut pause = Duration::from_millis(2);
+        let mut until = None;
+        while Instant::now() < work.deadline && !(work.cancelled)() {
+            let state = self.state(node, name, work.deadline)?;
+            if state.job == 0 && !matches!(state.active.as_str(), "activating" | "deactivating") {
+                if !started || state.active != "active" || self.says_when_ready(node, &state) {
+                    return Ok(Some(state.active));
+                }
+                if Instant::now() >= *until.get_or_insert_with(|| Instant::now() + STAYS) {
+                    return Ok(Some(state.active));
+                }
+            } else if state.job == 0 && state.sub == "auto-restart" {
+                return Ok(Some("failing again and again".to_owned()));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+        Ok(None)
+    }
+
+    /// Whether "active" means that it is up: not so for a program that is only started (systemd.service(5), `Type=`).
+    fn says_when_ready(&self, node: &Node, state: &UnitState) -> bool {
+        if state.path.is_empty() || state.sub != "running" {
+            return state.sub != "running";
+        }
+        let kind = self.property(node, &state.path, "org.freedesktop.systemd1.Service", "Type");
+        kind.is_some_and(|kind| {
+            let mut reader = kind.reader();
+            reader.signature() == Some("s") && reader.text().is_some_and(|kind| !["simple", "exec", "idle"].contains(&kind))
+        })
+    }
+
+    /// One call; a connection that was lost is opened anew once: systemd drops all when it starts itself anew.
+    fn call(&self, node: &Node, call: &Call<'_>, deadline: Instant) -> Result<Reply, CallError> {
+        if !node.host.is_running() {
+            return Err(CallError::Lost(OsError::new(Operation::Ask, "systemd", io::Error::from(io::ErrorKind::NotConnected))));
+        }
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connection) = held.as_mut() {
+            match connection.call(call, deadline) {
+                Err(CallError::Lost(_)) => *held = None,
+                answered => return answered,
+            }
+        }
+        let connection = held.insert(Connection::to_systemd(node.host.is_root()).map_err(CallError::Lost)?);
+        connection.call(call, deadline)
+    }
+}
+
+/// The first element of `a(ssssssouso)` (org.freedesktop.systemd1(5), ListUnitsByNames).
+fn parse(reply: &Reply) -> Option<UnitState> {
+    let mut reader = reply.reader();
+    reader.array(8)?;
+    let _name = reader.text()?;
+    let _description = reader.text()?;
+    let load = reader.text()?.to_owned();
+    let active = reader.text()?.to_owned();
+    let sub = reader.text()?.to_owned();
+    let _following = reader.text()?;
+    let path = reader.text()?.to_owned();
+    Some(UnitState { load, active, sub, path, job: reader.number()?, stale: false })
+}
+
+fn garbled(what: &str) -> OsError {
+    OsError::new(Operation::Ask, format_args!("systemd for {what}"), io::Error::from(io::ErrorKind::InvalidData))
+}
+
+fn said(what: &str, refused: &CallError) -> OsError {
+    OsError::new(Operation::Ask, format_args!("systemd for {what}"), io::Error::other(refused.to_string()))
+}
+
+/// The same from `systemctl show`, where no bus answers.
+fn shown(name: &str, deadline: Instant) -> Result<UnitState, OsError> {
+    let argv = ["systemctl", "show", "--property=LoadState,ActiveState,SubState,NeedDaemonReload,Job", "--", name];
+    let finished = Program::new(argv).run(deadline, &|| false)?;
+    let text = String::from_utf8_lossy(&finished.stdout).into_owned();
+    if !finished.is_good() {
+        let why = format!("systemctl: {}: {}", finished.status, finished.tail.last_line());
+        return Err(OsError::new(Operation::Ask, "systemd", io::Error::other(why)));
+    }
+    let field = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or("").to_owned();
+    Ok(UnitState {
+        load: field("LoadState"),
+        active: field("ActiveState"),
+        sub: field("SubState"),
+        path: String::new(),
+        job: field("Job").parse().unwrap_or(0),
+        stale: field("NeedDaemonReload") == "yes",
+    })
+}
+
+fn control(arguments: &[&str], deadline: Instant) -> Result<(), OsError> {
+    let argv = std::iter::once("systemctl").chain(arguments.iter().copied());
+    let finished = Program::new(argv).run(deadline, &|| false)?;
+    if finished.is_good() {
+        return Ok(());
+    }
+    let why = format!("{}: {}", finished.status, finished.tail.last_line());
+    Err(OsError::new(Operation::Ask, format_args!("systemctl {}", arguments.join(" ")), io::Error::other(why)))
+}

@@ -1,0 +1,98 @@
+//! Checks, on a tree and on this machine.
+
+use super::*;
+use ostler_roles::check::{Check, Connect, Disk, Kernel, Memory, Package, PackageWant, Verdict, Virtualization};
+use ostler_roles::resource::command;
+use ostler_roles::words::{Bytes, ModuleName, PackageName, Version};
+
+const SOON: Span = Span::seconds(20);
+
+fn judged(fixture: &Fixture, check: &Check) -> Verdict {
+    fixture.hands.check(check, SOON, &[])
+}
+
+#[test]
+fn a_disk_is_judged_by_what_really_holds_the_path() {
+    let fixture = Fixture::new();
+    let disk = |size, free_after| Check::Disk(Disk { path: at("/srv/none/below"), size, free_after, executors: None });
+    assert!(judged(&fixture, &disk(Some(Bytes(1)), Some(Bytes(1)))).passed());
+    let Verdict::Fail { missing: Some(_), .. } = judged(&fixture, &disk(Some(Bytes(u64::MAX / 2)), None)) else { panic!() };
+    // What the plan writes on the same file system counts; so much that nothing remains.
+    let planned = [("/srv/image".to_owned(), Bytes(u64::MAX / 2))];
+    let Verdict::Fail { found, .. } = fixture.hands.check(&disk(None, Some(Bytes(1))), SOON, &planned) else { panic!() };
+    assert!(found.contains("this plan writes"), "{found}");
+}
+
+#[test]
+fn a_package_is_installed_offered_or_neither() {
+    let fixture = Fixture::new();
+    let arch = "all";
+    let status = format!("Package: git\nStatus: install ok installed\nArchitecture: {arch}\nVersion: 2\n");
+    std::fs::write(fixture.path("/var/lib/dpkg/status"), status).unwrap();
+    std::fs::create_dir_all(fixture.path("/var/lib/apt/lists")).unwrap();
+    let list = "Package: make\nArchitecture: all\nVersion: 4.3\n";
+    std::fs::write(fixture.path("/var/lib/apt/lists/x_Packages"), list).unwrap();
+    let package = |name: &str, want, version: Option<&str>| {
+        let version = version.map(|version| Version(version.to_owned()));
+        judged(&fixture, &Check::Package(Package { name: PackageName::parse(name).unwrap(), want, version }))
+    };
+    assert!(package("git", PackageWant::Installed, Some("2")).passed());
+    assert!(!package("git", PackageWant::Installed, Some("3")).passed());
+    assert!(package("make", PackageWant::Offered, Some("4.3")).passed());
+    let Verdict::Fail { found, .. } = package("make", PackageWant::Offered, Some("5")) else { panic!() };
+    assert_eq!(found, "offered: 4.3");
+    let Verdict::Fail { found, .. } = package("none", PackageWant::Offered, None) else { panic!() };
+    assert_eq!(found, "no package source offers none");
+}
+
+#[test]
+fn a_connection_is_made_or_says_why_not() {
+    let fixture = Fixture::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let check = Check::Connect(Connect { host: "127.0.0.1".to_owned(), port: listener.local_addr().unwrap().port() });
+    assert!(judged(&fixture, &check).passed());
+    drop(listener);
+    let Verdict::Fail { found, .. } = judged(&fixture, &check) else { panic!() };
+    assert!(found.contains("Connection refused"), "{found}");
+}
+
+#[test]
+fn kernel_memory_and_machine_are_read() {
+    let fixture = Fixture::new();
+    std::fs::write(fixture.path("/.dockerenv"), "").unwrap();
+    let kernel = Kernel { shared: Some(false), ..Kernel::default() };
+    let Verdict::Fail { hint, .. } = judged(&fixture, &Check::Kernel(kernel)) else { panic!() };
+    assert!(hint.contains("not a container"), "{hint}");
+    let kernel = Kernel { modules: vec![ModuleName::parse("no_such_module").unwrap()], ..Kernel::default() };
+    let Verdict::Fail { missing, .. } = judged(&fixture, &Check::Kernel(kernel)) else { panic!() };
+    assert_eq!(missing.as_deref(), Some("no_such_module"));
+    assert!(judged(&fixture, &Check::Memory(Memory { total: Bytes(1) })).passed());
+    let machine = |none_of: &str| Check::Virtualization(Virtualization { any_of: Vec::new(), none_of: vec![none_of.to_owned()] });
+    assert!(!judged(&fixture, &machine("docker")).passed() && judged(&fixture, &machine("kvm")).passed());
+}
+
+#[test]
+fn a_probe_has_no_rights_of_roots() {
+    let fixture = Fixture::new();
+    let probe = |script: &str| {
+        Check::Command(Box::new(command::Desired {
+            name: "probe".to_owned(),
+            run: ["sh", "-c", script].map(str::to_owned).to_vec(),
+            creates: None,
+            unless: None,
+            environment: Vec::new(),
+            run_as: None,
+            directory: Some(at("/tmp")),
+            stdin: None,
+            accept: Vec::new(),
+            stdout_to: None,
+        }))
+    };
+    let public = std::fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o755));
+    std::fs::set_permissions(fixture.tree.path(), public).unwrap();
+    assert!(judged(&fixture, &probe("test $(id -u) != 0")).passed(), "{:?}", judged(&fixture, &probe("id")));
+    let Verdict::Fail { found, .. } = judged(&fixture, &probe("echo no good; exit 4")) else { panic!() };
+    assert_eq!(found, "exit status 4: no good");
+    let Verdict::CouldNotTell { why } = fixture.hands.check(&probe("sleep 30"), Span::millis(200), &[]) else { panic!() };
+    assert_eq!(why, "it did not end in time");
+}

@@ -1,0 +1,194 @@
+//! `command`, `line`, `authorized_key`, `sysctl`, `kernel_module`.
+
+use super::*;
+use ostler_roles::outcome::{Ended, FailureKind};
+use ostler_roles::resource::{authorized_key, command, kernel_module, line, sysctl};
+use ostler_roles::words::{ModuleName, Sensitive, SysctlName};
+
+fn command(fixture: &Fixture, script: &str) -> command::Desired {
+    command::Desired {
+        name: "build".to_owned(),
+        run: ["sh", "-c", script, "build", &fixture.tree.path().display().to_string()].map(str::to_owned).to_vec(),
+        creates: None,
+        unless: None,
+        environment: Vec::new(),
+        run_as: None,
+        directory: Some(at("/srv")),
+        stdin: None,
+        accept: Vec::new(),
+        stdout_to: None,
+    }
+}
+
+#[test]
+fn a_command_runs_until_what_it_creates_is_there() {
+    let fixture = Fixture::new();
+    let mut desired = command(&fixture, "pwd; touch made");
+    desired.creates = Some(at("/srv/made"));
+    assert_eq!(fixture.twice(&Desired::Command(desired.clone())), [Shown::new("run", "/srv/made is missing", "done")]);
+    std::fs::remove_file(fixture.path("/srv/made")).unwrap();
+    desired.run = vec!["true".to_owned()];
+    assert_eq!(fixture.apply(&Desired::Command(desired)).unwrap_err().kind, FailureKind::DidNotConverge);
+}
+
+#[test]
+fn a_guard_that_cannot_start_does_not_hold() {
+    let fixture = Fixture::new();
+    let mut desired = command(&fixture, "exit 3");
+    desired.unless = Some(vec!["/no/such/guard".to_owned()]);
+    assert_eq!(fields(&fixture.hands.examine(&Desired::Command(desired.clone())).unwrap().changes), ["run"]);
+    let failed = fixture.apply(&Desired::Command(desired.clone())).unwrap_err();
+    assert_eq!((failed.kind, failed.command.unwrap().status), (FailureKind::Apply, Ended::Exit(3)));
+    desired.accept = vec![0, 3];
+    desired.unless = Some(["test", "-e", "made"].map(str::to_owned).to_vec());
+    desired.run[2] = "touch made; exit 3".to_owned();
+    fixture.twice(&Desired::Command(desired));
+}
+
+#[test]
+fn a_secret_reaches_the_command_and_no_output() {
+    let mut fixture = Fixture::new();
+    let Content::Secret(secret) = fixture.secret(b"hunter2-hunter2") else { unreachable!() };
+    let mut desired = command(&fixture, "cat; echo \"$TOKEN\" >token; echo got $TOKEN; exit 1");
+    desired.environment = vec![("TOKEN".to_owned(), Sensitive::Secret(secret.clone()))];
+    desired.stdin = Some(Sensitive::Secret(secret));
+    desired.creates = Some(at("/srv/done"));
+    let failed = fixture.apply(&Desired::Command(desired)).unwrap_err();
+    assert_eq!(failed.command.as_ref().unwrap().tail, ["***got ***"]);
+    assert!(!format!("{failed:?}").contains("hunter2"));
+    assert_eq!(std::fs::read_to_string(fixture.path("/srv/token")).unwrap(), "hunter2-hunter2\n");
+}
+
+#[test]
+fn output_goes_whole_into_a_file_or_not_at_all() {
+    let fixture = Fixture::new();
+    let mut desired = command(&fixture, "seq 1 100000");
+    desired.stdout_to = Some(at("/srv/out/list"));
+    desired.creates = desired.stdout_to.clone();
+    fixture.twice(&Desired::Command(desired.clone()));
+    assert!(std::fs::read_to_string(fixture.path("/srv/out/list")).unwrap().ends_with("100000\n"));
+    desired.run[2] = "echo half; exit 1".to_owned();
+    desired.creates = Some(at("/srv/other"));
+    fixture.apply(&Desired::Command(desired)).unwrap_err();
+    assert!(std::fs::read_to_string(fixture.path("/srv/out/list")).unwrap().ends_with("100000\n"));
+    assert_eq!(std::fs::read_dir(fixture.path("/srv/out")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_deadline_and_a_cancel_end_a_command() {
+    let fixture = Fixture::new();
+    let mut desired = command(&fixture, "sleep 60");
+    desired.creates = Some(at("/srv/made"));
+    let desired = Desired::Command(desired);
+    let failed = fixture.apply_until(&desired, Instant::now() + Duration::from_millis(200), &|| false).unwrap_err();
+    assert_eq!((failed.kind, failed.command.unwrap().status), (FailureKind::Deadline, Ended::Deadline));
+    let failed = fixture.apply_until(&desired, Instant::now() + Duration::from_secs(60), &|| true).unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Cancelled);
+}
+
+#[test]
+fn a_triggered_command_runs_without_a_guard() {
+    let fixture = Fixture::new();
+    let desired = Desired::Command(command(&fixture, "echo ran >>log"));
+    assert_eq!(fixture.hands.examine(&desired).unwrap().changes, []);
+    let step = step(desired);
+    let act = |work: &ApplyContext<'_>| fixture.hands.act(&step, ostler_roles::catalog::Action::Run, work);
+    fixture.with_work(Instant::now() + Duration::from_secs(20), &|| false, act).unwrap();
+    assert_eq!(std::fs::read_to_string(fixture.path("/srv/log")).unwrap(), "ran\n");
+}
+
+#[test]
+fn a_line_is_put_replaced_and_removed_and_the_rest_stays() {
+    let fixture = Fixture::new();
+    std::fs::write(fixture.path("/etc/login.defs"), "A 1\nUMASK 077\nB 2").unwrap();
+    let desired = |line: &str, absent| {
+        Desired::Line(line::Desired { path: at("/etc/login.defs"), line: line.to_owned(), replaces: Some("UMASK".to_owned()), absent })
+    };
+    let text = || std::fs::read_to_string(fixture.path("/etc/login.defs")).unwrap();
+    assert_eq!(fixture.twice(&desired("UMASK 022", false)), [Shown::new("line", "UMASK 077", "UMASK 022")]);
+    assert_eq!(text(), "A 1\nUMASK 022\nB 2\n");
+    assert_eq!(fields(&fixture.twice(&desired("UMASK 022", true))), ["line"]);
+    assert_eq!(text(), "A 1\nB 2\n");
+    assert_eq!(fixture.twice(&desired("UMASK 027", false)), [Shown::new("line", "absent", "UMASK 027")]);
+    assert_eq!(text(), "A 1\nB 2\nUMASK 027\n");
+}
+
+#[test]
+fn a_key_is_added_purged_and_its_file_made_private() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let fixture = Fixture::new();
+    std::fs::create_dir(fixture.path("/home/ci")).unwrap();
+    std::os::unix::fs::chown(fixture.path("/home/ci"), Some(1001), Some(1001)).unwrap();
+    let key = authorized_key::KeyBlob { algorithm: "ssh-ed25519".to_owned(), blob: "AAAAC3Nz".to_owned() };
+    let desired = |options: &str, only| {
+        Desired::AuthorizedKey(authorized_key::Desired {
+            user: account("ci"),
+            key: key.clone(),
+            comment: "ci@site".to_owned(),
+            options: options.to_owned(),
+            absent: false,
+            only,
+        })
+    };
+    assert_eq!(fields(&fixture.twice(&desired("", None))), ["key"]);
+    let file = fixture.path("/home/ci/.ssh/authorized_keys");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "ssh-ed25519 AAAAC3Nz ci@site\n");
+    assert_eq!((bits(&file), bits(file.parent().unwrap())), (0o600, 0o700));
+    std::fs::write(&file, "# kept\nssh-rsa BBBB other\nssh-ed25519 AAAAC3Nz ci@site\nssh-ed25519 AAAAC3Nz twice\n").unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    let changes = fixture.twice(&desired("restrict", Some([key.clone()].into())));
+    assert_eq!(fields(&changes), ["options", "key", "modes"]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "# kept\nrestrict ssh-ed25519 AAAAC3Nz ci@site\n");
+}
+
+#[test]
+fn a_link_that_the_account_planted_is_not_followed() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let fixture = Fixture::new();
+    std::fs::create_dir(fixture.path("/home/ci")).unwrap();
+    std::os::unix::fs::chown(fixture.path("/home/ci"), Some(1001), Some(1001)).unwrap();
+    std::os::unix::fs::symlink("/etc", fixture.path("/home/ci/.ssh")).unwrap();
+    std::os::unix::fs::lchown(fixture.path("/home/ci/.ssh"), Some(1001), Some(1001)).unwrap();
+    let desired = Desired::AuthorizedKey(authorized_key::Desired {
+        user: account("ci"),
+        key: authorized_key::KeyBlob { algorithm: "ssh-ed25519".to_owned(), blob: "AAAAC3Nz".to_owned() },
+        comment: String::new(),
+        options: String::new(),
+        absent: false,
+        only: None,
+    });
+    let failed = fixture.apply(&desired).unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Observe);
+    assert!(failed.hint.unwrap().contains("is not followed"));
+    assert!(!fixture.path("/etc/authorized_keys").exists());
+}
+
+#[test]
+fn a_setting_is_set_now_and_at_boot() {
+    let fixture = Fixture::new();
+    std::fs::create_dir_all(fixture.path("/proc/sys/net/core")).unwrap();
+    std::fs::write(fixture.path("/proc/sys/net/core/rmem"), "4096\t87380\t6291456\n").unwrap();
+    let name = SysctlName::parse("net.core.rmem").unwrap();
+    let desired = |value: &str| Desired::Sysctl(sysctl::Desired { name: name.clone(), value: value.to_owned() });
+    assert_eq!(fields(&fixture.twice(&desired("4096 87380 6291456"))), ["at boot"]);
+    assert_eq!(fields(&fixture.twice(&desired("1 2 3"))), ["at boot", "value"]);
+    assert_eq!(std::fs::read_to_string(fixture.path("/proc/sys/net/core/rmem")).unwrap(), "1 2 3");
+    let unknown = Desired::Sysctl(sysctl::Desired { name: SysctlName::parse("net.none").unwrap(), value: "1".to_owned() });
+    let failed = fixture.apply(&unknown).unwrap_err();
+    assert_eq!((failed.kind, failed.message.as_str()), (FailureKind::Contradiction, "the running kernel has no setting net.none"));
+}
+
+#[test]
+fn a_loaded_module_is_stored_and_a_container_loads_none() {
+    let fixture = Fixture::new();
+    std::fs::create_dir_all(fixture.path("/sys/module/br_netfilter")).unwrap();
+    let desired = |name: &str, absent| Desired::KernelModule(kernel_module::Desired { name: ModuleName::parse(name).unwrap(), absent });
+    assert_eq!(fields(&fixture.twice(&desired("br-netfilter", false))), ["at boot"]);
+    assert_eq!(fields(&fixture.twice(&desired("br-netfilter", true))), ["at boot"]);
+    std::fs::write(fixture.path("/.dockerenv"), "").unwrap();
+    assert_eq!(fixture.apply(&desired("nbd", false)).unwrap_err().kind, FailureKind::Contradiction);
+}
