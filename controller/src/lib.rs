@@ -1,6 +1,7 @@
 //! The controller: who, where, when, what to tell.
 
 pub mod cli;
+pub mod command;
 pub mod environment;
 pub mod fleet;
 pub mod inventory;

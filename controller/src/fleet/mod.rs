@@ -11,4 +11,4 @@ pub use apply::{NodeEnd, Runner};
 pub use event::{FleetEvent, Tell};
 pub use order::{OrderCycle, waves};
 pub use prepare::{Blobs, Compile, CompileError, Preparation, Prepared, Reach, Ready, prepare};
-pub use trouble::{Trouble, TroubleKind};
+pub use trouble::{Trouble, TroubleKind, chain};

@@ -138,6 +138,18 @@ fn details(planned: &Planned) -> Option<(char, Vec<String>)> {
     }
 }
 
+/// Why a plan may not go, in one line.
+pub fn impossible(plan: &Plan) -> String {
+    let steps =
+        plan.steps.iter().filter_map(|step| if let Planned::Impossible(failure) = step { Some(failure.message.clone()) } else { None });
+    let checks = plan.requirements.iter().filter_map(|verdict| match verdict {
+        Verdict::Pass { .. } => None,
+        Verdict::Fail { found, wanted, .. } => Some(format!("{found}, wanted: {wanted}")),
+        Verdict::CouldNotTell { why } => Some(why.clone()),
+    });
+    checks.chain(steps).collect::<Vec<_>>().join("; ")
+}
+
 /// What a watcher does, as a word.
 pub fn action_word(action: Action) -> &'static str {
     match action {

@@ -20,6 +20,21 @@ pub struct NodeResult {
     pub trouble: Option<String>,
 }
 
+impl NodeResult {
+    /// A node that was planned and found as it shall be.
+    pub fn verified(ready: &crate::fleet::Ready) -> Self {
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Self {
+            node: ready.node.to_string(),
+            changed: 0,
+            unchanged: count(ready.plan.steps.len()),
+            checks: count(ready.plan.steps.len() + ready.plan.requirements.len()),
+            labels: Vec::new(),
+            trouble: None,
+        }
+    }
+}
+
 /// Everything for the last lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recap {

@@ -89,7 +89,7 @@ impl State {
             FleetEvent::Planned(_) => state.phase = Phase::Planned,
             FleetEvent::Waiting(nodes) => state.phase = Phase::Waiting(nodes.clone()),
             FleetEvent::Going => state.phase = Phase::Running("starting".to_owned()),
-            FleetEvent::Run { event, .. } => state.run(event),
+            FleetEvent::Run { event, .. } => state.take(event),
             FleetEvent::Master { master, text } => state.phase = Phase::Registering(format!("{master}: {text}")),
             FleetEvent::Trouble(_) => state.phase = Phase::Out,
             FleetEvent::Done => state.phase = Phase::Done,
@@ -102,7 +102,8 @@ impl State {
 }
 
 impl NodeState {
-    fn run(&mut self, event: &Event) {
+    /// Takes one event of a run in.
+    pub fn take(&mut self, event: &Event) {
         match event {
             Event::Started { steps, .. } => self.steps = (0, *steps),
             Event::StepStarted { id, .. } => self.begin(id),

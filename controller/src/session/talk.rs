@@ -149,6 +149,17 @@ impl Session {
         self.channel.send(&[ToAgent::Cancel { run }]).await
     }
 
+    /// Waits for the word that the run will stop.
+    ///
+    /// # Errors
+    /// When the agent refuses or the stream ends.
+    pub async fn cancelling(&mut self) -> Result<(), SessionError> {
+        match self.receive("the word that the run will stop", Duration::from_secs(30)).await? {
+            ToController::Cancelling { .. } => Ok(()),
+            other => Err(unexpected("the word that the run will stop", other)),
+        }
+    }
+
     /// The next event of the run with its number; none: the run has ended and all was told.
     ///
     /// # Errors

@@ -11,7 +11,6 @@ pub mod layers;
 pub mod library;
 pub mod literal;
 pub mod lower;
-pub mod reference;
 pub mod references;
 pub mod role;
 pub mod schema;

@@ -327,11 +327,7 @@ impl Run {
         else {
             return;
         };
-        let result = match build.result {
-            Some(stopped) => stopped,
-            None if success => "SUCCESS",
-            None => "FAILURE",
-        };
+        let result = if success { "SUCCESS" } else { "FAILURE" };
         build.console.push_str(output);
         build.console.push_str(&format!("Finished: {result}\n"));
         build.duration = now().saturating_sub(build.started);

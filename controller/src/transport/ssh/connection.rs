@@ -25,7 +25,6 @@ use crate::transport::socket::Quick;
 pub(super) struct Connection {
     pub handle: Handle<Checker>,
     pub host: String,
-    pub user: String,
     pub lost: Lost,
     via: Option<Arc<Connection>>,
 }
@@ -79,11 +78,11 @@ impl Ssh {
                     }
                     let pause = pause(self.deadlines.drop_pause, drops);
                     let of = self.deadlines.drop_retries + 1;
-                    self.tell(LinkEvent::Dropped { host: config.alias.clone(), attempt: drops, of, pause });
+                    self.tell(LinkEvent::Dropped { host: config.shown(), attempt: drops, of, pause });
                     tokio::time::sleep(pause).await;
                 }
                 fault if fault.may_pass() && attempt < config.attempts => {
-                    self.tell(LinkEvent::Retried { host: config.alias.clone(), attempt, reason: fault.to_string() });
+                    self.tell(LinkEvent::Retried { host: config.shown(), attempt, reason: fault.to_string() });
                     attempt += 1;
                     tokio::time::sleep(self.deadlines.drop_pause).await;
                 }
@@ -116,7 +115,7 @@ impl Ssh {
                 self.enter(channel?.into_stream(), config, prepared?, &deadlines, &lost).await?
             }
         };
-        Ok(Connection { handle, host: config.shown(), user: config.user.clone(), lost, via })
+        Ok(Connection { handle, host: config.shown(), lost, via })
     }
 
     async fn prepare(&self, config: &HostConfig) -> Result<Prepared, ConnectFault> {
@@ -152,7 +151,7 @@ impl Ssh {
             ..client::Config::default()
         };
         let checker = Checker {
-            host: config.alias.clone(),
+            host: config.shown(),
             records,
             new_keys: if self.new_keys == NewKeys::Accept { NewKeys::Accept } else { config.new_keys },
             looked_in: config.user_known_hosts.iter().chain(&config.global_known_hosts).cloned().collect(),
@@ -217,11 +216,6 @@ impl SshLink {
     /// Returns the host, with its port when that is not 22.
     pub fn host(&self) -> &str {
         &self.connection.host
-    }
-
-    /// Returns the login user.
-    pub fn user(&self) -> &str {
-        &self.connection.user
     }
 
     async fn start(&self, command: &CommandLine) -> Result<Exec, LinkError> {

@@ -1,8 +1,10 @@
 //! From roles, site, facts and secrets to one node's closed catalog. Pure: the same input gives the same catalog, to the byte.
 
 mod input;
+mod masters;
 
 pub use input::{Compiled, Input, Secrets, Site, SiteContent, SiteEntry};
+pub use masters::{JenkinsCredential, Master, MasterSettings, master_names};
 
 use std::collections::BTreeMap;
 

@@ -1,36 +1,37 @@
-//! `--limit`: nodes, groups, `!x`, `&group`; and the flags of every verb that meets nodes.
+//! `--limit`: which nodes are meant. Names and groups, `*` for any text, `!x` leaves out, `&x` keeps only those also in x.
 
-use clap::Args;
+use ostler_roles::author::diagnostic::nearest;
+use ostler_roles::author::site::NodesFile;
+use ostler_roles::words::NodeName;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
-/// Flags of every verb that meets nodes
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Nodes")]
-pub struct FleetArgs {
-    /// Only these nodes: names and groups (`*` matches any text), `!x` leaves out, `&x` keeps only those that are also in x
-    #[arg(short, long, value_delimiter = ',', value_name = "PATTERN", allow_hyphen_values = true)]
-    pub limit: Vec<String>,
-    /// How many nodes are met at once
-    #[arg(short, long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=500), env = "OSTLER_FORKS")]
-    pub forks: u16,
-    /// Accept and write down the host keys of nodes that are not known yet; a changed key is refused all the same
-    #[arg(long)]
-    pub accept_new: bool,
-    /// Another ssh configuration than the user's own
-    #[arg(short = 'F', long, value_name = "FILE")]
-    pub ssh_config: Option<PathBuf>,
-    /// Set a role's parameter for this run: ROLE.PARAMETER=VALUE; the strongest layer
-    #[arg(short = 'e', long = "set", value_name = "ROLE.PARAMETER=VALUE")]
-    pub set: Vec<String>,
-    /// Ask for sudo's password before the first node is met
-    #[arg(short = 'K', long)]
-    pub ask_become_pass: bool,
+/// The nodes a selection means, in the inventory's order; all of them without a word.
+///
+/// # Errors
+/// A word that names nothing, a selection that is empty, an inventory without nodes.
+pub fn select(nodes: &NodesFile, limit: &[String]) -> Result<Vec<NodeName>, SelectError> {
+    let all: Vec<&str> = nodes.nodes.iter().map(|node| node.name.value.as_str()).collect();
+    if all.is_empty() {
+        return Err(SelectError::NoNodes);
+    }
+    let of = |name: &str| -> Vec<String> {
+        let node = nodes.nodes.iter().find(|node| node.name.value == name);
+        node.map(|node| node.groups.iter().map(|group| group.value.clone()).collect()).unwrap_or_default()
+    };
+    let groups = nodes.groups.iter().map(|group| group.name.value.as_str());
+    let chosen = Selection::parse(limit).choose(&all, &of).map_err(|error| match error {
+        SelectError::Unknown { word, .. } => {
+            let near = nearest(&word, all.iter().copied().chain(groups)).map(str::to_owned);
+            SelectError::Unknown { word, nearest: near }
+        }
+        other => other,
+    })?;
+    Ok(chosen.into_iter().filter_map(|name| NodeName::parse(name).ok()).collect())
 }
 
 /// One part of `--limit`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selector {
+enum Selector {
     /// These.
     With(String),
     /// Not these.
@@ -41,22 +42,30 @@ pub enum Selector {
 
 /// `--limit`, parsed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Selection(Vec<Selector>);
+struct Selection(Vec<Selector>);
 
-/// A pattern that names nothing of the site.
+/// Why a selection means nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UnknownSelector {
+pub enum SelectError {
     /// No node and no group matches.
-    #[error("--limit: no node or group is called `{0}`")]
-    Unknown(String),
+    #[error("--limit: no node or group is called `{word}`{}", nearest.as_ref().map(|near| format!("; nearest: {near}")).unwrap_or_default())]
+    Unknown {
+        /// The word.
+        word: String,
+        /// The nearest name of the site.
+        nearest: Option<String>,
+    },
     /// Everything matched was left out again.
     #[error("--limit {0} selects no node")]
     Empty(String),
+    /// The inventory has no nodes.
+    #[error("nodes.yaml has no nodes")]
+    NoNodes,
 }
 
 impl Selection {
     /// Reads the patterns.
-    pub fn parse(patterns: &[String]) -> Self {
+    fn parse(patterns: &[String]) -> Self {
         let parse = |text: &String| match text.strip_prefix('!') {
             Some(rest) => Selector::Without(rest.to_owned()),
             None => text.strip_prefix('&').map_or_else(|| Selector::With(text.clone()), |rest| Selector::Within(rest.to_owned())),
@@ -68,11 +77,15 @@ impl Selection {
     ///
     /// # Errors
     /// A pattern that names nothing, or a selection that is empty.
-    pub fn choose<'a>(&self, nodes: &[&'a str], groups: &dyn Fn(&str) -> Vec<String>) -> Result<Vec<&'a str>, UnknownSelector> {
-        let members = |pattern: &str| -> Result<BTreeSet<&'a str>, UnknownSelector> {
+    fn choose<'a>(&self, nodes: &[&'a str], groups: &dyn Fn(&str) -> Vec<String>) -> Result<Vec<&'a str>, SelectError> {
+        let members = |pattern: &str| -> Result<BTreeSet<&'a str>, SelectError> {
             let hit = |node: &&'a str| matches(pattern, node) || groups(node).iter().any(|group| matches(pattern, group));
             let found: BTreeSet<&str> = nodes.iter().copied().filter(|node| hit(node)).collect();
-            if found.is_empty() && pattern != "all" { Err(UnknownSelector::Unknown(pattern.to_owned())) } else { Ok(found) }
+            if found.is_empty() && pattern != "all" {
+                Err(SelectError::Unknown { word: pattern.to_owned(), nearest: None })
+            } else {
+                Ok(found)
+            }
         };
         let mut chosen: BTreeSet<&str> = BTreeSet::new();
         if !self.0.iter().any(|part| matches!(part, Selector::With(_))) {
@@ -97,7 +110,7 @@ impl Selection {
             }
         }
         if chosen.is_empty() && !self.0.is_empty() {
-            return Err(UnknownSelector::Empty(self.to_string()));
+            return Err(SelectError::Empty(self.to_string()));
         }
         Ok(nodes.iter().copied().filter(|node| chosen.contains(node)).collect())
     }
@@ -133,7 +146,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn choose(patterns: &[&str]) -> Result<Vec<&'static str>, UnknownSelector> {
+    fn choose(patterns: &[&str]) -> Result<Vec<&'static str>, SelectError> {
         let groups = |node: &str| if node.starts_with("build") { vec!["build".to_owned()] } else { Vec::new() };
         let patterns: Vec<String> = patterns.iter().map(|text| (*text).to_owned()).collect();
         Selection::parse(&patterns).choose(&["master", "build-1", "build-2"], &groups)
@@ -151,7 +164,7 @@ mod tests {
 
     #[test]
     fn an_empty_selection_is_an_error() {
-        assert_eq!(choose(&["biuld"]), Err(UnknownSelector::Unknown("biuld".to_owned())));
-        assert_eq!(choose(&["build-1", "!build"]), Err(UnknownSelector::Empty("build-1,!build".to_owned())));
+        assert_eq!(choose(&["biuld"]), Err(SelectError::Unknown { word: "biuld".to_owned(), nearest: None }));
+        assert_eq!(choose(&["build-1", "!build"]), Err(SelectError::Empty("build-1,!build".to_owned())));
     }
 }

@@ -1,0 +1,330 @@
+//! `ostler apply`.
+
+use super::{
+    CommandError, Context,
+    prepare::{self, Expedition},
+    reach,
+    register::{self, Registered, Registrar},
+};
+use crate::cli::ApplyArgs;
+use crate::fleet::{FleetEvent, NodeEnd, Ready, Runner, Trouble, TroubleKind, waves};
+use crate::inventory;
+use crate::journal::new_run;
+use crate::report::{
+    self, Card, Exit, NodeResult, NodeState, Paint, Recap, State, card_lines, change_count, merge, plan_lines, recap_json, recap_lines,
+};
+use ostler_roles::outcome::Ending;
+use ostler_roles::words::NodeName;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// Makes the nodes so, registers them, labels them.
+pub fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError> {
+    prepare::runtime()?.block_on(apply(context, args))
+}
+
+async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError> {
+    let expedition = Expedition::open(context, &args.fleet, args.diff)?;
+    let masters = expedition.workspace.masters()?;
+    let after = inventory::order(&expedition.workspace.inventory);
+    let turns = waves(&expedition.nodes, &after)?;
+    let (ready, lost) = expedition.plans().await;
+    if let Some(exit) = refused(context, &ready, &lost) {
+        return Ok(end(expedition, ready, exit).await);
+    }
+    let changes = show(context, args, &ready);
+    prepare::print_lost(context, &lost);
+    if changes > 0 && !args.yes {
+        match confirm(context, ready.len()) {
+            Answered::Yes => {}
+            Answered::No => {
+                context.printer.line("Nothing was changed.");
+                return Ok(end(expedition, ready, Exit::Good).await);
+            }
+            Answered::Nobody => {
+                end(expedition, ready, Exit::NoConfirmation).await;
+                return Err(CommandError::NoConfirmation);
+            }
+        }
+    }
+    let (stop, cancel) = watch::channel(false);
+    let interrupts = Interrupts::watch(context, stop);
+    let controller = format!("{}@{}", context.environment.user, hostname());
+    let runner = Runner { controller: controller.clone(), tell: expedition.preparation.tell.clone(), cancel };
+    let mut ends = run_waves(&runner, &turns, &after, ready, &lost).await;
+    let cancelled = *runner.cancel.borrow();
+    let registered = if cancelled {
+        Vec::new()
+    } else {
+        let host = |node: &NodeName| inventory::reach_host(&expedition.workspace.inventory, node);
+        let candidates = register::candidates(&ends, &host);
+        let lab = reach::lab_of(context, &expedition.workspace)?;
+        let registrar = Registrar { workspace: expedition.workspace.clone(), preparation: expedition.preparation.clone(), lab, controller };
+        registrar.register(&masters, &candidates, &mut ends).await
+    };
+    interrupts.stop();
+    drop(runner);
+    let Expedition { preparation, console, log, began, .. } = expedition;
+    drop(preparation);
+    let state = console.finish().await.state;
+    let exit = report_end(
+        context,
+        &Story { ends: &ends, lost: &lost, registered: &registered, state: &state, log: &log.display().to_string(), began, cancelled },
+    );
+    for end in ends {
+        if let Some(session) = end.session {
+            session.bye().await;
+        }
+    }
+    Ok(exit)
+}
+
+/// When a requirement does not hold or the site is wrong for a node, nothing is changed anywhere.
+fn refused(context: &Context, ready: &[Ready], lost: &[(NodeName, Trouble)]) -> Option<Exit> {
+    let printer = &context.printer;
+    let site = lost.iter().any(|(_, trouble)| trouble.kind == TroubleKind::Site);
+    if prepare::print_refusals(context, ready) {
+        prepare::print_lost(context, lost);
+        let bad = ready.iter().filter(|one| !one.plan.may_go()).count();
+        printer.line(
+            &printer
+                .style
+                .paint(Paint::Bad, &format!("Refused: {bad} of {} nodes. Nothing was changed anywhere.", ready.len() + lost.len())),
+        );
+        return Some(Exit::Refused);
+    }
+    if site || ready.is_empty() {
+        prepare::print_lost(context, lost);
+        printer.line(&printer.style.paint(Paint::Bad, "Nothing was changed anywhere."));
+        return Some(merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble))));
+    }
+    None
+}
+
+/// Shows the plan; returns how many steps change or may change.
+fn show(context: &Context, args: &ApplyArgs, ready: &[Ready]) -> usize {
+    let views: Vec<_> = ready.iter().map(prepare::planned).collect();
+    context.printer.lines(&plan_lines(&views, args.diff, context.printer.style));
+    prepare::print_plans_json(context, ready);
+    let (change, may) = ready.iter().map(|one| change_count(&one.plan)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    if change + may > 0 {
+        let text = format!("{} nodes: {change} to change, {may} may change.", ready.len());
+        context.printer.line(&context.printer.style.paint(Paint::Strong, &text));
+    }
+    change + may
+}
+
+enum Answered {
+    Yes,
+    No,
+    Nobody,
+}
+
+fn confirm(context: &Context, nodes: usize) -> Answered {
+    if !context.printer.can_ask() {
+        return Answered::Nobody;
+    }
+    match context.printer.ask(&format!("Apply to {nodes} nodes? [y/N] ")) {
+        Some(answer) if matches!(answer.trim(), "y" | "Y" | "yes") => Answered::Yes,
+        Some(_) | None => Answered::No,
+    }
+}
+
+/// First Ctrl-C: no new work, and a word on what goes on. Second: cut.
+struct Interrupts(tokio::task::JoinHandle<()>);
+
+impl Interrupts {
+    fn watch(context: &Context, stop: watch::Sender<bool>) -> Self {
+        let printer = context.printer;
+        let task = async move {
+            if tokio::signal::ctrl_c().await.is_err() {
+                return;
+            }
+            // Nobody waits for the word any more: the run is over.
+            let _ = stop.send(true);
+            printer.aside(
+                "\nStopping: each node ends its present step, then stops. Again to leave at once; the nodes then go on by themselves.",
+            );
+            if tokio::signal::ctrl_c().await.is_ok() {
+                printer.aside("\nLeft. `ostler attach` shows what the nodes do; `ostler cancel NODE` stops one.");
+                #[expect(clippy::exit, reason = "a person asked twice to leave at once; nodes are safe by protocol")]
+                std::process::exit(i32::from(Exit::Interrupted.code()));
+            }
+        };
+        #[expect(clippy::disallowed_methods, reason = "owned by this value and ended in `stop`")]
+        Self(tokio::spawn(task))
+    }
+    fn stop(self) {
+        self.0.abort();
+    }
+}
+
+/// Wave after wave; a node whose forerunner did not come through is not started.
+async fn run_waves(
+    runner: &Runner,
+    turns: &[Vec<NodeName>],
+    after: &BTreeMap<NodeName, BTreeSet<NodeName>>,
+    ready: Vec<Ready>,
+    lost: &[(NodeName, Trouble)],
+) -> Vec<NodeEnd> {
+    let mut bad: BTreeSet<NodeName> = lost.iter().map(|(node, _)| node.clone()).collect();
+    let mut waiting: BTreeMap<NodeName, Ready> = ready.into_iter().map(|one| (one.node.clone(), one)).collect();
+    let mut ends = Vec::new();
+    for turn in turns {
+        let mut now = Vec::new();
+        for node in turn {
+            let Some(one) = waiting.remove(node) else { continue };
+            let missing: Vec<NodeName> = after.get(node).into_iter().flatten().filter(|need| bad.contains(need)).cloned().collect();
+            if !missing.is_empty() {
+                bad.insert(node.clone());
+                ends.push(not_started(runner, one, &missing));
+            } else if *runner.cancel.borrow() {
+                ends.push(cancelled(one));
+            } else {
+                now.push(one);
+            }
+        }
+        for node in waiting.keys() {
+            runner.tell.tell(node, FleetEvent::Waiting(now.iter().map(|one| one.node.clone()).collect()));
+        }
+        let came = runner.run(now, &new_run).await;
+        bad.extend(came.iter().filter(|end| !end.is_good()).map(|end| end.node.clone()));
+        ends.extend(came);
+    }
+    ends
+}
+
+fn not_started(runner: &Runner, ready: Ready, missing: &[NodeName]) -> NodeEnd {
+    let names: Vec<&str> = missing.iter().map(NodeName::as_str).collect();
+    let trouble = Trouble {
+        kind: TroubleKind::Failed,
+        chain: vec![format!("not started: waits for {}", names.join(", "))],
+        hint: format!("mend {} first", names.join(", ")),
+        failure: None,
+    };
+    runner.tell.tell(&ready.node, FleetEvent::Trouble(Box::new(trouble.clone())));
+    NodeEnd {
+        node: ready.node,
+        prepared: ready.prepared,
+        plan: ready.plan,
+        run: None,
+        ending: Err(trouble),
+        session: Some(ready.session),
+        link: ready.link,
+    }
+}
+
+fn cancelled(ready: Ready) -> NodeEnd {
+    NodeEnd {
+        node: ready.node,
+        prepared: ready.prepared,
+        plan: ready.plan,
+        run: None,
+        ending: Ok(Ending::Cancelled),
+        session: Some(ready.session),
+        link: ready.link,
+    }
+}
+
+async fn end(expedition: Expedition, ready: Vec<Ready>, exit: Exit) -> Exit {
+    let Expedition { preparation, console, .. } = expedition;
+    drop(preparation);
+    console.finish().await;
+    for one in ready {
+        one.session.bye().await;
+    }
+    exit
+}
+
+struct Story<'a> {
+    ends: &'a [NodeEnd],
+    lost: &'a [(NodeName, Trouble)],
+    registered: &'a [Registered],
+    state: &'a State,
+    log: &'a str,
+    began: Instant,
+    cancelled: bool,
+}
+
+fn report_end(context: &Context, story: &Story<'_>) -> Exit {
+    let printer = &context.printer;
+    let blank = NodeState::default();
+    let mut results = Vec::new();
+    let mut exits = Vec::new();
+    for end in story.ends {
+        let state = story.state.nodes.get(&end.node).unwrap_or(&blank);
+        print_cards(context, story, end, state);
+        let (result, exit) = result_of(end, state, story.registered);
+        results.push(result);
+        exits.push(exit);
+    }
+    for (node, trouble) in story.lost {
+        let first = trouble.chain.first().cloned().unwrap_or_default();
+        results.push(NodeResult { node: node.to_string(), changed: 0, unchanged: 0, checks: 0, labels: Vec::new(), trouble: Some(first) });
+        exits.push(prepare::exit_of(trouble));
+    }
+    for one in story.registered.iter().filter(|one| !one.is_good()) {
+        printer.line(&printer.style.paint(Paint::Bad, &report::sanitize(&format!("  {}: {}: {}", one.node, one.master, one.text), false)));
+        for line in &one.tail {
+            printer.line(&format!("    | {}", printer.style.fit(&report::sanitize(line, false), 6)));
+        }
+    }
+    if story.cancelled {
+        exits.push(Exit::Interrupted);
+    }
+    let exit = merge(exits);
+    let recap = Recap { nodes: results, took: story.began.elapsed(), cancelled: story.cancelled };
+    printer.json(&recap_json(&recap, exit));
+    printer.lines(&recap_lines(&recap, printer.style));
+    exit
+}
+
+fn print_cards(context: &Context, story: &Story<'_>, end: &NodeEnd, state: &NodeState) {
+    for (index, step, failure) in &state.failures {
+        let at = index.and_then(|index| end.prepared.catalog.steps.get(usize::try_from(index).unwrap_or(usize::MAX)));
+        let role = at.map_or("verify", |step| step.role.as_str());
+        let card = Card {
+            node: &end.node,
+            step: Some((role, step.clone())),
+            origin: at.map(|step| &step.origin),
+            failure,
+            log: Some(format!("{}/{}.jsonl", story.log, end.node)),
+            run: end.run.as_ref(),
+        };
+        context.printer.lines(&card_lines(&card, context.printer.style));
+    }
+    if let Err(trouble) = &end.ending {
+        prepare::print_lost(context, &[(end.node.clone(), trouble.clone())]);
+    }
+}
+
+fn result_of(end: &NodeEnd, state: &NodeState, registered: &[Registered]) -> (NodeResult, Exit) {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let mine: Vec<&Registered> = registered.iter().filter(|one| one.node == end.node).collect();
+    let labels = mine.iter().flat_map(|one| one.labels.clone()).collect();
+    let unlabelled = mine.iter().find(|one| !one.is_good()).map(|one| one.text.clone());
+    let (changed, unchanged) = match &end.ending {
+        Ok(Ending::Good { changed, unchanged, .. }) => (*changed, *unchanged),
+        Ok(Ending::Failed | Ending::Cancelled) | Err(_) => (state.changed, state.unchanged),
+    };
+    let trouble = match &end.ending {
+        Ok(Ending::Good { .. }) => unlabelled,
+        Ok(Ending::Failed) => {
+            Some(state.failures.last().map_or_else(|| "failed".to_owned(), |(_, step, failure)| format!("{step}: {}", failure.message)))
+        }
+        Ok(Ending::Cancelled) => Some("cancelled".to_owned()),
+        Err(trouble) => trouble.chain.first().cloned(),
+    };
+    let exit = match (&end.ending, &trouble) {
+        (Err(trouble), _) => prepare::exit_of(trouble),
+        (Ok(_), Some(_)) => Exit::NodeFailed,
+        (Ok(_), None) => Exit::Good,
+    };
+    let checks = count(end.plan.requirements.len()) + changed + unchanged + count(end.prepared.catalog.verify.len()) + count(mine.len());
+    (NodeResult { node: end.node.to_string(), changed, unchanged, checks, labels, trouble }, exit)
+}
+
+fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

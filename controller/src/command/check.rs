@@ -1,0 +1,40 @@
+//! `ostler check`.
+
+use super::{
+    CommandError, Context,
+    prepare::{self, Expedition},
+};
+use crate::cli::CheckArgs;
+use crate::report::{Exit, Paint, merge};
+use serde_json::json;
+
+/// Asks every requirement of every node.
+pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, CommandError> {
+    prepare::runtime()?.block_on(async {
+        let expedition = Expedition::open(context, &args.fleet, false)?;
+        let began = expedition.began;
+        let (ready, lost) = expedition.plans().await;
+        let Expedition { preparation, console, .. } = expedition;
+        drop(preparation);
+        console.finish().await;
+        let refused = prepare::print_refusals(context, &ready);
+        prepare::print_lost(context, &lost);
+        let checks: usize = ready.iter().map(|one| one.plan.requirements.len()).sum();
+        let nodes = ready.len();
+        for one in ready {
+            one.session.bye().await;
+        }
+        let exit = merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)).chain(refused.then_some(Exit::Refused)));
+        let seconds = began.elapsed().as_secs_f64();
+        context.printer.json(&json!({ "v": 1, "type": "checked", "nodes": nodes, "requirements": checks, "exit": exit.code() }));
+        let (paint, text) = match (refused, lost.is_empty()) {
+            (true, _) => {
+                (Paint::Bad, format!("Refused: {checks} requirements asked of {nodes} nodes in {seconds:.1} s. Nothing was changed."))
+            }
+            (false, false) => (Paint::Bad, format!("{} nodes could not be asked; {checks} requirements hold on {nodes}.", lost.len())),
+            (false, true) => (Paint::Good, format!("All {checks} requirements of {nodes} nodes hold ({seconds:.1} s).")),
+        };
+        context.printer.line(&context.printer.style.paint(paint, &text));
+        Ok(exit)
+    })
+}

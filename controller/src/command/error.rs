@@ -1,0 +1,120 @@
+//! Why a verb could not be carried out: the kind decides the exit code, the hint is the next step.
+
+use crate::inventory::{ReadSiteError, SelectError};
+use crate::journal::StateError;
+use crate::lab::LabError;
+use crate::report::{Exit, Format, Printer};
+use crate::secret::SecretError;
+use ostler_roles::author::diagnostic::Faults;
+use serde_json::json;
+
+/// Why a verb could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The site is wrong.
+    #[error("{} in the site", count(.0.len()))]
+    Site(Faults),
+    /// The command line names a value that cannot be read.
+    #[error("{} on the command line", count(.0.len()))]
+    Arguments(Faults),
+    /// The site cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadSiteError),
+    /// `--limit` means nothing.
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    /// Kept state cannot be read or written.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A secret cannot be read or written.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The lab failed.
+    #[error(transparent)]
+    Lab(#[from] LabError),
+    /// Wrong usage that clap cannot see.
+    #[error("{what}")]
+    Usage {
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A confirmation is needed and there is nobody to ask.
+    #[error("a confirmation is needed and there is no terminal to ask at")]
+    NoConfirmation,
+    /// This build carries no agent.
+    #[error("this build of ostler carries no agent")]
+    NoAgent,
+    /// A file could not be read or written.
+    #[error("{what}")]
+    File {
+        /// What was being done, with the path.
+        what: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Nodes wait for each other.
+    #[error(transparent)]
+    Order(#[from] crate::fleet::OrderCycle),
+    /// The asynchronous runtime could not be started.
+    #[error("start the runtime")]
+    Runtime(#[source] std::io::Error),
+    /// The demo did not show what it is to show.
+    #[error("the demo did not show {0}")]
+    Demo(String),
+}
+
+fn count(faults: usize) -> String {
+    if faults == 1 { "1 fault".to_owned() } else { format!("{faults} faults") }
+}
+
+impl CommandError {
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Site(_) | Self::Read(_) | Self::Secret(_) | Self::Order(_) => Exit::Site,
+            Self::Arguments(_) | Self::Select(_) | Self::Usage { .. } => Exit::Usage,
+            Self::NoConfirmation => Exit::NoConfirmation,
+            Self::Lab(_) | Self::State(_) | Self::File { .. } | Self::Demo(_) => Exit::NodeFailed,
+            Self::NoAgent | Self::Runtime(_) => Exit::Internal,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Site(_) | Self::Arguments(_) => None,
+            Self::Read(ReadSiteError::NoSite { .. }) => Some("ostler init DIR writes a site; -C DIR names one".to_owned()),
+            Self::Read(_) | Self::State(_) | Self::Lab(_) | Self::File { .. } | Self::Runtime(_) | Self::Demo(_) => None,
+            Self::Select(_) => Some("ostler nodes lists nodes and groups".to_owned()),
+            Self::Secret(SecretError::NoRecipients) => Some("ostler secret show-recipients".to_owned()),
+            Self::Secret(_) => None,
+            Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::NoConfirmation => Some("look at `ostler plan`, then add --yes".to_owned()),
+            Self::NoAgent => Some("build with `make`, or name a ready agent in OSTLER_AGENT when building".to_owned()),
+            Self::Order(_) => Some("let one of them name the other no more in its variables".to_owned()),
+        }
+    }
+
+    /// Prints it: JSON on standard output where that was asked for, text on standard error otherwise.
+    pub fn print(&self, printer: &Printer) {
+        let chain = crate::fleet::chain(self);
+        if printer.format == Format::Json {
+            let faults = if let Self::Site(faults) | Self::Arguments(faults) = self { Some(faults.json()) } else { None };
+            printer.json(&json!({ "v": 1, "type": "error", "exit": self.exit().code(), "message": chain[0], "causes": chain[1..], "hint": self.hint(), "faults": faults }));
+            return;
+        }
+        if let Self::Site(faults) | Self::Arguments(faults) = self {
+            let look = ostler_roles::author::diagnostic::Look { color: printer.style.colour, width: printer.style.width.unwrap_or(140) };
+            printer.aside(faults.render(look).trim_end());
+        }
+        printer.aside(&format!("error: {}", crate::report::sanitize(&chain[0], false)));
+        for cause in &chain[1..] {
+            printer.aside(&format!("  because: {}", crate::report::sanitize(cause, false)));
+        }
+        if let Some(hint) = self.hint() {
+            printer.aside(&format!("  try: {hint}"));
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! `ostler init`.
+
+use super::{CommandError, Context};
+use crate::cli::InitArgs;
+use crate::report::Exit;
+use serde_json::json;
+use std::io::Write;
+use std::path::Path;
+
+/// The files of a first site, in the order of reading.
+const FILES: &[(&str, &str)] = &[
+    ("ostler.yaml", include_str!("init/ostler.yaml")),
+    ("nodes.yaml", include_str!("init/nodes.yaml")),
+    ("roles/first.yaml", include_str!("init/first.yaml")),
+];
+
+/// Writes a commented site.
+pub fn run(context: &Context, args: &InitArgs) -> Result<Exit, CommandError> {
+    let root = &args.directory;
+    if let Some((taken, _)) = FILES.iter().find(|(name, _)| root.join(name).exists()) {
+        return Err(CommandError::Usage {
+            what: format!("{} is there already: nothing was written", root.join(taken).display()),
+            hint: "name another directory".to_owned(),
+        });
+    }
+    for (name, text) in FILES {
+        let path = root.join(name);
+        write(&path, text).map_err(|source| CommandError::File { what: format!("write {}", path.display()), source })?;
+        context.printer.json(&json!({ "v": 1, "type": "written", "path": path }));
+        context.printer.line(&format!("wrote {}", path.display()));
+    }
+    let there = if root == Path::new(".") { String::new() } else { format!("cd {} && ", root.display()) };
+    context.printer.line("Next: name your machines in nodes.yaml, then");
+    context.printer.line(&format!("  {there}ostler lint"));
+    context.printer.line(&format!("  {there}ostler plan"));
+    Ok(Exit::Good)
+}
+
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(text.as_bytes())
+}

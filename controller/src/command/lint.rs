@@ -1,0 +1,28 @@
+//! `ostler lint`.
+
+use super::{
+    CommandError, Context,
+    workspace::{Open, Workspace},
+};
+use crate::cli::LintArgs;
+use crate::report::{Exit, Paint};
+use ostler_roles::author::compile;
+use serde_json::json;
+
+/// Proves the site without a node.
+pub fn run(context: &Context, args: &LintArgs) -> Result<Exit, CommandError> {
+    let workspace = Workspace::open(context, &args.set, Open::Names)?;
+    let inventory = &workspace.inventory;
+    let faults = compile::lint(&inventory.roles, &inventory.site, &inventory.content, &workspace.facts(), &workspace.secrets);
+    if !faults.is_empty() {
+        return Err(CommandError::Site(faults));
+    }
+    let after = crate::inventory::order(inventory);
+    let nodes: Vec<_> = after.keys().cloned().collect();
+    crate::fleet::waves(&nodes, &after)?;
+    let (roles, nodes) = (inventory.roles.iter().count(), nodes.len());
+    context.printer.json(&json!({ "v": 1, "type": "linted", "roles": roles, "nodes": nodes, "faults": 0 }));
+    let text = format!("No faults: {nodes} nodes, {roles} roles (the library's included).");
+    context.printer.line(&context.printer.style.paint(Paint::Good, &text));
+    Ok(Exit::Good)
+}

@@ -1,0 +1,96 @@
+//! What each verb does, from parsed arguments to an exit code. One file a verb.
+
+mod apply;
+mod attach;
+mod check;
+mod completions;
+mod demo;
+mod error;
+mod explain;
+mod init;
+mod lab;
+mod lint;
+mod nodes;
+mod password;
+mod plan;
+mod prepare;
+mod reach;
+mod register;
+mod schema;
+mod secret;
+mod workspace;
+
+pub use error::CommandError;
+
+use crate::cli::{Cli, ColourChoice, OutputFormat, Verb};
+use crate::environment::Environment;
+use crate::report::{Exit, Format, Printer};
+use std::path::PathBuf;
+
+/// What every verb may use.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The only writer.
+    pub printer: Printer,
+    /// The environment.
+    pub environment: Environment,
+    /// `--site`.
+    pub site: Option<PathBuf>,
+}
+
+/// Runs the verb; errors are printed here, once, with their next step.
+pub fn run(cli: Cli) -> Exit {
+    let environment = Environment::read();
+    let format = match cli.global.output {
+        OutputFormat::Human => Format::Human,
+        OutputFormat::Json => Format::Json,
+    };
+    let colour = match cli.global.color {
+        ColourChoice::Auto => None,
+        ColourChoice::Always => Some(true),
+        ColourChoice::Never => Some(false),
+    };
+    let printer = Printer::new(format, colour, cli.global.verbose, &environment);
+    trace(cli.global.verbose);
+    let context = Context { printer, environment, site: cli.global.site };
+    match dispatch(&context, cli.verb) {
+        Ok(exit) => exit,
+        Err(error) => {
+            error.print(&printer);
+            error.exit()
+        }
+    }
+}
+
+fn dispatch(context: &Context, verb: Verb) -> Result<Exit, CommandError> {
+    match verb {
+        Verb::Init(args) => init::run(context, &args),
+        Verb::Lint(args) => lint::run(context, &args),
+        Verb::Check(args) => check::run(context, &args),
+        Verb::Plan(args) => plan::run(context, &args),
+        Verb::Apply(args) => apply::run(context, &args),
+        Verb::Attach(args) => attach::attach(context, &args),
+        Verb::Cancel(args) => attach::cancel(context, &args),
+        Verb::Nodes(args) => nodes::run(context, &args),
+        Verb::Explain(args) => explain::run(context, &args),
+        Verb::Secret(args) => secret::run(context, &args),
+        Verb::Lab(args) => lab::run(context, &args),
+        Verb::Demo(args) => demo::run(context, &args),
+        Verb::Schema(args) => Ok(schema::run(context, &args)),
+        Verb::Completions(args) => Ok(completions::completions(context, &args)),
+        Verb::Man(args) => completions::man(context, &args),
+        Verb::LabHolder { arguments } => Ok(lab::holder(arguments)),
+    }
+}
+
+/// The program's own trace, for developers: standard error, off unless asked for twice.
+fn trace(verbose: u8) {
+    let level = match verbose {
+        0 | 1 => "ostler=warn",
+        2 => "ostler=debug",
+        _ => "ostler=trace,russh=debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::new(level);
+    // Set once; a second call (tests in one process) keeps the first.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).without_time().try_init();
+}

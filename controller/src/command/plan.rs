@@ -1,0 +1,47 @@
+//! `ostler plan`.
+
+use super::{
+    CommandError, Context,
+    prepare::{self, Expedition},
+};
+use crate::cli::PlanArgs;
+use crate::report::{Exit, NodeResult, Paint, Recap, change_count, merge, plan_lines, recap_lines};
+
+/// Shows what would change.
+pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
+    prepare::runtime()?.block_on(async {
+        let expedition = Expedition::open(context, &args.fleet, args.diff)?;
+        let began = expedition.began;
+        let (ready, lost) = expedition.plans().await;
+        let Expedition { preparation, console, .. } = expedition;
+        drop(preparation);
+        console.finish().await;
+        let printer = &context.printer;
+        let views: Vec<_> = ready.iter().map(prepare::planned).collect();
+        printer.lines(&plan_lines(&views, args.diff, printer.style));
+        prepare::print_plans_json(context, &ready);
+        let refused = prepare::print_refusals(context, &ready);
+        prepare::print_lost(context, &lost);
+        let (change, may) = ready.iter().map(|one| change_count(&one.plan)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        if refused {
+            printer.line(&printer.style.paint(Paint::Bad, "Refused: this plan cannot be applied. Nothing was changed."));
+        } else if change + may > 0 {
+            let counts = format!(
+                "{} nodes: {change} to change, {may} may change ({:.1} s). Nothing was changed.",
+                ready.len(),
+                began.elapsed().as_secs_f64()
+            );
+            printer.line(&printer.style.paint(Paint::Strong, &counts));
+        } else if lost.is_empty() {
+            let nodes = ready.iter().map(NodeResult::verified).collect();
+            printer.lines(&recap_lines(&Recap { nodes, took: began.elapsed(), cancelled: false }, printer.style));
+        }
+        for one in ready {
+            one.session.bye().await;
+        }
+        let found = (change + may > 0 && args.detailed_exitcode).then_some(Exit::Changes);
+        let exit = merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)).chain(refused.then_some(Exit::Refused)).chain(found));
+        printer.json(&serde_json::json!({ "v": 1, "type": "planned", "change": change, "may_change": may, "exit": exit.code() }));
+        Ok(exit)
+    })
+}

@@ -1,0 +1,125 @@
+//! What check, plan and apply have in common: the site, the nodes, the way to them, the console, their plans.
+
+use super::{
+    CommandError, Context, password,
+    reach::SshReach,
+    workspace::{Open, SiteCompiler, Workspace},
+};
+use crate::cli::FleetArgs;
+use crate::fleet::{Preparation, Ready, Tell, Trouble, TroubleKind, prepare};
+use crate::inventory;
+use crate::journal::RunStore;
+use crate::report::{Console, Exit, PlannedNode, plan_json, refusal_lines, verdict_json};
+use crate::session::AgentFile;
+use ostler_roles::words::NodeName;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A fleet ready to be planned.
+pub struct Expedition {
+    /// The site.
+    pub workspace: Arc<Workspace>,
+    /// The nodes selected, in order.
+    pub nodes: Vec<NodeName>,
+    /// How they are met.
+    pub preparation: Preparation,
+    /// Reads the events.
+    pub console: Console,
+    /// Where they are kept.
+    pub log: PathBuf,
+    /// When it began.
+    pub began: Instant,
+}
+
+impl Expedition {
+    /// Opens the site and the way to its nodes.
+    ///
+    /// # Errors
+    /// What is wrong with the site, the selection or the machine.
+    pub fn open(context: &Context, args: &FleetArgs, want_old: bool) -> Result<Self, CommandError> {
+        let began = Instant::now();
+        let agent = AgentFile::embedded().ok_or(CommandError::NoAgent)?;
+        let workspace = Arc::new(Workspace::open(context, &args.set, Open::Values)?);
+        let nodes = inventory::select(&workspace.inventory.site.nodes, &args.limit)?;
+        let (tell, events) = Tell::channel();
+        let all: Vec<NodeName> =
+            workspace.inventory.site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect();
+        let reach = Arc::new(SshReach::new(context, &workspace, args, &all, &tell)?);
+        let store = RunStore::create(&workspace.state)?;
+        let log = store.directory().to_owned();
+        let console = Console::start(context.printer, events, Some(Box::new(store)));
+        let preparation = Preparation {
+            reach,
+            compile: Arc::new(SiteCompiler(Arc::clone(&workspace))),
+            agent,
+            password: password::keeper(context, args.ask_become_pass)?,
+            forks: usize::from(args.forks),
+            want_old,
+            tell,
+        };
+        Ok(Self { workspace, nodes, preparation, console, log, began })
+    }
+
+    /// Meets all nodes and asks for their plans.
+    pub async fn plans(&self) -> (Vec<Ready>, Vec<(NodeName, Trouble)>) {
+        prepare(&self.preparation, &self.nodes).await
+    }
+}
+
+/// A runtime for one verb.
+pub fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(CommandError::Runtime)
+}
+
+/// The report's view of a node that is ready.
+pub fn planned(ready: &Ready) -> PlannedNode<'_> {
+    PlannedNode { node: &ready.node, catalog: &ready.prepared.catalog, plan: &ready.plan, blob: ready.prepared.blob.as_ref() }
+}
+
+/// The exit code that a node's trouble means.
+pub fn exit_of(trouble: &Trouble) -> Exit {
+    match trouble.kind {
+        TroubleKind::Unreachable => Exit::Unreachable,
+        TroubleKind::Site => Exit::Site,
+        TroubleKind::Locked => Exit::Locked,
+        TroubleKind::Failed => Exit::NodeFailed,
+    }
+}
+
+/// Prints nodes that are out.
+pub fn print_lost(context: &Context, lost: &[(NodeName, Trouble)]) {
+    let printer = &context.printer;
+    for (node, trouble) in lost {
+        printer.line(&printer.style.paint(crate::report::Paint::Bad, &format!("  {node}")));
+        for line in trouble.chain.iter().flat_map(|text| text.lines()) {
+            for line in printer.style.wrap(&crate::report::sanitize(line, false), 6) {
+                printer.line(&format!("      {line}"));
+            }
+        }
+        printer.line(&format!("      try: {}", trouble.hint));
+    }
+}
+
+/// Prints requirements that do not hold; returns whether there are any.
+pub fn print_refusals(context: &Context, ready: &[Ready]) -> bool {
+    let refused: Vec<&Ready> = ready.iter().filter(|one| !one.plan.may_go()).collect();
+    for one in &refused {
+        context.printer.lines(&refusal_lines(&planned(one), context.printer.style));
+    }
+    for one in ready {
+        for (requirement, verdict) in one.prepared.catalog.require.iter().zip(&one.plan.requirements) {
+            context.printer.json(&verdict_json(&one.node, requirement, verdict));
+        }
+    }
+    !refused.is_empty()
+}
+
+/// Plans as JSON lines.
+pub fn print_plans_json(context: &Context, ready: &[Ready]) {
+    for one in ready {
+        for value in plan_json(&planned(one)) {
+            context.printer.json(&value);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The way to the site's nodes: its `ssh:` words, the user's configuration, and the lab where the site has one.
+
+use super::{CommandError, Context, workspace::Workspace};
+use crate::cli::FleetArgs;
+use crate::fleet::{FleetEvent, Reach, Tell};
+use crate::inventory::{self, NodeReach};
+use crate::lab::{Lab, LabError};
+use crate::session::Identity;
+use crate::transport::{BoxFuture, ConnectError, Dialer, HostSettings, Jump, Link, NewKeys, Ssh, SshOptions, Surroundings, Target};
+use ostler_roles::wire::message::Become;
+use ostler_roles::words::NodeName;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Reaches nodes over SSH.
+#[derive(Debug)]
+pub struct SshReach {
+    ssh: Ssh,
+    nodes: BTreeMap<NodeName, (Target, Identity)>,
+}
+
+/// Where the lab of a site is, when the site has one and it is up.
+pub fn lab_of(context: &Context, workspace: &Workspace) -> Result<Option<Arc<Lab>>, CommandError> {
+    if workspace.inventory.site.file.lab.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(Lab::attach(&super::lab::state_dir(context, &workspace.inventory.root))?)))
+}
+
+impl SshReach {
+    /// The way to these nodes.
+    ///
+    /// # Errors
+    /// Two groups that say different things of one node; a lab that is not up.
+    pub fn new(context: &Context, workspace: &Workspace, args: &FleetArgs, nodes: &[NodeName], tell: &Tell) -> Result<Self, CommandError> {
+        let lab = lab_of(context, workspace)?;
+        let mut reached = BTreeMap::new();
+        for node in nodes {
+            let (target, escalate) = target(workspace, node, lab.as_deref())?;
+            let login = target.settings.user.clone().unwrap_or_else(|| context.environment.user.clone());
+            // A login as root needs no escalation, whatever the site says for the others.
+            let r#become = escalate.filter(|_| login != "root");
+            reached.insert(node.clone(), (target, Identity { node: node.clone(), login, r#become }));
+        }
+        let mut options = SshOptions::new(Surroundings::of_this_process());
+        options.config_file = args.ssh_config.clone();
+        options.new_keys = if args.accept_new { NewKeys::Accept } else { NewKeys::Refuse };
+        options.handshakes = usize::from(args.forks);
+        options.dialer = lab.map_or(Dialer::Direct, dial_in);
+        let by_host: BTreeMap<String, NodeName> = reached.iter().map(|(node, (target, _))| (target.host.clone(), node.clone())).collect();
+        let tell = tell.clone();
+        options.listener = Arc::new(move |event| {
+            let host = match &event {
+                crate::transport::LinkEvent::Dropped { host, .. }
+                | crate::transport::LinkEvent::Retried { host, .. }
+                | crate::transport::LinkEvent::HostKeyAccepted { host, .. }
+                | crate::transport::LinkEvent::Banner { host, .. } => host,
+            };
+            if let Some(node) = by_host.get(host) {
+                tell.tell(node, FleetEvent::Link(event));
+            }
+        });
+        Ok(Self { ssh: Ssh::new(options), nodes: reached })
+    }
+}
+
+/// TCP streams opened inside the lab.
+fn dial_in(lab: Arc<Lab>) -> Dialer {
+    Dialer::Through(Arc::new(move |address: SocketAddr| {
+        let lab = Arc::clone(&lab);
+        Box::pin(async move {
+            let opened =
+                tokio::task::spawn_blocking(move || lab.connect(address, Duration::from_secs(10))).await.map_err(std::io::Error::other)?;
+            let stream = opened.map_err(lab_failure)?;
+            stream.set_nonblocking(true)?;
+            tokio::net::TcpStream::from_std(stream)
+        })
+    }))
+}
+
+/// The system's own error where the lab passes one on: refused, no route, timed out.
+pub fn lab_failure(error: LabError) -> std::io::Error {
+    match error {
+        LabError::System { source, .. } => source,
+        LabError::Deadline { .. } => std::io::Error::from(std::io::ErrorKind::TimedOut),
+        other => std::io::Error::other(other),
+    }
+}
+
+fn target(workspace: &Workspace, node: &NodeName, lab: Option<&Lab>) -> Result<(Target, Option<Become>), CommandError> {
+    let inventory = &workspace.inventory;
+    let Some(entry) = inventory.site.nodes.nodes.iter().find(|entry| entry.name.value == node.as_str()) else {
+        return Ok((Target::new(node.as_str()), None));
+    };
+    let reach = inventory::reach(&inventory.site, entry).map_err(CommandError::Site)?;
+    let escalate = reach.escalate.and_then(|word| match word {
+        inventory::Become::None => None,
+        inventory::Become::Sudo => Some(Become::Sudo),
+        inventory::Become::Doas => Some(Become::Doas),
+    });
+    let jump = match &reach.jump {
+        None => Jump::AsConfigured,
+        Some(None) => Jump::Direct,
+        Some(Some(bastion)) => Jump::Via(Box::new(target(workspace, bastion, lab)?.0)),
+    };
+    let mut settings = settings(&inventory.root, &reach, jump);
+    if let Some(lab) = lab {
+        settings.identity.get_or_insert_with(|| lab.ssh_key());
+        settings.known_hosts.get_or_insert_with(|| lab.known_hosts());
+    }
+    Ok((Target { host: reach.host.clone(), settings }, escalate))
+}
+
+fn settings(root: &Path, reach: &NodeReach, jump: Jump) -> HostSettings {
+    let below = |text: &String| -> PathBuf { if Path::new(text).is_absolute() { PathBuf::from(text) } else { root.join(text) } };
+    HostSettings {
+        user: reach.user.clone(),
+        port: reach.port,
+        identity: reach.identity.as_ref().map(below),
+        known_hosts: reach.known_hosts.as_ref().map(below),
+        jump,
+    }
+}
+
+impl Reach for SshReach {
+    fn connect<'a>(&'a self, node: &'a NodeName, _tell: &'a Tell) -> BoxFuture<'a, Result<Arc<dyn Link>, ConnectError>> {
+        Box::pin(async move {
+            let unknown = Target::new(node.as_str());
+            let target = self.nodes.get(node).map_or(&unknown, |(target, _)| target);
+            let link = self.ssh.connect(target).await?;
+            let link: Arc<dyn Link> = Arc::new(link);
+            Ok(link)
+        })
+    }
+
+    fn identity(&self, node: &NodeName) -> Identity {
+        match self.nodes.get(node) {
+            Some((_, identity)) => identity.clone(),
+            None => Identity { node: node.clone(), login: "root".to_owned(), r#become: None },
+        }
+    }
+}

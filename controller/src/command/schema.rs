@@ -1,0 +1,17 @@
+//! `ostler schema`.
+
+use super::Context;
+use crate::cli::{SchemaArgs, SchemaOf};
+use crate::report::Exit;
+use ostler_roles::author::schema::{self, File};
+
+/// Prints a JSON Schema.
+pub fn run(context: &Context, args: &SchemaArgs) -> Exit {
+    let file = match args.of {
+        SchemaOf::Role => File::Role,
+        SchemaOf::Nodes => File::Nodes,
+        SchemaOf::Site => File::Site,
+    };
+    context.printer.raw(&format!("{:#}\n", schema::of(file)));
+    Exit::Good
+}

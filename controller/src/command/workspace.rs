@@ -1,0 +1,172 @@
+//! A site opened for work: its files, its secrets, what is kept of its nodes; compiles for the fleet.
+
+use super::{CommandError, Context};
+use crate::fleet::{Blobs, Compile, CompileError, Prepared};
+use crate::inventory::{self, Inventory};
+use crate::journal::{FactStore, site_key};
+use crate::secret::{self, Identities};
+use ostler_roles::author::compile::{self, Input, Master, Secrets};
+use ostler_roles::author::diagnostic::{Faults, Look};
+use ostler_roles::author::layers::Override;
+use ostler_roles::facts::Facts;
+use ostler_roles::words::{Digest, MasterName, NodeName};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A site opened for work.
+#[derive(Debug)]
+pub struct Workspace {
+    /// What was read.
+    pub inventory: Inventory,
+    /// Its secrets.
+    pub secrets: Secrets,
+    /// `-e`.
+    pub overrides: Vec<Override>,
+    /// Where this site's state is kept.
+    pub state: PathBuf,
+    facts: FactStore,
+    known: Mutex<BTreeMap<NodeName, Facts>>,
+}
+
+/// Whether secrets are opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Open {
+    /// Their values are needed.
+    Values,
+    /// Their names are enough.
+    Names,
+}
+
+impl Workspace {
+    /// Reads and checks the site.
+    ///
+    /// # Errors
+    /// All faults at once, or what could not be read.
+    pub fn open(context: &Context, set: &[String], open: Open) -> Result<Self, CommandError> {
+        let root = root(context)?;
+        let reading = inventory::read(&root)?;
+        let inventory = reading.whole().map_err(CommandError::Site)?;
+        let site_id = Digest::of(inventory.root.canonicalize().unwrap_or_else(|_| root.clone()).to_string_lossy().as_bytes()).short();
+        let state = context.environment.state.join("sites").join(site_id);
+        let secrets = secrets(context, &inventory, &state, open)?;
+        let mut overrides = Vec::new();
+        for text in set {
+            overrides.push(Override::parse(text).map_err(CommandError::Arguments)?);
+        }
+        let facts = FactStore::new(&state);
+        let names: Vec<NodeName> = inventory.site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect();
+        let known = Mutex::new(facts.all(&names));
+        Ok(Self { inventory, secrets, overrides, state, facts, known })
+    }
+
+    /// The facts known of every node.
+    pub fn facts(&self) -> BTreeMap<NodeName, Facts> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Calls `work` with everything a node is compiled from.
+    pub fn with_input<T>(&self, node: &NodeName, facts: &BTreeMap<NodeName, Facts>, work: impl FnOnce(&Input<'_>) -> T) -> T {
+        let input = Input {
+            roles: &self.inventory.roles,
+            site: &self.inventory.site,
+            content: &self.inventory.content,
+            node,
+            facts,
+            secrets: &self.secrets,
+            overrides: &self.overrides,
+        };
+        work(&input)
+    }
+
+    /// The site's masters, their values worked out.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub fn masters(&self) -> Result<BTreeMap<MasterName, Master>, CommandError> {
+        Ok(BTreeMap::new())
+    }
+
+    fn blobs(self: &Arc<Self>, compiled: &compile::Compiled) -> Blobs {
+        let rendered = compiled.blobs.clone();
+        let files = compiled.files.clone();
+        let site = Arc::clone(self);
+        Arc::new(move |digest: &Digest| {
+            if let Some(bytes) = rendered.get(digest) {
+                return Some(bytes.to_vec());
+            }
+            let (tree, path) = files.get(digest)?;
+            // A file that changed since it was read is none of the contents that were planned.
+            site.inventory.bytes(*tree, path).inspect_err(|error| tracing::warn!(%error, "a file of the site is not what it was")).ok()
+        })
+    }
+}
+
+fn root(context: &Context) -> Result<PathBuf, CommandError> {
+    if let Some(site) = &context.site {
+        return Ok(site.clone());
+    }
+    let here = std::env::current_dir().map_err(|source| CommandError::File { what: "read the current directory".to_owned(), source })?;
+    Ok(inventory::find(&here).unwrap_or(here))
+}
+
+fn secrets(context: &Context, inventory: &Inventory, state: &std::path::Path, open: Open) -> Result<Secrets, CommandError> {
+    if open == Open::Names {
+        let mut sealed = Secrets::new(&[]);
+        inventory.secrets.keys().for_each(|name| sealed.seal(name.as_str()));
+        return Ok(sealed);
+    }
+    let mut secrets = Secrets::new(&site_key(state)?);
+    if inventory.secrets.is_empty() {
+        return Ok(secrets);
+    }
+    let file = identity_file(context);
+    let identities = Identities::read(&file)?.ok_or_else(|| CommandError::Usage {
+        what: format!("the site has secrets and {} does not exist", file.display()),
+        hint: "copy the identity that opens them there, or name it in OSTLER_IDENTITY".to_owned(),
+    })?;
+    for name in inventory.secrets.keys() {
+        secrets.open(name.as_str(), secret::open(&inventory.root, name, &identities)?.expose());
+    }
+    Ok(secrets)
+}
+
+/// The file with the identities that open secrets.
+pub fn identity_file(context: &Context) -> PathBuf {
+    context.environment.identity.clone().unwrap_or_else(|| context.environment.config.join("identity.txt"))
+}
+
+/// Compiles nodes of a site for the fleet.
+#[derive(Debug, Clone)]
+pub struct SiteCompiler(pub Arc<Workspace>);
+
+fn rendered(faults: &Faults) -> CompileError {
+    CompileError { count: faults.len(), rendered: faults.render(Look::default()) }
+}
+
+impl Compile for SiteCompiler {
+    fn compile(&self, node: &NodeName, facts: &Facts) -> Result<Prepared, CompileError> {
+        let mut all = self.0.facts();
+        all.insert(node.clone(), facts.clone());
+        let compiled = self.0.with_input(node, &all, compile::compile).map_err(|faults| rendered(&faults))?;
+        let blob = self.0.blobs(&compiled);
+        let secrets = compiled.secrets.iter().map(|(hmac, value)| (*hmac, value.expose().to_vec())).collect();
+        Ok(Prepared { catalog: compiled.catalog, blob, secrets: Arc::new(secrets), executors: compiled.executors })
+    }
+
+    fn last_facts(&self, node: &NodeName) -> Option<Facts> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner).get(node).cloned()
+    }
+
+    fn keep_facts(&self, node: &NodeName, facts: &Facts) {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner).insert(node.clone(), facts.clone());
+        if let Err(error) = self.0.facts.keep(node, facts) {
+            // Only a memory that saves a round trip next time.
+            tracing::warn!(%node, %error, "facts were not kept");
+        }
+    }
+
+    fn secret_key(&self) -> Vec<u8> {
+        self.0.secrets.key().to_vec()
+    }
+}
