@@ -55,7 +55,7 @@ impl Dialer {
         for address in resolve(goal, deadlines).await? {
             match timeout(deadlines.dial, self.open(address, goal.bind)).await {
                 Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => first_fault.get_or_insert(fault_of(address, error)),
+                Ok(Err(error)) => first_fault.get_or_insert(fault_of(address, error, deadlines)),
                 Err(_) => first_fault.get_or_insert(ConnectFault::DialTimeout { address, seconds: deadlines.dial.as_secs() }),
             };
         }
@@ -95,11 +95,11 @@ async fn resolve(goal: &Goal<'_>, deadlines: &Deadlines) -> Result<Vec<SocketAdd
 }
 
 /// Sorts what the kernel says of a connection that did not open.
-fn fault_of(address: SocketAddr, error: io::Error) -> ConnectFault {
+fn fault_of(address: SocketAddr, error: io::Error, deadlines: &Deadlines) -> ConnectFault {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => ConnectFault::Refused { address },
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => ConnectFault::NoRoute { address, reason: error.to_string() },
-        io::ErrorKind::TimedOut => ConnectFault::DialTimeout { address, seconds: 0 },
+        io::ErrorKind::TimedOut => ConnectFault::DialTimeout { address, seconds: deadlines.dial.as_secs() },
         _ => ConnectFault::Dial { address, reason: error.to_string() },
     }
 }

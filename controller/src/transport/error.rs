@@ -6,14 +6,13 @@ use super::config::{AddressFamily, ConfigError};
 use super::known_hosts::{AppendError, CertificateFault};
 use super::ssh::Tried;
 
-/// A node that could not be reached.
+/// A node that could not be reached. Its text says all there is: no fault below has a source of its own.
 #[derive(Debug, thiserror::Error)]
 #[error("connect to {host}: {fault}")]
 pub struct ConnectError {
     /// The host, with its port when that is not 22.
     pub host: String,
     /// Why.
-    #[source]
     pub fault: ConnectFault,
 }
 
@@ -145,7 +144,7 @@ pub enum ConnectFault {
     },
     /// The bastion could not be reached.
     #[error("its bastion: {0}")]
-    Jump(#[source] std::sync::Arc<ConnectError>),
+    Jump(std::sync::Arc<ConnectError>),
     /// The bastion could not reach the node.
     #[error("bastion {bastion} cannot reach it: {reason}")]
     JumpRefused {
@@ -205,7 +204,7 @@ pub enum HostKeyFault {
     },
     /// The newly accepted key could not be written down.
     #[error("the new host key could not be recorded: {0}")]
-    NotRecorded(#[from] AppendError),
+    NotRecorded(AppendError),
     /// A file that may speak of the host cannot be read.
     #[error("read {file}: {reason}")]
     Unreadable {
@@ -214,6 +213,12 @@ pub enum HostKeyFault {
         /// Why.
         reason: String,
     },
+}
+
+impl From<AppendError> for HostKeyFault {
+    fn from(error: AppendError) -> Self {
+        HostKeyFault::NotRecorded(error)
+    }
 }
 
 fn with_words(said: &str) -> String {
@@ -293,6 +298,9 @@ impl HostKeyFault {
 }
 
 fn not_let_in(user: &str, tried: &[Tried], accepts: &[String]) -> String {
+    if tried.iter().any(|tried| matches!(tried, Tried::MoreWanted { .. })) {
+        return "the server's AuthenticationMethods want more than a key: allow publickey alone for this user".to_owned();
+    }
     if !accepts.is_empty() && !accepts.iter().any(|method| method == "publickey") {
         return "the server takes no keys from this user; passwords and prompts are not supported here: allow publickey".to_owned();
     }

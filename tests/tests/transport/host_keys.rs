@@ -206,3 +206,13 @@ async fn a_file_of_known_hosts_that_cannot_be_read_is_no_empty_one() {
     desk.new_keys = NewKeys::Accept;
     assert!(matches!(refused(&desk, &server).await, HostKeyFault::Unreadable { .. }));
 }
+
+#[tokio::test]
+async fn known_hosts_may_be_dev_null() {
+    let mut desk = Desk::new();
+    desk.configure("UserKnownHostsFile /dev/null");
+    let server = Sshd::start(&desk.key, "");
+    assert!(matches!(refused(&desk, &server).await, HostKeyFault::Unknown { .. }));
+    desk.new_keys = NewKeys::Accept;
+    desk.connect(&server).await.unwrap();
+}

@@ -38,7 +38,14 @@ async fn what_is_written_at_once_reaches_the_command() {
 
 #[tokio::test]
 async fn a_large_file_is_placed_whole_and_executable() {
+    for compression in ["no", "yes"] {
+        place_five_megabytes(compression).await;
+    }
+}
+
+async fn place_five_megabytes(compression: &str) {
     let desk = Desk::new();
+    desk.configure(&format!("Compression {compression}"));
     let server = Sshd::start(&desk.key, "");
     desk.know_server(&server);
     let link = desk.connect(&server).await.unwrap();

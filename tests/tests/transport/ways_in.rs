@@ -189,3 +189,20 @@ async fn too_many_keys_end_with_the_servers_words() {
     let (tried, accepts) = not_let_in(desk.connect(&server).await.unwrap_err());
     assert!(tried.len() >= 2 && accepts.iter().any(|word| word.contains("Too many authentication failures")), "{tried:?} {accepts:?}");
 }
+
+#[tokio::test]
+async fn a_server_that_wants_two_keys_gets_two_and_one_that_wants_more_is_named() {
+    let desk = Desk::new();
+    let second = keygen(desk.home.path(), "second", "ed25519");
+    desk.configure(&format!("IdentityFile {}", second.display()));
+    let server = server_for(&desk, &desk.key, "AuthenticationMethods publickey,publickey");
+    let both = format!("{}\n{}\n", public(&desk.key), public(&second));
+    fs::write(server.directory.path().join("authorized_keys"), both).unwrap();
+    gets_in(&desk, &server).await;
+    let server = server_for(&desk, &desk.key, "AuthenticationMethods publickey,password\nPermitRootLogin yes");
+    let error = desk.connect(&server).await.unwrap_err();
+    assert!(error.hint().contains("AuthenticationMethods"), "{}", error.hint());
+    let (tried, accepts) = not_let_in(error);
+    assert!(tried.iter().any(|tried| matches!(tried, Tried::MoreWanted { .. })), "{tried:?}");
+    assert_eq!(accepts, ["password"]);
+}

@@ -219,3 +219,16 @@ async fn a_noisy_login_shell_does_not_spoil_a_placed_file() {
     let (text, ended) = run(&link, &words(&[path.to_str().unwrap()])).await;
     assert_eq!((text.as_str(), ended.stderr.text().as_str()), ("Welcome!\nhello\n", "to stderr\n"));
 }
+
+#[tokio::test]
+async fn a_frozen_server_is_found_by_keepalives() {
+    let desk = Desk::new();
+    desk.configure("ServerAliveInterval 1\nServerAliveCountMax 1");
+    let server = Sshd::start(&desk.key, "");
+    desk.know_server(&server);
+    let link = desk.connect(&server).await.unwrap();
+    let start = Instant::now();
+    let (_, ended) = run(&link, &shell("kill -STOP $PPID; (sleep 20; kill -CONT $PPID) >/dev/null 2>&1 & sleep 20")).await;
+    assert_eq!(ended.exit, Exit::Cut("no answer to keepalives".to_owned()));
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+}

@@ -142,7 +142,7 @@ pub enum ConfigError {
     Algorithms(#[from] NothingLeft),
     /// A jump that cannot be read.
     #[error("ssh option ProxyJump: {0}")]
-    Jump(#[from] BadJump),
+    Jump(BadJump),
     /// More bastions than makes sense: they lead in a circle.
     #[error("more than {limit} bastions one behind the other")]
     TooManyJumps {
@@ -178,6 +178,12 @@ pub enum ConfigError {
         /// Why.
         reason: String,
     },
+}
+
+impl From<BadJump> for ConfigError {
+    fn from(error: BadJump) -> Self {
+        ConfigError::Jump(error)
+    }
 }
 
 impl ConfigError {

@@ -16,12 +16,12 @@ use super::verdict::{Presented, Records, Verdict};
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
     /// The file could not be read or written.
-    #[error("write {}: {source}", file.display())]
+    #[error("write {}: {reason}", file.display())]
     Io {
         /// The file.
         file: PathBuf,
         /// Why.
-        source: io::Error,
+        reason: String,
     },
     /// Another run has recorded another key for this host since we looked.
     #[error("{} now holds another key for this host", file.display())]
@@ -40,7 +40,7 @@ pub enum AppendError {
 /// # Errors
 /// [`AppendError`].
 pub fn append(file: &Path, name: &str, key: &PublicKey, hash_name: bool) -> Result<(), AppendError> {
-    let io = |source| AppendError::Io { file: file.to_owned(), source };
+    let io = |error: io::Error| AppendError::Io { file: file.to_owned(), reason: error.to_string() };
     let mut open = open(file).map_err(io)?;
     flock(&open, FlockOperation::LockExclusive).map_err(|errno| io(errno.into()))?;
     let mut text = String::new();
@@ -57,7 +57,7 @@ pub fn append(file: &Path, name: &str, key: &PublicKey, hash_name: bool) -> Resu
     let key_without_comment: Vec<_> = line.1.split_ascii_whitespace().take(2).collect();
     let before = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     let whole = format!("{before}{} {}\n", line.0, key_without_comment.join(" "));
-    open.write_all(whole.as_bytes()).and_then(|()| open.sync_data()).map_err(io)
+    open.write_all(whole.as_bytes()).and_then(|()| sync(&open)).map_err(io)
 }
 
 fn open(file: &Path) -> io::Result<File> {
@@ -65,6 +65,11 @@ fn open(file: &Path) -> io::Result<File> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     }
     OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(file)
+}
+
+/// `/dev/null`, which some people have for their known hosts, has nothing to sync.
+fn sync(file: &File) -> io::Result<()> {
+    file.sync_data().or_else(|error| if error.kind() == io::ErrorKind::InvalidInput { Ok(()) } else { Err(error) })
 }
 
 /// Twenty random bytes, as OpenSSH takes (the length of a SHA-1 digest).

@@ -43,8 +43,9 @@ pub(super) async fn log_in(
                 tried.push(candidate.refused());
                 return Err(gave_up(config, tried, unusable, accepts, lost));
             }
-            Ok(AuthResult::Failure { remaining_methods, .. }) => {
-                tried.push(candidate.refused());
+            Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
+                let more_wanted = || Tried::MoreWanted { fingerprint: candidate.fingerprint() };
+                tried.push(if partial_success { more_wanted() } else { candidate.refused() });
                 let keys_go_on = remaining_methods.contains(&MethodKind::PublicKey);
                 accepts = Some(names(&remaining_methods));
                 if !keys_go_on {

@@ -43,6 +43,11 @@ pub enum Tried {
         /// The key.
         fingerprint: String,
     },
+    /// The server took this key and wants a further proof that we do not have.
+    MoreWanted {
+        /// The key.
+        fingerprint: String,
+    },
     /// The file is encrypted, and the agent does not hold its key.
     Encrypted {
         /// The file.
@@ -87,6 +92,7 @@ impl fmt::Display for Tried {
             Tried::Key { file, fingerprint } => write!(f, "{} ({fingerprint}) not accepted", file.display()),
             Tried::Certificate { id, fingerprint } => write!(f, "certificate {id:?} ({fingerprint}) not accepted"),
             Tried::AgentKey { comment, fingerprint } => write!(f, "agent key {comment:?} ({fingerprint}) not accepted"),
+            Tried::MoreWanted { fingerprint } => write!(f, "key {fingerprint} accepted, but the server wants more than one proof"),
             Tried::Encrypted { file } => write!(f, "{} is encrypted and not in the agent", file.display()),
             Tried::RsaFile { file } => write!(f, "{} is an RSA key: usable through ssh-agent only", file.display()),
             Tried::Missing { file } => write!(f, "{} does not exist", file.display()),
@@ -98,14 +104,14 @@ impl fmt::Display for Tried {
 }
 
 /// Who signs for a key.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) enum Signer {
     File(PathBuf, Arc<PrivateKey>),
     Agent { comment: String },
 }
 
-/// A key to offer, perhaps in a certificate.
-#[derive(Debug, Clone)]
+/// A key to offer, perhaps in a certificate. Not to be shown: it may hold a private key.
+#[derive(Clone)]
 pub(super) struct Candidate {
     pub public: PublicKey,
     pub certificate: Option<Certificate>,

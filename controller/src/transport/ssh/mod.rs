@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::config::{NewKeys, Resolver, Surroundings, Target};
+use super::config::{ConfigError, HostConfig, NewKeys, Resolver, Surroundings, Target};
 use super::deadlines::Deadlines;
 use super::dial::Dialer;
 use super::error::ConnectError;
@@ -117,6 +117,14 @@ impl Ssh {
     /// [`ConnectError`], each fault told apart, with its next step.
     pub async fn connect(&self, target: &Target) -> Result<SshLink, ConnectError> {
         self.open(target, 0).await.map(|connection| SshLink::new(connection, self.deadlines.clone()))
+    }
+
+    /// Returns what the user's configuration and the site say of a target: the login user among it.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub async fn configuration(&self, target: &Target) -> Result<Arc<HostConfig>, ConfigError> {
+        self.resolver.resolve(target, &self.deadlines).await
     }
 
     /// Returns the answers about the user's configuration, which it shares with this opener.
