@@ -99,10 +99,11 @@ impl Credential {
 
     /// As lists show it; on its own it also has a `_class`.
     pub fn json(&self) -> Value {
-        let shown = if self.username_secret == Some(false) {
-            format!("{} ({})", self.username, self.description)
-        } else {
-            self.description.clone()
+        let shown = match self.username_secret {
+            Some(false) if self.class == SSH_KEY => format!("{} ({})", self.username, self.description),
+            // Not recorded: `StandardUsernamePasswordCredentials.NameProvider` of the credentials plugin.
+            Some(false) => format!("{}/****** ({})", self.username, self.description),
+            Some(true) | None => self.description.clone(),
         };
         json!({
             "description": self.description,

@@ -91,8 +91,13 @@ impl Credential {
         SecretRef::hmac(key, whole.as_bytes())
     }
 
+    /// How lists show it (the plugins' `NameProvider`s): the only sight of its user name.
     fn shown(&self, site: &Site) -> String {
-        format!("{} ({})", self.username, site.mark())
+        let hidden = match self.kind {
+            Kind::SshKey { .. } => "",
+            Kind::Password(_) => "/******",
+        };
+        format!("{}{hidden} ({})", self.username, site.mark())
     }
 
     fn document(&self, site: &Site) -> Vec<u8> {
@@ -191,7 +196,7 @@ pub(super) fn delete(session: &Session, site: &Site, id: &CredentialId) -> Resul
 fn find(session: &Session, site: &Site, id: &CredentialId) -> Result<Option<Listed>, JenkinsError> {
     let action = "list the credentials";
     let domain: Option<Domain> =
-        session.json(action, &format!("{DOMAIN}/api/json?tree=credentials[id,description,displayName,typeName]"))?;
+        session.json(action, &format!("{DOMAIN}/api/json?tree=credentials%5Bid,description,displayName,typeName%5D"))?;
     let domain = domain.ok_or_else(|| unseen(session, action))?;
     let found = domain.credentials.into_iter().find(|listed| listed.id == id.as_str());
     match found {

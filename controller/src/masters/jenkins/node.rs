@@ -63,7 +63,7 @@ pub(super) fn observe(session: &Session, site: &Site, names: &[Name]) -> Result<
         computer: Vec<Computer>,
     }
     let action = "list the nodes";
-    let list: Option<List> = session.json(action, &format!("/computer/api/json?tree=computer[{FIELDS}]"))?;
+    let list: Option<List> = session.json(action, &format!("/computer/api/json?tree=computer%5B{FIELDS}%5D"))?;
     let list = list.ok_or_else(|| JenkinsError::NotJenkins { action: action.to_owned(), kind: "404".to_owned() })?;
     let mut seen = BTreeMap::new();
     for name in names {
@@ -98,7 +98,7 @@ fn is_orphan(session: &Session, name: &Name) -> Result<bool, JenkinsError> {
     struct Named {
         node_name: String,
     }
-    let path = format!("/label/{}/api/json?tree=nodes[nodeName]", encode(name.as_str()));
+    let path = format!("/label/{}/api/json?tree=nodes%5BnodeName%5D", encode(name.as_str()));
     let label: Option<Label> = session.json(&format!("look for an orphan called `{name}`"), &path)?;
     Ok(label.is_some_and(|label| label.nodes.iter().any(|node| node.node_name == name.as_str())))
 }

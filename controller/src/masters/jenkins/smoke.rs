@@ -221,7 +221,7 @@ fn follow(session: &Session, job: &str, item: &str, pace: &mut Pace) -> Result<F
             }
             why = "it is still running".to_owned();
         } else {
-            let path = format!("/queue/item/{item}/api/json?tree=cancelled,why,executable[number,url]");
+            let path = format!("/queue/item/{item}/api/json?tree=cancelled,why,executable%5Bnumber,url%5D");
             let Some(seen) = session.json::<Item>(&format!("follow job `{job}` in the queue"), &path)? else {
                 // Jenkins forgets items after a while, and across restarts.
                 return Ok((Err(SmokeOutcome::Late { waited: pace.waited(), why: "its queue item is gone".to_owned() }), None));
