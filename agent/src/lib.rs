@@ -6,5 +6,6 @@
 pub mod engine;
 pub mod facts;
 pub mod host;
+pub mod program;
 pub mod resource;
 pub mod session;

@@ -68,6 +68,15 @@ fn two_workers_are_one_batch_and_each_runs_its_own_smoke_job() {
     assert!(matches!(endings.as_slice(), [Ending::Labelled(_), Ending::Labelled(_)]), "{endings:?}\n{}", master.log());
     assert_eq!(machine.written.len(), 4);
     assert_eq!(master.reloads(), 2, "one reload for each stage, not for each worker");
+
+    let (client, name) = (master.client(), WorkerName::parse("node-2").unwrap());
+    let number = client.survey().unwrap().number(&name);
+    for _ in 0..8 {
+        // Both workers are free: chance alone would send half of these to the other one.
+        let request = client.force_smoke(&name, "again").unwrap();
+        master.until("the smoke job has ended", || client.result(request).unwrap().is_some());
+        assert_eq!(client.build(request).unwrap().map(|build| build.worker), number);
+    }
 }
 
 #[test]
@@ -104,6 +113,18 @@ fn a_changed_node_earns_its_label_again_and_loses_it_when_it_fails() {
     assert!(seen(&master, "node-1").attached.is_empty(), "the label it had is taken off");
     std::fs::write(&health, "").unwrap();
     assert!(matches!(run(&master, &mut machine, &[(smoke, Proof::Standing)]).as_slice(), [Ending::Labelled(_)]), "mended, it comes back");
+}
+
+#[test]
+fn a_worker_with_another_number_of_executors_is_proved_again() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _process = master.worker("node-1");
+    let with = |builds| Worker::new("node-1", builds, [Label::parse("debian").unwrap()].into(), Worker::SHARED_PASSWORD, vec![]).unwrap();
+    assert!(matches!(run(&master, &mut machine, &[(with(1), Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
+    machine.written.clear();
+    assert!(matches!(run(&master, &mut machine, &[(with(2), Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
+    assert_eq!(machine.written, ["Quarantined workers.d/node-1.json", "Labelled workers.d/node-1.json"]);
 }
 
 #[test]
@@ -243,4 +264,12 @@ fn the_nodes_reload_returns_only_when_the_files_are_taken_up() {
     assert!(seen(&master, "node-1").loaded.is_some());
     assert_eq!(reload_master(&master, true, &pair).status.code(), Some(0));
     assert_eq!(master.reloads(), 1, "asking reloads nothing");
+}
+
+#[test]
+fn the_services_check_accepts_the_configuration_from_anywhere() {
+    let master = Master::start();
+    let mut command = std::process::Command::new(ostler_tests::buildbot::venv(ostler_tests::buildbot::Side::Master).join("bin/buildbot"));
+    let done = command.arg("checkconfig").arg(master.home().join("master.cfg")).current_dir("/").output().unwrap();
+    assert!(done.status.success(), "{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
 }

@@ -45,6 +45,21 @@ pub enum EngineError {
         /// Second choice.
         shm: PathBuf,
     },
+    /// The node cannot be reached at all.
+    #[error("have hands on the node: {why}")]
+    Hands {
+        /// Why.
+        why: String,
+    },
+    /// Root's copy of the agent could not be made.
+    #[error("keep a copy of the agent for root")]
+    Copy(#[from] super::CopyError),
+    /// Another `Go` does not come to its end.
+    #[error("wait for a run that is being started: it takes more than {seconds} s")]
+    Busy {
+        /// How long was waited.
+        seconds: u64,
+    },
     /// A program of ours could not be started.
     #[error("start {program}")]
     Start {

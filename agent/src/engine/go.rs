@@ -141,7 +141,7 @@ fn persist(around: &dyn Surroundings, order: &Order<'_>) -> Result<(), EngineErr
 }
 
 /// The runner was not seen to begin: makes sure that it never will. A runner that has its lock by now has begun after all.
-fn call_off(around: &dyn Surroundings, run: &RunId, error: EngineError) -> Result<(), EngineError> {
+pub(super) fn call_off(around: &dyn Surroundings, run: &RunId, error: EngineError) -> Result<(), EngineError> {
     let places = around.places();
     let Some(_run_lock) = Lock::take(&places.run_lock(), Duration::ZERO)? else { return Ok(()) };
     let mut record = NodeRecord::read(places)?;
@@ -154,15 +154,15 @@ fn call_off(around: &dyn Surroundings, run: &RunId, error: EngineError) -> Resul
 }
 
 /// Waits until the runner's first event is in its journal.
-fn await_beginning(around: &dyn Surroundings, run: &RunId) -> Result<(), EngineError> {
+pub(super) fn await_beginning(around: &dyn Surroundings, run: &RunId) -> Result<(), EngineError> {
     let path = around.places().journal(run);
     let end = Instant::now() + BEGIN_WITHIN;
     let mut pause = Duration::from_micros(200);
     loop {
-        if let Some(mut journal) = JournalReader::open(&path)? {
-            if journal.next_record()?.is_some() {
-                return Ok(());
-            }
+        if let Some(mut journal) = JournalReader::open(&path)?
+            && journal.next_record()?.is_some()
+        {
+            return Ok(());
         }
         if Instant::now() >= end {
             return Err(EngineError::Late { seconds: BEGIN_WITHIN.as_secs(), said: String::new() });

@@ -16,7 +16,10 @@ pub trait Surroundings: Sync {
     fn facts(&self) -> Result<(Facts, LiveFacts), Failure>;
 
     /// Hands for one plan or one run; secrets are compared under `secret_key`.
-    fn hands(&self, secret_key: &[u8]) -> Box<dyn Hands + '_>;
+    ///
+    /// # Errors
+    /// When the node cannot be reached at all.
+    fn hands(&self, secret_key: &[u8]) -> Result<Box<dyn Hands + '_>, Failure>;
 
     /// Where state is kept.
     fn places(&self) -> &Places;

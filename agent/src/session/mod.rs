@@ -1,1 +1,13 @@
-//! Frames on stdin and stdout.
+//! The agent's half of the conversation: frames on stdin and stdout, becoming root, plan, go, attach, cancel.
+//!
+//! `docs/decisions/0001-run-protocol.md` is the law here.
+
+mod escalate;
+mod fault;
+mod line;
+mod serve;
+mod tail;
+mod work;
+
+pub use line::{Gone, Incoming, Input, Outbox};
+pub use serve::{Half, serve};

@@ -257,6 +257,7 @@ fn smoke_tail(ending: &buildbot::Ending) -> Vec<String> {
         | buildbot::Ending::Held(_)
         | buildbot::Ending::Absent(_)
         | buildbot::Ending::Refused(_)
+        | buildbot::Ending::Unsettled
         | buildbot::Ending::NotLoaded(_) => Vec::new(),
     }
 }

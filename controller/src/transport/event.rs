@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Something worth telling before the connection stands or fails.
+/// Something worth telling before the connection stands or fails. `host` is the target's, as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkEvent {
     /// The server dropped us before its banner (its `MaxStartups`); another attempt follows.
@@ -28,7 +28,7 @@ pub enum LinkEvent {
     },
     /// A new host key was accepted, as asked for, and written down.
     HostKeyAccepted {
-        /// The host, as it stands in the file.
+        /// The host.
         host: String,
         /// The key's fingerprint.
         fingerprint: String,

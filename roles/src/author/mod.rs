@@ -11,6 +11,7 @@ pub mod layers;
 pub mod library;
 pub mod literal;
 pub mod lower;
+pub mod reference;
 pub mod references;
 pub mod role;
 pub mod schema;

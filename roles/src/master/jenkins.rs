@@ -8,7 +8,7 @@ mod value;
 use value::QUARANTINE;
 pub use value::{CredentialId, HostKey, HostName, Name, Owner, Site, ValueError};
 
-use super::buildbot::{Proof, Stage};
+pub use super::buildbot::{Proof, Stage};
 use crate::executor::{Executor, Jobs, Launch};
 use crate::words::{AbsPath, Label};
 use std::collections::BTreeSet;

@@ -97,7 +97,14 @@ impl Decoder {
     /// # Errors
     /// When the bytes can be no frame; the stream is then of no use any more.
     pub fn message<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
-        if !self.begun && !self.find_magic()? {
+        Ok(self.message_and_frame()?.map(|(message, _)| message))
+    }
+    /// The next whole message with its frame as it came, for whoever must pass it on; none: more bytes are needed.
+    ///
+    /// # Errors
+    /// As for [`Self::message`].
+    pub fn message_and_frame<T: DeserializeOwned>(&mut self) -> Result<Option<(T, Vec<u8>)>, FrameError> {
+        if !self.has_magic()? {
             return Ok(None);
         }
         let Some(header) = self.buffer.first_chunk::<4>() else { return Ok(None) };
@@ -107,8 +114,19 @@ impl Decoder {
         }
         let Some(body) = self.buffer.get(4..4 + length) else { return Ok(None) };
         let message = decode_body(body)?;
-        self.buffer.drain(..4 + length);
-        Ok(Some(message))
+        let rest = self.buffer.split_off(4 + length);
+        Ok(Some((message, std::mem::replace(&mut self.buffer, rest))))
+    }
+    /// Whether the magic has come, after looking for it in what is there.
+    ///
+    /// # Errors
+    /// When the bytes can be no beginning of ours.
+    pub fn has_magic(&mut self) -> Result<bool, FrameError> {
+        if self.begun { Ok(true) } else { self.find_magic() }
+    }
+    /// Bytes taken in that no message was made of yet.
+    pub fn into_rest(self) -> Vec<u8> {
+        self.buffer
     }
 
     fn find_magic(&mut self) -> Result<bool, FrameError> {
@@ -133,7 +151,10 @@ fn decode_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, FrameError> {
     match body.split_first() {
         Some((0, plain)) => parse(plain),
         Some((1, packed)) => {
-            let plain = zstd::bulk::decompress(packed, FRAME_CAP).map_err(|error| FrameError::Compression(error.to_string()))?;
+            // The frame says its size; whatever it says, the cap holds.
+            let said = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten();
+            let room = said.and_then(|said| usize::try_from(said).ok()).map_or(FRAME_CAP, |said| said.min(FRAME_CAP));
+            let plain = zstd::bulk::decompress(packed, room).map_err(|error| FrameError::Compression(error.to_string()))?;
             parse(&plain)
         }
         other => Err(FrameError::Flag(other.map(|(flag, _)| *flag))),

@@ -8,4 +8,4 @@ mod venv;
 
 pub use machine::{Folder, Meddling};
 pub use master::{Master, WorkerProcess};
-pub use venv::{Side, library, wheels};
+pub use venv::{Side, library, venv, wheels};

@@ -28,8 +28,8 @@ pub fn library(path: &str) -> PathBuf {
 }
 
 fn cache() -> PathBuf {
-    let set = |name| std::env::var_os(name).map(PathBuf::from);
-    set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache"))).expect("XDG_CACHE_HOME or HOME is set").join("ostler")
+    let lab = ostler::lab::cache_dir().expect("a cache directory");
+    lab.parent().expect("the lab's cache lies in ours").to_owned()
 }
 
 /// Where `make wheels` puts the wheels.

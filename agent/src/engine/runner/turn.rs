@@ -211,6 +211,9 @@ fn own(error: &EngineError) -> Failure {
         | EngineError::Content { .. }
         | EngineError::Lock { .. }
         | EngineError::NoTmpfs { .. }
+        | EngineError::Copy(_)
+        | EngineError::Hands { .. }
+        | EngineError::Busy { .. }
         | EngineError::Start { .. }
         | EngineError::Ended { .. }
         | EngineError::Late { .. } => FailureKind::Internal,

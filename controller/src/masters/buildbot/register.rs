@@ -104,6 +104,8 @@ pub enum Ending {
     Absent(Duration),
     /// The master could not use its file.
     Refused(String),
+    /// Something else changed the master meanwhile; it is not registered, and another run is needed.
+    Unsettled,
     /// The master did not take its file within this time: its configuration could not be loaded, or it was not reloaded.
     NotLoaded(Duration),
 }
@@ -123,6 +125,7 @@ impl std::fmt::Display for Ending {
             Self::Red(report) => write!(f, "not registered: smoke job: {}", report.outcome),
             Self::Held(hold) => write!(f, "not registered: {hold}"),
             Self::Absent(waited) => write!(f, "the worker did not connect within {} s", waited.as_secs()),
+            Self::Unsettled => f.write_str("not registered: the master was changed by someone else meanwhile"),
             Self::Refused(why) => write!(f, "the master cannot use its worker file: {why}"),
             Self::NotLoaded(waited) => write!(f, "the master did not load its worker file within {} s", waited.as_secs()),
         }
@@ -194,7 +197,7 @@ pub fn register<'a>(
     batch.smoke(reason);
     batch.write()?;
     batch.settle();
-    Ok(batch.entries.into_iter().map(|entry| (entry.worker.name().clone(), entry.ending.unwrap_or(Ending::Unchanged))).collect())
+    Ok(batch.entries.into_iter().map(|entry| (entry.worker.name().clone(), entry.ending.unwrap_or(Ending::Unsettled))).collect())
 }
 
 /// A master that is just starting answers nothing at first.
@@ -316,13 +319,15 @@ impl Batch<'_> {
         }
     }
 
-    /// Names the ending of everything that is still open.
+    /// Names the ending of everything that is still open. Only what the master shows now counts as registered.
     fn settle(&mut self) {
         for entry in self.entries.iter_mut().filter(|entry| entry.ending.is_none()) {
+            let is_labelled = next(&entry.desired, &self.survey.of(entry.worker.name()), entry.proof) == Next::Settled(Stage::Labelled);
             entry.ending = Some(match entry.report.take() {
-                None => Ending::Unchanged,
-                Some(report) if report.is_green() => Ending::Labelled(report),
-                Some(report) => Ending::Red(report),
+                Some(report) if !report.is_green() => Ending::Red(report),
+                Some(report) if is_labelled => Ending::Labelled(report),
+                None if is_labelled => Ending::Unchanged,
+                Some(_) | None => Ending::Unsettled,
             });
         }
     }

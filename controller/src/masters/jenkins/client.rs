@@ -7,8 +7,7 @@ use super::node;
 use super::session::{Login, Patience, Session};
 use super::smoke::{self, SmokeReport};
 use ostler_roles::executor::Smoke;
-use ostler_roles::master::buildbot::Stage;
-use ostler_roles::master::jenkins::{CredentialId, Hold, Name, Node, Seen, Site};
+use ostler_roles::master::jenkins::{CredentialId, Hold, Name, Node, Seen, Site, Stage};
 use ostler_roles::words::{Digest, Secret};
 use std::collections::BTreeMap;
 

@@ -4,8 +4,7 @@
 //! whatever a plugin added stay as they were read, because Jenkins forgets what a posted config.xml leaves out.
 
 use super::xml::{Element, XmlError};
-use ostler_roles::master::buildbot::Stage;
-use ostler_roles::master::jenkins::{Config, HostKey, Launcher, Mode, Node, SeenLauncher, Ssh};
+use ostler_roles::master::jenkins::{Config, HostKey, Launcher, Mode, Node, SeenLauncher, Ssh, Stage};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 

@@ -5,8 +5,7 @@ use super::config;
 use super::error::JenkinsError;
 use super::session::{Pace, Session};
 use super::xml::{self, Element};
-use ostler_roles::master::buildbot::Stage;
-use ostler_roles::master::jenkins::{Config, Hold, Name, Node, NotOurs, Owner, Seen, Site, diff};
+use ostler_roles::master::jenkins::{Config, Hold, Name, Node, NotOurs, Owner, Seen, Site, Stage, diff};
 use ostler_roles::words::Secret;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -231,18 +230,20 @@ pub(super) fn wait_online(session: &Session, name: &Name, deadline: Duration) ->
     }
 }
 
-/// Disconnects an idle agent and launches it with its present configuration.
+/// Disconnects an idle agent, or cuts short a launch that still goes the old way, and launches it with its present configuration.
 pub(super) fn relaunch(session: &Session, name: &Name, patience: Duration) -> Result<(), JenkinsError> {
     let state = wait_idle(session, name, patience)?;
-    if state.hold().is_some() || state.offline {
+    if state.hold().is_some() {
         return Ok(());
     }
-    let action = format!("disconnect the agent of node `{name}`");
-    let body = format!("offlineMessage={}&json=%7B%7D", encode(&Hold::message("launcher changed")));
-    match session.write(&action, &path(name, "doDisconnect"), FORM, body.as_bytes()) {
-        Ok(answer) => drop(session.expect(&action, answer, &[200, 302])?),
-        Err(JenkinsError::Lost { .. }) => {}
-        Err(error) => return Err(error),
+    if !state.offline {
+        let action = format!("disconnect the agent of node `{name}`");
+        let body = format!("offlineMessage={}&json=%7B%7D", encode(&Hold::message("launcher changed")));
+        match session.write(&action, &path(name, "doDisconnect"), FORM, body.as_bytes()) {
+            Ok(answer) => drop(session.expect(&action, answer, &[200, 302])?),
+            Err(JenkinsError::Lost { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
     launch(session, name)
 }

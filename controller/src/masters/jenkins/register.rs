@@ -4,8 +4,7 @@ use super::client::Client;
 use super::error::JenkinsError;
 use super::smoke::SmokeReport;
 use ostler_roles::executor::Smoke;
-use ostler_roles::master::buildbot::{Proof, Stage};
-use ostler_roles::master::jenkins::{Change, Hold, Name, Next, Node, Seen, next};
+use ostler_roles::master::jenkins::{Change, Hold, Name, Next, Node, Proof, Seen, Stage, next};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 

@@ -266,9 +266,10 @@ impl Session {
         }
         let answer = self.read(action, "/crumbIssuer/api/json")?;
         let answer = self.expect(action, answer, &[200])?;
+        // All of them: a proxy in front may need its own to find the same process again.
         let cookies = answer.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
-        let cookie =
-            cookies.filter_map(|value| value.split(';').next()).find(|pair| pair.starts_with("JSESSIONID")).unwrap_or("").to_owned();
+        let pairs: Vec<&str> = cookies.filter_map(|value| value.split(';').next()).filter(|pair| !pair.ends_with('=')).collect();
+        let cookie = pairs.join("; ");
         let issued: Issued =
             serde_json::from_slice(&answer.body).map_err(|source| JenkinsError::Shape { action: action.to_owned(), source })?;
         Ok(Crumb { field: issued.crumb_request_field, value: Secret::new(issued.crumb), cookie: Secret::new(cookie) })
@@ -309,9 +310,6 @@ impl Session {
         let mut unauthorized_since = (first == "401").then(Instant::now);
         let mut last = first.to_owned();
         loop {
-            if unauthorized_since.is_some_and(|since| since.elapsed() >= self.patience.unauthorized) {
-                return Err(JenkinsError::WrongLogin { action: action.to_owned(), user: self.user().to_owned() });
-            }
             if !pace.wait() {
                 return Err(JenkinsError::NotReady { action: action.to_owned(), waited: pace.waited(), last });
             }
@@ -328,7 +326,10 @@ impl Session {
                     last = sign;
                 }
                 Sign::Unauthorized => {
-                    unauthorized_since.get_or_insert_with(Instant::now);
+                    // Believed when it is still said at the end of that time, not when the time is merely over.
+                    if unauthorized_since.get_or_insert_with(Instant::now).elapsed() >= self.patience.unauthorized {
+                        return Err(JenkinsError::WrongLogin { action: action.to_owned(), user: self.user().to_owned() });
+                    }
                     last = "401".to_owned();
                 }
             }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::environment::Environment;
+
 /// A host to connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Target {
@@ -57,10 +59,43 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Reads `HOME`, `USER` (or `LOGNAME`) and `SSH_AUTH_SOCK`.
+    /// Asks this process's environment.
     pub fn of_this_process() -> Self {
-        let of = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let user = of("USER").or_else(|| of("LOGNAME")).map_or_else(|| "root".to_owned(), |user| user.to_string_lossy().into_owned());
-        Self { home: of("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from), user, agent: of("SSH_AUTH_SOCK").map(PathBuf::from) }
+        Self::of(&Environment::read())
+    }
+
+    /// Takes what the environment says. `~` is where the accounts file says, as for OpenSSH, which does not read `HOME`.
+    pub fn of(environment: &Environment) -> Self {
+        let uid = rustix::process::getuid().as_raw();
+        let account = std::fs::read_to_string("/etc/passwd").ok().and_then(|accounts| account(&accounts, uid));
+        let (user, home) = match account {
+            Some((user, home)) => (user, home),
+            // An account from a directory service: what the environment says of it.
+            None => (environment.user.clone(), environment.home.clone().unwrap_or_else(|| PathBuf::from("/"))),
+        };
+        Self { home, user, agent: environment.ssh_auth_sock.clone() }
+    }
+}
+
+/// Finds an account's name and home (passwd(5)).
+fn account(accounts: &str, uid: u32) -> Option<(String, PathBuf)> {
+    accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, id) = (fields.next()?, fields.nth(1)?);
+        (id.parse() == Ok(uid)).then_some(())?;
+        let home = fields.nth(2).filter(|home| home.starts_with('/'))?;
+        Some((name.to_owned(), PathBuf::from(home)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_found_by_its_number() {
+        let accounts = "root:x:0:0:root:/root:/bin/bash\nbad line\nann:x:1000:1000:Ann,,,:/home/ann:/bin/zsh\n";
+        assert_eq!(account(accounts, 1000), Some(("ann".into(), "/home/ann".into())));
+        assert_eq!(account(accounts, 1001), None);
     }
 }

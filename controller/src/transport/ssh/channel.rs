@@ -9,7 +9,7 @@ use std::time::Duration;
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::handshake::Lost;
@@ -26,17 +26,19 @@ pub(super) async fn run(channel: Channel<Msg>, command: &CommandLine, lost: &Los
     writer.exec(true, command.as_str()).await.map_err(|_| ())?;
     let (out, stdout) = mpsc::channel(WAITING);
     let (gone, is_gone) = watch::channel(false);
-    let (tell, told) = oneshot::channel();
     let lost = lost.clone();
-    // Owned by the connection: it ends with the channel, at the latest when the session is dropped.
-    tokio::spawn(async move {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "`ended` holds and awaits it; not in a JoinSet, for an undrained channel stalls the connection"
+    )]
+    let draining = tokio::spawn(async move {
         let ended = drain(reader, out, &lost).await;
         let _ = gone.send(true);
-        let _ = tell.send(ended);
+        ended
     });
     let stdin = Stdin { inner: Box::pin(writer.make_writer()), gone: Gone::new(is_gone), patience, stalled: None };
-    let cut = |_| Ended { exit: Exit::Cut("its reader died".to_owned()), stderr: Tail::default() };
-    let ended = Box::pin(async move { told.await.unwrap_or_else(cut) });
+    let died = |_| Ended { exit: Exit::Cut("its reader died".to_owned()), stderr: Tail::default() };
+    let ended = Box::pin(async move { draining.await.unwrap_or_else(died) });
     Ok(Exec { stdin: Box::new(stdin), stdout: Box::new(Stdout { pieces: stdout, rest: Vec::new(), at: 0 }), ended })
 }
 

@@ -25,6 +25,7 @@ use crate::transport::socket::Quick;
 pub(super) struct Connection {
     pub handle: Handle<Checker>,
     pub host: String,
+    pub user: String,
     pub lost: Lost,
     via: Option<Arc<Connection>>,
 }
@@ -78,11 +79,11 @@ impl Ssh {
                     }
                     let pause = pause(self.deadlines.drop_pause, drops);
                     let of = self.deadlines.drop_retries + 1;
-                    self.tell(LinkEvent::Dropped { host: config.shown(), attempt: drops, of, pause });
+                    self.tell(LinkEvent::Dropped { host: config.alias.clone(), attempt: drops, of, pause });
                     tokio::time::sleep(pause).await;
                 }
                 fault if fault.may_pass() && attempt < config.attempts => {
-                    self.tell(LinkEvent::Retried { host: config.shown(), attempt, reason: fault.to_string() });
+                    self.tell(LinkEvent::Retried { host: config.alias.clone(), attempt, reason: fault.to_string() });
                     attempt += 1;
                     tokio::time::sleep(self.deadlines.drop_pause).await;
                 }
@@ -115,7 +116,7 @@ impl Ssh {
                 self.enter(channel?.into_stream(), config, prepared?, &deadlines, &lost).await?
             }
         };
-        Ok(Connection { handle, host: config.shown(), lost, via })
+        Ok(Connection { handle, host: config.shown(), user: config.user.clone(), lost, via })
     }
 
     async fn prepare(&self, config: &HostConfig) -> Result<Prepared, ConnectFault> {
@@ -151,7 +152,7 @@ impl Ssh {
             ..client::Config::default()
         };
         let checker = Checker {
-            host: config.shown(),
+            host: config.alias.clone(),
             records,
             new_keys: if self.new_keys == NewKeys::Accept { NewKeys::Accept } else { config.new_keys },
             looked_in: config.user_known_hosts.iter().chain(&config.global_known_hosts).cloned().collect(),
@@ -216,6 +217,11 @@ impl SshLink {
     /// Returns the host, with its port when that is not 22.
     pub fn host(&self) -> &str {
         &self.connection.host
+    }
+
+    /// Returns the login user.
+    pub fn user(&self) -> &str {
+        &self.connection.user
     }
 
     async fn start(&self, command: &CommandLine) -> Result<Exec, LinkError> {

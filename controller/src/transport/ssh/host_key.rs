@@ -85,7 +85,7 @@ impl Checker {
         let (name, owned, hash, path) = (self.records.host().to_owned(), key.clone(), self.hash_names, file.clone());
         let written = tokio::task::spawn_blocking(move || known_hosts::append(&path, &name, &owned, hash)).await;
         written.map_err(|_| unwritable())??;
-        let (host, file) = (self.records.host().to_owned(), file.display().to_string());
+        let (host, file) = (self.host.clone(), file.display().to_string());
         (self.listener)(LinkEvent::HostKeyAccepted { host, fingerprint, file });
         Ok(())
     }

@@ -94,7 +94,7 @@ pub(super) const USER: KindSpec = KindSpec {
         FieldSpec::new("uid", INTEGER, "Its number; the next free one if not written."),
         FieldSpec::new("group", NAME, "Its first group; one of its own name if not written."),
         FieldSpec::new("groups", NAMES, "Further groups; it is added to them and stays in others."),
-        FieldSpec::new("home", PATH, "Its home directory; made when the account is."),
+        FieldSpec::new("home", PATH, "Its home directory; made when missing."),
         FieldSpec::new("shell", PATH, "Its login shell."),
         FieldSpec::new("system", BOOLEAN, "A system account: a low number, no ageing."),
         ABSENT,
@@ -138,7 +138,7 @@ pub(super) const LINE: KindSpec = KindSpec {
     doc: "One line of a file that others write too.",
     places: STEPS,
     fields: &[
-        FieldSpec::new("path", PATH, "The file; it must be there.").required().key(),
+        FieldSpec::new("path", PATH, "The file; made when missing.").required().key(),
         FieldSpec::new("line", TEXT, "The line.").required().key(),
         FieldSpec::new("replaces", TEXT, "A line that begins so is replaced; without it the line is added at the end.").key(),
         ABSENT,

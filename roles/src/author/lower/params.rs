@@ -13,7 +13,10 @@ const KEYS: Keys =
     Keys { what: "a parameter", known: &["type", "default", "optional", "choices", "at_least", "at_most", "fields", "help"], later: &[] };
 
 /// Names that expressions already give a meaning to.
-const TAKEN: [&str; 12] = ["facts", "node", "nodes", "groups", "site", "secret", "none", "true", "false", "and", "or", "not"];
+const TAKEN: [&str; 21] = [
+    "facts", "node", "nodes", "groups", "site", "secret", "none", "true", "false", "and", "or", "not", "in", "is", "if", "else", "elif",
+    "for", "loop", "self", "super",
+];
 
 /// The map under `params`, or under `fields` of a record.
 pub(super) fn params(node: &Node, faults: &mut Faults) -> Vec<Param> {

@@ -140,16 +140,40 @@ impl Scalar {
         }
     }
 
-    /// Finds `range` of the text in the raw token. Each occurrence in the text has its own in the token unless escapes hide it.
+    /// Finds `range` of the text in the raw token. Where the text stands in it as it is, that is exact; an escape before it is
+    /// stepped over; in a folded text, the same occurrence of the same letters is taken.
     fn locate(&self, raw: &str, range: Range<usize>) -> Option<Range<usize>> {
-        let wanted = self.text.get(range.clone())?;
-        if wanted.is_empty() {
-            return None;
+        let wanted = self.text.get(range.clone()).filter(|wanted| !wanted.is_empty())?;
+        if self.style == Style::Quoted && raw.len() >= 2 && !raw.contains('\n') {
+            return Some(escaped(raw, range.start)?..escaped(raw, range.end)?);
         }
         let before = self.text.get(..range.start)?.matches(wanted).count();
         let (at, _) = raw.match_indices(wanted).nth(before)?;
         Some(at..at + wanted.len())
     }
+}
+
+/// Where byte `at` of the text stands in its quoted token of one line; none behind an escape of more than two letters.
+fn escaped(raw: &str, at: usize) -> Option<usize> {
+    let (quote, inner) = (raw.chars().next()?, raw.get(1..raw.len() - 1)?);
+    let (mut text, mut token) = (0, 0);
+    let mut letters = inner.chars().peekable();
+    while text < at {
+        let letter = letters.next()?;
+        token += letter.len_utf8();
+        text += letter.len_utf8();
+        let next = letters.peek().copied();
+        if quote == '"' && letter == '\\' {
+            // `\N`, `\_`, `\L` and `\P` stand for letters of more than one byte, `\x41` is longer: rare enough to give up.
+            next.filter(|next| "0abtnvfre \"/\\".contains(*next))?;
+            letters.next();
+            token += 1;
+        } else if quote == '\'' && letter == '\'' && next == Some('\'') {
+            letters.next();
+            token += 1;
+        }
+    }
+    Some(token + 1)
 }
 
 /// Whether some reader of YAML (1.1 or 1.2) takes the bare word for a number.
@@ -162,4 +186,46 @@ fn number_like(text: &str) -> bool {
         return true;
     }
     digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') && digits.replace('_', "").parse::<f64>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Source, Tree, read};
+    use super::*;
+    use crate::author::diagnostic::Faults;
+
+    /// The place of `wanted` in the value of `key`.
+    fn found(yaml: &str, wanted: &str) -> String {
+        let mut faults = Faults::new();
+        let root = read(&Source::new(Tree::Site, "a.yaml", yaml), &mut faults).unwrap();
+        let node = root.get("key").unwrap();
+        let at = node.as_scalar().unwrap().text.rfind(wanted).unwrap();
+        let part = node.part(at..at + wanted.len());
+        format!("{part} {}", part.text())
+    }
+
+    #[test]
+    fn a_part_of_a_text_is_found_in_its_file() {
+        assert_eq!(found("key: one {{ n }}\n", "n"), "a.yaml:1:13 n");
+        assert_eq!(found("key: \"\\n\\n {{ n }}\"\n", "n"), "a.yaml:1:15 n");
+        assert_eq!(found("key: 'it''s {{ s }}'\n", "s"), "a.yaml:1:16 s");
+        assert_eq!(found("key: \"\\x41 b\"\n", "b"), "a.yaml:1:6 \"\\x41 b\"");
+        assert_eq!(found("key: |\n  one\n  two {{ two }}\n", "two"), "a.yaml:3:10 two");
+        assert_eq!(found("key: >\n  one\n  two\n", "two"), "a.yaml:3:3 two");
+    }
+
+    #[test]
+    fn only_what_has_one_form_is_a_number() {
+        let bare = |text: &str| Scalar { text: text.to_owned(), style: Style::Plain }.bare();
+        assert_eq!(bare("no"), Bare::Text);
+        assert_eq!(bare("true"), Bare::Boolean(true));
+        assert_eq!(bare("-7"), Bare::Integer(-7));
+        for text in ["012", "1.10", "1_000", "0x1f", "0o7", "1e3", "+1", "-0", ".5", ".inf", "99999999999999999999"] {
+            assert_eq!(bare(text), Bare::NumberLike, "{text}");
+        }
+        for text in ["1.2.3", "5m", "10.0.0.1", "0xzz", "_1", "infinity", "nan"] {
+            assert_eq!(bare(text), Bare::Text, "{text}");
+        }
+        assert_eq!(Scalar { text: "5".to_owned(), style: Style::Quoted }.bare(), Bare::Text);
+    }
 }

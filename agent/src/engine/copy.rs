@@ -1,0 +1,127 @@
+//! Root's copy of the agent: verified, durable, named by its digest, and only then run.
+
+use super::Places;
+use ostler_roles::words::Digest;
+use rustix::fs::Mode;
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// The running program's own file, also when it was renamed or unlinked.
+const SELF: &str = "/proc/self/exe";
+/// Largest agent that is believed.
+const CAP: u64 = 256 * 1024 * 1024;
+/// Copies that are kept: the newest ones, for controllers of different versions.
+const KEPT: usize = 4;
+
+/// What stands in the way of a copy.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// Our own file cannot be read.
+    #[error("read the agent's own file")]
+    ReadSelf(#[source] std::io::Error),
+    /// Our own file is not what its name says.
+    #[error("the agent's file is {found}, not {wanted} as its name says")]
+    NotOurs {
+        /// What it should be.
+        wanted: Digest,
+        /// What it is.
+        found: Digest,
+    },
+    /// The copy cannot be made.
+    #[error("write {}", .path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// The digest in the running file's name; where it has none, the file is hashed.
+///
+/// # Errors
+/// When it has none and cannot be read.
+pub fn own_digest() -> Result<Digest, CopyError> {
+    let path = std::fs::read_link(SELF).map_err(CopyError::ReadSelf)?;
+    let named = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix("agent-"));
+    match named.and_then(|digits| Digest::parse(digits).ok()) {
+        Some(digest) => Ok(digest),
+        None => read_self().map(|bytes| Digest::of(&bytes)),
+    }
+}
+
+fn read_self() -> Result<Vec<u8>, CopyError> {
+    let mut bytes = Vec::new();
+    File::open(SELF).and_then(|file| file.take(CAP).read_to_end(&mut bytes)).map_err(CopyError::ReadSelf)?;
+    Ok(bytes)
+}
+
+/// Root's copy, when there is one that only root can alter: it was verified before it was named.
+pub fn roots_copy(places: &Places, digest: &Digest) -> Option<PathBuf> {
+    let path = places.copy_of(digest);
+    let file = std::fs::symlink_metadata(&path).ok()?;
+    let directories = [places.bin(), places.state.clone()];
+    let safe = |metadata: &std::fs::Metadata| metadata.uid() == 0 && metadata.mode() & 0o022 == 0;
+    let guarded = directories.iter().all(|directory| std::fs::symlink_metadata(directory).is_ok_and(|found| found.is_dir() && safe(&found)));
+    (file.is_file() && file.mode() & 0o111 == 0o111 && safe(&file) && guarded).then_some(path)
+}
+
+/// Makes root's copy of the running file, which must be `digest`, and names it.
+///
+/// # Errors
+/// When the running file is another, or the copy cannot be written.
+pub fn install(places: &Places, digest: &Digest) -> Result<PathBuf, CopyError> {
+    if let Some(path) = roots_copy(places, digest) {
+        return Ok(path);
+    }
+    let bytes = read_self()?;
+    let found = Digest::of(&bytes);
+    if found != *digest {
+        return Err(CopyError::NotOurs { wanted: *digest, found });
+    }
+    let path = places.copy_of(digest);
+    let wrong = |source| CopyError::Write { path: path.clone(), source };
+    make(&places.state).and_then(|()| make(&places.bin())).map_err(wrong)?;
+    let aside = places.bin().join(format!(".agent-{}", std::process::id()));
+    let written = (|| {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o755).open(&aside)?;
+        file.write_all(&bytes)?;
+        // Whatever umask we were given: everybody may read and run it, root alone may write.
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(0o755))?;
+        file.sync_all()?;
+        drop(file);
+        std::fs::rename(&aside, &path)?;
+        File::open(places.bin())?.sync_all()
+    })();
+    if let Err(source) = written {
+        // The first error is the one to tell.
+        let _ = std::fs::remove_file(&aside);
+        return Err(wrong(source));
+    }
+    prune(places, &path);
+    Ok(path)
+}
+
+/// Makes a directory that others may enter and only root may alter.
+fn make(path: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(path)?;
+    rustix::fs::chmod(path, Mode::from_raw_mode(0o755)).map_err(Into::into)
+}
+
+/// Removes the oldest copies. One that cannot be removed stays: it does no harm.
+fn prune(places: &Places, newest: &Path) {
+    let Ok(entries) = std::fs::read_dir(places.bin()) else { return };
+    let mut copies: Vec<(SystemTime, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .filter(|(_, path)| path != newest)
+        .collect();
+    copies.sort();
+    let spare = copies.len().saturating_sub(KEPT - 1);
+    for (_, path) in &copies[..spare] {
+        let _ = std::fs::remove_file(path);
+    }
+}

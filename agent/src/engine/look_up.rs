@@ -1,0 +1,46 @@
+//! "Did my run begin?": answered once and for all. An id that was answered "no" never begins afterwards.
+
+use super::go::{await_beginning, call_off};
+use super::stored;
+use super::{EngineError, Lock, NodeRecord, Surroundings};
+use ostler_roles::words::RunId;
+use std::time::Duration;
+
+/// Longer than a `Go` may take: its own waits have deadlines below this.
+const GO_WITHIN: Duration = Duration::from_secs(30);
+
+/// The run to show: the one named, or the last one; none where the node knows no such run.
+///
+/// A `Go` that is under way is waited for. A run that is not known gets an empty directory under its name, which a `Go` that was still
+/// on a dead line will find: it is refused.
+///
+/// # Errors
+/// When the records cannot be read or written.
+pub fn look_up(around: &dyn Surroundings, run: Option<RunId>) -> Result<Option<RunId>, EngineError> {
+    let places = around.places();
+    let Some(run) = run else {
+        let Some(last) = NodeRecord::read(places)?.last else { return Ok(None) };
+        return look_up(around, Some(last.run));
+    };
+    let journal = places.journal(&run);
+    if journal.exists() {
+        return Ok(Some(run));
+    }
+    let Some(_go_lock) = Lock::take(&places.go_lock(), GO_WITHIN)? else { return Err(EngineError::Busy { seconds: GO_WITHIN.as_secs() }) };
+    if journal.exists() {
+        return Ok(Some(run));
+    }
+    let recorded = NodeRecord::read(places)?.last.is_some_and(|last| last.run == run && !last.ended);
+    if recorded {
+        // Whoever started it died before it was seen to begin. Either it holds its lock by now, or it never will.
+        match call_off(around, &run, EngineError::Late { seconds: 0, said: String::new() }) {
+            Ok(()) => return await_beginning(around, &run).map(|()| Some(run)),
+            Err(EngineError::Late { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+    stored::make_directory(&places.state, 0o755)?;
+    stored::make_directory(&places.runs(), 0o700)?;
+    stored::make_directory(&places.of_run(&run), 0o700)?;
+    Ok(None)
+}

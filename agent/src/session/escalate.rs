@@ -1,0 +1,256 @@
+//! Becoming root: sudo or doas over pipes that we own, a password only after our own marker, then bytes both ways.
+
+mod relay;
+mod said;
+
+use super::fault::{failure, from_error};
+use super::line::{Incoming, Input, Outbox, await_readable, put};
+use super::serve::Farewell;
+use crate::engine::Surroundings;
+use ostler_roles::outcome::{CommandFailure, Ended, Failure, FailureKind};
+use ostler_roles::wire::frame::{self, Decoder, MAGIC};
+use ostler_roles::wire::message::{Become, Open, ToAgent, ToController};
+use rustix::fd::AsFd as _;
+use said::{Said, Stderr};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long becoming root may take without a password: name services and PAM modules have their own waits.
+const WITHIN: Duration = Duration::from_secs(60);
+/// How long a password may take to come: a person may have to be asked.
+const PASSWORD_WITHIN: Duration = Duration::from_secs(300);
+
+/// Becomes root as `how` says and carries bytes until either side ends.
+pub(super) fn escalate(around: &dyn Surroundings, how: Become, open: &Open, mut input: Input, outbox: &Outbox) -> Result<(), Farewell> {
+    let mut root = RootHalf::start(around, how)?;
+    let waiting = match root.await_magic(&mut input, outbox) {
+        Ok(Some(waiting)) => waiting,
+        Ok(None) => {
+            root.end();
+            return Ok(());
+        }
+        Err(farewell) => {
+            root.end();
+            return Err(farewell);
+        }
+    };
+    let (fd, rest) = input.into_parts();
+    let open = frame::encode(&ToAgent::Open(open.clone())).map_err(Farewell::from)?;
+    let first = [MAGIC, &open, &waiting, &rest].concat();
+    outbox.only_pass_on();
+    relay::relay(root, &first, fd, outbox);
+    Ok(())
+}
+
+/// The other half, on its way.
+pub(super) struct RootHalf {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    stderr: ChildStderr,
+    said: Stderr,
+    decoder: Decoder,
+    program: &'static str,
+}
+
+impl RootHalf {
+    fn start(around: &dyn Surroundings, how: Become) -> Result<Self, Failure> {
+        let program = match how {
+            Become::Sudo => "sudo",
+            Become::Doas => "doas",
+        };
+        let not_there = || {
+            let hint = format!("install {program} on the node, or log in as root and leave `become` out");
+            failure(FailureKind::Apply, format_args!("{program} is not installed on the node"), Some(&hint))
+        };
+        let path = around.escalator(how).ok_or_else(not_there)?;
+        let marker = marker().map_err(|error| from_error(FailureKind::Internal, &error))?;
+        let mut command = command(around, how, &path, &marker)?;
+        // One language for what we must recognise.
+        command.env("LC_ALL", "C").current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| {
+            let mut failure = from_error(FailureKind::Apply, &error);
+            failure.message = format!("start {}: {}", path.display(), failure.message);
+            failure
+        })?;
+        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+            return Err(failure(FailureKind::Internal, "a child has no pipes", None));
+        };
+        Ok(Self { child, stdin, stdout, stderr, said: Stderr::new(marker), decoder: Decoder::new(), program })
+    }
+
+    /// Waits until the root half speaks. Returns the frames that came from the controller meanwhile; none when it has left.
+    fn await_magic(&mut self, input: &mut Input, outbox: &Outbox) -> Result<Option<Vec<u8>>, Farewell> {
+        let mut waiting = Vec::new();
+        let mut asked = false;
+        let mut answered = false;
+        let mut end = Instant::now() + WITHIN;
+        loop {
+            if self.decoder.has_magic()? {
+                return Ok(Some(waiting));
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(self.too_late(asked && !answered).into());
+            }
+            let mut fds = vec![self.stdout.as_fd(), input.fd()];
+            // A closed stderr would be ready for ever.
+            fds.extend(self.said.is_open().then(|| self.stderr.as_fd()));
+            let ready = await_readable(&fds, left).map_err(|_| Farewell::Gone)?;
+            let at = |index: usize| ready.get(index).copied().unwrap_or(false);
+            if at(2) && self.said.take_in(&mut self.stderr) == Said::Asks {
+                if asked {
+                    return Err(self.wrong_password().into());
+                }
+                asked = true;
+                end = Instant::now() + PASSWORD_WITHIN;
+                outbox.send(&ToController::AskPassword { user: super::serve::user() })?;
+            }
+            if at(0) && !self.hear()? {
+                return Err(self.ended(answered).into());
+            }
+            loop {
+                match self.listen(input, asked && !answered)? {
+                    Heard::Nothing => break,
+                    Heard::Left => return Ok(None),
+                    Heard::Password(password) => {
+                        answered = true;
+                        end = Instant::now() + WITHIN;
+                        self.answer(&password)?;
+                    }
+                    Heard::Other(frame) => waiting.extend(frame),
+                }
+            }
+        }
+    }
+
+    /// Takes in what the root half says. False at its end.
+    fn hear(&mut self) -> Result<bool, Farewell> {
+        let mut bytes = [0u8; 16 * 1024];
+        match rustix::io::read(&self.stdout, &mut bytes) {
+            Ok(0) => Ok(false),
+            Ok(count) => {
+                self.decoder.push(&bytes[..count]);
+                Ok(true)
+            }
+            Err(rustix::io::Errno::INTR) => Ok(true),
+            Err(_) => Ok(false),
+        }
+    }
+
+    fn listen(&mut self, input: &mut Input, password_is_due: bool) -> Result<Heard, Farewell> {
+        let (incoming, frame) = input.next_with_frame(Duration::ZERO)?;
+        Ok(match incoming {
+            Incoming::End => Heard::Left,
+            Incoming::Nothing => Heard::Nothing,
+            Incoming::Message(message) => match *message {
+                ToAgent::Password(password) if password_is_due => Heard::Password(password.0),
+                ToAgent::Password(_) => {
+                    return Err(failure(FailureKind::Internal, "the controller sent a password that nobody asked for", None).into());
+                }
+                ToAgent::Bye => Heard::Left,
+                ToAgent::Open(_)
+                | ToAgent::Catalog { .. }
+                | ToAgent::Blobs(_)
+                | ToAgent::Go { .. }
+                | ToAgent::Attach { .. }
+                | ToAgent::Cancel { .. } => Heard::Other(frame),
+            },
+        })
+    }
+
+    fn answer(&mut self, password: &[u8]) -> Result<(), Farewell> {
+        if password.contains(&b'\n') || password.contains(&0) {
+            return Err(failure(FailureKind::Apply, "the password holds a line end or a null byte: it cannot be given", None).into());
+        }
+        let line = [password, b"\n"].concat();
+        // When nobody takes it the program has ended, and says so itself.
+        let _ = put(self.stdin.as_fd(), &line, WITHIN);
+        Ok(())
+    }
+
+    fn wrong_password(&self) -> Failure {
+        let user = super::serve::user();
+        let message = format!("{} does not take the password of {user}", self.program);
+        failure(FailureKind::Apply, message, Some("give the right one; it was tried once only, because attempts can lock an account"))
+    }
+
+    fn too_late(&self, password_is_due: bool) -> Failure {
+        let message = if password_is_due {
+            format!("{} asked for a password and none came", self.program)
+        } else {
+            format!("{} did not make us root within {} s", self.program, WITHIN.as_secs())
+        };
+        failure(FailureKind::Deadline, message, None)
+    }
+
+    /// It ended before the root half spoke: why, as far as its last words tell.
+    fn ended(&mut self, answered: bool) -> Failure {
+        self.said.drain(&mut self.stderr);
+        let status = self.child.wait().ok();
+        let how = status.map_or(Ended::NotStarted, |status| match (status.code(), status.signal()) {
+            (Some(code), _) => Ended::Exit(code),
+            (None, signal) => Ended::Signal(signal.unwrap_or(0)),
+        });
+        if answered && self.said.refuses_password() {
+            return self.wrong_password();
+        }
+        let tail = self.said.lines();
+        let (message, hint) = match said::recognise(&tail.join("\n")) {
+            Some(known) => (known.message.to_owned(), Some(known.hint)),
+            None => (format!("{} ended with {how} before the agent ran as root", self.program), None),
+        };
+        let command = CommandFailure { argv: vec![self.program.to_owned()], status: how, tail };
+        Failure { command: Some(command), ..failure(FailureKind::Apply, message, hint) }
+    }
+
+    /// Ends it and waits: it is our own child.
+    fn end(mut self) {
+        drop(self.stdin);
+        // sudo passes its end on to what it started; killed, it could not.
+        let end = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < end {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the controller said while we were becoming root.
+enum Heard {
+    Nothing,
+    Left,
+    Password(Vec<u8>),
+    Other(Vec<u8>),
+}
+
+/// Root's copy serves; where there is none, our own file installs it first.
+fn command(around: &dyn Surroundings, how: Become, program: &Path, marker: &str) -> Result<Command, Failure> {
+    let mut command = Command::new(program);
+    match how {
+        Become::Sudo => command.args(["-k", "-S", "-p", marker]),
+        // It reads passwords from a terminal only (readpassphrase(3)).
+        Become::Doas => command.arg("-n"),
+    };
+    match around.roots_copy() {
+        Some(copy) => command.arg(copy).args(["serve", "--root"]),
+        None => command.arg(own_file()?).args(["install", &around.digest().hex(), "--serve"]),
+    };
+    Ok(command)
+}
+
+fn own_file() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|error| from_error(FailureKind::Internal, &error))
+}
+
+/// A prompt that no program prints by chance.
+fn marker() -> std::io::Result<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
+    Ok(format!("[ostler-{}]", id.trim()))
+}

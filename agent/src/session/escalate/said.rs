@@ -1,0 +1,163 @@
+//! What sudo and doas say on stderr: our marker, and the refusals we know.
+
+use std::io::Read;
+
+/// Last words that are kept.
+const KEPT: usize = 8 * 1024;
+
+/// What the newest words mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Said {
+    /// Nothing that matters yet.
+    Something,
+    /// The marker: it wants a password.
+    Asks,
+}
+
+/// Everything said so far, bounded, with the marker taken out.
+#[derive(Debug)]
+pub(super) struct Stderr {
+    marker: String,
+    text: String,
+    closed: bool,
+}
+
+impl Stderr {
+    pub(super) fn new(marker: String) -> Self {
+        Self { marker, text: String::new(), closed: false }
+    }
+    /// Takes in what is there now.
+    pub(super) fn take_in(&mut self, from: &mut impl Read) -> Said {
+        let mut bytes = [0u8; 4096];
+        let count = from.read(&mut bytes).unwrap_or(0);
+        self.closed = count == 0;
+        self.add(&bytes[..count])
+    }
+    /// Whether more may come.
+    pub(super) fn is_open(&self) -> bool {
+        !self.closed
+    }
+    fn add(&mut self, bytes: &[u8]) -> Said {
+        self.text.push_str(&String::from_utf8_lossy(bytes));
+        let asks = self.text.contains(&self.marker);
+        if asks {
+            self.text = self.text.replace(&self.marker, "");
+        }
+        if self.text.len() > KEPT {
+            let cut = (self.text.len() - KEPT..).find(|at| self.text.is_char_boundary(*at)).unwrap_or(self.text.len());
+            self.text.drain(..cut);
+        }
+        if asks { Said::Asks } else { Said::Something }
+    }
+    /// Takes in the rest, after the program has ended.
+    pub(super) fn drain(&mut self, from: &mut impl Read) {
+        let mut rest = Vec::new();
+        // What cannot be read is not told; the exit status is.
+        let _ = from.take(KEPT as u64).read_to_end(&mut rest);
+        self.add(&rest);
+    }
+    /// Whether it says that the password was wrong.
+    pub(super) fn refuses_password(&self) -> bool {
+        ["incorrect password attempt", "Authentication failed", "Sorry, try again"].iter().any(|words| self.text.contains(words))
+    }
+    /// The last lines.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let lines: Vec<&str> = self.text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        lines[lines.len().saturating_sub(10)..].iter().map(|line| (*line).to_owned()).collect()
+    }
+}
+
+/// A refusal that we know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Known {
+    words: &'static [&'static str],
+    /// What it means.
+    pub(super) message: &'static str,
+    /// What to do.
+    pub(super) hint: &'static str,
+}
+
+/// sudo 1.9 (plugins/sudoers, src/exec, src/sudo.c) and OpenDoas 6.8 (doas.c), messages of the C locale.
+const KNOWN: &[Known] = &[
+    Known {
+        words: &["is not in the sudoers file"],
+        message: "the login account is not in the node's sudoers file",
+        hint: "as root on the node: put it into the group `sudo`, or give it a file in /etc/sudoers.d",
+    },
+    Known {
+        words: &["is not allowed to execute", "may not run sudo", "is not allowed to run sudo"],
+        message: "sudo does not allow the login account to run the agent as root",
+        hint: "allow it /var/lib/ostler/bin/agent-* in a file in /etc/sudoers.d; the first time also its own copy of the agent",
+    },
+    Known {
+        words: &["you must have a tty", "a terminal is required", "no tty present"],
+        message: "sudo wants a terminal (`requiretty`), and the agent has none",
+        hint: "in a file in /etc/sudoers.d: Defaults:LOGIN !requiretty",
+    },
+    Known {
+        words: &["a password is required"],
+        message: "sudo wants a password and does not read it from its input",
+        hint: "in a file in /etc/sudoers.d: LOGIN ALL=(ALL) NOPASSWD: ALL",
+    },
+    Known {
+        words: &["no new privileges"],
+        message: "the login session may not gain privileges (`no_new_privs`): sudo cannot work in it",
+        hint: "log in to the node another way, or as root",
+    },
+    Known {
+        words: &["must be owned by uid 0 and have the setuid bit set", "nosuid"],
+        message: "sudo on the node is not setuid root, or lies on a `nosuid` file system",
+        hint: "repair it: chown root: and chmod 4755 on the node's sudo",
+    },
+    Known {
+        words: &["account validation failure", "Account expired", "account is locked", "Account or password is expired"],
+        message: "the login account is locked or expired: sudo refuses it",
+        hint: "as root on the node: chage -l LOGIN",
+    },
+    Known {
+        words: &["doas: Authorization required", "doas: Authentication required", "doas: a tty is required"],
+        message: "doas wants a password, which it reads from a terminal only",
+        hint: "in /etc/doas.conf: permit nopass LOGIN; or use sudo",
+    },
+    Known {
+        words: &["doas: Operation not permitted"],
+        message: "doas does not allow the login account to run the agent as root",
+        hint: "in /etc/doas.conf: permit nopass LOGIN",
+    },
+    Known {
+        words: &["unable to execute", "Permission denied"],
+        message: "sudo may not execute the agent where it lies",
+        hint: "look for `noexec` on the file systems of the login's home and of /var/lib/ostler",
+    },
+];
+
+/// The first refusal that the text holds.
+pub(super) fn recognise(text: &str) -> Option<&'static Known> {
+    KNOWN.iter().find(|known| known.words.iter().any(|words| text.contains(words)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_in_two_pieces_is_one_question() {
+        let mut stderr = Stderr::new("[ostler-1]".to_owned());
+        assert_eq!(stderr.add(b"lecture\n[ost"), Said::Something);
+        assert_eq!(stderr.add(b"ler-1]"), Said::Asks);
+        assert_eq!(stderr.add(b"Sorry, try again.\n"), Said::Something);
+        assert_eq!(stderr.add(b"[ostler-1]"), Said::Asks);
+        assert!(stderr.refuses_password());
+        assert_eq!(stderr.lines(), ["lecture", "Sorry, try again."]);
+    }
+
+    #[test]
+    fn refusals_are_known_by_their_words() {
+        let message = |text| recognise(text).map(|known| known.message);
+        assert_eq!(message("admin is not in the sudoers file."), Some(KNOWN[0].message));
+        assert_eq!(message("Sorry, user admin is not allowed to execute '/x' as root on n1."), Some(KNOWN[1].message));
+        assert_eq!(message("sudo: sorry, you must have a tty to run sudo"), Some(KNOWN[2].message));
+        assert_eq!(message("doas: Operation not permitted"), Some(KNOWN[8].message));
+        assert_eq!(message("Segmentation fault"), None);
+    }
+}

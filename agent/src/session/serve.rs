@@ -1,0 +1,162 @@
+//! One conversation from its first byte to its last.
+
+use super::escalate::escalate;
+use super::fault::{failure, from_error};
+use super::line::{Gone, Incoming, Input, Outbox};
+use super::work::{Next, Work, WorkError};
+use crate::engine::{NodeRecord, Surroundings};
+use ostler_roles::outcome::{Failure, FailureKind};
+use ostler_roles::wire::message::{Hello, Login, Open, SCHEMA, ToAgent, ToController};
+use rustix::fd::OwnedFd;
+use std::time::Duration;
+
+/// `Open` stands right behind the exec.
+const OPEN_WITHIN: Duration = Duration::from_secs(60);
+/// A person may think over a plan for so long; heartbeats find a dead line much sooner.
+const NEXT_WITHIN: Duration = Duration::from_secs(24 * 3600);
+
+/// Which half of an agent this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// Started by the login: becomes root where it is asked to.
+    Login,
+    /// Started by the login half: goes on as who it is.
+    Root,
+}
+
+/// Serves one controller on these two descriptors. Returns when the conversation has ended; a run that began goes on.
+pub fn serve(around: &dyn Surroundings, half: Half, input: OwnedFd, output: OwnedFd) {
+    let outbox = Outbox::new(output);
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let stopped = stopped;
+            outbox.beat(&stopped);
+        });
+        if let Err(Farewell::Fault(failure)) = converse(around, half, Input::new(input), &outbox) {
+            // The last word; with nobody there to hear it, it is lost.
+            let _ = outbox.send(&ToController::Fault(*failure));
+        }
+        drop(stop);
+    });
+}
+
+/// Why a conversation ended early.
+#[derive(Debug)]
+pub(super) enum Farewell {
+    Gone,
+    Fault(Box<Failure>),
+}
+
+impl From<Gone> for Farewell {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}
+impl From<Failure> for Farewell {
+    fn from(failure: Failure) -> Self {
+        Self::Fault(Box::new(failure))
+    }
+}
+impl From<ostler_roles::wire::frame::FrameError> for Farewell {
+    fn from(error: ostler_roles::wire::frame::FrameError) -> Self {
+        from_error(FailureKind::Internal, &error).into()
+    }
+}
+impl From<WorkError> for Farewell {
+    fn from(error: WorkError) -> Self {
+        match error {
+            WorkError::Gone => Self::Gone,
+            WorkError::Failed(failure) => Self::Fault(failure),
+        }
+    }
+}
+
+fn converse(around: &dyn Surroundings, half: Half, mut input: Input, outbox: &Outbox) -> Result<(), Farewell> {
+    let Some(open) = await_open(&mut input)? else { return Ok(()) };
+    if open.schema != SCHEMA {
+        let message = format!("the controller speaks message set {}, this agent {SCHEMA}", open.schema);
+        return Err(failure(FailureKind::Internal, message, None).into());
+    }
+    match open.r#become {
+        Some(how) if half == Half::Login && !around.is_root() => {
+            outbox.send(&ToController::Login(Login { schema: SCHEMA, agent: around.digest(), user: user() }))?;
+            escalate(around, how, &open, input, outbox)
+        }
+        Some(_) | None => attend(around, input, outbox),
+    }
+}
+
+fn await_open(input: &mut Input) -> Result<Option<Open>, Farewell> {
+    match input.next(OPEN_WITHIN)? {
+        Incoming::Message(message) => match *message {
+            ToAgent::Open(open) => Ok(Some(open)),
+            ToAgent::Bye => Ok(None),
+            ToAgent::Password(_)
+            | ToAgent::Catalog { .. }
+            | ToAgent::Blobs(_)
+            | ToAgent::Go { .. }
+            | ToAgent::Attach { .. }
+            | ToAgent::Cancel { .. } => Err(out_of_place("before it opened the conversation").into()),
+        },
+        Incoming::End => Ok(None),
+        Incoming::Nothing => Err(failure(FailureKind::Deadline, "the controller did not open the conversation", None).into()),
+    }
+}
+
+/// Says hello and does what is asked, message by message.
+fn attend(around: &dyn Surroundings, mut input: Input, outbox: &Outbox) -> Result<(), Farewell> {
+    let (facts, hello) = hello(around)?;
+    outbox.send(&ToController::Hello(Box::new(hello)))?;
+    let mut work = Work::new(around, facts);
+    loop {
+        let message = match input.next(NEXT_WITHIN)? {
+            Incoming::Message(message) => *message,
+            Incoming::End => return Ok(()),
+            Incoming::Nothing => return Err(failure(FailureKind::Deadline, "the controller has said nothing for a day", None).into()),
+        };
+        let next = match message {
+            ToAgent::Catalog { catalog, base, want_old, secret_key } => work.catalog(*catalog, base, want_old, secret_key, outbox)?,
+            ToAgent::Blobs(blobs) => work.blobs(blobs)?,
+            ToAgent::Go { run, plan, generation, secrets, controller } => {
+                let asked = super::work::Asked { run, plan, generation, secrets, controller };
+                work.go(asked, &mut input, outbox)?
+            }
+            ToAgent::Attach { run, after } => work.attach(run, after, &mut input, outbox)?,
+            ToAgent::Cancel { run } => work.cancel(run, outbox)?,
+            ToAgent::Bye => Next::Leave,
+            ToAgent::Open(_) | ToAgent::Password(_) => return Err(out_of_place("in the middle of the conversation").into()),
+        };
+        match next {
+            Next::Listen => {}
+            Next::Leave => return Ok(()),
+        }
+    }
+}
+
+fn hello(around: &dyn Surroundings) -> Result<(ostler_roles::words::Digest, Hello), Farewell> {
+    let (facts, live) = around.facts()?;
+    let places = around.places();
+    let own = |error: crate::engine::EngineError| from_error(FailureKind::Internal, &error);
+    let record = NodeRecord::read(places).map_err(own)?;
+    let run = record.active(places).map_err(own)?;
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
+    let root = around.is_root();
+    let digest = facts.digest();
+    let hello = Hello { schema: SCHEMA, agent: around.digest(), user: user(), root, boot_id, run, generation: record.generation, facts, live };
+    Ok((digest, hello))
+}
+
+fn out_of_place(when: &str) -> Failure {
+    failure(FailureKind::Internal, format_args!("the controller sent a message that has no place {when}"), None)
+}
+
+/// The name of the account we run as; its number where it is not in /etc/passwd.
+pub(super) fn user() -> String {
+    let uid = rustix::process::geteuid().as_raw();
+    let named = std::fs::read_to_string("/etc/passwd").ok().and_then(|passwd| {
+        let mut lines = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        lines.find(|fields| fields.get(2).and_then(|field| field.parse().ok()) == Some(uid)).map(|fields| fields[0].to_owned())
+    });
+    named.unwrap_or_else(|| uid.to_string())
+}

@@ -1,0 +1,99 @@
+//! The reference of kinds, fields and types as Markdown, from the tables: `docs/reference/kinds.md` is this text.
+
+use std::fmt::Write as _;
+
+use super::kinds::{BUILDBOT, EXECUTOR, FieldSpec, JENKINS, Kind, KindSpec, Rule, SSH, ScalarType, Shape};
+use super::literal::words;
+
+/// The whole page.
+#[must_use]
+pub fn markdown() -> String {
+    let mut page = String::from(
+        "# Kinds, fields and types\n\n\
+         Written by the program from its own tables; a test keeps it fresh.\n\n\
+         **must**: has to be written. **name**: part of the resource's name, so no secret may stand there. **secret**: may hold one.\n",
+    );
+    page.push_str("\n## Resources: what stands in `steps`\n");
+    for kind in Kind::ALL.into_iter().filter(|kind| !kind.is_check()) {
+        section(&mut page, kind.spec());
+    }
+    page.push_str("\n## Checks: what stands in `require`, `verify`, `smoke`\n");
+    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_check()) {
+        section(&mut page, kind.spec());
+    }
+    page.push_str("\n## Other maps\n");
+    for (title, fields) in [
+        ("An element of `executors`", EXECUTOR),
+        ("`ssh`, of the site, a group or a node", SSH),
+        ("`buildbot`, a master", BUILDBOT),
+        ("`jenkins`, a master", JENKINS),
+    ] {
+        let _ = writeln!(page, "\n### {title}\n");
+        table(&mut page, fields);
+    }
+    page.push_str("\n## Types of parameters\n\n| type | what may be written |\n|---|---|\n");
+    for kind in ScalarType::ALL {
+        row(&mut page, &[&format!("`{}`", kind.word()), kind.expected()]);
+    }
+    for (word, text) in [
+        ("list(T)", "a list of such"),
+        ("map(T)", "a map from texts to such"),
+        ("record", "a map with the fields named in `fields`"),
+        ("microversions", "a range, `{min: \"2.1\", max: latest}`"),
+    ] {
+        row(&mut page, &[&format!("`{word}`"), text]);
+    }
+    page
+}
+
+/// One kind.
+fn section(page: &mut String, spec: &KindSpec) {
+    let places = words(spec.places.iter().map(|place| place.word()));
+    let _ = writeln!(page, "\n### `{}`\n\n{} Stands in {places}.\n", spec.word, spec.doc);
+    table(page, spec.fields);
+    let rules: Vec<String> = spec.rules.iter().map(sentence).collect();
+    if !rules.is_empty() {
+        let _ = writeln!(page, "\n{}", rules.join(" "));
+    }
+}
+
+/// The fields of this release.
+fn table(page: &mut String, fields: &[FieldSpec]) {
+    page.push_str("| field | holds | | |\n|---|---|---|---|\n");
+    for field in fields.iter().filter(|field| !field.later) {
+        let marks = [(field.required, "must"), (field.key, "name"), (field.secret, "secret")];
+        let marks: Vec<&str> = marks.into_iter().filter_map(|(holds, word)| holds.then_some(word)).collect();
+        row(page, &[&format!("`{}`", field.name), &shape(&field.shape), &marks.join(", "), field.doc]);
+    }
+}
+
+/// A row of a table.
+fn row(page: &mut String, cells: &[&str]) {
+    let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+    let _ = writeln!(page, "| {} |", cells.join(" | "));
+}
+
+/// A field's shape in words.
+fn shape(shape: &Shape) -> String {
+    match shape {
+        Shape::Scalar(kind) => kind.word().to_owned(),
+        Shape::Choice(choices) => words(choices.iter().copied()),
+        Shape::List(element) => format!("list of {}", self::shape(element)),
+        Shape::Map(value) => format!("map of {}", self::shape(value)),
+        Shape::Record(fields) => format!("map with {}", words(fields.iter().map(|field| field.name))),
+        Shape::Triggers => "list of resource names, `KIND KEY`".to_owned(),
+        Shape::Expression => "bare expression".to_owned(),
+    }
+}
+
+/// A relation in words.
+fn sentence(rule: &Rule) -> String {
+    match rule {
+        Rule::ExactlyOne(names) => format!("Exactly one of {}.", words(names.iter().copied())),
+        Rule::AtLeastOne(names) => format!("At least one of {}.", words(names.iter().copied())),
+        Rule::AtMostOne(names) => format!("At most one of {}.", words(names.iter().copied())),
+        Rule::With(name, other) => format!("`{name}` only beside `{other}`."),
+        Rule::ExactlyOneUnlessAbsent([one]) => format!("`{one}` unless `absent`."),
+        Rule::ExactlyOneUnlessAbsent(names) => format!("Exactly one of {}, unless `absent`.", words(names.iter().copied())),
+    }
+}
