@@ -8,16 +8,14 @@ use std::path::Path;
 use ostler_roles::author::reference;
 
 #[test]
-fn the_page_of_kinds_is_fresh() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/kinds.md");
-    let page = reference::markdown();
-    if std::env::var_os("BLESS").is_some() {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, &page).unwrap();
+fn the_pages_of_kinds_and_of_the_site_are_fresh() {
+    for (name, page) in [("kinds", reference::kinds()), ("site", reference::site())] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/reference/{name}.md"));
+        if std::env::var_os("BLESS").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &page).unwrap();
+        }
+        let kept = fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(kept, page, "write it anew: BLESS=1 cargo test -p ostler-roles --features author --test reference");
     }
-    assert_eq!(
-        fs::read_to_string(&path).unwrap_or_default(),
-        page,
-        "write it anew: BLESS=1 cargo test -p ostler-roles --features author --test reference"
-    );
 }

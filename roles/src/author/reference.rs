@@ -1,13 +1,75 @@
-//! The reference of kinds, fields and types as Markdown, from the tables: `docs/reference/kinds.md` is this text.
+//! The reference as Markdown, from the tables: `docs/reference/kinds.md` and `docs/reference/site.md` are these texts.
 
 use std::fmt::Write as _;
 
-use super::kinds::{BUILDBOT, EXECUTOR, FieldSpec, JENKINS, Kind, KindSpec, Rule, SSH, ScalarType, Shape};
+use super::kinds::{BUILDBOT, EXECUTOR, FieldSpec, JENKINS, Kind, KindSpec, LAB, Rule, SSH, ScalarType, Shape};
 use super::literal::words;
 
-/// The whole page.
+/// What the two files of a site hold: key, shape, sentence.
+const SITE_KEYS: [(&str, &str, &str); 7] = [
+    ("edition", "1", "The edition of the language; must be written."),
+    ("site", "map of constants", "Seen by `vars` and `masters` as `site.NAME`, never by roles."),
+    ("ssh", "map, see below", "How every node is reached; what is not said, your own ssh configuration says."),
+    ("secrets", "`{recipients: [KEY]}`", "Who can open `secrets/NAME.age`: age and ssh public keys."),
+    ("masters", "`NAME: {buildbot: {…}}` or `NAME: {jenkins: {…}}`", "The CI masters that executors name."),
+    ("vars", "`ROLE: {PARAMETER: VALUE}`", "Values for parameters of any role; weaker than those of groups and nodes."),
+    ("lab", "map, see below", "Nodes of this site that `ostler lab up` starts on this machine."),
+];
+
+/// The keys of `nodes.yaml`.
+const NODE_KEYS: [(&str, &str, &str); 7] = [
+    ("groups.NAME.roles", "list of roles", "Roles of every node of the group, in order. A group holds no group."),
+    ("groups.NAME.vars", "`ROLE: {PARAMETER: VALUE}`", "Values for parameters of these roles."),
+    ("groups.NAME.ssh", "map, see below", "How its nodes are reached."),
+    ("nodes.NAME.host", "host", "Where it is reached; its name if not written."),
+    ("nodes.NAME.groups", "list of groups", "Its groups, in order."),
+    ("nodes.NAME.roles", "list of roles", "Roles of its own, after those of its groups."),
+    ("nodes.NAME.vars, .ssh", "as in a group", "Stronger than those of its groups."),
+];
+
+/// The page of `ostler.yaml` and `nodes.yaml`.
 #[must_use]
-pub fn markdown() -> String {
+pub fn site() -> String {
+    let mut page = String::from("# `ostler.yaml` and `nodes.yaml`\n\nWritten by the program from its own tables; a test keeps it fresh.\n");
+    for (title, keys) in [("`ostler.yaml`", SITE_KEYS), ("`nodes.yaml`", NODE_KEYS)] {
+        let _ = writeln!(page, "\n## {title}\n\n| key | holds | |\n|---|---|---|");
+        for (key, holds, text) in keys {
+            row(&mut page, &[&format!("`{key}`"), holds, text]);
+        }
+    }
+    for (title, fields) in [
+        ("`ssh`, of the site, a group or a node", SSH),
+        ("`buildbot`, a master", BUILDBOT),
+        ("`jenkins`, a master", JENKINS),
+        ("`lab` of the site", LAB),
+    ] {
+        let _ = writeln!(page, "\n## {title}\n");
+        table(&mut page, fields);
+        for field in fields.iter().filter(|field| !field.later) {
+            nested(&mut page, field.name, &field.shape);
+        }
+    }
+    page
+}
+
+/// The fields of maps inside a field.
+fn nested(page: &mut String, name: &str, shape: &Shape) {
+    match shape {
+        Shape::List(inner) | Shape::Map(inner) => nested(page, name, inner),
+        Shape::Record(fields) => {
+            let _ = writeln!(page, "\nEach of `{name}`:\n");
+            table(page, fields);
+            for field in *fields {
+                nested(page, field.name, &field.shape);
+            }
+        }
+        Shape::Scalar(_) | Shape::Choice(_) | Shape::Triggers | Shape::Expression => {}
+    }
+}
+
+/// The page of kinds, executors and types.
+#[must_use]
+pub fn kinds() -> String {
     let mut page = String::from(
         "# Kinds, fields and types\n\n\
          Written by the program from its own tables; a test keeps it fresh.\n\n\
@@ -21,16 +83,8 @@ pub fn markdown() -> String {
     for kind in Kind::ALL.into_iter().filter(|kind| kind.is_check()) {
         section(&mut page, kind.spec());
     }
-    page.push_str("\n## Other maps\n");
-    for (title, fields) in [
-        ("An element of `executors`", EXECUTOR),
-        ("`ssh`, of the site, a group or a node", SSH),
-        ("`buildbot`, a master", BUILDBOT),
-        ("`jenkins`, a master", JENKINS),
-    ] {
-        let _ = writeln!(page, "\n### {title}\n");
-        table(&mut page, fields);
-    }
+    page.push_str("\n## An element of `executors`\n\n");
+    table(&mut page, EXECUTOR);
     page.push_str("\n## Types of parameters\n\n| type | what may be written |\n|---|---|\n");
     for kind in ScalarType::ALL {
         row(&mut page, &[&format!("`{}`", kind.word()), kind.expected()]);

@@ -1,5 +1,7 @@
 //! Names across the files of a site: roles, parameters, groups, nodes and masters that are spoken of must be there.
 
+use std::net::Ipv4Addr;
+
 use super::diagnostic::{Fault, Faults};
 use super::graph::Roles;
 use super::kinds::ScalarType;
@@ -28,6 +30,9 @@ pub fn check(roles: &Roles, site: &SiteFile, nodes: &NodesFile, faults: &mut Fau
         for executor in &role.executors {
             check.reference(executor.fields.get("master"), ScalarType::Master, faults);
         }
+    }
+    for entry in site.lab.as_ref().and_then(|lab| lab.get("nodes")).and_then(Node::as_map).unwrap_or_default() {
+        check.lab(&entry.key, faults);
     }
     for master in &site.masters {
         check.reference(master.fields.get("node"), ScalarType::Node, faults);
@@ -71,6 +76,23 @@ impl Check<'_> {
     fn ssh(&self, ssh: Option<&Fields>, faults: &mut Faults) {
         let jump = ssh.and_then(|ssh| ssh.get("jump")).filter(|node| node.as_scalar().is_some_and(|scalar| scalar.text != "none"));
         self.reference(jump, ScalarType::Node, faults);
+    }
+
+    /// A node of the lab is a node of the inventory, with an address of its own.
+    fn lab(&self, name: &Name, faults: &mut Faults) {
+        let known = || self.nodes.nodes.iter().map(|node| node.name.value.as_str());
+        match self.nodes.nodes.iter().find(|node| node.name.value == name.value) {
+            None => faults.push(Fault::new(&name.span, format!("unknown node `{}`", name.value)).nearest(&name.value, known())),
+            Some(node) if node.host.as_ref().is_some_and(|host| host.value.parse::<Ipv4Addr>().is_ok()) => {}
+            Some(node) => {
+                let span = node.host.as_ref().map_or(&node.name.span, |host| &host.span);
+                faults.push(
+                    Fault::new(span, format!("`{}` is a node of the lab and has no address", name.value))
+                        .expected("`host: ADDRESS`, an IPv4 address of the lab's network")
+                        .also(&name.span, "in the lab"),
+                );
+            }
+        }
     }
 
     /// A literal of type `node` or `master`.

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::kinds::{BUILDBOT, EXECUTOR, FieldSpec, JENKINS, Kind, Place, Rule, SSH, ScalarType, Shape};
+use super::kinds::{BUILDBOT, EXECUTOR, FieldSpec, JENKINS, Kind, LAB, Place, Rule, SSH, ScalarType, Shape};
 
 /// The files that have a schema.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -110,7 +110,7 @@ fn site() -> Value {
             "secrets": described(recipients, "Who can open the secrets."),
             "masters": described(map(&master), "The CI masters."),
             "vars": described(reference("vars"), "Values for parameters of any role."),
-            "lab": described(json!({}), "The lab that this site describes."),
+            "lab": described(fields(LAB, &[]), "The lab that this site describes."),
         }),
         &["edition"],
     )

@@ -18,7 +18,7 @@ pub struct SiteFile {
     pub masters: Vec<Master>,
     /// `vars`: values for parameters of any role of the site.
     pub vars: Vec<Need>,
-    /// `lab`: the lab this site describes, read by the lab alone.
+    /// `lab`: the lab this site describes; fields as in [`super::kinds::LAB`], without expressions.
     pub lab: Option<Node>,
 }
 

@@ -5,7 +5,7 @@ mod site;
 mod steps;
 mod types;
 
-pub use site::{BUILDBOT, EXECUTOR, JENKINS, LATER_MASTERS, SSH};
+pub use site::{BUILDBOT, EXECUTOR, JENKINS, LAB, LATER_MASTERS, SSH};
 pub use types::{FieldSpec, KindSpec, Rule, ScalarType, Shape};
 
 /// Where in a role a step stands; the same word may be another kind there (`command`, `package`).

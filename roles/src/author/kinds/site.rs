@@ -34,6 +34,18 @@ pub const SSH: &[FieldSpec] = &[
     FieldSpec::new("identity", TEXT, "The private key's file on this machine."),
 ];
 
+/// `lab` of `ostler.yaml`: nodes of the site that the lab holds.
+pub const LAB: &[FieldSpec] = &[FieldSpec::new(
+    "nodes",
+    Shape::Map(&Shape::Record(&[
+        FieldSpec::new("suite", Shape::Choice(&["bullseye", "bookworm", "trixie"]), "Its Debian; `bookworm` if not written."),
+        FieldSpec::new("disk", Shape::Scalar(ScalarType::Bytes), "The size of its disk."),
+        FieldSpec::new("vm", Shape::Scalar(ScalarType::Boolean), "A virtual machine with a kernel of its own."),
+    ])),
+    "Its nodes, by their names in `nodes.yaml`, where `host` is their address.",
+)
+.required()];
+
 /// A Buildbot master.
 pub const BUILDBOT: &[FieldSpec] = &[
     FieldSpec::new("url", URL, "Its web address.").required(),

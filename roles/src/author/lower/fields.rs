@@ -129,11 +129,15 @@ pub(in crate::author) fn expression(node: &Node, word: &str, faults: &mut Faults
 
 /// Reads `ssh`: how a node is reached is known before anything is computed, so no expression may stand there.
 pub(super) fn ssh(node: &Node, faults: &mut Faults) -> Fields {
-    let fields = lower(node, "`ssh`", SSH, &[], faults);
-    for field in &fields.list {
-        if field.value.as_scalar().is_some_and(Scalar::has_expression) {
-            faults.push(Fault::new(&field.value.span, "no expression may stand in `ssh`"));
-        }
+    constants(node, "`ssh`", faults);
+    lower(node, "`ssh`", SSH, &[], faults)
+}
+
+/// Refuses expressions anywhere in a map.
+pub(super) fn constants(node: &Node, what: &str, faults: &mut Faults) {
+    node.as_list().unwrap_or_default().iter().for_each(|item| constants(item, what, faults));
+    node.as_map().unwrap_or_default().iter().for_each(|entry| constants(&entry.value, what, faults));
+    if node.as_scalar().is_some_and(Scalar::has_expression) {
+        faults.push(Fault::new(&node.span, format!("no expression may stand in {what}")));
     }
-    fields
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::author::diagnostic::{Fault, Faults};
-use crate::author::kinds::{BUILDBOT, JENKINS, LATER_MASTERS};
+use crate::author::kinds::{BUILDBOT, JENKINS, LAB, LATER_MASTERS};
 use crate::author::literal::{mismatch, words};
 use crate::author::role::Setting;
 use crate::author::site::{Master, MasterKind, SiteFile};
@@ -33,7 +33,11 @@ pub fn site_file(source: &Arc<Source>, faults: &mut Faults) -> Option<SiteFile> 
             "secrets" => site.recipients = recipients(node, faults),
             "masters" => site.masters = masters(node, faults),
             "vars" => site.vars = read::vars(node, faults),
-            _ => site.lab = Some(node.clone()),
+            _ => {
+                fields::constants(node, "`lab`", faults);
+                fields::lower(node, "`lab`", LAB, &[], faults);
+                site.lab = Some(node.clone());
+            }
         }
     }
     root.as_map()?;
