@@ -1,0 +1,75 @@
+# Two commands do everything on a fresh Debian 12 machine: `make demo` and `make test`. Both install what they need.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+CARGO ?= cargo
+TRIPLE := $(shell uname -m)-unknown-linux-gnu
+TARGET := $(CURDIR)/target
+AGENT := $(TARGET)/agent-static/$(TRIPLE)/agent/ostler-agent
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ostler
+WHEELS := $(CACHE)/wheels
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+# What the lab, the tests and the demo run on: real sshd, systemd, apt, git, qemu.
+PACKAGES := build-essential ca-certificates cmake git iproute2 nftables openssh-client openssh-server sudo \
+	systemd-container mmdebstrap zstd apt-utils dpkg-dev e2fsprogs python3-venv python3-pip
+VM_PACKAGES := qemu-system-x86
+VAGRANT_PACKAGES := vagrant
+
+.PHONY: build setup agent release wheels test gate demo bench lint house clean
+
+## build: the controller with its agent inside, in target/release/ostler
+build: release
+
+## setup: the Debian packages that everything below needs
+setup:
+	@missing=$$(for p in $(PACKAGES) $(VM_PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+		echo "setup: installing $$missing"; \
+		$(SUDO) apt-get update -qq; \
+		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
+	fi
+
+## agent: the static agent, built once and passed to every other build
+agent: $(AGENT)
+
+$(AGENT): $(shell find agent/src roles/src -name '*.rs' 2>/dev/null) agent/Cargo.toml roles/Cargo.toml Cargo.toml Cargo.lock
+	RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static" \
+	$(CARGO) build --locked -p ostler-agent --profile agent --target $(TRIPLE) --target-dir $(TARGET)/agent-static
+	@touch $@
+
+release: agent
+	OSTLER_AGENT=$(AGENT) $(CARGO) build --locked --release -p ostler
+
+## wheels: what a Buildbot master and its workers are installed from, by pip's own configuration, by hash
+wheels: $(WHEELS)/.complete
+
+$(WHEELS)/.complete: roles/library/files/buildbot/master-requirements.txt roles/library/files/buildbot/worker-requirements.txt
+	@mkdir -p $(WHEELS)
+	python3 -m venv $(CACHE)/pip-venv
+	for file in $^; do $(CACHE)/pip-venv/bin/pip download --quiet --no-deps --require-hashes --only-binary :all: \
+		--python-version 3.11 --implementation cp --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --platform any \
+		-r $$file -d $(WHEELS); done
+	@touch $@
+
+## test: all set-up, then every test
+test: setup wheels agent
+	.ci/step "build tests" env OSTLER_AGENT=$(AGENT) $(CARGO) build --locked --workspace --all-targets
+	.ci/step "tests" env OSTLER_AGENT=$(AGENT) OSTLER_WHEELS=$(WHEELS) $(CARGO) test --locked --workspace
+
+## gate: what must hold before a change lands
+gate: setup
+	.ci/step "rustfmt" $(CARGO) fmt --all --check
+	.ci/step "agent" $(MAKE) --no-print-directory agent
+	.ci/step "clippy" env OSTLER_AGENT=$(AGENT) $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	if $(CARGO) deny --version >/dev/null 2>&1; then .ci/step "deny" $(CARGO) deny --offline --locked check bans licenses sources; fi
+	$(MAKE) --no-print-directory test
+
+## demo: all set-up, then the main job on real nodes
+demo: setup wheels release
+	$(SUDO) env OSTLER_WHEELS=$(WHEELS) HOME=$(HOME) $(TARGET)/release/ostler demo
+
+clean:
+	$(CARGO) clean
