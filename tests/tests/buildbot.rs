@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-use ostler::masters::buildbot::{BuildResult, Ending, Patience, RegisterError, SmokeCommand, SmokeOutcome, Worker, register};
+use ostler::masters::buildbot::{
+    BuildResult, Cordon, Ending, Patience, RegisterError, SmokeCommand, SmokeOutcome, Worker, cordon, register, uncordon,
+};
 use ostler_roles::master::buildbot::{Hold, Proof, Stage, WorkerName};
 use ostler_roles::words::Label;
 use ostler_tests::buildbot::{Folder, Master, Meddling};
@@ -204,6 +206,42 @@ fn an_operators_pause_is_neither_undone_nor_worked_around() {
     assert_eq!(seen(&master, "node-1").hold, Some(wanted));
     master.client().unpause(&name).unwrap();
     assert!(matches!(run(&master, &mut machine, &[(one, Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
+}
+
+#[test]
+fn a_worker_is_drained_before_its_node_changes_and_released_in_quarantine() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _process = master.worker("node-1");
+    let (client, name) = (master.client(), WorkerName::parse("node-1").unwrap());
+    assert_eq!(cordon(&client, &name, "0198", Duration::from_secs(5)).unwrap(), Cordon::Unknown, "a first registration drains nothing");
+    let gate = master.home().join("gate");
+    let wait = format!("until [ -e {} ]; do sleep 0.05; done", gate.display());
+    let one = worker("node-1", &[&["sh", "-c", &wait]]);
+    std::fs::write(&gate, "").unwrap();
+    assert!(matches!(run(&master, &mut machine, &[(one.clone(), Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
+
+    std::fs::remove_file(&gate).unwrap();
+    let job = client.force_smoke(&name, "a long job").unwrap();
+    let number = client.survey().unwrap().number(&name).unwrap();
+    master.until("the job runs", || client.running(number).unwrap() == 1);
+    let busy = cordon(&client, &name, "0198", Duration::from_secs(1)).unwrap();
+    assert_eq!(busy, Cordon::Busy(1, Duration::from_secs(1)));
+    let next_job = client.force_smoke(&name, "comes too late").unwrap();
+    std::fs::write(&gate, "").unwrap();
+    assert_eq!(cordon(&client, &name, "0198", Duration::from_secs(20)).unwrap(), Cordon::Drained);
+    assert_eq!(client.result(job).unwrap(), Some(BuildResult::Success), "the running job came to its end");
+    assert_eq!(client.result(next_job).unwrap(), None, "no new one was begun");
+
+    let endings = run(&master, &mut machine, &[(one, Proof::Wanted)]);
+    assert!(matches!(endings.as_slice(), [Ending::Labelled(_)]), "{endings:?}");
+    assert_eq!(seen(&master, "node-1").hold, None);
+
+    client.pause(&name, "disk swap, alice").unwrap();
+    let theirs = Hold::Paused(Some("disk swap, alice".to_owned()));
+    assert_eq!(cordon(&client, &name, "0199", Duration::from_secs(5)).unwrap(), Cordon::Theirs(theirs.clone()));
+    assert!(!uncordon(&client, &name).unwrap());
+    assert_eq!(seen(&master, "node-1").hold, Some(theirs));
 }
 
 #[test]

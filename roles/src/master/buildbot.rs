@@ -69,13 +69,23 @@ impl Desired {
     }
 }
 
-/// A worker that was taken out of service by someone else; we never put it back.
+/// A worker that was taken out of service. What someone else did we never undo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hold {
     /// Paused, with the operator's reason.
     Paused(Option<String>),
     /// Told to leave after its present job.
     Graceful,
+}
+
+/// How the reason of a pause of ours begins; the run's id follows.
+pub const OUR_PAUSE: &str = "ostler run ";
+
+impl Hold {
+    /// Whether it was a run of ours that paused the worker, perhaps one that was cut.
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::Paused(Some(reason)) if reason.starts_with(OUR_PAUSE))
+    }
 }
 
 impl std::fmt::Display for Hold {
@@ -148,6 +158,8 @@ pub enum Next {
     Write(Stage),
     /// The master has not loaded what was written; nothing to do but look again.
     Connect,
+    /// It is quarantined, and a run of ours paused it: it is to be released for its smoke job.
+    Release,
     /// It is connected and quarantined: the smoke job is to run on it.
     Smoke,
     /// It is quarantined and someone holds it back: no job can prove it.
@@ -160,13 +172,17 @@ pub enum Next {
 pub fn next(desired: &Desired, observed: &Observed, proof: Proof) -> Next {
     let labelled = observed.is_at(desired, Stage::Labelled);
     let quarantined = observed.is_at(desired, Stage::Quarantined);
+    let is_ours = observed.hold.as_ref().is_some_and(Hold::is_ours);
     match proof {
+        // A run of ours began to change the node and did not come back: the label is to be earned again.
+        Proof::Standing if labelled && is_ours => Next::Write(Stage::Quarantined),
         Proof::Standing if labelled && (observed.connected || observed.hold.is_some()) => Next::Settled(Stage::Labelled),
         Proof::Standing if labelled => Next::Connect,
         Proof::Green if labelled => Next::Settled(Stage::Labelled),
         Proof::Green => Next::Write(Stage::Labelled),
         Proof::Red if quarantined => Next::Settled(Stage::Quarantined),
         Proof::Standing | Proof::Wanted if quarantined => match &observed.hold {
+            Some(_) if is_ours => Next::Release,
             Some(hold) => Next::Held(hold.clone()),
             None if observed.connected => Next::Smoke,
             None => Next::Connect,
@@ -250,5 +266,14 @@ mod tests {
         assert_eq!(next(&desired(), &quarantined, Proof::Standing), Next::Held(hold.clone()));
         let labelled = Observed { hold: Some(hold), connected: false, ..seen(b"l", &["debian"]) };
         assert_eq!(next(&desired(), &labelled, Proof::Standing), Next::Settled(Stage::Labelled));
+    }
+
+    #[test]
+    fn a_pause_of_ours_ends_in_quarantine_only() {
+        let hold = Some(Hold::Paused(Some(format!("{OUR_PAUSE}0198"))));
+        let labelled = Observed { hold: hold.clone(), ..seen(b"l", &["debian"]) };
+        assert_eq!(next(&desired(), &labelled, Proof::Standing), Next::Write(Stage::Quarantined));
+        let quarantined = Observed { hold, ..seen(b"q", &[]) };
+        assert_eq!(next(&desired(), &quarantined, Proof::Standing), Next::Release);
     }
 }

@@ -253,6 +253,15 @@ impl Client {
         Ok(())
     }
 
+    /// How many jobs the worker of this number runs now (this address knows no names).
+    ///
+    /// # Errors
+    /// [`BuildbotError::Survey`].
+    pub fn running(&self, number: u64) -> Result<usize, BuildbotError> {
+        let path = format!("api/v2/workers/{number}/builds?complete=false");
+        self.http.get_json::<Builds>(&path).map(|answer| answer.builds.len()).map_err(BuildbotError::Survey)
+    }
+
     /// Lets a worker start no new jobs, with a reason that people see.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! one reload of the master for each write. A run that finds everything in place makes three requests and writes nothing.
 
 mod client;
+mod cordon;
 mod file;
 mod register;
 mod rest;
@@ -12,6 +13,7 @@ mod steps;
 mod survey;
 
 pub use client::{Account, Build, BuildResult, BuildbotError, Client};
+pub use cordon::{Cordon, cordon, uncordon};
 pub use file::{SmokeCommand, Worker, WorkerError, WorkerFile};
 pub use register::{Ending, Event, Install, InstallError, Patience, RegisterError, register};
 pub use smoke::{SmokeOutcome, SmokeReport};

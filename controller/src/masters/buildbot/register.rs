@@ -193,6 +193,7 @@ pub fn register<'a>(
     let survey = first_look(client, patience)?;
     let mut batch = Batch { client, machine, patience, events, entries: workers.iter().map(entry).collect(), survey };
     batch.write()?;
+    batch.release()?;
     batch.connect()?;
     batch.smoke(reason);
     batch.write()?;
@@ -234,7 +235,7 @@ impl Batch<'_> {
     fn write(&mut self) -> Result<(), RegisterError> {
         let due = |entry: &Entry| match entry.next(&self.survey) {
             Next::Write(stage) => Some(entry.worker.file(stage)),
-            Next::Connect | Next::Smoke | Next::Held(_) | Next::Settled(_) => None,
+            Next::Release | Next::Connect | Next::Smoke | Next::Held(_) | Next::Settled(_) => None,
         };
         let files: Vec<WorkerFile> = self.open().filter_map(due).collect();
         if files.is_empty() {
@@ -275,13 +276,19 @@ impl Batch<'_> {
         pending
     }
 
-    /// Waits until every worker that should be connected is.
+    /// Ends the pauses of ours, now that quarantine keeps jobs away.
+    fn release(&self) -> Result<(), BuildbotError> {
+        let mut paused = self.open().filter(|entry| entry.next(&self.survey) == Next::Release);
+        paused.try_for_each(|entry| self.client.unpause(entry.worker.name()))
+    }
+
+    /// Waits until every worker that should be connected is, and every pause of ours has ended.
     fn connect(&mut self) -> Result<(), BuildbotError> {
         let mut pace = Pace::new(self.patience.connect);
         let mut is_late = false;
         let mut told = false;
         loop {
-            let away = |entry: &&Entry| entry.next(&self.survey) == Next::Connect;
+            let away = |entry: &&Entry| matches!(entry.next(&self.survey), Next::Connect | Next::Release);
             let workers: Vec<WorkerName> = self.open().filter(away).map(|entry| entry.worker.name().clone()).collect();
             if workers.is_empty() {
                 return Ok(());
@@ -308,7 +315,7 @@ impl Batch<'_> {
             match entry.next(&self.survey) {
                 Next::Smoke => due.push(entry.worker.name().clone()),
                 Next::Held(hold) => entry.ending = Some(Ending::Held(hold)),
-                Next::Write(_) | Next::Connect | Next::Settled(_) => {}
+                Next::Write(_) | Next::Release | Next::Connect | Next::Settled(_) => {}
             }
         }
         for (worker, report) in smoke::run(self.client, &self.survey, &due, reason, self.patience, self.events) {
