@@ -255,3 +255,34 @@ fn every_harmless_option_says_why() {
         }
     }
 }
+
+/// `docs/reference/ssh-options.md`, made from the table.
+fn reference() -> String {
+    let mut text = String::from(
+        "# The user's ssh configuration\n\nFor each node `ssh -G HOST` says what is in force; the site's `ssh:` words win over it. Every option that it prints is\n\
+         honoured, harmless here, or refused by name. An option of a newer client that is not in this list is accepted only at its default.\n\
+         Without an OpenSSH client its defaults hold, and files of plain `Host` blocks are read; `Match` and `Include` are refused then.\n\n\
+         `StrictHostKeyChecking` `yes`, `ask` and `no` all mean: an unknown host key is refused (`--accept-new` or `accept-new` accepts and records it);\n\
+         a changed or revoked one is refused always.\n\n| option | what becomes of it |\n|---|---|\n",
+    );
+    for (name, treatment) in OPTIONS {
+        let words = match treatment {
+            Treatment::Honoured => "honoured".to_owned(),
+            Treatment::Harmless(why) => format!("harmless: {why}"),
+            Treatment::Only(values, why) => format!("only `{}`, otherwise refused: {why}", values.join("`, `")),
+        };
+        text.push_str(&format!("| {name} | {words} |\n"));
+    }
+    text
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "`BLESS=1` is how expected texts are written")]
+fn the_reference_of_options_is_fresh() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/ssh-options.md");
+    if std::env::var_os("BLESS").is_some() {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, reference()).unwrap();
+    }
+    assert!(fs::read_to_string(&file).unwrap_or_default() == reference(), "run this test with BLESS=1 and look at the difference");
+}

@@ -167,3 +167,43 @@ async fn a_source_opens_the_stream_in_our_place() {
     assert_eq!(run(&link, &words(&["true"])).await.1.exit, Exit::Status(0));
     assert_eq!(*asked.lock().unwrap(), ["10.255.0.7:22"]);
 }
+
+#[tokio::test]
+async fn bytes_that_changed_on_the_way_are_not_put_in_place() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "ForceCommand (echo junk; cat) | sh -c \"$SSH_ORIGINAL_COMMAND\"");
+    desk.know_server(&server);
+    let link = desk.connect(&server).await.unwrap();
+    let directory = server.directory.path().join("empty");
+    let path = directory.join("agent");
+    let fault = link.place(&Placement { path: path.to_str().unwrap(), bytes: b"agent", mode: 0o755 }).await.unwrap_err().fault;
+    assert!(matches!(fault, PlaceFault::WrongDigest(_)), "{fault}");
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_placing_that_is_cut_leaves_nothing_behind() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "");
+    desk.know_server(&server);
+    let link = desk.connect(&server).await.unwrap();
+    let directory = server.directory.path().join("cut");
+    let path = directory.join("agent");
+    let bytes = vec![9; 64 << 20];
+    let begun = async {
+        while fs::read_dir(&directory).map_or(0, Iterator::count) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let file = Placement { path: path.to_str().unwrap(), bytes: &bytes, mode: 0o755 };
+    tokio::select! {
+        placed = link.place(&file) => panic!("done before it could be cut: {placed:?}"),
+        () = begun => {}
+    }
+    drop(link);
+    let start = std::time::Instant::now();
+    while fs::read_dir(&directory).unwrap().count() > 0 {
+        assert!(start.elapsed().as_secs() < 10, "something stayed behind");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}

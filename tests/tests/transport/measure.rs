@@ -99,3 +99,77 @@ async fn measure_the_parts_of_a_command() {
         println!("started {started:?}, output ended {read:?}, ended {:?}", start.elapsed());
     }
 }
+
+/// Passes bytes on after a delay, both ways, without holding back what comes behind them.
+async fn delay_line(
+    from: impl tokio::io::AsyncRead + Send + Unpin + 'static,
+    to: impl tokio::io::AsyncWrite + Send + Unpin + 'static,
+    delay: Duration,
+) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (mut from, mut to) = (from, to);
+    let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
+    let reading = async move {
+        let mut bytes = vec![0; 65536];
+        while let Ok(count @ 1..) = from.read(&mut bytes).await {
+            let _ = send.send((tokio::time::Instant::now() + delay, bytes[..count].to_vec()));
+        }
+    };
+    let writing = async move {
+        while let Some((due, bytes)) = receive.recv().await {
+            tokio::time::sleep_until(due).await;
+            if to.write_all(&bytes).await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::join!(reading, writing);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement: it asserts nothing that a busy machine could not break"]
+async fn measure_round_trips() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "SetEnv HOME=@DIR@\nMaxStartups 100");
+    let half = Duration::from_millis(100);
+    let port = ostler_tests::sshd::free_port();
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    let real = server.port;
+    let mut lines = tokio::task::JoinSet::new();
+    let relay = async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let far = tokio::net::TcpStream::connect(("127.0.0.1", real)).await.unwrap();
+            for stream in [&near, &far] {
+                stream.set_nodelay(true).unwrap();
+            }
+            let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+            lines.spawn(delay_line(near_in, far_out, half));
+            lines.spawn(delay_line(far_in, near_out, half));
+        }
+    };
+    let measure = async {
+        let key = ostler_tests::sshd::public(&server.host_key("ed25519"));
+        desk.know(&format!("[127.0.0.1]:{port} {key}\n"));
+        let ssh = desk.ssh();
+        ssh.configuration(&super::desk::at_port(port)).await.unwrap();
+        let trips = |time: Duration| time.as_secs_f64() / (2.0 * half.as_secs_f64());
+        for _ in 0..3 {
+            let start = Instant::now();
+            let link = ssh.connect(&super::desk::at_port(port)).await.unwrap();
+            let connected = start.elapsed();
+            assert_eq!(run(&link, &words(&["true"])).await.1.exit, Exit::Status(0));
+            println!(
+                "ours: connect {:.2}, with `true` {:.2} round trips (the TCP handshake is not among them)",
+                trips(connected),
+                trips(start.elapsed())
+            );
+            let (config, port) = (desk.config.clone(), port.to_string());
+            let start = Instant::now();
+            let status =
+                tokio::process::Command::new("ssh").args(["-F", config.to_str().unwrap(), "-p", &port, "127.0.0.1", "true"]).status().await;
+            assert!(status.unwrap().success());
+            println!("ssh: {:.2} round trips", trips(start.elapsed()));
+        }
+    };
+    tokio::select! { () = relay => {}, () = measure => {} }
+}
