@@ -28,6 +28,10 @@ pub struct Environment {
     pub sudo_password_file: Option<PathBuf>,
     /// `USER` or `LOGNAME`: who asks, for the lock's name on nodes.
     pub user: String,
+    /// `PATH`: where the lab looks for the programs it runs.
+    pub search: Vec<PathBuf>,
+    /// `PIP_INDEX_URL`, `PIP_EXTRA_INDEX_URL`, `PIP_FIND_LINKS`: what pip on this machine may reach, lab nodes may too.
+    pub pip_indexes: Vec<String>,
     /// `SSH_AUTH_SOCK`: the ssh-agent.
     pub ssh_auth_sock: Option<PathBuf>,
 }
@@ -53,6 +57,12 @@ impl Environment {
             identity: path("OSTLER_IDENTITY"),
             sudo_password_file: path("OSTLER_SUDO_PASSWORD_FILE"),
             user: std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned()),
+            search: std::env::var_os("PATH").map(|value| std::env::split_paths(&value).collect()).unwrap_or_default(),
+            pip_indexes: ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"]
+                .iter()
+                .filter_map(|name| std::env::var(name).ok())
+                .flat_map(|value| value.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+                .collect(),
             ssh_auth_sock: path("SSH_AUTH_SOCK"),
             home,
         }

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use ostler::lab::{Lab, LabError, LabSpec, Progress, Setup, cache_dir};
+use ostler::environment::Environment;
+use ostler::lab::{Lab, LabError, LabSpec, Progress, Setup};
 
 /// Returns the `ostler` program to test: `OSTLER_BIN`, else the one built beside this test.
 ///
 /// # Panics
 /// When neither is there.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "a test's own variable, not the product's")]
 #[expect(clippy::expect_used, reason = "test support: a missing program must stop the test at once")]
 pub fn program() -> PathBuf {
     if let Some(path) = std::env::var_os("OSTLER_BIN") {
@@ -22,11 +24,12 @@ pub fn program() -> PathBuf {
 /// Returns the setup of a lab whose state lies in `dir`.
 ///
 /// # Panics
-/// When no cache directory can be named.
+/// When the program to test is missing.
 #[must_use]
-#[expect(clippy::expect_used, reason = "test support: without a cache there is no lab")]
 pub fn setup(dir: &Path) -> Setup {
-    Setup { state_dir: dir.to_owned(), cache_dir: cache_dir().expect("a cache directory"), program: program(), outlives: false }
+    let environment = Environment::read();
+    let cache_dir = environment.cache.join("lab");
+    Setup { state_dir: dir.to_owned(), cache_dir, program: program(), outlives: false, environment }
 }
 
 /// Brings a lab up, telling on standard error what it builds.

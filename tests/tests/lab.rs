@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ostler::lab::{BRIDGE, Delay, Ended, Fault, Lab, LabError, LabNode, LabSpec, NodeState, Suite};
+use ostler::lab::{BRIDGE, Delay, Ended, Fault, Lab, LabError, LabNode, LabSpec, NodeState, Place, Suite};
 use ostler_tests::lab::{program, setup, up};
 
 const SHORT: Duration = Duration::from_secs(5);
@@ -62,6 +62,14 @@ fn traces(dir: &Path) -> Vec<String> {
     found
 }
 
+/// Returns the lab's cgroups, wherever the unified hierarchy is mounted: the one thing that outlives its processes until swept.
+fn cgroups(dir: &Path) -> Vec<String> {
+    let id = Place::create(dir).expect("place").id();
+    let mounts = std::fs::read_to_string("/proc/self/mounts").expect("mounts");
+    let hierarchies = mounts.lines().filter(|line| line.contains(" cgroup2 ")).filter_map(|line| line.split(' ').nth(1));
+    hierarchies.map(|root| format!("{root}/ostler-lab/{id}")).filter(|path| Path::new(path).exists()).collect()
+}
+
 fn wait_until_traceless(dir: &Path) {
     let end = Instant::now() + Duration::from_secs(10);
     loop {
@@ -86,8 +94,10 @@ fn three_nodes_come_up_answer_inside_and_outside_and_go_without_a_trace() {
     let other = lab.node_command("n1", ["getent", "hosts", "n2"]).output().expect("ran");
     assert_eq!(other.text().split_whitespace().next(), Some("10.78.0.12"), "{}", other.all());
     assert!(!traces(dir.path()).is_empty(), "the search for traces finds a lab that is up");
+    assert!(!cgroups(dir.path()).is_empty(), "and its cgroups");
     lab.end().expect("down");
     wait_until_traceless(dir.path());
+    assert_eq!(cgroups(dir.path()), [""; 0]);
     Lab::down(dir.path()).expect("down again");
 }
 
@@ -105,6 +115,23 @@ fn a_killed_holder_takes_everything_along_twice_in_a_row() {
         drop(lab);
         Lab::down(dir.path()).expect("down");
         Lab::down(dir.path()).expect("and down again");
+        assert_eq!(cgroups(dir.path()), [""; 0]);
+    }
+}
+
+#[test]
+fn the_death_of_any_process_of_the_chain_is_the_end_of_all() {
+    let dir = scratch();
+    for stage in ["init", "keeper"] {
+        let lab = up(dir.path(), LabSpec::new([node("n1", 11)])).expect("up");
+        let ours = format!("lab-holder {stage} {}", dir.path().display());
+        let found = traces(dir.path()).into_iter().filter(|line| line.contains(&ours) && !line.contains("unshare"));
+        let pids: Vec<String> = found.filter_map(|line| Some(line.split([' ', ':']).nth(1)?.to_owned())).collect();
+        assert_eq!(pids.len(), 1, "{stage}");
+        assert!(Command::new("kill").args(["-9", &pids[0]]).status().expect("kill").success());
+        wait_until_traceless(dir.path());
+        lab.end().expect("down");
+        assert_eq!(cgroups(dir.path()), [""; 0]);
     }
 }
 

@@ -7,7 +7,8 @@ use std::process::Command;
 use rustix::fs::FlockOperation;
 use sha2::{Digest, Sha256};
 
-use super::error::{LabError, run};
+use super::child::run;
+use super::error::LabError;
 
 /// Everything that goes into one thing of the cache.
 #[derive(Default)]

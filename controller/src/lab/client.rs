@@ -16,11 +16,12 @@ use super::error::LabError;
 use super::ground::lay_out;
 use super::holder::{HOLDER_VERB, read_plan};
 use super::keys;
-use super::place::{Place, cache_dir, default_state_dir};
+use super::place::Place;
 use super::programs;
 use super::protocol::{Event, Plan, Reply, Request};
 use super::spec::{Fault, LabNode, LabSpec, Status};
 use super::wire::Wire;
+use crate::environment::Environment;
 
 /// How long a lab may take to come up once its trees are there.
 const UP_LIMIT: Duration = Duration::from_secs(180);
@@ -40,16 +41,19 @@ pub struct Setup {
     pub program: PathBuf,
     /// Leaves the lab up when this process ends. Off, it ends with whoever brought it up, however that ends.
     pub outlives: bool,
+    /// The environment, as read at the start.
+    pub environment: Environment,
 }
 
 impl Setup {
     /// Returns the setup of the command line: default directories, this very program, up until it is taken down.
     ///
     /// # Errors
-    /// When the directories or this program cannot be named.
-    pub fn of_command_line() -> Result<Self, LabError> {
+    /// When this program cannot be named.
+    pub fn of_command_line(environment: &Environment) -> Result<Self, LabError> {
         let program = std::env::current_exe().map_err(LabError::system("find this program"))?;
-        Ok(Self { state_dir: default_state_dir()?, cache_dir: cache_dir()?, program, outlives: true })
+        let (state_dir, cache_dir) = (environment.state.join("lab"), environment.cache.join("lab"));
+        Ok(Self { state_dir, cache_dir, program, outlives: true, environment: environment.clone() })
     }
 }
 
@@ -86,7 +90,7 @@ impl Lab {
     /// # Errors
     /// When root, a program or the mirror is missing, when a lab is up already in that directory, or when it does not come up.
     pub fn up(spec: LabSpec, setup: &Setup, progress: &(dyn Fn(Progress) + Sync)) -> Result<Self, LabError> {
-        programs::check(&spec)?;
+        programs::check(&spec, &setup.environment.search)?;
         spec.validate()?;
         let place = Place::create(&setup.state_dir)?;
         if Wire::connect(&place.socket()).is_ok() {
@@ -324,7 +328,7 @@ fn start_holder(place: &Place, program: &Path) -> Result<(Child, Wire), LabError
     let (wire, theirs) = Wire::pair()?;
     let mut command = Command::new(program);
     command.args([HOLDER_VERB, "hold"]).arg(place.dir()).stdin(Stdio::from(theirs)).stdout(log).stderr(errors);
-    let shown = super::error::shown(&command);
+    let shown = super::child::shown(&command);
     let child = command.spawn().map_err(|source| LabError::Start { command: shown, source })?;
     Ok((child, wire))
 }

@@ -1,14 +1,14 @@
 //! A container node: its root on an overlay over a cached tree, its identity, its systemd-nspawn process.
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::cgroup::Cgroup;
-use super::error::{LabError, run, tail};
+use super::child::{feed, run};
+use super::error::LabError;
 use super::place::Place;
 use super::protocol::Plan;
 use super::spec::{BRIDGE, GATEWAY_PORT, LabNode, Sudo};
@@ -99,19 +99,8 @@ fn put(root: &Path, path: &str, content: &[u8], mode: u32) -> Result<(), LabErro
 
 /// Sets admin's password through the node's own chpasswd, over its stdin.
 fn set_password(root: &Path, password: &str) -> Result<(), LabError> {
-    let mut command = Command::new("chroot");
-    command.arg(root).args(["chpasswd", "-c", "SHA512"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let start = |source| LabError::Start { command: "chroot ROOT chpasswd".into(), source };
-    let mut child = command.spawn().map_err(start)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(format!("admin:{password}\n").as_bytes()).map_err(start)?;
-    }
-    let output = child.wait_with_output().map_err(start)?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let text = tail(&String::from_utf8_lossy(&output.stderr));
-    Err(LabError::Command { command: "chroot ROOT chpasswd".into(), status: output.status.to_string(), output: text })
+    let line = format!("admin:{password}\n");
+    feed(Command::new("chroot").arg(root).args(["chpasswd", "-c", "SHA512"]), line.as_bytes()).map(drop)
 }
 
 /// Starts the node's systemd in its cgroup and its network namespace.

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 use std::time::Duration;
 
 /// A failed lab operation.
@@ -119,30 +118,4 @@ impl LabError {
         }
         text
     }
-}
-
-/// Runs a program to its end and returns what it printed; a failure carries the end of its output.
-pub(crate) fn run(command: &mut Command) -> Result<Output, LabError> {
-    let shown = shown(command);
-    let output = command.output().map_err(|source| LabError::Start { command: shown.clone(), source })?;
-    if output.status.success() {
-        return Ok(output);
-    }
-    let mut text = String::from_utf8_lossy(&output.stderr).into_owned();
-    text.push_str(&String::from_utf8_lossy(&output.stdout));
-    Err(LabError::Command { command: shown, status: output.status.to_string(), output: tail(&text) })
-}
-
-/// Returns the command line as it would be typed, without quoting.
-pub(crate) fn shown(command: &Command) -> String {
-    let mut words = vec![command.get_program().to_string_lossy().into_owned()];
-    words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
-    words.join(" ")
-}
-
-/// Returns the last lines of a text: enough to see the cause, bounded.
-pub(crate) fn tail(text: &str) -> String {
-    const LINES: usize = 12;
-    let lines: Vec<&str> = text.trim_end().lines().collect();
-    lines[lines.len().saturating_sub(LINES)..].join("\n")
 }

@@ -42,7 +42,7 @@ impl Ground {
 
 /// Finds or builds what each node stands on, each thing once, all at the same time.
 pub(crate) fn lay_out(spec: LabSpec, setup: &Setup, progress: &(dyn Fn(Progress) + Sync)) -> Result<Plan, LabError> {
-    let sources = Sources::of_this_machine()?;
+    let sources = Sources::of_this_machine(&setup.environment)?;
     let wanted: BTreeSet<Ground> = spec.nodes.iter().map(Ground::of).collect();
     let built: BTreeMap<Ground, PathBuf> = thread::scope(|scope| {
         let build = |ground: Ground| {

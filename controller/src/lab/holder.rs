@@ -115,7 +115,7 @@ fn start_init(place: &Place, channel: OwnedFd) -> Result<Child, LabError> {
         .args([HOLDER_VERB, "init"])
         .arg(place.dir())
         .stdin(channel);
-    let shown = super::error::shown(&command);
+    let shown = super::child::shown(&command);
     command.spawn().map_err(|source| LabError::Start { command: shown, source })
 }
 
@@ -159,7 +159,7 @@ fn init(place: &Place) -> Result<(), LabError> {
     let program = std::env::current_exe().map_err(LabError::system("find this program"))?;
     let mut command = Command::new(program);
     command.args([HOLDER_VERB, "keeper"]).arg(place.dir());
-    let shown = super::error::shown(&command);
+    let shown = super::child::shown(&command);
     let keeper = command.spawn().map_err(|source| LabError::Start { command: shown, source })?.id();
     loop {
         match rustix::process::wait(WaitOptions::empty()) {

@@ -10,7 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::cgroup::{self, Cgroup};
-use super::error::{LabError, run};
+use super::child::run;
+use super::error::LabError;
 use super::exec::{self, Door};
 use super::net;
 use super::node::Node;

@@ -2,6 +2,7 @@
 
 mod cache;
 mod cgroup;
+mod child;
 mod client;
 mod command;
 mod container;
@@ -28,7 +29,7 @@ pub use client::{Lab, Progress, Setup};
 pub use command::{Ended, LabChild, LabCommand, LabOutput};
 pub use error::LabError;
 pub use holder::{HOLDER_VERB, holder_main};
-pub use place::{Place, cache_dir, default_state_dir};
+pub use place::Place;
 pub use spec::{
     BRIDGE, Delay, Fault, GATEWAY_PORT, LabNode, LabSpec, Machine, NodeState, NodeStatus, Password, Status, Sudo, Suite, WWW_PORT,
 };

@@ -1,10 +1,10 @@
 //! The lab's network: a bridge, and for every node a namespace with one link to it.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use super::error::{LabError, run, tail};
+use super::child::{feed, run};
+use super::error::LabError;
 use super::spec::{BRIDGE, LabSpec, Machine, PREFIX};
 
 /// The bridge's interface name.
@@ -52,20 +52,7 @@ pub(crate) fn ip_batch(lines: &str) -> Result<(), LabError> {
 }
 
 fn batch(options: &[&str], lines: &str) -> Result<(), LabError> {
-    let mut command = Command::new("ip");
-    command.args(options).args(["-batch", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let shown = super::error::shown(&command);
-    let start = |source| LabError::Start { command: shown.clone(), source };
-    let mut child = command.spawn().map_err(start)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(lines.as_bytes()).map_err(start)?;
-    }
-    let output = child.wait_with_output().map_err(start)?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let text = String::from_utf8_lossy(&output.stderr);
-    Err(LabError::Command { command: shown, status: output.status.to_string(), output: tail(&text) })
+    feed(Command::new("ip").args(options).args(["-batch", "-"]), lines.as_bytes()).map(drop)
 }
 
 /// Adds a rule to the input chain of a node's network.

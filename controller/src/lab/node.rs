@@ -199,7 +199,7 @@ impl Node {
             if self.power().carrier.is_none() {
                 let console = self.place.console(&self.spec.name);
                 let said = std::fs::read_to_string(&console).unwrap_or_default();
-                return Err(LabError::Refused(format!("node {} ended while it booted:\n{}", self.spec.name, super::error::tail(&said))));
+                return Err(LabError::Refused(format!("node {} ended while it booted:\n{}", self.spec.name, super::child::tail(&said))));
             }
             if Instant::now() >= end {
                 return Err(LabError::Deadline { what: format!("sshd of node {}", self.spec.name), after: BOOT_LIMIT });

@@ -42,7 +42,8 @@ impl Place {
     }
 
     /// Name that the lab's cgroups carry: found again from the directory alone, after any crash.
-    pub(crate) fn id(&self) -> String {
+    #[must_use]
+    pub fn id(&self) -> String {
         let digest = Sha256::digest(self.dir.as_os_str().as_encoded_bytes());
         digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
@@ -127,30 +128,6 @@ impl Place {
         }
         Ok(())
     }
-}
-
-/// Returns where root trees, packages and images are kept: `$XDG_CACHE_HOME/ostler/lab`, else `~/.cache/ostler/lab`.
-///
-/// # Errors
-/// When neither variable says where.
-pub fn cache_dir() -> Result<PathBuf, LabError> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("XDG_CACHE_HOME")
-        .or_else(|| set("HOME").map(|home| home.join(".cache")))
-        .map(|base| base.join("ostler/lab"))
-        .ok_or_else(|| LabError::Spec("neither XDG_CACHE_HOME nor HOME is set".into()))
-}
-
-/// Returns the state directory of the lab that has no other: `$XDG_STATE_HOME/ostler/lab`, else `~/.local/state/ostler/lab`.
-///
-/// # Errors
-/// When neither variable says where.
-pub fn default_state_dir() -> Result<PathBuf, LabError> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("XDG_STATE_HOME")
-        .or_else(|| set("HOME").map(|home| home.join(".local/state")))
-        .map(|base| base.join("ostler/lab"))
-        .ok_or_else(|| LabError::Spec("neither XDG_STATE_HOME nor HOME is set".into()))
 }
 
 /// Writes a file readable by its owner alone.

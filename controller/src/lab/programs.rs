@@ -1,6 +1,6 @@
 //! What must be there before a lab can come up: root, and the programs it runs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::LabError;
 use super::spec::{LabSpec, Machine};
@@ -21,7 +21,7 @@ const ALWAYS: &[(&str, &str)] = &[
 const VIRTUAL: &[(&str, &str)] = &[("qemu-system-x86_64", "qemu-system-x86"), ("qemu-img", "qemu-utils"), ("mke2fs", "e2fsprogs")];
 
 /// Refuses to start without root or without a program, before anything is touched.
-pub(crate) fn check(spec: &LabSpec) -> Result<(), LabError> {
+pub(crate) fn check(spec: &LabSpec, search: &[PathBuf]) -> Result<(), LabError> {
     let user = rustix::process::geteuid();
     if !user.is_root() {
         return Err(LabError::NeedsRoot(user.as_raw()));
@@ -29,16 +29,30 @@ pub(crate) fn check(spec: &LabSpec) -> Result<(), LabError> {
     let virtual_machines = spec.nodes.iter().any(|node| node.machine == Machine::Vm);
     let wanted = ALWAYS.iter().chain(VIRTUAL.iter().filter(|_| virtual_machines));
     for (program, package) in wanted {
-        find(program).ok_or(LabError::MissingProgram { program, package })?;
+        let found = search.iter().any(|dir| is_file(&dir.join(program)));
+        if !found {
+            return Err(LabError::MissingProgram { program, package });
+        }
     }
     Ok(())
 }
 
-fn find(program: &str) -> Option<()> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).find(|dir| is_file(&dir.join(program))).map(drop)
-}
-
 fn is_file(path: &Path) -> bool {
     path.metadata().is_ok_and(|data| data.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_named_with_its_package() {
+        if !rustix::process::geteuid().is_root() {
+            let refused = check(&LabSpec::default(), &[]).expect_err("refused").to_string();
+            assert!(refused.starts_with("the lab needs root"), "{refused}");
+            return;
+        }
+        let refused = check(&LabSpec::default(), &[]).expect_err("refused").to_string();
+        assert_eq!(refused, "program `setpriv` is missing; install it with: apt-get install util-linux");
+    }
 }

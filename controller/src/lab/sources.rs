@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::LabError;
 use super::spec::Suite;
+use crate::environment::Environment;
 
 /// Where packages come from, as the machine says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,18 +18,22 @@ pub(crate) struct Sources {
     pub(crate) mirror: String,
     /// Hosts the gateway may reach, with `host:port` where the port is not the scheme's.
     pub(crate) allowed: BTreeSet<String>,
+    /// Those of them that the machine reaches by https alone.
+    pub(crate) secure: BTreeSet<String>,
 }
 
 impl Sources {
     /// Reads the machine's configuration.
-    pub(crate) fn of_this_machine() -> Result<Self, LabError> {
+    pub(crate) fn of_this_machine(environment: &Environment) -> Result<Self, LabError> {
         let apt = Path::new("/etc/apt");
         let entries = apt_entries(apt)?;
         let own = own_suite();
         let named = entries.iter().find(|entry| entry.suites.iter().any(|suite| Some(suite) == own.as_ref()));
         let mirror = named.map(|entry| entry.uri.trim_end_matches('/').to_owned()).ok_or_else(|| LabError::NoMirror(apt.to_owned()))?;
-        let uris = entries.iter().map(|entry| entry.uri.clone()).chain(pip_indexes());
-        Ok(Self { mirror, allowed: uris.filter_map(|uri| authority(&uri)).collect() })
+        let uris: Vec<String> = entries.iter().map(|entry| entry.uri.clone()).chain(pip_indexes(environment)).collect();
+        let by = |scheme: &str| uris.iter().filter(|uri| uri.starts_with(scheme)).filter_map(|uri| authority(uri)).collect::<BTreeSet<_>>();
+        let secure = &by("https://") - &by("http://");
+        Ok(Self { mirror, allowed: uris.iter().filter_map(|uri| authority(uri)).collect(), secure })
     }
 
     /// The one-line source of a suite: the main archive alone, so that a cached tree and its nodes agree.
@@ -114,12 +119,10 @@ fn deb822(text: &str) -> Vec<Entry> {
 }
 
 /// Index and link addresses of pip's configuration files and variables.
-fn pip_indexes() -> Vec<String> {
-    let home = std::env::var_os("HOME").map(PathBuf::from);
+fn pip_indexes(environment: &Environment) -> Vec<String> {
     let mut files = vec![PathBuf::from("/etc/pip.conf")];
-    files.extend(home.iter().flat_map(|home| [home.join(".config/pip/pip.conf"), home.join(".pip/pip.conf")]));
-    let mut found: Vec<String> =
-        ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"].iter().filter_map(|name| std::env::var(name).ok()).collect();
+    files.extend(environment.home.iter().flat_map(|home| [home.join(".config/pip/pip.conf"), home.join(".pip/pip.conf")]));
+    let mut found = environment.pip_indexes.clone();
     for text in files.iter().filter_map(|path| fs::read_to_string(path).ok()) {
         let keys = ["index-url", "extra-index-url", "find-links"];
         let value =

@@ -28,8 +28,7 @@ pub fn library(path: &str) -> PathBuf {
 }
 
 fn cache() -> PathBuf {
-    let lab = ostler::lab::cache_dir().expect("a cache directory");
-    lab.parent().expect("the lab's cache lies in ours").to_owned()
+    ostler::environment::Environment::read().cache
 }
 
 /// Where `make wheels` puts the wheels.

@@ -8,6 +8,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+
 use super::super::error::LabError;
 use super::super::sources::{Sources, authority};
 use super::files::send;
@@ -20,6 +22,7 @@ const UPSTREAM: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Proxy {
     allowed: BTreeSet<String>,
+    secure: BTreeSet<String>,
     store: PathBuf,
     agent: ureq::Agent,
     /// Files being fetched into the store: whoever wants one of them waits.
@@ -32,12 +35,20 @@ impl Proxy {
         fs::create_dir_all(store).map_err(LabError::file("create directory", store))?;
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            .tls_config(TlsConfig::builder().root_certs(machine_roots()).build())
             .timeout_resolve(Some(UPSTREAM))
             .timeout_connect(Some(UPSTREAM))
             .timeout_recv_response(Some(UPSTREAM))
             .build()
             .into();
-        Ok(Self { allowed: sources.allowed.clone(), store: store.to_owned(), agent, fetching: Mutex::default(), fetched: Condvar::new() })
+        Ok(Self {
+            allowed: sources.allowed.clone(),
+            secure: sources.secure.clone(),
+            store: store.to_owned(),
+            agent,
+            fetching: Mutex::default(),
+            fetched: Condvar::new(),
+        })
     }
 
     /// Answers the requests of one connection.
@@ -64,18 +75,23 @@ impl Proxy {
             refuse(out, "400 Bad Request", "this is a proxy: ask for a whole http:// address")?;
             return Ok(true);
         };
+        let upstream = match self.secure.contains(&host) {
+            // Nodes need no certificates: this machine's own way to the mirror is the one that counts.
+            true => head.target.replacen("http://", "https://", 1),
+            false => head.target.clone(),
+        };
         if !self.allowed.contains(&host) {
             refuse(out, "403 Forbidden", &format!("{host} is in neither the apt nor the pip configuration of the lab's machine"))?;
             return Ok(true);
         }
-        let Some(kept) = self.kept_path(&head.target) else { return self.forward(head, out, None) };
+        let Some(kept) = self.kept_path(&head.target) else { return self.forward(head, &upstream, out, None) };
         if !kept.is_file() {
             if head.method == "HEAD" {
-                return self.forward(head, out, None);
+                return self.forward(head, &upstream, out, None);
             }
             let turn = Turn::take(self, kept.clone());
             if !kept.is_file() {
-                return self.forward(head, out, Some(&kept));
+                return self.forward(head, &upstream, out, Some(&kept));
             }
             drop(turn);
         }
@@ -92,8 +108,8 @@ impl Proxy {
     }
 
     /// Fetches from the mirror, sends it on as it comes and keeps it when it arrived whole.
-    fn forward(&self, head: &Head, out: &mut TcpStream, keep: Option<&Path>) -> io::Result<bool> {
-        let mut request = if head.method == "HEAD" { self.agent.head(&head.target) } else { self.agent.get(&head.target) };
+    fn forward(&self, head: &Head, upstream: &str, out: &mut TcpStream, keep: Option<&Path>) -> io::Result<bool> {
+        let mut request = if head.method == "HEAD" { self.agent.head(upstream) } else { self.agent.get(upstream) };
         // A part or a "not modified" must never be kept as the whole.
         for name in if keep.is_some() { &[][..] } else { &["if-modified-since", "if-none-match", "range", "if-range"][..] } {
             if let Some(value) = head.header(name) {
@@ -157,6 +173,18 @@ impl Proxy {
     }
 }
 
+/// Returns the certificates this machine trusts; a mirror inside a company is signed by one of its own.
+fn machine_roots() -> RootCerts {
+    let Ok(bundle) = fs::read("/etc/ssl/certs/ca-certificates.crt") else { return RootCerts::WebPki };
+    let certificates: Vec<_> = parse_pem(&bundle)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    RootCerts::new_with_certs(&certificates)
+}
+
 /// Sends `length` bytes on and puts them into the store, renamed into place once they are all there.
 fn keep_and_send(body: &mut impl Read, out: &mut TcpStream, path: &Path, length: u64) -> io::Result<()> {
     let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
@@ -214,7 +242,8 @@ mod tests {
     use super::*;
 
     fn proxy(store: &Path) -> Proxy {
-        let sources = Sources { mirror: "http://a.example/debian".into(), allowed: BTreeSet::from(["a.example".into()]) };
+        let sources =
+            Sources { mirror: "http://a.example/debian".into(), allowed: BTreeSet::from(["a.example".into()]), secure: BTreeSet::new() };
         Proxy::new(&sources, store).expect("proxy")
     }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::cache::{self, Ingredients};
-use super::error::{LabError, tail};
+use super::child::follow;
+use super::error::LabError;
 use super::sources::Sources;
 use super::spec::Suite;
 
@@ -77,27 +77,11 @@ pub(crate) fn build(
         hooks.push(hook);
     }
     command.arg(recipe.suite.to_string()).arg(target).arg(sources.line(recipe.suite));
-    let outcome = follow(command, progress);
+    let outcome = follow(&command, progress);
     for hook in hooks {
         let _ = fs::remove_file(&hook);
     }
     outcome
-}
-
-/// Runs a builder, passing on each line it prints; its last lines go into the error.
-fn follow(mut command: Command, progress: &(dyn Fn(&str) + Sync)) -> Result<(), LabError> {
-    let shown = super::error::shown(&command);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|source| LabError::Start { command: shown.clone(), source })?;
-    let mut said = String::new();
-    if let Some(stderr) = child.stderr.take() {
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            progress(&line);
-            said = tail(&format!("{said}\n{line}"));
-        }
-    }
-    let status = child.wait().map_err(|source| LabError::Start { command: shown.clone(), source })?;
-    if status.success() { Ok(()) } else { Err(LabError::Command { command: shown, status: status.to_string(), output: said }) }
 }
 
 #[cfg(test)]
@@ -106,8 +90,8 @@ mod tests {
 
     #[test]
     fn every_ingredient_changes_the_name_of_a_tree() {
-        let sources = Sources { mirror: "http://a.example/debian".into(), allowed: BTreeSet::new() };
-        let other = Sources { mirror: "http://b.example/debian".into(), allowed: BTreeSet::new() };
+        let sources = Sources { mirror: "http://a.example/debian".into(), allowed: BTreeSet::new(), secure: BTreeSet::new() };
+        let other = Sources { mirror: "http://b.example/debian".into(), allowed: BTreeSet::new(), secure: BTreeSet::new() };
         let plain = Recipe::new(Suite::Bookworm, &BTreeSet::new());
         let more = Recipe::new(Suite::Bookworm, &BTreeSet::from(["git".to_owned()]));
         let same = Recipe::new(Suite::Bookworm, &BTreeSet::from(["sudo".to_owned()]));

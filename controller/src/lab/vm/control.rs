@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::super::error::{LabError, tail};
+use super::super::child::tail;
+use super::super::error::LabError;
 
 /// Has the root shell behind the port run a script; returns what it printed. The script's failure is an error.
 pub(super) fn talk(port: &Path, script: &str, limit: Duration) -> Result<String, LabError> {

@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::super::cache::{self, Ingredients};
-use super::super::error::{LabError, run};
+use super::super::child::run;
+use super::super::error::LabError;
 use super::super::sources::Sources;
 use super::super::spec::{LabNode, Suite};
 use super::super::tree::{self, Recipe};

@@ -1,0 +1,131 @@
+//! Short-lived programs of the lab: run to their end, bounded in time, their output in the error.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+
+use super::error::LabError;
+use super::wire;
+
+/// Longer than any of them takes on a loaded machine; the longest copies a root tree to a disk image.
+const LIMIT: Duration = Duration::from_secs(180);
+/// A root tree over a slow link.
+const BUILD_LIMIT: Duration = Duration::from_secs(3600);
+
+/// Runs a program to its end and returns what it printed; a failure carries the end of its output.
+pub(crate) fn run(command: &mut Command) -> Result<Output, LabError> {
+    feed(command, b"")
+}
+
+/// Runs a program with this standard input.
+pub(crate) fn feed(command: &mut Command, input: &[u8]) -> Result<Output, LabError> {
+    let shown = shown(command);
+    let start = |source| LabError::Start { command: shown.clone(), source };
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(start)?;
+    let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that ends without reading says why itself.
+        let _ = stdin.write_all(input);
+    }
+    let status = wait(&mut child, &shown, LIMIT)?;
+    let output = Output { status, stdout: stdout.join().unwrap_or_default(), stderr: stderr.join().unwrap_or_default() };
+    if status.success() {
+        return Ok(output);
+    }
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    Err(LabError::Command { command: shown, status: status.to_string(), output: tail(&text) })
+}
+
+/// Runs a builder, passing on each line of its standard error; its last lines go into the error. It is told to stop when this
+/// process ends.
+pub(crate) fn follow(builder: &Command, progress: &(dyn Fn(&str) + Sync)) -> Result<(), LabError> {
+    let shown = shown(builder);
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM"]).arg(builder.get_program()).args(builder.get_args());
+    command.envs(builder.get_envs().filter_map(|(name, value)| Some((name, value?)))).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|source| LabError::Start { command: shown.clone(), source })?;
+    let stderr = child.stderr.take();
+    thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            let mut said = String::new();
+            for line in stderr.into_iter().flat_map(|stderr| BufReader::new(stderr).lines()).map_while(Result::ok) {
+                progress(&line);
+                said = tail(&format!("{said}\n{line}"));
+            }
+            said
+        });
+        let status = wait(&mut child, &shown, BUILD_LIMIT)?;
+        let said = reader.join().unwrap_or_default();
+        if status.success() { Ok(()) } else { Err(LabError::Command { command: shown, status: status.to_string(), output: said }) }
+    })
+}
+
+/// Waits for a child's end; one that is late is killed.
+fn wait(child: &mut Child, shown: &str, limit: Duration) -> Result<ExitStatus, LabError> {
+    let failed = LabError::system("wait for a child");
+    let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
+        return child.wait().map_err(failed);
+    };
+    let ended = pidfd_open(pid, PidfdFlags::empty()).map_err(LabError::system("open a pidfd"))?;
+    if !wire::readable(&[ended.as_fd()], Some(limit))?[0] {
+        // Its whole group, where it leads one: a builder's own children would keep its output open.
+        let _ = kill_process_group(pid, Signal::KILL);
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(LabError::Deadline { what: format!("`{shown}` to end"), after: limit });
+    }
+    child.wait().map_err(failed)
+}
+
+fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            // What arrived before an error is all there is.
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        bytes
+    })
+}
+
+/// Returns the command line as it would be typed, without quoting.
+pub(crate) fn shown(command: &Command) -> String {
+    let mut words = vec![command.get_program().to_string_lossy().into_owned()];
+    words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
+    words.join(" ")
+}
+
+/// Returns the last lines of a text: enough to see the cause, bounded.
+pub(crate) fn tail(text: &str) -> String {
+    const LINES: usize = 12;
+    let lines: Vec<&str> = text.trim().lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_what_ran_how_it_ended_and_what_it_said_last() {
+        let error = run(Command::new("sh").args(["-c", "echo out; echo err >&2; exit 3"])).expect_err("fails").to_string();
+        assert_eq!(error, "`sh -c echo out; echo err >&2; exit 3` ended with exit status: 3: err\nout");
+        let missing = run(&mut Command::new("/no/such/program")).expect_err("missing");
+        assert!(matches!(missing, LabError::Start { .. }), "{missing}");
+        assert_eq!(feed(&mut Command::new("cat"), b"through").expect("ran").stdout, b"through");
+    }
+
+    #[test]
+    fn a_late_child_is_killed() {
+        let mut child = Command::new("sleep").arg("1000").spawn().expect("started");
+        let late = wait(&mut child, "sleep 1000", Duration::from_millis(20)).expect_err("late");
+        assert!(matches!(late, LabError::Deadline { .. }), "{late}");
+        assert!(child.try_wait().expect("reaped").is_some());
+    }
+}
