@@ -84,7 +84,7 @@ fn node(nodes: &ostler_roles::author::site::NodesFile, name: &str, value: &Node)
         let bytes = ostler_roles::words::Bytes::parse(&size).map_err(|error| wrong(error.to_string()))?;
         node = node.with_disk_mb(bytes.count() >> 20);
     }
-    if value.get("vm").is_some() {
+    if text("vm").as_deref() == Some("true") {
         node = node.as_vm();
     }
     Ok(node)
