@@ -46,12 +46,8 @@ release: agent
 ## wheels: what a Buildbot master and its workers are installed from, by pip's own configuration, by hash
 wheels: $(WHEELS)/.complete
 
-$(WHEELS)/.complete: roles/library/files/buildbot/master-requirements.txt roles/library/files/buildbot/worker-requirements.txt
-	@mkdir -p $(WHEELS)
-	python3 -m venv $(CACHE)/pip-venv
-	for file in $^; do $(CACHE)/pip-venv/bin/pip download --quiet --no-deps --require-hashes --only-binary :all: \
-		--python-version 3.11 --implementation cp --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --platform any \
-		-r $$file -d $(WHEELS); done
+$(WHEELS)/.complete: $(addprefix roles/library/files/buildbot/,fetch-wheels master-requirements.txt worker-requirements.txt)
+	roles/library/files/buildbot/fetch-wheels $(WHEELS)
 	@touch $@
 
 ## test: all set-up, then every test
