@@ -124,6 +124,25 @@ impl Host {
         rustix::fs::openat(&parent, &name, flags, Mode::from_raw_mode(0o600)).map(File::from).map_err(fail)
     }
 
+    /// Opens a private file of ours to go on with it; none: no such file, or not one that we made.
+    ///
+    /// # Errors
+    /// When the kernel says no.
+    pub fn open_to_append(&self, path: &Path) -> Result<Option<File>, OsError> {
+        let fail = |source: Errno| OsError::new(Operation::Write, path.display(), source);
+        let (parent, name) = self.place(path).map_err(fail)?;
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let file = match rustix::fs::openat(&parent, &name, flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT | Errno::LOOP) => return Ok(None),
+            Err(source) => return Err(fail(source)),
+        };
+        let stat = rustix::fs::fstat(&file).map_err(fail)?;
+        let ours = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_uid == self.user && stat.st_nlink == 1;
+        self.touch(&parent);
+        Ok(ours.then(|| File::from(file)))
+    }
+
     /// Writes into a file of the kernel (/proc/sys), which has no other bytes to keep.
     ///
     /// # Errors

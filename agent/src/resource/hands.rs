@@ -38,6 +38,14 @@ impl RealHands {
     pub fn at(tree: &Path, key: Option<Secret<Vec<u8>>>) -> Result<Self, OsError> {
         Ok(Self { node: Node::new(Host::at(tree)?, key) })
     }
+
+    /// Hands that take a server for gone after so short a silence.
+    #[cfg(test)]
+    pub(super) fn at_with_stall(tree: &Path, stall: std::time::Duration) -> Self {
+        let mut node = Node::new(Host::at(tree).unwrap(), None);
+        node.stall = Some(stall);
+        Self { node }
+    }
 }
 
 fn shown<C: Describe>(changes: &[C]) -> Vec<Shown> {

@@ -4,6 +4,7 @@ mod authorized_key;
 mod checks;
 mod command;
 mod directory;
+mod download;
 mod fault;
 mod file;
 mod group;

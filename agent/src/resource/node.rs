@@ -5,11 +5,13 @@ use super::package::{Offers, Packages};
 use super::service::Manager;
 use crate::host::accounts::{Account, Accounts};
 use crate::host::child::Identity;
+use crate::host::http::Http;
 use crate::host::{Host, Writing};
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::Thing;
 use ostler_roles::words::{Mode, Secret};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// A database read at most once between two changes of it.
 #[derive(Debug)]
@@ -47,6 +49,9 @@ pub(super) struct Node {
     pub(super) offers: Snapshot<Offers>,
     pub(super) manager: Manager,
     pub(super) key: Option<Secret<Vec<u8>>>,
+    http: Snapshot<Http>,
+    /// Longest silence of a server; the usual one where none.
+    pub(super) stall: Option<Duration>,
 }
 
 impl Node {
@@ -58,6 +63,8 @@ impl Node {
             offers: Snapshot::default(),
             manager: Manager::default(),
             key,
+            http: Snapshot::default(),
+            stall: None,
         }
     }
 
@@ -86,6 +93,11 @@ impl Node {
         Ok(Some(identity).filter(|_| !own))
     }
 
+    /// Requests over HTTP, with the node's certificates.
+    pub(super) fn http(&self) -> Result<Arc<Http>, Failure> {
+        self.http.get(|| Http::new(&self.host)).map_err(unread)
+    }
+
     /// What root owns.
     pub(super) fn roots(&self, mode: Mode) -> Writing {
         let (user, group) = self.host.default_owner();
@@ -109,6 +121,8 @@ impl Node {
         if all || matches!(thing, Thing::Package(_)) || path_is(&["/var/lib/dpkg", "/var/lib/apt", "/etc/apt"]) {
             self.packages.forget();
             self.offers.forget();
+            // A package may bring certificates.
+            self.http.forget();
         }
     }
 }

@@ -19,4 +19,4 @@ macro_rules! pending {
     )*};
 }
 
-pending!(git_cache, download);
+pending!(git_cache);

@@ -3,7 +3,9 @@
 mod accounts;
 mod checks;
 mod commands;
+mod downloads;
 mod files;
+mod server;
 
 use super::*;
 use crate::engine::{Applied, Hands as _};

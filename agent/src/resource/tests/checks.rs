@@ -88,7 +88,7 @@ fn a_probe_has_no_rights_of_roots() {
             stdout_to: None,
         }))
     };
-    let public = std::fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o755));
+    let public: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(fixture.tree.path(), public).unwrap();
     assert!(judged(&fixture, &probe("test $(id -u) != 0")).passed(), "{:?}", judged(&fixture, &probe("id")));
     let Verdict::Fail { found, .. } = judged(&fixture, &probe("echo no good; exit 4")) else { panic!() };

@@ -1,0 +1,131 @@
+//! `download` at work: fetched beside its place, gone on with after a break, proved before it gets its name.
+
+mod fetch;
+mod known;
+
+use super::Act;
+use super::fault::{failure, hinted, unmade, unread};
+use super::node::Node;
+use super::note;
+use crate::engine::ApplyContext;
+use crate::host::EntryKind;
+use fetch::{Broken, Fetch};
+use ostler_roles::outcome::{Failure, FailureKind};
+use ostler_roles::resource::download::{Change, Desired, Observed};
+use ostler_roles::words::{Bytes, Digest};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Tries, each going on where the last one broke.
+const TRIES: u32 = 4;
+/// Pause before the second try; it doubles.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Where the bytes gather until all are there: named by what they shall be, so that another version starts anew.
+fn partial(desired: &Desired) -> PathBuf {
+    let name: String = desired.path.file_name().chars().take(150).collect();
+    desired.path.as_path().with_file_name(format!(".{name}.part-{}", desired.sha256.short()))
+}
+
+impl Act for Desired {
+    fn observe(&self, node: &Node) -> Result<Observed, Failure> {
+        let path = self.path.as_path();
+        let Some(entry) = node.host.look(path).map_err(unread)? else {
+            let partial = node.host.look(&partial(self)).map_err(unread)?.map_or(0, |entry| entry.length);
+            return Ok(Observed::Absent { missing_parents: node.host.missing_parents(&self.path).map_err(unread)?, partial });
+        };
+        if entry.kind != EntryKind::File {
+            return Ok(Observed::Other(entry.kind.word().to_owned()));
+        }
+        let digest = match known::recall(node, &self.path, &entry).map_err(unread)? {
+            Some(digest) => digest,
+            None => fetch::digest_of(node, path).map_err(unread)?,
+        };
+        Ok(Observed::File { digest, length: entry.length, ownership: node.observed_ownership(&entry, Some(&self.ownership))? })
+    }
+
+    fn apply(&self, node: &Node, changes: Vec<Change>, work: &ApplyContext<'_>) -> Result<Vec<String>, Failure> {
+        let path = self.path.as_path();
+        let writing = node.writing(&self.ownership)?;
+        let mut fetches = false;
+        for change in changes {
+            match change {
+                Change::MakeParent(parent) => node.host.make_parent(parent.as_path()).map_err(unmade)?,
+                Change::Fetch { .. } | Change::Replace { .. } => fetches = true,
+                Change::Ownership(_) => {}
+            }
+        }
+        if !fetches {
+            node.host.set_ownership(path, writing).map_err(unmade)?;
+        } else {
+            let partial = partial(self);
+            fetched(self, node, &partial, work)?;
+            node.host.set_ownership(&partial, writing).map_err(unmade)?;
+            node.host.rename(&partial, path).map_err(unmade)?;
+        }
+        known::remember(node, &self.path, &self.sha256).map_err(unmade)?;
+        Ok(Vec::new())
+    }
+
+    fn to_write(&self, _changes: &[Change]) -> Bytes {
+        // The length is the server's secret until it is asked.
+        Bytes(0)
+    }
+}
+
+/// All bytes in the partial file, proved.
+fn fetched(desired: &Desired, node: &Node, partial: &std::path::Path, work: &ApplyContext<'_>) -> Result<(), Failure> {
+    let http = node.http()?;
+    let fetch = Fetch { url: &desired.url, file: partial, node, http: &http, work, stall: node.stall };
+    let mut pause = PAUSE;
+    let mut said = Vec::new();
+    let mut anew = false;
+    for attempt in 1..=TRIES {
+        let resumes = !anew && node.host.look(partial).map_err(unmade)?.is_some_and(|entry| entry.length > 0);
+        match fetch.run(anew) {
+            Ok(digest) if digest == desired.sha256 => return Ok(()),
+            // Bytes of an earlier try may be to blame: once more from the first, then it is the server's word against ours.
+            Ok(digest) if resumes => {
+                anew = true;
+                said.push(format!("gone on with, it has sha256 {}", digest.short()));
+            }
+            Ok(digest) => return Err(other_bytes(desired, node, partial, &digest)),
+            Err(Broken::Final(failed)) => return Err(*failed),
+            Err(Broken::Passing(why)) => {
+                anew = false;
+                said.push(why);
+            }
+        }
+        let left = work.deadline.saturating_duration_since(Instant::now());
+        if left <= pause || (work.cancelled)() {
+            break;
+        }
+        if attempt < TRIES {
+            note(work, format!("{}: {}; trying again", crate::host::http::redacted(&desired.url), said.last().map_or("", String::as_str)));
+            std::thread::sleep(pause);
+            pause *= 2;
+        }
+    }
+    let kind = if (work.cancelled)() {
+        FailureKind::Cancelled
+    } else if Instant::now() >= work.deadline {
+        FailureKind::Deadline
+    } else {
+        FailureKind::Apply
+    };
+    let url = crate::host::http::redacted(&desired.url);
+    Err(Failure {
+        causes: said,
+        ..hinted(kind, format!("cannot download {url}"), format!("on the node: curl -fLO '{url}'; what has come is kept and gone on with"))
+    })
+}
+
+fn other_bytes(desired: &Desired, node: &Node, partial: &std::path::Path, digest: &Digest) -> Failure {
+    // Bytes that are not the wanted ones are of no use to the next run.
+    let _ = node.host.remove(partial);
+    Failure {
+        causes: vec![format!("its sha256 is {digest}, {} is wanted", desired.sha256)],
+        hint: Some("the file behind the URL has changed, or the role's `sha256` is wrong: compare with what its publisher says".to_owned()),
+        ..failure(FailureKind::Apply, format!("{} is another file", crate::host::http::redacted(&desired.url)))
+    }
+}

@@ -1,0 +1,154 @@
+//! One try: ask for what is missing, write it down, hash all of it.
+
+use super::super::fault::{failure, unmade};
+use super::super::node::Node;
+use crate::engine::ApplyContext;
+use crate::host::http::{Http, Patience};
+use crate::host::{Operation, OsError};
+use ostler_roles::outcome::{Event, Failure, FailureKind};
+use ostler_roles::words::{Bytes, Digest};
+use sha2::Digest as _;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use ureq::Body;
+use ureq::http::{Response, StatusCode};
+
+/// Bytes read at a time.
+const BLOCK: usize = 128 << 10;
+/// Progress is for eyes.
+const TOLD: Duration = Duration::from_millis(200);
+
+/// Why a try came to nothing.
+pub(super) enum Broken {
+    /// Another try may do better.
+    Passing(String),
+    /// No other try will.
+    Final(Box<Failure>),
+}
+
+impl From<OsError> for Broken {
+    fn from(error: OsError) -> Self {
+        Self::Final(Box::new(unmade(error)))
+    }
+}
+
+/// What is fetched, and into what.
+pub(super) struct Fetch<'a> {
+    pub(super) url: &'a str,
+    pub(super) file: &'a Path,
+    pub(super) node: &'a Node,
+    pub(super) http: &'a Http,
+    pub(super) work: &'a ApplyContext<'a>,
+    pub(super) stall: Option<Duration>,
+}
+
+impl Fetch<'_> {
+    /// The digest of all bytes, once the server has no more.
+    pub(super) fn run(&self, anew: bool) -> Result<Digest, Broken> {
+        let (mut file, mut hasher, mut have) = self.opened(anew)?;
+        let mut patience = Patience::until(self.work.deadline);
+        patience.stall = self.stall.unwrap_or(patience.stall);
+        let range: Vec<(&str, String)> = if have > 0 { vec![("Range", format!("bytes={have}-"))] } else { Vec::new() };
+        let response =
+            self.http.get(self.url, &range, patience).map_err(|error| Broken::Passing(format!("cannot {error}: {}", error.source)))?;
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT if starts_at(&response) == Some(have) => {}
+            StatusCode::OK => {
+                (file, hasher, have) = self.opened(true)?;
+            }
+            // Everything is here already, or more than there is: the digest tells.
+            StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => return Ok(finished(hasher)),
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::PARTIAL_CONTENT => {
+                return Err(Broken::Passing(format!("the server answers {status}")));
+            }
+            status => {
+                let failed = failure(FailureKind::Apply, format!("{} answers {status}", crate::host::http::redacted(self.url)));
+                return Err(Broken::Final(Box::new(Failure { hint: Some("check the URL of the role".to_owned()), ..failed })));
+            }
+        }
+        self.copy(response, &mut file, &mut hasher, have)?;
+        Ok(finished(hasher))
+    }
+
+    /// The partial file behind its last byte, and the digest so far.
+    fn opened(&self, anew: bool) -> Result<(File, sha2::Sha256, u64), Broken> {
+        let fail = |source| OsError::new(Operation::Read, self.file.display(), source);
+        let known = if anew { None } else { self.node.host.open_to_append(self.file)? };
+        let Some(mut file) = known else { return Ok((self.node.host.create_private(self.file)?, sha2::Sha256::new(), 0)) };
+        let mut hasher = sha2::Sha256::new();
+        file.seek(SeekFrom::Start(0)).map_err(fail)?;
+        let have = hash_rest(&mut file, &mut hasher).map_err(fail)?;
+        Ok((file, hasher, have))
+    }
+
+    fn copy(&self, response: Response<Body>, file: &mut File, hasher: &mut sha2::Sha256, mut have: u64) -> Result<(), Broken> {
+        let total = response.body().content_length().map(|length| Bytes(length + have));
+        let mut body = response.into_body().into_reader();
+        let mut block = vec![0u8; BLOCK];
+        let mut told = Instant::now();
+        loop {
+            if (self.work.cancelled)() {
+                return Err(Broken::Passing("cancelled".to_owned()));
+            }
+            let count = body.read(&mut block).map_err(|error| Broken::Passing(format!("broken off after {have} bytes: {error}")))?;
+            if count == 0 {
+                self.tell(have, total);
+                return Ok(());
+            }
+            let bytes = &block[..count];
+            if let Err(source) = file.write_all(bytes) {
+                let full = OsError::new(Operation::Write, self.file.display(), source);
+                if full.is_full() {
+                    // A full disk needs the room more than the next run needs these bytes.
+                    let _ = self.node.host.remove(self.file);
+                }
+                return Err(full.into());
+            }
+            hasher.update(bytes);
+            have += count as u64;
+            if told.elapsed() >= TOLD {
+                told = Instant::now();
+                self.tell(have, total);
+            }
+        }
+    }
+
+    fn tell(&self, have: u64, total: Option<Bytes>) {
+        let what = self.url.rsplit('/').next().unwrap_or("").split(['?', '#']).next().unwrap_or("").to_owned();
+        (self.work.tell)(Event::Progress { index: self.work.index, what, items: None, bytes: Some((Bytes(have), total)) });
+    }
+}
+
+fn finished(hasher: sha2::Sha256) -> Digest {
+    Digest::from_bytes(hasher.finalize().into())
+}
+
+fn hash_rest(file: &mut File, hasher: &mut sha2::Sha256) -> std::io::Result<u64> {
+    let mut block = vec![0u8; BLOCK];
+    let mut have = 0;
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(have),
+            count => {
+                hasher.update(&block[..count]);
+                have += count as u64;
+            }
+        }
+    }
+}
+
+/// The first byte that a `Content-Range` names (RFC 9110 section 14.4).
+fn starts_at(response: &Response<Body>) -> Option<u64> {
+    let range = response.headers().get("content-range")?.to_str().ok()?;
+    range.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
+}
+
+/// The digest of a file's bytes.
+pub(super) fn digest_of(node: &Node, path: &Path) -> Result<Digest, OsError> {
+    let Some((mut file, _)) = node.host.open(path)? else { return Ok(Digest::of(b"")) };
+    let mut hasher = sha2::Sha256::new();
+    hash_rest(&mut file, &mut hasher).map_err(|source| OsError::new(Operation::Read, path.display(), source))?;
+    Ok(finished(hasher))
+}

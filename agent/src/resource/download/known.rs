@@ -1,0 +1,42 @@
+//! The digest of a large file, remembered with what the kernel says of it, so that a run that changes nothing does not read gigabytes.
+
+use super::super::node::Node;
+use crate::host::{Entry, OsError, Writing};
+use ostler_roles::words::{AbsPath, Digest};
+use std::path::{Path, PathBuf};
+
+/// Smaller files are hashed each time: in milliseconds.
+const LARGE: u64 = 8 << 20;
+
+fn record(path: &AbsPath) -> PathBuf {
+    Path::new("/var/lib/ostler/digests").join(Digest::of(path.as_str().as_bytes()).short())
+}
+
+/// Everything that a change of the file changes: its number, length, and both times (the second cannot be set by a program).
+fn seen(path: &AbsPath, entry: &Entry) -> String {
+    let Entry { device, inode, length, modified, changed, .. } = entry;
+    format!("{device} {inode} {length} {} {} {} {} {path}", modified.0, modified.1, changed.0, changed.1)
+}
+
+/// What the file's digest was when it was last written by us; none: it is small, unknown, or has changed since.
+pub(super) fn recall(node: &Node, path: &AbsPath, entry: &Entry) -> Result<Option<Digest>, OsError> {
+    if entry.length < LARGE {
+        return Ok(None);
+    }
+    let text = node.host.read(&record(path), 64 << 10)?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let Some((digest, was)) = text.trim_end().split_once(' ') else { return Ok(None) };
+    Ok(if was == seen(path, entry) { Digest::parse(digest).ok() } else { None })
+}
+
+/// Remembers what was just proved.
+pub(super) fn remember(node: &Node, path: &AbsPath, digest: &Digest) -> Result<(), OsError> {
+    let Some(entry) = node.host.look(path.as_path())?.filter(|entry| entry.length >= LARGE) else { return Ok(()) };
+    let record = record(path);
+    let (user, group) = node.host.default_owner();
+    for parent in [Path::new("/var/lib/ostler"), Path::new("/var/lib/ostler/digests")] {
+        node.host.make_parent(parent)?;
+    }
+    let text = format!("{} {}\n", digest.hex(), seen(path, &entry));
+    node.host.write(&record, text.as_bytes(), Writing { user, group, mode: 0o600 }, None)
+}

@@ -1,0 +1,201 @@
+//! `download`, from servers good and bad.
+
+use super::server::{Server, head, ranged};
+use super::*;
+use ostler_roles::outcome::FailureKind;
+use ostler_roles::resource::download;
+use std::io::Write as _;
+
+/// Some bytes that are not the same anywhere.
+fn bytes(length: usize) -> Vec<u8> {
+    (0u32..).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).take(length).collect()
+}
+
+fn desired(url: String, bytes: &[u8]) -> Desired {
+    Desired::Download(download::Desired { path: at("/opt/cache/image.qcow2"), url, sha256: Digest::of(bytes), ownership: owned("0640") })
+}
+
+fn partial(fixture: &Fixture, bytes: &[u8]) -> PathBuf {
+    fixture.path(&format!("/opt/cache/.image.qcow2.part-{}", Digest::of(bytes).short()))
+}
+
+#[test]
+fn a_file_is_fetched_proved_and_then_unchanged() {
+    let fixture = Fixture::new();
+    let body = bytes(300_000);
+    let server = {
+        let body = body.clone();
+        Server::new(move |asked, _, stream| match asked.path.as_str() {
+            "/moved" => head(stream, "302 Found", "Location: /image?x=1\r\nContent-Length: 0\r\n"),
+            _ => ranged(asked, stream, &body),
+        })
+    };
+    let desired = desired(server.url("/moved"), &body);
+    assert_eq!(fields(&fixture.twice(&desired)), ["parent", "parent", "download"]);
+    assert_eq!(std::fs::read(fixture.path("/opt/cache/image.qcow2")).unwrap(), body);
+    assert_eq!(bits(&fixture.path("/opt/cache/image.qcow2")), 0o640);
+    assert_eq!(server.asked.lock().unwrap().len(), 2, "the second run asks nobody");
+    assert_eq!(std::fs::read_dir(fixture.path("/opt/cache")).unwrap().count(), 1);
+    std::fs::write(fixture.path("/opt/cache/image.qcow2"), "drifted").unwrap();
+    assert_eq!(fields(&fixture.twice(&desired)), ["sha256"]);
+    assert!(fixture.told.lock().unwrap().iter().any(|event| matches!(event, Event::Progress { bytes: Some(_), .. })));
+}
+
+#[test]
+fn a_broken_transfer_is_gone_on_with_where_it_broke() {
+    let fixture = Fixture::new();
+    let body = bytes(500_000);
+    let server = {
+        let body = body.clone();
+        Server::new(move |asked, number, stream| {
+            if number == 0 {
+                head(stream, "200 OK", &format!("Content-Length: {}\r\n", body.len()))?;
+                return stream.write_all(&body[..200_000]);
+            }
+            ranged(asked, stream, &body)
+        })
+    };
+    fixture.twice(&desired(server.url("/image"), &body));
+    let asked = server.asked.lock().unwrap();
+    assert_eq!((asked.len(), asked[1].from), (2, Some(200_000)));
+    assert!(fixture.told.lock().unwrap().iter().any(|event| matches!(event, Event::Note { text, .. } if text.contains("trying again"))));
+}
+
+#[test]
+fn what_an_earlier_run_left_is_used_and_shown_in_the_plan() {
+    let fixture = Fixture::new();
+    let body = bytes(100_000);
+    std::fs::create_dir_all(fixture.path("/opt/cache")).unwrap();
+    std::fs::write(partial(&fixture, &body), &body[..60_000]).unwrap();
+    let server = {
+        let body = body.clone();
+        Server::new(move |asked, _, stream| ranged(asked, stream, &body))
+    };
+    let changes = fixture.twice(&desired(server.url("/image"), &body));
+    assert_eq!(changes, [Shown::new("download", "60000 bytes of it", "present")]);
+    assert_eq!(server.asked.lock().unwrap()[0].from, Some(60_000));
+    // All of it was there already: the server has no more, and the digest tells that it is good.
+    std::fs::rename(fixture.path("/opt/cache/image.qcow2"), partial(&fixture, &body)).unwrap();
+    fixture.twice(&desired(server.url("/image"), &body));
+}
+
+#[test]
+fn foreign_bytes_of_an_earlier_run_cost_one_more_try() {
+    let fixture = Fixture::new();
+    let body = bytes(100_000);
+    std::fs::create_dir_all(fixture.path("/opt/cache")).unwrap();
+    std::fs::write(partial(&fixture, &body), vec![0; 50_000]).unwrap();
+    let server = {
+        let body = body.clone();
+        Server::new(move |asked, _, stream| ranged(asked, stream, &body))
+    };
+    fixture.twice(&desired(server.url("/image"), &body));
+    assert_eq!(server.asked.lock().unwrap().iter().map(|asked| asked.from).collect::<Vec<_>>(), [Some(50_000), None]);
+}
+
+#[test]
+fn a_server_without_ranges_starts_anew() {
+    let fixture = Fixture::new();
+    let body = bytes(100_000);
+    std::fs::create_dir_all(fixture.path("/opt/cache")).unwrap();
+    std::fs::write(partial(&fixture, &body), &body[..60_000]).unwrap();
+    let server = {
+        let body = body.clone();
+        Server::new(move |_, _, stream| {
+            head(stream, "200 OK", &format!("Content-Length: {}\r\n", body.len()))?;
+            stream.write_all(&body)
+        })
+    };
+    fixture.twice(&desired(server.url("/image"), &body));
+}
+
+#[test]
+fn another_file_behind_the_url_never_gets_the_name() {
+    let fixture = Fixture::new();
+    let server = Server::new(move |asked, _, stream| ranged(asked, stream, b"not the file"));
+    let failed = fixture.apply(&desired(server.url("/image"), b"the file")).unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Apply);
+    assert!(failed.message.ends_with("/image is another file"), "{}", failed.message);
+    assert_eq!(failed.causes, [format!("its sha256 is {}, {} is wanted", Digest::of(b"not the file"), Digest::of(b"the file"))]);
+    assert_eq!(std::fs::read_dir(fixture.path("/opt/cache")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_missing_file_is_not_tried_again() {
+    let fixture = Fixture::new();
+    let server = Server::new(|_, _, stream| head(stream, "404 Not Found", "Content-Length: 0\r\n"));
+    let failed = fixture.apply(&desired(server.url("/image"), b"x")).unwrap_err();
+    assert!(failed.message.ends_with("/image answers 404 Not Found"), "{}", failed.message);
+    assert_eq!(server.asked.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_server_that_recovers_is_waited_for() {
+    let fixture = Fixture::new();
+    let server = Server::new(|asked, number, stream| match number {
+        0 => head(stream, "503 Service Unavailable", "Content-Length: 0\r\n"),
+        _ => ranged(asked, stream, b"good"),
+    });
+    fixture.twice(&desired(server.url("/image"), b"good"));
+}
+
+#[test]
+fn a_loop_of_redirects_ends() {
+    let fixture = Fixture::new();
+    let server = Server::new(|_, _, stream| head(stream, "302 Found", "Location: /image\r\nContent-Length: 0\r\n"));
+    let failed = fixture.apply_until(&desired(server.url("/image"), b"x"), Instant::now() + Duration::from_secs(2), &|| false).unwrap_err();
+    assert!(failed.causes[0].contains("redirect"), "{failed:?}");
+}
+
+#[test]
+fn silence_is_given_up_and_what_came_is_kept() {
+    let mut fixture = Fixture::new();
+    fixture.hands = RealHands::at_with_stall(fixture.tree.path(), Duration::from_millis(300));
+    let body = bytes(100_000);
+    let server = {
+        let body = body.clone();
+        Server::new(move |asked, number, stream| {
+            if number == 0 {
+                head(stream, "200 OK", &format!("Content-Length: {}\r\n", body.len()))?;
+                stream.write_all(&body[..70_000])?;
+                // Silent until the client goes away.
+                let mut byte = [0u8; 1];
+                while std::io::Read::read(stream, &mut byte)? > 0 {}
+                return Ok(());
+            }
+            ranged(asked, stream, &body)
+        })
+    };
+    let started = Instant::now();
+    fixture.twice(&desired(server.url("/image"), &body));
+    assert!(started.elapsed() < Duration::from_secs(8));
+    assert_eq!(server.asked.lock().unwrap()[1].from, Some(70_000));
+}
+
+#[test]
+fn a_closed_port_fails_with_every_try_told() {
+    let fixture = Fixture::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://user:pw@127.0.0.1:{}/image", listener.local_addr().unwrap().port());
+    drop(listener);
+    let failed = fixture.apply_until(&desired(url, b"x"), Instant::now() + Duration::from_millis(1200), &|| false).unwrap_err();
+    assert!(failed.causes.iter().all(|cause| cause.contains("refused")), "{failed:?}");
+    assert!(!format!("{failed:?}").contains("pw@"), "{failed:?}");
+}
+
+#[test]
+fn the_digest_of_a_large_file_is_remembered_until_it_changes() {
+    let fixture = Fixture::new();
+    let body = bytes(9 << 20);
+    let server = {
+        let body = body.clone();
+        Server::new(move |asked, _, stream| ranged(asked, stream, &body))
+    };
+    let desired = desired(server.url("/image"), &body);
+    fixture.twice(&desired);
+    let records = std::fs::read_dir(fixture.path("/var/lib/ostler/digests")).unwrap().count();
+    assert_eq!(records, 1);
+    let file = std::fs::OpenOptions::new().write(true).open(fixture.path("/opt/cache/image.qcow2")).unwrap();
+    std::os::unix::fs::FileExt::write_at(&file, b"x", 1000).unwrap();
+    assert_eq!(fields(&fixture.hands.examine(&desired).unwrap().changes), ["sha256"]);
+}
