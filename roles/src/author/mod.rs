@@ -5,6 +5,7 @@
 
 pub mod compile;
 pub mod diagnostic;
+pub mod expr;
 pub mod graph;
 pub mod kinds;
 pub mod layers;

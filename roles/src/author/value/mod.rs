@@ -18,6 +18,11 @@ pub use view::{NodeView, facts_value};
 use super::source::Tree;
 use crate::words::{AbsPath, Bytes, Mode, Percent, Span, Version};
 
+/// Stands for the value of a secret that was not opened.
+pub(crate) const SEALED: &str = "(a sealed secret)";
+/// Stands for its public half.
+pub(crate) const SEALED_PUBLIC: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 /// What travels with a value through every expression and template.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Marks {

@@ -1,0 +1,71 @@
+//! Texts with `{{ }}` in them.
+
+use std::ops::Range;
+
+use super::ExprFault;
+
+/// A part of a text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Segment {
+    /// Taken as it is: bytes of the text.
+    Plain(Range<usize>),
+    /// The inside of `{{ }}`: bytes of the text.
+    Expression(Range<usize>),
+}
+
+/// Splits a text at its `{{ }}`. Quotes inside an expression hide `}}`.
+///
+/// # Errors
+/// A `{{` without its `}}`.
+pub fn segments(text: &str) -> Result<Vec<Segment>, ExprFault> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(open) = text[at..].find("{{").map(|open| at + open) {
+        if open > at {
+            found.push(Segment::Plain(at..open));
+        }
+        let end = close(text, open + 2, "}}").ok_or_else(|| {
+            ExprFault::new(&(open..open + 2), "`{{` without its `}}`").hint("braces of another language belong into a file taken by `from`")
+        })?;
+        found.push(Segment::Expression(open + 2..end));
+        at = end + 2;
+    }
+    if at < text.len() {
+        found.push(Segment::Plain(at..text.len()));
+    }
+    Ok(found)
+}
+
+/// The end of an expression: the first `mark` outside quotes.
+pub(crate) fn close(text: &str, from: usize, mark: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = from;
+    let mut quote = None;
+    while at < bytes.len() {
+        match (quote, bytes[at]) {
+            (Some(_), b'\\') => at += 1,
+            (Some(open), byte) if byte == open => quote = None,
+            (Some(_), _) => {}
+            (None, byte @ (b'"' | b'\'')) => quote = Some(byte),
+            (None, _) if text.is_char_boundary(at) && text[at..].starts_with(mark) => return Some(at),
+            (None, _) => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// The inside of the one `{{ }}` that is all of the text, if it is so: its value keeps its type.
+#[must_use]
+pub fn whole(text: &str, segments: &[Segment]) -> Option<Range<usize>> {
+    let mut only = None;
+    for segment in segments {
+        match segment {
+            Segment::Plain(range) if text[range.clone()].trim().is_empty() => {}
+            Segment::Plain(_) => return None,
+            Segment::Expression(_) if only.is_some() => return None,
+            Segment::Expression(range) => only = Some(range.clone()),
+        }
+    }
+    only
+}
