@@ -18,5 +18,6 @@ pub mod role;
 pub mod schema;
 pub mod site;
 pub mod source;
+pub mod template;
 pub mod text;
 pub mod value;

@@ -1,47 +1,138 @@
 //! From roles, site, facts and secrets to one node's closed catalog. Pure: the same input gives the same catalog, to the byte.
 
+mod build;
+mod caches;
+mod checks;
+mod contents;
+mod context;
+mod drafts;
+mod executors;
+mod explain;
+mod fields;
 mod input;
+mod keys;
+mod lint;
 mod masters;
+mod params;
+mod scope;
+mod strictest;
+mod triggers;
+mod walk;
 
+pub use explain::explain;
 pub use input::{Compiled, Input, Secrets, Site, SiteContent, SiteEntry};
+pub use lint::lint;
 pub use masters::{JenkinsCredential, Master, MasterSettings, master_names};
 
-use std::collections::BTreeMap;
-
-use super::diagnostic::{Fault, Faults};
-use super::layers::Explained;
-use super::source::{Source, Tree};
-use crate::facts::Facts;
-use crate::words::NodeName;
+use self::checks::FoundCheck;
+use self::context::{Context, Told, origin};
+use self::drafts::Drafts;
+use self::walk::{Found, Walk};
+use super::diagnostic::Faults;
+use super::role::{Role, Step as Written};
+use crate::catalog::{Catalog, Requirement, Step};
+use crate::check::{Assert, Check, Package, PackageWant};
+use crate::resource::{Desired, package};
+use crate::words::{RoleName, Span};
 
 /// Compiles the catalog of one node.
 ///
 /// # Errors
 /// All that is wrong, each with its place.
 pub fn compile(input: &Input<'_>) -> Result<Compiled, Faults> {
-    Err(not_yet(input.node))
+    let context = Context::new(input)?;
+    context.every_parameter();
+    let executors = context.executors();
+    let count = executors.iter().map(|executor| executor.count.get()).fold(0u32, u32::saturating_add);
+    let mut require = context.requirements(count);
+    let steps = context.steps();
+    let verify = context.checks(|role| &role.verify, count).into_iter().map(|found| found.requirement).collect();
+    require.extend(steps.iter().filter_map(offered));
+    require.extend(context.lacking());
+    let roles = context.roles.iter().filter_map(|role| RoleName::parse(&role.name.value).ok()).collect();
+    let catalog = Catalog {
+        node: input.node.clone(),
+        facts: input.facts.get(input.node).map_or_else(|| crate::words::Digest::of(b""), crate::facts::Facts::digest),
+        require,
+        steps,
+        verify,
+    };
+    let stores = context.stores.take();
+    let compiled = Compiled { catalog, executors, secrets: stores.secrets, blobs: stores.blobs, files: stores.files, roles };
+    context.take_faults().into_result(compiled)
 }
 
-/// Says for each parameter of a node's roles where its value comes from.
-///
-/// # Errors
-/// All that is wrong with the values.
-pub fn explain(input: &Input<'_>) -> Result<Vec<Explained>, Faults> {
-    Err(not_yet(input.node))
+/// That a package of a step is installed or can be had.
+fn offered(step: &Step) -> Option<Requirement> {
+    let Desired::Package(package::Desired { name, state: package::State::Installed { version } }) = &step.desired else { return None };
+    let check = Check::Package(Package { name: name.clone(), want: PackageWant::Offered, version: version.clone() });
+    Some(Requirement { check, role: step.role.clone(), origin: step.origin.clone(), within: Span::seconds(30) })
 }
 
-/// Compiles every node with its last facts, or else with recorded facts of each supported system, and keeps only the faults.
-pub fn lint(
-    roles: &super::graph::Roles,
-    site: &Site,
-    content: &SiteContent,
-    facts: &BTreeMap<NodeName, Facts>,
-    secrets: &Secrets,
-) -> Faults {
-    let _ = (roles, site, content, facts, secrets);
-    Faults::new()
-}
+impl<'a> Context<'a> {
+    /// Evaluates every parameter of every role: all their faults are told before anything reads them.
+    fn every_parameter(&self) {
+        for role in &self.roles {
+            for param in &role.params {
+                let _told = self.param(role, &param.name.value);
+            }
+        }
+    }
 
-fn not_yet(node: &NodeName) -> Faults {
-    Fault::new(&Source::new(Tree::Site, "nodes.yaml", "").span(0..0), format!("{node}: compiling is not there yet")).into()
+    /// The requirements of all roles, joined.
+    fn requirements(&self, executors: u32) -> Vec<Requirement> {
+        strictest::joined(self, self.checks(|role| &role.require, executors))
+    }
+
+    /// The checks of all roles at one place.
+    fn checks(&self, place: impl Fn(&'a Role) -> &'a [Written], executors: u32) -> Vec<FoundCheck> {
+        let mut checks: Vec<FoundCheck> = Vec::new();
+        for role in &self.roles {
+            let mut visit = |found: &Found<'_, '_, 'a>| {
+                if !found.left_out
+                    && let Ok(check) = self.check(found, executors)
+                {
+                    checks.push(check);
+                }
+            };
+            Walk::role(self, role, place(role), &mut 0, &mut visit);
+        }
+        checks
+    }
+
+    /// The resources of all roles, in order.
+    fn steps(&self) -> Vec<Step> {
+        let mut drafts = Drafts::default();
+        let mut together = 0;
+        for role in &self.roles {
+            let mut visit = |found: &Found<'_, '_, 'a>| drafts.take(self, found);
+            Walk::role(self, role, &role.steps, &mut together, &mut visit);
+        }
+        triggers::judge(&drafts, self);
+        let closed = drafts.close(self);
+        let turn = |turn: &drafts::Turn<'a>| {
+            let draft = drafts.list.get(turn.draft)?;
+            Some(Step {
+                desired: closed.get(turn.draft)?.clone()?,
+                role: RoleName::parse(&turn.role.name.value).ok()?,
+                origin: origin(&turn.span),
+                within: draft.words.within.unwrap_or_else(|| triggers::deadline(draft.id.kind)),
+                watches: turn.watches.clone(),
+                together: draft.words.together,
+                while_busy: draft.words.while_busy,
+            })
+        };
+        drafts.turns.iter().filter_map(turn).collect()
+    }
+
+    /// A requirement that fails for each word that this node's system lacks.
+    fn lacking(&self) -> Vec<Requirement> {
+        let requirement = |(missing, span): (super::expr::Missing, super::source::Span)| {
+            let role = RoleName::parse(&missing.role).map_err(|_| Told).ok()?;
+            let say = format!("role {} has no `{}` for {}", missing.role, missing.word, missing.system);
+            let check = Check::Assert(Assert { holds: false, say, that: format!("{}.{}", missing.role, missing.word) });
+            Some(Requirement { check, role, origin: origin(&span), within: Span::seconds(30) })
+        };
+        self.missing().into_iter().filter_map(requirement).collect()
+    }
 }

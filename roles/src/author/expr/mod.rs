@@ -16,6 +16,7 @@ pub use filters::FILTERS;
 pub use parse::parse;
 pub use syntax::{Expr, roots};
 pub use tests::TESTS;
+pub(crate) use text::close;
 pub use text::{Segment, segments, whole};
 
 use super::diagnostic::{Fault, nearest};

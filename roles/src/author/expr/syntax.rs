@@ -13,6 +13,13 @@ pub struct Expr {
     pub(super) range: Range<usize>,
 }
 
+impl Expr {
+    /// Its place in the expression's text.
+    pub(crate) fn range(&self) -> &Range<usize> {
+        &self.range
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) enum ExprKind {
     Literal(Value),

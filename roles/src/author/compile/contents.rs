@@ -1,0 +1,115 @@
+//! `content`, `from` and `template`: three ways to write one thing, a file's bytes.
+
+use super::context::{Context, Read, Told};
+use super::fields::{Placed, Values, Written};
+use super::scope::RoleScope;
+use crate::author::diagnostic::{Fault, nearest};
+use crate::author::source::{Source, Span, Tree};
+use crate::author::template;
+use crate::author::value::{Data, as_text};
+use crate::words::Content;
+
+/// The fields of a kind that say a file's bytes: inline, verbatim, rendered; and the field they become.
+pub(super) struct Ways {
+    pub(super) inline: &'static str,
+    pub(super) from: &'static str,
+    pub(super) template: &'static str,
+    pub(super) becomes: &'static str,
+}
+
+/// Those of `file`.
+pub(super) const FILE: Ways = Ways { inline: "content", from: "from", template: "template", becomes: "content" };
+/// Those of a unit's file.
+pub(super) const UNIT: Ways = Ways { inline: "unit_content", from: "unit_from", template: "unit_template", becomes: "unit" };
+
+impl<'a> Context<'a> {
+    /// Turns whichever way was written into content.
+    pub(super) fn contents(&self, values: &mut Values, ways: &Ways, scope: &RoleScope<'_, 'a>) -> Read<()> {
+        let written: Vec<&str> =
+            [ways.inline, ways.from, ways.template].into_iter().filter(|name| values.fields.contains_key(name)).collect();
+        let [name] = written[..] else {
+            // One or none was written; a field given none leaves the file without content.
+            return Ok(());
+        };
+        let Some(placed) = values.fields.remove(name) else { return Ok(()) };
+        let Written::Value(value) = &placed.written else { return Err(Told) };
+        let content = if name == ways.inline {
+            self.content(&as_text(&value.data).unwrap_or_default(), &value.all_marks())
+        } else {
+            let Data::SitePath(tree, path) = &value.data else { return Err(Told) };
+            if name == ways.from { self.file(*tree, path, &placed.span)? } else { self.render(*tree, path, &placed.span, scope)? }
+        };
+        values.fields.insert(ways.becomes, Placed { written: Written::Content(content), span: placed.span });
+        Ok(())
+    }
+
+    /// The entry of a tree's file, or the fault that names the nearest.
+    pub(super) fn entry(&self, tree: Tree, path: &str, below: &str, span: &Span) -> Read<&'a super::SiteEntry> {
+        let of = match tree {
+            Tree::Site => "the site",
+            Tree::Library => "the library",
+        };
+        if !path.starts_with(below) {
+            return Err(self.fault(Fault::new(span, format!("`{path}` does not stand below `{below}`")).hint(format!("write `{below}{path}`"))));
+        }
+        self.input.content.get(tree, path).ok_or_else(|| {
+            let mut fault = Fault::new(span, format!("{of} has no `{path}`"));
+            fault.nearest = nearest(path, self.input.content.paths(tree)).map(str::to_owned);
+            self.fault(fault)
+        })
+    }
+
+    /// A file taken byte by byte.
+    fn file(&self, tree: Tree, path: &str, span: &Span) -> Read<Content> {
+        let entry = self.entry(tree, path, "files/", span)?;
+        self.stores.borrow_mut().files.insert(entry.blob.digest, (tree, path.to_owned()));
+        Ok(Content::Blob(entry.blob))
+    }
+
+    /// A template, rendered in the role's scope.
+    fn render(&self, tree: Tree, path: &str, span: &Span, scope: &RoleScope<'_, 'a>) -> Read<Content> {
+        let load = |path: &str| -> Option<std::sync::Arc<Source>> {
+            let text = self.input.content.get(tree, path)?.text.clone()?;
+            let name = if tree == Tree::Library { format!("{}{path}", crate::author::library::PREFIX) } else { path.to_owned() };
+            Some(Source::new(tree, name, &*text))
+        };
+        self.entry(tree, path, "templates/", span)?;
+        match template::render(path, &load, scope) {
+            Ok(rendered) => Ok(self.content(&rendered.text, &rendered.marks)),
+            Err(template::Stop::Unreadable) => Err(self.fault(Fault::new(span, format!("`{path}` is no text")).expected("UTF-8"))),
+            Err(template::Stop::Told) => Err(Told),
+            Err(template::Stop::Missing(missing)) => Err(self.lacks(missing, span)),
+            Err(template::Stop::Fault(fault)) => Err(self.fault(fault.also(span, "rendered for this"))),
+        }
+    }
+}
+
+/// Texts of a type, one by one read into a word; the fault stands at the field.
+pub(super) fn words<T, E: std::fmt::Display>(
+    values: &Values,
+    name: &str,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, Box<Fault>> {
+    let texts = values.texts(name).unwrap_or_default();
+    texts.iter().map(|text| parse(text).map_err(|error| Box::new(Fault::new(values.span(name), error.to_string())))).collect()
+}
+
+/// A text read into a word; none where it is not written.
+pub(super) fn word<T, E: std::fmt::Display>(
+    values: &Values,
+    name: &str,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<Option<T>, Box<Fault>> {
+    let text = values.text(name);
+    text.map(|text| parse(&text).map_err(|error| Box::new(Fault::new(values.span(name), error.to_string())))).transpose()
+}
+
+/// A word that the table says must be there.
+pub(super) fn must<T, E: std::fmt::Display>(
+    values: &Values,
+    name: &str,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<T, Box<Fault>> {
+    word(values, name, parse)?.ok_or_else(|| Box::new(Fault::new(&values.span, format!("`{name}` is missing"))))
+}
+

@@ -1,0 +1,331 @@
+//! What one compilation knows, and how it reads values: every fault is kept, and reading goes on.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Input;
+use super::params::Params;
+use crate::author::diagnostic::{Fault, Faults};
+use crate::author::expr::{self, ExprFault, Missing, Scope, Segment, Stop};
+use crate::author::role::{Expression, Role};
+use crate::author::site::{Group, NodeEntry};
+use crate::author::source::{Node, NodeKind, Span, Tree};
+use crate::author::value::{Data, Marks, NodeView, Value, as_text, facts_value, literal};
+use crate::words::{Blob, Content, Digest, NodeName, Origin, Secret, SecretRef, Sensitive};
+
+/// What was asked for has no value, and why was told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Told;
+
+pub(super) type Read<T> = Result<T, Told>;
+
+/// One compilation.
+pub(super) struct Context<'a> {
+    pub(super) input: Input<'a>,
+    /// The node's entry in the inventory.
+    pub(super) entry: &'a NodeEntry,
+    /// Its groups, in written order.
+    pub(super) groups: Vec<&'a Group>,
+    /// Its roles, needed ones first.
+    pub(super) roles: Vec<&'a Role>,
+    /// Its facts as a value.
+    pub(super) facts: Value,
+    /// Values of parameters.
+    pub(super) params: Params<'a>,
+    /// Contents that were rendered, and files that were named.
+    pub(super) stores: RefCell<Stores>,
+    faults: RefCell<Faults>,
+    missing: RefCell<BTreeMap<Missing, Span>>,
+}
+
+/// Contents that a catalog names.
+#[derive(Default)]
+pub(super) struct Stores {
+    pub(super) secrets: BTreeMap<Digest, Secret<Arc<[u8]>>>,
+    pub(super) blobs: BTreeMap<Digest, Arc<[u8]>>,
+    pub(super) files: BTreeMap<Digest, (Tree, String)>,
+}
+
+impl<'a> Context<'a> {
+    /// Gathers what is known of the input's node.
+    pub(super) fn new(input: &Input<'a>) -> Result<Self, Faults> {
+        let nodes = &input.site.nodes;
+        let unknown = |message: String| {
+            let span = nodes.nodes.first().map_or_else(
+                || crate::author::source::Source::new(Tree::Site, "nodes.yaml", "").span(0..0),
+                |first| first.name.span.source().span(0..0),
+            );
+            Fault::new(&span, message)
+        };
+        let Some(entry) = nodes.nodes.iter().find(|entry| entry.name.value == input.node.as_str()) else {
+            let known = nodes.nodes.iter().map(|entry| entry.name.value.as_str());
+            return Err(unknown(format!("there is no node `{}`", input.node)).nearest(input.node.as_str(), known).into());
+        };
+        let Some(facts) = input.facts.get(input.node) else {
+            return Err(Fault::new(&entry.name.span, format!("the facts of {} are not known yet", input.node)).into());
+        };
+        let groups: Vec<&Group> =
+            entry.groups.iter().filter_map(|name| nodes.groups.iter().find(|group| group.name.value == name.value)).collect();
+        let listed = groups.iter().flat_map(|group| &group.roles).chain(&entry.roles).map(|name| name.value.as_str());
+        let roles = input.roles.ordered(listed);
+        let mut faults = Faults::new();
+        let params = Params::new(input, entry, &groups, &roles, &mut faults);
+        Ok(Self {
+            input: *input,
+            entry,
+            groups,
+            roles,
+            facts: facts_value(facts),
+            params,
+            stores: RefCell::default(),
+            faults: RefCell::new(faults),
+            missing: RefCell::default(),
+        })
+    }
+
+    /// Keeps a fault.
+    pub(super) fn fault(&self, fault: Fault) -> Told {
+        self.faults.borrow_mut().push(fault);
+        Told
+    }
+
+    /// All faults so far; none are left behind.
+    pub(super) fn take_faults(&self) -> Faults {
+        self.faults.take()
+    }
+
+    /// Words of `by_system` that this node's system lacks, and a place that wanted each.
+    pub(super) fn missing(&self) -> Vec<(Missing, Span)> {
+        self.missing.borrow().iter().map(|(missing, span)| (missing.clone(), span.clone())).collect()
+    }
+
+    /// Runs `work` and forgets its faults: for what is not part of this node.
+    pub(super) fn quietly<T>(&self, work: impl FnOnce() -> T) -> T {
+        let (faults, missing) = (self.faults.take(), self.missing.take());
+        let result = work();
+        *self.faults.borrow_mut() = faults;
+        *self.missing.borrow_mut() = missing;
+        result
+    }
+
+    /// The role of that name, if the node has it.
+    pub(super) fn role(&self, name: &str) -> Option<&'a Role> {
+        self.roles.iter().find(|role| role.name.value == name).copied()
+    }
+
+    /// A machine as expressions see it.
+    pub(super) fn view(&self, name: &str) -> Option<Value> {
+        let entry = self.input.site.nodes.nodes.iter().find(|entry| entry.name.value == name)?;
+        let name = NodeName::parse(name).ok()?;
+        let host = entry.host.as_ref().map_or_else(|| name.to_string(), |host| host.value.clone());
+        let facts = self.input.facts.get(&name).map(facts_value);
+        let mut value = Value::from(Data::Node(Arc::new(NodeView { name, host, facts })));
+        value.marks.own = entry.name.value == self.input.node.as_str();
+        Some(value)
+    }
+
+    /// `node`: this machine's name and host.
+    pub(super) fn this_node(&self) -> Value {
+        let host = self.entry.host.as_ref().map_or(self.entry.name.value.as_str(), |host| host.value.as_str());
+        Value::map([("name", Value::text(self.entry.name.value.as_str()).own()), ("host", Value::text(host).own())])
+    }
+
+    /// Keeps that the node's system lacks a word.
+    pub(super) fn lacks(&self, missing: Missing, span: &Span) -> Told {
+        self.missing.borrow_mut().entry(missing).or_insert_with(|| span.clone());
+        Told
+    }
+
+    /// Keeps why there is no value; `place` gives the place of a range of the expression.
+    fn stopped(&self, stop: Stop, whole: &Span, place: impl Fn(&ExprFault) -> Span) -> Told {
+        match stop {
+            Stop::Fault(fault) => {
+                let span = place(&fault);
+                self.fault(fault.at(&span))
+            }
+            Stop::Told => Told,
+            Stop::Missing(missing) => self.lacks(missing, whole),
+        }
+    }
+
+    /// The value of an expression that stands in `node` from byte `offset` of its text.
+    fn expression(&self, text: &str, node: &Node, offset: usize, scope: &dyn Scope) -> Read<Value> {
+        let value = expr::parse(text).map_err(Stop::from).and_then(|expr| expr::eval(&expr, scope));
+        value.map_err(|stop| {
+            self.stopped(stop, &node.span, |fault| {
+                let range = &fault.range;
+                node.part(offset + range.start..offset + range.end.max(range.start + 1))
+            })
+        })
+    }
+
+    /// The value of a bare expression.
+    pub(super) fn bare(&self, expression: &Expression, scope: &dyn Scope) -> Read<Value> {
+        self.expression(&expression.text, &expression.node, expression.offset, scope)
+    }
+
+    /// The value of a bare expression that must be true or false and no secret.
+    pub(super) fn condition(&self, expression: &Expression, what: &str, scope: &dyn Scope) -> Read<bool> {
+        let value = self.bare(expression, scope)?;
+        let end = expression.offset + expression.text.len();
+        let span = || expression.node.part(expression.offset..end);
+        if value.marks.is_secret() {
+            return Err(self.fault(Fault::new(&span(), format!("a secret may not decide `{what}`"))));
+        }
+        match value.data {
+            Data::Boolean(holds) => Ok(holds),
+            other => Err(self.fault(
+                Fault::new(&span(), format!("`{what}` is {}", other.noun()))
+                    .expected("true or false")
+                    .hint("nothing counts as true by itself: compare it, `x is not none`, `x != \"\"`, `x | length > 0`"),
+            )),
+        }
+    }
+
+    /// The value of what was written, expressions evaluated.
+    pub(super) fn value(&self, node: &Node, scope: &dyn Scope) -> Read<Value> {
+        match &node.kind {
+            NodeKind::Scalar(scalar) if !scalar.has_expression() => Ok(literal(node)),
+            NodeKind::Scalar(scalar) => self.text(&scalar.text, node, scope),
+            NodeKind::List(_) => Ok(Value::list(self.elements(node, scope)?.into_iter().map(|(value, _)| value).collect())),
+            NodeKind::Map(entries) => {
+                let mut read = Vec::new();
+                let mut failed = false;
+                for entry in entries {
+                    match self.value(&entry.value, scope) {
+                        Ok(value) => read.push((Arc::from(entry.key.value.as_str()), value)),
+                        Err(Told) => failed = true,
+                    }
+                }
+                if failed { Err(Told) } else { Ok(Data::Map(read).into()) }
+            }
+        }
+    }
+
+    /// The elements of a list with their places; a `{{ list }}` in it is spliced in. All of the node may be one expression too.
+    pub(super) fn elements(&self, node: &Node, scope: &dyn Scope) -> Read<Vec<(Value, Span)>> {
+        let Some(items) = node.as_list() else {
+            let value = self.value(node, scope)?;
+            return match value.data {
+                Data::List(items) => Ok(items.into_iter().map(|item| (item.marked(&value.marks), node.span.clone())).collect()),
+                other => Err(self.fault(Fault::new(&node.span, format!("{} stands here", other.noun())).expected("a list"))),
+            };
+        };
+        let mut read = Vec::new();
+        let mut failed = false;
+        for item in items {
+            match self.value(item, scope) {
+                Ok(Value { data: Data::List(inner), marks }) if item.as_scalar().is_some() => {
+                    read.extend(inner.into_iter().map(|one| (one.marked(&marks), item.span.clone())));
+                }
+                Ok(value) => read.push((value, item.span.clone())),
+                Err(Told) => failed = true,
+            }
+        }
+        if failed { Err(Told) } else { Ok(read) }
+    }
+
+    /// A text with expressions in it; one that is nothing else keeps the expression's type.
+    fn text(&self, text: &str, node: &Node, scope: &dyn Scope) -> Read<Value> {
+        let at = |fault: ExprFault| {
+            let span = node.part(fault.range.clone());
+            self.fault(fault.at(&span))
+        };
+        let segments = expr::segments(text).map_err(at)?;
+        if let Some(range) = expr::whole(text, &segments) {
+            return self.expression(&text[range.clone()], node, range.start, scope);
+        }
+        let (mut whole, mut marks, mut failed) = (String::new(), Marks::default(), false);
+        for segment in segments {
+            let range = match segment {
+                Segment::Plain(range) => {
+                    whole.push_str(&text[range]);
+                    continue;
+                }
+                Segment::Expression(range) => range,
+            };
+            let Ok(value) = self.expression(&text[range.clone()], node, range.start, scope) else {
+                failed = true;
+                continue;
+            };
+            marks.join(&value.all_marks());
+            match printed(&value) {
+                Ok(part) => whole.push_str(&part),
+                Err((message, hint)) => {
+                    failed = true;
+                    self.fault(Fault::new(&node.part(range), message).hint(hint));
+                }
+            }
+        }
+        if failed { Err(Told) } else { Ok(Value { data: Data::Text(whole.into()), marks }) }
+    }
+
+    /// A text as a file's content: secret bytes by reference, public ones by digest.
+    pub(super) fn content(&self, text: &str, marks: &Marks) -> Content {
+        let bytes: Arc<[u8]> = Arc::from(text.as_bytes());
+        if marks.is_secret() {
+            return Content::Secret(self.secret(bytes, marks));
+        }
+        let blob = Blob::of(&bytes);
+        self.stores.borrow_mut().blobs.insert(blob.digest, bytes);
+        Content::Blob(blob)
+    }
+
+    /// A reference to secret bytes; the bytes stand beside the catalog.
+    fn secret(&self, bytes: Arc<[u8]>, marks: &Marks) -> SecretRef {
+        let hmac = SecretRef::hmac(self.input.secrets.key(), &bytes);
+        self.stores.borrow_mut().secrets.insert(hmac, Secret::new(bytes));
+        SecretRef { name: marks.secret_names(), hmac }
+    }
+
+    /// A command's `environment` and `stdin`.
+    pub(super) fn sensitive_fields(&self, values: &super::fields::Values, command: &mut crate::resource::command::Desired) {
+        let variables = values.entries("environment").iter();
+        command.environment = variables.map(|(name, value)| (name.to_string(), self.sensitive(value))).collect();
+        command.stdin = values.value("stdin").map(|value| self.sensitive(value));
+    }
+
+    /// A text that may be secret.
+    fn sensitive(&self, value: &Value) -> Sensitive {
+        let text = as_text(&value.data).unwrap_or_default();
+        if value.marks.is_secret() {
+            Sensitive::Secret(self.secret(Arc::from(text.as_bytes()), &value.marks))
+        } else {
+            Sensitive::Plain(text)
+        }
+    }
+
+    /// The roles that a role may name resources of: itself and what it needs, directly or not.
+    pub(super) fn reach(&self, role: &str) -> BTreeSet<&'a str> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![role];
+        while let Some(name) = open.pop() {
+            let Some(role) = self.role(name) else { continue };
+            if found.insert(role.name.value.as_str()) {
+                open.extend(role.needs.iter().map(|need| need.role.value.as_str()));
+            }
+        }
+        found
+    }
+}
+
+/// A value as it stands in a text; what has none, and what to do.
+pub(super) fn printed(value: &Value) -> Result<String, (String, &'static str)> {
+    as_text(&value.data).ok_or_else(|| {
+        let hint = match &value.data {
+            Data::List(_) => "join it: `| join(\", \")`",
+            Data::Map(_) => "name one of its fields, or write `| json`",
+            Data::Node(_) => "name its `.host` or `.name`",
+            _ => "guard it: `x if x is not none else \"\"`",
+        };
+        (format!("{} has no text", value.data.noun()), hint)
+    })
+}
+
+/// A place for the wire.
+pub(super) fn origin(span: &Span) -> Origin {
+    let (line, column) = span.line_column();
+    let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    Origin { file: span.source().name().to_owned(), line: small(line), column: small(column) }
+}

@@ -1,0 +1,185 @@
+//! Resources as declared: joined where two roles declare one, in the order of first declaration.
+
+use std::collections::BTreeMap;
+
+use super::context::{Context, Read, Told};
+use super::contents::{FILE, UNIT};
+use super::fields::{Placed, Values, Written};
+use super::walk::{Found, Words};
+use super::{build, keys, triggers};
+use crate::author::diagnostic::Fault;
+use crate::author::kinds::Kind as Word;
+use crate::author::role::Role;
+use crate::author::source::Span;
+use crate::catalog::Watch;
+use crate::resource::{Kind, ResourceId};
+
+/// A resource as far as it is declared.
+#[derive(Clone, Debug)]
+pub(super) struct Draft<'a> {
+    pub(super) id: ResourceId,
+    pub(super) values: Values,
+    /// The role that declares it first.
+    pub(super) role: &'a Role,
+    /// Where it does.
+    pub(super) span: Span,
+    pub(super) words: DraftWords,
+    /// Every role that declares it.
+    pub(super) roles: Vec<&'a str>,
+}
+
+/// Step words after joining.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DraftWords {
+    pub(super) within: Option<crate::words::Span>,
+    pub(super) while_busy: bool,
+    pub(super) together: Option<u32>,
+}
+
+/// A place in the order: a resource, and what it watches there.
+#[derive(Clone, Debug)]
+pub(super) struct Turn<'a> {
+    /// The draft's number.
+    pub(super) draft: usize,
+    pub(super) watches: Vec<Watch>,
+    pub(super) role: &'a Role,
+    pub(super) span: Span,
+}
+
+/// All resources of a node.
+#[derive(Default)]
+pub(super) struct Drafts<'a> {
+    pub(super) list: Vec<Draft<'a>>,
+    pub(super) turns: Vec<Turn<'a>>,
+    pub(super) by_id: BTreeMap<ResourceId, usize>,
+    /// Resources that a `when` left out, by the role that declares them.
+    pub(super) left_out: Vec<(ResourceId, &'a str)>,
+    /// Names of triggers that were not declared before their watcher; judged when all is known.
+    pub(super) pending: Vec<triggers::Pending<'a>>,
+}
+
+impl<'a> Drafts<'a> {
+    /// Takes one step: one resource, or one for each element of the list in it.
+    pub(super) fn take(&mut self, context: &Context<'a>, found: &Found<'_, '_, 'a>) {
+        let role = found.scope.role;
+        if found.left_out {
+            let ids = context.quietly(|| self.read(context, found).map(|all| all.into_iter().map(|(id, _)| id).collect::<Vec<_>>()));
+            self.left_out.extend(ids.unwrap_or_default().into_iter().map(|id| (id, role.name.value.as_str())));
+            return;
+        }
+        let Ok(declared) = self.read(context, found) else { return };
+        for (id, values) in declared {
+            self.declare(context, id, values, role, &found.step.span, found.words);
+        }
+    }
+
+    /// The resources of one body.
+    fn read(&self, context: &Context<'a>, found: &Found<'_, '_, 'a>) -> Read<Vec<(ResourceId, Values)>> {
+        let mut values = context.fields(&found.body.fields, found.scope)?;
+        match found.body.kind {
+            Word::File => context.contents(&mut values, &FILE, found.scope)?,
+            Word::Service => context.contents(&mut values, &UNIT, found.scope)?,
+            Word::GitCache => context.repositories(&mut values)?,
+            _ => {}
+        }
+        let declared = keys::declared(found.body.kind, values).map_err(|fault| context.fault(*fault))?;
+        Ok(declared)
+    }
+
+    /// Adds a declaration, or joins it to the first one.
+    fn declare(&mut self, context: &Context<'a>, id: ResourceId, mut values: Values, role: &'a Role, span: &Span, words: Words) {
+        let names = std::mem::take(&mut values.triggers);
+        let watches = triggers::resolve(self, context, &id, names, role);
+        let draft = match self.by_id.get(&id) {
+            None => {
+                let words = DraftWords { within: words.within, while_busy: words.while_busy, together: words.together };
+                let number = self.list.len();
+                self.by_id.insert(id.clone(), number);
+                self.list.push(Draft { id, values, role, span: span.clone(), words, roles: vec![&role.name.value] });
+                self.turns.push(Turn { draft: number, watches, role, span: span.clone() });
+                return;
+            }
+            Some(number) => *number,
+        };
+        let first = &mut self.list[draft];
+        first.roles.push(&role.name.value);
+        first.words.within = first.words.within.or(words.within);
+        first.words.while_busy &= words.while_busy;
+        join(context, first, values, role);
+        if !watches.is_empty() {
+            self.turns.push(Turn { draft, watches, role, span: span.clone() });
+        }
+    }
+
+    /// Closed resources, in order of their drafts; none where one could not be closed.
+    pub(super) fn close(&self, context: &Context<'a>) -> Vec<Option<crate::resource::Desired>> {
+        let exclusive = keys::exclusive_keys(&self.list);
+        self.list
+            .iter()
+            .map(|draft| {
+                let mut desired = build::desired(draft, &exclusive).map_err(|fault| context.fault(*fault)).ok()?;
+                if let crate::resource::Desired::Command(command) = &mut desired {
+                    context.sensitive_fields(&draft.values, command);
+                }
+                Some(desired)
+            })
+            .collect()
+    }
+}
+
+/// Two declarations of one resource: equal in every field that both write.
+fn join(context: &Context<'_>, first: &mut Draft<'_>, second: Values, role: &Role) {
+    for (name, placed) in second.fields {
+        match first.values.fields.get(name) {
+            None => drop(first.values.fields.insert(name, placed)),
+            Some(known) if known.written == placed.written => {}
+            Some(known) => {
+                let Told = conflict(context, &first.id, name, known, &placed, (first.role, role));
+            }
+        }
+    }
+}
+
+fn conflict(context: &Context<'_>, id: &ResourceId, field: &str, known: &Placed, placed: &Placed, roles: (&Role, &Role)) -> Told {
+    let shown = |written: &Written| match written {
+        Written::Value(value) => format!("`{}`", value.shown()),
+        Written::Content(_) => "other content".to_owned(),
+    };
+    let (first, second) = (&roles.0.name.value, &roles.1.name.value);
+    let message = if first == second {
+        format!("{second} declares `{id}` twice, with different `{field}`: {} and {}", shown(&known.written), shown(&placed.written))
+    } else {
+        format!("{second} and {first} declare `{id}` with different `{field}`: {} and {}", shown(&placed.written), shown(&known.written))
+    };
+    context.fault(Fault::new(&placed.span, message).also(&known.span, "the first"))
+}
+
+/// The kind that a word of `steps` stands for; none for checks.
+pub(super) fn resource_kind(word: Word) -> Option<Kind> {
+    Some(match word {
+        Word::Package => Kind::Package,
+        Word::File => Kind::File,
+        Word::Directory => Kind::Directory,
+        Word::Link => Kind::Link,
+        Word::User => Kind::User,
+        Word::Group => Kind::Group,
+        Word::AuthorizedKey => Kind::AuthorizedKey,
+        Word::Line => Kind::Line,
+        Word::Service => Kind::Service,
+        Word::Sysctl => Kind::Sysctl,
+        Word::KernelModule => Kind::KernelModule,
+        Word::Command => Kind::Command,
+        Word::GitCache => Kind::GitCache,
+        Word::Download => Kind::Download,
+        Word::Disk
+        | Word::Kernel
+        | Word::Memory
+        | Word::PackageCheck
+        | Word::Connect
+        | Word::Virtualization
+        | Word::Assert
+        | Word::System
+        | Word::Login
+        | Word::Probe => return None,
+    })
+}

@@ -1,0 +1,280 @@
+//! A body's fields, evaluated and typed by the kind's table.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::context::{Context, Read, Told};
+use super::scope::RoleScope;
+use crate::author::diagnostic::Fault;
+use crate::author::expr::Scope;
+use crate::author::kinds::{FieldSpec, ScalarType, Shape};
+use crate::author::role::{Expression, Fields};
+use crate::author::source::{Node, NodeKind, Span};
+use crate::author::value::{Data, Mismatch, Value, as_text, to_scalar};
+use crate::words::{AbsPath, Bytes, Content, Mode, Version};
+
+/// What was written in a field.
+#[derive(Clone, Debug)]
+pub(super) enum Written {
+    /// A value of the field's shape.
+    Value(Value),
+    /// The content of a file, wherever it came from.
+    Content(Content),
+}
+
+impl PartialEq for Written {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Value(a), Self::Value(b)) => a == b,
+            (Self::Content(a), Self::Content(b)) => a == b,
+            (Self::Value(_), Self::Content(_)) | (Self::Content(_), Self::Value(_)) => false,
+        }
+    }
+}
+
+/// A field's value and where it was written.
+#[derive(Clone, Debug)]
+pub(super) struct Placed {
+    pub(super) written: Written,
+    pub(super) span: Span,
+}
+
+/// Evaluated fields, by name.
+#[derive(Clone, Debug)]
+pub(super) struct Values {
+    /// The whole body.
+    pub(super) span: Span,
+    pub(super) fields: BTreeMap<&'static str, Placed>,
+    /// Names of triggers, by field.
+    pub(super) triggers: BTreeMap<&'static str, Vec<(String, Span)>>,
+}
+
+impl<'a> Context<'a> {
+    /// Evaluates every field; those given none count as not written.
+    pub(super) fn fields(&self, fields: &'a Fields, scope: &RoleScope<'_, 'a>) -> Read<Values> {
+        let mut values = Values { span: fields.span.clone(), fields: BTreeMap::new(), triggers: BTreeMap::new() };
+        let mut failed = false;
+        for field in &fields.list {
+            if field.spec.shape == Shape::Triggers {
+                match self.names(&field.value, scope) {
+                    Ok(names) => drop(values.triggers.insert(field.spec.name, names)),
+                    Err(Told) => failed = true,
+                }
+                continue;
+            }
+            match self.shaped(&field.value, field.spec, &field.spec.shape, scope) {
+                Ok(value) if value.is_none() && field.spec.required => {
+                    failed = true;
+                    self.fault(Fault::new(&field.value.span, format!("`{}` is none, and it must be given", field.spec.name)));
+                }
+                Ok(value) if value.is_none() => {}
+                Ok(value) => {
+                    let span = field.value.span.clone();
+                    values.fields.insert(field.spec.name, Placed { written: Written::Value(value), span });
+                }
+                Err(Told) => failed = true,
+            }
+        }
+        if failed { Err(Told) } else { Ok(values) }
+    }
+
+    /// Names of resources, each a text.
+    fn names(&self, node: &Node, scope: &dyn Scope) -> Read<Vec<(String, Span)>> {
+        let mut names = Vec::new();
+        for (value, span) in self.elements(node, scope)? {
+            if value.marks.is_secret() {
+                return Err(self.fault(Fault::new(&span, "a secret may not stand in a resource's name")));
+            }
+            match as_text(&value.data) {
+                Some(text) => names.push((text, span)),
+                None => {
+                    return Err(self.fault(Fault::new(&span, format!("{} names no resource", value.data.noun())).expected("`KIND KEY`")));
+                }
+            }
+        }
+        Ok(names)
+    }
+
+    /// A value of a shape.
+    pub(super) fn shaped(&self, node: &Node, spec: &FieldSpec, shape: &Shape, scope: &dyn Scope) -> Read<Value> {
+        match shape {
+            Shape::Expression => {
+                let text = node.as_scalar().map(|scalar| scalar.text.clone()).unwrap_or_default();
+                let expression = Expression { text, offset: 0, node: node.clone() };
+                self.condition(&expression, spec.name, scope).map(Value::boolean)
+            }
+            Shape::List(element) => {
+                if node.as_list().is_none() {
+                    let whole = self.value(node, scope)?;
+                    if whole.is_none() {
+                        return Ok(whole);
+                    }
+                }
+                let items = self.elements(node, scope)?;
+                let read = items.into_iter().map(|(value, span)| self.fit(value, &span, spec, element));
+                gather(read).map(Value::list)
+            }
+            Shape::Scalar(_) | Shape::Choice(_) => {
+                let value = self.value(node, scope)?;
+                if value.is_none() { Ok(value) } else { self.fit(value, &node.span, spec, shape) }
+            }
+            Shape::Map(_) | Shape::Record(_) => match &node.kind {
+                NodeKind::Map(entries) => {
+                    let read = entries.iter().map(|entry| {
+                        let value = self.value(&entry.value, scope)?;
+                        let inner = inner(shape, &entry.key.value).ok_or(Told)?;
+                        Ok((Arc::from(entry.key.value.as_str()), self.fit(value, &entry.value.span, spec, inner)?))
+                    });
+                    gather(read).map(|entries| Data::Map(entries).into())
+                }
+                NodeKind::List(_) | NodeKind::Scalar(_) => {
+                    let value = self.value(node, scope)?;
+                    if value.is_none() { Ok(value) } else { self.fit(value, &node.span, spec, shape) }
+                }
+            },
+            Shape::Triggers => Err(Told),
+        }
+    }
+
+    /// A value held against a shape; the fault stands at `span`.
+    fn fit(&self, value: Value, span: &Span, spec: &FieldSpec, shape: &Shape) -> Read<Value> {
+        if value.all_marks().is_secret() && !spec.secret {
+            return Err(self.fault(
+                Fault::new(span, format!("a secret may not stand in `{}`", spec.name))
+                    .hint("a secret goes into a file's content or template, or a command's `environment` or `stdin`"),
+            ));
+        }
+        let tree = span.source().tree();
+        let wrong = |mismatch: Mismatch| {
+            let mut fault = Fault::new(span, mismatch.to_string());
+            fault.expected = mismatch.expected().map(str::to_owned);
+            self.fault(fault)
+        };
+        match shape {
+            Shape::Scalar(kind) => {
+                // Secret bytes keep their text whatever the field's type: only content, environment and stdin come here.
+                let kind = if value.marks.is_secret() { ScalarType::Text } else { *kind };
+                to_scalar(&value, kind, tree).map_err(wrong)
+            }
+            Shape::Choice(words) => match as_text(&value.data) {
+                Some(text) if words.contains(&text.as_str()) => Ok(Value { data: Data::Text(text.into()), marks: value.marks }),
+                found => {
+                    let shown = found.unwrap_or_else(|| value.data.noun().to_owned());
+                    let list = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+                    Err(self.fault(
+                        Fault::new(span, format!("`{shown}` is not one of the words that may stand here"))
+                            .expected(list)
+                            .nearest(&shown, words.iter().copied()),
+                    ))
+                }
+            },
+            Shape::List(element) => match value.data {
+                Data::List(items) => gather(items.into_iter().map(|item| self.fit(item, span, spec, element))).map(Value::list),
+                other => Err(self.fault(Fault::new(span, format!("{} stands here", other.noun())).expected("a list"))),
+            },
+            Shape::Map(_) | Shape::Record(_) => match value.data {
+                Data::Map(entries) => {
+                    let read = entries.into_iter().map(|(key, item)| {
+                        let Some(inner) = inner(shape, &key) else {
+                            return Err(self.fault(Fault::new(span, format!("unknown field `{key}`"))));
+                        };
+                        Ok((key, self.fit(item, span, spec, inner)?))
+                    });
+                    gather(read).map(|entries| Data::Map(entries).into())
+                }
+                other => Err(self.fault(Fault::new(span, format!("{} stands here", other.noun())).expected("a map"))),
+            },
+            Shape::Triggers | Shape::Expression => Err(Told),
+        }
+    }
+}
+
+/// The shape of an entry of a map or record.
+fn inner(shape: &Shape, key: &str) -> Option<&'static Shape> {
+    match shape {
+        Shape::Map(value) => Some(value),
+        Shape::Record(fields) => fields.iter().find(|field| field.name == key).map(|field| &field.shape),
+        Shape::Scalar(_) | Shape::Choice(_) | Shape::List(_) | Shape::Triggers | Shape::Expression => None,
+    }
+}
+
+/// All of them, or that one was told wrong; none is left unread.
+fn gather<T>(read: impl Iterator<Item = Read<T>>) -> Read<Vec<T>> {
+    let mut list = Vec::new();
+    let mut failed = false;
+    for one in read {
+        match one {
+            Ok(value) => list.push(value),
+            Err(Told) => failed = true,
+        }
+    }
+    if failed { Err(Told) } else { Ok(list) }
+}
+
+impl Values {
+    /// The value of a field, if written.
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
+        match &self.fields.get(name)?.written {
+            Written::Value(value) => Some(value),
+            Written::Content(_) => None,
+        }
+    }
+    /// Where a field was written; the body where it was not.
+    pub(super) fn span(&self, name: &str) -> &Span {
+        self.fields.get(name).map_or(&self.span, |placed| &placed.span)
+    }
+    /// Its text.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        self.value(name).and_then(|value| as_text(&value.data))
+    }
+    /// Whether it is written and true.
+    pub(super) fn is_true(&self, name: &str) -> bool {
+        self.boolean(name) == Some(true)
+    }
+    /// Its boolean.
+    pub(super) fn boolean(&self, name: &str) -> Option<bool> {
+        if let Data::Boolean(value) = self.value(name)?.data { Some(value) } else { None }
+    }
+    /// Its whole number.
+    pub(super) fn integer(&self, name: &str) -> Option<i64> {
+        if let Data::Integer(number) = self.value(name)?.data { Some(number) } else { None }
+    }
+    /// Its path.
+    pub(super) fn path(&self, name: &str) -> Option<AbsPath> {
+        if let Data::Path(path) = &self.value(name)?.data { Some(path.clone()) } else { None }
+    }
+    /// Its mode.
+    pub(super) fn mode(&self, name: &str) -> Option<Mode> {
+        if let Data::Mode(mode) = self.value(name)?.data { Some(mode) } else { None }
+    }
+    /// Its size.
+    pub(super) fn bytes(&self, name: &str) -> Option<Bytes> {
+        if let Data::Bytes(bytes) = self.value(name)?.data { Some(bytes) } else { None }
+    }
+    /// Its version.
+    pub(super) fn version(&self, name: &str) -> Option<Version> {
+        if let Data::Version(version) = &self.value(name)?.data { Some(version.clone()) } else { None }
+    }
+    /// Its content.
+    pub(super) fn content(&self, name: &str) -> Option<&Content> {
+        match &self.fields.get(name)?.written {
+            Written::Content(content) => Some(content),
+            Written::Value(_) => None,
+        }
+    }
+    /// Its elements; none where it is not written.
+    pub(super) fn list(&self, name: &str) -> Option<&[Value]> {
+        if let Data::List(items) = &self.value(name)?.data { Some(items) } else { None }
+    }
+    /// The texts of its elements.
+    pub(super) fn texts(&self, name: &str) -> Option<Vec<String>> {
+        self.list(name).map(|items| items.iter().filter_map(|item| as_text(&item.data)).collect())
+    }
+    /// Its entries.
+    pub(super) fn entries(&self, name: &str) -> &[(Arc<str>, Value)] {
+        match self.value(name).map(|value| &value.data) {
+            Some(Data::Map(entries)) => entries,
+            Some(_) | None => &[],
+        }
+    }
+}

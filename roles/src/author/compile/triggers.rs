@@ -1,0 +1,120 @@
+//! `restart_on`, `reload_on`, `run_on`: names of resources that this role or one it needs declares before the watcher.
+
+use std::collections::BTreeMap;
+
+use super::context::Context;
+use super::drafts::Drafts;
+use super::keys::normal;
+use crate::author::diagnostic::{Fault, nearest};
+use crate::author::kinds::Kind as Word;
+use crate::author::role::Role;
+use crate::author::source::Span;
+use crate::catalog::{Action, Watch};
+use crate::resource::{Kind, ResourceId};
+
+/// A name that was not declared before its watcher.
+#[derive(Clone, Debug)]
+pub(super) struct Pending<'a> {
+    wanted: ResourceId,
+    watcher: ResourceId,
+    span: Span,
+    role: &'a Role,
+}
+
+/// The watches of one declaration. Names that are not declared yet are kept for [`judge`].
+pub(super) fn resolve<'a>(
+    drafts: &mut Drafts<'a>,
+    context: &Context<'a>,
+    watcher: &ResourceId,
+    names: BTreeMap<&'static str, Vec<(String, Span)>>,
+    role: &'a Role,
+) -> Vec<Watch> {
+    let reach = context.reach(&role.name.value);
+    let mut watches: Vec<Watch> = Vec::new();
+    for (field, list) in names {
+        let action = match field {
+            "restart_on" => Action::Restart,
+            "reload_on" => Action::Reload,
+            _ => Action::Run,
+        };
+        for (name, span) in list {
+            let Some(id) = parse(context, &name, &span) else { continue };
+            let declared = drafts.by_id.get(&id).and_then(|number| drafts.list.get(*number));
+            if declared.is_some_and(|draft| draft.roles.iter().any(|name| reach.contains(name))) && id != *watcher {
+                if !watches.iter().any(|watch| watch.id == id && watch.action == action) {
+                    watches.push(Watch { id, action });
+                }
+            } else if !drafts.left_out.iter().any(|(left, by)| *left == id && reach.contains(by)) {
+                drafts.pending.push(Pending { wanted: id, watcher: watcher.clone(), span, role });
+            }
+        }
+    }
+    watches
+}
+
+/// `KIND KEY`.
+fn parse(context: &Context<'_>, name: &str, span: &Span) -> Option<ResourceId> {
+    let (word, key) = name.split_once(' ').unwrap_or((name, ""));
+    let kind = Kind::ALL.iter().copied().find(|kind| kind.word() == word);
+    match kind {
+        Some(kind) if !key.trim().is_empty() => Some(ResourceId { kind, key: normal(kind, key.trim()) }),
+        _ => {
+            let words = Kind::ALL.iter().map(|kind| kind.word());
+            context.fault(Fault::new(span, format!("`{name}` names no resource")).expected("`KIND KEY`").nearest(word, words));
+            None
+        }
+    }
+}
+
+/// Says of each name that was not there in time what is wrong with it.
+pub(super) fn judge(drafts: &Drafts<'_>, context: &Context<'_>) {
+    for pending in &drafts.pending {
+        let Pending { wanted, watcher, span, role } = pending;
+        let reach = context.reach(&role.name.value);
+        let fault = match drafts.by_id.get(wanted).and_then(|number| drafts.list.get(*number)) {
+            Some(_) if wanted == watcher => Fault::new(span, format!("`{wanted}` cannot watch itself")),
+            Some(draft) if draft.roles.iter().any(|name| reach.contains(name)) => {
+                Fault::new(span, format!("`{wanted}` stands after `{watcher}`, which watches it"))
+                    .also(&draft.span, "declared here")
+                    .hint("put the watcher behind what it watches")
+            }
+            Some(draft) => {
+                let other = &draft.role.name.value;
+                Fault::new(span, format!("`{wanted}` is declared by {other}, which {} does not need", role.name.value))
+                    .also(&draft.span, "declared here")
+                    .hint(format!("add `- {other}: {{}}` to the needs of {}", role.name.value))
+            }
+            None => {
+                let visible = drafts.list.iter().filter(|draft| draft.roles.iter().any(|name| reach.contains(name)));
+                let names: Vec<String> = visible.map(|draft| draft.id.to_string()).collect();
+                let mut fault = Fault::new(span, format!("neither {} nor a role it needs declares `{wanted}`", role.name.value));
+                fault.nearest = nearest(&wanted.to_string(), names.iter().map(String::as_str)).map(str::to_owned);
+                fault
+            }
+        };
+        context.fault(fault);
+    }
+}
+
+/// The kind of a step as the table of kinds calls it: its default deadline.
+pub(super) fn deadline(kind: Kind) -> crate::words::Span {
+    use crate::words::Span as Time;
+    match kind {
+        Kind::File | Kind::Directory | Kind::Link | Kind::Line | Kind::AuthorizedKey | Kind::Sysctl => Time::seconds(60),
+        Kind::User | Kind::Group | Kind::KernelModule => Time::seconds(120),
+        Kind::Service => Time::seconds(300),
+        Kind::Command => Time::seconds(600),
+        Kind::Package | Kind::Download => Time::seconds(1_800),
+        Kind::GitCache => Time::seconds(3 * 3_600),
+    }
+}
+
+/// The same for a check.
+pub(super) fn check_deadline(kind: Word) -> crate::words::Span {
+    use crate::words::Span as Time;
+    match kind {
+        Word::Connect => Time::seconds(10),
+        Word::Probe => Time::seconds(60),
+        _ => Time::seconds(30),
+    }
+}
