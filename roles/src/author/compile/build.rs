@@ -32,9 +32,10 @@ pub(super) fn desired(draft: &Draft<'_>, exclusive: &BTreeMap<String, BTreeSet<K
         Kind::Line => Desired::Line(line(values)?),
         Kind::Service => Desired::Service(service(values)?),
         Kind::Sysctl => Desired::Sysctl(sysctl(values)?),
-        Kind::KernelModule => {
-            Desired::KernelModule(kernel_module::Desired { name: must(values, "name", ModuleName::parse)?, absent: values.is_true("absent") })
-        }
+        Kind::KernelModule => Desired::KernelModule(kernel_module::Desired {
+            name: must(values, "name", ModuleName::parse)?,
+            absent: values.is_true("absent"),
+        }),
         Kind::Command => Desired::Command(command(values)?),
         Kind::GitCache => Desired::GitCache(caches::git_cache(values)?),
         Kind::Download => Desired::Download(download(values)?),
@@ -82,9 +83,10 @@ fn file(values: &Values) -> Built<file::Desired> {
         nothing_beside_absent(values, &["path"])?;
         return Ok(file::Desired { path, present: None });
     }
-    let content = values.content("content").cloned().ok_or_else(|| {
-        Box::new(Fault::new(&values.span, "the file has no content").expected("one of `content`, `from`, `template`"))
-    })?;
+    let content = values
+        .content("content")
+        .cloned()
+        .ok_or_else(|| Box::new(Fault::new(&values.span, "the file has no content").expected("one of `content`, `from`, `template`")))?;
     let secret = matches!(content, Content::Secret(_));
     let ownership = ownership(values, if secret { Mode::PRIVATE } else { Mode::FILE })?;
     if secret && !ownership.mode.is_within(Mode::PRIVATE) {

@@ -28,7 +28,9 @@ impl Context<'_> {
             match &entry.projects {
                 Some(names) => names.to_vec(),
                 None => {
-                    return Err(self.fault(Fault::new(&placed.span, format!("`{file}` is no list of projects")).expected("a list of `project: NAME`")));
+                    return Err(self.fault(
+                        Fault::new(&placed.span, format!("`{file}` is no list of projects")).expected("a list of `project: NAME`"),
+                    ));
                 }
             }
         } else {
@@ -54,9 +56,7 @@ pub(super) fn git_cache(values: &Values) -> Built<Desired> {
     let mut repositories = BTreeMap::new();
     for name in values.texts("repositories").unwrap_or_default() {
         if !is_repository(&name) {
-            return Err(Box::new(
-                *fail("repositories", format!("`{name}` is no repository's name")),
-            ));
+            return Err(Box::new(*fail("repositories", format!("`{name}` is no repository's name"))));
         }
         let urls = upstreams.iter().map(|upstream| format!("{}/{name}", upstream.trim_end_matches('/'))).collect();
         repositories.insert(name, Source { urls });

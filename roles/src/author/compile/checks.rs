@@ -1,8 +1,8 @@
 //! `require` and `verify`: from bodies to checks.
 
 use super::build::{Built, command, path};
-use super::context::{Context, Read, Told, origin};
 use super::contents::{must, word, words};
+use super::context::{Context, Read, Told, origin};
 use super::fields::Values;
 use super::triggers::check_deadline;
 use super::walk::Found;
@@ -111,7 +111,8 @@ fn disk(values: &Values, executors: u32) -> Built<Disk> {
     }
     if per && executors == 0 {
         return Err(Box::new(
-            Fault::new(values.span("per"), "this node has no executor to multiply by").hint("a role with `executors` is wanted on the node"),
+            Fault::new(values.span("per"), "this node has no executor to multiply by")
+                .hint("a role with `executors` is wanted on the node"),
         ));
     }
     let free_after = match values.bytes("free_after") {

@@ -50,7 +50,9 @@ impl<'a> Context<'a> {
             Tree::Library => "the library",
         };
         if !path.starts_with(below) {
-            return Err(self.fault(Fault::new(span, format!("`{path}` does not stand below `{below}`")).hint(format!("write `{below}{path}`"))));
+            return Err(
+                self.fault(Fault::new(span, format!("`{path}` does not stand below `{below}`")).hint(format!("write `{below}{path}`")))
+            );
         }
         self.input.content.get(tree, path).ok_or_else(|| {
             let mut fault = Fault::new(span, format!("{of} has no `{path}`"));
@@ -105,11 +107,6 @@ pub(super) fn word<T, E: std::fmt::Display>(
 }
 
 /// A word that the table says must be there.
-pub(super) fn must<T, E: std::fmt::Display>(
-    values: &Values,
-    name: &str,
-    parse: impl Fn(&str) -> Result<T, E>,
-) -> Result<T, Box<Fault>> {
+pub(super) fn must<T, E: std::fmt::Display>(values: &Values, name: &str, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, Box<Fault>> {
     word(values, name, parse)?.ok_or_else(|| Box::new(Fault::new(&values.span, format!("`{name}` is missing"))))
 }
-

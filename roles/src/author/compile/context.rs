@@ -233,7 +233,7 @@ impl<'a> Context<'a> {
             self.fault(fault.at(&span))
         };
         let segments = expr::segments(text).map_err(at)?;
-        if let Some(range) = expr::whole(text, &segments) {
+        if let Some(range) = expr::whole(&segments) {
             return self.expression(&text[range.clone()], node, range.start, scope);
         }
         let (mut whole, mut marks, mut failed) = (String::new(), Marks::default(), false);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::context::{Context, Read, Told};
 use super::contents::{FILE, UNIT};
+use super::context::{Context, Read, Told};
 use super::fields::{Placed, Values, Written};
 use super::walk::{Found, Words};
 use super::{build, keys, triggers};

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use super::build::{Built, argv, path};
-use super::context::{Context, Read, Told, origin};
 use super::contents::{must, word, words};
+use super::context::{Context, Read, Told, origin};
 use super::fields::Values;
 use super::scope::RoleScope;
 use super::walk::{Found, Walk};
@@ -51,21 +51,27 @@ impl<'a> Context<'a> {
         let master = must(values, "master", MasterName::parse)?;
         let masters = || self.input.site.file.masters.iter().map(|master| master.name.value.as_str());
         if !masters().any(|known| known == master.as_str()) {
-            return Err(Box::new(Fault::new(values.span("master"), format!("there is no master `{master}`")).nearest(master.as_str(), masters())));
+            return Err(Box::new(
+                Fault::new(values.span("master"), format!("there is no master `{master}`")).nearest(master.as_str(), masters()),
+            ));
         }
         let own = NodeName::parse(&self.entry.name.value).map_err(|error| Box::new(Fault::new(&values.span, error.to_string())))?;
         let count = match values.integer("count") {
             None => NonZeroU32::MIN,
-            Some(number) => u32::try_from(number).ok().filter(|count| *count <= 1_000).and_then(NonZeroU32::new).ok_or_else(|| {
-                Box::new(Fault::new(values.span("count"), format!("{number} executors")).expected("1 to 1000"))
-            })?,
+            Some(number) => u32::try_from(number)
+                .ok()
+                .filter(|count| *count <= 1_000)
+                .and_then(NonZeroU32::new)
+                .ok_or_else(|| Box::new(Fault::new(values.span("count"), format!("{number} executors")).expected("1 to 1000")))?,
         };
         let launch = match values.text("launch").as_deref() {
             None => None,
             Some("inbound") => Some(Launch::Inbound),
             Some(_) => {
                 let credential = values.text("credential").ok_or_else(|| {
-                    Box::new(Fault::new(values.span("launch"), "`launch: ssh` wants a `credential`").hint("the id of the master's credential"))
+                    Box::new(
+                        Fault::new(values.span("launch"), "`launch: ssh` wants a `credential`").hint("the id of the master's credential"),
+                    )
                 })?;
                 Some(Launch::Ssh { credential })
             }
@@ -91,14 +97,20 @@ impl<'a> Context<'a> {
         for one in declared.iter().filter(|one| one.executor.alone) {
             if one.executor.count.get() > 1 {
                 self.fault(
-                    Fault::new(one.values.span("alone"), format!("{node}: an executor that is `alone` has a count of {}", one.executor.count))
-                        .also(one.values.span("count"), "the count"),
+                    Fault::new(
+                        one.values.span("alone"),
+                        format!("{node}: an executor that is `alone` has a count of {}", one.executor.count),
+                    )
+                    .also(one.values.span("count"), "the count"),
                 );
             }
             for other in declared.iter().filter(|other| other.span != one.span) {
                 self.fault(
-                    Fault::new(one.values.span("alone"), format!("{node}: this executor is `alone`, and another adds {}", other.executor.count))
-                        .also(&other.span, "the other"),
+                    Fault::new(
+                        one.values.span("alone"),
+                        format!("{node}: this executor is `alone`, and another adds {}", other.executor.count),
+                    )
+                    .also(&other.span, "the other"),
                 );
             }
         }
@@ -159,7 +171,8 @@ impl<'a> Context<'a> {
                     Ok(one) => match smoke.iter().find(|known| known.name == one.name) {
                         Some(known) if known.run == one.run => {}
                         Some(known) => {
-                            let message = format!("two smoke commands of this node are called `{}`: the other stands at {}", one.name, known.origin);
+                            let message =
+                                format!("two smoke commands of this node are called `{}`: the other stands at {}", one.name, known.origin);
                             self.fault(Fault::new(values.span("name"), message));
                         }
                         None => smoke.push(one),

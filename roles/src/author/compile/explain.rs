@@ -32,7 +32,9 @@ fn one<'a>(context: &Context<'a>, role: &'a Role, param: &'a Param, value: &Valu
         None if param.optional => layers.push((Layer::Default, &param.name.span, None)),
         None => {}
     }
-    layers.extend(context.params.given(&role.name.value, &param.name.value).iter().map(|given| (given.layer, &given.node.span, Some(given.node))));
+    layers.extend(
+        context.params.given(&role.name.value, &param.name.value).iter().map(|given| (given.layer, &given.node.span, Some(given.node))),
+    );
     layers.sort_by_key(|(layer, ..)| *layer);
     let winner = layers.pop();
     let losing = layers.into_iter().rev().filter(|(layer, ..)| winner.is_none_or(|(won, ..)| won != *layer));

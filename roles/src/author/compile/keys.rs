@@ -111,7 +111,8 @@ pub(super) fn key_parts(values: &Values) -> Result<(KeyBlob, String), Box<Fault>
 /// Accounts with `exclusive: true`, and every key that any role lets in.
 pub(super) fn exclusive_keys(drafts: &[Draft<'_>]) -> BTreeMap<String, BTreeSet<KeyBlob>> {
     let keys = || drafts.iter().filter(|draft| draft.id.kind == Kind::AuthorizedKey);
-    let closed: BTreeSet<String> = keys().filter(|draft| draft.values.is_true("exclusive")).filter_map(|draft| draft.values.text("user")).collect();
+    let closed: BTreeSet<String> =
+        keys().filter(|draft| draft.values.is_true("exclusive")).filter_map(|draft| draft.values.text("user")).collect();
     let mut all: BTreeMap<String, BTreeSet<KeyBlob>> = closed.into_iter().map(|user| (user, BTreeSet::new())).collect();
     for draft in keys().filter(|draft| !draft.values.is_true("absent")) {
         if let (Some(user), Ok((key, _))) = (draft.values.text("user"), key_parts(&draft.values))
@@ -130,7 +131,9 @@ pub(super) fn normal(kind: Kind, key: &str) -> String {
         Kind::File | Kind::Directory | Kind::Link | Kind::Download | Kind::GitCache => {
             crate::words::AbsPath::parse(key).map_or_else(|_| key.to_owned(), |path| path.to_string())
         }
-        Kind::Package | Kind::User | Kind::Group | Kind::AuthorizedKey | Kind::Line | Kind::Sysctl | Kind::KernelModule | Kind::Command => key.to_owned(),
+        Kind::Package | Kind::User | Kind::Group | Kind::AuthorizedKey | Kind::Line | Kind::Sysctl | Kind::KernelModule | Kind::Command => {
+            key.to_owned()
+        }
     }
 }
 

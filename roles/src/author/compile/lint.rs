@@ -55,7 +55,10 @@ mod tests {
     #[test]
     fn every_supported_system_has_recorded_facts() {
         let recorded = recorded();
-        assert_eq!(recorded.keys().map(String::as_str).collect::<Vec<_>>(), ["debian-11", "debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04"]);
+        assert_eq!(
+            recorded.keys().map(String::as_str).collect::<Vec<_>>(),
+            ["debian-11", "debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04"]
+        );
         assert!(recorded.iter().all(|(name, facts)| *name == format!("{}-{}", facts.system.id, facts.system.version)));
     }
 }

@@ -21,7 +21,7 @@ mod walk;
 
 pub use explain::explain;
 pub use input::{Compiled, Input, Secrets, Site, SiteContent, SiteEntry};
-pub use lint::lint;
+pub use lint::{lint, recorded};
 pub use masters::{JenkinsCredential, Master, MasterSettings, master_names};
 
 use self::checks::FoundCheck;

@@ -209,7 +209,8 @@ impl<'a> Context<'a> {
             }
             data => Ok(Value { data, marks: value.marks }),
         };
-        let unknown = |what: &str, name: &str| Mismatch::Text { why: format!("there is no {what} `{name}`"), expected: format!("a {what}") };
+        let unknown =
+            |what: &str, name: &str| Mismatch::Text { why: format!("there is no {what} `{name}`"), expected: format!("a {what}") };
         match (kind, &value.data) {
             (Type::Scalar(ScalarType::Node), Data::Text(name)) => self.view(name).ok_or_else(|| unknown("node", name)),
             (Type::Scalar(ScalarType::Master), Data::Text(name)) => {

@@ -64,7 +64,11 @@ pub(super) fn not_in_scope(name: &str, role: &Role, loops: &[&str], roles: &crat
             Some("a role sees nothing of the site: give it a parameter, and set that in `vars`".to_owned())
         }
         _ => roles.names().find(|other| spelled(other) == name).map(|other| {
-            if other == this { "a role's own parameters stand without its name".to_owned() } else { format!("{this} does not need {other} itself; add `- {other}: {{}}` to its needs") }
+            if other == this {
+                "a role's own parameters stand without its name".to_owned()
+            } else {
+                format!("{this} does not need {other} itself; add `- {other}: {{}}` to its needs")
+            }
         }),
     };
     let near = nearest(name, known.iter().map(String::as_str).chain(loops.iter().copied())).map(str::to_owned);
@@ -84,9 +88,8 @@ pub(super) fn no_parameter(role: &Role, name: &str) -> Unknown {
 /// The entry of a word for a system: `ID-VERSION`, `ID`, family; the most specific wins.
 fn word(word: &SystemWord, system: &System, role: &str) -> Result<Value, Unknown> {
     let full = format!("{}-{}", system.id, system.version);
-    let found = [full.as_str(), &system.id, &system.family]
-        .into_iter()
-        .find_map(|wanted| word.entries.iter().find(|(key, _)| key.value == wanted));
+    let found =
+        [full.as_str(), &system.id, &system.family].into_iter().find_map(|wanted| word.entries.iter().find(|(key, _)| key.value == wanted));
     found.map(|(_, node)| literal(node)).ok_or_else(|| {
         Unknown::Missing(Missing {
             role: role.to_owned(),
@@ -178,9 +181,9 @@ impl Scope for SiteScope<'_, '_> {
         let site = self.0.input.site;
         match name {
             "site" => Ok(Value::map(site.file.constants.iter().map(|one| (one.name.value.as_str(), literal(&one.value))))),
-            "nodes" => Ok(Value::map(
-                site.nodes.nodes.iter().filter_map(|node| Some((node.name.value.as_str(), self.0.view(&node.name.value)?))),
-            )),
+            "nodes" => {
+                Ok(Value::map(site.nodes.nodes.iter().filter_map(|node| Some((node.name.value.as_str(), self.0.view(&node.name.value)?)))))
+            }
             "groups" => Ok(Value::map(
                 site.nodes.groups.iter().filter_map(|group| Some((group.name.value.as_str(), self.group(&group.name.value).ok()?))),
             )),

@@ -63,9 +63,7 @@ fn disk(first: &mut Disk, second: &Disk) {
 fn kernel(context: &Context<'_>, first: &mut Kernel, second: &Kernel, places: (&Span, &Span)) {
     let wanted = |a: &Option<_>, b: &Option<_>| a.is_none() || b.is_none() || a == b;
     if !wanted(&first.shared, &second.shared) {
-        context.fault(
-            Fault::new(places.1, "one role wants a kernel of its own, another a shared one").also(places.0, "the other"),
-        );
+        context.fault(Fault::new(places.1, "one role wants a kernel of its own, another a shared one").also(places.0, "the other"));
     }
     first.at_least = first.at_least.take().into_iter().chain(second.at_least.clone()).max();
     first.below = first.below.take().into_iter().chain(second.below.clone()).min();

@@ -66,7 +66,9 @@ impl<'w, 'c, 'a> Walk<'w, 'c, 'a> {
         let name = &each.name.value;
         let hidden = names(scope.role).contains(name) || scope.loops.iter().any(|(known, _)| known == name);
         if hidden {
-            return Err(self.context.fault(Fault::new(&each.name.span, format!("`{name}` hides another name")).hint("choose another name")));
+            return Err(self
+                .context
+                .fault(Fault::new(&each.name.span, format!("`{name}` hides another name")).hint("choose another name")));
         }
         let value = self.context.bare(&each.over, scope)?;
         let end = each.over.offset + each.over.text.len();

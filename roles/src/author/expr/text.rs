@@ -55,17 +55,8 @@ pub(crate) fn close(text: &str, from: usize, mark: &str) -> Option<usize> {
     None
 }
 
-/// The inside of the one `{{ }}` that is all of the text, if it is so: its value keeps its type.
+/// The inside of the one `{{ }}` that is all of the text, if it is so: its value keeps its type. A blank or line end beside it makes a text.
 #[must_use]
-pub fn whole(text: &str, segments: &[Segment]) -> Option<Range<usize>> {
-    let mut only = None;
-    for segment in segments {
-        match segment {
-            Segment::Plain(range) if text[range.clone()].trim().is_empty() => {}
-            Segment::Plain(_) => return None,
-            Segment::Expression(_) if only.is_some() => return None,
-            Segment::Expression(range) => only = Some(range.clone()),
-        }
-    }
-    only
+pub fn whole(segments: &[Segment]) -> Option<Range<usize>> {
+    if let [Segment::Expression(range)] = segments { Some(range.clone()) } else { None }
 }

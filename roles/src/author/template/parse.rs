@@ -86,7 +86,9 @@ impl Parser<'_> {
                         _ => {
                             let fault = *self.fault(&range, format!("`{word}` is no word of templates"));
                             return Err(Box::new(
-                                fault.expected("`if`, `elif`, `else`, `endif`, `for`, `endfor`, `include`").nearest(&word, ["if", "elif", "else", "endif", "for", "endfor", "include"]),
+                                fault
+                                    .expected("`if`, `elif`, `else`, `endif`, `for`, `endfor`, `include`")
+                                    .nearest(&word, ["if", "elif", "else", "endif", "for", "endfor", "include"]),
                             ));
                         }
                     }
