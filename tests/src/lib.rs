@@ -3,4 +3,5 @@
 pub mod buildbot;
 pub mod jenkins;
 pub mod lab;
+pub mod protocol;
 pub mod sshd;

@@ -12,7 +12,7 @@ use super::stored::{self, Durable};
 use super::{BlobStore, Cleaner, EngineError, Hands, Lock, Moment, Owed, Places, Surroundings, cancel, detach};
 use groups::{Group, groups};
 use ostler_roles::catalog::Catalog;
-use ostler_roles::outcome::{Ending, Event, Outcome};
+use ostler_roles::outcome::{Ending, Event, FailureKind, Outcome};
 use ostler_roles::plan::{Plan, Planned};
 use ostler_roles::resource::Thing;
 use ostler_roles::words::{Digest, RunId};
@@ -135,6 +135,10 @@ impl Runner<'_> {
         let first = self.plan.steps.iter().position(|planned| !matches!(planned, Planned::Unchanged { .. }));
         let resumed_at = first.filter(|_| last.resumes).and_then(|index| u32::try_from(index).ok());
         self.pen.write(Event::Started { run: self.run.clone(), steps, resumed_at });
+        // A run that is not in its journal must not change anything: whoever waits for its beginning would call it off.
+        if !self.pen.all_is_written() {
+            return false;
+        }
         for group in groups(&self.catalog.steps) {
             self.look_for_reasons_to_stop();
             match (self.stopped(), group) {
@@ -228,6 +232,7 @@ impl Runner<'_> {
         match &outcome {
             Outcome::Changed { .. } => _ = self.changed.fetch_add(1, Ordering::AcqRel),
             Outcome::Unchanged { .. } => _ = self.unchanged.fetch_add(1, Ordering::AcqRel),
+            Outcome::Failed(failure) if failure.kind == FailureKind::Cancelled => self.stop(Stop::Cancelled),
             Outcome::Failed(_) => self.stop(Stop::Failed(index)),
             Outcome::NotStarted { .. } => {}
         }

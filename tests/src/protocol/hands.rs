@@ -1,0 +1,195 @@
+//! Hands on a node that is one JSON file: replaced whole, so that being killed anywhere leaves a node behind.
+
+use ostler_agent::engine::{Applied, ApplyContext, Examined, Hands};
+use ostler_roles::catalog::{Action, Step};
+use ostler_roles::check::{Check, Verdict};
+use ostler_roles::outcome::{Event, Failure, FailureKind};
+use ostler_roles::resource::{Desired, Shown, Thing};
+use ostler_roles::words::{Bytes, Content, Digest, Span};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// The node, and how it misbehaves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FakeNode {
+    /// What is there: the resource's name, and its content's digest or a word.
+    pub there: BTreeMap<String, String>,
+    /// What watchers did, in order.
+    pub acts: Vec<Act>,
+    /// Names of resources in each transaction, in order.
+    pub transactions: Vec<Vec<String>>,
+    /// Resources whose change fails.
+    pub fails: BTreeSet<String>,
+    /// Resources whose change waits until a file of this name appears in the bench, or the run is cancelled.
+    pub gates: BTreeMap<String, String>,
+    /// Settling says that the disk is full.
+    pub full: bool,
+    /// What a resource's change writes into its notes and its failure.
+    pub says: Option<String>,
+    /// What `connect` checks find: anything but this port fails.
+    pub open_port: u16,
+}
+
+/// One act of a watcher.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Act {
+    /// Who.
+    pub who: String,
+    /// What.
+    pub action: String,
+    /// What was there at that moment.
+    pub there: BTreeMap<String, String>,
+}
+
+impl FakeNode {
+    /// Reads the node.
+    pub fn read(path: &Path) -> Self {
+        let text = std::fs::read(path).expect("the node's file is there");
+        serde_json::from_slice(&text).expect("the node's file is whole")
+    }
+    /// Replaces the node.
+    pub fn write(&self, path: &Path) {
+        let aside = path.with_extension(format!("{:?}", std::thread::current().id()));
+        std::fs::write(&aside, serde_json::to_vec_pretty(self).expect("a node is JSON")).expect("the bench can be written");
+        std::fs::rename(aside, path).expect("the bench can be written");
+    }
+}
+
+/// The hands.
+#[derive(Debug)]
+pub struct FakeHands {
+    path: PathBuf,
+    change: Mutex<()>,
+}
+
+impl FakeHands {
+    /// Hands on the node in this file.
+    pub fn on(path: &Path) -> Self {
+        Self { path: path.to_owned(), change: Mutex::new(()) }
+    }
+    fn node(&self) -> FakeNode {
+        FakeNode::read(&self.path)
+    }
+    fn change(&self, change: impl FnOnce(&mut FakeNode)) {
+        let _one_at_a_time = self.change.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut node = self.node();
+        change(&mut node);
+        node.write(&self.path);
+    }
+    fn wanted(desired: &Desired) -> Option<String> {
+        match desired {
+            Desired::File(file) => match &file.present.as_ref()?.content {
+                Content::Blob(blob) => Some(blob.digest.hex()),
+                Content::Secret(secret) => Some(secret.hmac.hex()),
+            },
+            Desired::Command(_) => None,
+            _ => Some("good".to_owned()),
+        }
+    }
+    fn apply_one(&self, step: &Step, context: &ApplyContext<'_>) -> Result<Applied, Failure> {
+        let name = step.id().to_string();
+        let node = self.node();
+        let says = node.says.clone().unwrap_or_default();
+        if let Some(gate) = node.gates.get(&name) {
+            self.wait_at(gate, context)?;
+        }
+        if node.fails.contains(&name) {
+            return Err(failure(FailureKind::Apply, &format!("change {name} {says}")));
+        }
+        if let Desired::File(file) = &step.desired {
+            match file.present.as_ref().map(|present| &present.content) {
+                Some(Content::Blob(blob)) => {
+                    let bytes = (context.blob)(&blob.digest).map_err(|error| failure(FailureKind::Apply, &error.to_string()))?;
+                    assert_eq!(Digest::of(&bytes), blob.digest, "the store gives what was asked for");
+                }
+                Some(Content::Secret(secret)) => {
+                    (context.secret)(&secret.hmac).ok_or_else(|| failure(FailureKind::NeedsController, "a secret is missing"))?;
+                }
+                None => {}
+            }
+        }
+        let changes = self.examine(&step.desired)?.changes;
+        let wanted = Self::wanted(&step.desired).unwrap_or_default();
+        self.change(|node| _ = node.there.insert(name, wanted));
+        Ok(Applied { changes, why: String::new(), notes: node.says.into_iter().collect() })
+    }
+    fn wait_at(&self, gate: &str, context: &ApplyContext<'_>) -> Result<(), Failure> {
+        let bench = self.path.parent().expect("a bench");
+        // Said in this order: whoever sees the progress knows that we stand at the gate.
+        std::fs::write(bench.join(format!("{gate}.reached")), b"").expect("the bench can be written");
+        (context.tell)(Event::Progress { index: context.index, what: format!("at {gate}"), items: Some((1, 2)), bytes: None });
+        while !bench.join(gate).exists() {
+            if (context.cancelled)() {
+                return Err(failure(FailureKind::Cancelled, "cancelled at its gate"));
+            }
+            if std::time::Instant::now() > context.deadline {
+                return Err(failure(FailureKind::Deadline, "nobody opened the gate"));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+}
+
+fn failure(kind: FailureKind, message: &str) -> Failure {
+    Failure { kind, message: message.to_owned(), causes: Vec::new(), command: None, hint: None }
+}
+
+impl Hands for FakeHands {
+    fn examine(&self, desired: &Desired) -> Result<Examined, Failure> {
+        let name = desired.id().to_string();
+        let there = self.node().there.get(&name).cloned();
+        if there.as_deref() == Some("impossible") {
+            return Err(failure(FailureKind::Contradiction, &format!("{name} is impossible")));
+        }
+        let Some(wanted) = Self::wanted(desired).filter(|wanted| there.as_ref() != Some(wanted)) else {
+            return Ok(Examined { changes: Vec::new(), why: "is as it shall be".to_owned(), to_write: Bytes(0) });
+        };
+        let from = there.unwrap_or_else(|| "absent".to_owned());
+        Ok(Examined { changes: vec![Shown::new("content", from, wanted)], why: String::new(), to_write: Bytes(1000) })
+    }
+
+    fn check(&self, check: &Check, _within: Span, to_write: &[(String, Bytes)]) -> Verdict {
+        match check {
+            Check::Connect(connect) if connect.port == self.node().open_port => Verdict::Pass { found: "it answers".to_owned() },
+            Check::Disk(_) => {
+                let total: u64 = to_write.iter().map(|(_, bytes)| bytes.count()).sum();
+                Verdict::Pass { found: format!("{total} to write in {}", to_write.len()) }
+            }
+            _ => Verdict::CouldNotTell { why: "the fake node knows nothing of it".to_owned() },
+        }
+    }
+
+    fn old_content(&self, desired: &Desired) -> Option<String> {
+        Some(format!("old {}", desired.id()))
+    }
+
+    fn apply(&self, steps: &[&Step], context: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>> {
+        self.change(|node| node.transactions.push(steps.iter().map(|step| step.id().to_string()).collect()));
+        steps.iter().map(|step| self.apply_one(step, context)).collect()
+    }
+
+    fn act(&self, step: &Step, action: Action, context: &ApplyContext<'_>) -> Result<(), Failure> {
+        let who = step.id().to_string();
+        if let Some(gate) = self.node().gates.get(&format!("act {who}")) {
+            self.wait_at(gate, context)?;
+        }
+        if self.node().fails.contains(&format!("act {who}")) {
+            return Err(failure(FailureKind::Apply, "its check does not hold"));
+        }
+        self.change(|node| {
+            let there = node.there.clone();
+            node.acts.push(Act { who, action: format!("{action:?}"), there });
+        });
+        Ok(())
+    }
+
+    fn forget(&self, _things: &[Thing]) {}
+
+    fn settle(&self) -> Result<(), Failure> {
+        if self.node().full { Err(failure(FailureKind::NoSpace, "no space left on device")) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,11 @@
+//! The run protocol without a real node: hands on a node that is one JSON file, the agent around them, a controller's end of the line.
+
+mod catalog;
+mod conversation;
+mod hands;
+mod surroundings;
+
+pub use catalog::{blob_of, catalog, command, content, file, package, secret_file, service, step};
+pub use conversation::{Bench, Conversation};
+pub use hands::{Act, FakeHands, FakeNode};
+pub use surroundings::FakeSurroundings;

@@ -1,0 +1,336 @@
+//! Runs that nobody disturbs, and those that go wrong by themselves.
+
+use super::*;
+use ostler_roles::catalog::Action;
+use ostler_roles::check::{Check, Connect};
+use ostler_roles::outcome::FailureKind;
+use ostler_roles::plan::Planned;
+use ostler_roles::wire::message::{Hidden, Refusal, SecretData, ToAgent};
+use ostler_roles::words::{Origin, RoleName, SecretRef, Span};
+use ostler_tests::protocol::{command, package, secret_file};
+
+#[test]
+fn a_run_changes_what_was_shown_and_the_second_plan_is_empty() {
+    let bench = bench();
+    let mut conversation = bench.connect();
+    conversation.hello();
+    let run = bench.run_id();
+    go(&mut conversation, &run, &web());
+    let (events, end) = conversation.story();
+    assert_counts_from(1, &events);
+    assert_eq!(end, Some(ToController::Done { run: run.clone(), last: events.len() as u64 }));
+    assert_eq!(events[0].1, Event::Started { run, steps: 4, resumed_at: None });
+    assert_eq!(ending(&events), Some(&Ending::Good { changed: 4, unchanged: 0, generation: 1 }));
+    let acts = events.iter().filter(|(_, event)| matches!(event, Event::Triggered { action: Action::Restart, index: 2, .. }));
+    assert_eq!((acts.count(), bench.node().acts.len()), (1, 1), "once, though two of its files changed");
+    // The same connection takes the next catalog.
+    let (plan, needed) = conversation.plan(&web());
+    assert!(plan.is_empty() && needed.is_empty(), "{plan:?}");
+    assert_eq!(plan.generation, 1);
+    let hello = bench.connect().hello();
+    assert_eq!((hello.generation, hello.run), (1, None));
+}
+
+#[test]
+fn a_run_on_an_empty_plan_does_nothing_but_tell() {
+    let bench = bench();
+    apply(&bench, &web());
+    let before = bench.node();
+    let (events, _) = apply(&bench, &web());
+    assert_eq!(ending(&events), Some(&Ending::Good { changed: 0, unchanged: 4, generation: 2 }));
+    assert_eq!(bench.node(), before);
+}
+
+#[test]
+fn consecutive_packages_are_one_transaction() {
+    let bench = bench();
+    let steps = vec![package("a"), package("b"), file("/etc/one", "one"), package("c")];
+    let (events, _) = apply(&bench, &catalog(steps));
+    assert_eq!(outcomes(&events).len(), 4);
+    let transactions = bench.node().transactions;
+    assert_eq!(transactions, [vec!["package a", "package b"], vec!["file /etc/one"], vec!["package c"]]);
+}
+
+#[test]
+fn members_of_one_together_block_run_at_once() {
+    let mut node = FakeNode::default();
+    node.gates.insert("file /etc/one".to_owned(), "gate-one".to_owned());
+    node.gates.insert("file /etc/two".to_owned(), "gate-two".to_owned());
+    let bench = bench_with(&node);
+    let mut steps = vec![file("/etc/one", "one"), file("/etc/two", "two"), file("/etc/three", "three")];
+    steps[0].together = Some(1);
+    steps[1].together = Some(1);
+    let mut conversation = bench.connect();
+    conversation.hello();
+    go(&mut conversation, &bench.run_id(), &catalog(steps));
+    bench.await_reached("gate-one");
+    bench.await_reached("gate-two");
+    assert!(!bench.node().there.contains_key("file /etc/three"), "what comes after the block waits for it");
+    bench.open("gate-one");
+    bench.open("gate-two");
+    let (events, _) = conversation.story();
+    assert_counts_from(1, &events);
+    assert!(matches!(ending(&events), Some(Ending::Good { changed: 3, .. })));
+}
+
+#[test]
+fn after_a_failure_the_rest_is_not_started_and_the_owed_action_survives() {
+    let mut node = FakeNode::default();
+    node.fails.insert("file /etc/two".to_owned());
+    let bench = bench_with(&node);
+    let (events, _) = apply(&bench, &web());
+    assert_eq!(ending(&events), Some(&Ending::Failed));
+    let outcomes = outcomes(&events);
+    assert!(matches!(outcomes[0], Outcome::Changed { .. }));
+    assert!(matches!(outcomes[1], Outcome::Failed(failure) if failure.kind == FailureKind::Apply));
+    for outcome in &outcomes[2..] {
+        assert_eq!(**outcome, Outcome::NotStarted { because: "file /etc/two failed before it".to_owned() });
+    }
+    assert_eq!(bench.node().acts, Vec::new());
+    // Whatever becomes of the second file: the first one has changed, and the service does not know yet.
+    let mut node = bench.node();
+    node.fails.clear();
+    node.there.insert("file /etc/two".to_owned(), blob_of("two").hex());
+    node.there.insert("service nginx".to_owned(), "good".to_owned());
+    bench.set_node(&node);
+    let mut conversation = bench.connect();
+    conversation.hello();
+    let (plan, _) = conversation.plan(&web());
+    let Planned::Change { changes, triggered: Some((Action::Restart, because)), .. } = &plan.steps[2] else { panic!("{plan:?}") };
+    assert_eq!((changes.len(), because.len()), (0, 2));
+    let (events, _) = apply(&bench, &web());
+    assert!(matches!(ending(&events), Some(Ending::Good { changed: 2, .. })), "{events:?}");
+    assert_eq!(bench.node().acts.len(), 1);
+    assert!(conversation.plan(&web()).0.is_empty());
+}
+
+#[test]
+fn a_watcher_whose_act_fails_owes_it_still() {
+    let mut node = FakeNode::default();
+    node.fails.insert("act service nginx".to_owned());
+    let bench = bench_with(&node);
+    let (events, _) = apply(&bench, &web());
+    assert!(matches!(outcomes(&events)[2], Outcome::Failed(failure) if failure.message == "its check does not hold"));
+    let mut node = bench.node();
+    node.fails.clear();
+    bench.set_node(&node);
+    let (events, _) = apply(&bench, &web());
+    assert!(matches!(ending(&events), Some(Ending::Good { .. })));
+    assert_eq!(bench.node().acts.len(), 1);
+}
+
+#[test]
+fn a_command_runs_when_what_it_watches_changes_and_not_otherwise() {
+    let bench = bench();
+    let steps = |name| catalog(vec![file("/etc/one", name), command("reindex", &["/etc/one"])]);
+    apply(&bench, &steps("one"));
+    assert_eq!(bench.node().acts.iter().map(|act| act.action.as_str()).collect::<Vec<_>>(), ["Run"]);
+    apply(&bench, &steps("one"));
+    assert_eq!(bench.node().acts.len(), 1);
+    apply(&bench, &steps("two"));
+    assert_eq!(bench.node().acts.len(), 2);
+}
+
+#[test]
+fn a_node_that_moved_since_the_plan_is_left_alone() {
+    let bench = bench();
+    let mut conversation = bench.connect();
+    conversation.hello();
+    let (plan, needed) = conversation.plan(&web());
+    conversation.give(&needed, &contents());
+    let mut node = bench.node();
+    node.there.insert("file /etc/two".to_owned(), "someone else's".to_owned());
+    bench.set_node(&node);
+    conversation.send(&[Conversation::going(&bench.run_id(), &plan, Vec::new())]);
+    let (events, _) = conversation.story();
+    let Outcome::Failed(failure) = outcomes(&events)[1] else { panic!("{events:?}") };
+    assert_eq!(failure.kind, FailureKind::Moved);
+    assert!(failure.message.contains("someone else's"), "{}", failure.message);
+    assert_eq!(bench.node().there["file /etc/two"], "someone else's");
+}
+
+#[test]
+fn what_may_change_may_change_in_its_turn() {
+    let bench = bench();
+    let mut conversation = bench.connect();
+    conversation.hello();
+    let (plan, needed) = conversation.plan(&catalog(vec![package("nginx"), file("/etc/one", "one")]));
+    conversation.give(&needed, &contents());
+    let mut node = bench.node();
+    node.there.insert("file /etc/one".to_owned(), "the package's own".to_owned());
+    bench.set_node(&node);
+    conversation.send(&[Conversation::going(&bench.run_id(), &plan, Vec::new())]);
+    assert!(matches!(ending(&conversation.story().0), Some(Ending::Good { changed: 2, .. })));
+}
+
+#[test]
+fn a_proof_that_does_not_hold_fails_the_run() {
+    let bench = bench();
+    let mut proven = web();
+    for port in [0, 9] {
+        proven.verify.push(ostler_roles::catalog::Requirement {
+            check: Check::Connect(Connect { host: "localhost".to_owned(), port }),
+            role: RoleName::parse("base").unwrap(),
+            origin: Origin::default(),
+            within: Span::seconds(1),
+        });
+    }
+    let (events, _) = apply(&bench, &proven);
+    let verdicts: Vec<(&str, bool)> = events
+        .iter()
+        .filter_map(|(_, event)| if let Event::Verified { name, verdict, .. } = event { Some((name.as_str(), verdict.passed())) } else { None })
+        .collect();
+    assert_eq!(verdicts, [("connect localhost:0", true), ("connect localhost:9", false)]);
+    assert_eq!(ending(&events), Some(&Ending::Failed));
+}
+
+#[test]
+fn what_cannot_be_made_durable_was_not_done() {
+    let bench = bench_with(&FakeNode { full: true, ..FakeNode::default() });
+    let (events, _) = apply(&bench, &web());
+    assert_eq!(ending(&events), Some(&Ending::Failed));
+    let Outcome::Failed(failure) = outcomes(&events)[0] else { panic!("{events:?}") };
+    assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::NoSpace, "make the change durable: no space left on device"));
+    assert!(!events.iter().any(|(_, event)| matches!(event, Event::StepDone { outcome: Outcome::Changed { .. }, .. })));
+}
+
+#[test]
+fn cancel_stops_between_two_steps_and_inside_a_long_one() {
+    let mut node = FakeNode::default();
+    node.gates.insert("file /etc/two".to_owned(), "gate".to_owned());
+    let bench = bench_with(&node);
+    let mut conversation = bench.connect();
+    conversation.hello();
+    let run = bench.run_id();
+    go(&mut conversation, &run, &web());
+    bench.await_reached("gate");
+    // Another controller asks, which need not be the one that began.
+    let mut other = bench.connect();
+    let hello = other.hello();
+    let active = hello.run.expect("a run is active");
+    assert_eq!((active.run.clone(), active.alive, active.controller.as_str()), (run.clone(), true, "ada@desk"));
+    other.send(&[ToAgent::Cancel { run: run.clone() }]);
+    assert_eq!(other.receive(), Some(ToController::Cancelling { run: run.clone() }));
+    let (events, end) = conversation.story();
+    assert_eq!(end, Some(ToController::Done { run: run.clone(), last: events.len() as u64 }));
+    let outcomes = outcomes(&events);
+    assert!(matches!(outcomes[1], Outcome::Failed(failure) if failure.kind == FailureKind::Cancelled));
+    assert!(matches!(outcomes[3], Outcome::NotStarted { .. }));
+    assert_eq!(ending(&events), Some(&Ending::Cancelled));
+    other.send(&[ToAgent::Cancel { run: run.clone() }]);
+    assert_eq!(other.receive(), Some(ToController::Refused(Refusal::NoRun(Some(run)))));
+}
+
+#[test]
+fn cancel_is_heard_while_the_run_is_shown() {
+    let mut node = FakeNode::default();
+    node.gates.insert("file /etc/one".to_owned(), "gate".to_owned());
+    let bench = bench_with(&node);
+    let mut conversation = bench.connect();
+    conversation.hello();
+    let run = bench.run_id();
+    go(&mut conversation, &run, &web());
+    bench.await_reached("gate");
+    conversation.send(&[ToAgent::Cancel { run: run.clone() }]);
+    let mut cancelling = false;
+    let last = loop {
+        match conversation.receive() {
+            Some(ToController::Cancelling { run: which }) => cancelling = which == run,
+            Some(ToController::Event { .. } | ToController::Going { .. }) => {}
+            other => break other,
+        }
+    };
+    assert!(cancelling && matches!(last, Some(ToController::Done { .. })), "{last:?}");
+}
+
+#[test]
+fn progress_is_shown_and_not_kept() {
+    let mut node = FakeNode::default();
+    node.gates.insert("file /etc/one".to_owned(), "gate".to_owned());
+    let bench = bench_with(&node);
+    let mut conversation = bench.connect();
+    conversation.hello();
+    let run = bench.run_id();
+    go(&mut conversation, &run, &web());
+    let shown = loop {
+        if let Some(ToController::Event { seq: 0, event }) = conversation.receive() {
+            break event;
+        }
+    };
+    assert!(matches!(*shown, Event::Progress { index: 0, ref what, .. } if what == "at gate"), "{shown:?}");
+    bench.open("gate");
+    conversation.story();
+    let (events, _) = conversation.attach(&run, 0);
+    assert!(!events.iter().any(|(_, event)| matches!(event, Event::Progress { .. })));
+}
+
+#[test]
+fn a_second_controller_is_refused_and_learns_who_has_the_node() {
+    let mut node = FakeNode::default();
+    node.gates.insert("file /etc/one".to_owned(), "gate".to_owned());
+    let bench = bench_with(&node);
+    let mut second = bench.connect();
+    second.hello();
+    let (plan, needed) = second.plan(&web());
+    second.give(&needed, &contents());
+    let mut first = bench.connect();
+    first.hello();
+    let run = bench.run_id();
+    go(&mut first, &run, &web());
+    bench.await_reached("gate");
+    let late = bench.run_id();
+    second.send(&[Conversation::going(&late, &plan, Vec::new())]);
+    let Some(ToController::Refused(Refusal::Locked(owner))) = second.receive() else { panic!("a refusal") };
+    assert_eq!((owner.run, owner.alive, owner.controller.as_str()), (run, true, "ada@desk"));
+    bench.open("gate");
+    first.story();
+    // When the first has ended, the second's plan is of an older generation.
+    second.send(&[Conversation::going(&late, &plan, Vec::new())]);
+    assert_eq!(second.receive(), Some(ToController::Refused(Refusal::Moved { planned: 0, found: 1 })));
+}
+
+#[test]
+fn a_secret_reaches_its_file_and_nothing_else() {
+    let node = FakeNode { says: Some("logged in with correct horse battery".to_owned()), ..FakeNode::default() };
+    let bench = bench_with(&node);
+    let (key, value) = (b"key".as_slice(), b"correct horse battery".as_slice());
+    let secret = catalog(vec![secret_file("/etc/token", key, value)]);
+    let mut conversation = bench.connect();
+    conversation.hello();
+    let (plan, needed) = conversation.plan(&secret);
+    assert_eq!(needed, Vec::new(), "a secret is never a blob");
+    let data = SecretData { hmac: SecretRef::hmac(key, value), value: Hidden(value.to_vec()) };
+    conversation.send(&[Conversation::going(&bench.run_id(), &plan, vec![data])]);
+    let (events, _) = conversation.story();
+    assert!(matches!(ending(&events), Some(Ending::Good { changed: 1, .. })), "{events:?}");
+    let Outcome::Changed { notes, .. } = outcomes(&events)[0] else { panic!("{events:?}") };
+    assert_eq!(notes, &["logged in with ***"]);
+    bench.await_rest();
+    let planted = |bytes: &[u8]| bytes.windows(value.len()).any(|window| window == value);
+    for (path, bytes) in bench.everything_written() {
+        assert!(!planted(&bytes), "{} holds the secret", path.display());
+    }
+    assert!(!planted(&conversation.heard));
+}
+
+#[test]
+fn a_secret_that_did_not_come_needs_its_controller() {
+    let bench = bench();
+    let mut conversation = bench.connect();
+    conversation.hello();
+    go(&mut conversation, &bench.run_id(), &catalog(vec![secret_file("/etc/token", b"key", b"value")]));
+    let (events, _) = conversation.story();
+    assert!(matches!(outcomes(&events)[0], Outcome::Failed(failure) if failure.kind == FailureKind::NeedsController));
+}
+
+#[test]
+fn twenty_runs_are_kept() {
+    let bench = bench();
+    let one = catalog(vec![file("/etc/one", "one")]);
+    for _ in 0..23 {
+        apply(&bench, &one);
+    }
+    bench.await_rest();
+    let runs = std::fs::read_dir(bench.places().state.join("runs")).unwrap().count();
+    assert_eq!(runs, 20);
+}
