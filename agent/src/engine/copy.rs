@@ -65,7 +65,8 @@ pub fn roots_copy(places: &Places, digest: &Digest) -> Option<PathBuf> {
     let file = std::fs::symlink_metadata(&path).ok()?;
     let directories = [places.bin(), places.state.clone()];
     let safe = |metadata: &std::fs::Metadata| metadata.uid() == 0 && metadata.mode() & 0o022 == 0;
-    let guarded = directories.iter().all(|directory| std::fs::symlink_metadata(directory).is_ok_and(|found| found.is_dir() && safe(&found)));
+    let guarded =
+        directories.iter().all(|directory| std::fs::symlink_metadata(directory).is_ok_and(|found| found.is_dir() && safe(&found)));
     (file.is_file() && file.mode() & 0o111 == 0o111 && safe(&file) && guarded).then_some(path)
 }
 

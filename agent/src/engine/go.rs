@@ -155,14 +155,22 @@ pub(super) fn call_off(around: &dyn Surroundings, run: &RunId, error: EngineErro
 
 /// Waits until the runner's first event is in its journal.
 pub(super) fn await_beginning(around: &dyn Surroundings, run: &RunId) -> Result<(), EngineError> {
-    let path = around.places().journal(run);
+    let places = around.places();
+    let path = places.journal(run);
+    let begun = || -> Result<bool, EngineError> {
+        let Some(mut journal) = JournalReader::open(&path)? else { return Ok(false) };
+        Ok(journal.next_record()?.is_some())
+    };
     let end = Instant::now() + BEGIN_WITHIN;
     let mut pause = Duration::from_micros(200);
     loop {
-        if let Some(mut journal) = JournalReader::open(&path)?
-            && journal.next_record()?.is_some()
-        {
+        if begun()? {
             return Ok(());
+        }
+        // The runner holds its lock before it makes its journal, and until its end.
+        if path.exists() && !lock::is_held(&places.run_lock())? {
+            let died = ": it has died at once".to_owned();
+            return if begun()? { Ok(()) } else { Err(EngineError::Late { seconds: BEGIN_WITHIN.as_secs(), said: died }) };
         }
         if Instant::now() >= end {
             return Err(EngineError::Late { seconds: BEGIN_WITHIN.as_secs(), said: String::new() });

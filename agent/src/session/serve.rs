@@ -143,7 +143,8 @@ fn hello(around: &dyn Surroundings) -> Result<(ostler_roles::words::Digest, Hell
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
     let root = around.is_root();
     let digest = facts.digest();
-    let hello = Hello { schema: SCHEMA, agent: around.digest(), user: user(), root, boot_id, run, generation: record.generation, facts, live };
+    let hello =
+        Hello { schema: SCHEMA, agent: around.digest(), user: user(), root, boot_id, run, generation: record.generation, facts, live };
     Ok((digest, hello))
 }
 

@@ -1,7 +1,7 @@
 //! A controller's end of the line, every wait with a deadline; and the bench that a fake agent works on.
 
-use super::surroundings::{BENCH, KILL, LOGIN};
 use super::FakeNode;
+use super::surroundings::{BENCH, KILL, LOGIN};
 use ostler_agent::engine::Places;
 use ostler_roles::catalog::Catalog;
 use ostler_roles::outcome::Event;

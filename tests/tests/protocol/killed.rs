@@ -64,33 +64,41 @@ fn a_runner_killed_at_any_moment_loses_no_step_no_restart_and_no_event() {
     let expected = there_after(&catalog);
     let moments: Vec<String> = moments_of(&catalog).into_iter().filter(|moment| !is_of_serve(moment)).collect();
     assert!(moments.len() > 25, "{moments:?}");
-    for moment in &moments {
-        let bench = bench();
-        let run = bench.run_id();
-        let mut conversation = bench.connect_killed_at(moment);
-        conversation.hello();
-        go(&mut conversation, &run, &catalog);
-        let (told, end) = conversation.story();
-        assert_counts_from(1, &told);
-        bench.await_rest();
-        let of_runner: Vec<String> = bench.moments().into_iter().filter(|moment| !is_of_serve(moment)).collect();
-        assert_eq!(of_runner.iter().filter(|passed| *passed == moment).count(), 1, "the runner died at its moment");
-        // Killed before its first event, the runner never began as far as anybody was told.
-        let begun = !told.is_empty();
-        match &end {
-            Some(ToController::Cut { run: cut, last }) => assert_eq!((cut, *last), (&run, told.len() as u64), "killed at {moment}"),
-            Some(ToController::Done { .. }) => assert_eq!(moment, "Ended"),
-            Some(ToController::Refused(Refusal::NoRunner(_))) => assert!(!begun, "killed at {moment}"),
-            other => panic!("killed at {moment}: {other:?}"),
+    // Each waits for a second of silence: several at once.
+    std::thread::scope(|scope| {
+        for some in moments.chunks(moments.len().div_ceil(8)) {
+            let (catalog, expected) = (&catalog, &expected);
+            scope.spawn(move || some.iter().for_each(|moment| kill_runner_at(moment, catalog, expected)));
         }
-        // Whoever attaches now hears the same story.
-        let mut other = bench.connect();
-        other.hello();
-        if begun {
-            assert_eq!(other.attach(&run, 0), (told, end), "killed at {moment}");
-        }
-        assert_heals(&bench, &catalog, &expected, moment);
+    });
+}
+
+fn kill_runner_at(moment: &String, catalog: &Catalog, expected: &BTreeMap<String, String>) {
+    let bench = bench();
+    let run = bench.run_id();
+    let mut conversation = bench.connect_killed_at(moment);
+    conversation.hello();
+    go(&mut conversation, &run, catalog);
+    let (told, end) = conversation.story();
+    assert_counts_from(1, &told);
+    bench.await_rest();
+    let of_runner: Vec<String> = bench.moments().into_iter().filter(|moment| !is_of_serve(moment)).collect();
+    assert_eq!(of_runner.iter().filter(|passed| *passed == moment).count(), 1, "the runner died at its moment");
+    // Killed before its first event, the runner never began as far as anybody was told.
+    let begun = !told.is_empty();
+    match &end {
+        Some(ToController::Cut { run: cut, last }) => assert_eq!((cut, *last), (&run, told.len() as u64), "killed at {moment}"),
+        Some(ToController::Done { .. }) => assert!(ending(&told).is_some(), "killed at {moment}"),
+        Some(ToController::Refused(Refusal::NoRunner(_))) => assert!(!begun, "killed at {moment}"),
+        other => panic!("killed at {moment}: {other:?}"),
     }
+    // Whoever attaches now hears the same story.
+    let mut other = bench.connect();
+    other.hello();
+    if begun {
+        assert_eq!(other.attach(&run, 0), (told, end), "killed at {moment}");
+    }
+    assert_heals(&bench, catalog, expected, moment);
 }
 
 #[test]
@@ -158,5 +166,5 @@ fn a_cut_run_is_named_in_the_next_hello() {
     bench.await_rest();
     let active = bench.connect().hello().run.expect("the cut run");
     assert_eq!((active.run, active.alive, active.controller.as_str()), (run, false, "ada@desk"));
-    assert!(active.events >= 3, "{}", active.events);
+    assert!(active.events >= 1, "its beginning was written before its first change");
 }

@@ -12,7 +12,8 @@ fn script(bench: &Bench, run: &RunId) -> Vec<Vec<u8>> {
     probe.await_end();
     let mut line = bench.connect();
     let blobs = {
-        let data = |digest: &Digest| ostler_roles::wire::message::BlobData { digest: *digest, bytes: contents()[digest].clone(), more: false };
+        let data =
+            |digest: &Digest| ostler_roles::wire::message::BlobData { digest: *digest, bytes: contents()[digest].clone(), more: false };
         ToAgent::Blobs(needed.iter().map(data).collect())
     };
     let messages = [Conversation::opening(None), Conversation::asking(&web()), blobs, Conversation::going(run, &plan, Vec::new())];

@@ -85,7 +85,12 @@ fn requirements_are_answered_with_what_the_plan_will_write() {
     let disk = Check::Disk(Disk { path: AbsPath::parse("/").unwrap(), size: None, free_after: None, executors: None });
     let connect = Check::Connect(Connect { host: "git".to_owned(), port: 9 });
     for check in [disk, connect] {
-        asked.require.push(ostler_roles::catalog::Requirement { check, role: role.clone(), origin: origin.clone(), within: Span::seconds(1) });
+        asked.require.push(ostler_roles::catalog::Requirement {
+            check,
+            role: role.clone(),
+            origin: origin.clone(),
+            within: Span::seconds(1),
+        });
     }
     let mut conversation = bench.connect();
     conversation.hello();
@@ -174,8 +179,14 @@ fn contents_come_in_parts_and_must_be_what_was_asked_for() {
     assert!(matches!(ending(&conversation.story().0), Some(Ending::Good { changed: 1, .. })));
     let two = catalog(vec![file("/etc/one", "two")]);
     for (data, message) in [
-        (BlobData { digest: blob_of("two"), bytes: b"something else".to_vec(), more: false }, "the controller sent a content that is not what its digest says"),
-        (BlobData { digest: blob_of("three"), bytes: content("three"), more: false }, "the controller sent a content that was not asked for"),
+        (
+            BlobData { digest: blob_of("two"), bytes: b"something else".to_vec(), more: false },
+            "the controller sent a content that is not what its digest says",
+        ),
+        (
+            BlobData { digest: blob_of("three"), bytes: content("three"), more: false },
+            "the controller sent a content that was not asked for",
+        ),
     ] {
         let mut conversation = bench.connect();
         conversation.hello();
@@ -191,8 +202,14 @@ fn contents_come_in_parts_and_must_be_what_was_asked_for() {
 fn a_message_out_of_place_ends_the_conversation_by_name() {
     let bench = bench();
     for (messages, message) in [
-        (vec![ToAgent::Password(Hidden(b"x".to_vec()))], "the controller sent a message that has no place before it opened the conversation"),
-        (vec![Conversation::opening(None), Conversation::opening(None)], "the controller sent a message that has no place in the middle of the conversation"),
+        (
+            vec![ToAgent::Password(Hidden(b"x".to_vec()))],
+            "the controller sent a message that has no place before it opened the conversation",
+        ),
+        (
+            vec![Conversation::opening(None), Conversation::opening(None)],
+            "the controller sent a message that has no place in the middle of the conversation",
+        ),
     ] {
         let mut conversation = bench.connect();
         conversation.send(&messages);

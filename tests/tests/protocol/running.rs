@@ -178,7 +178,9 @@ fn a_proof_that_does_not_hold_fails_the_run() {
     let (events, _) = apply(&bench, &proven);
     let verdicts: Vec<(&str, bool)> = events
         .iter()
-        .filter_map(|(_, event)| if let Event::Verified { name, verdict, .. } = event { Some((name.as_str(), verdict.passed())) } else { None })
+        .filter_map(
+            |(_, event)| if let Event::Verified { name, verdict, .. } = event { Some((name.as_str(), verdict.passed())) } else { None },
+        )
         .collect();
     assert_eq!(verdicts, [("connect localhost:0", true), ("connect localhost:9", false)]);
     assert_eq!(ending(&events), Some(&Ending::Failed));
