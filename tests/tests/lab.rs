@@ -91,6 +91,8 @@ fn three_nodes_come_up_answer_inside_and_outside_and_go_without_a_trace() {
         assert_eq!(said(&lab, "root", name, "systemctl is-system-running --wait"), "running");
         assert!(banner(&lab, name).starts_with("SSH-2.0-"));
     }
+    let plain = lab.command(["ssh", "n2", "hostname; id -un"]).output().expect("ran");
+    assert_eq!(plain.text(), "n2\nadmin", "{}", plain.all());
     let other = lab.node_command("n1", ["getent", "hosts", "n2"]).output().expect("ran");
     assert_eq!(other.text().split_whitespace().next(), Some("10.78.0.12"), "{}", other.all());
     assert!(!traces(dir.path()).is_empty(), "the search for traces finds a lab that is up");

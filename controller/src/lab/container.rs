@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use super::cgroup::Cgroup;
 use super::child::{feed, run};
 use super::error::LabError;
+use super::net;
 use super::place::Place;
 use super::protocol::Plan;
 use super::spec::{BRIDGE, GATEWAY_PORT, LabNode, Sudo};
@@ -65,10 +66,7 @@ fn give_identity(place: &Place, plan: &Plan, node: &LabNode, root: &Path) -> Res
 pub(crate) fn identity(plan: &Plan, node: &LabNode) -> Result<Vec<(String, String, u32)>, LabError> {
     let random = Path::new("/proc/sys/kernel/random/uuid");
     let machine_id = fs::read_to_string(random).map_err(LabError::file("read", random))?.replace('-', "");
-    let mut hosts = format!("127.0.0.1 localhost\n::1 localhost\n{BRIDGE} lab\n");
-    for other in &plan.spec.nodes {
-        hosts.push_str(&format!("{} {}\n", other.address, other.name));
-    }
+    let hosts = format!("127.0.0.1 localhost\n::1 localhost\n{}", net::hosts(&plan.spec));
     // Over the gateway every mirror is plain http: it speaks to the mirror as this machine does.
     let mirror = plan.sources.mirror.replacen("https://", "http://", 1);
     let proxy = format!(

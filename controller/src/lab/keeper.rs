@@ -50,6 +50,7 @@ pub(crate) fn run_keeper(place: &Place, plan: &Plan, holder: &Wire) -> Result<()
 
 fn bring_up(place: &Place, plan: &Plan, holder: &Wire) -> Result<Keeper, LabError> {
     let lab = own_the_ground(place)?;
+    name_the_nodes(place, plan)?;
     net::build(&plan.spec)?;
     let bind = |port| TcpListener::bind((BRIDGE, port)).map_err(LabError::system("listen on the bridge"));
     let (gateway, www) = (bind(GATEWAY_PORT)?, bind(WWW_PORT)?);
@@ -94,6 +95,27 @@ fn own_the_ground(place: &Place) -> Result<Cgroup, LabError> {
         }
     }
     Err(last.unwrap_or_else(|| LabError::Spec("no cgroup".into())))
+}
+
+/// Lets commands inside call nodes by name, with the lab's key: `lab exec -- ssh n1` needs no option.
+fn name_the_nodes(place: &Place, plan: &Plan) -> Result<(), LabError> {
+    let known = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let hosts = place.scratch().join("hosts");
+    std::fs::write(&hosts, format!("{}\n{}", known.trim_end(), net::hosts(&plan.spec))).map_err(LabError::file("write", &hosts))?;
+    cover(&hosts, Path::new("/etc/hosts"))?;
+    let options = place.scratch().join("ssh_config.d");
+    let (from, to) = (place.ssh_config(), options.join("lab.conf"));
+    std::fs::create_dir(&options).map_err(LabError::file("create directory", &options))?;
+    std::fs::copy(&from, &to).map_err(LabError::file("copy to", &to))?;
+    cover(&options, Path::new("/etc/ssh/ssh_config.d"))
+}
+
+/// Puts `own` over a path of the machine, for the lab alone; a path that is not there needs no cover.
+fn cover(own: &Path, path: &Path) -> Result<(), LabError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    run(Command::new("mount").arg("--bind").args([own, path])).map(drop)
 }
 
 fn serve(keeper: &Arc<Keeper>, listener: &OwnedFd, holder: &Wire) -> Result<(), LabError> {

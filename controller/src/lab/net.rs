@@ -36,6 +36,15 @@ pub(crate) fn build(spec: &LabSpec) -> Result<(), LabError> {
     Ok(())
 }
 
+/// Returns the lines of `/etc/hosts` that name everything in the lab.
+pub(crate) fn hosts(spec: &LabSpec) -> String {
+    let mut lines = format!("{BRIDGE} lab\n");
+    for node in &spec.nodes {
+        let _ = writeln!(lines, "{} {}", node.address, node.name);
+    }
+    lines
+}
+
 /// Sets a node's link up or down, seen from the bridge.
 pub(crate) fn set_link(index: usize, up: bool) -> Result<(), LabError> {
     ip(&["link", "set", &link(index), if up { "up" } else { "down" }])
