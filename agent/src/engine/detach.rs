@@ -1,6 +1,8 @@
 //! Starts the runner outside of the session: a transient systemd service, or its own session where systemd does not run.
 
+use super::error::chain;
 use super::{EngineError, Surroundings};
+use crate::host::dbus::{Call, Connection, Property, Value};
 use ostler_roles::words::RunId;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -17,18 +19,26 @@ pub(super) fn start_runner(around: &dyn Surroundings, program: &Path, run: &RunI
 /// As a service: `KillMode=process`, so that a package manager in its transaction is left to finish when the runner is killed;
 /// collected when it ends; never restarted.
 fn start_service(program: &Path, run: &RunId) -> Result<(), EngineError> {
-    let mut command = Command::new("systemd-run");
-    command.args([
-        "--quiet",
-        "--no-block",
-        "--collect",
-        "--service-type=exec",
-        "--property=KillMode=process",
-        "--property=OOMPolicy=continue",
-    ]);
-    command.arg(format!("--unit=ostler-run-{run}")).arg(format!("--description=ostler run {}", run.short()));
-    command.arg("--").arg(program).arg("run").arg(run.as_str());
-    finish(command, "systemd-run")
+    let wrong = |said: String| EngineError::Ended { program: "systemd".to_owned(), said };
+    let mut systemd = Connection::to_systemd(true).map_err(|error| wrong(chain(&error)))?;
+    let unit = format!("ostler-run-{run}.service");
+    let description = format!("ostler run {}", run.short());
+    let path = program.to_str().ok_or_else(|| wrong("the agent's path is not UTF-8".to_owned()))?;
+    let properties = [
+        ("Description", Property::Text(&description)),
+        ("Type", Property::Text("exec")),
+        ("ExecStart", Property::Command(&[path, "run", run.as_str()])),
+        ("KillMode", Property::Text("process")),
+        ("CollectMode", Property::Text("inactive-or-failed")),
+        ("OOMPolicy", Property::Text("continue")),
+    ];
+    let call = Call {
+        path: "/org/freedesktop/systemd1",
+        interface: "org.freedesktop.systemd1.Manager",
+        member: "StartTransientUnit",
+        arguments: &[Value::Text(&unit), Value::Text("fail"), Value::Properties(&properties), Value::NoUnits],
+    };
+    systemd.call(&call, Instant::now() + PATIENCE).map(drop).map_err(|error| wrong(chain(&error)))
 }
 
 /// Without systemd: the child makes a session of its own, starts the runner in it and leaves.

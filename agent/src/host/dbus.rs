@@ -4,7 +4,7 @@ mod message;
 mod wire;
 
 pub use message::Reply;
-pub use wire::{Reader, Value};
+pub use wire::{Property, Reader, Value};
 
 use super::{Operation, OsError};
 use message::Incoming;

@@ -91,6 +91,19 @@ impl RootHalf {
             if self.decoder.has_magic()? {
                 return Ok(Some(waiting));
             }
+            // What has come already, before waiting for more.
+            loop {
+                match self.listen(input, asked && !answered)? {
+                    Heard::Nothing => break,
+                    Heard::Left => return Ok(None),
+                    Heard::Password(password) => {
+                        answered = true;
+                        end = Instant::now() + WITHIN;
+                        self.answer(&password)?;
+                    }
+                    Heard::Other(frame) => waiting.extend(frame),
+                }
+            }
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(self.too_late(asked && !answered).into());
@@ -110,18 +123,6 @@ impl RootHalf {
             }
             if at(0) && !self.hear()? {
                 return Err(self.ended(answered).into());
-            }
-            loop {
-                match self.listen(input, asked && !answered)? {
-                    Heard::Nothing => break,
-                    Heard::Left => return Ok(None),
-                    Heard::Password(password) => {
-                        answered = true;
-                        end = Instant::now() + WITHIN;
-                        self.answer(&password)?;
-                    }
-                    Heard::Other(frame) => waiting.extend(frame),
-                }
             }
         }
     }
@@ -200,7 +201,7 @@ impl RootHalf {
         let tail = self.said.lines();
         let (message, hint) = match said::recognise(&tail.join("\n")) {
             Some(known) => (known.message.to_owned(), Some(known.hint)),
-            None => (format!("{} ended with {how} before the agent ran as root", self.program), None),
+            None => (format!("{} did not run the agent as root: {how}", self.program), None),
         };
         let command = CommandFailure { argv: vec![self.program.to_owned()], status: how, tail };
         Failure { command: Some(command), ..failure(FailureKind::Apply, message, hint) }

@@ -125,6 +125,13 @@ impl Outbox {
     pub fn new(fd: OwnedFd) -> Self {
         Self { fd, state: Mutex::new(OutboxState { begun: false, gone: false, passing_on: false, last: Instant::now() }) }
     }
+    /// Says the magic alone, before there is anything else to say.
+    ///
+    /// # Errors
+    /// When nobody takes it.
+    pub(super) fn begin(&self) -> Result<(), Gone> {
+        self.send_all(&[])
+    }
     /// Says one message.
     ///
     /// # Errors

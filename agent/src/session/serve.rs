@@ -73,6 +73,10 @@ impl From<WorkError> for Farewell {
 }
 
 fn converse(around: &dyn Surroundings, half: Half, mut input: Input, outbox: &Outbox) -> Result<(), Farewell> {
+    if half == Half::Root {
+        // The login half sends nothing before it has seen this: sudo would take it for a password.
+        outbox.begin()?;
+    }
     let Some(open) = await_open(&mut input)? else { return Ok(()) };
     if open.schema != SCHEMA {
         let message = format!("the controller speaks message set {}, this agent {SCHEMA}", open.schema);

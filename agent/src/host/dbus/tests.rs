@@ -112,3 +112,25 @@ fn what_is_written_aligns_as_the_specification_says() {
     Value::Texts(&["a", "bc"]).put(&mut writer);
     assert_eq!(writer.0, [15, 0, 0, 0, 1, 0, 0, 0, b'a', 0, 0, 0, 2, 0, 0, 0, b'b', b'c', 0]);
 }
+
+#[test]
+fn properties_align_as_the_specification_says() {
+    let mut writer = wire::Writer::default();
+    Value::Properties(&[("T", Property::Text("x")), ("E", Property::Command(&["/b", "c"]))]).put(&mut writer);
+    Value::NoUnits.put(&mut writer);
+    #[rustfmt::skip]
+    let expected: &[u8] = &[
+        // The array's length, and its padding to 8.
+        80, 0, 0, 0, 0, 0, 0, 0,
+        // (s "T", v s "x")
+        1, 0, 0, 0, b'T', 0, 1, b's', 0, 0, 0, 0, 1, 0, 0, 0, b'x', 0, 0, 0, 0, 0, 0, 0,
+        // (s "E", v a(sasb) ...: its length, padding to 8, path
+        1, 0, 0, 0, b'E', 0, 7, b'a', b'(', b's', b'a', b's', b'b', b')', 0, 0,
+        32, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, b'/', b'b', 0, 0,
+        // its words, and the flag
+        14, 0, 0, 0, 2, 0, 0, 0, b'/', b'b', 0, 0, 1, 0, 0, 0, b'c', 0, 0, 0, 0, 0, 0, 0,
+        // no units, padded to 8
+        0, 0, 0, 0, 0, 0, 0, 0,
+    ];
+    assert_eq!(writer.0, expected);
+}

@@ -7,6 +7,39 @@ pub enum Value<'a> {
     Text(&'a str),
     /// `as`
     Texts(&'a [&'a str]),
+    /// `a(sv)`: properties by their names.
+    Properties(&'a [(&'a str, Property<'a>)]),
+    /// `a(sa(sv))`: no further units beside the one that is started (org.freedesktop.systemd1(5), `StartTransientUnit`).
+    NoUnits,
+}
+
+/// A property of a transient unit.
+#[derive(Debug, Clone, Copy)]
+pub enum Property<'a> {
+    /// `s`
+    Text(&'a str),
+    /// `a(sasb)`: one command, whose failure counts.
+    Command(&'a [&'a str]),
+}
+
+impl Property<'_> {
+    fn put(&self, writer: &mut Writer) {
+        match self {
+            Self::Text(text) => {
+                writer.signature("s");
+                writer.text(text);
+            }
+            Self::Command(words) => {
+                writer.signature("a(sasb)");
+                writer.array(8, |writer| {
+                    writer.align(8);
+                    writer.text(words.first().copied().unwrap_or_default());
+                    Value::Texts(words).put(writer);
+                    writer.number(0);
+                });
+            }
+        }
+    }
 }
 
 impl Value<'_> {
@@ -14,12 +47,22 @@ impl Value<'_> {
         match self {
             Self::Text(_) => "s",
             Self::Texts(_) => "as",
+            Self::Properties(_) => "a(sv)",
+            Self::NoUnits => "a(sa(sv))",
         }
     }
     pub(super) fn put(&self, writer: &mut Writer) {
         match self {
             Self::Text(text) => writer.text(text),
             Self::Texts(texts) => writer.array(4, |writer| texts.iter().for_each(|text| writer.text(text))),
+            Self::Properties(properties) => writer.array(8, |writer| {
+                for (name, property) in *properties {
+                    writer.align(8);
+                    writer.text(name);
+                    property.put(writer);
+                }
+            }),
+            Self::NoUnits => writer.array(8, |_| {}),
         }
     }
 }
