@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -172,15 +171,21 @@ async fn tokens_that_we_do_not_have_are_named() {
     assert!(matches!(&error, ConfigError::Token { token, .. } if token == "%C"), "{error}");
 }
 
+/// Makes a program of a script. Another process writes it: a file that this one holds open for writing while a
+/// sibling test forks could not be run ("text file busy").
+fn stand_in(home: &Home, name: &str, script: &str) -> PathBuf {
+    let (text, file) = (home.directory.path().join("script"), home.directory.path().join(name));
+    fs::write(&text, script).unwrap();
+    run("install", &["-m", "755", text.to_str().unwrap(), file.to_str().unwrap()]);
+    file
+}
+
 /// A stand-in for a newer client: it prints an option that the table does not have.
 fn newer_client(home: &Home, for_host: &str, for_all: &str) -> PathBuf {
-    let file = home.directory.path().join("newer-ssh");
     let script = format!(
         "#!/bin/sh\nif [ \"$2\" = -F ] && [ \"$3\" = none ]; then echo 'futureoption {for_all}'; else echo 'futureoption {for_host}'; fi\n"
     );
-    fs::write(&file, script).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-    file
+    stand_in(home, "newer-ssh", &script)
 }
 
 #[tokio::test]
@@ -195,9 +200,7 @@ async fn an_option_of_a_newer_client_is_accepted_only_at_its_default() {
 #[tokio::test]
 async fn a_client_that_hangs_is_left_after_its_deadline() {
     let home = Home::with("");
-    let file = home.directory.path().join("slow-ssh");
-    fs::write(&file, "#!/bin/sh\nexec sleep 60\n").unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    let file = stand_in(&home, "slow-ssh", "#!/bin/sh\nexec sleep 60\n");
     let deadlines = Deadlines { configuration: Duration::from_millis(200), ..Deadlines::default() };
     let error = home.resolver().asking(file).resolve(&Target::new("n1"), &deadlines).await.unwrap_err();
     assert!(matches!(&error, ConfigError::Query { reason, .. } if reason.contains("no answer")), "{error}");

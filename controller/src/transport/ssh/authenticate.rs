@@ -53,7 +53,7 @@ pub(super) async fn log_in(
                 }
             }
             Err(OfferError::NotSigned(reason)) => {
-                tried.push(Tried::NotSigned { comment: candidate.refused().to_string(), reason });
+                tried.push(Tried::NotSigned { name: candidate.name(), reason });
             }
             Err(OfferError::Cut) => {
                 return Err(ConnectFault::Cut { step: "login", reason: lost.reason() });

@@ -79,8 +79,8 @@ pub enum Tried {
     },
     /// The agent would not sign.
     NotSigned {
-        /// The agent's comment.
-        comment: String,
+        /// The agent's comment, or the certificate's name for itself.
+        name: String,
         /// Why.
         reason: String,
     },
@@ -98,7 +98,7 @@ impl fmt::Display for Tried {
             Tried::Missing { file } => write!(f, "{} does not exist", file.display()),
             Tried::Unreadable { file, reason } => write!(f, "{} cannot be read: {reason}", file.display()),
             Tried::Agent { socket, reason } => write!(f, "agent at {}: {reason}", socket.display()),
-            Tried::NotSigned { comment, reason } => write!(f, "the agent did not sign with {comment:?}: {reason}"),
+            Tried::NotSigned { name, reason } => write!(f, "the agent did not sign with {name:?}: {reason}"),
         }
     }
 }
@@ -123,6 +123,15 @@ pub(super) struct Candidate {
 impl Candidate {
     pub fn fingerprint(&self) -> String {
         self.public.fingerprint(HashAlg::Sha256).to_string()
+    }
+
+    /// What the key is called where it is kept.
+    pub fn name(&self) -> String {
+        match (&self.certificate, &self.signer) {
+            (Some(certificate), _) => certificate.key_id().to_owned(),
+            (None, Signer::File(file, _)) => file.display().to_string(),
+            (None, Signer::Agent { comment }) => comment.clone(),
+        }
     }
 
     pub fn refused(&self) -> Tried {
