@@ -49,11 +49,13 @@ fn without_a_password_the_root_half_answers_and_early_frames_reach_it() {
     let bench = bench();
     // A lecture and a warning, as sudo has them.
     install_sudo(&bench, "echo 'sudo: unable to resolve host build-1: Name or service not known' >&2; exec \"$@\"");
+    let began = std::time::Instant::now();
     let mut conversation = bench.connect_as_login();
     conversation.send(&[Conversation::opening(Some(Become::Sudo)), Conversation::asking(&web())]);
     expect_login(&mut conversation);
     let Some(ToController::Hello(hello)) = conversation.receive() else { panic!("a hello") };
     assert!(hello.root);
+    assert!(began.elapsed().as_secs() < 10, "the halves do not wait for each other until a heartbeat helps them");
     let Some(ToController::NeedBlobs(needed)) = conversation.receive() else { panic!("contents are needed") };
     let Some(ToController::Planned(plan)) = conversation.receive() else { panic!("a plan") };
     conversation.give(&needed, &contents());
