@@ -84,7 +84,7 @@ impl Workspace {
     /// # Errors
     /// All that is wrong with them.
     pub fn masters(&self) -> Result<BTreeMap<MasterName, Master>, CommandError> {
-        Ok(BTreeMap::new())
+        compile::masters(&self.inventory.roles, &self.inventory.site, &self.facts(), &self.secrets).map_err(CommandError::Site)
     }
 
     fn blobs(self: &Arc<Self>, compiled: &compile::Compiled) -> Blobs {

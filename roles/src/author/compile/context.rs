@@ -23,8 +23,8 @@ pub(super) type Read<T> = Result<T, Told>;
 /// One compilation.
 pub(super) struct Context<'a> {
     pub(super) input: Input<'a>,
-    /// The node's entry in the inventory.
-    pub(super) entry: &'a NodeEntry,
+    /// The node's entry in the inventory; none when only the site is read.
+    pub(super) entry: Option<&'a NodeEntry>,
     /// Its groups, in written order.
     pub(super) groups: Vec<&'a Group>,
     /// Its roles, needed ones first.
@@ -73,7 +73,7 @@ impl<'a> Context<'a> {
         let params = Params::new(input, entry, &groups, &roles, &mut faults);
         Ok(Self {
             input: *input,
-            entry,
+            entry: Some(entry),
             groups,
             roles,
             facts: facts_value(facts),
@@ -82,6 +82,26 @@ impl<'a> Context<'a> {
             faults: RefCell::new(faults),
             missing: RefCell::default(),
         })
+    }
+
+    /// What is known of the site, without any node of it.
+    pub(super) fn of_site(input: &Input<'a>) -> Self {
+        Self {
+            input: *input,
+            entry: None,
+            groups: Vec::new(),
+            roles: Vec::new(),
+            facts: Value::none(),
+            params: Params::default(),
+            stores: RefCell::default(),
+            faults: RefCell::default(),
+            missing: RefCell::default(),
+        }
+    }
+
+    /// The node's name.
+    pub(super) fn called(&self) -> &'a str {
+        self.entry.map_or("", |entry| entry.name.value.as_str())
     }
 
     /// Keeps a fault.
@@ -121,14 +141,14 @@ impl<'a> Context<'a> {
         let host = entry.host.as_ref().map_or_else(|| name.to_string(), |host| host.value.clone());
         let facts = self.input.facts.get(&name).map(facts_value);
         let mut value = Value::from(Data::Node(Arc::new(NodeView { name, host, facts })));
-        value.marks.own = entry.name.value == self.input.node.as_str();
+        value.marks.own = entry.name.value == self.called();
         Some(value)
     }
 
     /// `node`: this machine's name and host.
     pub(super) fn this_node(&self) -> Value {
-        let host = self.entry.host.as_ref().map_or(self.entry.name.value.as_str(), |host| host.value.as_str());
-        Value::map([("name", Value::text(self.entry.name.value.as_str()).own()), ("host", Value::text(host).own())])
+        let host = self.entry.and_then(|entry| entry.host.as_ref()).map_or(self.called(), |host| host.value.as_str());
+        Value::map([("name", Value::text(self.called()).own()), ("host", Value::text(host).own())])
     }
 
     /// Keeps that the node's system lacks a word.

@@ -55,7 +55,7 @@ impl<'a> Context<'a> {
                 Fault::new(values.span("master"), format!("there is no master `{master}`")).nearest(master.as_str(), masters()),
             ));
         }
-        let own = NodeName::parse(&self.entry.name.value).map_err(|error| Box::new(Fault::new(&values.span, error.to_string())))?;
+        let own = NodeName::parse(self.called()).map_err(|error| Box::new(Fault::new(&values.span, error.to_string())))?;
         let count = match values.integer("count") {
             None => NonZeroU32::MIN,
             Some(number) => u32::try_from(number)
@@ -93,7 +93,7 @@ impl<'a> Context<'a> {
 
     /// `alone`, and names that are unique per master.
     fn judge(&self, declared: &[Declared]) {
-        let node = &self.entry.name.value;
+        let node = self.called();
         for one in declared.iter().filter(|one| one.executor.alone) {
             if one.executor.count.get() > 1 {
                 self.fault(

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::{Context, Read, Told};
-use super::scope::RoleScope;
 use crate::author::diagnostic::Fault;
 use crate::author::expr::Scope;
 use crate::author::kinds::{FieldSpec, ScalarType, Shape};
@@ -49,9 +48,9 @@ pub(super) struct Values {
     pub(super) triggers: BTreeMap<&'static str, Vec<(String, Span)>>,
 }
 
-impl<'a> Context<'a> {
+impl Context<'_> {
     /// Evaluates every field; those given none count as not written.
-    pub(super) fn fields(&self, fields: &'a Fields, scope: &RoleScope<'_, 'a>) -> Read<Values> {
+    pub(super) fn fields(&self, fields: &Fields, scope: &dyn Scope) -> Read<Values> {
         let mut values = Values { span: fields.span.clone(), fields: BTreeMap::new(), triggers: BTreeMap::new() };
         let mut failed = false;
         for field in &fields.list {
@@ -96,7 +95,7 @@ impl<'a> Context<'a> {
     }
 
     /// A value of a shape.
-    pub(super) fn shaped(&self, node: &Node, spec: &FieldSpec, shape: &Shape, scope: &dyn Scope) -> Read<Value> {
+    fn shaped(&self, node: &Node, spec: &FieldSpec, shape: &Shape, scope: &dyn Scope) -> Read<Value> {
         match shape {
             Shape::Expression => {
                 let text = node.as_scalar().map(|scalar| scalar.text.clone()).unwrap_or_default();
@@ -122,7 +121,7 @@ impl<'a> Context<'a> {
                 NodeKind::Map(entries) => {
                     let read = entries.iter().map(|entry| {
                         let value = self.value(&entry.value, scope)?;
-                        let inner = inner(shape, &entry.key.value).ok_or(Told)?;
+                        let (spec, inner) = inner(spec, shape, &entry.key.value).ok_or(Told)?;
                         Ok((Arc::from(entry.key.value.as_str()), self.fit(value, &entry.value.span, spec, inner)?))
                     });
                     gather(read).map(|entries| Data::Map(entries).into())
@@ -138,7 +137,7 @@ impl<'a> Context<'a> {
 
     /// A value held against a shape; the fault stands at `span`.
     fn fit(&self, value: Value, span: &Span, spec: &FieldSpec, shape: &Shape) -> Read<Value> {
-        if value.all_marks().is_secret() && !spec.secret {
+        if value.marks.is_secret() && !spec.secret {
             return Err(self.fault(
                 Fault::new(span, format!("a secret may not stand in `{}`", spec.name))
                     .hint("a secret goes into a file's content or template, or a command's `environment` or `stdin`"),
@@ -175,7 +174,7 @@ impl<'a> Context<'a> {
             Shape::Map(_) | Shape::Record(_) => match value.data {
                 Data::Map(entries) => {
                     let read = entries.into_iter().map(|(key, item)| {
-                        let Some(inner) = inner(shape, &key) else {
+                        let Some((spec, inner)) = inner(spec, shape, &key) else {
                             return Err(self.fault(Fault::new(span, format!("unknown field `{key}`"))));
                         };
                         Ok((key, self.fit(item, span, spec, inner)?))
@@ -189,11 +188,11 @@ impl<'a> Context<'a> {
     }
 }
 
-/// The shape of an entry of a map or record.
-fn inner(shape: &Shape, key: &str) -> Option<&'static Shape> {
+/// The shape of an entry of a map or record, and whose rules it follows.
+fn inner<'s>(spec: &'s FieldSpec, shape: &Shape, key: &str) -> Option<(&'s FieldSpec, &'static Shape)> {
     match shape {
-        Shape::Map(value) => Some(value),
-        Shape::Record(fields) => fields.iter().find(|field| field.name == key).map(|field| &field.shape),
+        Shape::Map(value) => Some((spec, value)),
+        Shape::Record(fields) => fields.iter().find(|field| field.name == key).map(|field| (field, &field.shape)),
         Shape::Scalar(_) | Shape::Choice(_) | Shape::List(_) | Shape::Triggers | Shape::Expression => None,
     }
 }

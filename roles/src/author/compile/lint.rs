@@ -31,6 +31,11 @@ pub fn lint(roles: &Roles, site: &Site, content: &SiteContent, facts: &BTreeMap<
             run(&mut faults, &Input { roles, site, content, node: name, facts: &assumed, secrets, overrides: &[] });
         }
     }
+    let assumed: BTreeMap<NodeName, Facts> =
+        names.iter().filter_map(|name| Some((name.clone(), facts.get(name).or_else(|| recorded.values().next())?.clone()))).collect();
+    if let Err(found) = super::masters(roles, site, &assumed, secrets) {
+        faults.extend(found);
+    }
     faults.sort();
     faults
 }

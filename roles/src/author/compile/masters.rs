@@ -1,6 +1,18 @@
 //! The site's masters with their values worked out: addresses, machines, accounts.
 
-use super::Site;
+use std::collections::BTreeMap;
+
+use super::build::Built;
+use super::contents::{must, word};
+use super::context::{Context, Told};
+use super::fields::Values;
+use super::scope::SiteScope;
+use super::{Input, Secrets, Site, SiteContent};
+use crate::author::diagnostic::{Fault, Faults};
+use crate::author::graph::Roles;
+use crate::author::site::MasterKind;
+use crate::author::value::{Data, Value, as_text};
+use crate::facts::Facts;
 use crate::words::{AbsPath, AccountName, MasterName, NodeName, Secret, UnitName};
 
 /// A master as the controller talks to it.
@@ -57,4 +69,104 @@ pub struct JenkinsCredential {
 /// The names of a site's masters.
 pub fn master_names(site: &Site) -> impl Iterator<Item = &str> {
     site.file.masters.iter().map(|master| master.name.value.as_str())
+}
+
+/// Where the role `buildbot-master` puts its master.
+const DIRECTORY: &str = "/var/lib/buildbot/master";
+/// The group it runs as.
+const GROUP: &str = "buildbot";
+/// Its unit.
+const SERVICE: &str = "buildbot-master";
+/// The account of its web interface.
+const ACCOUNT: &str = "ostler";
+
+/// The site's masters with their values worked out.
+///
+/// # Errors
+/// All that is wrong with them.
+pub fn masters(
+    roles: &Roles,
+    site: &Site,
+    facts: &BTreeMap<NodeName, Facts>,
+    secrets: &Secrets,
+) -> Result<BTreeMap<MasterName, Master>, Faults> {
+    let content = SiteContent::default();
+    // No node is asked for: the name is never looked up.
+    let Ok(node) = NodeName::parse("none") else { return Ok(BTreeMap::new()) };
+    let context = Context::of_site(&Input { roles, site, content: &content, node: &node, facts, secrets, overrides: &[] });
+    let mut found = BTreeMap::new();
+    for written in &site.file.masters {
+        let Ok(values) = context.fields(&written.fields, &SiteScope(&context)) else { continue };
+        let master = context.master(&written.name.value, written.kind, &values);
+        match master {
+            Ok(master) => drop(found.insert(master.name.clone(), master)),
+            Err(fault) => {
+                let Told = context.fault(*fault);
+            }
+        }
+    }
+    context.take_faults().into_result(found)
+}
+
+impl Context<'_> {
+    fn master(&self, name: &str, kind: MasterKind, values: &Values) -> Built<Master> {
+        let name = MasterName::parse(name).map_err(|error| Box::new(Fault::new(&values.span, error.to_string())))?;
+        let settings = match kind {
+            MasterKind::Buildbot => {
+                let default = |text: &str| AbsPath::parse(text).map_err(|error| Box::new(Fault::new(&values.span, error.to_string())));
+                MasterSettings::Buildbot {
+                    directory: values.path("directory").map_or_else(|| default(DIRECTORY), Ok)?,
+                    group: AccountName::parse(GROUP).map_err(|error| Box::new(Fault::new(&values.span, error.to_string())))?,
+                    service: match word(values, "service", UnitName::parse_service)? {
+                        Some(service) => service,
+                        None => UnitName::parse_service(SERVICE).map_err(|error| Box::new(Fault::new(&values.span, error.to_string())))?,
+                    },
+                    account: values
+                        .text("password")
+                        .map(|password| (values.text("user").unwrap_or_else(|| ACCOUNT.to_owned()), Secret::new(password))),
+                }
+            }
+            MasterKind::Jenkins => MasterSettings::Jenkins {
+                user: text(values, "user")?,
+                password: Secret::new(text(values, "password")?),
+                trust: values.text("trust"),
+                credentials: values.entries("credentials").iter().map(|(id, value)| credential(values, id, value)).collect::<Built<_>>()?,
+            },
+        };
+        Ok(Master { name, url: text(values, "url")?, node: self.machine(values)?, settings })
+    }
+
+    /// The machine a master runs on.
+    fn machine(&self, values: &Values) -> Built<Option<NodeName>> {
+        match values.value("node").map(|value| &value.data) {
+            None => Ok(None),
+            Some(Data::Node(node)) => Ok(Some(node.name.clone())),
+            Some(_) => {
+                let name = must(values, "node", NodeName::parse)?;
+                let known = || self.input.site.nodes.nodes.iter().map(|node| node.name.value.as_str());
+                if known().any(|other| other == name.as_str()) {
+                    return Ok(Some(name));
+                }
+                Err(Box::new(Fault::new(values.span("node"), format!("there is no node `{name}`")).nearest(name.as_str(), known())))
+            }
+        }
+    }
+}
+
+fn text(values: &Values, field: &str) -> Built<String> {
+    values.text(field).ok_or_else(|| Box::new(Fault::new(&values.span, format!("`{field}` is missing"))))
+}
+
+/// One entry of `credentials`.
+fn credential(values: &Values, id: &str, value: &Value) -> Built<JenkinsCredential> {
+    let field = |of: &Value, name: &str| match &of.data {
+        Data::Map(entries) => entries.iter().find(|(key, _)| &**key == name).map(|(_, value)| value.clone()),
+        _ => None,
+    };
+    let lacking = || {
+        Box::new(Fault::new(values.span("credentials"), format!("the credential `{id}` is not whole")).expected("`ssh_key: {user, key}`"))
+    };
+    let pair = field(value, "ssh_key").ok_or_else(lacking)?;
+    let part = |name: &str| field(&pair, name).and_then(|value| as_text(&value.data)).ok_or_else(lacking);
+    Ok(JenkinsCredential { id: id.to_owned(), user: part("user")?, key: Secret::new(part("key")?) })
 }

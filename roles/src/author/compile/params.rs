@@ -34,6 +34,7 @@ enum State {
 type Key<'a> = (&'a str, &'a str);
 
 /// All that was given, and values as they are found.
+#[derive(Default)]
 pub(super) struct Params<'a> {
     given: BTreeMap<Key<'a>, Vec<Given<'a>>>,
     states: RefCell<BTreeMap<Key<'a>, State>>,
@@ -155,11 +156,11 @@ impl<'a> Context<'a> {
         let what = format!("{}.{}", role.name.value, param.name.value);
         let (message, hint) = match first.layer {
             Layer::Group => (
-                format!("{}: two groups of this node set {what} differently", self.entry.name.value),
+                format!("{}: two groups of this node set {what} differently", self.called()),
                 format!("decide in the node's `vars`: `{}: {{{}: …}}`", role.name.value, param.name.value),
             ),
             _ => (
-                format!("two roles of {} give {what} different values", self.entry.name.value),
+                format!("two roles of {} give {what} different values", self.called()),
                 format!("decide in `vars` of the site, a group or the node: `{}: {{{}: …}}`", role.name.value, param.name.value),
             ),
         };
@@ -169,14 +170,14 @@ impl<'a> Context<'a> {
     /// A parameter that must be given, and is not.
     fn not_given(&self, role: &'a Role, param: &Param) -> Told {
         let hint = format!("set it in `vars`: `{}: {{{}: …}}`", role.name.value, param.name.value);
-        let message = format!("{}: nothing gives {} its `{}`", self.entry.name.value, role.name.value, param.name.value);
+        let message = format!("{}: nothing gives {} its `{}`", self.called(), role.name.value, param.name.value);
         let place = self.listed_at(role);
         self.fault(Fault::new(place, message).expected(expected(&param.kind)).also(&param.name.span, "the parameter").hint(hint))
     }
 
     /// Where the role came to this node: its place in a list of roles, or in the `needs` of another.
     fn listed_at(&self, role: &'a Role) -> &'a Span {
-        let listed = self.groups.iter().flat_map(|group| &group.roles).chain(&self.entry.roles);
+        let listed = self.groups.iter().flat_map(|group| &group.roles).chain(self.entry.into_iter().flat_map(|entry| &entry.roles));
         let needed = self.roles.iter().flat_map(|role| &role.needs).map(|need| &need.role);
         let mut places = listed.chain(needed).filter(|name| name.value == role.name.value);
         places.next().map_or(&role.name.span, |name| &name.span)

@@ -187,8 +187,13 @@ impl Scope for SiteScope<'_, '_> {
             "groups" => Ok(Value::map(
                 site.nodes.groups.iter().filter_map(|group| Some((group.name.value.as_str(), self.group(&group.name.value).ok()?))),
             )),
-            "node" => Ok(self.0.this_node()),
-            "facts" => Ok(self.0.facts.clone()),
+            "node" if self.0.entry.is_some() => Ok(self.0.this_node()),
+            "facts" if self.0.entry.is_some() => Ok(self.0.facts.clone()),
+            "node" | "facts" => Err(Unknown::Undefined {
+                message: format!("`{name}` is not in scope: a master is the same for every node"),
+                nearest: None,
+                hint: Some("name a machine: `nodes.NAME`".to_owned()),
+            }),
             "secret" => Err(Unknown::Undefined {
                 message: "`secret` alone is no value".to_owned(),
                 nearest: None,
@@ -222,7 +227,7 @@ impl Scope for SiteScope<'_, '_> {
     }
 }
 
-/// Whether a value is a list or map that was itself made of a secret.
+/// What `each` goes over: elements, or entries with `key` and `value`; anything else comes back.
 pub(super) fn loops_over(value: Value) -> Result<Vec<Value>, Value> {
     match value.data {
         Data::List(items) => Ok(items.into_iter().map(|item| item.marked(&value.marks)).collect()),
