@@ -15,7 +15,7 @@ use crate::words::{AccountName, ModuleName, PackageName, SysctlName, UnitName};
 type Declared = Result<Vec<(ResourceId, Values)>, Box<Fault>>;
 
 /// The resources that a body declares, each with its own fields.
-pub(super) fn declared(kind: Word, values: Values) -> Declared {
+pub(super) fn declared(kind: Word, mut values: Values) -> Declared {
     let Some(resource) = resource_kind(kind) else {
         return Err(Box::new(Fault::new(&values.span, format!("`{}` is a check", kind.word()))));
     };
@@ -25,7 +25,13 @@ pub(super) fn declared(kind: Word, values: Values) -> Declared {
         Kind::File | Kind::Directory | Kind::Link | Kind::Download => values.text("path"),
         Kind::GitCache => values.text("root"),
         Kind::User | Kind::Group => Some(must(&values, "name", AccountName::parse)?.to_string()),
-        Kind::Service => Some(service_key(&must(&values, "name", UnitName::parse_service)?)),
+        Kind::Service => {
+            let key = service_key(&must(&values, "name", UnitName::parse_service)?);
+            // `nginx` and `nginx.service` are one name.
+            let name = Written::Value(Value::text(key.as_str()));
+            values.fields.entry("name").and_modify(|placed| placed.written = name);
+            Some(key)
+        }
         Kind::Sysctl => Some(must(&values, "name", SysctlName::parse)?.to_string()),
         Kind::KernelModule => Some(must(&values, "name", ModuleName::parse)?.to_string()),
         Kind::Command => values.text("name"),

@@ -1,10 +1,12 @@
 //! Everything that can be proved of a site without a node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Input, Secrets, Site, SiteContent, compile};
-use crate::author::diagnostic::Faults;
+use crate::author::diagnostic::{Fault, Faults};
 use crate::author::graph::Roles;
+use crate::author::kinds::Kind;
+use crate::author::role::{Action, Role};
 use crate::facts::Facts;
 use crate::words::NodeName;
 
@@ -17,13 +19,15 @@ const RECORDED: &str = include_str!("recorded-facts.json");
 pub fn lint(roles: &Roles, site: &Site, content: &SiteContent, facts: &BTreeMap<NodeName, Facts>, secrets: &Secrets) -> Faults {
     let mut faults = Faults::new();
     let recorded = recorded();
+    roles.iter().for_each(|role| super::names::check(role, roles, &mut faults));
+    group_vars(roles, site, &mut faults);
     let names: Vec<NodeName> = site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect();
     for name in &names {
         if facts.contains_key(name) {
             run(&mut faults, &Input { roles, site, content, node: name, facts, secrets, overrides: &[] });
             continue;
         }
-        for system in recorded.values() {
+        for system in suitable(roles, site, name, &recorded) {
             let mut assumed = facts.clone();
             for other in &names {
                 assumed.entry(other.clone()).or_insert_with(|| system.clone());
@@ -38,6 +42,47 @@ pub fn lint(roles: &Roles, site: &Site, content: &SiteContent, facts: &BTreeMap<
     }
     faults.sort();
     faults
+}
+
+/// The recorded systems that every `system` requirement of a node's roles allows; all of them where none is allowed.
+fn suitable<'r>(roles: &Roles, site: &Site, node: &NodeName, recorded: &'r BTreeMap<String, Facts>) -> Vec<&'r Facts> {
+    let wanted: Vec<Vec<&str>> = node_roles(roles, site, node.as_str())
+        .iter()
+        .flat_map(|role| &role.require)
+        .filter(|step| step.when.is_none() && step.each.is_none())
+        .filter_map(|step| match &step.action {
+            Action::Resource(body) if body.kind == Kind::System => body.fields.get("any_of")?.as_list(),
+            _ => None,
+        })
+        .map(|list| list.iter().filter_map(|item| item.as_scalar().map(|scalar| scalar.text.as_str())).collect())
+        .collect();
+    let suits = |facts: &&Facts| {
+        let full = format!("{}-{}", facts.system.id, facts.system.version);
+        wanted.iter().all(|any_of| any_of.iter().any(|one| [&full, &facts.system.id, &facts.system.family].contains(&&(*one).to_owned())))
+    };
+    let found: Vec<&Facts> = recorded.values().filter(suits).collect();
+    if found.is_empty() { recorded.values().collect() } else { found }
+}
+
+/// A node's roles, needed ones included.
+fn node_roles<'r>(roles: &'r Roles, site: &'r Site, node: &str) -> Vec<&'r Role> {
+    let Some(entry) = site.nodes.nodes.iter().find(|entry| entry.name.value == node) else { return Vec::new() };
+    let groups = entry.groups.iter().filter_map(|name| site.nodes.groups.iter().find(|group| group.name.value == name.value));
+    roles.ordered(groups.flat_map(|group| &group.roles).chain(&entry.roles).map(|name| name.value.as_str()))
+}
+
+/// A group sets no parameter of a role that none of its members has.
+fn group_vars(roles: &Roles, site: &Site, faults: &mut Faults) {
+    for group in &site.nodes.groups {
+        let members = site.nodes.nodes.iter().filter(|node| node.groups.iter().any(|name| name.value == group.name.value));
+        let mut had: BTreeSet<&str> =
+            roles.ordered(group.roles.iter().map(|name| name.value.as_str())).iter().map(|role| role.name.value.as_str()).collect();
+        had.extend(members.flat_map(|node| node_roles(roles, site, &node.name.value)).map(|role| role.name.value.as_str()));
+        for need in group.vars.iter().filter(|need| roles.get(&need.role.value).is_some() && !had.contains(need.role.value.as_str())) {
+            let message = format!("no member of {} has the role `{}`", group.name.value, need.role.value);
+            faults.push(Fault::new(&need.role.span, message).nearest(&need.role.value, had.iter().copied()));
+        }
+    }
 }
 
 fn run(faults: &mut Faults, input: &Input<'_>) {

@@ -13,6 +13,7 @@ mod input;
 mod keys;
 mod lint;
 mod masters;
+mod names;
 mod params;
 mod scope;
 mod strictest;

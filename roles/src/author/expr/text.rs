@@ -25,7 +25,13 @@ pub fn segments(text: &str) -> Result<Vec<Segment>, ExprFault> {
             found.push(Segment::Plain(at..open));
         }
         let end = close(text, open + 2, "}}").ok_or_else(|| {
-            ExprFault::new(&(open..open + 2), "`{{` without its `}}`").hint("braces of another language belong into a file taken by `from`")
+            if text[open..].contains("}}") {
+                let fault = ExprFault::new(&(open..text.len()), "a text in this expression lacks its closing quote");
+                fault.hint("inside a YAML text in `\"`, write expressions with `'`")
+            } else {
+                let fault = ExprFault::new(&(open..open + 2), "`{{` without its `}}`");
+                fault.hint("braces of another language belong into a file taken by `from`")
+            }
         })?;
         found.push(Segment::Expression(open + 2..end));
         at = end + 2;
