@@ -4,7 +4,8 @@
 //! `# -e ROLE.PARAM=VALUE`, `# explain`, `# lint`) and holds files, each begun by `# file: PATH`. Without `ostler.yaml` the site is empty; without
 //! `nodes.yaml` one node `n1` has every role of the site. `BLESS=1` writes the expected texts anew; read the difference before you keep it.
 #![cfg(feature = "author")]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot read its case has failed")]
+#![expect(clippy::disallowed_methods, reason = "`BLESS=1` is how expected texts are written")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its case has failed")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -233,7 +234,7 @@ fn every_site_becomes_what_is_expected() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(!cases.is_empty(), "no cases");
+    assert!(cases.len() >= 40, "only {} cases", cases.len());
 }
 
 #[test]

@@ -110,6 +110,7 @@ impl<'a> Context<'a> {
             Walk::role(self, role, &role.steps, &mut together, &mut visit);
         }
         triggers::judge(&drafts, self);
+        triggers::judge_directories(&drafts, self);
         let closed = drafts.close(self);
         let turn = |turn: &drafts::Turn<'a>| {
             let draft = drafts.list.get(turn.draft)?;

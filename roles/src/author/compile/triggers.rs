@@ -11,6 +11,7 @@ use crate::author::role::Role;
 use crate::author::source::Span;
 use crate::catalog::{Action, Watch};
 use crate::resource::{Kind, ResourceId};
+use crate::words::AbsPath;
 
 /// A name that was not declared before its watcher.
 #[derive(Clone, Debug)]
@@ -93,6 +94,27 @@ pub(super) fn judge(drafts: &Drafts<'_>, context: &Context<'_>) {
             }
         };
         context.fault(fault);
+    }
+}
+
+/// Says of each entry made below a watched directory after its last watcher that nothing would act on it.
+pub(super) fn judge_directories(drafts: &Drafts<'_>, context: &Context<'_>) {
+    for (place, turn) in drafts.turns.iter().enumerate() {
+        let directories = turn.watches.iter().filter(|watch| watch.id.kind == Kind::Directory);
+        for directory in directories.filter_map(|watch| AbsPath::parse(&watch.id.key).ok()) {
+            for (later, entry) in drafts.turns.iter().enumerate().skip(place + 1) {
+                let Some((draft, watcher)) = drafts.list.get(entry.draft).zip(drafts.list.get(turn.draft)) else { continue };
+                let below = draft.values.path("path").is_some_and(|path| path != directory && path.is_within(&directory));
+                let first = drafts.turns.iter().position(|one| one.draft == entry.draft) == Some(later);
+                let acts = drafts.turns.iter().skip(later + 1).any(|one| one.draft == turn.draft);
+                if below && first && !acts {
+                    let message =
+                        format!("`{}` watches `directory {directory}`, and `{}` is made below it afterwards", watcher.id, draft.id);
+                    let hint = format!("declare `{}` again behind it, watching `{}`: that is where it acts", watcher.id, draft.id);
+                    context.fault(Fault::new(&draft.span, message).also(&turn.span, "the watcher").hint(hint));
+                }
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The value of an expression in a scope.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::syntax::{Expr, ExprKind};
@@ -42,6 +43,7 @@ pub fn eval(expr: &Expr, scope: &dyn Scope) -> Result<Value, Stop> {
         ExprKind::Index { of, index } => {
             let at = eval(index, scope)?;
             match (&of.kind, &at.data) {
+                _ if at.marks.is_secret() => Err(ExprFault::new(&index.range, "a secret may not choose an element").into()),
                 (ExprKind::Name(_), Data::Text(name)) => {
                     let found = field(of, name, &index.range, scope)?;
                     Ok(found.marked(&at.marks))
@@ -63,7 +65,8 @@ pub fn eval(expr: &Expr, scope: &dyn Scope) -> Result<Value, Stop> {
             let (left, right) = (eval(left, scope)?, eval(right, scope)?);
             let mut marks = left.all_marks();
             marks.join(&right.all_marks());
-            let result = operators::compute(*operator, &left, &right).map_err(|message| ExprFault::new(&expr.range, message))?;
+            let result =
+                operators::compute(*operator, &left, &right).map_err(|message| ExprFault::new(&expr.range, hidden(message, &marks)))?;
             Ok(if matches!(result.data, Data::List(_)) { result } else { result.marked(&marks) })
         }
         ExprKind::Choose { then, when, otherwise } => {
@@ -73,20 +76,31 @@ pub fn eval(expr: &Expr, scope: &dyn Scope) -> Result<Value, Stop> {
         ExprKind::Filter { input, name, place, arguments } => {
             let (input, arguments) = (eval(input, scope)?, all(arguments, scope)?);
             let Some(word) = FILTERS.iter().find(|word| word.name == name) else { return Err(Stop::Told) };
-            let result =
-                (word.run)(&input, &arguments).map_err(|message| ExprFault::new(place, message).expected(format!("`{}`", word.usage)))?;
+            let result = (word.run)(&input, &arguments).map_err(|message| refused(message, &input, &arguments, place, word.usage))?;
             Ok(if word.name == "public_half" { result } else { filtered(result, &input, &arguments) })
         }
         ExprKind::Test { input, negated, name, place, arguments } => {
             let (input, arguments) = (eval(input, scope)?, all(arguments, scope)?);
             let Some(word) = TESTS.iter().find(|word| word.name == name) else { return Err(Stop::Told) };
-            let holds =
-                (word.run)(&input, &arguments).map_err(|message| ExprFault::new(place, message).expected(format!("`{}`", word.usage)))?;
+            let holds = (word.run)(&input, &arguments).map_err(|message| refused(message, &input, &arguments, place, word.usage))?;
             // Whether something was given at all is no secret.
             let marks = if word.name == "none" { Marks::default() } else { both(&input, &arguments) };
             Ok(Value::boolean(holds != *negated).marked(&marks))
         }
     }
+}
+
+/// A message about values: one about a secret says nothing of it.
+fn hidden(message: String, marks: &Marks) -> String {
+    if marks.is_secret() { "this cannot be done with a secret".to_owned() } else { message }
+}
+
+/// A filter or test that refused its values.
+fn refused(message: String, input: &Value, arguments: &[Value], place: &Range<usize>, usage: &str) -> ExprFault {
+    // These messages are fixed words.
+    let fixed = usage.ends_with("public_half");
+    let message = if fixed { message } else { hidden(message, &both(input, arguments)) };
+    ExprFault::new(place, message).expected(format!("`{usage}`"))
 }
 
 fn all(list: &[Expr], scope: &dyn Scope) -> Result<Vec<Value>, Stop> {
@@ -133,7 +147,7 @@ fn logical(left: &Expr, right: &Expr, decides: bool, scope: &dyn Scope) -> Resul
 }
 
 /// `OF.NAME`.
-fn field(of: &Expr, name: &str, place: &std::ops::Range<usize>, scope: &dyn Scope) -> Result<Value, Stop> {
+fn field(of: &Expr, name: &str, place: &Range<usize>, scope: &dyn Scope) -> Result<Value, Stop> {
     if let ExprKind::Name(root) = &of.kind
         && let Some(value) = scope.field(root, name).map_err(|unknown| unknown.at(&(of.range.start..place.end)))?
     {

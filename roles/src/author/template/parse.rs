@@ -18,12 +18,15 @@ pub(super) enum Part {
     /// `{{ }}`: the expression and where its text begins.
     Print(Expr, usize),
     /// `{% if %}` with its branches; the last may be without condition.
-    If(Vec<(Option<(Expr, usize)>, Vec<Part>)>),
+    If(Vec<Branch>),
     /// `{% for NAME in EXPR %}`.
     For { name: String, over: (Expr, usize), body: Vec<Part> },
     /// `{% include "PATH" %}`.
     Include(String, Range<usize>),
 }
+
+/// A condition, none for `else`, and what stands under it.
+pub(super) type Branch = (Option<(Expr, usize)>, Vec<Part>);
 
 /// What stands between texts.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Load;
-use super::parse::{Part, parse, placed};
+use super::parse::{Branch, Part, parse, placed};
 use crate::author::diagnostic::Fault;
 use crate::author::expr::{self, Expr, ExprFault, Missing, Scope, Unknown};
 use crate::author::source::Source;
@@ -115,7 +115,7 @@ impl Renderer<'_> {
         Ok(())
     }
 
-    fn branch(&mut self, branches: &[(Option<(Expr, usize)>, Vec<Part>)], source: &Arc<Source>, scope: &dyn Scope) -> Result<(), Stop> {
+    fn branch(&mut self, branches: &[Branch], source: &Arc<Source>, scope: &dyn Scope) -> Result<(), Stop> {
         for (condition, body) in branches {
             let holds = match condition {
                 None => true,

@@ -102,7 +102,7 @@ pub fn as_text(data: &Data) -> Option<String> {
 fn exact(bytes: Bytes) -> String {
     let units = [("TiB", 1u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     let count = bytes.count();
-    let unit = units.into_iter().find(|(_, factor)| count > 0 && count % factor == 0);
+    let unit = units.into_iter().find(|(_, factor)| count > 0 && count.is_multiple_of(*factor));
     unit.map_or_else(|| format!("{count} B"), |(unit, factor)| format!("{} {unit}", count / factor))
 }
 

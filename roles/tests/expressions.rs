@@ -1,0 +1,190 @@
+//! Whatever stands between braces is read or refused, never a panic; and the reference says of the language what its tables say.
+#![cfg(feature = "author")]
+#![expect(clippy::disallowed_methods, reason = "`BLESS=1` is how the tables are written")]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use ostler_roles::author::compile::recorded;
+use ostler_roles::author::expr::{self, FILTERS, Scope, TESTS, Unknown};
+use ostler_roles::author::source::{Source, Tree};
+use ostler_roles::author::template;
+use ostler_roles::author::value::{Marks, Value, facts_value};
+use proptest::prelude::*;
+
+/// A few names of every type.
+struct Names(BTreeMap<&'static str, Value>);
+
+impl Names {
+    fn new() -> Self {
+        let facts = facts_value(&recorded()["debian-12"]);
+        let secret = Value::text("hunter2secret").marked(&Marks { secrets: ["token".into()].into(), own: true });
+        Self(BTreeMap::from([
+            ("facts", facts),
+            ("text", Value::text("a b,c")),
+            ("number", Value::integer(7)),
+            ("flag", Value::boolean(true)),
+            ("nothing", Value::none()),
+            ("list", Value::list(vec![Value::text("b"), Value::text("a")])),
+            ("token", secret),
+        ]))
+    }
+}
+
+impl Scope for Names {
+    fn get(&self, name: &str) -> Result<Value, Unknown> {
+        self.0.get(name).cloned().ok_or(Unknown::Undefined { message: format!("`{name}` is not in scope"), nearest: None, hint: None })
+    }
+}
+
+/// Text made of the words and signs of the language.
+fn likely() -> impl Strategy<Value = String> {
+    let mut words: Vec<String> = [
+        "facts.cpus",
+        "facts.memory.total",
+        "facts.kernel.release",
+        "text",
+        "number",
+        "flag",
+        "nothing",
+        "list",
+        "token",
+        "'x'",
+        "\"8 GiB\"",
+        "1",
+        "0",
+        "9223372036854775807",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        ":",
+        ".",
+        "|",
+        "~",
+        "+",
+        "-",
+        "*",
+        "//",
+        "%",
+        "==",
+        "!=",
+        "<",
+        ">=",
+        "and",
+        "or",
+        "not",
+        "in",
+        "is",
+        "if",
+        "else",
+        "none",
+        "true",
+        "é",
+        "'",
+        "\\",
+        "/",
+        "=",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    words.extend(FILTERS.iter().map(|word| format!("| {}", word.usage.split_once("| ").map_or(word.name, |(_, rest)| rest))));
+    words.extend(TESTS.iter().map(|word| format!("is {}(1)", word.name)));
+    prop::collection::vec(prop::sample::select(words), 0..14).prop_map(|parts| parts.join(" "))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn any_expression_ends_in_a_value_or_a_fault_inside_it(text in prop_oneof![likely(), "\\PC{0,40}"]) {
+        match expr::parse(&text) {
+            Err(fault) => prop_assert!(fault.range.start <= text.len() && fault.range.end <= text.len().max(fault.range.start), "{fault:?}"),
+            Ok(parsed) => {
+                if let Err(expr::Stop::Fault(fault)) = expr::eval(&parsed, &Names::new()) {
+                    prop_assert!(fault.range.end <= text.len(), "{fault:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_in_an_expression_marks_or_never_reaches_its_value(text in likely()) {
+        if let Ok(parsed) = expr::parse(&text) {
+            let shown = match expr::eval(&parsed, &Names::new()) {
+                Ok(value) => value.shown(),
+                Err(stop) => format!("{stop:?}"),
+            };
+            prop_assert!(!shown.contains("hunter2secret"), "{text}: {shown}");
+        }
+    }
+
+    #[test]
+    fn any_template_is_rendered_or_refused(parts in prop::collection::vec(prop::sample::select(vec![
+        "{{ text }}", "{{ token }}", "{% if flag %}", "{% elif flag %}", "{% else %}", "{% endif %}", "{% for x in list %}", "{{ x }}", "{% endfor %}",
+        "{%- if flag -%}", "{# c #}", "{#", "{{", "}}", "{%", "%}", "\n", "  ", "word", "{% include \"templates/t\" %}", "é", "{{ '}}' }}", "{%-%}", "{{-}}",
+    ]), 0..16)) {
+        let text = parts.concat();
+        let load = |_: &str| Some(Source::new(Tree::Site, "templates/t", text.as_str()));
+        if let Ok(rendered) = template::render("templates/t", &load, &Names::new()) {
+            prop_assert_eq!(rendered.marks.is_secret(), rendered.text.contains("hunter2secret"));
+        }
+    }
+}
+
+#[test]
+fn white_space_goes_with_tags_that_stand_alone() {
+    let cases = [
+        ("a\n{% if flag %}\nb\n{% endif %}\nc\n", "a\nb\nc\n"),
+        ("a {% if flag %}b{% endif %} c\n", "a b c\n"),
+        ("  {# gone #}\nx", "x"),
+        ("a  {{- text -}}  b", "aa b,cb"),
+        ("{% for x in list %}{{ x }}{% if x != 'a' %}, {% endif %}{% endfor %}", "b, a"),
+        ("{% for x in list | sort %}\n- {{ x }}\n{% endfor %}", "- a\n- b\n"),
+        ("{% for e in {'k': 1} %}{{ e.key }}={{ e.value }}{% endfor %}", "k=1"),
+    ];
+    for (text, wanted) in cases {
+        let load = |_: &str| Some(Source::new(Tree::Site, "templates/t", text));
+        assert_eq!(template::render("templates/t", &load, &Names::new()).unwrap().text, wanted, "{text}");
+    }
+}
+
+/// The tables as the reference shows them.
+fn tables() -> String {
+    let mut text = String::from("| filter | written | gives |\n|---|---|---|\n");
+    for word in FILTERS {
+        let _ = writeln!(text, "| `{}` | `{}` | {} |", word.name, word.usage.replace('|', "\\|"), word.doc);
+    }
+    text.push_str("\n| test | written | holds |\n|---|---|---|\n");
+    for word in TESTS {
+        let _ = writeln!(text, "| `{}` | `{}` | {} |", word.name, word.usage, word.doc);
+    }
+    text
+}
+
+#[test]
+fn the_reference_holds_the_tables() {
+    const BEGIN: &str = "<!-- tables: written by BLESS=1 cargo test -p ostler-roles --features author --test expressions -->\n";
+    const END: &str = "<!-- end of tables -->\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/expressions.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(BEGIN).unwrap();
+    let (found, after) = rest.split_once(END).unwrap();
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, format!("{before}{BEGIN}{}{END}{after}", tables())).unwrap();
+        return;
+    }
+    assert_eq!(found, tables());
+}
+
+#[test]
+fn words_of_the_language_are_in_order_and_documented() {
+    let names: Vec<&str> = FILTERS.iter().map(|word| word.name).collect();
+    assert!(names.is_sorted());
+    assert!(TESTS.iter().map(|word| word.name).is_sorted());
+    assert!(FILTERS.iter().all(|word| word.doc.ends_with('.') && word.usage.contains(word.name)));
+}
