@@ -1,7 +1,7 @@
 //! What a site becomes: each `data/sites/NAME.yaml` gives exactly `NAME.txt`, a catalog, explanations or faults.
 //!
 //! A case begins with directives (`# secret: NAME VALUE`, `# secret-key: NAME FILE`, `# sealed: NAME`, `# system: debian-12`, `# node: NAME`,
-//! `# -e ROLE.PARAM=VALUE`, `# explain`, `# lint`) and holds files, each begun by `# file: PATH`. Without `ostler.yaml` the site is empty; without
+//! `# -e ROLE.PARAM=VALUE`, `# library`, `# explain`, `# lint`) and holds files, each begun by `# file: PATH`. Without `ostler.yaml` the site is empty; without
 //! `nodes.yaml` one node `n1` has every role of the site. `BLESS=1` writes the expected texts anew; read the difference before you keep it.
 #![cfg(feature = "author")]
 #![expect(clippy::disallowed_methods, reason = "`BLESS=1` is how expected texts are written")]
@@ -17,7 +17,7 @@ use ostler_roles::author::diagnostic::{Faults, Look};
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::layers::Override;
 use ostler_roles::author::source::{self, Source, Tree};
-use ostler_roles::author::{lower, references};
+use ostler_roles::author::{library, lower, references};
 use ostler_roles::facts::Facts;
 use ostler_roles::words::{Blob, NodeName};
 
@@ -68,6 +68,13 @@ fn read(text: &str) -> Result<Case, Faults> {
     let mut faults = Faults::new();
     let (mut roles, mut site, mut content) = (Vec::new(), Site::default(), SiteContent::default());
     let (mut nodes, mut own) = (None, Vec::new());
+    if directives.iter().any(|directive| directive == "library") {
+        roles.extend(library::roles(&mut faults));
+        for file in library::files().iter().filter(|file| !file.path.starts_with("roles/")) {
+            let text = std::str::from_utf8(file.bytes).ok().map(Into::into);
+            content.entries.insert((Tree::Library, file.path.to_owned()), SiteEntry { blob: Blob::of(file.bytes), text, projects: None });
+        }
+    }
     for (name, text) in files {
         let (tree, path) = match name.strip_prefix("library/") {
             Some(path) => (Tree::Library, path.to_owned()),
@@ -125,6 +132,7 @@ fn read(text: &str) -> Result<Case, Faults> {
                 Ok(one) => case.overrides.push(one),
                 Err(found) => faults.extend(found),
             },
+            "library" => {}
             "explain" | "lint" => case.verb = word.to_owned(),
             _ => {}
         }

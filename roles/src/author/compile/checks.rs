@@ -23,6 +23,10 @@ impl<'a> Context<'a> {
     /// The check of one body; `executors` is the node's count.
     pub(super) fn check(&self, found: &Found<'_, '_, 'a>, executors: u32) -> Read<FoundCheck> {
         let values = self.fields(&found.body.fields, found.scope)?;
+        if executors == 0 && values.value("per").is_some() && self.roles.iter().any(|role| !role.executors.is_empty()) {
+            // The executors could not be read, which was told.
+            return Err(Told);
+        }
         let that = found.body.fields.get("that").and_then(|node| node.as_scalar()).map(|scalar| scalar.text.clone());
         let check = self.close_check(found.body.kind, &values, executors, that).map_err(|fault| self.fault(*fault))?;
         let role = RoleName::parse(&found.scope.role.name.value).map_err(|_| Told)?;

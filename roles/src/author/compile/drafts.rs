@@ -54,6 +54,8 @@ pub(super) struct Drafts<'a> {
     pub(super) by_id: BTreeMap<ResourceId, usize>,
     /// Resources that a `when` left out, by the role that declares them.
     pub(super) left_out: Vec<(ResourceId, &'a str)>,
+    /// A step could not be read: what it declares is not known.
+    pub(super) failed: bool,
     /// Names of triggers that were not declared before their watcher; judged when all is known.
     pub(super) pending: Vec<triggers::Pending<'a>>,
 }
@@ -67,7 +69,10 @@ impl<'a> Drafts<'a> {
             self.left_out.extend(ids.unwrap_or_default().into_iter().map(|id| (id, role.name.value.as_str())));
             return;
         }
-        let Ok(declared) = self.read(context, found) else { return };
+        let Ok(declared) = self.read(context, found) else {
+            self.failed = true;
+            return;
+        };
         for (id, values) in declared {
             self.declare(context, id, values, role, &found.step.span, found.words);
         }

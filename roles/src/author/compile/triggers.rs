@@ -85,6 +85,8 @@ pub(super) fn judge(drafts: &Drafts<'_>, context: &Context<'_>) {
                     .also(&draft.span, "declared here")
                     .hint(format!("add `- {other}: {{}}` to the needs of {}", role.name.value))
             }
+            // It may be the one that could not be read, which was told.
+            None if drafts.failed => continue,
             None => {
                 let visible = drafts.list.iter().filter(|draft| draft.roles.iter().any(|name| reach.contains(name)));
                 let names: Vec<String> = visible.map(|draft| draft.id.to_string()).collect();
