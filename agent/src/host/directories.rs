@@ -37,6 +37,36 @@ impl Host {
         self.make_directory(path, Writing { user, group, mode: 0o755 })
     }
 
+    /// Removes a tree; one that is not there is no error. No link in it is followed.
+    ///
+    /// # Errors
+    /// When the kernel says no.
+    pub fn remove_tree(&self, path: &Path) -> Result<(), OsError> {
+        let fail = |source| OsError::new(Operation::Remove, path.display(), source);
+        match self.look(path)? {
+            None => Ok(()),
+            // remove_dir_all goes by descriptors and follows no link; the way to it was just looked up with care.
+            Some(entry) if entry.kind == EntryKind::Directory => std::fs::remove_dir_all(self.outside(path)).map_err(fail),
+            Some(_) => self.remove(path),
+        }
+    }
+
+    /// Puts the tree `aside` in the place of whatever stands at `path`, in one step, and removes what stood there.
+    ///
+    /// # Errors
+    /// When the kernel says no; then `path` is as it was.
+    pub fn swap_in(&self, aside: &Path, path: &Path) -> Result<(), OsError> {
+        let fail = |source: Errno| OsError::new(Operation::Rename, path.display(), source);
+        let (parent, name) = self.place(path).map_err(fail)?;
+        let (aside_parent, aside_name) = self.place(aside).map_err(fail)?;
+        self.touch(&parent);
+        if self.look(path)?.is_none() {
+            return rustix::fs::renameat(&aside_parent, &aside_name, &parent, &name).map_err(fail);
+        }
+        rustix::fs::renameat_with(&aside_parent, &aside_name, &parent, &name, rustix::fs::RenameFlags::EXCHANGE).map_err(fail)?;
+        self.remove_tree(aside)
+    }
+
     /// The directories above `path` that are missing, outermost first.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ pub mod child;
 pub mod dbus;
 mod directories;
 mod error;
+pub mod git;
 pub mod http;
 pub mod mounts;
 mod place;

@@ -1,6 +1,7 @@
 //! One node during one run: its tree, and what was read once of its shared databases.
 
 use super::fault::{no_account, unread};
+use super::git_cache::Failed;
 use super::package::{Offers, Packages};
 use super::service::Manager;
 use crate::host::accounts::{Account, Accounts};
@@ -50,6 +51,8 @@ pub(super) struct Node {
     pub(super) manager: Manager,
     pub(super) key: Option<Secret<Vec<u8>>>,
     http: Snapshot<Http>,
+    /// Mirrors that could not be filled in this run.
+    pub(super) git_failed: Failed,
     /// Longest silence of a server; the usual one where none.
     pub(super) stall: Option<Duration>,
 }
@@ -64,6 +67,7 @@ impl Node {
             manager: Manager::default(),
             key,
             http: Snapshot::default(),
+            git_failed: Failed::default(),
             stall: None,
         }
     }

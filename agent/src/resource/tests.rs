@@ -5,6 +5,7 @@ mod checks;
 mod commands;
 mod downloads;
 mod files;
+mod git;
 mod server;
 
 use super::*;

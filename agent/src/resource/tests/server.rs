@@ -12,6 +12,7 @@ use std::time::Duration;
 pub(super) struct Asked {
     pub(super) path: String,
     pub(super) from: Option<usize>,
+    pub(super) body: Vec<u8>,
 }
 
 /// Answers each request; returning closes the connection.
@@ -69,17 +70,23 @@ impl Drop for Server {
 
 fn read(stream: &mut TcpStream) -> Option<Asked> {
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let mut reader = BufReader::new(stream.take(64 << 10));
+    let mut reader = BufReader::new(stream.take(1 << 20));
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let path = line.split(' ').nth(1)?.to_owned();
     let mut from = None;
+    let mut length = 0;
     loop {
         let mut header = String::new();
         reader.read_line(&mut header).ok()?;
         let header = header.trim().to_ascii_lowercase();
         if header.is_empty() {
-            return Some(Asked { path, from });
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).ok()?;
+            return Some(Asked { path, from, body });
+        }
+        if let Some(count) = header.strip_prefix("content-length: ") {
+            length = count.parse().ok()?;
         }
         if let Some(range) = header.strip_prefix("range: bytes=") {
             from = range.strip_suffix('-').and_then(|from| from.parse().ok());

@@ -1,0 +1,307 @@
+//! `git_cache`, with real repositories over HTTP, git:// and files.
+
+use super::server::{Server, head};
+use super::*;
+use ostler_roles::outcome::FailureKind;
+use ostler_roles::resource::git_cache::{self, Source};
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+fn git(directory: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new("git");
+    command.current_dir(directory).args(["-c", "user.name=t", "-c", "user.email=t@t", "-c", "init.defaultBranch=main"]).args(arguments);
+    let output = command.env("GIT_CONFIG_GLOBAL", "/dev/null").output().unwrap();
+    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn commit(repository: &Path, file: &str) {
+    let bytes: String = (0..2000).map(|number| format!("{file} {number}\n")).collect();
+    std::fs::write(repository.join(file), bytes).unwrap();
+    git(repository, &["add", "."]);
+    git(repository, &["commit", "--quiet", "-m", file]);
+}
+
+/// Origins with some commits, a branch and a tag each, served over HTTP from their directory.
+struct Origins {
+    directory: tempfile::TempDir,
+    server: Server,
+}
+
+impl Origins {
+    fn new(names: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for name in names {
+            let path = directory.path().join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            git(&path, &["init", "--quiet"]);
+            commit(&path, "one");
+            git(&path, &["branch", "stable"]);
+            git(&path, &["tag", "-m", "v1", "v1"]);
+        }
+        let root = directory.path().to_owned();
+        let server = Server::new(move |asked, _, stream| {
+            let Some((path, service)) =
+                asked.path.trim_start_matches('/').rsplit_once("/info/refs").or(asked.path[1..].rsplit_once("/git-upload"))
+            else {
+                return head(stream, "404 Not Found", "Content-Length: 0\r\n");
+            };
+            let repository = root.join(path).join(".git");
+            if !repository.is_dir() {
+                return head(stream, "404 Not Found", "Content-Length: 0\r\n");
+            }
+            let advertises = service.contains("service=");
+            let mut pack = Command::new("git");
+            pack.args(["-c", "safe.directory=*", "upload-pack", "--stateless-rpc"]).args(advertises.then_some("--advertise-refs"));
+            let mut child = pack.arg(&repository).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            let mut input = child.stdin.take().unwrap();
+            let body = asked.body.clone();
+            let feeder = std::thread::spawn(move || input.write_all(&body));
+            let output = child.wait_with_output().unwrap();
+            let _ = feeder.join().unwrap();
+            let kind = if advertises { "advertisement" } else { "result" };
+            head(stream, "200 OK", &format!("Content-Type: application/x-git-upload-pack-{kind}\r\n"))?;
+            if advertises {
+                stream.write_all(b"001e# service=git-upload-pack\n0000")?;
+            }
+            stream.write_all(&output.stdout)
+        });
+        Self { directory, server }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn source(&self, name: &str) -> (String, Source) {
+        (name.to_owned(), Source { urls: vec![self.server.url(&format!("/{name}"))] })
+    }
+}
+
+fn fixture() -> Fixture {
+    let fixture = Fixture::new();
+    let public: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(fixture.tree.path(), public).unwrap();
+    fixture
+}
+
+fn owner() -> &'static str {
+    if rustix::process::geteuid().is_root() { "ci" } else { "root" }
+}
+
+fn cache(repositories: impl IntoIterator<Item = (String, Source)>) -> git_cache::Desired {
+    git_cache::Desired {
+        root: at("/opt/git"),
+        repositories: repositories.into_iter().collect::<BTreeMap<_, _>>(),
+        owner: account(owner()),
+        required: Default::default(),
+        lanes: 4,
+    }
+}
+
+fn mirror(fixture: &Fixture, name: &str) -> PathBuf {
+    fixture.path("/opt/git").join(name)
+}
+
+/// References of a repository, as git itself lists them.
+fn references(repository: &Path) -> String {
+    git(repository, &["-c", "safe.directory=*", "for-each-ref", "--format=%(objectname) %(refname)"])
+}
+
+#[test]
+fn mirrors_are_filled_in_lanes_and_the_second_run_changes_nothing() {
+    let fixture = fixture();
+    let origins = Origins::new(&["openstack/nova", "openstack/cinder", "x/y"]);
+    let desired = cache(["openstack/nova", "openstack/cinder", "x/y"].map(|name| origins.source(name)));
+    let changes = fixture.twice(&Desired::GitCache(desired));
+    assert_eq!(fields(&changes), ["openstack/cinder", "openstack/nova", "x/y"]);
+    for name in ["openstack/nova", "openstack/cinder", "x/y"] {
+        assert_eq!(references(&mirror(&fixture, name)), references(&origins.path(name)), "{name}");
+    }
+    let entries = std::fs::read_dir(fixture.path("/opt/git/openstack")).unwrap().count();
+    assert_eq!(entries, 2, "nothing is left beside the mirrors");
+    let told = fixture.told.lock().unwrap();
+    assert!(told.iter().any(|event| matches!(event, Event::Progress { items: Some((3, 3)), .. })), "{told:?}");
+}
+
+#[test]
+fn the_job_user_owns_the_mirrors_and_clones_from_them() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let fixture = fixture();
+    let origins = Origins::new(&["a"]);
+    fixture.twice(&Desired::GitCache(cache([origins.source("a")])));
+    let work = fixture.path("/home/ci");
+    std::fs::create_dir(&work).unwrap();
+    std::os::unix::fs::chown(&work, Some(1001), Some(1001)).unwrap();
+    let mut program = crate::host::child::Program::new(["git", "clone", "--quiet", &mirror(&fixture, "a").display().to_string(), "clone"]);
+    program.directory = work.clone();
+    let identity =
+        crate::host::child::Identity { name: "ci".to_owned(), home: work.display().to_string(), uid: 1001, gid: 1001, groups: vec![] };
+    program.identity = Some(identity);
+    program.run(Instant::now() + Duration::from_secs(60), &|| false).unwrap().good("clone").unwrap();
+    assert!(work.join("clone/one").exists());
+}
+
+#[test]
+fn new_commits_are_fetched_and_gone_branches_go() {
+    let fixture = fixture();
+    let origins = Origins::new(&["a"]);
+    let desired = Desired::GitCache(cache([origins.source("a")]));
+    fixture.twice(&desired);
+    commit(&origins.path("a"), "two");
+    git(&origins.path("a"), &["branch", "--quiet", "-D", "stable"]);
+    git(&origins.path("a"), &["checkout", "--quiet", "-b", "trunk"]);
+    // main moved, stable went, trunk came, and HEAD is on trunk.
+    assert_eq!(fixture.twice(&desired), [Shown::new("a", "4 references behind", "fresh")]);
+    assert_eq!(references(&mirror(&fixture, "a")), references(&origins.path("a")));
+    assert_eq!(std::fs::read_to_string(mirror(&fixture, "a").join("HEAD")).unwrap().trim(), "ref: refs/heads/trunk");
+}
+
+#[test]
+fn one_bad_repository_is_reported_and_the_rest_is_done() {
+    let fixture = fixture();
+    let origins = Origins::new(&["good"]);
+    let desired = cache([origins.source("good"), origins.source("none")]);
+    let applied = fixture.apply(&Desired::GitCache(desired.clone())).unwrap();
+    assert_eq!(fields(&applied.changes), ["good"]);
+    let again = fixture.hands.examine(&Desired::GitCache(desired.clone())).unwrap();
+    assert_eq!((again.changes.as_slice(), again.why.as_str()), (&[][..], "1 mirrors are fresh, 1 could not be reached"));
+    let required = git_cache::Desired { required: ["none".to_owned()].into(), ..desired };
+    let failed = fixture.apply(&Desired::GitCache(required)).unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Contradiction);
+    assert!(failed.message.contains("none: cannot ask") && failed.message.contains("404"), "{}", failed.message);
+}
+
+#[test]
+fn a_broken_mirror_is_filled_anew_and_swapped_in() {
+    let fixture = fixture();
+    let origins = Origins::new(&["a"]);
+    let desired = Desired::GitCache(cache([origins.source("a")]));
+    fixture.twice(&desired);
+    let place = mirror(&fixture, "a");
+    let why = || fixture.hands.examine(&desired).unwrap().changes[0].from.clone();
+
+    let id = git(&origins.path("a"), &["rev-parse", "main"]);
+    let object = place.join("objects").join(&id[..2]).join(&id[2..]);
+    std::fs::remove_file(object).unwrap();
+    assert!(why().contains("lacks the object of refs/"), "{}", why());
+    assert_eq!(fields(&fixture.twice(&desired)), ["a"]);
+
+    std::fs::write(place.join("shallow"), git(&origins.path("a"), &["rev-parse", "HEAD"]) + "\n").unwrap();
+    assert_eq!(why(), "is shallow");
+    fixture.twice(&desired);
+
+    std::fs::remove_dir_all(place.join("objects")).unwrap();
+    assert!(why().starts_with("is no usable repository"), "{}", why());
+    fixture.twice(&desired);
+
+    git(&place, &["-c", "safe.directory=*", "config", "remote.origin.url", "http://elsewhere/a"]);
+    assert_eq!(why(), "comes from http://elsewhere/a");
+    fixture.twice(&desired);
+
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&place, Some(0), Some(0)).unwrap();
+        assert_eq!(why(), "belongs to uid 0, not to ci");
+        fixture.twice(&desired);
+    }
+    std::fs::remove_dir_all(&place).unwrap();
+    std::fs::write(&place, "a file").unwrap();
+    assert_eq!(why(), "is a file");
+    fixture.twice(&desired);
+}
+
+#[test]
+fn a_lock_that_a_crash_left_does_not_stop_the_mirror_for_ever() {
+    let fixture = fixture();
+    let origins = Origins::new(&["a"]);
+    let desired = Desired::GitCache(cache([origins.source("a")]));
+    fixture.twice(&desired);
+    commit(&origins.path("a"), "two");
+    std::fs::create_dir_all(mirror(&fixture, "a").join("refs/heads")).unwrap();
+    std::fs::write(mirror(&fixture, "a").join("refs/heads/main.lock"), "").unwrap();
+    fixture.twice(&desired);
+    assert_eq!(references(&mirror(&fixture, "a")), references(&origins.path("a")));
+}
+
+#[test]
+fn a_nearer_source_is_tried_first_and_the_origin_is_the_last() {
+    let fixture = fixture();
+    let origins = Origins::new(&["a"]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = format!("git://127.0.0.1:{}/a", listener.local_addr().unwrap().port());
+    drop(listener);
+    let near = origins.server.url("/a");
+    let far = "http://origin.invalid/a".to_owned();
+    fixture.twice(&Desired::GitCache(cache([("a".to_owned(), Source { urls: vec![closed, near, far.clone()] })])));
+    assert_eq!(git(&mirror(&fixture, "a"), &["-c", "safe.directory=*", "config", "remote.origin.url"]), far);
+}
+
+#[test]
+fn files_and_git_daemons_are_sources_too() {
+    let fixture = fixture();
+    let origins = Origins::new(&["a", "b"]);
+    let port = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let base = origins.directory.path().display().to_string();
+    // The daemon itself: `git daemon` would leave it behind when it is killed.
+    let mut daemon = Command::new(Path::new(&git(Path::new("/"), &["--exec-path"])).join("git-daemon"))
+        .args(["--export-all", "--listen=127.0.0.1", "--reuseaddr"])
+        .args([format!("--port={port}"), format!("--base-path={base}"), base])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + Duration::from_secs(10);
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() && Instant::now() < until {
+        std::thread::yield_now();
+    }
+    let sources = [
+        ("a".to_owned(), Source { urls: vec![format!("git://127.0.0.1:{port}/a/.git")] }),
+        ("b".to_owned(), Source { urls: vec![format!("file://{}/.git", origins.path("b").display())] }),
+    ];
+    // A file's repository must belong to who reads it (git's safe.directory): here root does.
+    let desired = Desired::GitCache(git_cache::Desired { owner: account("root"), ..cache(sources) });
+    fixture.twice(&desired);
+    commit(&origins.path("a"), "two");
+    commit(&origins.path("b"), "two");
+    fixture.twice(&desired);
+    for name in ["a", "b"] {
+        assert_eq!(references(&mirror(&fixture, name)), references(&origins.path(name)), "{name}");
+    }
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+}
+
+#[test]
+fn cancelling_keeps_what_is_filled() {
+    let fixture = fixture();
+    let origins = Origins::new(&["a"]);
+    let desired = Desired::GitCache(cache([origins.source("a")]));
+    let failed = fixture.apply_until(&desired, Instant::now() + Duration::from_secs(60), &|| true).unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Cancelled);
+    assert!(!mirror(&fixture, "a").exists() && !fixture.path("/opt/git/.a.ostler-new").exists());
+    fixture.twice(&desired);
+}
+
+#[test]
+fn a_server_that_hangs_is_given_up_at_the_deadline() {
+    let fixture = fixture();
+    let server = Server::new(|_, _, stream| {
+        let mut byte = [0u8; 1];
+        std::io::Read::read(stream, &mut byte).map(drop)
+    });
+    let asking = crate::host::git::Asking {
+        http: &crate::host::http::Http::new(&crate::host::Host::running().unwrap()).unwrap(),
+        deadline: Instant::now() + Duration::from_millis(400),
+        account: None,
+    };
+    let started = Instant::now();
+    let error = crate::host::git::advertised(&server.url("/a"), asking).unwrap_err();
+    assert!(started.elapsed() < Duration::from_secs(5), "{error:?}");
+    drop(fixture);
+}
