@@ -159,7 +159,8 @@ impl<'a> Context<'a> {
                 format!("{}: two groups of this node set {what} differently", self.called()),
                 format!("decide in the node's `vars`: `{}: {{{}: …}}`", role.name.value, param.name.value),
             ),
-            _ => (
+            Layer::CommandLine => (format!("{what} is given twice, with different values"), "leave one out".to_owned()),
+            Layer::Default | Layer::Role | Layer::Site | Layer::Node => (
                 format!("two roles of {} give {what} different values", self.called()),
                 format!("decide in `vars` of the site, a group or the node: `{}: {{{}: …}}`", role.name.value, param.name.value),
             ),

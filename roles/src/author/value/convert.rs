@@ -234,6 +234,11 @@ fn record(value: &Value, fields: &[Param], tree: Tree) -> Result<Value, Mismatch
         let given = entries.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
         let given = match (given, &field.default) {
             (Some(given), _) => given,
+            (None, Some(default)) if default.as_scalar().is_some_and(crate::author::source::Scalar::has_expression) => {
+                return Err(Mismatch::Record(format!(
+                    "the default of the field `{name}` holds an expression: fields have constant defaults"
+                )));
+            }
             (None, Some(default)) => super::literal(default),
             (None, None) if field.optional => Value::none(),
             (None, None) => return Err(Mismatch::Record(format!("`{name}` is missing"))),
