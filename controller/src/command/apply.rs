@@ -26,10 +26,11 @@ pub fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError> {
 
 async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError> {
     let expedition = Expedition::open(context, &args.fleet, args.diff)?;
-    let masters = expedition.workspace.masters()?;
     let after = inventory::order(&expedition.workspace.inventory);
     let turns = waves(&expedition.nodes, &after)?;
     let (ready, lost) = expedition.plans().await;
+    // Their values may read facts, which are known now.
+    let masters = expedition.workspace.masters()?;
     if let Some(exit) = refused(context, &ready, &lost) {
         return Ok(end(expedition, ready, exit).await);
     }
@@ -66,8 +67,7 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
     interrupts.stop();
     drop(runner);
     let Expedition { preparation, console, log, began, .. } = expedition;
-    drop(preparation);
-    let state = console.finish().await.state;
+    let state = console.finish(&preparation.tell).await.state;
     let exit = report_end(
         context,
         &Story { ends: &ends, lost: &lost, registered: &registered, state: &state, log: &log.display().to_string(), began, cancelled },
@@ -229,8 +229,7 @@ fn cancelled(ready: Ready) -> NodeEnd {
 
 async fn end(expedition: Expedition, ready: Vec<Ready>, exit: Exit) -> Exit {
     let Expedition { preparation, console, .. } = expedition;
-    drop(preparation);
-    console.finish().await;
+    console.finish(&preparation.tell).await;
     for one in ready {
         one.session.bye().await;
     }

@@ -26,8 +26,7 @@ pub fn attach(context: &Context, args: &AttachArgs) -> Result<Exit, CommandError
             });
         }
         let Expedition { preparation, console, .. } = expedition;
-        drop(preparation);
-        console.finish().await;
+        console.finish(&preparation.tell).await;
         Ok(merge(exits))
     })
 }
@@ -45,8 +44,7 @@ pub fn cancel(context: &Context, args: &CancelArgs) -> Result<Exit, CommandError
             });
         }
         let Expedition { preparation, console, .. } = expedition;
-        drop(preparation);
-        console.finish().await;
+        console.finish(&preparation.tell).await;
         Ok(merge(exits))
     })
 }

@@ -15,8 +15,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, CommandError> {
         let began = expedition.began;
         let (ready, lost) = expedition.plans().await;
         let Expedition { preparation, console, .. } = expedition;
-        drop(preparation);
-        console.finish().await;
+        console.finish(&preparation.tell).await;
         let refused = prepare::print_refusals(context, &ready);
         prepare::print_lost(context, &lost);
         let checks: usize = ready.iter().map(|one| one.plan.requirements.len()).sum();

@@ -14,8 +14,7 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
         let began = expedition.began;
         let (ready, lost) = expedition.plans().await;
         let Expedition { preparation, console, .. } = expedition;
-        drop(preparation);
-        console.finish().await;
+        console.finish(&preparation.tell).await;
         let printer = &context.printer;
         let views: Vec<_> = ready.iter().map(prepare::planned).collect();
         printer.lines(&plan_lines(&views, args.diff, printer.style));

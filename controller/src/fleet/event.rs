@@ -49,17 +49,31 @@ pub enum FleetEvent {
 
 /// Takes events; a reader that has gone away is no reason to stop the work.
 #[derive(Debug, Clone)]
-pub struct Tell(mpsc::UnboundedSender<(NodeName, FleetEvent)>);
+pub struct Tell(mpsc::UnboundedSender<Told>);
+
+/// What a reader gets: an event of a node, or the word that no more will come.
+#[derive(Debug)]
+pub enum Told {
+    /// Something happened to a node.
+    Event(NodeName, FleetEvent),
+    /// The teller is done. Links keep tellers alive, so that waiting for the last of them could last for ever.
+    End,
+}
 
 impl Tell {
     /// A way to tell, and the end to read from.
-    pub fn channel() -> (Self, mpsc::UnboundedReceiver<(NodeName, FleetEvent)>) {
+    pub fn channel() -> (Self, mpsc::UnboundedReceiver<Told>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self(sender), receiver)
     }
     /// Tells one event.
     pub fn tell(&self, node: &NodeName, event: FleetEvent) {
         // Nobody listens any more: the run itself goes on.
-        let _ = self.0.send((node.clone(), event));
+        let _ = self.0.send(Told::Event(node.clone(), event));
+    }
+    /// Says that no more will come.
+    pub fn end(&self) {
+        // Nobody listens any more, which is what this asks for.
+        let _ = self.0.send(Told::End);
     }
 }

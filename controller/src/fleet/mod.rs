@@ -8,7 +8,7 @@ mod prepare;
 mod trouble;
 
 pub use apply::{NodeEnd, Runner};
-pub use event::{FleetEvent, Tell};
+pub use event::{FleetEvent, Tell, Told};
 pub use order::{OrderCycle, waves};
 pub use prepare::{Blobs, Compile, CompileError, Preparation, Prepared, Reach, Ready, prepare};
 pub use trouble::{Trouble, TroubleKind, chain};

@@ -2,7 +2,7 @@
 
 use super::live::Live;
 use super::{Format, Printer, Progress, State, event_json, lines};
-use crate::fleet::FleetEvent;
+use crate::fleet::{FleetEvent, Tell, Told};
 use ostler_roles::words::NodeName;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -14,7 +14,7 @@ pub trait Journal: Send {
     fn keep(&mut self, node: &NodeName, event: &FleetEvent);
 }
 
-/// What the console knows once all tellers are gone.
+/// What the console knows at the end.
 #[derive(Debug)]
 pub struct Finished {
     /// The folded state.
@@ -27,7 +27,7 @@ pub struct Console(JoinHandle<Finished>);
 
 impl Console {
     /// Starts reading.
-    pub fn start(printer: Printer, mut events: UnboundedReceiver<(NodeName, FleetEvent)>, mut journal: Option<Box<dyn Journal>>) -> Self {
+    pub fn start(printer: Printer, mut events: UnboundedReceiver<Told>, mut journal: Option<Box<dyn Journal>>) -> Self {
         let task = async move {
             let mut state = State::default();
             let mut live = (printer.progress == Progress::Live).then(Live::new);
@@ -41,7 +41,7 @@ impl Console {
                         continue;
                     }
                 };
-                let Some((node, event)) = next else { break };
+                let Some(Told::Event(node, event)) = next else { break };
                 state.apply(&node, &event);
                 if let Some(journal) = &mut journal {
                     journal.keep(&node, &event);
@@ -57,8 +57,9 @@ impl Console {
         Self(tokio::spawn(task))
     }
 
-    /// Waits until all tellers are gone.
-    pub async fn finish(self) -> Finished {
+    /// Ends the telling and waits until all that was told is shown.
+    pub async fn finish(self, tell: &Tell) -> Finished {
+        tell.end();
         match self.0.await {
             Ok(finished) => finished,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
