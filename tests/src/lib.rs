@@ -1,5 +1,6 @@
 //! Shared test support.
 
+pub mod agent;
 pub mod buildbot;
 pub mod jenkins;
 pub mod lab;

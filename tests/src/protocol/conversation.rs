@@ -104,7 +104,7 @@ impl Bench {
         if login {
             command.env(LOGIN, "1");
         }
-        Conversation::with(command)
+        Conversation::over(command)
     }
     /// Whatever the agent wrote, anywhere, that is still there.
     pub fn everything_written(&self) -> Vec<(PathBuf, Vec<u8>)> {
@@ -140,9 +140,10 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    fn with(mut command: Command) -> Self {
+    /// An agent that this command starts, or leads to.
+    pub fn over(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let mut child = command.spawn().expect("the fake agent starts");
+        let mut child = command.spawn().expect("the command starts");
         let stdin = child.stdin.take();
         let mut stdout = child.stdout.take().expect("a pipe");
         let (sender, bytes) = channel();
