@@ -200,6 +200,19 @@ fn each_missing_permission_is_named_as_jenkins_security_page_names_it() {
 }
 
 #[test]
+fn a_job_that_exists_but_may_not_be_seen_is_a_missing_permission() {
+    let model = model();
+    let client = client(&model, token("narrow"));
+    client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+    let red = registration(node("n1", ssh()), "exit 1");
+    let endings = register(&client, std::slice::from_ref(&red), &mut |_| {}).unwrap();
+    assert!(matches!(&endings[0].1, Ending::Red(_)), "{endings:?}");
+    model.state().users[1].permissions.remove(&Permission::JobRead);
+    let error = client.smoke(&red.node, &red.smoke).unwrap_err();
+    assert_eq!(error.to_string(), "create job `ostler-smoke-n1`: user `narrow` is missing the permission Job/Read");
+}
+
+#[test]
 fn four_hundred_and_four_is_no_proof_of_absence() {
     let model = model();
     let full = client(&model, token("narrow"));
