@@ -52,8 +52,9 @@ pub struct Model {
 impl Model {
     /// Starts one on a free loopback port with these accounts.
     pub fn start(users: Vec<User>) -> std::io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
+        // Bound by number, the port stays ours while nobody listens on it (tcp(7); the kernel gives back only ports that it chose).
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let listener = TcpListener::bind(address)?;
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(&format!("http://{address}/"), users)),
             log: Mutex::default(),
@@ -63,7 +64,7 @@ impl Model {
         });
         let server = thread::spawn({
             let shared = Arc::clone(&shared);
-            move || serve(listener, address, &shared)
+            move || serve(listener, &shared)
         });
         Ok(Self { address, shared, server: Some(server) })
     }
@@ -140,22 +141,19 @@ fn current(shared: &Shared) -> Option<Fault> {
     timeline.current()
 }
 
-fn serve(listener: TcpListener, address: SocketAddr, shared: &Arc<Shared>) {
-    let mut listener = Some(listener);
+fn serve(listener: TcpListener, shared: &Arc<Shared>) {
+    let mut is_open = true;
+    if listener.set_nonblocking(true).is_err() {
+        return;
+    }
     while !shared.stopping.load(Ordering::Relaxed) {
-        if current(shared) == Some(Fault::Refused) {
-            listener = None;
-            thread::sleep(Duration::from_millis(5));
-            continue;
+        let is_wanted = current(shared) != Some(Fault::Refused);
+        if is_open != is_wanted {
+            let done =
+                if is_wanted { rustix::net::listen(&listener, 64) } else { rustix::net::shutdown(&listener, rustix::net::Shutdown::Read) };
+            is_open = if done.is_ok() { is_wanted } else { is_open };
         }
-        let Some(open) = &listener else {
-            listener = TcpListener::bind(address).ok();
-            continue;
-        };
-        if open.set_nonblocking(true).is_err() {
-            return;
-        }
-        match open.accept() {
+        match listener.accept() {
             Ok((stream, _)) => {
                 let shared = Arc::clone(shared);
                 thread::spawn(move || answer(&stream, &shared));
