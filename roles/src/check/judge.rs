@@ -173,3 +173,49 @@ impl Virtualization {
         pass(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Data cases: `tests/cases/check-<name>.json`, each a check, what was read, and the answer.
+
+    use super::*;
+    use std::path::Path;
+
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Case {
+        name: String,
+        check: Check,
+        evidence: Evidence,
+        verdict: Verdict,
+    }
+
+    fn run(check: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/cases/check-{check}.json"));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let cases: Vec<Case> = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(cases.len() >= 2, "{}", path.display());
+        for case in cases {
+            assert_eq!(case.check.judge(&case.evidence), case.verdict, "{check}: {}", case.name);
+        }
+    }
+
+    macro_rules! cases {
+        ($($check:ident = $file:literal;)*) => {$(
+            #[test]
+            fn $check() { run($file); }
+        )*};
+    }
+
+    cases! {
+        a_disk_is_judged = "disk";
+        a_kernel_is_judged = "kernel";
+        memory_is_judged = "memory";
+        a_package_is_judged = "package";
+        a_connection_is_judged = "connect";
+        virtualization_is_judged = "virtualization";
+        an_assertion_is_judged = "assert";
+        a_login_is_judged = "login";
+        a_probe_is_judged = "command";
+    }
+}

@@ -45,5 +45,18 @@ macro_rules! cases {
 }
 
 cases! {
+    authorized_key => AuthorizedKey;
+    command => Command;
+    directory => Directory;
+    download => Download;
     file => File;
+    git_cache => GitCache;
+    group => Group;
+    kernel_module => KernelModule;
+    line => Line;
+    link => Link;
+    package => Package;
+    service => Service;
+    sysctl => Sysctl;
+    user => User;
 }
