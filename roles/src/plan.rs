@@ -18,6 +18,9 @@ pub struct Plan {
     pub requirements: Vec<Verdict>,
     /// What each step would do, in the catalog's order.
     pub steps: Vec<Planned>,
+    /// The answer to each proof, in the catalog's order: asked only when no step would change, since a run asks them at its end.
+    #[serde(default)]
+    pub verify: Vec<Verdict>,
 }
 
 /// What one step would do.

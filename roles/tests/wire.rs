@@ -78,7 +78,7 @@ fn to_controller() -> Vec<ToController> {
         ToController::AskPassword { user: "admin".into() },
         ToController::Stale { facts: Box::new(facts()), generation: 2 },
         ToController::NeedBlobs(vec![digest; 1000]),
-        ToController::Planned(Box::new(Plan { catalog: digest, generation: 1, requirements: Vec::new(), steps })),
+        ToController::Planned(Box::new(Plan { catalog: digest, generation: 1, requirements: Vec::new(), steps, verify: Vec::new() })),
         ToController::Refused(Refusal::Locked(active)),
         ToController::Refused(Refusal::NoRun(None)),
         ToController::Going { run: run() },

@@ -9,6 +9,9 @@ use ostler_roles::resource::{Kind, ResourceId, Thing};
 use ostler_roles::words::{Bytes, Content, Digest};
 use std::collections::BTreeSet;
 
+/// Proofs asked at once: each may be a program or a connection.
+const PROOFS_AT_ONCE: usize = 8;
+
 /// What a plan is made from.
 pub struct Planning<'a> {
     /// Observes.
@@ -71,7 +74,30 @@ impl Planning<'_> {
         let missing = self.missing(&steps);
         let cleaner = Cleaner::default();
         let steps = steps.into_iter().map(|planned| cleaner.planned(planned)).collect();
-        Draft { plan: Plan { catalog: self.catalog.digest(), generation: self.generation, requirements, steps }, missing }
+        let mut plan = Plan { catalog: self.catalog.digest(), generation: self.generation, requirements, steps, verify: Vec::new() };
+        if plan.is_empty() && plan.may_go() {
+            plan.verify = self.verify();
+        }
+        Draft { plan, missing }
+    }
+
+    /// Proofs of a node that is as it shall be. They are programs and connections that wait for others: asked a few at a time.
+    fn verify(&self) -> Vec<Verdict> {
+        let cleaner = Cleaner::default();
+        let proofs = &self.catalog.verify;
+        let mut verdicts = Vec::with_capacity(proofs.len());
+        for lane in proofs.chunks(PROOFS_AT_ONCE) {
+            let ask = |proof: &ostler_roles::catalog::Requirement| self.hands.check(&proof.check, proof.within, &[]);
+            let asked: Vec<Verdict> = std::thread::scope(|scope| {
+                let asking: Vec<_> = lane.iter().map(|proof| scope.spawn(move || ask(proof))).collect();
+                let answer = |thread: std::thread::ScopedJoinHandle<'_, Verdict>| {
+                    thread.join().unwrap_or_else(|_| Verdict::CouldNotTell { why: "the check itself failed".to_owned() })
+                };
+                asking.into_iter().map(answer).collect()
+            });
+            verdicts.extend(asked.into_iter().map(|verdict| cleaner.verdict(verdict)));
+        }
+        verdicts
     }
 
     fn to_write(&self, examined: &[Result<Examined, Failure>]) -> Vec<(String, Bytes)> {

@@ -35,11 +35,15 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
             let nodes = ready.iter().map(NodeResult::verified).collect();
             printer.lines(&recap_lines(&Recap { nodes, took: began.elapsed(), cancelled: false }, printer.style));
         }
+        let unproved = ready.iter().any(|one| !one.unproved().is_empty());
         for one in ready {
             one.session.bye().await;
         }
         let found = (change + may > 0 && args.detailed_exitcode).then_some(Exit::Changes);
-        let exit = merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)).chain(refused.then_some(Exit::Refused)).chain(found));
+        let unproved = unproved.then_some(Exit::NodeFailed);
+        let exit = merge(
+            lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)).chain(refused.then_some(Exit::Refused)).chain(found).chain(unproved),
+        );
         printer.json(&serde_json::json!({ "v": 1, "type": "planned", "change": change, "may_change": may, "exit": exit.code() }));
         Ok(exit)
     })

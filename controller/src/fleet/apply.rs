@@ -65,10 +65,8 @@ impl Runner {
 
     async fn one(mut self, ready: Ready, run: RunId) -> NodeEnd {
         let Ready { node, prepared, plan, mut session, link } = ready;
-        if plan.is_empty() && prepared.catalog.verify.is_empty() {
-            let unchanged = u32::try_from(plan.steps.len()).unwrap_or(u32::MAX);
-            self.tell.tell(&node, FleetEvent::Done);
-            let ending = Ok(Ending::Good { changed: 0, unchanged, generation: plan.generation });
+        if plan.is_empty() {
+            let ending = Ok(self.proofs(&node, &prepared, &plan));
             return NodeEnd { node, prepared, plan, run: None, ending, session: Some(session), link };
         }
         let ending = self.go(&node, &prepared, &plan, &mut session, &run).await;
@@ -77,6 +75,22 @@ impl Runner {
             Err(trouble) => self.tell.tell(&node, FleetEvent::Trouble(Box::new(trouble.clone()))),
         }
         NodeEnd { node, prepared, plan, run: Some(run), ending, session: Some(session), link }
+    }
+
+    /// A node with nothing to do has answered its proofs with its plan.
+    fn proofs(&self, node: &NodeName, prepared: &Prepared, plan: &Plan) -> Ending {
+        for (index, (proof, verdict)) in prepared.catalog.verify.iter().zip(&plan.verify).enumerate() {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let event = Event::Verified { index, name: proof.check.to_string(), verdict: verdict.clone() };
+            self.tell.tell(node, FleetEvent::Run { seq: 0, event: Box::new(event) });
+        }
+        self.tell.tell(node, FleetEvent::Done);
+        let unchanged = u32::try_from(plan.steps.len()).unwrap_or(u32::MAX);
+        if plan.verify.iter().all(ostler_roles::check::Verdict::passed) {
+            Ending::Good { changed: 0, unchanged, generation: plan.generation }
+        } else {
+            Ending::Failed
+        }
     }
 
     async fn go(

@@ -83,6 +83,14 @@ pub struct Ready {
     pub link: Arc<dyn Link>,
 }
 
+impl Ready {
+    /// Proofs that do not hold though no step would change.
+    pub fn unproved(&self) -> Vec<String> {
+        let proofs = self.prepared.catalog.verify.iter().zip(&self.plan.verify);
+        proofs.filter(|(_, verdict)| !verdict.passed()).map(|(proof, _)| proof.check.to_string()).collect()
+    }
+}
+
 /// How preparing is done.
 #[derive(Clone)]
 pub struct Preparation {

@@ -28,9 +28,9 @@ impl NodeResult {
             node: ready.node.to_string(),
             changed: 0,
             unchanged: count(ready.plan.steps.len()),
-            checks: count(ready.plan.steps.len() + ready.plan.requirements.len()),
+            checks: count(ready.plan.steps.len() + ready.plan.requirements.len() + ready.plan.verify.len()),
             labels: Vec::new(),
-            trouble: None,
+            trouble: ready.unproved().first().map(|name| format!("{name} does not hold")),
         }
     }
 }
