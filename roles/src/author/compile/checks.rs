@@ -93,13 +93,10 @@ impl<'a> Context<'a> {
         Assert { holds, say: format!("the system is {}", found.trim()), that: format!("system is one of {}", any_of.join(", ")) }
     }
 
-    /// A command that looks: as nobody unless told otherwise.
+    /// A command that looks. Without `as` the agent runs it as nobody.
     fn probe(&self, values: &Values) -> Built<crate::resource::command::Desired> {
         let mut probe = command(values)?;
         self.sensitive_fields(values, &mut probe);
-        if probe.run_as.is_none() {
-            probe.run_as = AccountName::parse("nobody").ok();
-        }
         Ok(probe)
     }
 }

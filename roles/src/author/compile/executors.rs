@@ -167,6 +167,12 @@ impl<'a> Context<'a> {
                     return;
                 }
                 let Ok(values) = self.fields(&found.body.fields, found.scope) else { return };
+                if let Some(within) = &found.step.within {
+                    self.fault(
+                        Fault::new(&within.span, "`within` is not in smoke commands of this release")
+                            .hint("the smoke job has one deadline"),
+                    );
+                }
                 match one_smoke(&values, &found.step.span) {
                     Ok(one) => match smoke.iter().find(|known| known.name == one.name) {
                         Some(known) if known.run == one.run => {}

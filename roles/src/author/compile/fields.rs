@@ -140,7 +140,7 @@ impl Context<'_> {
         if value.marks.is_secret() && !spec.secret {
             return Err(self.fault(
                 Fault::new(span, format!("a secret may not stand in `{}`", spec.name))
-                    .hint("a secret goes into a file's content or template, or a command's `environment` or `stdin`"),
+                    .hint("a secret goes into a file's content or template, or the `environment` or `stdin` of a command in `steps`"),
             ));
         }
         let tree = span.source().tree();
