@@ -48,6 +48,8 @@ pub(super) struct Node {
     pub(super) accounts: Snapshot<Accounts>,
     pub(super) packages: Snapshot<Packages>,
     pub(super) offers: Snapshot<Offers>,
+    /// What the sources offer that the lists do not.
+    pub(super) fresh_offers: Snapshot<Offers>,
     pub(super) manager: Manager,
     pub(super) key: Option<Secret<Vec<u8>>>,
     http: Snapshot<Http>,
@@ -64,6 +66,7 @@ impl Node {
             accounts: Snapshot::default(),
             packages: Snapshot::default(),
             offers: Snapshot::default(),
+            fresh_offers: Snapshot::default(),
             manager: Manager::default(),
             key,
             http: Snapshot::default(),
@@ -125,6 +128,7 @@ impl Node {
         if all || matches!(thing, Thing::Package(_)) || path_is(&["/var/lib/dpkg", "/var/lib/apt", "/etc/apt"]) {
             self.packages.forget();
             self.offers.forget();
+            self.fresh_offers.forget();
             // A package may bring certificates.
             self.http.forget();
         }

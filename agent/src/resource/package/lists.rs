@@ -44,13 +44,33 @@ pub(super) fn now_fresh(node: &Node) -> Result<(), OsError> {
 pub(crate) struct Offers(HashMap<String, BTreeSet<Version>>);
 
 impl Offers {
-    /// Reads all lists, once for all packages that are asked for; compressed ones through apt's own reader.
+    /// Reads all lists, once for all packages that are asked for.
     pub(crate) fn read(node: &Node, deadline: Instant) -> Result<Self, OsError> {
+        Self::of_lists(node, Path::new(LISTS), deadline)
+    }
+
+    /// What the package sources offer now, asked for into a place of our own: the node's lists stay as they are. Nothing where the
+    /// lists are no older than the sources, or cannot be read anew.
+    pub(crate) fn anew(node: &Node, deadline: Instant) -> Result<Self, OsError> {
+        if !node.host.is_running() || !node.host.is_root() || !are_old(node)? {
+            return Ok(Self::default());
+        }
+        let place = format!("/run/ostler-lists-{}", std::process::id());
+        let inside = node.host.outside(Path::new(&place));
+        let fail = |source| OsError::new(Operation::Write, place.clone(), source);
+        std::fs::create_dir_all(inside.join("partial")).map_err(fail)?;
+        let offers = update_into(&place, deadline).and_then(|()| Self::of_lists(node, Path::new(&place), deadline));
+        std::fs::remove_dir_all(&inside).map_err(fail)?;
+        offers
+    }
+
+    /// Compressed lists are read through apt's own reader.
+    fn of_lists(node: &Node, lists: &Path, deadline: Instant) -> Result<Self, OsError> {
         let mut offers = Self(HashMap::with_capacity(1 << 16));
-        let names = node.host.list(Path::new(LISTS))?.unwrap_or_default();
+        let names = node.host.list(lists)?.unwrap_or_default();
         let mut compressed = Vec::new();
         for name in names.iter().filter(|name| name.to_string_lossy().contains("_Packages")) {
-            let list = Path::new(LISTS).join(name);
+            let list = lists.join(name);
             if !name.to_string_lossy().ends_with("_Packages") {
                 compressed.push(list.to_string_lossy().into_owned());
             } else if let Some(bytes) = node.host.read(&list, CAP)? {
@@ -63,7 +83,7 @@ impl Offers {
             let finished = program.run(deadline, &|| false)?;
             if !finished.is_good() {
                 let why = std::io::Error::other(format!("{}: {}", finished.status, finished.tail.last_line()));
-                return Err(OsError::new(Operation::Read, LISTS, why));
+                return Err(OsError::new(Operation::Read, lists.display(), why));
             }
             offers.collect(&finished.stdout);
         }
@@ -84,6 +104,19 @@ impl Offers {
     pub(crate) fn of(&self, name: &str) -> Vec<Version> {
         self.0.get(name).map(|versions| versions.iter().rev().cloned().collect()).unwrap_or_default()
     }
+}
+
+fn update_into(place: &str, deadline: Instant) -> Result<(), OsError> {
+    let lists = format!("Dir::State::lists={place}");
+    // Its cache would be that of the node; `_apt` has no way into our place.
+    let options = [lists.as_str(), "Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache=", "APT::Sandbox::User=root"];
+    let options = options.into_iter().flat_map(|option| ["-o", option]);
+    let finished = Program::new(["apt-get", "--quiet"].into_iter().chain(options).chain(["update"])).run(deadline, &|| false)?;
+    if finished.is_good() && !finished.tail.mentions("Failed to fetch") {
+        return Ok(());
+    }
+    let why = std::io::Error::other(format!("apt-get update: {}: {}", finished.status, finished.tail.last_line()));
+    Err(OsError::new(Operation::Read, "the package sources", why))
 }
 
 #[cfg(test)]
