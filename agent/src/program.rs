@@ -128,6 +128,8 @@ pub fn start(around: &dyn Surroundings, words: &[String]) -> ExitCode {
 }
 
 fn attempt(around: &dyn Surroundings, words: &[String]) -> Result<(), ProgramError> {
+    // Whatever the login brings: modes are what we say, for us and for what we start.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     match parse(words).ok_or(ProgramError::Usage)? {
         Task::Serve(half) => {
             let (input, output) = keep_streams().map_err(ProgramError::Streams)?;

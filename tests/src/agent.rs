@@ -1,5 +1,7 @@
 //! The real agent on a lab's node: placed by ssh, talked to through ssh, without the controller in between.
 
+#![expect(clippy::expect_used, reason = "test support: ground that gives way must stop the test at once")]
+
 use crate::protocol::Conversation;
 use ostler::lab::Lab;
 use ostler_roles::words::Digest;

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 const KEY: &[u8] = b"a site's key";
 const SECRET: &[u8] = b"correct horse battery staple";
 
-fn lab(dir: &std::path::Path) -> Lab {
-    let node = LabNode::new("n1", Suite::Bookworm, Ipv4Addr::new(10, 78, 0, 11)).with_sudo_password("open sesame").with_noisy_shell();
+fn lab(dir: &std::path::Path, suite: Suite) -> Lab {
+    let node = LabNode::new("n1", suite, Ipv4Addr::new(10, 78, 0, 11)).with_sudo_password("open sesame").with_noisy_shell();
     up(dir, LabSpec::new([node])).expect("a lab")
 }
 
@@ -94,9 +94,25 @@ fn await_that(what: &str, holds: impl Fn() -> bool) {
 }
 
 #[test]
-fn an_admin_with_a_password_applies_loses_the_link_attaches_is_killed_and_applies_again() {
+fn on_bookworm_an_admin_with_a_password_loses_the_link_attaches_is_killed_and_applies_again() {
+    whole_story(Suite::Bookworm);
+}
+
+/// sudo 1.9.5 and systemd 247.
+#[test]
+fn on_bullseye_too() {
+    whole_story(Suite::Bullseye);
+}
+
+/// sudo 1.9.16 gives what it runs a terminal of its own (`use_pty`).
+#[test]
+fn on_trixie_too() {
+    whole_story(Suite::Trixie);
+}
+
+fn whole_story(suite: Suite) {
     let dir = tempfile::Builder::new().prefix("agent-").tempdir().expect("a scratch directory");
-    let lab = lab(dir.path());
+    let lab = lab(dir.path(), suite);
     let agent = PlacedAgent::place(&lab, "n1");
 
     // A wrong password is named, and nothing is left behind.
@@ -114,7 +130,7 @@ fn an_admin_with_a_password_applies_loses_the_link_attaches_is_killed_and_applie
 
     // The run leaves the session: cut the link in the middle, and it goes on.
     go(&mut first, &run_id(1), &role(&hello));
-    await_that("the gate is reached", || agent.said("ls /tmp/reached 2>/dev/null; true") != "");
+    await_that("the gate is reached", || !agent.said("ls /tmp/reached 2>/dev/null; true").is_empty());
     first.kill();
     await_that("the session is gone", || agent.said("pgrep -fc 'serve --root$' || true") == "0");
     let unit = format!("ostler-run-{}.service", run_id(1));
@@ -141,7 +157,7 @@ fn an_admin_with_a_password_applies_loses_the_link_attaches_is_killed_and_applie
     let (mut third, hello) = meet(&agent, "open sesame");
     let hello = hello.expect("a hello");
     go(&mut third, &run_id(2), &role(&hello));
-    await_that("the gate is reached", || agent.said("ls /tmp/reached 2>/dev/null; true") != "");
+    await_that("the gate is reached", || !agent.said("ls /tmp/reached 2>/dev/null; true").is_empty());
     agent.said(&format!("systemctl kill -s KILL ostler-run-{}.service", run_id(2)));
     let (_, end) = third.story();
     assert!(matches!(end, Some(ToController::Cut { .. })), "{end:?}");

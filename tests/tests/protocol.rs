@@ -1,5 +1,7 @@
 //! The run protocol with a fake node: either side lost at every arrow, the runner killed at every moment of the decision page.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where its ground gives way")]
+
 #[path = "protocol/attaching.rs"]
 mod attaching;
 #[path = "protocol/becoming.rs"]

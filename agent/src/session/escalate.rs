@@ -178,13 +178,15 @@ impl RootHalf {
         failure(FailureKind::Apply, message, Some("give the right one; it was tried once only, because attempts can lock an account"))
     }
 
+    /// Nothing within the deadline. Its last words may show a question that is not ours, such as one for a second factor.
     fn too_late(&self, password_is_due: bool) -> Failure {
         let message = if password_is_due {
             format!("{} asked for a password and none came", self.program)
         } else {
             format!("{} did not make us root within {} s", self.program, WITHIN.as_secs())
         };
-        failure(FailureKind::Deadline, message, None)
+        let command = CommandFailure { argv: vec![self.program.to_owned()], status: Ended::Deadline, tail: self.said.lines() };
+        Failure { command: Some(command), ..failure(FailureKind::Deadline, message, None) }
     }
 
     /// It ended before the root half spoke: why, as far as its last words tell.

@@ -1,5 +1,7 @@
 //! The run protocol without a real node: hands on a node that is one JSON file, the agent around them, a controller's end of the line.
 
+#![expect(clippy::expect_used, reason = "test support: ground that gives way must stop the test at once")]
+
 mod catalog;
 mod conversation;
 mod hands;

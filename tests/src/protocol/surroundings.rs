@@ -28,6 +28,7 @@ pub struct FakeSurroundings {
 
 impl FakeSurroundings {
     /// As the environment says.
+    #[expect(clippy::disallowed_methods, reason = "the fake agent's own variables, not the product's")]
     pub fn from_environment(words: &[String]) -> Self {
         let bench = PathBuf::from(std::env::var_os(BENCH).expect("a bench is named"));
         let login = std::env::var_os(LOGIN).is_some() && words == ["serve"];
