@@ -44,18 +44,26 @@ impl Act for Desired {
             matches!(node.manager.state(node, name.as_str(), work.deadline).map_err(unread)?.active.as_str(), "active" | "reloading");
         let starts = changes.iter().any(|change| matches!(change, Change::Start(_) | Change::Stop(_)));
         let rewritten = changes.iter().any(|change| matches!(change, Change::Unit { .. }));
-        for change in changes {
+        // Whatever changes what systemd reads comes first, then it reads once, then it acts.
+        let mut unread = false;
+        for change in &changes {
             match change {
-                Change::Unit { .. } => {
-                    self.write_unit(node, work)?;
-                    node.manager.reload_files(node, work.deadline).map_err(unmade)?;
-                }
-                Change::ReloadManager => node.manager.reload_files(node, work.deadline).map_err(unmade)?,
+                Change::Unit { .. } => self.write_unit(node, work)?,
+                Change::ReloadManager => {}
                 Change::Unmask => control(node, &["unmask"], name, work)?,
-                Change::Enable => control(node, &["enable"], name, work)?,
-                Change::Disable => control(node, &["disable"], name, work)?,
+                Change::Enable | Change::Disable => self.enable(node, *change == Change::Enable, work)?,
+                Change::Start(_) | Change::Stop(_) => continue,
+            }
+            unread = true;
+        }
+        if unread {
+            node.manager.reload_files(node, work.deadline).map_err(unmade)?;
+        }
+        for change in &changes {
+            match change {
                 Change::Start(_) => act(self, node, Verb::Start, work)?,
                 Change::Stop(_) => act(self, node, Verb::Stop, work)?,
+                Change::Unit { .. } | Change::ReloadManager | Change::Unmask | Change::Enable | Change::Disable => {}
             }
         }
         if rewritten && runs && !starts {
@@ -68,6 +76,7 @@ impl Act for Desired {
 trait UnitFile {
     fn unit_digest(&self, node: &Node, content: &Content) -> Result<Option<ostler_roles::words::Digest>, Failure>;
     fn write_unit(&self, node: &Node, work: &ApplyContext<'_>) -> Result<(), Failure>;
+    fn enable(&self, node: &Node, enabled: bool, work: &ApplyContext<'_>) -> Result<(), Failure>;
 }
 
 impl UnitFile for Desired {
@@ -90,6 +99,16 @@ impl UnitFile for Desired {
             Content::Secret(_) => Mode::PRIVATE,
         };
         node.write_content(&self.unit_path(), content, node.roots(mode), None, work)
+    }
+
+    fn enable(&self, node: &Node, enabled: bool, work: &ApplyContext<'_>) -> Result<(), Failure> {
+        let verb = if enabled { "enable" } else { "disable" };
+        // Links of an init script are update-rc.d's (8), which systemctl calls.
+        if links::is_old_script(&node.host, self.name.as_str()).map_err(unread)? {
+            return control(node, &[verb], &self.name, work);
+        }
+        node.host.touched_below("/etc".as_ref());
+        node.manager.enable(node, self.name.as_str(), enabled, work.deadline).map_err(unmade)
     }
 }
 

@@ -7,6 +7,8 @@ pub enum Value<'a> {
     Text(&'a str),
     /// `as`
     Texts(&'a [&'a str]),
+    /// `b`
+    Flag(bool),
     /// `a(sv)`: properties by their names.
     Properties(&'a [(&'a str, Property<'a>)]),
     /// `a(sa(sv))`: no further units beside the one that is started (org.freedesktop.systemd1(5), `StartTransientUnit`).
@@ -47,6 +49,7 @@ impl Value<'_> {
         match self {
             Self::Text(_) => "s",
             Self::Texts(_) => "as",
+            Self::Flag(_) => "b",
             Self::Properties(_) => "a(sv)",
             Self::NoUnits => "a(sa(sv))",
         }
@@ -54,6 +57,7 @@ impl Value<'_> {
     pub(super) fn put(&self, writer: &mut Writer) {
         match self {
             Self::Text(text) => writer.text(text),
+            Self::Flag(flag) => writer.number(u32::from(*flag)),
             Self::Texts(texts) => writer.array(4, |writer| texts.iter().for_each(|text| writer.text(text))),
             Self::Properties(properties) => writer.array(8, |writer| {
                 for (name, property) in *properties {

@@ -105,6 +105,11 @@ fn installable(text: &str) -> bool {
     false
 }
 
+/// Whether an init script without a unit file is all there is.
+pub(super) fn is_old_script(host: &Host, name: &str) -> Result<bool, OsError> {
+    Ok(unit_file(host, name)?.is_none() && old_script(host, name)?.found)
+}
+
 /// An init script without a unit file: enabled by its links of the ordinary runlevels.
 fn old_script(host: &Host, name: &str) -> Result<Links, OsError> {
     let Some(script) = name.strip_suffix(".service") else { return Ok(Links::default()) };

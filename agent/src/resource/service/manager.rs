@@ -75,6 +75,20 @@ impl Manager {
         }
     }
 
+    /// Makes or removes the links of a unit's [Install] section; the manager reads its files anew afterwards.
+    pub(crate) fn enable(&self, node: &Node, name: &str, enabled: bool, deadline: Instant) -> Result<(), OsError> {
+        let names = [name];
+        // For good and not only until the next boot; a link that leads elsewhere is not replaced.
+        let enabling = [Value::Texts(&names), Value::Flag(false), Value::Flag(false)];
+        let (member, arguments) = if enabled { ("EnableUnitFiles", &enabling[..]) } else { ("DisableUnitFiles", &enabling[..2]) };
+        let call = Call { path: PATH, interface: MANAGER, member, arguments };
+        match self.call(node, &call, deadline) {
+            Ok(_) => Ok(()),
+            Err(CallError::Lost(_)) => control(&[if enabled { "enable" } else { "disable" }, "--", name], deadline),
+            Err(refused @ CallError::Refused { .. }) => Err(said(name, &refused)),
+        }
+    }
+
     /// Queues a job for a unit.
     pub(crate) fn ask(&self, node: &Node, verb: &str, name: &str, deadline: Instant) -> Result<(), OsError> {
         let member = match verb {
