@@ -25,6 +25,16 @@ pub(crate) struct Recipe {
     pub(crate) packages: BTreeSet<String>,
 }
 
+/// How every tree is built. The package lists stay: a real machine has some, and a requirement that asks whether a package is
+/// offered must not write.
+const OPTIONS: [&str; 5] = [
+    "--mode=root",
+    "--variant=minbase",
+    "--dpkgopt=force-unsafe-io",
+    "--aptopt=Apt::Install-Recommends \"false\"",
+    "--skip=cleanup/apt/lists",
+];
+
 impl Recipe {
     pub(crate) fn new(suite: Suite, more: &BTreeSet<String>) -> Self {
         let packages = BASE.iter().map(|name| (*name).to_owned()).chain(more.iter().cloned()).collect();
@@ -40,7 +50,7 @@ impl Recipe {
 
     /// Adds everything that goes into the tree.
     pub(crate) fn describe(&self, sources: &Sources, ingredients: &mut Ingredients) {
-        for part in [PREPARE, &sources.line(self.suite), &self.include()] {
+        for part in [PREPARE, &OPTIONS.join(" "), &sources.line(self.suite), &self.include()] {
             ingredients.add(part.as_bytes());
         }
     }
@@ -64,10 +74,7 @@ pub(crate) fn build(
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<(), LabError> {
     let mut command = Command::new("mmdebstrap");
-    command
-        .args(["--mode=root", "--variant=minbase", "--dpkgopt=force-unsafe-io", "--aptopt=Apt::Install-Recommends \"false\""])
-        .arg(format!("--include={}", recipe.include()))
-        .env("LC_ALL", "C.UTF-8");
+    command.args(OPTIONS).arg(format!("--include={}", recipe.include())).env("LC_ALL", "C.UTF-8");
     let mut hooks = Vec::new();
     for (number, script) in [PREPARE].iter().chain(more).enumerate() {
         let hook = target.with_extension(format!("{number}.sh"));
