@@ -3,6 +3,8 @@
 //! `OSTLER_AGENT` names a ready agent instead (packagers, `make`, which builds it once). Without it a release build runs a nested
 //! cargo; a debug build embeds none, so that `cargo check` stays quick, and says so when an agent is needed.
 
+#![expect(clippy::disallowed_methods, reason = "cargo speaks to a build script through its environment")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

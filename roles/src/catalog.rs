@@ -123,7 +123,7 @@ impl Catalog {
         for step in &mut bare.steps {
             step.origin = Origin::default();
         }
-        crate::wire::digest_of(&bare)
+        Digest::of_value(&bare)
     }
     /// Public contents it names, each once.
     pub fn blobs(&self) -> BTreeSet<Blob> {

@@ -56,7 +56,7 @@ pub struct Kernel {
 impl Facts {
     /// The digest by which a catalog names the facts it was compiled from.
     pub fn digest(&self) -> Digest {
-        crate::wire::digest_of(self)
+        Digest::of_value(self)
     }
 }
 

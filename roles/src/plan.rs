@@ -64,7 +64,7 @@ impl Plan {
     /// The digest that `Go` names: what was shown, and nothing that differs from moment to moment.
     pub fn digest(&self) -> Digest {
         let changing: Vec<_> = self.steps.iter().map(Planned::essence).collect();
-        crate::wire::digest_of(&(self.catalog, self.generation, changing))
+        Digest::of_value(&(self.catalog, self.generation, changing))
     }
 }
 

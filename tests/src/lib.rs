@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod buildbot;
+pub mod house;
 pub mod jenkins;
 pub mod lab;
 pub mod protocol;

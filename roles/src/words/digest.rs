@@ -19,6 +19,12 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
     }
+    /// The digest of a value's named MessagePack form: the same on both ends of the wire.
+    pub fn of_value<T: Serialize>(value: &T) -> Self {
+        #[expect(clippy::expect_used, reason = "our types serialise: no maps with non-string keys, no failing impls")]
+        let bytes = rmp_serde::to_vec_named(value).expect("our types serialise");
+        Self::of(&bytes)
+    }
     /// The digest that a hasher came to.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
