@@ -19,7 +19,11 @@ const KEY: &[u8] = b"a site's key";
 const SECRET: &[u8] = b"correct horse battery staple";
 
 fn lab(dir: &std::path::Path, suite: Suite) -> Lab {
-    let node = LabNode::new("n1", suite, Ipv4Addr::new(10, 78, 0, 11)).with_sudo_password("open sesame").with_noisy_shell();
+    let mut node = LabNode::new("n1", suite, Ipv4Addr::new(10, 78, 0, 11)).with_sudo_password("open sesame").with_noisy_shell();
+    if suite == Suite::Trixie {
+        // Names that crash a static program which resolves through libc, as the user of an ordinary desktop has them.
+        node = node.with_packages(["libnss-resolve", "libnss-myhostname", "libnss-mymachines", "git"]);
+    }
     up(dir, LabSpec::new([node])).expect("a lab")
 }
 
