@@ -106,6 +106,12 @@ impl Bench {
         }
         Conversation::over(command)
     }
+    /// Starts a run's runner by hand and waits for its end; whether that was a good one.
+    pub fn run_by_hand(&self, run: &RunId) -> bool {
+        let mut command = Command::new(&self.agent);
+        command.arg("run").arg(run.as_str()).env_clear().env(BENCH, self.path());
+        command.stderr(Stdio::null()).status().expect("the fake agent starts").success()
+    }
     /// Whatever the agent wrote, anywhere, that is still there.
     pub fn everything_written(&self) -> Vec<(PathBuf, Vec<u8>)> {
         fn walk(directory: &Path, into: &mut Vec<(PathBuf, Vec<u8>)>) {

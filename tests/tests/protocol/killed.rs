@@ -168,3 +168,45 @@ fn a_cut_run_is_named_in_the_next_hello() {
     assert_eq!((active.run, active.alive, active.controller.as_str()), (run, false, "ada@desk"));
     assert!(active.events >= 1, "its beginning was written before its first change");
 }
+
+#[test]
+fn a_runner_that_comes_too_late_leaves_at_once() {
+    let bench = bench();
+    let run = bench.run_id();
+    let mut conversation = bench.connect_killed_at("Released");
+    conversation.hello();
+    go(&mut conversation, &run, &web());
+    conversation.story();
+    // Its controller asks, and is told for good that it did not begin.
+    let mut other = bench.connect();
+    other.hello();
+    assert!(matches!(other.attach(&run, 0).1, Some(ToController::Refused(Refusal::NoRun(Some(_))))));
+    assert!(bench.run_by_hand(&run), "there is nothing to do for it");
+    assert_eq!(bench.node(), FakeNode::default());
+}
+
+#[test]
+fn a_runner_whose_run_was_superseded_leaves_at_once() {
+    let bench = bench();
+    let run = bench.run_id();
+    let mut conversation = bench.connect_killed_at("Released");
+    conversation.hello();
+    go(&mut conversation, &run, &web());
+    conversation.story();
+    let mut node = bench.node();
+    node.gates.insert("file /etc/one".to_owned(), "gate".to_owned());
+    bench.set_node(&node);
+    let next = bench.run_id();
+    let mut other = bench.connect_killed_at("Applied(0)");
+    other.hello();
+    go(&mut other, &next, &web());
+    bench.open("gate");
+    other.story();
+    bench.await_rest();
+    let before = bench.node();
+    assert!(bench.run_by_hand(&run), "it is not its turn any more");
+    assert_eq!(bench.node(), before);
+    // No run begins twice either: its journal is its own.
+    assert!(!bench.run_by_hand(&next));
+    assert_eq!(bench.node(), before);
+}
