@@ -185,7 +185,7 @@ async fn run_waves(
                 now.push(one);
             }
         }
-        for node in waiting.keys() {
+        for node in waiting.values().filter(|one| !one.plan.is_empty()).map(|one| &one.node) {
             runner.tell.tell(node, FleetEvent::Waiting(now.iter().map(|one| one.node.clone()).collect()));
         }
         let came = runner.run(now, &new_run).await;

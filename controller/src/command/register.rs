@@ -92,9 +92,6 @@ impl Registrar {
                 done.extend(batch.iter().map(|one| failed(one, "the site has no such master".to_owned())));
                 continue;
             };
-            for one in &batch {
-                self.tell(&one.node, name, "registering");
-            }
             done.extend(match &master.settings {
                 MasterSettings::Buildbot { .. } => self.buildbot(name, master, batch, ends).await,
                 MasterSettings::Jenkins { .. } => self.jenkins(name, master, batch).await,
