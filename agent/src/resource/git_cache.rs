@@ -15,6 +15,8 @@ use crate::host::child::Identity;
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::git_cache::{Change, Desired, Observed};
 use ostler_roles::words::AbsPath;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// An origin that does not say within this time what it has is away.
@@ -30,6 +32,8 @@ pub(super) struct Cache<'a> {
     owner: Option<Account>,
     /// Whose rights a lane takes on; none where we are the owner, or not root.
     identity: Option<Identity>,
+    /// Servers that were waited for in vain: the others of their repositories are not waited for again.
+    silent: Mutex<BTreeMap<String, String>>,
 }
 
 impl<'a> Cache<'a> {
@@ -40,7 +44,7 @@ impl<'a> Cache<'a> {
             Some(account) if node.host.is_root() && account.uid != 0 => Some(node.identity(&account.name)?),
             Some(_) | None => None,
         };
-        Ok(Self { node, desired, owner, identity })
+        Ok(Self { node, desired, owner, identity, silent: Mutex::default() })
     }
 
     fn lanes(&self) -> usize {
@@ -79,7 +83,13 @@ impl Act for Desired {
         for parent in node.host.missing_parents(&self.root).map_err(unmade)?.iter().chain([&self.root]) {
             node.host.make_parent(parent.as_path()).map_err(unmade)?;
         }
-        let notes = cache.refill(changes, work)?;
+        let changing: Vec<String> = changes.iter().map(|change| change.repository().to_owned()).collect();
+        let mut notes = cache.refill(changes, work)?;
+        for repository in self.repositories.keys().filter(|repository| !changing.contains(repository)) {
+            // Seen a moment ago, when the changes were decided.
+            let place = cache.place(repository)?;
+            notes.extend(node.git_unreachable.of(place.as_str()).map(|why| format!("{repository}: {why}")));
+        }
         node.host.touched_below(self.root.as_path());
         Ok(notes)
     }

@@ -28,6 +28,8 @@ impl RealHands {
     /// # Errors
     /// When the root directory cannot be opened.
     pub fn running(key: Option<Secret<Vec<u8>>>) -> Result<Self, OsError> {
+        // What libgit2 makes must be readable for jobs; our own files have their modes set, and children set theirs.
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         Ok(Self { node: Node::new(Host::running()?, key) })
     }
 

@@ -55,6 +55,8 @@ pub(super) struct Node {
     http: Snapshot<Http>,
     /// Mirrors that could not be filled in this run.
     pub(super) git_failed: Failed,
+    /// Origins that did not answer when they were last asked.
+    pub(super) git_unreachable: Failed,
     /// Longest silence of a server; the usual one where none.
     pub(super) stall: Option<Duration>,
 }
@@ -71,6 +73,7 @@ impl Node {
             key,
             http: Snapshot::default(),
             git_failed: Failed::default(),
+            git_unreachable: Failed::default(),
             stall: None,
         }
     }

@@ -72,6 +72,8 @@ fn in_child(command: &mut Command, identity: Option<Identity>, survives: bool) {
     let groups: Option<Vec<rustix::process::Gid>> =
         identity.as_ref().map(|identity| identity.groups.iter().map(|gid| rustix::process::Gid::from_raw(*gid)).collect());
     let act = move || -> io::Result<()> {
+        // Whoever started us may have had another one: what a program makes is readable unless it says otherwise.
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         if let (Some(identity), Some(groups)) = (&identity, &groups) {
             rustix::thread::set_thread_groups(groups)?;
             rustix::thread::set_thread_gid(rustix::process::Gid::from_raw(identity.gid))?;

@@ -9,7 +9,17 @@ use ostler_roles::outcome::Failure;
 use ostler_roles::resource::git_cache::Mirror;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A server that fails only after so long does not fail at once the next time either.
+const SILENCE: Duration = Duration::from_secs(4);
+
+/// Scheme, host and port of an URL; empty for a path.
+fn server(url: &str) -> &str {
+    let Some(start) = url.find("://") else { return "" };
+    let end = url.get(start + 3..).and_then(|rest| rest.find('/')).map_or(url.len(), |slash| start + 3 + slash);
+    url.get(..end).unwrap_or("")
+}
 
 /// Mirrors that could not be filled in this run, and why: they are not tried twice, and the others are done.
 #[derive(Debug, Default)]
@@ -22,7 +32,7 @@ impl Failed {
     pub(super) fn clear(&self, place: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(place);
     }
-    fn of(&self, place: &str) -> Option<String> {
+    pub(super) fn of(&self, place: &str) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(place).cloned()
     }
 }
@@ -36,8 +46,12 @@ impl Cache<'_> {
             return Ok(Mirror::Unreachable { why, usable });
         }
         // Broken or missing, it is filled from an origin: that must be there too, or the plan promises what cannot be.
+        self.node.git_unreachable.clear(place.as_str());
         Ok(match (self.origin(repository, http, deadline), local) {
-            (Err(why), _) => Mirror::Unreachable { why, usable },
+            (Err(why), _) => {
+                self.node.git_unreachable.put(place.as_str(), why.clone());
+                Mirror::Unreachable { why, usable }
+            }
             (Ok(_), Local::Missing) => Mirror::Missing,
             (Ok(_), Local::Broken(why)) => Mirror::Broken(why),
             (Ok((_, origin)), Local::Usable(ours)) => match ours.differences(&origin) {
@@ -52,9 +66,22 @@ impl Cache<'_> {
         let mut said = Vec::new();
         let asking = Asking { http, deadline, account: self.owner.as_ref() };
         for url in self.desired.repositories.get(repository).map(|source| source.urls.as_slice()).unwrap_or_default() {
+            let server = server(url);
+            if let Some(why) = self.silent.lock().unwrap_or_else(PoisonError::into_inner).get(server) {
+                said.push(why.clone());
+                continue;
+            }
+            let began = Instant::now();
             match git::advertised(url, asking) {
                 Ok(advertised) => return Ok((url.clone(), advertised)),
-                Err(error) => said.push(format!("cannot {error}: {}", error.source)),
+                Err(error) => {
+                    let why = format!("cannot {error}: {}", error.source);
+                    if began.elapsed() >= SILENCE && !server.is_empty() {
+                        let known = format!("{} does not answer", crate::host::http::redacted(server));
+                        self.silent.lock().unwrap_or_else(PoisonError::into_inner).insert(server.to_owned(), known);
+                    }
+                    said.push(why);
+                }
             }
         }
         Err(said.join("; "))

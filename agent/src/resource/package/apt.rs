@@ -87,10 +87,7 @@ impl Apt<'_> {
     }
 
     fn install(&self, names: &[String]) -> Result<Finished, Failure> {
-        self.run(
-            &["apt-get", "--yes", "--quiet", "--no-install-recommends", "--allow-downgrades", "--allow-change-held-packages", "install"],
-            names,
-        )
+        self.run(&["apt-get", "--yes", "--quiet", "--no-install-recommends", "--allow-downgrades", "install"], names)
     }
 
     /// Lists that cannot be read are no failure as long as the install works: a mirror may be away for a while.
@@ -174,6 +171,7 @@ fn explained(mut failed: Failure) -> Failure {
         ("subprocess returned error exit status", "a package's script failed: see the lines above; then dpkg --configure -a"),
         ("No space left on device", "on the node: df -h; apt-get clean"),
         ("unmet dependencies", "on the node: apt-get --fix-broken install"),
+        ("Held packages were changed", "the package is held on this node: apt-mark unhold NAME, or drop it from the role"),
         ("Could not get lock", "another package manager started in between: apply again"),
     ];
     failed.hint = known.iter().find(|(words, _)| tail.contains(words)).map(|(_, hint)| (*hint).to_owned());

@@ -37,6 +37,10 @@ pub(crate) struct UnitState {
 impl Manager {
     /// How a unit is.
     pub(crate) fn state(&self, node: &Node, name: &str, deadline: Instant) -> Result<UnitState, OsError> {
+        if !node.host.is_running() {
+            let why = io::Error::new(io::ErrorKind::Unsupported, "it is asked only on a running system");
+            return Err(OsError::new(Operation::Ask, "systemd", why));
+        }
         let names = [name];
         let arguments = [Value::Texts(&names)];
         let call = Call { path: PATH, interface: MANAGER, member: "ListUnitsByNames", arguments: &arguments };
@@ -145,9 +149,6 @@ impl Manager {
 
     /// One call; a connection that was lost is opened anew once: systemd drops all when it starts itself anew.
     fn call(&self, node: &Node, call: &Call<'_>, deadline: Instant) -> Result<Reply, CallError> {
-        if !node.host.is_running() {
-            return Err(CallError::Lost(OsError::new(Operation::Ask, "systemd", io::Error::from(io::ErrorKind::NotConnected))));
-        }
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(connection) = held.as_mut() {
             match connection.call(call, deadline) {

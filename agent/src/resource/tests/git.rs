@@ -167,6 +167,8 @@ fn one_bad_repository_is_reported_and_the_rest_is_done() {
     let desired = cache([origins.source("good"), origins.source("none")]);
     let applied = fixture.apply(&Desired::GitCache(desired.clone())).unwrap();
     assert_eq!(fields(&applied.changes), ["good"]);
+    assert_eq!(applied.notes.len(), 1);
+    assert!(applied.notes[0].starts_with("none: cannot ask http://127.0.0.1") && applied.notes[0].contains("404"), "{:?}", applied.notes);
     let again = fixture.hands.examine(&Desired::GitCache(desired.clone())).unwrap();
     assert_eq!((again.changes.as_slice(), again.why.as_str()), (&[][..], "1 mirrors are fresh, 1 could not be reached"));
     let required = git_cache::Desired { required: ["none".to_owned()].into(), ..desired };
