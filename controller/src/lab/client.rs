@@ -298,13 +298,13 @@ impl Drop for Lab {
     }
 }
 
-/// Waits until nothing of an earlier lab in this place lives, then removes its cgroups and its socket.
+/// Waits until nothing of an earlier lab in this place lives, then removes its cgroups and what only it needed.
 fn clear(place: &Place) -> Result<(), LabError> {
     wait_for_holder(place)?;
     if let Some(hierarchy) = cgroup::hierarchy() {
         cgroup::sweep_lab(&hierarchy, &place.id(), DOWN_LIMIT)?;
     }
-    place.forget_holder()
+    place.forget()
 }
 
 /// Waits for the holder's lock to be free: its process has ended then, and so has PID 1 of the lab.

@@ -99,13 +99,7 @@ impl Place {
 
     /// Makes the directories inside, empty of what an earlier lab left.
     pub(crate) fn prepare(&self) -> Result<(), LabError> {
-        for name in ["host-keys", "console", "disks"] {
-            let dir = self.dir.join(name);
-            match fs::remove_dir_all(&dir) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(LabError::file("remove", &dir)(error)),
-                _ => {}
-            }
-        }
+        remove(&self.dir.join("console"))?;
         for name in ["host-keys", "console", "www", "scratch"] {
             let dir = self.dir.join(name);
             fs::create_dir_all(&dir).map_err(LabError::file("create directory", &dir))?;
@@ -113,20 +107,21 @@ impl Place {
         Ok(())
     }
 
-    /// Removes what only a running lab needs; logs, keys and `www` stay for whoever looks afterwards.
-    pub(crate) fn forget_holder(&self) -> Result<(), LabError> {
-        let disks = self.dir.join("disks");
-        match fs::remove_dir_all(&disks) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(LabError::file("remove", &disks)(error)),
-            _ => {}
-        }
-        for path in [self.socket(), self.lock(), self.plan()] {
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(LabError::file("remove", &path)(error)),
-                _ => {}
-            }
-        }
-        Ok(())
+    /// Removes what only a running lab needs, its keys and disks included; logs and `www` stay for whoever looks afterwards.
+    pub(crate) fn forget(&self) -> Result<(), LabError> {
+        let key = self.private_key();
+        let files = [self.socket(), self.lock(), self.plan(), self.ssh_config(), self.known_hosts(), key.with_extension("pub"), key];
+        let dirs = ["host-keys", "disks", "scratch"].map(|name| self.dir.join(name));
+        files.iter().chain(&dirs).try_for_each(|path| remove(path))
+    }
+}
+
+/// Removes a file or a directory with all in it; one that is not there is fine.
+fn remove(path: &Path) -> Result<(), LabError> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LabError::file("remove", path)(error)),
+        _ => Ok(()),
     }
 }
 
