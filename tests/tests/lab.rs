@@ -177,8 +177,14 @@ fn a_command_inside_has_its_status_its_output_and_no_longer_life_than_its_client
     assert!(matches!(late, LabError::Deadline { .. }), "{late}");
 
     let marker = dir.path().join("marker");
-    let script = format!("(sleep 0.5; touch {}) & sleep 1000", marker.display());
+    let started = dir.path().join("started");
+    let script = format!("(touch {}; sleep 0.5; touch {}) & sleep 1000", started.display(), marker.display());
     let child = lab.command(["sh", "-c", &script]).spawn().expect("started");
+    let end = Instant::now() + SHORT;
+    while !started.exists() {
+        assert!(Instant::now() < end, "the background child never started");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     drop(child);
     let gone = lab.node_command("n1", ["sleep", "1"]).output().expect("ran");
     assert!(gone.ended.is_success() && !marker.exists(), "its background child was killed too");
@@ -230,6 +236,8 @@ fn a_node_reboots_loses_its_power_and_keeps_its_disk() {
         std::thread::sleep(Duration::from_millis(50));
     };
 
+    // Frozen first: neither the cut nor the next boot may hang on it.
+    lab.fault("n1", Fault::Freeze).expect("frozen");
     lab.fault("n1", Fault::PowerCut).expect("cut");
     assert_eq!(lab.status().expect("status")["n1"].state, NodeState::Off);
     assert!(lab.connect(ssh_address(&lab, "n1"), Duration::from_millis(300)).is_err(), "nobody answers without power");

@@ -67,7 +67,7 @@ pub(crate) fn follow(builder: &Command, progress: &(dyn Fn(&str) + Sync)) -> Res
 }
 
 /// Waits for a child's end; one that is late is killed.
-fn wait(child: &mut Child, shown: &str, limit: Duration) -> Result<ExitStatus, LabError> {
+pub(crate) fn wait(child: &mut Child, shown: &str, limit: Duration) -> Result<ExitStatus, LabError> {
     let failed = LabError::system("wait for a child");
     let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
         return child.wait().map_err(failed);

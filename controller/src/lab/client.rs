@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::FlockOperation;
 
 use super::cgroup;
+use super::child;
 use super::command::{LabCommand, unexpected};
 use super::error::LabError;
 use super::ground::lay_out;
@@ -153,7 +154,8 @@ impl Lab {
         let downed = Self::down(self.place.dir());
         if let Some((mut child, wire)) = self.held.take() {
             drop(wire);
-            let _ = child.wait();
+            // A holder that is still there takes everything along when it is killed.
+            let _ = child::wait(&mut child, "the lab's holder", DOWN_LIMIT);
         }
         downed
     }

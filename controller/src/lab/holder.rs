@@ -11,10 +11,12 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use rustix::process::{WaitOptions, WaitStatus};
 
+use super::child;
 use super::error::LabError;
 use super::gateway::Gateway;
 use super::keeper::run_keeper;
@@ -24,6 +26,9 @@ use super::wire::{self, Wire};
 
 /// The hidden verb of the `ostler` program that lands in [`holder_main`].
 pub const HOLDER_VERB: &str = "lab-holder";
+
+/// How long the lab's processes may take to end once the keeper has.
+const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// How many inotify instances a lab wants the machine to allow; each systemd takes several.
 const INOTIFY_INSTANCES: u32 = 8192;
@@ -89,9 +94,10 @@ fn hold_for(place: &Place, starter: &Wire) -> Result<(), LabError> {
     drop(listener);
     let outcome = relay(place, &plan, starter, &keeper);
     drop(keeper);
-    let _ = child.wait();
+    // Late, `unshare` is killed, and the lab's PID 1 with it.
+    let ended = child::wait(&mut child, "the lab's PID 1", END_LIMIT);
     let _ = fs::remove_file(place.socket());
-    outcome
+    outcome.and(ended.map(drop))
 }
 
 /// Taken for the holder's life; the kernel gives it back at any death.

@@ -184,6 +184,8 @@ impl Node {
             let _ = kill_process(pid, Signal::KILL);
         }
         self.cgroup.kill()?;
+        // A frozen node was killed as well; the next one must not wake up frozen.
+        self.cgroup.freeze(false)?;
         let waited = self.changed.wait_timeout_while(power, KILL_LIMIT, |power| power.carrier.is_some());
         let (power, _) = waited.unwrap_or_else(PoisonError::into_inner);
         match power.carrier {

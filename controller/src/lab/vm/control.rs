@@ -1,6 +1,6 @@
 //! Talking to a machine past its network: to the root shell behind its virtio port, and to qemu itself.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::thread;
@@ -14,31 +14,68 @@ use super::super::error::LabError;
 /// Has the root shell behind the port run a script; returns what it printed. The script's failure is an error.
 pub(super) fn talk(port: &Path, script: &str, limit: Duration) -> Result<String, LabError> {
     let end = Instant::now() + limit;
-    let mut stream = connect(port, end)?;
-    // In a subshell, so that its `set -e` or `exit` does not take the answer along.
-    let asked = format!("(\n{script}\n)\necho \"LAB-STATUS\"=$?=\n");
-    stream.write_all(asked.as_bytes()).map_err(LabError::file("write to", port))?;
-    let mut said = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&said);
-        if let Some((before, after)) = text.split_once("LAB-STATUS=")
-            && let Some((status, _)) = after.split_once('=')
-        {
-            return if status == "0" {
-                Ok(before.to_owned())
-            } else {
-                Err(LabError::Command { command: "a script on the machine's port".into(), status: status.to_owned(), output: tail(before) })
-            };
+    let mut conversation = Conversation { port, stream: connect(port, end)?, said: String::new() };
+    // The guest opens its end anew whenever it found no host there, and what was on its way just then is lost. From the first
+    // answer on the shell stays.
+    while !conversation.hears("LAB-HERE", Instant::now() + Duration::from_millis(500))? {
+        if Instant::now() >= end {
+            return Err(LabError::Deadline { what: "the machine's root shell".into(), after: limit });
         }
+        conversation.say("\necho \"LAB\"-HERE\n")?;
+    }
+    // In a subshell, so that its `set -e` or `exit` does not take the answer along.
+    conversation.say(&format!("(\n{script}\n)\necho \"LAB-STATUS\"=$?=\n"))?;
+    loop {
+        let heard = conversation.hears("LAB-STATUS=", end)?;
+        let (before, after) = conversation.said.split_once("LAB-STATUS=").unwrap_or_default();
+        match after.split_once('=') {
+            Some(("0", _)) => return Ok(before.to_owned()),
+            Some((status, _)) => {
+                let command = "a script on the machine's port".to_owned();
+                return Err(LabError::Command { command, status: status.to_owned(), output: tail(before) });
+            }
+            None if heard && Instant::now() < end => conversation.listen(end)?,
+            None => return Err(LabError::Deadline { what: format!("a script on the machine's port: {}", tail(before)), after: limit }),
+        }
+    }
+}
+
+/// A connection to the port and all that came through it.
+struct Conversation<'a> {
+    port: &'a Path,
+    stream: UnixStream,
+    said: String,
+}
+
+impl Conversation<'_> {
+    fn say(&mut self, text: &str) -> Result<(), LabError> {
+        self.stream.write_all(text.as_bytes()).map_err(LabError::file("write to", self.port))
+    }
+
+    /// Listens until this was said or the time is up.
+    fn hears(&mut self, word: &str, end: Instant) -> Result<bool, LabError> {
+        while !self.said.contains(word) {
+            if Instant::now() >= end {
+                return Ok(false);
+            }
+            self.listen(end)?;
+        }
+        Ok(true)
+    }
+
+    /// Takes in what comes next, if it comes in time.
+    fn listen(&mut self, end: Instant) -> Result<(), LabError> {
         let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        stream.set_read_timeout(Some(left)).map_err(LabError::file("read from", port))?;
-        match stream.read(&mut buffer) {
-            Ok(count) if count > 0 => said.extend_from_slice(&buffer[..count]),
-            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return Err(LabError::file("read from", port)(error)),
-            _ if Instant::now() >= end => return Err(LabError::Deadline { what: "the machine's root shell".into(), after: limit }),
-            Ok(_) => return Err(LabError::Refused(format!("qemu closed the machine's port after: {}", tail(&text)))),
-            Err(_) => {}
+        self.stream.set_read_timeout(Some(left)).map_err(LabError::file("read from", self.port))?;
+        let mut buffer = [0; 4096];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => Err(LabError::Refused(format!("qemu closed the machine's port after: {}", tail(&self.said)))),
+            Ok(count) => {
+                self.said.push_str(&String::from_utf8_lossy(&buffer[..count]));
+                Ok(())
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(()),
+            Err(error) => Err(LabError::file("read from", self.port)(error)),
         }
     }
 }
@@ -90,5 +127,48 @@ fn connect(path: &Path, end: Instant) -> Result<UnixStream, LabError> {
             Err(error) if Instant::now() >= end => return Err(LabError::file("connect to", path)(error)),
             Err(_) => thread::sleep(Duration::from_millis(20)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+    use std::process::{Command, Stdio};
+
+    /// A guest behind a port: a shell on each connection, the first words thrown away as a closing port does.
+    fn guest(port: &Path, lost: usize) {
+        let listener = UnixListener::bind(port).expect("bound");
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("accepted");
+            let mut thrown = vec![0; lost];
+            stream.read_exact(&mut thrown).expect("read");
+            let ends = [stream.try_clone().expect("end"), stream.try_clone().expect("end"), stream];
+            let [input, output, errors] = ends.map(|end| Stdio::from(std::os::fd::OwnedFd::from(end)));
+            Command::new("sh").stdin(input).stdout(output).stderr(errors).status().expect("sh")
+        });
+    }
+
+    #[test]
+    fn a_script_is_heard_although_the_first_words_were_lost() {
+        let dir = tempfile::tempdir().expect("scratch");
+        for lost in [0, 1, 15, 16, 40] {
+            let port = dir.path().join(lost.to_string());
+            guest(&port, lost);
+            let said = talk(&port, "echo so it is", Duration::from_secs(20)).expect("answered");
+            assert!(said.ends_with("so it is\n"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_failing_script_and_a_silent_machine_are_errors() {
+        let dir = tempfile::tempdir().expect("scratch");
+        let port = dir.path().join("port");
+        guest(&port, 0);
+        let failed = talk(&port, "echo why >&2; exit 3", Duration::from_secs(20)).expect_err("failed").to_string();
+        assert!(failed.starts_with("`a script on the machine's port` ended with 3: ") && failed.ends_with("why"), "{failed}");
+        let silent = dir.path().join("silent");
+        let _listener = UnixListener::bind(&silent).expect("bound");
+        assert!(matches!(talk(&silent, "true", Duration::from_millis(700)), Err(LabError::Deadline { .. })));
     }
 }
