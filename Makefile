@@ -25,7 +25,7 @@ build: release
 
 ## setup: the Debian packages that everything below needs
 setup:
-	@missing=$$(for p in $(PACKAGES) $(VM_PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	@missing=$$(for p in $(PACKAGES) $(VM_PACKAGES) $(VAGRANT_PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
 	if [ -n "$$missing" ]; then \
 		echo "setup: installing $$missing"; \
 		$(SUDO) apt-get update -qq; \
