@@ -1,5 +1,7 @@
 //! Frames split, merged, oversized and garbage; every message through the line and back.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets an error it does not expect ends there")]
+
 use ostler_roles::facts::{Facts, Kernel, LiveFacts, System};
 use ostler_roles::outcome::{Ending, Event, Failure, FailureKind, Outcome};
 use ostler_roles::plan::{Plan, Planned};

@@ -148,7 +148,6 @@ impl Interrupts {
             );
             if tokio::signal::ctrl_c().await.is_ok() {
                 printer.aside("\nLeft. `ostler attach` shows what the nodes do; `ostler cancel NODE` stops one.");
-                #[expect(clippy::exit, reason = "a person asked twice to leave at once; nodes are safe by protocol")]
                 std::process::exit(i32::from(Exit::Interrupted.code()));
             }
         };
