@@ -106,6 +106,14 @@ impl Http {
         request.call().map_err(|error| refused(url, error))
     }
 
+    /// The length that a server tells for a URL, without its bytes.
+    pub fn length(&self, url: &str, patience: Patience) -> Option<u64> {
+        let left = patience.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        let answer = self.0.head(url).config().timeout_global(Some(left)).build().call().ok()?;
+        let length = answer.headers().get("content-length").filter(|_| answer.status().is_success())?;
+        length.to_str().ok()?.parse().ok()
+    }
+
     /// POST of a small body.
     ///
     /// # Errors

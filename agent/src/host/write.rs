@@ -6,6 +6,7 @@ use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -59,7 +60,14 @@ impl Host {
             None => Ok(()),
         });
         let done = done.and_then(|()| {
-            rustix::fs::renameat(&parent, &aside, &parent, &name).map_err(fail(Operation::Rename))?;
+            match rustix::fs::renameat(&parent, &aside, &parent, &name) {
+                // A file that is itself mounted (a container's /etc/hosts) cannot be replaced: only its bytes can.
+                Err(Errno::BUSY) => {
+                    self.overwrite(&parent, &name, path, bytes, writing)?;
+                    rustix::fs::unlinkat(&parent, &aside, AtFlags::empty()).map_err(fail(Operation::Remove))?;
+                }
+                renamed => renamed.map_err(fail(Operation::Rename))?,
+            }
             if vital {
                 let directory = rustix::fs::openat(&parent, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
                 directory.and_then(rustix::fs::fsync).map_err(fail(Operation::Sync))?;
@@ -73,7 +81,14 @@ impl Host {
         done
     }
 
-    fn fill(&self, opened: std::os::fd::OwnedFd, path: &Path, bytes: &[u8], writing: Writing, vital: bool) -> Result<(), OsError> {
+    fn overwrite(&self, parent: &OwnedFd, name: &OsStr, path: &Path, bytes: &[u8], writing: Writing) -> Result<(), OsError> {
+        let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(parent, name, flags, Mode::empty());
+        let opened = opened.map_err(|source| OsError::new(Operation::Write, path.display(), source))?;
+        self.fill(opened, path, bytes, writing, true)
+    }
+
+    fn fill(&self, opened: OwnedFd, path: &Path, bytes: &[u8], writing: Writing, vital: bool) -> Result<(), OsError> {
         let mut file = File::from(opened);
         file.write_all(bytes).map_err(|source| OsError::new(Operation::Write, path.display(), source))?;
         self.own(&file, path, writing)?;

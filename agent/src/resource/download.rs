@@ -9,6 +9,7 @@ use super::node::Node;
 use super::note;
 use crate::engine::ApplyContext;
 use crate::host::EntryKind;
+use crate::host::http::Patience;
 use fetch::{Broken, Fetch};
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::download::{Change, Desired, Observed};
@@ -18,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// Tries, each going on where the last one broke.
 const TRIES: u32 = 4;
+/// How long a server is asked for a length: only the forecast of room needs it.
+const TOLD: Duration = Duration::from_secs(5);
 /// Pause before the second try; it doubles.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -67,9 +70,15 @@ impl Act for Desired {
         Ok(Vec::new())
     }
 
-    fn to_write(&self, _changes: &[Change]) -> Bytes {
-        // The length is the server's secret until it is asked.
-        Bytes(0)
+    fn to_write(&self, node: &Node, changes: &[Change]) -> Bytes {
+        let have = changes.iter().find_map(|change| match change {
+            Change::Fetch { partial } => Some(*partial),
+            Change::Replace { .. } => Some(0),
+            Change::MakeParent(_) | Change::Ownership(_) => None,
+        });
+        // A server that does not tell leaves it unknown; whether it can be reached at all is not this question.
+        let length = have.and_then(|_| node.http().ok()?.length(&self.url, Patience::until(Instant::now() + TOLD)));
+        Bytes(length.unwrap_or(0).saturating_sub(have.unwrap_or(0)))
     }
 }
 

@@ -54,7 +54,7 @@ impl Act for Desired {
         Ok(Vec::new())
     }
 
-    fn to_write(&self, changes: &[Change]) -> Bytes {
+    fn to_write(&self, _node: &Node, changes: &[Change]) -> Bytes {
         let length = match self.present.as_ref().map(|present| &present.content) {
             Some(Content::Blob(blob)) => blob.length,
             Some(Content::Secret(_)) | None => 0,

@@ -61,7 +61,7 @@ where
     let observed = desired.observe(node)?;
     let changes = desired.diff(&observed).map_err(contradicted)?;
     let why = if changes.is_empty() { desired.unchanged(&observed) } else { String::new() };
-    Ok(Examined { to_write: desired.to_write(&changes), changes: shown(&changes), why })
+    Ok(Examined { to_write: desired.to_write(node, &changes), changes: shown(&changes), why })
 }
 
 fn apply<R: Act>(node: &Node, desired: &R, context: &ApplyContext<'_>) -> Result<Applied, Failure>

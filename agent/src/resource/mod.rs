@@ -36,7 +36,7 @@ trait Act: Resource {
     /// Makes the changes, in their order; what is returned is worth a note.
     fn apply(&self, node: &Node, changes: Vec<Self::Change>, work: &ApplyContext<'_>) -> Result<Vec<String>, Failure>;
     /// Bytes that these changes will write, as far as is known.
-    fn to_write(&self, _changes: &[Self::Change]) -> Bytes {
+    fn to_write(&self, _node: &Node, _changes: &[Self::Change]) -> Bytes {
         Bytes(0)
     }
 }

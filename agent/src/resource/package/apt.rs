@@ -12,6 +12,7 @@ use ostler_roles::resource::package::{Change, Desired};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
+use std::time::Instant;
 
 /// Where apt-get writes: a file, so that it can outlive us.
 const LOG: &str = "/var/log/ostler-apt.log";
@@ -21,6 +22,9 @@ const TOLD: u64 = 16 << 10;
 /// What apt says when its lists are older than the archive, or the name is wrong.
 const NOT_FOUND: [&str; 5] =
     ["Unable to locate package", "has no installation candidate", "was not found", "404  Not Found", "Couldn't find any package"];
+
+/// What apt and dpkg say when another took the lock between our look and their start.
+const LOCKED: [&str; 2] = ["Could not get lock", "dpkg frontend lock was locked by another process"];
 
 /// Makes the changes of a batch in one transaction.
 pub(crate) fn apply_all(node: &Node, batch: &[(&Desired, Vec<Change>)], work: &ApplyContext<'_>) -> Result<Vec<String>, Failure> {
@@ -101,8 +105,20 @@ impl Apt<'_> {
         Ok(())
     }
 
+    /// Runs it when the lock is free. Who takes the lock in between is waited for like who had it before.
     fn run(&self, command: &[&str], names: &[String]) -> Result<Finished, Failure> {
-        lock::wait(self.node, self.work)?;
+        loop {
+            lock::wait(self.node, self.work)?;
+            let finished = self.run_once(command, names)?;
+            let taken = !finished.is_good() && LOCKED.iter().any(|words| finished.tail.mentions(words));
+            if !taken || Instant::now() >= self.work.deadline || (self.work.cancelled)() {
+                return Ok(finished);
+            }
+            std::thread::sleep(lock::TICK);
+        }
+    }
+
+    fn run_once(&self, command: &[&str], names: &[String]) -> Result<Finished, Failure> {
         let mut argv: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
         if command.first() == Some(&"apt-get") {
             let options =

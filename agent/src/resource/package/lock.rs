@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// The locks of dpkg and apt (dpkg(1), apt-get(8)): the front end's first, as they take it first.
 const LOCKS: [&str; 4] = ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock"];
 /// How often a held lock is looked at.
-const TICK: Duration = Duration::from_millis(200);
+pub(super) const TICK: Duration = Duration::from_millis(200);
 
 /// Who holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]

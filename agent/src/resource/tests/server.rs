@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,6 +13,8 @@ pub(super) struct Asked {
     pub(super) path: String,
     pub(super) from: Option<usize>,
     pub(super) body: Vec<u8>,
+    /// HEAD: only the length is asked for.
+    pub(super) bodiless: bool,
 }
 
 /// Answers each request; returning closes the connection.
@@ -22,6 +24,8 @@ type Answer = dyn Fn(&Asked, usize, &mut TcpStream) -> std::io::Result<()> + Sen
 pub(super) struct Server {
     port: u16,
     pub(super) asked: Arc<Mutex<Vec<Asked>>>,
+    /// What HEAD is told; 0: nothing.
+    pub(super) length: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -33,15 +37,24 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
+        let length = Arc::new(AtomicU64::new(0));
+        let known = length.clone();
         let (log, ended, answer): (_, _, Arc<Answer>) = (asked.clone(), stop.clone(), Arc::new(answer));
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if ended.load(Ordering::SeqCst) {
                     return;
                 }
-                let (log, answer, mut stream) = (log.clone(), answer.clone(), stream.unwrap());
+                let (log, answer, told, mut stream) = (log.clone(), answer.clone(), known.clone(), stream.unwrap());
                 std::thread::spawn(move || {
                     let Some(asked) = read(&mut stream) else { return };
+                    if asked.bodiless {
+                        let _ = match told.load(Ordering::SeqCst) {
+                            0 => head(&mut stream, "405 Method Not Allowed", "Content-Length: 0\r\n"),
+                            length => head(&mut stream, "200 OK", &format!("Content-Length: {length}\r\n")),
+                        };
+                        return;
+                    }
                     let number = {
                         let mut log = log.lock().unwrap();
                         log.push(asked.clone());
@@ -52,7 +65,7 @@ impl Server {
                 });
             }
         });
-        Self { port, asked, stop, thread: Some(thread) }
+        Self { port, asked, length, stop, thread: Some(thread) }
     }
 
     pub(super) fn url(&self, path: &str) -> String {
@@ -74,6 +87,7 @@ fn read(stream: &mut TcpStream) -> Option<Asked> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let path = line.split(' ').nth(1)?.to_owned();
+    let bodiless = line.starts_with("HEAD ");
     let mut from = None;
     let mut length = 0;
     loop {
@@ -83,7 +97,7 @@ fn read(stream: &mut TcpStream) -> Option<Asked> {
         if header.is_empty() {
             let mut body = vec![0; length];
             reader.read_exact(&mut body).ok()?;
-            return Some(Asked { path, from, body });
+            return Some(Asked { path, from, body, bodiless });
         }
         if let Some(count) = header.strip_prefix("content-length: ") {
             length = count.parse().ok()?;
