@@ -5,6 +5,8 @@ pub mod buildbot;
 pub mod house;
 pub mod jenkins;
 pub mod lab;
+pub mod library;
 pub mod program;
 pub mod protocol;
+pub mod site;
 pub mod sshd;
