@@ -4,7 +4,7 @@ mod lanes;
 mod look;
 mod refill;
 
-pub(super) use look::Failed;
+pub(super) use look::{Failed, Filled};
 
 use super::Act;
 use super::fault::{failure, unmade};

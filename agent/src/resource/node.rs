@@ -1,7 +1,7 @@
 //! One node during one run: its tree, and what was read once of its shared databases.
 
 use super::fault::{no_account, unread};
-use super::git_cache::Failed;
+use super::git_cache::{Failed, Filled};
 use super::package::{Offers, Packages};
 use super::service::Manager;
 use crate::host::accounts::{Account, Accounts};
@@ -57,6 +57,8 @@ pub(super) struct Node {
     pub(super) git_failed: Failed,
     /// Origins that did not answer when they were last asked.
     pub(super) git_unreachable: Failed,
+    /// What origins had when their mirrors were filled in this step.
+    pub(super) git_filled: Filled,
     /// Longest silence of a server; the usual one where none.
     pub(super) stall: Option<Duration>,
 }
@@ -74,6 +76,7 @@ impl Node {
             http: Snapshot::default(),
             git_failed: Failed::default(),
             git_unreachable: Failed::default(),
+            git_filled: Filled::default(),
             stall: None,
         }
     }

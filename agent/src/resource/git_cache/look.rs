@@ -37,6 +37,20 @@ impl Failed {
     }
 }
 
+/// What origins had when their mirrors were just filled: what was made is held against that, without asking them again.
+#[derive(Debug, Default)]
+pub(crate) struct Filled(Mutex<BTreeMap<String, Advertised>>);
+
+impl Filled {
+    pub(super) fn put(&self, place: &str, origin: Advertised) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(place.to_owned(), origin);
+    }
+    /// Good for one look: the next one asks again.
+    fn take(&self, place: &str) -> Option<Advertised> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(place)
+    }
+}
+
 impl Cache<'_> {
     pub(super) fn look(&self, repository: &str, http: &Http, deadline: Instant) -> Result<Mirror, Failure> {
         let place = self.place(repository)?;
@@ -47,7 +61,11 @@ impl Cache<'_> {
         }
         // Broken or missing, it is filled from an origin: that must be there too, or the plan promises what cannot be.
         self.node.git_unreachable.clear(place.as_str());
-        Ok(match (self.origin(repository, http, deadline), local) {
+        let origin = match self.node.git_filled.take(place.as_str()) {
+            Some(filled) => Ok((String::new(), filled)),
+            None => self.origin(repository, http, deadline),
+        };
+        Ok(match (origin, local) {
             (Err(why), _) => {
                 self.node.git_unreachable.put(place.as_str(), why.clone());
                 Mirror::Unreachable { why, usable }

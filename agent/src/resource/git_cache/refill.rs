@@ -3,7 +3,7 @@
 use super::super::fault::{failure, unmade};
 use super::{ANSWER, Cache, lanes};
 use crate::engine::ApplyContext;
-use crate::host::git::{self, Asking};
+use crate::host::git::{self, Advertised, Asking};
 use crate::host::http::Http;
 use crate::host::{OsError, Writing};
 use ostler_roles::outcome::{Event, Failure, FailureKind};
@@ -28,7 +28,8 @@ struct Job {
 
 /// How a piece of work ended.
 enum Done {
-    Good,
+    /// It has all that the origin had.
+    Good(Box<Advertised>),
     /// The origin's fault, or the network's.
     Failed(String),
     /// The mirror's own fault: it is to be filled anew.
@@ -89,7 +90,8 @@ impl Cache<'_> {
             let tally = &mut *shared.borrow_mut();
             let place = self.place(&job.repository)?;
             let note = match done {
-                Done::Good => {
+                Done::Good(origin) => {
+                    self.node.git_filled.put(place.as_str(), *origin);
                     if let Some(aside) = &job.aside {
                         tally.bytes += packed(&self.node.host.outside(aside));
                         self.node.host.swap_in(aside, place.as_path()).map_err(unmade)?;
@@ -169,7 +171,7 @@ impl Cache<'_> {
         for url in urls {
             match git::clone_mirror(url, origin, &directory, asking, work.cancelled) {
                 Ok(()) => match git::Mirror::read(&directory) {
-                    Ok(git::Mirror { broken: None, .. }) => return Done::Good,
+                    Ok(git::Mirror { broken: None, advertised, .. }) => return Done::Good(Box::new(advertised)),
                     Ok(git::Mirror { broken: Some(why), .. }) => said.push(format!("{url} gave a mirror that {why}")),
                     Err(error) => said.push(format!("cannot {error}: {}", error.source)),
                 },
@@ -190,11 +192,11 @@ impl Cache<'_> {
             Err(why) => return Done::Failed(why),
         };
         if git::spoken_by_library(&url) && git::fetch(path, &url, &origin, asking).is_ok() {
-            return Done::Good;
+            return Done::Good(Box::new(origin));
         }
         // What the library cannot do, the program may; what neither can is the mirror's fault, for the origin has just answered.
         match git::fetch_with_program(path, &url, &origin, asking, work.cancelled) {
-            Ok(()) => Done::Good,
+            Ok(()) => Done::Good(Box::new(origin)),
             Err(_) if (work.cancelled)() => Done::Cancelled,
             Err(error) if no_space(&error) => Done::NoSpace(error),
             Err(error) => Done::Local(format!("cannot {error}: {}", error.source)),
