@@ -58,8 +58,7 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
     let registered = if cancelled {
         Vec::new()
     } else {
-        let host = |node: &NodeName| inventory::reach_host(&expedition.workspace.inventory, node);
-        let candidates = register::candidates(&ends, &host);
+        let candidates = register::candidates(&ends);
         let lab = reach::lab_of(context, &expedition.workspace)?;
         let registrar = Registrar { workspace: expedition.workspace.clone(), preparation: expedition.preparation.clone(), lab, controller };
         registrar.register(&masters, &candidates, &mut ends).await
@@ -306,6 +305,7 @@ fn result_of(end: &NodeEnd, state: &NodeState, registered: &[Registered]) -> (No
         Ok(Ending::Good { changed, unchanged, .. }) => (*changed, *unchanged),
         Ok(Ending::Failed | Ending::Cancelled) | Err(_) => (state.changed, state.unchanged),
     };
+    let changed = changed + mine.iter().map(|one| one.changed).sum::<u32>();
     let trouble = match &end.ending {
         Ok(Ending::Good { .. }) => unlabelled,
         Ok(Ending::Failed) => {

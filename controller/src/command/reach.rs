@@ -142,4 +142,12 @@ impl Reach for SshReach {
             None => Identity { node: node.clone(), login: "root".to_owned(), r#become: None },
         }
     }
+
+    fn address<'a>(&'a self, node: &'a NodeName) -> BoxFuture<'a, Option<(String, u16)>> {
+        Box::pin(async move {
+            let (target, _) = self.nodes.get(node)?;
+            let config = self.ssh.configuration(target).await.ok()?;
+            Some((config.hostname.clone(), config.port))
+        })
+    }
 }

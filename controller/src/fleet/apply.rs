@@ -3,12 +3,13 @@
 use super::{FleetEvent, Prepared, Ready, Tell, Trouble, TroubleKind};
 use crate::session::{Go, Session, SessionError};
 use crate::transport::Link;
+use ostler_roles::catalog::Catalog;
 use ostler_roles::outcome::{Ending, Event};
 use ostler_roles::plan::Plan;
 use ostler_roles::resource::Desired;
 use ostler_roles::wire::message::{Hidden, SecretData};
 use ostler_roles::words::{Digest, NodeName, RunId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -102,7 +103,13 @@ impl Runner {
         run: &RunId,
     ) -> Result<Ending, Trouble> {
         let trouble = |error: SessionError| Trouble::from(&error);
-        let go = Go { run, plan, secrets: secrets_of(prepared, plan), controller: &self.controller, blob: prepared.blob.as_ref() };
+        let go = Go {
+            run,
+            plan,
+            secrets: secrets_of(&prepared.catalog, plan, &prepared.secrets),
+            controller: &self.controller,
+            blob: prepared.blob.as_ref(),
+        };
         session.go(go).await.map_err(trouble)?;
         self.tell.tell(node, FleetEvent::Going);
         self.follow(node, session, run).await
@@ -151,11 +158,11 @@ fn unknown(run: &RunId) -> Trouble {
 }
 
 /// The secrets that changing steps need, and no other.
-fn secrets_of(prepared: &Prepared, plan: &Plan) -> Vec<SecretData> {
+pub fn secrets_of(catalog: &Catalog, plan: &Plan, values: &BTreeMap<Digest, Vec<u8>>) -> Vec<SecretData> {
     use ostler_roles::plan::Planned;
-    let changing = prepared.catalog.steps.iter().zip(&plan.steps).filter(|(_, planned)| !matches!(planned, Planned::Unchanged { .. }));
+    let changing = catalog.steps.iter().zip(&plan.steps).filter(|(_, planned)| !matches!(planned, Planned::Unchanged { .. }));
     let wanted: BTreeSet<Digest> = changing.flat_map(|(step, _)| Desired::secrets(&step.desired)).map(|secret| secret.hmac).collect();
-    let known = wanted.iter().filter_map(|hmac| prepared.secrets.get(hmac).map(|value| (*hmac, value)));
+    let known = wanted.iter().filter_map(|hmac| values.get(hmac).map(|value| (*hmac, value)));
     known.map(|(hmac, value)| SecretData { hmac, value: Hidden(value.clone()) }).collect()
 }
 

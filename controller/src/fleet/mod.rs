@@ -7,7 +7,7 @@ mod order;
 mod prepare;
 mod trouble;
 
-pub use apply::{NodeEnd, Runner};
+pub use apply::{NodeEnd, Runner, secrets_of};
 pub use event::{FleetEvent, Tell, Told};
 pub use order::{OrderCycle, waves};
 pub use prepare::{Blobs, Compile, CompileError, Preparation, Prepared, Reach, Ready, prepare};

@@ -19,6 +19,10 @@ pub trait Reach: Send + Sync {
     fn connect<'a>(&'a self, node: &'a NodeName, tell: &'a Tell) -> BoxFuture<'a, Result<Arc<dyn Link>, ConnectError>>;
     /// Who we are to a node.
     fn identity(&self, node: &NodeName) -> Identity;
+    /// The host and the port of a node's sshd, as far as they are known.
+    fn address<'a>(&'a self, _node: &'a NodeName) -> BoxFuture<'a, Option<(String, u16)>> {
+        Box::pin(std::future::ready(None))
+    }
 }
 
 /// What a node shall be, from what is known of it.

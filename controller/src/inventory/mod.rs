@@ -14,7 +14,7 @@ mod walk;
 
 pub use error::ReadSiteError;
 pub use order::{machine, order};
-pub use reach::{Become, NodeReach, reach, reach_host};
+pub use reach::{Become, NodeReach, reach};
 pub use read::{Inventory, Reading, find, read};
 pub use revision::{Revision, RevisionError, revision};
 pub use select::{SelectError, select};

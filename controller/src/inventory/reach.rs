@@ -61,12 +61,6 @@ pub fn reach(site: &Site, node: &NodeEntry) -> Result<NodeReach, Faults> {
     faults.into_result(reach)
 }
 
-/// What is asked of ssh for a node: its `host`, or its name.
-pub fn reach_host(inventory: &super::Inventory, node: &NodeName) -> String {
-    let entry = inventory.site.nodes.nodes.iter().find(|entry| entry.name.value == node.as_str());
-    entry.and_then(|entry| entry.host.as_ref()).map_or_else(|| node.to_string(), |host| host.value.clone())
-}
-
 /// The text of a literal.
 fn text(node: &Node) -> String {
     node.as_scalar().map(|scalar| scalar.text.clone()).unwrap_or_default()

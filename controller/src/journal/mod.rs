@@ -1,10 +1,12 @@
-//! What the controller keeps: the events of its runs, the facts that nodes told last, the key for secrets' HMACs. All below the XDG
-//! state directory, private from birth.
+//! What the controller keeps: the events of its runs, the facts that nodes told last, what stands for the credentials that it sent, the key
+//! for secrets' HMACs. All below the XDG state directory, private from birth.
 
+mod credentials;
 mod facts;
 mod key;
 mod run;
 
+pub use credentials::CredentialStore;
 pub use facts::FactStore;
 pub use key::site_key;
 pub use run::{RunStore, new_run};

@@ -2,12 +2,14 @@
 
 pub use super::dial::Dial;
 use super::dial::DialConnector;
+pub use super::way::Way;
 use base64::Engine as _;
 use ostler_roles::words::Secret;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use ureq::Error;
 use ureq::http::{Response, Uri};
+use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector as _, RustlsConnector, TcpConnector};
 
@@ -24,6 +26,21 @@ pub enum HttpError {
     Base {
         /// What was given.
         url: String,
+    },
+    /// What should be the certificate that it shows is none.
+    #[error("the `trust` of {url} holds no certificate in PEM")]
+    Trust {
+        /// The master.
+        url: String,
+    },
+    /// It shows a certificate that nothing vouches for.
+    #[error("{url}: its certificate is not trusted; give the certificate of its authority as `trust` of this master")]
+    Certificate {
+        /// The whole address.
+        url: String,
+        /// What is wrong with it.
+        #[source]
+        source: Box<Error>,
     },
     /// No answer: refused, reset, too late, too long.
     #[error("{method} {url}: no answer")]
@@ -62,6 +79,12 @@ pub enum HttpError {
 }
 
 impl HttpError {
+    /// What a request without an answer is: a certificate that is not trusted does not mend itself by waiting.
+    fn exchange(method: &'static str, url: String, source: Error) -> Self {
+        let source = Box::new(source);
+        if is_distrust(&source) { Self::Certificate { url, source } } else { Self::Exchange { method, url, source } }
+    }
+
     /// Whether nothing was answered at all: the master may be starting or out of reach.
     pub fn is_silence(&self) -> bool {
         matches!(self, Self::Exchange { .. })
@@ -71,9 +94,19 @@ impl HttpError {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Status { status, .. } => Some(*status),
-            Self::Base { .. } | Self::Exchange { .. } | Self::Shape { .. } => None,
+            Self::Base { .. } | Self::Trust { .. } | Self::Certificate { .. } | Self::Exchange { .. } | Self::Shape { .. } => None,
         }
     }
+}
+
+/// rustls speaks through the I/O error of its handshake (`rustls::Error::InvalidCertificate`).
+fn is_distrust(error: &Error) -> bool {
+    let text = match error {
+        Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => error.to_string(),
+        Error::Rustls(error) => error.to_string(),
+        _ => return false,
+    };
+    text.starts_with("invalid peer certificate")
 }
 
 /// A master's HTTP interface below one base address.
@@ -86,24 +119,26 @@ pub struct Http {
 }
 
 impl Http {
-    /// A client for `base`; each request ends within `deadline`. With a dialler, every connection is opened by it.
+    /// A client for `base`, reached this way; each request ends within `deadline`.
     ///
     /// # Errors
-    /// [`HttpError::Base`].
-    pub fn new(base: &str, deadline: Duration, dial: Option<Dial>) -> Result<Self, HttpError> {
+    /// [`HttpError::Base`], [`HttpError::Trust`].
+    pub fn new(base: &str, deadline: Duration, way: Way) -> Result<Self, HttpError> {
         let fault = || HttpError::Base { url: base.chars().take(EXCERPT).collect() };
         let uri: Uri = base.parse().map_err(|_| fault())?;
         let scheme_is_known = matches!(uri.scheme_str(), Some("http" | "https"));
         if !scheme_is_known || uri.host().is_none_or(str::is_empty) || uri.query().is_some() {
             return Err(fault());
         }
+        let roots = way.roots().ok_or_else(|| HttpError::Trust { url: base.chars().take(EXCERPT).collect() })?;
         let config = ureq::Agent::config_builder()
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
             .timeout_global(Some(deadline))
             .http_status_as_error(false)
             .max_redirects(0) // an API does not redirect; a login page would, and following it hides the refusal
             .proxy(None) // the site says how a master is reached, not this process's environment
             .build();
-        let agent = match dial {
+        let agent = match way.dial {
             None => ureq::Agent::with_parts(config, TcpConnector::default().chain(RustlsConnector::default()), DefaultResolver::default()),
             Some(dial) => {
                 ureq::Agent::with_parts(config, DialConnector { dial }.chain(RustlsConnector::default()), DefaultResolver::default())
@@ -152,7 +187,7 @@ impl Http {
         let plain = format!("{account}:{}", password.expose());
         let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(plain));
         let answer = self.agent.get(&url).header("authorization", basic).call();
-        let answer = answer.map_err(|source| HttpError::Exchange { method: "GET", url: url.clone(), source: Box::new(source) })?;
+        let answer = answer.map_err(|source| HttpError::exchange("GET", url.clone(), source))?;
         let status = answer.status().as_u16();
         if status >= 400 {
             return Err(HttpError::Status { method: "GET", url, status, excerpt: "the account or its password is refused".to_owned() });
@@ -227,7 +262,7 @@ impl Http {
             let body = answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec()?;
             Ok(Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body })
         });
-        whole.map_err(|source| HttpError::Exchange { method, url, source: Box::new(source) })
+        whole.map_err(|source| HttpError::exchange(method, url, source))
     }
 }
 
@@ -241,7 +276,7 @@ fn read<T: serde::de::DeserializeOwned>(
         answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec().map(|body| (status, body))
     });
     match bytes {
-        Err(source) => Err(HttpError::Exchange { method, url, source: Box::new(source) }),
+        Err(source) => Err(HttpError::exchange(method, url, source)),
         Ok((200..=299, body)) => serde_json::from_slice(&body).map_err(|source| HttpError::Shape { method, url, source }),
         Ok((status, body)) => {
             let excerpt = String::from_utf8_lossy(&body).chars().filter(|c| !c.is_control()).take(EXCERPT).collect();
@@ -272,9 +307,9 @@ mod tests {
     #[test]
     fn a_base_without_host_or_with_another_scheme_is_refused() {
         for url in ["", "buildbot", "ftp://master/", "http://", "http://master/?x=1", "/api"] {
-            assert!(matches!(Http::new(url, Duration::from_secs(1), None), Err(HttpError::Base { .. })), "{url}");
+            assert!(matches!(Http::new(url, Duration::from_secs(1), Way::default()), Err(HttpError::Base { .. })), "{url}");
         }
-        let http = Http::new("http://master:8010/", Duration::from_secs(1), None).unwrap();
+        let http = Http::new("http://master:8010/", Duration::from_secs(1), Way::default()).unwrap();
         assert_eq!(http.url("/api/v2/workers"), "http://master:8010/api/v2/workers");
     }
 
@@ -300,7 +335,7 @@ mod tests {
             assert_eq!(wanted.to_string(), "203.0.113.7:8010");
             TcpStream::connect_timeout(&real, patience)
         });
-        (Http::new("http://203.0.113.7:8010", Duration::from_millis(500), Some(dial)).unwrap(), server)
+        (Http::new("http://203.0.113.7:8010", Duration::from_millis(500), Way { dial: Some(dial), trust: None }).unwrap(), server)
     }
 
     #[test]

@@ -4,3 +4,4 @@ pub mod buildbot;
 mod dial;
 pub mod http;
 pub mod jenkins;
+mod way;

@@ -2,7 +2,7 @@
 
 use super::venv::{Side, library, venv};
 use ostler::masters::buildbot::{Account, Client};
-use ostler::masters::http::Http;
+use ostler::masters::http::{Http, Way};
 use ostler_roles::words::Secret;
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
@@ -91,7 +91,7 @@ impl Master {
 
     /// Plain HTTP to it, without an account.
     pub fn http(&self) -> Http {
-        Http::new(&self.url(), Duration::from_secs(10), None).expect("a good base")
+        Http::new(&self.url(), Duration::from_secs(10), Way::default()).expect("a good base")
     }
 
     /// The client under test, with the right password.

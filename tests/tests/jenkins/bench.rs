@@ -5,6 +5,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use base64::Engine as _;
+use ostler::masters::http::Way;
 use ostler::masters::jenkins::{Client, Credential, Kind, Login, Patience, Registration};
 use ostler_roles::executor::Smoke;
 use ostler_roles::master::jenkins::{CredentialId, HostKey, Launcher, Mode, Name, Node, Proof, Site, Ssh};
@@ -41,7 +42,7 @@ pub fn token(user: &str) -> Login {
 }
 
 pub fn client(model: &Model, login: Login) -> Client {
-    Client::new(&model.url(), login, site(), patience(), None).unwrap()
+    Client::new(&model.url(), login, site(), patience(), Way::default()).unwrap()
 }
 
 /// A model with an administrator, a narrow account and one machine with sshd.
@@ -114,7 +115,7 @@ pub fn smoke(command: &str) -> Vec<Smoke> {
 }
 
 pub fn registration(node: Node, command: &str) -> Registration {
-    Registration { node, smoke: smoke(command), proof: Proof::Standing }
+    Registration { node, smoke: smoke(command), proof: Proof::Standing, agent: None }
 }
 
 /// The requests since the last call that were no reads.
@@ -139,7 +140,12 @@ pub fn anywhere() -> Anywhere {
         let (user, secret) = (variable("USER").unwrap(), variable("TOKEN").unwrap());
         let login = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{secret}"));
         let token = Login::Token { user, token: Secret::new(secret) };
-        return Anywhere { client: Client::new(&url, token, site(), Patience::default(), None).unwrap(), model: None, url, login };
+        return Anywhere {
+            client: Client::new(&url, token, site(), Patience::default(), Way::default()).unwrap(),
+            model: None,
+            url,
+            login,
+        };
     }
     let model = model();
     let login = base64::engine::general_purpose::STANDARD.encode("narrow:11narrow-token");

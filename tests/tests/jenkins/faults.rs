@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use ostler::masters::http::Way;
 use ostler::masters::jenkins::{Ending, JenkinsError, Login, Sent, register};
 use ostler_roles::master::jenkins::{Name, Stage};
 use ostler_roles::words::Secret;
@@ -68,7 +69,8 @@ fn a_master_that_restarts_for_ever_ends_the_patience_not_the_run() {
     patience.restart = Duration::from_millis(500);
     for (fault, last) in [(Fault::Starting, "503 Starting Jenkins"), (Fault::Restarting, "503 Restarting Jenkins")] {
         let client =
-            ostler::masters::jenkins::Client::new(&model.url(), token("narrow"), super::bench::site(), patience.clone(), None).unwrap();
+            ostler::masters::jenkins::Client::new(&model.url(), token("narrow"), super::bench::site(), patience.clone(), Way::default())
+                .unwrap();
         model.play(always(fault));
         let error = client.observe(&[]).unwrap_err();
         assert!(matches!(&error, JenkinsError::NotReady { last: seen, .. } if seen == last), "{error:?}");
@@ -81,7 +83,8 @@ fn a_hanging_a_silent_and_an_absent_master_meet_the_deadline() {
     let patience = ostler::masters::jenkins::Patience { request: Duration::from_millis(300), ..super::bench::patience() };
     for fault in [Fault::Hang, Fault::Reset, Fault::Refused] {
         let client =
-            ostler::masters::jenkins::Client::new(&model.url(), token("narrow"), super::bench::site(), patience.clone(), None).unwrap();
+            ostler::masters::jenkins::Client::new(&model.url(), token("narrow"), super::bench::site(), patience.clone(), Way::default())
+                .unwrap();
         model.play(always(fault));
         // The server needs a moment to close its door.
         let started = Instant::now();

@@ -1,6 +1,6 @@
 //! One Jenkins, as the rest of the controller sees it. Every call blocks and has a deadline: use `spawn_blocking`.
 
-use super::super::http::Dial;
+use super::super::http::Way;
 use super::credential::{self, Credential, Sent};
 use super::error::JenkinsError;
 use super::node;
@@ -22,9 +22,9 @@ impl Client {
     /// A client for the Jenkins at `url`. Nothing is asked yet.
     ///
     /// # Errors
-    /// When the address is none.
-    pub fn new(url: &str, login: Login, site: Site, patience: Patience, dial: Option<Dial>) -> Result<Self, JenkinsError> {
-        Ok(Self { session: Session::new(url, login, patience, dial)?, site })
+    /// When the address is none, or its trust is none.
+    pub fn new(url: &str, login: Login, site: Site, patience: Patience, way: Way) -> Result<Self, JenkinsError> {
+        Ok(Self { session: Session::new(url, login, patience, way)?, site })
     }
 
     /// Looks at these names: one listing for all, and the configuration of each that is ours.
@@ -93,6 +93,14 @@ impl Client {
     /// When `Agent/Connect` is missing.
     pub fn agent_secret(&self, name: &Name) -> Result<Secret<String>, JenkinsError> {
         node::agent_secret(&self.session, name)
+    }
+
+    /// The program that inbound agents run, as this very master gives it: the two must fit.
+    ///
+    /// # Errors
+    /// When Jenkins does not give it.
+    pub fn agent_program(&self) -> Result<Vec<u8>, JenkinsError> {
+        node::agent_program(&self.session)
     }
 
     /// Runs the smoke job on a quarantined node.

@@ -130,6 +130,15 @@ pub enum JenkinsError {
         /// The last lines of the launch log that hold no environment.
         log: Vec<String>,
     },
+    /// What the node needs to call in could not be brought there.
+    #[error("bring the agent to node `{name}`")]
+    Agent {
+        /// The node.
+        name: Name,
+        /// Why.
+        #[source]
+        source: super::BringError,
+    },
     /// An operator's mark stands in the way.
     #[error("node `{name}` is {hold}")]
     Held {

@@ -3,6 +3,7 @@
 //! [`register`] takes the nodes of a run to their labels; a run that finds everything in place makes one listing, one read for each
 //! node, and writes nothing. Every fact about Jenkins here was seen on a recorded 2.532 (`docs/jenkins.md`).
 
+mod agent;
 mod client;
 mod config;
 mod credential;
@@ -13,10 +14,11 @@ mod session;
 mod smoke;
 mod xml;
 
+pub use agent::{Agent, AgentError, AgentSteps};
 pub use client::Client;
 pub use credential::{Credential, Kind, Sent};
 pub use error::JenkinsError;
-pub use register::{Ending, Event, Registration, register};
+pub use register::{Bring, BringError, Ending, Event, Registration, register};
 pub use session::{Login, Patience};
 pub use smoke::{SmokeOutcome, SmokeReport};
 pub use xml::XmlError;

@@ -350,6 +350,22 @@ pub(super) fn agent_secret(session: &Session, name: &Name) -> Result<Secret<Stri
     Ok(Secret::new(secret.to_owned()))
 }
 
+/// Where every Jenkins gives the agent that fits it, to anybody.
+pub(super) const AGENT_PROGRAM: &str = "jnlpJars/agent.jar";
+
+/// The program of inbound agents.
+pub(super) fn agent_program(session: &Session) -> Result<Vec<u8>, JenkinsError> {
+    let action = "fetch agent.jar";
+    let answer = session.read(action, &format!("/{AGENT_PROGRAM}"))?;
+    let answer = session.expect(action, answer, &[200])?;
+    // A jar is a zip archive (its local file header); a login page is none.
+    if !answer.body.starts_with(b"PK\x03\x04") {
+        let kind = answer.header("content-type").unwrap_or("no content type").to_owned();
+        return Err(JenkinsError::NotJenkins { action: action.to_owned(), kind });
+    }
+    Ok(answer.body)
+}
+
 #[cfg(test)]
 mod tests {
     use super::without_environment;

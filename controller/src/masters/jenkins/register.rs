@@ -5,13 +5,28 @@ use super::error::JenkinsError;
 use super::smoke::SmokeReport;
 use ostler_roles::executor::Smoke;
 use ostler_roles::master::jenkins::{Change, Hold, Name, Next, Node, Proof, Seen, Stage, next};
+use ostler_roles::words::Secret;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 /// How many nodes are on their way at once: waits overlap, and the master is not flooded.
 const LANES: usize = 8;
 /// More steps than a node can need: made, connected, smoked, labelled, with a relaunch and a lost answer in between.
 const STEPS: usize = 12;
+
+/// Why an agent did not get to its node.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct BringError(pub Box<dyn std::error::Error + Send + Sync>);
+
+/// Brings what an inbound agent needs to its node, from where it calls in.
+pub trait Bring: std::fmt::Debug + Send + Sync {
+    /// Makes it so; `before` is called before anything is changed and not at all when nothing is to change. Returns whether it was.
+    ///
+    /// # Errors
+    /// When `before` fails, or the node cannot be changed.
+    fn bring(&self, secret: &Secret<String>, before: &mut dyn FnMut() -> Result<(), JenkinsError>) -> Result<bool, BringError>;
+}
 
 /// A node to be registered.
 #[derive(Debug, Clone)]
@@ -22,6 +37,8 @@ pub struct Registration {
     pub smoke: Vec<Smoke>,
     /// Whether something on the node changed in this run.
     pub proof: Proof,
+    /// Brings its agent there, where the node is to call in by itself; none: somebody else sees to it.
+    pub agent: Option<Arc<dyn Bring>>,
 }
 
 /// What happens on the way.
@@ -31,6 +48,8 @@ pub enum Event {
     Creating(Name),
     /// Values are being set.
     Updating(Name, Stage, Vec<Change>),
+    /// Its agent was brought to the node, or changed there.
+    Brought(Name),
     /// Its agent is waited for.
     Connecting(Name),
     /// Its smoke job runs.
@@ -120,11 +139,22 @@ fn take<'a>(next_in_line: &AtomicUsize, registrations: &'a [Registration]) -> Op
 }
 
 fn one(client: &Client, registration: &Registration, mut seen: Seen, events: &mut dyn FnMut(Event)) -> Result<Ending, JenkinsError> {
-    let Registration { node, smoke, proof } = registration;
+    let Registration { node, smoke, proof, agent } = registration;
     let name = &node.name;
     let mut proof = *proof;
     let mut report: Option<SmokeReport> = None;
+    let mut missing = agent.as_deref();
     for _ in 0..STEPS {
+        // Only a node that is there has a secret to call in with.
+        if let (Seen::Ours { is_connected, .. }, Some(agent)) = (&seen, missing) {
+            missing = None;
+            if bring(client, node, *is_connected, agent)? {
+                events(Event::Brought(name.clone()));
+                proof = Proof::Wanted;
+                seen = client.observe(std::slice::from_ref(name))?.remove(name).unwrap_or(Seen::Absent);
+                continue;
+            }
+        }
         match next(node, &seen, proof)? {
             Next::Create => {
                 events(Event::Creating(name.clone()));
@@ -163,4 +193,22 @@ fn one(client: &Client, registration: &Registration, mut seen: Seen, events: &mu
         action: format!("register node `{name}`"),
         reason: "it does not settle; somebody else changes it".to_owned(),
     })
+}
+
+/// Brings the agent to its node. What runs there now is let out first, in quarantine: a run that is cut here is gone on with by the next.
+fn bring(client: &Client, node: &Node, is_connected: bool, agent: &dyn Bring) -> Result<bool, JenkinsError> {
+    let secret = client.agent_secret(&node.name)?;
+    let mut before = || {
+        if !is_connected {
+            return Ok(());
+        }
+        client.update(node, Stage::Quarantined)?;
+        client.drain(&node.name, "its agent is changed")
+    };
+    let brought = agent.bring(&secret, &mut before).map_err(|source| JenkinsError::Agent { name: node.name.clone(), source });
+    if is_connected {
+        // Our own mark alone is taken off, also after a failure.
+        client.undrain(&node.name)?;
+    }
+    brought
 }

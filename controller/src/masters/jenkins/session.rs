@@ -3,7 +3,7 @@
 //! A restart shows itself as 503, refused, reset and hanging connections, and twice as a short 401 for a valid token (recorded from
 //! 2.532). So a 401 is believed only when it lasts. The end is a 200 from `/api/json` with `X-Jenkins-Session`.
 
-use super::super::http::{Answer, Ask, Dial, Http, HttpError};
+use super::super::http::{Answer, Ask, Http, HttpError, Way};
 use super::error::JenkinsError;
 use base64::Engine as _;
 use ostler_roles::words::Secret;
@@ -161,8 +161,8 @@ fn was_never_sent(error: &HttpError) -> bool {
 }
 
 impl Session {
-    pub(super) fn new(url: &str, login: Login, patience: Patience, dial: Option<Dial>) -> Result<Self, JenkinsError> {
-        let http = Http::new(url, patience.request, dial)
+    pub(super) fn new(url: &str, login: Login, patience: Patience, way: Way) -> Result<Self, JenkinsError> {
+        let http = Http::new(url, patience.request, way)
             .map_err(|source| JenkinsError::Http { action: "use the address of this Jenkins".to_owned(), source })?;
         Ok(Self { http, login, patience, memory: Mutex::default() })
     }
@@ -218,7 +218,7 @@ impl Session {
             self.check_time(action, started)?;
             let answer = self.post(action, path, kind, body)?;
             if let Err(error) = answer {
-                if is_too_long(&error) {
+                if is_too_long(&error) || matches!(error, HttpError::Certificate { .. }) {
                     return Err(JenkinsError::Http { action: action.to_owned(), source: error });
                 }
                 if !was_never_sent(&error) {

@@ -1,0 +1,159 @@
+//! Registration: executors of nodes that came through are brought to their labels, one batch a master.
+
+mod buildbot;
+mod errand;
+mod jenkins;
+
+use super::workspace::Workspace;
+use crate::fleet::{FleetEvent, NodeEnd, Preparation, Prepared};
+use crate::lab::{BRIDGE, Lab};
+use crate::masters::http::Dial;
+use ostler_roles::author::compile::{Master, MasterSettings};
+use ostler_roles::executor::Executor;
+use ostler_roles::master::buildbot::Proof;
+use ostler_roles::outcome::Ending;
+use ostler_roles::words::{MasterName, NodeName};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, TcpStream};
+use std::sync::Arc;
+
+/// One executor on its way, with the node it is on.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The node.
+    pub node: NodeName,
+    /// The executor.
+    pub executor: Executor,
+    /// Whether something on the node changed in this run.
+    pub changed: bool,
+    /// The node's host keys, to pin.
+    pub host_keys: Vec<String>,
+}
+
+impl Candidate {
+    /// What has to be proved of it.
+    fn proof(&self) -> Proof {
+        if self.changed { Proof::Wanted } else { Proof::Standing }
+    }
+
+    fn good(&self, text: String, changed: u32) -> Registered {
+        let labels = self.executor.labels.iter().map(ToString::to_string).collect();
+        Registered { is_good: true, labels, changed, ..failed(self, text) }
+    }
+}
+
+/// How one executor ended.
+#[derive(Debug, Clone)]
+pub struct Registered {
+    /// The node.
+    pub node: NodeName,
+    /// The master.
+    pub master: MasterName,
+    /// Whether it is registered as it should be.
+    pub is_good: bool,
+    /// Labels attached and earned; empty when not.
+    pub labels: Vec<String>,
+    /// How many things were changed for it on its master.
+    pub changed: u32,
+    /// What to say of it.
+    pub text: String,
+    /// Last lines of a smoke job that failed.
+    pub tail: Vec<String>,
+}
+
+impl Registered {
+    /// Whether its labels are attached and earned.
+    pub fn is_good(&self) -> bool {
+        self.is_good
+    }
+}
+
+/// Everything registration needs.
+#[derive(Debug, Clone)]
+pub struct Registrar {
+    /// The site.
+    pub workspace: Arc<Workspace>,
+    /// The way to nodes, for masters that are configured by files.
+    pub preparation: Preparation,
+    /// The lab that masters are reached through.
+    pub lab: Option<Arc<Lab>>,
+    /// Who asks.
+    pub controller: String,
+}
+
+impl Registrar {
+    /// Registers all candidates, one batch a master, masters one after the other.
+    pub async fn register(
+        &self,
+        masters: &BTreeMap<MasterName, Master>,
+        candidates: &[Candidate],
+        ends: &mut [NodeEnd],
+    ) -> Vec<Registered> {
+        let mut done = Vec::new();
+        let mut by_master: BTreeMap<&MasterName, Vec<Candidate>> = BTreeMap::new();
+        let mut names = BTreeSet::new();
+        for candidate in candidates {
+            let executor = &candidate.executor;
+            if names.insert((&executor.master, &executor.name)) {
+                by_master.entry(&executor.master).or_default().push(candidate.clone());
+            } else {
+                done.push(failed(candidate, format!("another node of this run has an executor `{}` on this master", executor.name)));
+            }
+        }
+        for (name, batch) in by_master {
+            let Some(master) = masters.get(name) else {
+                done.extend(batch.iter().map(|one| failed(one, "the site has no such master".to_owned())));
+                continue;
+            };
+            done.extend(match &master.settings {
+                MasterSettings::Buildbot { .. } => self.buildbot(name, master, &batch, ends).await,
+                MasterSettings::Jenkins { .. } => self.jenkins(name, master, &batch, ends).await,
+            });
+        }
+        done
+    }
+
+    fn tell(&self, node: &NodeName, master: &MasterName, text: &str) {
+        self.preparation.tell.tell(node, FleetEvent::Master { master: master.to_string(), text: text.to_owned() });
+    }
+
+    /// Sockets to a master: opened inside the lab where the site has one and the address is the lab's.
+    fn dial(&self) -> Option<Dial> {
+        let lab = self.lab.clone()?;
+        Some(Arc::new(move |address, limit| {
+            let is_inside = matches!(address.ip(), IpAddr::V4(ip) if ip.octets()[..2] == BRIDGE.octets()[..2]);
+            if is_inside {
+                lab.connect(address, limit).map_err(super::reach::lab_failure)
+            } else {
+                TcpStream::connect_timeout(&address, limit)
+            }
+        }))
+    }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    crate::fleet::chain(error).join(": ")
+}
+
+fn failed(one: &Candidate, text: String) -> Registered {
+    let (node, master) = (one.node.clone(), one.executor.master.clone());
+    Registered { node, master, is_good: false, labels: Vec::new(), changed: 0, text, tail: Vec::new() }
+}
+
+/// The executors of nodes that came through.
+pub fn candidates(ends: &[NodeEnd]) -> Vec<Candidate> {
+    let good = ends.iter().filter(|end| end.is_good());
+    good.flat_map(|end| {
+        let Prepared { executors, .. } = &end.prepared;
+        let changed = matches!(end.ending, Ok(Ending::Good { changed, .. }) if changed > 0);
+        let host_keys = end.session.as_ref().map(|session| session.hello.facts.host_keys.clone()).unwrap_or_default();
+        let node = end.node.clone();
+        executors.iter().map(move |executor| Candidate {
+            node: node.clone(),
+            executor: executor.clone(),
+            changed,
+            host_keys: host_keys.clone(),
+        })
+    })
+    .collect()
+}
