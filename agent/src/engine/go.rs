@@ -173,7 +173,9 @@ pub(super) fn await_beginning(around: &dyn Surroundings, run: &RunId) -> Result<
             return if begun()? { Ok(()) } else { Err(EngineError::Late { seconds: BEGIN_WITHIN.as_secs(), said: died }) };
         }
         if Instant::now() >= end {
-            return Err(EngineError::Late { seconds: BEGIN_WITHIN.as_secs(), said: String::new() });
+            let log = || format!("; on the node, `journalctl -u ostler-run-{run}` may say why");
+            let said = if around.has_systemd() { log() } else { String::new() };
+            return Err(EngineError::Late { seconds: BEGIN_WITHIN.as_secs(), said });
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(10));
