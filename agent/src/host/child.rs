@@ -96,6 +96,11 @@ impl Program {
     }
 }
 
+/// The name of a living process; empty where there is none.
+pub fn name_of(pid: i32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
+}
+
 impl Finished {
     /// The exit code; none when a signal or the deadline ended it.
     pub fn exit_code(&self) -> Option<i32> {

@@ -51,6 +51,23 @@ impl Host {
         }
     }
 
+    /// Removes everything in a directory; the directory stays. No link in it is followed.
+    ///
+    /// # Errors
+    /// When the kernel says no.
+    pub fn empty_directory(&self, path: &Path) -> Result<(), OsError> {
+        for name in self.list(path)?.unwrap_or_default() {
+            self.remove_tree(&path.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of the files in a directory, not below it; none where it cannot be read.
+    pub fn bytes_in(&self, path: &Path) -> u64 {
+        let names = self.list(path).ok().flatten().unwrap_or_default();
+        names.iter().filter_map(|name| self.look(&path.join(name)).ok().flatten()).map(|entry| entry.length).sum()
+    }
+
     /// Puts the tree `aside` in the place of whatever stands at `path`, in one step, and removes what stood there.
     ///
     /// # Errors

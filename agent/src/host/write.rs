@@ -135,7 +135,8 @@ impl Host {
         self.remove(path)?;
         let (parent, name) = self.place(path).map_err(fail)?;
         self.touch(&parent);
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // Appending: who reads it by the same descriptor moves no writer's place.
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         rustix::fs::openat(&parent, &name, flags, Mode::from_raw_mode(0o600)).map(File::from).map_err(fail)
     }
 

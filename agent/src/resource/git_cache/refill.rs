@@ -80,7 +80,7 @@ impl Cache<'_> {
     /// One round of work; those whose mirror is to be filled anew come back.
     fn round(&self, jobs: Vec<Job>, http: &Http, work: &ApplyContext<'_>, tally: &mut Tally) -> Result<Vec<String>, Failure> {
         let mut again = Vec::new();
-        let asides: Vec<PathBuf> = jobs.iter().filter_map(|job| job.aside.as_deref()).map(|aside| self.node.host.outside(aside)).collect();
+        let asides: Vec<PathBuf> = jobs.iter().filter_map(|job| job.aside.clone()).collect();
         let shared = std::cell::RefCell::new(tally);
         let told = |tally: &Tally, what: &str, growing: u64| {
             let (items, bytes) = (Some((tally.done, tally.total)), Some((Bytes(tally.bytes + growing), None)));
@@ -93,7 +93,7 @@ impl Cache<'_> {
                 Done::Good(origin) => {
                     self.node.git_filled.put(place.as_str(), *origin);
                     if let Some(aside) = &job.aside {
-                        tally.bytes += packed(&self.node.host.outside(aside));
+                        tally.bytes += self.packed(aside);
                         self.node.host.swap_in(aside, place.as_path()).map_err(unmade)?;
                     }
                     None
@@ -123,10 +123,15 @@ impl Cache<'_> {
         };
         let look = || {
             let tally = shared.borrow();
-            told(&tally, "", asides.iter().map(|aside| packed(aside)).sum());
+            told(&tally, "", asides.iter().map(|aside| self.packed(aside)).sum());
         };
         lanes::watched(self, jobs, |job| self.fill(job, http, work), take, look)?;
         Ok(again)
+    }
+
+    /// Bytes of packs in a mirror, the growing one too.
+    fn packed(&self, mirror: &Path) -> u64 {
+        self.node.host.bytes_in(&mirror.join("objects/pack"))
     }
 
     /// What a failed try left has no use.
@@ -180,7 +185,9 @@ impl Cache<'_> {
                 Err(error) => said.push(format!("cannot {error}: {}", error.source)),
             }
             // git leaves the directory empty after a failure; what it did not would be in the way of the next URL.
-            empty(&directory);
+            if let Err(error) = self.node.host.empty_directory(aside) {
+                said.push(format!("cannot {error}: {}", error.source));
+            }
         }
         Done::Failed(said.join("; "))
     }
@@ -215,22 +222,4 @@ struct Tally {
 fn no_space(error: &OsError) -> bool {
     let said = error.source.to_string();
     error.is_full() || said.contains("No space left on device") || said.contains("Disk quota exceeded")
-}
-
-/// Bytes of packs in a mirror, the growing one too.
-fn packed(mirror: &Path) -> u64 {
-    let Ok(packs) = std::fs::read_dir(mirror.join("objects/pack")) else { return 0 };
-    packs.filter_map(Result::ok).filter_map(|pack| pack.metadata().ok()).map(|pack| pack.len()).sum()
-}
-
-fn empty(directory: &Path) {
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
-    for entry in entries.filter_map(Result::ok) {
-        // Whatever stays makes the next clone fail, with its reason.
-        let _ = if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            std::fs::remove_dir_all(entry.path())
-        } else {
-            std::fs::remove_file(entry.path())
-        };
-    }
 }

@@ -154,13 +154,7 @@ impl Apt<'_> {
 
     /// A new log; the last one goes.
     fn log(&self) -> Result<File, Failure> {
-        let path = self.node.host.outside(Path::new(LOG));
-        let fail = |source| unmade(OsError::new(Operation::Write, LOG, source));
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(fail(error)),
-            Ok(()) | Err(_) => {}
-        }
-        std::fs::OpenOptions::new().read(true).append(true).create_new(true).open(&path).map_err(fail)
+        self.node.host.create_private(Path::new(LOG)).map_err(unmade)
     }
 }
 

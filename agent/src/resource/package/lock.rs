@@ -3,7 +3,7 @@
 use super::super::fault::{failure, hinted, unmade};
 use super::super::{node::Node, note};
 use crate::engine::ApplyContext;
-use crate::host::{Operation, OsError};
+use crate::host::{Operation, OsError, child};
 use ostler_roles::outcome::{Failure, FailureKind};
 use rustix::process::{Flock, FlockOffsetType, FlockType};
 use std::path::Path;
@@ -63,8 +63,7 @@ fn holder(node: &Node) -> Result<Option<Holder>, Failure> {
         let held = rustix::process::fcntl_getlk(&file, &wanted).map_err(|source| unmade(OsError::new(Operation::Ask, lock, source)))?;
         if let Some(held) = held {
             let pid = held.pid.map_or(0, |pid| pid.as_raw_nonzero().get());
-            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            return Ok(Some(Holder { lock, pid, name: name.trim().to_owned() }));
+            return Ok(Some(Holder { lock, pid, name: child::name_of(pid) }));
         }
     }
     Ok(None)
