@@ -29,6 +29,7 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
     let after = inventory::order(&expedition.workspace.inventory);
     let turns = waves(&expedition.nodes, &after)?;
     let (ready, lost) = expedition.plans().await;
+    expedition.preparation.tell.settle().await;
     // Their values may read facts, which are known now.
     let masters = expedition.workspace.masters()?;
     if let Some(exit) = refused(context, &ready, &lost) {

@@ -56,6 +56,8 @@ pub struct Tell(mpsc::UnboundedSender<Told>);
 pub enum Told {
     /// Something happened to a node.
     Event(NodeName, FleetEvent),
+    /// Others want the terminal: take the picture away, then say so.
+    Settle(tokio::sync::oneshot::Sender<()>),
     /// The teller is done. Links keep tellers alive, so that waiting for the last of them could last for ever.
     End,
 }
@@ -70,6 +72,14 @@ impl Tell {
     pub fn tell(&self, node: &NodeName, event: FleetEvent) {
         // Nobody listens any more: the run itself goes on.
         let _ = self.0.send(Told::Event(node.clone(), event));
+    }
+    /// Waits until all that was told is shown and the terminal is free for others.
+    pub async fn settle(&self) {
+        let (done, settled) = tokio::sync::oneshot::channel();
+        if self.0.send(Told::Settle(done)).is_ok() {
+            // A reader that went away meanwhile holds the terminal no more.
+            let _ = settled.await;
+        }
     }
     /// Says that no more will come.
     pub fn end(&self) {

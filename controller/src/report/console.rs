@@ -41,7 +41,18 @@ impl Console {
                         continue;
                     }
                 };
-                let Some(Told::Event(node, event)) = next else { break };
+                let (node, event) = match next {
+                    Some(Told::Event(node, event)) => (node, event),
+                    Some(Told::Settle(done)) => {
+                        if let Some(live) = &mut live {
+                            live.clear();
+                        }
+                        // Whoever asked may have given up waiting.
+                        let _ = done.send(());
+                        continue;
+                    }
+                    Some(Told::End) | None => break,
+                };
                 state.apply(&node, &event);
                 if let Some(journal) = &mut journal {
                     journal.keep(&node, &event);
