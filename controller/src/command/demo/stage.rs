@@ -15,12 +15,8 @@ const REPOSITORIES: usize = 24;
 /// The downloaded file's size in bytes.
 const FIXTURE: usize = 4 << 20;
 
-const FILES: &[(&str, &str)] = &[
-    ("nodes.yaml", include_str!("nodes.yaml")),
-    ("roles/build-node.yaml", include_str!("roles/build-node.yaml")),
-    ("roles/repositories.yaml", include_str!("roles/repositories.yaml")),
-    ("files/make-repositories", include_str!("files/make-repositories")),
-];
+const FILES: &[(&str, &str)] =
+    &[("nodes.yaml", include_str!("nodes.yaml")), ("roles/build-node.yaml", include_str!("roles/build-node.yaml"))];
 
 /// The demo's stage.
 #[derive(Debug)]
@@ -186,7 +182,7 @@ impl Stage {
 
     fn write(&self) -> Result<(), CommandError> {
         let recipient = Identities::create(&self.identity)?;
-        let names: Vec<String> = (1..=REPOSITORIES).map(|number| format!("project-{number:02}")).collect();
+        let names: Vec<String> = (1..=REPOSITORIES).map(|number| format!("lab/project-{number:02}")).collect();
         let site = include_str!("ostler.yaml")
             .replace("RECIPIENT", &recipient)
             .replace("REPOSITORIES", &names.join(", "))
