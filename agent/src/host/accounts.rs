@@ -166,7 +166,7 @@ fn ask(host: &Host, database: &str, key: &str) -> Result<Option<String>, OsError
     if !host.is_running() {
         return Ok(None);
     }
-    let finished = Program::new(["getent", "--", database, key]).run(Instant::now() + PATIENCE, &|| false)?;
+    let finished = Program::new(["getent", "--", database, key]).run_to_end(Instant::now() + PATIENCE)?;
     if finished.exit_code() == Some(2) {
         return Ok(None);
     }

@@ -94,6 +94,14 @@ impl Program {
     pub fn run(self, deadline: Instant, cancelled: &dyn Fn() -> bool) -> Result<Finished, OsError> {
         spawn::run(self, deadline, cancelled)
     }
+
+    /// Runs it to its end or its deadline. A cancelled run stops between two steps, not within a program that changes something.
+    ///
+    /// # Errors
+    /// When it cannot be started or waited for. A bad end is no error here.
+    pub fn run_to_end(self, deadline: Instant) -> Result<Finished, OsError> {
+        spawn::run(self, deadline, &|| false)
+    }
 }
 
 /// The name of a living process; empty where there is none.

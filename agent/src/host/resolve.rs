@@ -18,7 +18,7 @@ pub fn resolve(name: &str, deadline: Instant) -> Result<Vec<IpAddr>, OsError> {
     if let Ok(address) = bare.parse::<IpAddr>() {
         return Ok(vec![address]);
     }
-    let finished = Program::new(["getent", "--", "ahosts", name]).run(deadline, &|| false)?;
+    let finished = Program::new(["getent", "--", "ahosts", name]).run_to_end(deadline)?;
     let addresses = parse(&String::from_utf8_lossy(&finished.stdout));
     if !addresses.is_empty() {
         return Ok(addresses);

@@ -42,7 +42,7 @@ impl Act for Desired {
 fn holds(desired: &Desired, node: &Node, unless: &[String]) -> Result<bool, Failure> {
     let Some(mut program) = prepared(desired, node, unless)? else { return Ok(false) };
     program.environment = plain(&desired.environment);
-    match program.run(Instant::now() + GUARD, &|| false) {
+    match program.run_to_end(Instant::now() + GUARD) {
         Ok(finished) if finished.exit_code().is_some() => Ok(finished.is_good()),
         Ok(finished) => Err(Failure { kind: FailureKind::Observe, ..finished.failure(&format!("ask `{}`", unless.join(" "))) }),
         Err(error) if error.operation == Operation::Start && error.source.kind() == ErrorKind::NotFound => Ok(false),
@@ -100,7 +100,7 @@ pub(super) fn run(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Re
     };
     let doing = format!("run {}", desired.name);
     let Some(path) = &desired.stdout_to else {
-        return accepted(desired, program.run(work.deadline, work.cancelled).map_err(unmade)?, &doing);
+        return accepted(desired, program.run_to_end(work.deadline).map_err(unmade)?, &doing);
     };
     for parent in node.host.missing_parents(path).map_err(unmade)? {
         node.host.make_parent(parent.as_path()).map_err(unmade)?;
@@ -108,7 +108,7 @@ pub(super) fn run(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Re
     let secret = !program.masked.is_empty();
     let aside = aside_path(path.as_path());
     program.stdout_to = Some(node.host.create_private(&aside).map_err(unmade)?);
-    let done = program.run(work.deadline, work.cancelled).map_err(unmade).and_then(|finished| accepted(desired, finished, &doing));
+    let done = program.run_to_end(work.deadline).map_err(unmade).and_then(|finished| accepted(desired, finished, &doing));
     let placed = done.and_then(|()| {
         // An output keeps the owner and mode of the file it replaces; a new one that may tell a secret is private.
         let writing = match node.host.look(path.as_path()).map_err(unmade)? {

@@ -91,7 +91,7 @@ impl Node {
             if let Content::Secret(_) = content {
                 program.masked.push(Secret::new(String::from_utf8_lossy(&bytes).into_owned()));
             }
-            let finished = program.run(work.deadline, work.cancelled).map_err(WriteFault::Os)?;
+            let finished = program.run_to_end(work.deadline).map_err(WriteFault::Os)?;
             let doing = format!("prove the new {path}, which was not put in place");
             finished.good(&doing).map(drop).map_err(|failure| WriteFault::Proof(Box::new(failure)))
         };

@@ -40,7 +40,7 @@ impl Node {
         }
         argv.extend(options);
         argv.push(name.to_owned());
-        let done = Program::new(argv).run(work.deadline, work.cancelled).map_err(super::fault::unmade);
+        let done = Program::new(argv).run_to_end(work.deadline).map_err(super::fault::unmade);
         self.accounts.forget();
         self.host.touched_below("/etc".as_ref());
         done?.good(&format!("change the account or group {name}")).map(drop)

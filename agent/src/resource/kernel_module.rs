@@ -31,7 +31,7 @@ impl Act for Desired {
             match change {
                 Change::Load => {
                     let program = Program::new(["modprobe", "--", self.name.as_str()]);
-                    program.run(work.deadline, work.cancelled).map_err(unmade)?.good(&format!("load module {}", self.name))?;
+                    program.run_to_end(work.deadline).map_err(unmade)?.good(&format!("load module {}", self.name))?;
                 }
                 Change::Store => {
                     for parent in node.host.missing_parents(&path).map_err(unmade)? {

@@ -144,7 +144,7 @@ pub(super) fn trigger(desired: &Desired, node: &Node, action: Action, work: &App
 fn act(desired: &Desired, node: &Node, verb: Verb, work: &ApplyContext<'_>) -> Result<(), Failure> {
     let name = desired.name.as_str();
     if let Some(check) = desired.check.as_ref().filter(|_| matches!(verb, Verb::Restart | Verb::Reload)) {
-        let finished = Program::new(check.iter().cloned()).run(work.deadline, work.cancelled).map_err(unmade)?;
+        let finished = Program::new(check.iter().cloned()).run_to_end(work.deadline).map_err(unmade)?;
         finished.good(&format!("{} {name}, whose check does not hold; it was left alone", verb.word()))?;
     }
     node.manager.ask(node, verb.word(), name, work.deadline).map_err(|error| refused(node, verb, name, error))?;
@@ -178,7 +178,7 @@ fn journalled(node: &Node, name: &str, mut failed: Failure) -> Failure {
     }
     let argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", LINES, "--unit", name];
     let soon = Instant::now() + Duration::from_secs(10);
-    if let Ok(finished) = Program::new(argv).run(soon, &|| false) {
+    if let Ok(finished) = Program::new(argv).run_to_end(soon) {
         let status = finished.status;
         let argv = finished.argv.clone();
         failed.command = Some(ostler_roles::outcome::CommandFailure { argv, status, tail: finished.tail.into_lines() });
@@ -191,7 +191,7 @@ fn control(node: &Node, verb: &[&str], name: &UnitName, work: &ApplyContext<'_>)
     let mut argv = vec!["systemctl", "--quiet"];
     argv.extend(verb);
     argv.extend(["--", name.as_str()]);
-    let finished = Program::new(argv).run(work.deadline, work.cancelled).map_err(unmade)?;
+    let finished = Program::new(argv).run_to_end(work.deadline).map_err(unmade)?;
     node.host.touched_below("/etc".as_ref());
     finished.good(&format!("{} {name}", verb.join(" "))).map(drop)
 }

@@ -42,7 +42,7 @@ fn good(finished: Finished, operation: Operation, url: &str) -> Result<Finished,
 
 /// What the origin has.
 pub(super) fn advertised(url: &str, asking: Asking<'_>) -> Result<Advertised, OsError> {
-    let finished = program(&["ls-remote", "--symref", "--", url], asking).run(asking.deadline, &|| false)?;
+    let finished = program(&["ls-remote", "--symref", "--", url], asking).run_to_end(asking.deadline)?;
     Ok(parse(&String::from_utf8_lossy(&good(finished, Operation::Ask, url)?.stdout)))
 }
 

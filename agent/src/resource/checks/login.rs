@@ -92,7 +92,7 @@ fn tried(node: &Node, name: &str, deadline: Instant) -> Result<Evidence, Failure
     if !node.host.is_running() {
         return Ok(Evidence::Login(None));
     }
-    let finished = Program::new(["su", "--login", name, "--command", "true"]).run(deadline, &|| false).map_err(unread)?;
+    let finished = Program::new(["su", "--login", name, "--command", "true"]).run_to_end(deadline).map_err(unread)?;
     if finished.is_good() {
         return Ok(Evidence::Login(None));
     }

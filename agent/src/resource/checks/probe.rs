@@ -28,7 +28,7 @@ pub(super) fn read(node: &Node, probe: &Desired, deadline: Instant) -> Result<Ev
         Some(Sensitive::Plain(text)) => Some(Secret::new(text.clone().into_bytes())),
         Some(Sensitive::Secret(_)) | None => None,
     };
-    let finished = program.run(deadline, &|| false).map_err(unread)?;
+    let finished = program.run_to_end(deadline).map_err(unread)?;
     let code = match finished.status {
         Ended::Exit(code) => Some(code),
         Ended::Signal(_) => None,

@@ -137,7 +137,7 @@ impl Apt<'_> {
             .to_vec();
         program.log_to = Some(log.try_clone().map_err(|source| unmade(OsError::new(Operation::Write, LOG, source)))?);
         program.survives = true;
-        let mut finished = program.run(self.work.deadline, self.work.cancelled).map_err(unmade)?;
+        let mut finished = program.run_to_end(self.work.deadline).map_err(unmade)?;
         finished.tail = tail(log).map_err(|source| unmade(OsError::new(Operation::Read, LOG, source)))?;
         if finished.status == Ended::Deadline {
             return Err(Failure {

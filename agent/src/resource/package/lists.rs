@@ -80,7 +80,7 @@ impl Offers {
         if !compressed.is_empty() && node.host.is_running() {
             let mut program = Program::new(["/usr/lib/apt/apt-helper", "cat-file"].map(str::to_owned).into_iter().chain(compressed));
             program.keep = usize::try_from(CAP).unwrap_or(usize::MAX);
-            let finished = program.run(deadline, &|| false)?;
+            let finished = program.run_to_end(deadline)?;
             if !finished.is_good() {
                 let why = std::io::Error::other(format!("{}: {}", finished.status, finished.tail.last_line()));
                 return Err(OsError::new(Operation::Read, lists.display(), why));
@@ -111,7 +111,7 @@ fn update_into(place: &str, deadline: Instant) -> Result<(), OsError> {
     // Its cache would be that of the node; `_apt` has no way into our place.
     let options = [lists.as_str(), "Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache=", "APT::Sandbox::User=root"];
     let options = options.into_iter().flat_map(|option| ["-o", option]);
-    let finished = Program::new(["apt-get", "--quiet"].into_iter().chain(options).chain(["update"])).run(deadline, &|| false)?;
+    let finished = Program::new(["apt-get", "--quiet"].into_iter().chain(options).chain(["update"])).run_to_end(deadline)?;
     if finished.is_good() && !finished.tail.mentions("Failed to fetch") {
         return Ok(());
     }

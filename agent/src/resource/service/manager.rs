@@ -186,7 +186,7 @@ fn said(what: &str, refused: &CallError) -> OsError {
 /// The same from `systemctl show`, where no bus answers.
 fn shown(name: &str, deadline: Instant) -> Result<UnitState, OsError> {
     let argv = ["systemctl", "show", "--property=LoadState,ActiveState,SubState,NeedDaemonReload,Job", "--", name];
-    let finished = Program::new(argv).run(deadline, &|| false)?;
+    let finished = Program::new(argv).run_to_end(deadline)?;
     let text = String::from_utf8_lossy(&finished.stdout).into_owned();
     if !finished.is_good() {
         let why = format!("systemctl: {}: {}", finished.status, finished.tail.last_line());
@@ -205,7 +205,7 @@ fn shown(name: &str, deadline: Instant) -> Result<UnitState, OsError> {
 
 fn control(arguments: &[&str], deadline: Instant) -> Result<(), OsError> {
     let argv = std::iter::once("systemctl").chain(arguments.iter().copied());
-    let finished = Program::new(argv).run(deadline, &|| false)?;
+    let finished = Program::new(argv).run_to_end(deadline)?;
     if finished.is_good() {
         return Ok(());
     }
