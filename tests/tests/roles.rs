@@ -23,6 +23,8 @@ fn start_timers(site: &Site, node: &str) {
     );
 }
 
+const FRESH: [&str; 4] = ["package wget", "package ssl-cert", "file /etc/ssh/sshd_config.d/60-ostler.conf", "service ssh"];
+
 const BASE: [&str; 7] = [
     "package wget",
     "package ssl-cert",
@@ -113,4 +115,118 @@ fn a_git_server_serves_what_a_git_cache_on_another_node_mirrors() {
     assert_eq!((second.changed("server").len(), second.changed("n1")), (0, vec!["git_cache /opt/git".to_owned()]), "{}", second.told());
     assert_eq!(site.sh("n1", &commits), "21");
     site.apply().nothing_to_do();
+}
+
+const BUILDBOT: &str = "masters:
+  ci:
+    buildbot:
+      {url: \"http://{{ nodes.master.host }}:8010/\", node: master, user: ostler, password: \"{{ secret.buildbot }}\",
+       worker_password: \"{{ secret.worker }}\"}
+vars:
+  buildbot-master:
+    {password: \"{{ secret.buildbot }}\", worker_password: \"{{ secret.worker }}\", wheels: \"http://10.78.0.1:8088/wheels/\",
+     builders: [{name: unit, label: debian, run: [[uname, -s]]}]}
+  buildbot-worker:
+    {master: ci, master_host: \"{{ nodes.master.host }}\", password: \"{{ secret.worker }}\", labels: [debian], executors: 1,
+     wheels: \"http://10.78.0.1:8088/wheels/\"}
+";
+
+#[test]
+fn a_buildbot_worker_earns_its_label_and_a_second_run_writes_and_reloads_nothing() {
+    let nodes = "nodes:\n  master: {host: 10.78.0.11, roles: [buildbot-master]}\n  n1: {host: 10.78.0.12, roles: [buildbot-worker]}\n";
+    let site = Site::up(&format!("{SSH}{BUILDBOT}"), nodes, [node("master", 11), node("n1", 12)]);
+    site.secret("buildbot", "a-password-of-the-web-interface");
+    site.secret("worker", "a-password-of-the-workers");
+    site.serve_wheels();
+    let first = site.apply();
+    first.good();
+
+    let scripts = "/usr/local/lib/buildbot";
+    let mut wanted = FRESH.map(str::to_owned).to_vec();
+    wanted.extend(["package python3", "package python3-venv", "user buildbot"].map(str::to_owned));
+    wanted.push(format!("directory {scripts}"));
+    wanted.extend(["install-venv", "await-ports", "reload-master", "master-requirements.txt"].map(|name| format!("file {scripts}/{name}")));
+    wanted.push("command buildbot-master-venv".to_owned());
+    wanted.extend(["", "/master", "/master/workers.d", "/master/secrets"].map(|name| format!("directory /var/lib/buildbot{name}")));
+    let files = ["secrets/worker-password", "secrets/password", "buildbot.tac", "master.cfg", "master.json"];
+    wanted.extend(files.map(|name| format!("file /var/lib/buildbot/master/{name}")));
+    wanted.push("service buildbot-master".to_owned());
+    assert_eq!(first.changed("master"), wanted, "{}", first.told());
+
+    let mut wanted = FRESH.map(str::to_owned).to_vec();
+    wanted.extend(["user jenkins", "directory /home/jenkins/.ssh", "package python3", "package python3-venv"].map(str::to_owned));
+    wanted.push(format!("directory {scripts}"));
+    wanted.extend(["install-venv", "worker-requirements.txt"].map(|name| format!("file {scripts}/{name}")));
+    wanted.push("command buildbot-worker-venv".to_owned());
+    wanted.extend(["/home/jenkins/buildbot", "/etc/buildbot-worker"].map(|name| format!("directory {name}")));
+    wanted.extend(["worker.tac", "worker.json", "password"].map(|name| format!("file /etc/buildbot-worker/{name}")));
+    wanted.push("service buildbot-worker".to_owned());
+    assert_eq!(first.changed("n1"), wanted, "{}", first.told());
+    assert_skips_are_reviewed("buildbot", &[(&first, "master"), (&first, "n1")], &["buildbot-master", "buildbot-worker"]);
+
+    // Quarantined, connected, proved by a job on the real master, labelled.
+    let said = first.masters("n1");
+    let begins = |index: usize, words: &str| assert!(said.get(index).is_some_and(|text| text.starts_with(words)), "{said:#?}");
+    begins(0, "quarantined (1 workers)");
+    begins(3, "connected; smoke job runs: http://10.78.0.11:8010/#/builders/");
+    begins(4, "smoke job green");
+    begins(5, "attaching labels (1 workers)");
+    assert_eq!(first.recap("n1")["labels"], serde_json::json!(["debian"]));
+
+    let traces = "systemctl show -p MainPID -p ExecMainStartTimestampMonotonic buildbot-master; ls -lR --time-style=full-iso /var/lib/buildbot/master/workers.d;
+         journalctl -u buildbot-master | grep -c 'configuration update complete'";
+    let before = site.sh("master", traces);
+    let second = site.apply();
+    second.nothing_to_do();
+    assert_eq!(second.recap("n1")["labels"], serde_json::json!(["debian"]));
+    assert_eq!(before, site.sh("master", traces), "the second run writes and reloads nothing");
+
+    // A node that changed proves itself again.
+    site.sh("n1", "echo drift >> /etc/buildbot-worker/worker.json");
+    let third = site.apply();
+    third.good();
+    assert_eq!(third.changed("n1"), ["file /etc/buildbot-worker/worker.json", "service buildbot-worker"]);
+    assert_eq!(third.triggered("n1"), ["restart service buildbot-worker"]);
+    assert!(third.masters("n1").iter().any(|text| text.starts_with("smoke job green")), "{}", third.told());
+    site.apply().nothing_to_do();
+}
+
+const JENKINS: &str = "masters:
+  ci: {jenkins: {url: \"http://10.78.0.1:8080/\", user: ostler, password: \"{{ secret.jenkins }}\"}}
+";
+
+#[test]
+fn a_devstack_node_is_refused_on_a_small_machine_that_shares_its_kernel_with_each_number() {
+    let vars = "vars:
+  jenkins-agent: {master: ci, credential: launch-key}
+  git-cache: {upstreams: [\"http://10.78.0.11:8081\"], repositories: [lab/devstack]}
+  devstack-node: {label: devstack_slave}
+";
+    let nodes = "nodes:\n  n1: {host: 10.78.0.11, roles: [devstack-node]}\n";
+    let site = Site::up(&format!("{SSH}{JENKINS}{vars}"), nodes, [node("n1", 11).with_disk_mb(3072)]);
+    site.secret("jenkins", "a-password");
+    let traces = "find /etc /usr/local /var/lib/dpkg /opt /srv -xdev -newer /etc/hostname | sort; cut -d: -f1 /etc/passwd; dpkg-query -W | sha256sum";
+    let before = site.sh("n1", traces);
+    let refused = site.apply().good_with(6);
+    let number = |verdict: &serde_json::Value, key: &str| verdict["fail"][key].as_str().unwrap_or_default().to_owned();
+    let told: Vec<[String; 4]> = refused
+        .refused("n1")
+        .iter()
+        .map(|(check, verdict)| [check.clone(), number(verdict, "wanted"), number(verdict, "found"), number(verdict, "missing")])
+        .collect();
+    let [size, free, kernel] = told.as_slice() else { panic!("{told:#?}") };
+    assert_eq!(*size, ["disk /opt", "a file system of at least 40 GiB below /opt", "/ (overlay) is 3 GiB", "37 GiB"]);
+    assert_eq!([&free[0], &free[1]], ["disk /opt", "40 GiB free for /opt, for 1 executors"]);
+    assert!(free[2].starts_with("/ (overlay) has ") && free[2].contains(" GiB free"), "{free:?}");
+    let release = site.on("n1", &["uname", "-r"]);
+    assert_eq!([&kernel[0], &kernel[1]], ["kernel", "a kernel of its own"]);
+    assert_eq!(kernel[2], format!("kernel {release}, shared with the host"));
+
+    // The memory of this machine is enough by default; its number is told where it is not.
+    site.replace("ostler.yaml", "{label: devstack_slave}", "{memory: 4 TiB}");
+    let refused = site.apply().good_with(6);
+    let memory = refused.refused("n1").into_iter().find(|(check, _)| check == "memory").map(|(_, verdict)| verdict["fail"].clone());
+    let memory = memory.unwrap_or_else(|| panic!("{}", refused.told()));
+    assert_eq!((memory["wanted"].as_str(), memory["missing"].as_str()), (Some("at least 4 TiB"), Some("4 TiB")), "{memory}");
+    assert_eq!(before, site.sh("n1", traces), "nothing was changed");
 }
