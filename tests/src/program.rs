@@ -1,5 +1,7 @@
 //! The real `ostler` in a hermetic environment: nothing of this machine's but a search path, a home of its own, a fixed width.
 
+#![expect(clippy::expect_used, reason = "test support: ground that gives way must stop the test at once")]
+
 use crate::house::root;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -39,9 +39,9 @@ impl Expedition {
     /// What is wrong with the site, the selection or the machine.
     pub fn open(context: &Context, args: &FleetArgs, want_old: bool) -> Result<Self, CommandError> {
         let began = Instant::now();
-        let agent = AgentFile::embedded().ok_or(CommandError::NoAgent)?;
         let workspace = Arc::new(Workspace::open(context, &args.set, Open::Values)?);
         let nodes = inventory::select(&workspace.inventory.site.nodes, &args.limit)?;
+        let agent = AgentFile::embedded().ok_or(CommandError::NoAgent)?;
         let (tell, events) = Tell::channel();
         let all: Vec<NodeName> =
             workspace.inventory.site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect();

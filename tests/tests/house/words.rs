@@ -37,6 +37,16 @@ fn no_tracked_file_names_a_registry_or_a_path_of_one_machine() {
 }
 
 #[test]
+fn no_tracked_file_holds_both_sides_of_a_merge() {
+    let marks = ["<".repeat(7) + " ", ">".repeat(7) + " "];
+    for name in tracked() {
+        let Ok(text) = std::fs::read_to_string(root().join(&name)) else { continue };
+        let line = text.lines().position(|line| marks.iter().any(|mark| line.starts_with(mark.as_str())));
+        assert_eq!(line, None, "{name}: a merge was left half done");
+    }
+}
+
+#[test]
 fn every_relative_link_in_the_docs_leads_somewhere() {
     let mut broken = Vec::new();
     for name in tracked().into_iter().filter(|name| name.ends_with(".md")) {

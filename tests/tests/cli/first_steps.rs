@@ -1,0 +1,52 @@
+//! What a newcomer does first, without a node.
+
+use ostler_tests::program::Desk;
+
+#[test]
+fn init_writes_a_site_that_lints_as_it_is() {
+    let desk = Desk::new();
+    insta::assert_snapshot!("init", desk.run(&["init", "."]));
+    insta::assert_snapshot!("lint_of_the_first_site", desk.run(&["lint"]));
+    insta::assert_snapshot!("nodes_of_the_first_site", desk.run(&["nodes"]));
+    let json = desk.run(&["nodes", "--output", "json"]);
+    assert_eq!(json.code, Some(0), "{json}");
+    assert!(json.out.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok_and(|value| value["v"] == 1)), "{json}");
+}
+
+#[test]
+fn init_twice_writes_nothing() {
+    let desk = Desk::new().with_site();
+    let before = std::fs::read(desk.at("nodes.yaml")).expect("written");
+    std::fs::remove_file(desk.at("roles/first.yaml")).expect("there");
+    insta::assert_snapshot!("init_twice", desk.run(&["init", "."]));
+    assert_eq!(std::fs::read(desk.at("nodes.yaml")).expect("still there"), before);
+    assert!(!desk.at("roles/first.yaml").exists(), "init wrote half a site");
+}
+
+#[test]
+fn a_site_is_found_from_a_directory_inside_it() {
+    let desk = Desk::new().with_site();
+    let output = desk.command(&["lint"]).current_dir(desk.at("roles")).output().expect("ostler runs");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn secrets_are_made_and_never_shown() {
+    let desk = Desk::new().with_site();
+    let made = desk.run(&["secret", "show-recipients"]);
+    let words = format!("{}{}", made.out, made.err);
+    let recipient = words.split_whitespace().find(|word| word.starts_with("age1")).expect("a recipient is shown").to_owned();
+    let text = std::fs::read_to_string(desk.at("ostler.yaml")).expect("the site");
+    desk.write("ostler.yaml", text + &format!("secrets: {{recipients: [{recipient}]}}\n"));
+    let set = desk.run_with(&["secret", "set", "door"], b"open sesame\n");
+    assert_eq!((set.code, set.out.as_str()), (Some(0), "secrets/door.age written\n"), "{set}");
+    let stored = std::fs::read_to_string(desk.at("secrets/door.age")).expect("stored");
+    assert!(!stored.contains("sesame"), "{stored}");
+    let again = desk.run_with(&["secret", "set", "door"], b"open sesame\n");
+    assert_eq!(again.code, Some(0), "{again}");
+    assert_eq!(std::fs::read_to_string(desk.at("secrets/door.age")).expect("stored"), stored, "the same value changes no byte");
+    let other = desk.run_with(&["secret", "set", "door"], b"another\n");
+    assert_ne!(other.code, Some(0), "another value needs --replace: {other}");
+    let lint = desk.run(&["lint"]);
+    assert_eq!(lint.code, Some(0), "{lint}");
+}

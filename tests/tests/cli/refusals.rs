@@ -1,0 +1,88 @@
+//! What is refused, with which words and which exit code.
+
+use ostler_tests::program::Desk;
+use serde_json::Value;
+
+#[test]
+fn without_a_site_every_verb_says_so() {
+    let desk = Desk::new();
+    insta::assert_snapshot!("apply_without_a_site", desk.run(&["apply", "--yes"]));
+    for verb in ["lint", "check", "plan", "apply", "nodes", "attach"] {
+        assert_eq!(desk.run(&[verb]).code, Some(3), "{verb}");
+    }
+}
+
+#[test]
+fn a_limit_that_means_nothing_is_wrong_usage() {
+    let desk = Desk::new().with_site();
+    insta::assert_snapshot!("limit_unknown", desk.run(&["plan", "--limit", "buidl-1"]));
+    insta::assert_snapshot!("limit_empty", desk.run(&["plan", "--limit", "build,!build"]));
+    for limit in ["nowhere", "!build", "", "!", "&"] {
+        let said = desk.run(&["plan", "--limit", limit]);
+        assert_eq!(said.code, Some(2), "--limit '{limit}': {said}");
+    }
+}
+
+#[test]
+fn wrong_words_are_wrong_usage() {
+    let desk = Desk::new().with_site();
+    insta::assert_snapshot!("unknown_verb", desk.run(&["aply"]));
+    insta::assert_snapshot!("unknown_code", desk.run(&["explain", "apt-lok"]));
+    let cases: &[&[&str]] = &[
+        &["plan", "--forks", "0"],
+        &["plan", "--forks", "501"],
+        &["plan", "--nonsense"],
+        &["--output", "xml", "nodes"],
+        &["plan", "--set", "first.greeting"],
+        &["plan", "--set", "first.nothing=1"],
+        &["schema", "everything"],
+        &["completions", "cmd"],
+        &["cancel"],
+        &["secret", "set"],
+        &["explain", "var", "nobody", "first"],
+    ];
+    for case in cases {
+        let said = desk.run(case);
+        assert_eq!(said.code, Some(2), "{case:?}: {said}");
+        assert!(said.out.is_empty() && !said.err.is_empty(), "{case:?}: {said}");
+    }
+}
+
+#[test]
+fn a_wrong_site_shows_every_fault_with_its_place() {
+    let desk = Desk::new().with_site();
+    desk.write(
+        "nodes.yaml",
+        "groups:\n  build:\n    roles: [frist]\nnodes:\n  build-1: {host: 192.0.2.11, groups: [build, biuld]}\n  Build_2: {hots: 192.0.2.12}\n",
+    );
+    desk.write("ostler.yaml", "edition: 1\nssh: {user: admin, become: su}\nvars:\n  first: {greeting: yes}\n");
+    let said = desk.run(&["lint"]);
+    assert_eq!(said.code, Some(3));
+    insta::assert_snapshot!("lint_of_a_wrong_site", said);
+}
+
+#[test]
+fn failure_is_json_where_json_was_asked_for() {
+    let desk = Desk::new();
+    let none = desk.run(&["--output", "json", "lint"]);
+    assert_eq!(none.code, Some(3));
+    assert_eq!(none.err, "", "stderr is empty");
+    let line: Value = serde_json::from_str(none.out.trim()).expect("one JSON object");
+    assert_eq!((line["v"].as_u64(), line["type"].as_str(), line["exit"].as_u64()), (Some(1), Some("error"), Some(3)), "{line}");
+    let desk = desk.with_site();
+    desk.write("nodes.yaml", "nodes: {a: {groups: [nowhere]}}\n");
+    let faults = desk.run(&["--output", "json", "lint"]);
+    assert_eq!(faults.code, Some(3), "{faults}");
+    for line in faults.out.lines() {
+        let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(value["faults"].as_array().is_none_or(|faults| !faults.is_empty()), "{value}");
+    }
+}
+
+#[test]
+fn apply_asks_nobody_when_there_is_nobody() {
+    let desk = Desk::new().with_site();
+    let said = desk.run(&["apply"]);
+    assert_ne!(said.code, Some(0), "{said}");
+    assert!(!said.out.contains("registered"), "{said}");
+}
