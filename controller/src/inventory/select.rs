@@ -19,7 +19,12 @@ pub fn select(nodes: &NodesFile, limit: &[String]) -> Result<Vec<NodeName>, Sele
         node.map(|node| node.groups.iter().map(|group| group.value.clone()).collect()).unwrap_or_default()
     };
     let groups = nodes.groups.iter().map(|group| group.name.value.as_str());
-    let chosen = Selection::parse(limit).choose(&all, &of).map_err(|error| match error {
+    let selection = Selection::parse(limit);
+    // `--limit "$UNSET"` must not mean every node.
+    if selection.0.is_empty() && !limit.is_empty() {
+        return Err(SelectError::Empty("''".to_owned()));
+    }
+    let chosen = selection.choose(&all, &of).map_err(|error| match error {
         SelectError::Unknown { word, .. } => {
             let near = nearest(&word, all.iter().copied().chain(groups)).map(str::to_owned);
             SelectError::Unknown { word, nearest: near }
@@ -79,13 +84,12 @@ impl Selection {
     /// A pattern that names nothing, or a selection that is empty.
     fn choose<'a>(&self, nodes: &[&'a str], groups: &dyn Fn(&str) -> Vec<String>) -> Result<Vec<&'a str>, SelectError> {
         let members = |pattern: &str| -> Result<BTreeSet<&'a str>, SelectError> {
+            if pattern == "all" {
+                return Ok(nodes.iter().copied().collect());
+            }
             let hit = |node: &&'a str| matches(pattern, node) || groups(node).iter().any(|group| matches(pattern, group));
             let found: BTreeSet<&str> = nodes.iter().copied().filter(|node| hit(node)).collect();
-            if found.is_empty() && pattern != "all" {
-                Err(SelectError::Unknown { word: pattern.to_owned(), nearest: None })
-            } else {
-                Ok(found)
-            }
+            if found.is_empty() { Err(SelectError::Unknown { word: pattern.to_owned(), nearest: None }) } else { Ok(found) }
         };
         let mut chosen: BTreeSet<&str> = BTreeSet::new();
         if !self.0.iter().any(|part| matches!(part, Selector::With(_))) {
@@ -93,7 +97,7 @@ impl Selection {
         }
         for part in &self.0 {
             if let Selector::With(pattern) = part {
-                if pattern == "all" { chosen.extend(nodes) } else { chosen.extend(members(pattern)?) }
+                chosen.extend(members(pattern)?);
             }
         }
         for part in &self.0 {

@@ -10,10 +10,12 @@ const KEPT: &str = include_str!("../../data/house/commit-subjects-kept.txt");
 
 fn fault(subject: &str) -> Option<&'static str> {
     let Some((room, what)) = subject.split_once(": ") else { return Some("no `room: `") };
-    if room.is_empty() || !room.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c == '.') {
+    if room.is_empty() || !room.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '-' | '_' | '.')) {
         return Some("the room is one lower-case word");
     }
-    if what.starts_with(|c: char| c.is_ascii_lowercase()) {
+    // A name is written as it is: `git-server`, `master.cfg`.
+    let name = what.split(' ').next().is_some_and(|word| word.contains(['-', '_', '.']));
+    if what.starts_with(|c: char| c.is_ascii_lowercase()) && !name {
         return Some("what changes begins with a capital");
     }
     if subject.ends_with('.') {
@@ -45,5 +47,6 @@ fn a_wrong_subject_is_seen() {
     assert_eq!(fault("lab: start"), Some("what changes begins with a capital"));
     assert_eq!(fault("lab: Start."), Some("a subject has no full stop"));
     assert_eq!(fault(&format!("lab: {}", "S".repeat(60))), Some("longer than 60 characters"));
+    assert_eq!(fault("git_cache: master.cfg is kept"), None);
     assert_eq!(fault("lab: Start nodes in a holder process"), None);
 }
