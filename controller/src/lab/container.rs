@@ -46,10 +46,13 @@ fn give_identity(place: &Place, plan: &Plan, node: &LabNode, root: &Path) -> Res
     let authorized = fs::read(&public).map_err(LabError::file("read", &public))?;
     let key_path = place.host_key(&node.name);
     let host_key = fs::read(&key_path).map_err(LabError::file("read", &key_path))?;
+    let public_path = key_path.with_extension("pub");
+    let public_key = fs::read(&public_path).map_err(LabError::file("read", &public_path))?;
     for (path, content, mode) in identity(plan, node)? {
         put(root, &path, content.as_bytes(), mode)?;
     }
     put(root, "etc/ssh/ssh_host_ed25519_key", &host_key, 0o600)?;
+    put(root, "etc/ssh/ssh_host_ed25519_key.pub", &public_key, 0o644)?;
     put(root, "root/.ssh/authorized_keys", &authorized, 0o600)?;
     put(root, "home/admin/.ssh/authorized_keys", &authorized, 0o600)?;
     for path in ["home/admin/.ssh/authorized_keys", "home/admin/.bashrc"] {

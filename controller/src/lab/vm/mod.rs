@@ -108,7 +108,9 @@ pub(crate) fn give_identity(place: &Place, plan: &Plan, node: &LabNode, ends: &E
     let read = |path: &Path| fs::read_to_string(path).map_err(LabError::file("read", path));
     let authorized = read(&place.private_key().with_extension("pub"))?;
     let host_key = read(&place.host_key(&node.name))?;
+    let public_key = read(&place.host_key(&node.name).with_extension("pub"))?;
     let mut files = identity(plan, node)?;
+    files.push(("etc/ssh/ssh_host_ed25519_key.pub".into(), public_key, 0o644));
     files.push(("etc/ssh/ssh_host_ed25519_key".into(), host_key, 0o600));
     files.push(("root/.ssh/authorized_keys".into(), authorized.clone(), 0o600));
     files.push(("home/admin/.ssh/authorized_keys".into(), authorized, 0o600));
@@ -121,7 +123,7 @@ pub(crate) fn give_identity(place: &Place, plan: &Plan, node: &LabNode, ends: &E
     if let Sudo::Password(password) = &node.sudo {
         script.push_str(&format!("chpasswd <<'{END}'\nadmin:{}\n{END}\n", password.0));
     }
-    script.push_str("chown -R admin:admin /home/admin\nhostname -F /etc/hostname\n/etc/lab-network\nrm -f /etc/ssh/ssh_host_*.pub\n");
+    script.push_str("chown -R admin:admin /home/admin\nhostname -F /etc/hostname\n/etc/lab-network\n");
     script.push_str("systemctl restart ssh\nsystemctl disable --quiet lab-port\nsync\n");
     // A moment later: the door's own shell must still tell how all this went.
     script.push_str("(sleep 1; systemctl stop --no-block lab-port) </dev/null >/dev/null 2>&1 &\n");

@@ -1,0 +1,148 @@
+//! Executors of a Jenkins in the main path: a real node in a lab over SSH, the model as master, the program from outside.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot set its stage has failed")]
+
+#[path = "jenkins_apply/stage.rs"]
+mod stage;
+
+use ostler_tests::jenkins::Permission;
+use ostler_tests::jenkins::nodes::OfflineMark;
+use stage::{KEY, PASSWORD, Stage, within};
+
+#[test]
+fn a_node_earns_its_labels_over_ssh_and_the_second_run_writes_nothing() {
+    let stage = Stage::up("ssh");
+    let first = stage.site.apply();
+    first.good();
+    let told = first.masters("n1");
+    for text in ["credential launch-key created", "created, quarantined", "online; smoke job runs", "smoke job green"] {
+        assert!(told.iter().any(|line| line == text), "{text} in {told:?}");
+    }
+    assert_eq!(stage.labels(), "big debian");
+    {
+        let state = stage.model.state();
+        let node = &state.nodes["n1"];
+        let value = |name: &str| node.launcher.as_ref().and_then(|launcher| launcher.value(name)).unwrap_or_default().to_owned();
+        assert_eq!((node.executors, node.mode.as_deref(), node.remote_fs.as_deref()), (2, Some("NORMAL"), Some("/home/jenkins/jobs")));
+        assert_eq!((value("host"), value("port"), value("credentialsId")), ("10.78.0.11".into(), "22".into(), "launch-key".into()));
+        let credential = state.credentials.iter().find(|credential| credential.id == "launch-key").unwrap();
+        assert_eq!(credential.username, "jenkins");
+        assert!(credential.secret.as_ref().unwrap().contains(KEY));
+        assert!(state.jobs.is_empty(), "the green smoke job is removed");
+    }
+    stage.nothing_to_do();
+
+    // A rotated secret is sent once.
+    stage.rotate("planted-second-key-9d2b");
+    stage.writes();
+    let rotated = stage.site.apply();
+    rotated.good();
+    assert_eq!(stage.writes(), ["POST /credentials/store/system/domain/_/credential/launch-key/config.xml"]);
+    assert!(stage.model.state().credentials[0].secret.as_ref().unwrap().contains("planted-second-key-9d2b"));
+    assert_eq!(rotated.recap("n1")["changed"], 1, "{}", rotated.told());
+    stage.nothing_to_do();
+    stage.finds_nowhere(&[PASSWORD, KEY, "planted-second-key-9d2b"], &[&first, &rotated]);
+}
+
+#[test]
+fn what_is_not_proved_has_no_labels_and_an_operators_mark_stays() {
+    let stage = Stage::up("ssh");
+    // A permission that is missing is named, and so is the action; what was made so far stays in quarantine.
+    stage.model.state().users[0].permissions.remove(&Permission::JobCreate);
+    let refused = stage.site.apply().good_with(1);
+    let trouble = refused.recap("n1")["trouble"].as_str().unwrap().to_owned();
+    assert!(trouble.contains("user `narrow` is missing the permission Job/Create"), "{trouble}");
+    assert_eq!(stage.labels(), "ostler-quarantine-n1");
+    stage.model.state().users[0].permissions.insert(Permission::JobCreate);
+
+    // A smoke job that fails: no labels, exit 1, and what it said.
+    stage.set("proof", "\"false\"");
+    let red = stage.site.apply().good_with(1);
+    assert_eq!(red.recap("n1")["trouble"], "not registered: smoke job: FAILURE", "{}", red.told());
+    assert_eq!(stage.labels(), "ostler-quarantine-n1");
+    stage.set("proof", "\"true\"");
+    stage.site.apply().good();
+    assert_eq!(stage.labels(), "big debian");
+
+    // A node that changed is proved again before it may keep its labels.
+    stage.set("stamp", "second");
+    stage.set("proof", "\"false\"");
+    drop(stage.site.apply().good_with(1));
+    assert_eq!(stage.labels(), "ostler-quarantine-n1");
+    stage.set("proof", "\"true\"");
+    stage.site.apply().good();
+    assert_eq!(stage.labels(), "big debian");
+
+    // An operator's mark is neither undone nor worked around.
+    stage.model.state().nodes.get_mut("n1").unwrap().offline = Some(OfflineMark::new("operator", "kernel tests"));
+    stage.set("labels", "[debian, huge]");
+    let held = stage.site.apply().good_with(1);
+    assert_eq!(held.recap("n1")["trouble"], "not registered: marked offline: kernel tests", "{}", held.told());
+    assert_eq!(stage.labels(), "ostler-quarantine-n1");
+    assert!(stage.model.state().nodes["n1"].offline.is_some());
+    stage.model.state().nodes.get_mut("n1").unwrap().offline = None;
+    stage.site.apply().good();
+    assert_eq!(stage.labels(), "debian huge");
+}
+
+/// What stands in for Java, which this lab's tree does not have: it writes down how it was called and what `@FILE` held, and stays.
+/// The test then calls in at the model with that secret, as the real agent would over its WebSocket.
+const JAVA: &str = r#"#!/bin/bash
+for word in "$@"; do case $word in @*) cat "${word#@}" > /tmp/java-secret.new;; esac; done
+printf '%s\n' "$@" > /tmp/java-words
+mv /tmp/java-secret.new /tmp/java-secret
+exec sleep infinity
+"#;
+
+fn apply_and_call_in(stage: &Stage) -> (ostler_tests::site::Ran, String) {
+    stage.site.sh("n1", "rm -f /tmp/java-secret /tmp/java-words");
+    std::thread::scope(|scope| {
+        let done = scope.spawn(|| stage.site.apply());
+        within("the agent is called", || {
+            done.is_finished() || stage.site.sh("n1", "test -e /tmp/java-secret && echo called || true") == "called"
+        });
+        let secret = stage.site.sh("n1", "cat /tmp/java-secret 2>/dev/null || true");
+        if let Some(node) = stage.model.state().nodes.get_mut("n1") {
+            assert!(node.call_in(&secret), "the agent was given another secret");
+        }
+        (done.join().expect("applied"), secret)
+    })
+}
+
+#[test]
+fn an_inbound_agent_is_brought_to_its_node_and_started_again_when_its_secret_changes() {
+    let stage = Stage::up("inbound");
+    stage.site.on("n1", &["sh", "-euc", "printf %s \"$0\" > /usr/local/bin/java; chmod 755 /usr/local/bin/java", JAVA]);
+    let (first, secret) = apply_and_call_in(&stage);
+    first.good();
+    assert_eq!(secret, stage.model.state().nodes["n1"].secret);
+    assert_eq!(stage.labels(), "big debian");
+    assert!(first.masters("n1").iter().any(|line| line == "its agent is in place"), "{}", first.told());
+    let words = stage.site.sh("n1", "cat /tmp/java-words");
+    let expected = "-jar /usr/local/lib/jenkins-agent/ci/agent.jar -url http://10.78.0.1:8080/ -name n1 \
+        -secret @/etc/jenkins-agent/ci/n1.secret -webSocket -workDir /home/jenkins/jobs";
+    assert_eq!(words.lines().collect::<Vec<_>>().join(" "), expected);
+    let stat = |path: &str| stage.site.on("n1", &["stat", "-c", "%a %U %G", path]);
+    assert_eq!(stat("/etc/jenkins-agent/ci/n1.secret"), "600 jenkins jenkins");
+    assert_eq!(stage.site.sh("n1", "cat /etc/jenkins-agent/ci/n1.secret"), secret);
+    assert_eq!(stat("/usr/local/lib/jenkins-agent/ci/agent.jar"), "644 root root");
+    assert_eq!(stage.site.sh("n1", "systemctl is-enabled jenkins-agent-ci-n1; systemctl is-active jenkins-agent-ci-n1"), "enabled\nactive");
+    assert_eq!(stage.site.sh("n1", "ps -o user= -p $(systemctl show -P MainPID jenkins-agent-ci-n1)"), "jenkins");
+    // Not in the arguments of any process, not in the unit.
+    let visible = "cat /proc/*/cmdline 2>/dev/null | tr '\\0' ' '; cat /etc/systemd/system/jenkins-agent-ci-n1.service";
+    assert!(!stage.site.sh("n1", visible).contains(&secret));
+    stage.nothing_to_do();
+
+    // The master has another secret for it: brought once, the agent started again, the node proved again.
+    let renewed = "0123456789abcdef".repeat(4);
+    stage.model.state().nodes.get_mut("n1").unwrap().secret.clone_from(&renewed);
+    let pid = stage.site.sh("n1", "systemctl show -P MainPID jenkins-agent-ci-n1");
+    let (second, given) = apply_and_call_in(&stage);
+    second.good();
+    assert_eq!(given, renewed);
+    assert_ne!(stage.site.sh("n1", "systemctl show -P MainPID jenkins-agent-ci-n1"), pid);
+    assert!(second.masters("n1").iter().any(|line| line == "smoke job green"), "{}", second.told());
+    assert!(stage.model.state().nodes["n1"].offline.is_none(), "our own mark is taken off again");
+    assert_eq!(stage.labels(), "big debian");
+    stage.nothing_to_do();
+    stage.finds_nowhere(&[PASSWORD, KEY, &secret, &renewed], &[&first, &second]);
+}

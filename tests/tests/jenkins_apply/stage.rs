@@ -1,0 +1,222 @@
+//! The stage: a site with one node in a lab, and a model of Jenkins that the lab reaches at `http://10.78.0.1:8080/`.
+
+use std::io::copy;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ostler::lab::{LabNode, Suite};
+use ostler_tests::jenkins::{Model, Permission, SshHost, User};
+use ostler_tests::site::{Ran, Site};
+
+/// What must show up nowhere.
+pub const PASSWORD: &str = "planted-password-51c0";
+/// A private key that must reach the master alone.
+pub const KEY: &str = "planted-private-key-7f3a";
+const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(10, 78, 0, 1)), 8080);
+
+const ROLE: &str = r#"role: ci-agent
+summary: Runs jobs for the Jenkins of these tests.
+params:
+  launch: {type: text, choices: [ssh, inbound]}
+  labels: {type: list(label), default: [debian, big]}
+  proof:  {type: text, default: "true"}
+  stamp:  {type: text, default: first}
+steps:
+  - user: {name: jenkins, home: /home/jenkins, shell: /bin/bash}
+  - directory: {path: /home/jenkins/jobs, owner: jenkins, mode: "0755"}
+  - file: {path: /etc/ci-stamp, content: "{{ stamp }}\n"}
+executors:
+  - master: ci
+    user: jenkins
+    count: 2
+    jobs: any
+    labels: "{{ labels }}"
+    remote_fs: /home/jenkins/jobs
+    launch: "{{ launch }}"
+    credential: launch-key
+smoke:
+  - command: {name: proof, run: ["{{ proof }}"]}
+"#;
+
+const MASTER: &str = r#"ssh: {user: admin, become: sudo}
+masters:
+  ci:
+    jenkins:
+      url: "http://10.78.0.1:8080/"
+      user: narrow
+      password: "{{ secret.jenkins }}"
+      credentials:
+        launch-key: {ssh_key: {user: jenkins, key: "{{ secret.launch }}"}}
+"#;
+
+/// Site, lab, model.
+pub struct Stage {
+    pub site: Site,
+    pub model: Model,
+    _door: ostler::lab::LabChild,
+    _socket: tempfile::TempDir,
+}
+
+fn narrow() -> User {
+    use Permission::{
+        AgentConfigure, AgentConnect, AgentCreate, AgentDelete, AgentDisconnect, CredentialsCreate, CredentialsDelete, CredentialsUpdate,
+        CredentialsView, JobBuild, JobCancel, JobConfigure, JobCreate, JobDelete, JobRead, Read,
+    };
+    let permissions = [
+        Read,
+        AgentCreate,
+        AgentConfigure,
+        AgentConnect,
+        AgentDisconnect,
+        AgentDelete,
+        CredentialsCreate,
+        CredentialsDelete,
+        CredentialsUpdate,
+        CredentialsView,
+        JobBuild,
+        JobCancel,
+        JobConfigure,
+        JobCreate,
+        JobDelete,
+        JobRead,
+    ];
+    let mut user = User::new("narrow", &permissions);
+    user.password = PASSWORD.to_owned();
+    user
+}
+
+fn private_key(body: &str) -> String {
+    format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{body}\n-----END OPENSSH PRIVATE KEY-----\n")
+}
+
+/// Hands connections that come to a Unix socket to the model, which the lab does not see.
+fn serve(socket: &Path, model: SocketAddr) {
+    let listener = UnixListener::bind(socket).unwrap();
+    thread::spawn(move || {
+        for outside in listener.incoming() {
+            let (Ok(mut outside), Ok(mut inside)) = (outside, TcpStream::connect(model)) else { return };
+            let (mut back_out, mut back_in) = (outside.try_clone().unwrap(), inside.try_clone().unwrap());
+            thread::spawn(move || {
+                let _ = copy(&mut outside, &mut inside);
+                let _ = inside.shutdown(Shutdown::Write);
+            });
+            thread::spawn(move || {
+                let _ = copy(&mut back_in, &mut back_out);
+                let _ = back_out.shutdown(Shutdown::Write);
+            });
+        }
+    });
+}
+
+impl Stage {
+    /// A node `n1` that is launched this way.
+    pub fn up(launch: &str) -> Self {
+        let nodes = format!("nodes:\n  n1: {{host: 10.78.0.11, roles: [ci-agent], vars: {{ci-agent: {{launch: {launch}}}}}}}\n");
+        let node = LabNode::new("n1", Suite::Bookworm, Ipv4Addr::new(10, 78, 0, 11));
+        let site = Site::up(MASTER, &nodes, [node]);
+        site.write("roles/ci-agent.yaml", ROLE);
+        site.secret("jenkins", PASSWORD);
+        site.secret("launch", &private_key(KEY));
+        let model = Model::start(vec![narrow()]).unwrap();
+        model.state().root_url = format!("http://{ADDRESS}/");
+        model.state().quiet_period = Duration::ZERO;
+        let known = std::fs::read_to_string(site.lab().known_hosts()).unwrap();
+        let host_key = known.lines().find_map(|line| line.strip_prefix("n1,10.78.0.11 ")).unwrap().to_owned();
+        model.state().hosts = vec![SshHost { host: "10.78.0.11".to_owned(), port: 22, host_key }];
+        let directory = tempfile::Builder::new().prefix("door-").tempdir().unwrap();
+        let socket = directory.path().join("model");
+        serve(&socket, model.address());
+        let words = [env!("CARGO_BIN_EXE_lab-door").to_owned(), ADDRESS.to_string(), socket.display().to_string()];
+        let door = site.lab().command(words).spawn().unwrap();
+        within("the door is open", || site.lab().connect(ADDRESS, Duration::from_secs(1)).is_ok());
+        model.take_log();
+        Self { site, model, _door: door, _socket: directory }
+    }
+
+    /// Another value for a parameter of the role, from now on.
+    pub fn set(&self, parameter: &str, value: &str) {
+        let file = self.site.root().join("ostler.yaml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let text = if text.contains("\nvars:\n") { text } else { format!("{text}vars:\n  ci-agent:\n") };
+        let kept: Vec<&str> = text.lines().filter(|line| !line.starts_with(&format!("    {parameter}: "))).collect();
+        self.site.write("ostler.yaml", &format!("{}\n    {parameter}: {value}\n", kept.join("\n")));
+    }
+
+    /// Another private key for the credential.
+    pub fn rotate(&self, body: &str) {
+        let file = self.site.root().join("../key");
+        std::fs::write(&file, private_key(body)).unwrap();
+        self.site.run(&["secret", "set", "launch", "--replace", "--from", file.to_str().unwrap()]).good();
+    }
+
+    /// What was written to the master since the last call.
+    pub fn writes(&self) -> Vec<String> {
+        let log = self.model.take_log();
+        log.iter().filter(|request| request.method != "GET").map(|request| format!("{} {}", request.method, request.path)).collect()
+    }
+
+    /// The labels that the master shows.
+    pub fn labels(&self) -> String {
+        let label = self.model.state().nodes["n1"].label.clone();
+        let mut words: Vec<&str> = label.split_whitespace().collect();
+        words.sort_unstable();
+        words.join(" ")
+    }
+
+    /// A second run: nothing is done on the node, nothing is written to the master, and people are told so.
+    pub fn nothing_to_do(&self) {
+        self.writes();
+        let runs = self.runs();
+        let again = self.site.apply();
+        again.nothing_to_do();
+        assert_eq!(self.writes(), Vec::<String>::new(), "{}", again.told());
+        assert_eq!(self.runs(), runs, "{}", again.told());
+        let said = self.human(&["apply", "--yes"]);
+        assert!(said.contains("Nothing to change. 1 node verified in "), "{said}");
+    }
+
+    /// What people see of a run that ends well.
+    fn human(&self, words: &[&str]) -> String {
+        let json = self.site.command(words);
+        let mut command = Command::new(json.get_program());
+        command.args(words).current_dir(self.site.root()).env_clear();
+        command.envs(json.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = command.output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{said}");
+        said
+    }
+
+    /// Runs that the node remembers.
+    fn runs(&self) -> String {
+        self.site.sh("n1", "ls /var/lib/ostler/runs")
+    }
+
+    /// Looks for what was planted: in what was said, in the controller's state, in everything that our programs left on the node.
+    pub fn finds_nowhere(&self, planted: &[&str], ran: &[&Ran]) {
+        for secret in planted {
+            for ran in ran {
+                assert!(!ran.told().contains(secret), "{secret} was said: {}", ran.told());
+            }
+            let state = self.site.root().join("../state");
+            let found = Command::new("grep").args(["-rlF", secret]).arg(state).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&found.stdout), "", "{secret} in the controller's state");
+            let script = "grep -rlF -- \"$0\" /var/lib/ostler /run/ostler /home/admin /root/.cache /tmp/ostler* 2>/dev/null || true; journalctl -q --grep \"$0\" || true";
+            let found = self.site.on("n1", &["sh", "-c", script, secret]);
+            assert_eq!(found, "", "{secret} on the node");
+        }
+    }
+}
+
+/// Waits until it is so.
+pub fn within(what: &str, holds: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < end, "in time: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
