@@ -7,7 +7,7 @@ use git2::{Error, ErrorClass, ErrorCode, Remote};
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use ureq::ResponseExt as _;
 
@@ -146,6 +146,36 @@ impl Write for Question {
     }
 }
 
+/// At most so many of our connections wait at a door at once. git-daemon(1) lets five wait; one more is not refused but tries again
+/// after a whole second (tcp(7), SYN).
+const AT_THE_DOOR: usize = 4;
+static DOOR: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// A place at the door, until the server has said something.
+struct AtTheDoor;
+
+impl AtTheDoor {
+    /// None: the deadline came first.
+    fn wait(deadline: Instant) -> Option<Self> {
+        let waiting = DOOR.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = deadline.saturating_duration_since(Instant::now());
+        let waited = DOOR.1.wait_timeout_while(waiting, left, |count| *count >= AT_THE_DOOR);
+        let (mut waiting, late) = waited.unwrap_or_else(PoisonError::into_inner);
+        if late.timed_out() {
+            return None;
+        }
+        *waiting += 1;
+        Some(Self)
+    }
+}
+
+impl Drop for AtTheDoor {
+    fn drop(&mut self) {
+        *DOOR.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        DOOR.1.notify_one();
+    }
+}
+
 /// git:// (gitprotocol-pack(5)): one connection for question and answer.
 #[derive(Debug)]
 struct Plain;
@@ -157,8 +187,9 @@ impl SmartSubtransport for Plain {
         }
         let (_, deadline) = ambient()?;
         let (host, port, path) = parts(url).ok_or_else(|| net("an URL without a host or a path"))?;
+        let door = Some(AtTheDoor::wait(deadline).ok_or_else(|| net("no answer in time"))?);
         let stream = resolve::connect(&host, port, deadline).map_err(|error| net(&format!("cannot {error}: {}", error.source)))?;
-        let mut line = Line { stream, deadline };
+        let mut line = Line { stream, deadline, door };
         let shown = if port == PORT { host } else { format!("{host}:{port}") };
         let request = format!("git-upload-pack {path}\0host={shown}\0");
         let sent = line.write_all(format!("{:04x}{request}", request.len() + 4).as_bytes());
@@ -186,6 +217,7 @@ fn parts(url: &str) -> Option<(String, u16, String)> {
 struct Line {
     stream: TcpStream,
     deadline: Instant,
+    door: Option<AtTheDoor>,
 }
 
 impl Line {
@@ -198,7 +230,9 @@ impl Line {
 impl Read for Line {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stream.set_read_timeout(Some(self.patience()?))?;
-        self.stream.read(buffer)
+        let count = self.stream.read(buffer)?;
+        self.door = None;
+        Ok(count)
     }
 }
 
