@@ -53,7 +53,7 @@ $(WHEELS)/.complete: $(addprefix roles/library/files/buildbot/,fetch-wheels mast
 ## test: all set-up, then every test
 test: setup wheels agent
 	.ci/step "build tests" env OSTLER_AGENT=$(AGENT) $(CARGO) build --locked --workspace --all-targets
-	.ci/step "tests" env OSTLER_AGENT=$(AGENT) OSTLER_WHEELS=$(WHEELS) $(CARGO) test --locked --workspace
+	.ci/step "tests" env OSTLER_AGENT=$(AGENT) OSTLER_WHEELS=$(WHEELS) $(CARGO) test --locked --workspace --no-fail-fast
 
 ## gate: what must hold before a change lands
 gate: setup
