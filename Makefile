@@ -10,11 +10,12 @@ TARGET := $(CURDIR)/target
 AGENT := $(TARGET)/agent-static/$(TRIPLE)/agent/ostler-agent
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ostler
 WHEELS := $(CACHE)/wheels
+BENCH_TOOLS := $(CACHE)/bench/venv
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # What the lab, the tests and the demo run on: real sshd, systemd, apt, git, qemu.
 PACKAGES := build-essential ca-certificates cmake git iproute2 nftables openssh-client openssh-server sudo \
-	systemd-container mmdebstrap zstd apt-utils dpkg-dev e2fsprogs python3-venv python3-pip
+	systemd-container mmdebstrap zstd apt-utils dpkg-dev e2fsprogs python3-venv python3-pip time
 VM_PACKAGES := qemu-system-x86 qemu-utils
 VAGRANT_PACKAGES := vagrant
 
@@ -66,6 +67,17 @@ gate: setup
 ## demo: all set-up, then the main job on real nodes
 demo: setup wheels release
 	$(SUDO) env OSTLER_WHEELS=$(WHEELS) HOME=$(HOME) $(TARGET)/release/ostler demo
+
+## bench: ours beside ssh, a script, Ansible and pyinfra, into docs/benchmarks.md; BENCH='one --fast 5' asks for less
+bench: setup release $(BENCH_TOOLS)/.complete
+	$(CARGO) build --locked -p ostler-tests --bin bench
+	$(SUDO) env OSTLER_BIN=$(TARGET)/release/ostler HOME=$(HOME) $(TARGET)/debug/bench --into docs/benchmarks.md $(BENCH)
+
+$(BENCH_TOOLS)/.complete: tests/src/bin/bench/requirements.txt
+	rm -rf $(BENCH_TOOLS)
+	/usr/bin/python3 -m venv $(BENCH_TOOLS)
+	$(BENCH_TOOLS)/bin/pip install --quiet --requirement $<
+	@touch $@
 
 clean:
 	$(CARGO) clean

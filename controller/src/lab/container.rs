@@ -27,7 +27,9 @@ pub(crate) fn make_root(place: &Place, plan: &Plan, node: &LabNode, tree: &Path,
         // The overlay's upper side lies on it, so `df /` in the node tells this size.
         run(Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={megabytes}m,mode=755"), "lab"]).arg(&home))?;
     }
-    let [up, work, root] = ["up", "work", "root"].map(|name| home.join(name));
+    // The scratch directory lies in memory, where a sync costs nothing: real ones need a real disk below the upper layer.
+    let layer = if plan.spec.real_sync && disk_mb.is_none() { place.disks().join(&node.name) } else { home.clone() };
+    let [up, work, root] = [layer.join("up"), layer.join("work"), home.join("root")];
     for dir in [&up, &work, &root] {
         mkdir(dir)?;
     }

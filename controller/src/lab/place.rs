@@ -97,6 +97,11 @@ impl Place {
         self.dir.join("scratch")
     }
 
+    /// Disks of virtual machines, and the written half of containers that really sync; gone with the lab.
+    pub(crate) fn disks(&self) -> PathBuf {
+        self.dir.join("disks")
+    }
+
     /// Makes the directories inside, empty of what an earlier lab left.
     pub(crate) fn prepare(&self) -> Result<(), LabError> {
         remove(&self.dir.join("console"))?;

@@ -1,0 +1,56 @@
+"""Runs commands by turns and says of each what it took: wall clock, processor time, and in one more round peak memory.
+
+Reads {"rounds": N, "memory": BOOL, "entries": [{"name": ..., "together": [[argv...], ...]}]} from standard input, writes one JSON line a
+run. The commands of `together` run at once and count as one. A command that fails ends it, with its output.
+"""
+import json
+import os
+import sys
+import tempfile
+import time
+
+# GNU time starts the command from a process of its own: the peak that it reads is not this program's.
+TIME = ["/usr/bin/time", "--quiet", "--format=%M", "--output"]
+
+
+def run(entry, memory, scratch):
+    log = open(os.path.join(scratch, "output"), "w+b")
+    notes = [os.path.join(scratch, f"peak-{number}") for number in range(len(entry["together"]))]
+    commands = entry["together"]
+    if memory:
+        commands = [TIME + [note, "--"] + argv for note, argv in zip(notes, commands)]
+    actions = [(os.POSIX_SPAWN_DUP2, log.fileno(), 1), (os.POSIX_SPAWN_DUP2, log.fileno(), 2)]
+    processor, failed = 0.0, []
+    begin = time.perf_counter()
+    children = {os.posix_spawnp(argv[0], argv, os.environ, file_actions=actions): argv for argv in commands}
+    while children:
+        pid, status, usage = os.wait4(-1, 0)
+        argv = children.pop(pid)
+        processor += usage.ru_utime + usage.ru_stime
+        if status:
+            failed.append((os.waitstatus_to_exitcode(status), argv))
+    wall = time.perf_counter() - begin
+    if failed:
+        log.seek(0)
+        tail = log.read()[-4000:].decode("utf-8", "replace")
+        sys.exit(f"{entry['name']}: {failed[0]}\n{tail}")
+    peak = sum(int(open(note).read().split()[-1]) for note in notes) if memory else None
+    log.seek(0)
+    said = log.read()[-400:].decode("utf-8", "replace")
+    return {"name": entry["name"], "ms": wall * 1000, "cpu": processor, "peak_kb": peak, "said": said}
+
+
+def main():
+    job = json.load(sys.stdin)
+    os.close(0)
+    os.open("/dev/null", os.O_RDONLY)
+    with tempfile.TemporaryDirectory() as scratch:
+        for number in range(job["rounds"]):
+            for entry in job["entries"]:
+                if number < entry.get("most", job["rounds"]):
+                    print(json.dumps(run(entry, False, scratch)), flush=True)
+        for entry in job["entries"] if job["memory"] else []:
+            print(json.dumps(run(entry, True, scratch)), flush=True)
+
+
+main()
