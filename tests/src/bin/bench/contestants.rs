@@ -87,11 +87,8 @@ impl<'a> Contestants<'a> {
     pub fn script(&self) -> Entry {
         let script = self.dir.join("bench.sh");
         let mut one = Entry::new::<String>(SCRIPT, []);
-        one.together = self
-            .nodes
-            .iter()
-            .map(|node| Self::shell(format!("exec {} bash -s <{}", self.ssh(node).join(" "), script.display())))
-            .collect();
+        one.together =
+            self.nodes.iter().map(|node| Self::shell(format!("exec {} bash -s <{}", self.ssh(node).join(" "), script.display()))).collect();
         one
     }
 

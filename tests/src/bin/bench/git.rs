@@ -55,7 +55,8 @@ pub fn scene(tools: &Tools, rounds: Rounds) -> Result<String, Fault> {
     }
     let again = race(&lab, rounds.fast, true, &entries[2..], &environment(tools))?;
     lab.end()?;
-    let words = "Forty repositories of 200 to 2000 commits each from `git daemon` on another node, into an empty directory on a disk that syncs.";
+    let words =
+        "Forty repositories of 200 to 2000 commits each from `git daemon` on another node, into an empty directory on a disk that syncs.";
     let mut text = section("Git cache of 40 repositories, first fill", words, &[SERIAL, EIGHT, OURS], &all);
     text.push_str(&section("Git cache of 40 repositories, nothing new", "Asked again: every remote is listed.", &[OURS], &again));
     Ok(text)

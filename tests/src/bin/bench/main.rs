@@ -42,7 +42,9 @@ fn asked() -> Result<Asked, Fault> {
             "--first" => asked.rounds.first = value()?.parse()?,
             "--into" => asked.into = Some(value()?.into()),
             "first" | "one" | "ten" | "git" => asked.scenes.push(word),
-            _ => return Err(format!("`{word}`: expected --fast N, --slow N, --first N, --into FILE, or one of first, one, ten, git").into()),
+            _ => {
+                return Err(format!("`{word}`: expected --fast N, --slow N, --first N, --into FILE, or one of first, one, ten, git").into());
+            }
         }
     }
     if asked.scenes.is_empty() {

@@ -70,7 +70,10 @@ pub fn site(at: &Path, user: &str, keys: &Keys, nodes: &[Place]) -> io::Result<(
     fs::create_dir_all(at.join("roles"))?;
     let escalate = if user == "root" { "" } else { ", become: sudo" };
     let (identity, known) = (keys.identity.display(), keys.known_hosts.display());
-    fs::write(at.join("ostler.yaml"), format!("edition: 1\nssh: {{user: {user}, identity: {identity}, known_hosts: {known}{escalate}}}\n"))?;
+    fs::write(
+        at.join("ostler.yaml"),
+        format!("edition: 1\nssh: {{user: {user}, identity: {identity}, known_hosts: {known}{escalate}}}\n"),
+    )?;
     let mut text = "nodes:\n".to_owned();
     for node in nodes {
         let _ = writeln!(text, "  {}: {{host: {}, roles: [bench]}}", node.name, node.address);
