@@ -20,7 +20,8 @@ const EIGHT: &str = "`xargs -P8 git clone --mirror`";
 /// Makes one repository of a stream, as its clones will see it.
 const SERVE: &str = "set -e; cd /srv/served; for n in $(seq -w 40); do git init -q --bare -b main r$n.git; \
     git -C r$n.git fast-import --quiet < /srv/r$n.stream; git -C r$n.git repack -adq; git -C r$n.git pack-refs --all; done; \
-    rm /srv/*.stream; git daemon --base-path=/srv/served --export-all --reuseaddr --detach";
+    rm /srv/*.stream; systemd-run --quiet --unit=served git daemon --base-path=/srv/served --export-all --reuseaddr; \
+    for try in $(seq 100); do git ls-remote git://127.0.0.1/r01.git >/dev/null 2>&1 && exit 0; sleep 0.1; done; exit 1";
 
 /// The cache of forty repositories, filled from nothing; ours beside the same by hand on the same node.
 pub fn scene(tools: &Tools, rounds: Rounds) -> Result<String, Fault> {

@@ -76,7 +76,9 @@ fn run(asked: &Asked) -> Result<(), Fault> {
             "ten" => scenes::noop(&tools, asked.rounds, &["n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9", "n10"]),
             _ => git::scene(&tools, asked.rounds),
         }?;
-        let _ = writeln!(std::io::stderr(), "{section}");
+        if asked.into.is_some() {
+            let _ = writeln!(std::io::stderr(), "{section}");
+        }
         text.push_str(&section);
     }
     match &asked.into {
