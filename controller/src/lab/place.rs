@@ -116,7 +116,7 @@ impl Place {
     pub(crate) fn forget(&self) -> Result<(), LabError> {
         let key = self.private_key();
         let files = [self.socket(), self.lock(), self.plan(), self.ssh_config(), self.known_hosts(), key.with_extension("pub"), key];
-        let dirs = ["host-keys", "disks", "scratch"].map(|name| self.dir.join(name));
+        let dirs = [self.dir.join("host-keys"), self.disks(), self.scratch()];
         files.iter().chain(&dirs).try_for_each(|path| remove(path))
     }
 }
