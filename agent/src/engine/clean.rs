@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(cleaner.text("abc".to_owned()), "abc");
         let long = cleaner.text("é".repeat(TEXT));
         assert!(long.len() <= TEXT + '…'.len_utf8() && long.ends_with('…'));
-        assert_eq!(format!("{cleaner:?}"), "Cleaner(4 values)");
+        assert_eq!(format!("{cleaner:?}"), "Cleaner(5 values)");
     }
 
     #[test]
