@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod buildbot;
+pub mod e2e;
 pub mod house;
 pub mod jenkins;
 pub mod lab;

@@ -1,0 +1,49 @@
+//! Sudo with a password: asked once, proved on one node, kept nowhere.
+
+use super::{SMALL, field_of, node};
+use ostler_tests::e2e::{Field, Ran};
+use std::os::unix::fs::PermissionsExt;
+
+const RIGHT: &str = "open sesame 4711";
+const WRONG: &str = "shut sesame 1147";
+
+fn with_password(field: &Field, password: &str) -> Ran {
+    let file = field.dir().join("sudo-password");
+    std::fs::write(&file, format!("{password}\n")).expect("written");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("private");
+    let mut call = field.call(["apply", "--yes", "--output", "json"]);
+    call.env("OSTLER_SUDO_PASSWORD_FILE", &file);
+    ostler_tests::e2e::Running::start(call).end()
+}
+
+#[test]
+fn a_wrong_sudo_password_is_tried_on_one_node_once_and_the_right_one_is_kept_nowhere() {
+    let field = field_of((1..=4).map(|number| node(&format!("n{number}"), 10 + number).with_sudo_password(RIGHT)), SMALL);
+    // What sudo itself says of attempts.
+    let tried = |node: &str| -> u64 {
+        field.said(node, "journalctl -q -o cat | grep -c 'incorrect password attempt' || true").parse().expect("a number")
+    };
+    let none = field.apply();
+    assert_eq!(none.code, 1, "{none}");
+    assert!(none.trouble("n1").contains("password"), "{none}");
+
+    let wrong = with_password(&field, WRONG);
+    assert_eq!(wrong.code, 1, "{wrong}");
+    let attempts: u64 = field.nodes().iter().map(|node| tried(node)).sum();
+    assert_eq!(attempts, 1, "one attempt on one node: more could lock the account\n{wrong}");
+    assert!(field.nodes().iter().any(|node| wrong.trouble(node).contains("the password of admin is wrong")), "{wrong}");
+
+    let right = with_password(&field, RIGHT);
+    right.assert_changed(2);
+    with_password(&field, RIGHT).assert_changed(0);
+    for node in field.nodes() {
+        let found = field.said(node, &format!("grep -rlF '{RIGHT}' /var/lib/ostler /run/ostler /var/log /home/admin /run/log || true"));
+        assert_eq!(found, "", "{node}");
+        assert_eq!(field.said(node, &format!("journalctl -q | grep -cF '{RIGHT}' || true")), "0");
+    }
+    let kept = std::process::Command::new("grep").args(["-rlF", RIGHT]).arg(field.dir().join("state/ostler/sites")).output().expect("grep");
+    assert_eq!(String::from_utf8_lossy(&kept.stdout), "");
+    for ran in [&none, &wrong, &right] {
+        assert!(!ran.to_string().contains(RIGHT) && !ran.to_string().contains(WRONG), "{ran}");
+    }
+}
