@@ -67,6 +67,8 @@ pub enum FailureKind {
     NoSpace,
     /// A secret that only a controller can bring is missing.
     NeedsController,
+    /// The escalation does not take the password.
+    WrongPassword,
     /// A proof after the steps did not hold.
     Verify,
     /// A defect of ours.

@@ -1,39 +1,23 @@
-//! Sudo's password: asked for once, proved on one node before the others get it.
+//! Where sudo's password comes from: a private file, or the terminal.
 
 use super::{CommandError, Context};
 use crate::session::Password;
 use crate::transport::BoxFuture;
 use ostler_roles::words::Secret;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
-use tokio::sync::Mutex;
 
-/// Asks at most once, whoever needs it first; all others get the same answer.
-pub fn keeper(context: &Context, now: bool) -> Result<Arc<Password>, CommandError> {
-    let given = from_file(context)?;
+/// Sudo's password: from its file, or a person's answer, now or when the first node wants it.
+pub fn keeper(context: &Context, now: bool) -> Result<Password, CommandError> {
+    let mut given = from_file(context)?;
     let printer = context.printer;
-    let held: Arc<Mutex<Option<Option<Secret<String>>>>> = Arc::new(Mutex::new(given.map(Some)));
-    if now && held.try_lock().is_ok_and(|held| held.is_none()) {
-        let answer = ask("sudo password: ", printer.can_ask());
-        if answer.is_none() {
-            return Err(CommandError::NoConfirmation);
-        }
-        if let Ok(mut slot) = held.try_lock() {
-            *slot = Some(answer);
-        }
+    if now && given.is_none() {
+        given = Some(ask("sudo password: ", printer.can_ask()).ok_or(CommandError::NoConfirmation)?);
     }
-    Ok(Arc::new(move |user: &str| -> BoxFuture<'static, Option<Secret<String>>> {
-        let (held, question) = (Arc::clone(&held), format!("sudo password of {user}: "));
-        Box::pin(async move {
-            let mut slot = held.lock().await;
-            if let Some(answer) = slot.as_ref() {
-                return answer.clone();
-            }
-            let answer = tokio::task::spawn_blocking(move || ask(&question, printer.can_ask())).await.ok().flatten();
-            *slot = Some(answer.clone());
-            answer
-        })
-    }))
+    let later = move |user: &str| -> BoxFuture<'static, Option<Secret<String>>> {
+        let question = format!("sudo password of {user}: ");
+        Box::pin(async move { tokio::task::spawn_blocking(move || ask(&question, printer.can_ask())).await.ok().flatten() })
+    };
+    Ok(Password::new(given, Box::new(later)))
 }
 
 fn from_file(context: &Context) -> Result<Option<Secret<String>>, CommandError> {

@@ -53,7 +53,7 @@ impl Expedition {
             reach,
             compile: Arc::new(SiteCompiler(Arc::clone(&workspace))),
             agent,
-            password: password::keeper(context, args.ask_become_pass)?,
+            password: Arc::new(password::keeper(context, args.ask_become_pass)?),
             forks: usize::from(args.forks),
             want_old,
             tell,

@@ -64,6 +64,7 @@ impl From<&SessionError> for Trouble {
             | SessionError::OutOfTurn { .. }
             | SessionError::Schema { .. }
             | SessionError::NeedsPassword { .. }
+            | SessionError::PasswordRefused { .. }
             | SessionError::Refused(_)
             | SessionError::Fault(_)
             | SessionError::Cut(_)

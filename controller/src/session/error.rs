@@ -72,6 +72,14 @@ pub enum SessionError {
         /// Whose password.
         user: String,
     },
+    /// A password was given, and another node has refused it.
+    #[error("the password of {user} was refused by {by} and not tried here")]
+    PasswordRefused {
+        /// Whose password.
+        user: String,
+        /// Which node refused it.
+        by: ostler_roles::words::NodeName,
+    },
     /// The agent refused, and changed nothing.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -103,6 +111,7 @@ impl SessionError {
             Self::Name(_) | Self::OutOfTurn { .. } | Self::Schema { .. } | Self::UnknownBlob(_) => {
                 "this is a defect: please report it with the output of `ostler --version`".to_owned()
             }
+            Self::PasswordRefused { .. } => "give the right one: attempts can lock an account".to_owned(),
             Self::NeedsPassword { .. } => "run in a terminal to be asked, or allow sudo without password".to_owned(),
             Self::Refused(Refusal::Locked(_)) => "watch it with `ostler attach`, or stop it with `ostler cancel`".to_owned(),
             Self::Refused(_) => "plan again".to_owned(),

@@ -1,10 +1,11 @@
 //! Meeting a node: its agent is run by its digest straight away, placed when it is not there (127), elsewhere when the directory may
 //! not run programs (126).
 
-use super::{AgentFile, Channel, SessionError};
-use crate::transport::{BoxFuture, CommandLine, Exit, Link, PlaceFault, Placement};
+use super::{AgentFile, Channel, Offer, Password, SessionError};
+use crate::transport::{CommandLine, Exit, Link, PlaceFault, Placement};
+use ostler_roles::outcome::FailureKind;
 use ostler_roles::wire::message::{Become, Hello, Open, SCHEMA, ToAgent, ToController};
-use ostler_roles::words::{NodeName, Secret};
+use ostler_roles::words::NodeName;
 use std::time::Duration;
 
 /// Where the agent is kept: below the login directory, else in a directory of our own below one that all may write to.
@@ -14,9 +15,6 @@ const SHARED_CACHES: &[&str] = &["/var/tmp", "/tmp"];
 const START_IF_OWNED: &str = "[ -O \"$1\" ] && [ ! -L \"$1\" ] && exec \"$1/$2\" serve; exit 127";
 /// How long an agent may take to say hello: reading facts, and sudo's own waits (DNS, PAM).
 const HELLO_WITHIN: Duration = Duration::from_secs(30);
-
-/// Gives the password that sudo asks for; called once a node at most.
-pub type Password = dyn Fn(&str) -> BoxFuture<'static, Option<Secret<String>>> + Send + Sync;
 
 /// Who we are to a node.
 #[derive(Debug, Clone)]
@@ -60,7 +58,7 @@ pub async fn meet(
         let command = command_in(&cache, &agent.file_name())?;
         let mut placed = false;
         loop {
-            match start(link, &command, &first, password).await? {
+            match start(link, &command, &first, (&identity.node, password)).await? {
                 Started::Speaks(channel, hello) => return Ok(Greeting { channel: *channel, hello: *hello, placed }),
                 Started::Missing if !placed => {
                     if !place(link, agent, &path).await? {
@@ -90,12 +88,17 @@ enum Started {
     NotAllowed,
 }
 
-async fn start(link: &dyn Link, command: &CommandLine, first: &[ToAgent], password: &Password) -> Result<Started, SessionError> {
+async fn start(
+    link: &dyn Link,
+    command: &CommandLine,
+    first: &[ToAgent],
+    (node, password): (&NodeName, &Password),
+) -> Result<Started, SessionError> {
     let exec = link.exec(command).await?;
     let mut channel = Channel::new(exec);
     // A program that is not there takes nothing: what matters then is how it ended.
     let sent = channel.send(first).await;
-    let mut asked = false;
+    let (mut asked, mut offer): (bool, Option<Offer>) = (false, None);
     loop {
         let Some(message) = channel.receive("the agent's hello", HELLO_WITHIN).await? else {
             return how_it_ended(&mut channel, sent).await;
@@ -108,14 +111,22 @@ async fn start(link: &dyn Link, command: &CommandLine, first: &[ToAgent], passwo
             ToController::Hello(hello) if hello.schema != SCHEMA => {
                 return Err(SessionError::Schema { theirs: hello.schema, ours: SCHEMA });
             }
-            ToController::Hello(hello) => return Ok(Started::Speaks(Box::new(channel), hello)),
+            ToController::Hello(hello) => {
+                offer.map(Offer::taken);
+                return Ok(Started::Speaks(Box::new(channel), hello));
+            }
             ToController::AskPassword { user } if !asked => {
                 asked = true;
-                let secret = password(&user).await.ok_or(SessionError::NeedsPassword { user })?;
-                let bytes = ostler_roles::wire::message::Hidden(secret.expose().clone().into_bytes());
+                let offered = offer.insert(password.offer(node, &user).await?);
+                let bytes = ostler_roles::wire::message::Hidden(offered.secret().expose().clone().into_bytes());
                 channel.send(&[ToAgent::Password(bytes)]).await?;
             }
-            ToController::Fault(failure) => return Err(SessionError::Fault(Box::new(failure))),
+            ToController::Fault(failure) => {
+                if failure.kind == FailureKind::WrongPassword {
+                    offer.map(Offer::refused);
+                }
+                return Err(SessionError::Fault(Box::new(failure)));
+            }
             other => return Err(SessionError::OutOfTurn { awaited: "a hello", found: super::talk::word(&other) }),
         }
     }

@@ -4,10 +4,12 @@ mod agent;
 mod channel;
 mod error;
 mod meet;
+mod password;
 mod talk;
 
 pub use agent::AgentFile;
 pub use channel::Channel;
 pub use error::SessionError;
-pub use meet::{Greeting, Identity, Password, meet};
+pub use meet::{Greeting, Identity, meet};
+pub use password::{Ask, Offer, Password};
 pub use talk::{Answer, Go, Session, ask_plan};

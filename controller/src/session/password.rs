@@ -1,0 +1,154 @@
+//! Sudo's password: asked for once, told to one node until that has taken it, and to no other once it was refused. Attempts lock accounts.
+
+use super::SessionError;
+use crate::transport::BoxFuture;
+use ostler_roles::words::{NodeName, Secret};
+use std::sync::Arc;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// Asks a person; none where nobody can be asked.
+pub type Ask = dyn Fn(&str) -> BoxFuture<'static, Option<Secret<String>>> + Send + Sync;
+
+/// The password of all nodes.
+pub struct Password {
+    ask: Box<Ask>,
+    // Held by the one node on which it is being proved: the others wait for its answer.
+    standing: Arc<Mutex<Standing>>,
+}
+
+#[derive(Debug, Clone)]
+enum Standing {
+    Unasked,
+    NotGiven,
+    Given(Secret<String>),
+    Proved(Secret<String>),
+    Refused(NodeName),
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password")
+    }
+}
+
+impl Password {
+    /// One that is known already, or will be asked for when the first node wants it.
+    pub fn new(given: Option<Secret<String>>, ask: Box<Ask>) -> Self {
+        let standing = given.map_or(Standing::Unasked, Standing::Given);
+        Self { ask, standing: Arc::new(Mutex::new(standing)) }
+    }
+
+    /// The password for `user` on `node`. Until a first node has taken it, the next waits here.
+    ///
+    /// # Errors
+    /// When none was given, or when a node has refused it.
+    pub async fn offer(&self, node: &NodeName, user: &str) -> Result<Offer, SessionError> {
+        let mut standing = Arc::clone(&self.standing).lock_owned().await;
+        if matches!(*standing, Standing::Unasked) {
+            *standing = (self.ask)(user).await.map_or(Standing::NotGiven, Standing::Given);
+        }
+        let user = user.to_owned();
+        match standing.clone() {
+            Standing::Unasked | Standing::NotGiven => Err(SessionError::NeedsPassword { user }),
+            Standing::Refused(by) => Err(SessionError::PasswordRefused { user, by }),
+            Standing::Proved(secret) => Ok(Offer { secret, node: node.clone(), proof: None }),
+            Standing::Given(secret) => Ok(Offer { secret, node: node.clone(), proof: Some(standing) }),
+        }
+    }
+}
+
+/// The password on its way to a node. Dropped without a word (the link broke), the next node proves it.
+#[derive(Debug)]
+#[must_use]
+pub struct Offer {
+    secret: Secret<String>,
+    node: NodeName,
+    proof: Option<OwnedMutexGuard<Standing>>,
+}
+
+impl Offer {
+    /// The password.
+    pub fn secret(&self) -> &Secret<String> {
+        &self.secret
+    }
+
+    /// The node became root with it.
+    pub fn taken(self) {
+        if let Some(mut standing) = self.proof {
+            *standing = Standing::Proved(self.secret);
+        }
+    }
+
+    /// The node refused it.
+    pub fn refused(self) {
+        if let Some(mut standing) = self.proof {
+            *standing = Standing::Refused(self.node);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn node(name: &str) -> NodeName {
+        NodeName::parse(name).unwrap()
+    }
+
+    fn given() -> Password {
+        Password::new(Some(Secret::new("word".to_owned())), Box::new(|_| Box::pin(async { None })))
+    }
+
+    #[tokio::test]
+    async fn the_second_node_waits_until_the_first_has_taken_it() {
+        let password = given();
+        let first = password.offer(&node("a"), "ci").await.unwrap();
+        let (a, b) = (node("b"), node("c"));
+        let mut second = Box::pin(password.offer(&a, "ci"));
+        assert!(futures_now(&mut second).is_none());
+        first.taken();
+        let _second = second.await.unwrap();
+        let _third = password.offer(&b, "ci").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_refused_password_is_offered_to_no_other_node() {
+        let password = given();
+        password.offer(&node("a"), "ci").await.unwrap().refused();
+        let error = password.offer(&node("b"), "ci").await.unwrap_err();
+        assert!(matches!(&error, SessionError::PasswordRefused { by, .. } if by.as_str() == "a"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_link_that_breaks_proves_nothing() {
+        let password = given();
+        drop(password.offer(&node("a"), "ci").await.unwrap());
+        password.offer(&node("b"), "ci").await.unwrap().taken();
+    }
+
+    #[tokio::test]
+    async fn a_person_is_asked_once() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let ask = move |_: &str| -> BoxFuture<'static, Option<Secret<String>>> {
+            count.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async { None })
+        };
+        let password = Password::new(None, Box::new(ask));
+        for name in ["a", "b"] {
+            let error = password.offer(&node(name), "ci").await.unwrap_err();
+            assert!(matches!(error, SessionError::NeedsPassword { .. }), "{error}");
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
+
+    /// What a future has to say at once.
+    fn futures_now<F: std::future::Future + Unpin>(future: &mut F) -> Option<F::Output> {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match std::pin::Pin::new(future).poll(&mut context) {
+            std::task::Poll::Ready(value) => Some(value),
+            std::task::Poll::Pending => None,
+        }
+    }
+}
