@@ -5,11 +5,12 @@ use ostler::environment::Environment;
 use ostler::lab::{Lab, LabSpec, Setup};
 use ostler_roles::words::Digest;
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -271,7 +272,8 @@ pub struct Running {
     begin: Instant,
     lines: Receiver<(Duration, String)>,
     seen: Vec<(Duration, String)>,
-    stderr: Option<JoinHandle<String>>,
+    stderr: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -283,7 +285,7 @@ impl Running {
     pub fn start(mut command: Command) -> Self {
         let begin = Instant::now();
         let mut child = command.spawn().expect("the program starts");
-        let (stdout, mut stderr) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+        let (stdout, stderr) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
         let (send, lines) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -291,13 +293,14 @@ impl Running {
                 let _ = send.send((begin.elapsed(), line));
             }
         });
-        let stderr = std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            // What came before an error is what there is.
-            let _ = stderr.read_to_end(&mut bytes);
-            String::from_utf8_lossy(&bytes).into_owned()
+        let said = Arc::new(Mutex::new(String::new()));
+        let sink = Arc::clone(&said);
+        let reader = std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                sink.lock().expect("no panic").push_str(&format!("{line}\n"));
+            }
         });
-        Self { child, begin, lines, seen: Vec::new(), stderr: Some(stderr) }
+        Self { child, begin, lines, seen: Vec::new(), stderr: said, reader: Some(reader) }
     }
 
     /// Waits for a line of standard output that holds this.
@@ -311,6 +314,18 @@ impl Running {
                 Ok(line) => self.seen.push(line),
                 Err(_) => panic!("no line with {text:?}: {:#?}", self.seen),
             }
+        }
+    }
+
+    /// Waits until standard error holds this.
+    ///
+    /// # Panics
+    /// When it does not come to.
+    pub fn wait_for_stderr(&self, text: &str) {
+        let end = Instant::now() + LIMIT;
+        while !self.stderr.lock().expect("no panic").contains(text) {
+            assert!(Instant::now() < end, "no {text:?}: {:?}", self.stderr);
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -349,7 +364,10 @@ impl Running {
             }
         }
         let status = self.child.wait().expect("waited");
-        let stderr = self.stderr.take().map(|thread| thread.join().expect("read")).unwrap_or_default();
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("read");
+        }
+        let stderr = self.stderr.lock().expect("no panic").clone();
         let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
         let seen = std::mem::take(&mut self.seen);
         let stdout = seen.iter().map(|(_, line)| format!("{line}\n")).collect();

@@ -2,14 +2,26 @@
 
 #![expect(clippy::expect_used, reason = "a test stops where its ground gives way")]
 
+#[path = "nodes/at_the_gate.rs"]
+mod at_the_gate;
 #[path = "nodes/cut.rs"]
 mod cut;
+#[path = "nodes/disk.rs"]
+mod disk;
 #[path = "nodes/password.rs"]
 mod password;
+#[path = "nodes/power.rs"]
+mod power;
 #[path = "nodes/reach.rs"]
 mod reach;
 #[path = "nodes/refusal.rs"]
 mod refusal;
+#[path = "nodes/secrets.rs"]
+mod secrets;
+#[path = "nodes/suites.rs"]
+mod suites;
+#[path = "nodes/two_controllers.rs"]
+mod two_controllers;
 
 use ostler::lab::{LabNode, LabSpec, Suite};
 use ostler_tests::e2e::Field;
@@ -38,17 +50,4 @@ steps:
   - file: {path: /srv/demo/two, content: "two\n", mode: "0640"}
 "#;
 
-/// Writes a file, waits at a gate until somebody opens it, writes another.
-const GATED: &str = r#"role: demo
-summary: A gate between two files.
-steps:
-  - file: {path: /etc/before-gate, content: "before\n"}
-  - command: {name: gate, run: [sh, -c, "touch /run/at-gate; while ! test -e /run/open; do sleep 0.02; done; echo x >> /srv/passed"], creates: /srv/passed}
-  - file: {path: /etc/after-gate, content: "after\n"}
-"#;
-/// Succeeds on a node once a run waits at the gate.
-const AT_GATE: &str = "test -e /run/at-gate";
-/// Lets it pass.
-const OPEN: &str = "touch /run/open";
-/// Succeeds on a node on which no run is going on.
-const NO_RUN: &str = "flock -n /var/lib/ostler/lock/run true";
+use at_the_gate::{AFTER_GATE, AT_GATE, GATED, GUARDED, NO_RUN, OPEN, RUNNER};

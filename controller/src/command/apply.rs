@@ -92,12 +92,15 @@ fn refused(context: &Context, ready: &[Ready], lost: &[(NodeName, Trouble)]) -> 
                 .style
                 .paint(Paint::Bad, &format!("Refused: {bad} of {} nodes. Nothing was changed anywhere.", ready.len() + lost.len())),
         );
+        printer.json(&serde_json::json!({ "v": 1, "type": "refused", "nodes": bad, "exit": Exit::Refused.code() }));
         return Some(Exit::Refused);
     }
     if site || ready.is_empty() {
         prepare::print_lost(context, lost);
         printer.line(&printer.style.paint(Paint::Bad, "Nothing was changed anywhere."));
-        return Some(merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble))));
+        let exit = merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)));
+        printer.json(&serde_json::json!({ "v": 1, "type": "refused", "nodes": lost.len(), "exit": exit.code() }));
+        return Some(exit);
     }
     None
 }
@@ -143,11 +146,9 @@ impl Interrupts {
             }
             // Nobody waits for the word any more: the run is over.
             let _ = stop.send(true);
-            printer.aside(
-                "\nStopping: each node ends its present step, then stops. Again to leave at once; the nodes then go on by themselves.",
-            );
+            printer.aside("\nStopping: each node ends its present step, then stops. Again to leave at once; they do so without us.");
             if tokio::signal::ctrl_c().await.is_ok() {
-                printer.aside("\nLeft. `ostler attach` shows what the nodes do; `ostler cancel NODE` stops one.");
+                printer.aside("\nLeft. Each node ends its present step, then stops; `ostler attach` shows it.");
                 std::process::exit(i32::from(Exit::Interrupted.code()));
             }
         };

@@ -1,25 +1,7 @@
 //! What ends in mid-run: the link, the runner, the controller, a person's patience. The node's story has no gap and the next run none to fill.
 
-use super::{AT_GATE, GATED, NO_RUN, OPEN, field};
-use ostler::lab::Fault;
-use ostler_tests::e2e::Field;
-
-/// A service that watches the first file, after the gate.
-const GUARDED: &str = r#"role: demo
-summary: A service that reads a file written before the gate.
-steps:
-  - file: {path: /etc/before-gate, content: "before\n"}
-  - command: {name: gate, run: [sh, -c, "touch /run/at-gate; while ! test -e /run/open; do sleep 0.02; done; echo x >> /srv/passed"], creates: /srv/passed}
-  - service:
-      name: watcher
-      unit_content: |
-        [Service]
-        Type=oneshot
-        RemainAfterExit=yes
-        ExecStart=/bin/sh -c 'cat /etc/before-gate >> /srv/starts'
-      state: running
-      restart_on: [file /etc/before-gate]
-"#;
+use super::{AFTER_GATE, AT_GATE, GATED, GUARDED, NO_RUN, OPEN, RUNNER, at_the_gate, field};
+use ostler_tests::e2e::{Field, Running};
 
 fn assert_numbered_without_gap(events: &[(u64, serde_json::Value)]) {
     let numbers: Vec<u64> = events.iter().map(|(seq, _)| *seq).collect();
@@ -38,7 +20,7 @@ fn a_cut_link_stops_no_run_and_attach_tells_all_of_it() {
     assert!(ran.trouble("n1").contains("goes on without us"), "{ran}");
     assert_eq!(ran.of("trouble", Some("n1"))[0]["hint"], "ostler attach n1", "{ran}");
 
-    let early = ostler_tests::e2e::Running::start(field.call(["attach", "n1", "--output", "json"]));
+    let early = Running::start(field.call(["attach", "n1", "--output", "json"]));
     field.run("n1", OPEN);
     let told = early.end();
     assert_eq!(told.code, 0, "{told}");
@@ -49,4 +31,95 @@ fn a_cut_link_stops_no_run_and_attach_tells_all_of_it() {
     assert_eq!(again.events("n1"), told.events("n1"), "a second listener hears the same story");
     assert_eq!(field.said("n1", "cat /srv/passed /etc/after-gate"), "x\nafter");
     field.apply().assert_changed(0);
+}
+
+/// The service was started by the first run; the next run must restart it exactly once, whatever happened between.
+fn assert_restarted_once(field: &Field) {
+    assert_eq!(field.said("n1", "cat /srv/starts"), "before\nchanged");
+}
+
+#[test]
+fn a_killed_runner_leaves_a_restart_owed_that_the_next_run_pays_once() {
+    let field = field(1, GUARDED);
+    at_the_gate::settle(&field);
+    let running = field.start_apply();
+    field.wait_for("n1", AT_GATE);
+    field.run("n1", &format!("kill -9 $({RUNNER})"));
+    let cut = running.end();
+    assert_eq!(cut.code, 1, "{cut}");
+    assert!(cut.trouble("n1").contains("was cut off on the node"), "{cut}");
+    // Its children died with it: nobody passes the gate behind our back.
+    field.run("n1", OPEN);
+    field.wait_for("n1", "! pgrep -f '[/]run/at-gate'");
+    assert_eq!(field.said("n1", "cat /srv/starts; test -e /srv/passed || echo closed"), "before\nclosed");
+
+    let again = field.apply();
+    assert_eq!(again.code, 0, "{again}");
+    let triggered: Vec<_> = again.events("n1").into_iter().filter_map(|(_, event)| event.get("triggered").cloned()).collect();
+    assert_eq!(triggered.len(), 1, "{again}");
+    assert_eq!(triggered[0]["action"], "restart", "{again}");
+    assert!(!again.changed("n1").contains(&"file /etc/before-gate".to_owned()), "that was done already: {again}");
+    assert_restarted_once(&field);
+    field.apply().assert_changed(0);
+    assert_restarted_once(&field);
+}
+
+#[test]
+fn a_killed_controller_leaves_a_run_that_ends_well_without_it() {
+    let field = field(1, GUARDED);
+    at_the_gate::settle(&field);
+    let running = field.start_apply();
+    field.wait_for("n1", AT_GATE);
+    running.signal("KILL");
+    assert_eq!(running.end().code, 137);
+    let busy = field.apply();
+    assert_eq!(busy.code, 7, "{busy}");
+    field.run("n1", OPEN);
+    field.wait_for("n1", NO_RUN);
+    assert_restarted_once(&field);
+    let told = field.ostler(["attach", "n1", "--output", "json"]);
+    assert_eq!(told.code, 0, "{told}");
+    assert_numbered_without_gap(&told.events("n1"));
+    assert_eq!(told.changed("n1")[..2], ["file /etc/before-gate", "command gate"], "{told}");
+    field.apply().assert_changed(0);
+    assert_restarted_once(&field);
+}
+
+#[test]
+fn one_interrupt_stops_between_two_steps_and_the_next_run_goes_on() {
+    let field = field(1, GATED);
+    let running = field.start_apply();
+    field.wait_for("n1", AT_GATE);
+    running.signal("INT");
+    running.wait_for_stderr("each node ends its present step, then stops");
+    field.run("n1", OPEN);
+    let stopped = running.end();
+    assert_eq!(stopped.code, 130, "{stopped}");
+    assert_eq!(stopped.changed("n1"), ["file /etc/before-gate", "command gate"], "{stopped}");
+    let last = stopped.events("n1").pop().expect("an end").1;
+    assert_eq!(last["ended"]["ending"], "cancelled", "{stopped}");
+    assert_eq!(stopped.recap("n1")["trouble"], "cancelled", "{stopped}");
+    assert_eq!(field.said("n1", AFTER_GATE), "none");
+    let next = field.apply();
+    next.assert_changed(1);
+    assert_eq!(next.changed("n1"), ["file /etc/after-gate"], "{next}");
+}
+
+#[test]
+fn two_interrupts_leave_at_once_and_the_node_ends_its_step_alone() {
+    let field = field(1, GATED);
+    let running = field.start_apply();
+    field.wait_for("n1", AT_GATE);
+    running.signal("INT");
+    running.wait_for_stderr("each node ends its present step, then stops");
+    running.signal("INT");
+    let left = running.end();
+    assert_eq!(left.code, 130, "{left}");
+    assert!(left.stderr.contains("`ostler attach` shows it"), "{left}");
+    assert_eq!(field.said("n1", &format!("test -n \"$({RUNNER})\" && echo alone; test -e /srv/passed || echo closed")), "alone\nclosed");
+    field.run("n1", OPEN);
+    let told = Running::start(field.call(["attach", "n1", "--output", "json"])).end();
+    assert_eq!((told.code, told.changed("n1")), (1, vec!["file /etc/before-gate".to_owned(), "command gate".to_owned()]), "{told}");
+    assert_eq!(told.of("attached", Some("n1"))[0]["ending"], "cancelled", "{told}");
+    field.apply().assert_changed(1);
 }

@@ -31,7 +31,10 @@ fn a_wrong_sudo_password_is_tried_on_one_node_once_and_the_right_one_is_kept_now
     assert_eq!(wrong.code, 1, "{wrong}");
     let attempts: u64 = field.nodes().iter().map(|node| tried(node)).sum();
     assert_eq!(attempts, 1, "one attempt on one node: more could lock the account\n{wrong}");
-    assert!(field.nodes().iter().any(|node| wrong.trouble(node).contains("the password of admin is wrong")), "{wrong}");
+    assert!(field.nodes().iter().any(|node| wrong.trouble(node).contains("sudo does not take the password of admin")), "{wrong}");
+
+    let untried = field.nodes().iter().filter(|node| wrong.trouble(node).contains("and not tried here"));
+    assert_eq!(untried.count(), 3, "{wrong}");
 
     let right = with_password(&field, RIGHT);
     right.assert_changed(2);

@@ -26,7 +26,7 @@ fn a_changed_host_key_is_refused_and_an_unknown_one_accepted_only_when_told() {
     field.write("known", "");
     let unknown = field.apply();
     assert_eq!(unknown.code, 4, "{unknown}");
-    assert!(unknown.trouble("n1").contains("not known"), "{unknown}");
+    assert!(unknown.trouble("n1").contains("the host key is unknown"), "{unknown}");
     let hint = unknown.of("trouble", Some("n1"))[0]["hint"].to_string();
     assert!(hint.contains("--accept-new"), "{hint}");
     assert_eq!(std::fs::read_to_string(site.join("known")).expect("there"), "");

@@ -39,6 +39,7 @@ fn a_requirement_missed_on_one_node_changes_nothing_on_any() {
     let numbers = ["found", "missing", "wanted"].map(|field| failed[field].as_str().unwrap_or_default());
     assert_eq!(numbers, ["/ (overlay) is 300 MiB", "724 MiB", "a file system of at least 1 GiB below /"], "{ran}");
     assert_eq!(ran.of("going", None).len(), 0, "{ran}");
+    assert_eq!(ran.json().pop().map(|last| (last["type"].clone(), last["exit"].clone())), Some(("refused".into(), 6.into())), "{ran}");
 
     let ran = field.ostler(["apply", "--yes"]);
     assert_eq!(ran.code, 6, "{ran}");
@@ -71,7 +72,7 @@ fn without_a_terminal_apply_wants_yes_and_standard_output_is_json_on_every_way_o
     assert!(recap["trouble"].as_str().is_some_and(|text| text.starts_with("command broken: ")), "{ran}");
     field.write("roles/demo.yaml", "role: demo\nsummary: Wrong.\nsteps:\n  - fil: {}\n");
     let ran = field.apply();
-    assert_eq!((ran.code, ran.of("error", None)[0]["faults"][0]["line"].as_u64()), (3, Some(4)), "{ran}");
+    assert_eq!((ran.code, ran.of("error", None)[0]["faults"][0]["place"]["line"].as_u64()), (3, Some(4)), "{ran}");
     field.write("roles/demo.yaml", SMALL);
     let ran = field.ostler(["plan", "--limit", "nobody", "--output", "json"]);
     assert_eq!((ran.code, ran.of("error", None).len()), (2, 1), "{ran}");
