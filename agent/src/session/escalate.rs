@@ -175,7 +175,11 @@ impl RootHalf {
     fn wrong_password(&self) -> Failure {
         let user = super::serve::user();
         let message = format!("{} does not take the password of {user}", self.program);
-        failure(FailureKind::WrongPassword, message, Some("give the right one; it was tried once only, because attempts can lock an account"))
+        failure(
+            FailureKind::WrongPassword,
+            message,
+            Some("give the right one; it was tried once only, because attempts can lock an account"),
+        )
     }
 
     /// Nothing within the deadline. Its last words may show a question that is not ours, such as one for a second factor.

@@ -33,7 +33,9 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
     // Their values may read facts, which are known now.
     let masters = expedition.workspace.masters()?;
     if let Some(exit) = refused(context, &ready, &lost) {
-        return Ok(end(expedition, ready, exit).await);
+        let exit = end(expedition, ready, exit).await;
+        context.printer.json(&serde_json::json!({ "v": 1, "type": "refused", "exit": exit.code() }));
+        return Ok(exit);
     }
     let changes = show(context, args, &ready);
     prepare::print_lost(context, &lost);
@@ -92,15 +94,12 @@ fn refused(context: &Context, ready: &[Ready], lost: &[(NodeName, Trouble)]) -> 
                 .style
                 .paint(Paint::Bad, &format!("Refused: {bad} of {} nodes. Nothing was changed anywhere.", ready.len() + lost.len())),
         );
-        printer.json(&serde_json::json!({ "v": 1, "type": "refused", "nodes": bad, "exit": Exit::Refused.code() }));
         return Some(Exit::Refused);
     }
     if site || ready.is_empty() {
         prepare::print_lost(context, lost);
         printer.line(&printer.style.paint(Paint::Bad, "Nothing was changed anywhere."));
-        let exit = merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)));
-        printer.json(&serde_json::json!({ "v": 1, "type": "refused", "nodes": lost.len(), "exit": exit.code() }));
-        return Some(exit);
+        return Some(merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble))));
     }
     None
 }

@@ -18,16 +18,18 @@ pub fn attach(context: &Context, args: &AttachArgs) -> Result<Exit, CommandError
     let fleet = limited(&args.fleet, args.node.as_deref());
     prepare::runtime()?.block_on(async {
         let expedition = Expedition::open(context, &fleet, false)?;
-        let mut exits = Vec::new();
+        let mut ends = Vec::new();
         for node in expedition.nodes.clone() {
-            exits.push(match follow(context, &expedition, &node).await {
-                Ok(exit) => exit,
-                Err(error) => tell(context, &expedition, &node, &error),
-            });
+            let end = follow(&expedition, &node).await.map_err(|error| tell(&expedition, &node, &error));
+            ends.push((node, end));
         }
         let Expedition { preparation, console, .. } = expedition;
+        // First the stories, then how they ended.
         console.finish(&preparation.tell).await;
-        Ok(merge(exits))
+        Ok(merge(ends.into_iter().map(|(node, end)| match end {
+            Ok(told) => say(context, &node, &told),
+            Err(trouble) => lost(context, node, trouble),
+        })))
     })
 }
 
@@ -40,7 +42,10 @@ pub fn cancel(context: &Context, args: &CancelArgs) -> Result<Exit, CommandError
         for node in expedition.nodes.clone() {
             exits.push(match stop(context, &expedition, &node).await {
                 Ok(exit) => exit,
-                Err(error) => tell(context, &expedition, &node, &error),
+                Err(error) => {
+                    let trouble = tell(&expedition, &node, &error);
+                    lost(context, node, trouble)
+                }
             });
         }
         let Expedition { preparation, console, .. } = expedition;
@@ -55,14 +60,19 @@ fn limited(fleet: &FleetArgs, node: Option<&str>) -> FleetArgs {
     fleet
 }
 
-fn tell(context: &Context, expedition: &Expedition, node: &NodeName, error: &MeetError) -> Exit {
+fn tell(expedition: &Expedition, node: &NodeName, error: &MeetError) -> Trouble {
     let trouble = match error {
         MeetError::Connect(error) => Trouble::from(error.as_ref()),
         MeetError::Session(error) => Trouble::from(error.as_ref()),
     };
     expedition.preparation.tell.tell(node, FleetEvent::Trouble(Box::new(trouble.clone())));
-    prepare::print_lost(context, &[(node.clone(), trouble.clone())]);
-    prepare::exit_of(&trouble)
+    trouble
+}
+
+fn lost(context: &Context, node: NodeName, trouble: Trouble) -> Exit {
+    let exit = prepare::exit_of(&trouble);
+    prepare::print_lost(context, &[(node, trouble)]);
+    exit
 }
 
 /// Why a node's agent could not be talked to.
@@ -87,7 +97,14 @@ async fn open(expedition: &Expedition, node: &NodeName) -> Result<(std::sync::Ar
     Ok((link, Session::new(greeting)))
 }
 
-async fn follow(context: &Context, expedition: &Expedition, node: &NodeName) -> Result<Exit, MeetError> {
+/// What there was to tell of a node.
+#[derive(Debug)]
+enum Told {
+    NoRun,
+    Ended(Option<Ending>),
+}
+
+async fn follow(expedition: &Expedition, node: &NodeName) -> Result<Told, MeetError> {
     let (_link, mut session) = open(expedition, node).await?;
     session.attach(None, 0).await?;
     let teller = expedition.preparation.tell.clone();
@@ -95,21 +112,28 @@ async fn follow(context: &Context, expedition: &Expedition, node: &NodeName) -> 
     let ending = match told {
         Ok(ending) => ending,
         Err(SessionError::Refused(Refusal::NoRun(_))) => {
-            context.printer.line(&format!("{node}: no run"));
             session.bye().await;
-            return Ok(Exit::Good);
+            return Ok(Told::NoRun);
         }
         Err(error) => return Err(error.into()),
     };
     session.bye().await;
-    let (exit, text) = match &ending {
+    Ok(Told::Ended(ending))
+}
+
+fn say(context: &Context, node: &NodeName, told: &Told) -> Exit {
+    let Told::Ended(ending) = told else {
+        context.printer.line(&format!("{node}: no run"));
+        return Exit::Good;
+    };
+    let (exit, text) = match ending {
         Some(Ending::Good { changed, unchanged, .. }) => (Exit::Good, format!("came through: {changed} changed, {unchanged} unchanged")),
         Some(Ending::Cancelled) => (Exit::NodeFailed, "was cancelled".to_owned()),
         Some(Ending::Failed) | None => (Exit::NodeFailed, "failed".to_owned()),
     };
     context.printer.json(&json!({ "v": 1, "type": "attached", "node": node, "ending": ending }));
     context.printer.line(&format!("{node}: the run {text}"));
-    Ok(exit)
+    exit
 }
 
 async fn stop(context: &Context, expedition: &Expedition, node: &NodeName) -> Result<Exit, MeetError> {

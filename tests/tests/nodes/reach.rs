@@ -34,7 +34,7 @@ fn a_changed_host_key_is_refused_and_an_unknown_one_accepted_only_when_told() {
 
     let accepted = field.ostler(["apply", "--yes", "--accept-new", "--output", "json"]);
     accepted.assert_changed(2);
-    assert!(std::fs::read_to_string(site.join("known")).expect("there").contains("10.78.0.11"), "{accepted}");
+    assert!(std::fs::read_to_string(site.join("known")).expect("there").contains(" ssh-ed25519 "), "{accepted}");
     field.apply().assert_changed(0);
 }
 

@@ -9,7 +9,7 @@ use std::process::Command;
 const ROLE: &str = r#"role: demo
 summary: A download and a cache, by name.
 steps:
-  - file: {path: /etc/demo-one, content: "{{ facts.os.version }}\n"}
+  - file: {path: /etc/demo-one, content: "{{ facts.kernel.release }}\n"}
   - download: {path: /srv/part, url: "http://cache.lab.test:8088/part", sha256: "SUM"}
   - git_cache: {root: /srv/git, upstreams: ["http://cache.lab.test:8088/git"], repositories: [one, two]}
 "#;

@@ -5,7 +5,7 @@ use super::Runner;
 use ostler_roles::catalog::{Action, Step};
 use ostler_roles::outcome::{Event, Failure, FailureKind, Outcome};
 use ostler_roles::plan::Planned;
-use ostler_roles::resource::Shown;
+use ostler_roles::resource::{Kind, Shown};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -134,8 +134,13 @@ impl Runner<'_> {
             Outcome::Unchanged { .. } => (Vec::new(), Vec::new()),
             failed @ (Outcome::Failed(_) | Outcome::NotStarted { .. }) => return failed,
         };
-        // A command that its own guard made run has done what it owed.
-        let done_already = owed.action == Action::Run && !changes.is_empty();
+        // A command that its own guard made run has done what it owed, and a service that was started just now has read what it watches.
+        let done_already = match owed.action {
+            Action::Run => !changes.is_empty(),
+            Action::Reload | Action::Restart => {
+                step.desired.kind() == Kind::Service && changes.iter().any(|change| change.field == "state")
+            }
+        };
         if !done_already {
             let acted = self.with_context(index, step.within.duration(), |context| self.hands.act(step, owed.action, context));
             self.hands.forget(&step.desired.provides());
