@@ -112,7 +112,9 @@ async fn start(
                 return Err(SessionError::Schema { theirs: hello.schema, ours: SCHEMA });
             }
             ToController::Hello(hello) => {
-                offer.map(Offer::taken);
+                if let Some(offer) = offer {
+                    offer.taken();
+                }
                 return Ok(Started::Speaks(Box::new(channel), hello));
             }
             ToController::AskPassword { user } if !asked => {
@@ -122,8 +124,8 @@ async fn start(
                 channel.send(&[ToAgent::Password(bytes)]).await?;
             }
             ToController::Fault(failure) => {
-                if failure.kind == FailureKind::WrongPassword {
-                    offer.map(Offer::refused);
+                if let Some(offer) = offer.filter(|_| failure.kind == FailureKind::WrongPassword) {
+                    offer.refused();
                 }
                 return Err(SessionError::Fault(Box::new(failure)));
             }
