@@ -11,3 +11,5 @@ mod faults;
 mod registration;
 #[path = "jenkins/replay.rs"]
 mod replay;
+#[path = "jenkins/trust.rs"]
+mod trust;

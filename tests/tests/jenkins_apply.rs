@@ -84,6 +84,16 @@ fn what_is_not_proved_has_no_labels_and_an_operators_mark_stays() {
     assert_eq!(stage.labels(), "debian huge");
 }
 
+#[test]
+fn an_executor_that_the_master_cannot_take_fails_alone_and_a_master_outside_the_lab_is_reached() {
+    let stage = Stage::up("ssh");
+    stage.move_outside_with("built-in");
+    let mixed = stage.site.apply().good_with(1);
+    let trouble = mixed.recap("n1")["trouble"].as_str().unwrap().to_owned();
+    assert!(trouble.contains("`built-in` is no node name for Jenkins"), "{trouble}");
+    assert_eq!(stage.labels(), "big debian");
+}
+
 /// What stands in for Java, which this lab's tree does not have: it writes down how it was called and what `@FILE` held, and stays.
 /// The test then calls in at the model with that secret, as the real agent would over its WebSocket.
 const JAVA: &str = r#"#!/bin/bash

@@ -48,7 +48,7 @@ pub enum MasterSettings {
         user: String,
         /// Its password or API token.
         password: Secret<String>,
-        /// The certificate it shows, in PEM.
+        /// Certificates in PEM that alone may vouch for it.
         trust: Option<String>,
         /// Credentials it must have.
         credentials: Vec<JenkinsCredential>,

@@ -62,7 +62,11 @@ pub const BUILDBOT: &[FieldSpec] = &[
 pub const JENKINS: &[FieldSpec] = &[
     FieldSpec::new("url", URL, "Its web address.").required(),
     FieldSpec::new("node", NODE, "The node it runs on: order, and checks made from there."),
-    FieldSpec::new("trust", TEXT, "The certificate it shows, in PEM."),
+    FieldSpec::new(
+        "trust",
+        TEXT,
+        "PEM of the only authority that may vouch for it, or its own self-signed certificate (no CA); the public ones if not written.",
+    ),
     FieldSpec::new("user", NAME, "The account that registers.").required(),
     FieldSpec::new("password", SECRET, "Its password or API token.").required().secret(),
     FieldSpec::new(
