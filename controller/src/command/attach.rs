@@ -6,7 +6,7 @@ use super::{
 };
 use crate::cli::{AttachArgs, CancelArgs, FleetArgs};
 use crate::fleet::{FleetEvent, Trouble};
-use crate::report::{Exit, merge};
+use crate::report::{Exit, merge, sanitize};
 use crate::session::{Session, SessionError, meet};
 use ostler_roles::outcome::Ending;
 use ostler_roles::wire::message::Refusal;
@@ -92,7 +92,7 @@ async fn open(expedition: &Expedition, node: &NodeName) -> Result<(std::sync::Ar
     let preparation = &expedition.preparation;
     preparation.tell.tell(node, FleetEvent::Connecting);
     let link = preparation.reach.connect(node, &preparation.tell).await.map_err(|error| MeetError::Connect(Box::new(error)))?;
-    let identity = preparation.reach.identity(node);
+    let identity = preparation.reach.identity(node).await;
     let greeting = meet(link.as_ref(), preparation.agent, &identity, &[], preparation.password.as_ref()).await?;
     Ok((link, Session::new(greeting)))
 }
@@ -147,7 +147,8 @@ async fn stop(context: &Context, expedition: &Expedition, node: &NodeName) -> Re
     session.cancel(active.run.clone()).await?;
     session.cancelling().await?;
     context.printer.json(&json!({ "v": 1, "type": "cancel", "node": node, "run": active.run }));
-    context.printer.line(&format!("{node}: run {} of {} stops before its next step", active.run.short(), active.controller));
+    let whose = sanitize(&active.controller, false);
+    context.printer.line(&format!("{node}: run {} of {whose} stops before its next step", active.run.short()));
     session.bye().await;
     Ok(Exit::Good)
 }

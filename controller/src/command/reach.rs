@@ -19,7 +19,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct SshReach {
     ssh: Ssh,
-    nodes: BTreeMap<NodeName, (Target, Identity)>,
+    nodes: BTreeMap<NodeName, (Target, Option<Become>)>,
+    user: String,
 }
 
 /// Where the lab of a site is, when the site has one and it is up.
@@ -39,11 +40,7 @@ impl SshReach {
         let lab = lab_of(context, workspace)?;
         let mut reached = BTreeMap::new();
         for node in nodes {
-            let (target, escalate) = target(workspace, node, lab.as_deref())?;
-            let login = target.settings.user.clone().unwrap_or_else(|| context.environment.user.clone());
-            // A login as root needs no escalation, whatever the site says for the others.
-            let r#become = escalate.filter(|_| login != "root");
-            reached.insert(node.clone(), (target, Identity { node: node.clone(), login, r#become }));
+            reached.insert(node.clone(), target(workspace, node, lab.as_deref())?);
         }
         let mut options = SshOptions::new(Surroundings::of_this_process());
         options.config_file = args.ssh_config.clone();
@@ -63,7 +60,7 @@ impl SshReach {
                 tell.tell(node, FleetEvent::Link(event));
             }
         });
-        Ok(Self { ssh: Ssh::new(options), nodes: reached })
+        Ok(Self { ssh: Ssh::new(options), nodes: reached, user: context.environment.user.clone() })
     }
 }
 
@@ -136,11 +133,19 @@ impl Reach for SshReach {
         })
     }
 
-    fn identity(&self, node: &NodeName) -> Identity {
-        match self.nodes.get(node) {
-            Some((_, identity)) => identity.clone(),
-            None => Identity { node: node.clone(), login: "root".to_owned(), r#become: None },
-        }
+    fn identity<'a>(&'a self, node: &'a NodeName) -> BoxFuture<'a, Identity> {
+        Box::pin(async move {
+            let unknown = (Target::new(node.as_str()), None);
+            let (target, escalate) = self.nodes.get(node).unwrap_or(&unknown);
+            // The user's ssh configuration may name another login. Without an answer there is no connection either.
+            let login = match self.ssh.configuration(target).await {
+                Ok(config) => config.user.clone(),
+                Err(_) => target.settings.user.clone().unwrap_or_else(|| self.user.clone()),
+            };
+            // A login as root needs no escalation, whatever the site says for the others.
+            let r#become = escalate.filter(|_| login != "root");
+            Identity { node: node.clone(), login, r#become }
+        })
     }
 
     fn address<'a>(&'a self, node: &'a NodeName) -> BoxFuture<'a, Option<(String, u16)>> {
@@ -149,5 +154,25 @@ impl Reach for SshReach {
             let config = self.ssh.configuration(target).await.ok()?;
             Some((config.hostname.clone(), config.port))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_root_login_of_the_ssh_configuration_needs_no_sudo() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config");
+        std::fs::write(&file, "Host build-1\n  User root\nHost build-2\n  User builder\n").unwrap();
+        let mut options = SshOptions::new(Surroundings::of_this_process());
+        options.config_file = Some(file);
+        let names = ["build-1", "build-2"].map(|name| NodeName::parse(name).unwrap());
+        let nodes = names.iter().map(|name| (name.clone(), (Target::new(name.as_str()), Some(Become::Sudo)))).collect();
+        let reach = SshReach { ssh: Ssh::new(options), nodes, user: "me".to_owned() };
+        let [root, builder] = [reach.identity(&names[0]).await, reach.identity(&names[1]).await];
+        assert_eq!((root.login.as_str(), root.r#become), ("root", None));
+        assert_eq!((builder.login.as_str(), builder.r#become), ("builder", Some(Become::Sudo)));
     }
 }

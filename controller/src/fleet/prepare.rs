@@ -18,7 +18,7 @@ pub trait Reach: Send + Sync {
     /// Opens a link.
     fn connect<'a>(&'a self, node: &'a NodeName, tell: &'a Tell) -> BoxFuture<'a, Result<Arc<dyn Link>, ConnectError>>;
     /// Who we are to a node.
-    fn identity(&self, node: &NodeName) -> Identity;
+    fn identity<'a>(&'a self, node: &'a NodeName) -> BoxFuture<'a, Identity>;
     /// The host and the port of a node's sshd, as far as they are known.
     fn address<'a>(&'a self, _node: &'a NodeName) -> BoxFuture<'a, Option<(String, u16)>> {
         Box::pin(std::future::ready(None))
@@ -166,7 +166,7 @@ async fn one(preparation: &Preparation, node: &NodeName) -> Result<Ready, Troubl
     let link = link.map_err(|error| Trouble::from(&error))?;
     let key = preparation.compile.secret_key();
     let first: Vec<_> = early.iter().map(|prepared| ask_plan(&prepared.catalog, preparation.want_old, &key)).collect();
-    let identity = preparation.reach.identity(node);
+    let identity = preparation.reach.identity(node).await;
     let greeting = meet(link.as_ref(), preparation.agent, &identity, &first, preparation.password.as_ref())
         .await
         .map_err(|error| Trouble::from(&error))?;

@@ -149,7 +149,7 @@ impl Registrar {
     async fn open(&self, node: &NodeName) -> Result<(Session, Arc<dyn Link>), String> {
         let preparation = &self.preparation;
         let link = preparation.reach.connect(node, &preparation.tell).await.map_err(|error| super::chain(&error))?;
-        let identity = preparation.reach.identity(node);
+        let identity = preparation.reach.identity(node).await;
         let greeting = meet(link.as_ref(), preparation.agent, &identity, &[], preparation.password.as_ref()).await;
         Ok((Session::new(greeting.map_err(|error| super::chain(&error))?), link))
     }
