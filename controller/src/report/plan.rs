@@ -75,8 +75,7 @@ fn group_lines(group: &Group, members: &[&NodeName], all: usize, style: Style) -
         members.iter().map(|node| node.as_str()).collect::<Vec<_>>().join(", ")
     };
     let head = format!("  {} {}", group.mark, group.name);
-    let tail = format!("[{who}]");
-    let mut lines = vec![style.fit(&format!("{} {}", style.paint(paint_of(group.mark), &head), style.paint(Paint::Dim, &tail)), 0)];
+    let mut lines = vec![head_line(&head, &format!("[{who}]"), paint_of(group.mark), style)];
     for detail in &group.details {
         lines.push(style.fit(&format!("      {detail}"), 0));
     }
@@ -89,6 +88,17 @@ fn group_lines(group: &Group, members: &[&NodeName], all: usize, style: Style) -
         lines.push(format!("      {}", style.paint(paint, line)));
     }
     lines
+}
+
+/// Cut before it is painted: colours take no columns, and a cut must not lose their end.
+fn head_line(head: &str, tail: &str, paint: Paint, style: Style) -> String {
+    let line = style.fit(&format!("{head} {tail}"), 0);
+    match line.char_indices().nth(head.chars().count()) {
+        Some((end, _)) if !line[..end].ends_with('…') => {
+            format!("{}{}", style.paint(paint, &line[..end]), style.paint(Paint::Dim, &line[end..]))
+        }
+        Some(_) | None => style.paint(paint, &line),
+    }
 }
 
 fn paint_of(mark: char) -> Paint {
@@ -201,4 +211,21 @@ pub fn refusal_lines(one: &PlannedNode<'_>, style: Style) -> Vec<String> {
 
 fn wrapped(style: Style, text: &str) -> Vec<String> {
     style.wrap(&sanitize(text, false), 6).into_iter().map(|line| format!("      {line}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_in_colour_is_cut_at_the_same_place_as_one_without() {
+        let (head, tail) = ("  + package build-essential", "[node-1, node-2, node-3]");
+        for width in [20, 27, 28, 29, 40, 80] {
+            let plain = head_line(head, tail, Paint::Change, Style { colour: false, width: Some(width) });
+            let painted = head_line(head, tail, Paint::Change, Style { colour: true, width: Some(width) });
+            assert!(plain.chars().count() <= width, "{plain}");
+            assert_eq!(sanitize(&painted, false), plain);
+            assert!(painted.ends_with("\u{1b}[0m"), "{painted:?}");
+        }
+    }
 }
