@@ -44,7 +44,8 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
             Answered::Yes => {}
             Answered::No => {
                 context.printer.line("Nothing was changed.");
-                return Ok(end(expedition, ready, Exit::Good).await);
+                let exit = merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)));
+                return Ok(end(expedition, ready, exit).await);
             }
             Answered::Nobody => {
                 end(expedition, ready, Exit::NoConfirmation).await;

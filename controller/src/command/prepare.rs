@@ -9,7 +9,7 @@ use crate::cli::FleetArgs;
 use crate::fleet::{Preparation, Ready, Tell, Trouble, TroubleKind, prepare};
 use crate::inventory;
 use crate::journal::RunStore;
-use crate::report::{Console, Exit, PlannedNode, plan_json, refusal_lines, verdict_json};
+use crate::report::{Console, Exit, PlannedNode, Style, plan_json, refusal_lines, sanitize, verdict_json};
 use crate::session::AgentFile;
 use ostler_roles::words::NodeName;
 use std::path::PathBuf;
@@ -92,13 +92,15 @@ pub fn print_lost(context: &Context, lost: &[(NodeName, Trouble)]) {
     let printer = &context.printer;
     for (node, trouble) in lost {
         printer.line(&printer.style.paint(crate::report::Paint::Bad, &format!("  {node}")));
-        for line in trouble.chain.iter().flat_map(|text| text.lines()) {
-            for line in printer.style.wrap(&crate::report::sanitize(line, false), 6) {
-                printer.line(&format!("      {line}"));
-            }
-        }
-        printer.line(&format!("      try: {}", trouble.hint));
+        printer.lines(&lost_lines(trouble, printer.style));
     }
+}
+
+/// What happened and what to do; both may be a node's words.
+fn lost_lines(trouble: &Trouble, style: Style) -> Vec<String> {
+    let hint = format!("try: {}", trouble.hint);
+    let texts = trouble.chain.iter().flat_map(|text| text.lines()).chain([hint.as_str()]);
+    texts.flat_map(|text| style.wrap(&sanitize(text, false), 6)).map(|line| format!("      {line}")).collect()
 }
 
 /// Prints requirements that do not hold; returns whether there are any.
@@ -121,5 +123,17 @@ pub fn print_plans_json(context: &Context, ready: &[Ready]) {
         for value in plan_json(&planned(one)) {
             context.printer.json(&value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nodes_hint_cannot_steer_the_terminal() {
+        let hint = "log in\u{1b}]0;title\u{7}\nagain".to_owned();
+        let trouble = Trouble { kind: TroubleKind::Failed, chain: vec!["gave\u{1b}[2J up".to_owned()], hint, failure: None };
+        assert_eq!(lost_lines(&trouble, Style::PLAIN), vec!["      gave up", "      try: log in·]0;title· again"]);
     }
 }
