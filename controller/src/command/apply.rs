@@ -88,6 +88,8 @@ fn refused(context: &Context, ready: &[Ready], lost: &[(NodeName, Trouble)]) -> 
     let printer = &context.printer;
     let site = lost.iter().any(|(_, trouble)| trouble.kind == TroubleKind::Site);
     if prepare::print_refusals(context, ready) {
+        // Steps that are impossible stand in the plans.
+        prepare::print_plans_json(context, ready);
         prepare::print_lost(context, lost);
         let bad = ready.iter().filter(|one| !one.plan.may_go()).count();
         printer.line(

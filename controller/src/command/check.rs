@@ -17,6 +17,9 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, CommandError> {
         let Expedition { preparation, console, .. } = expedition;
         console.finish(&preparation.tell).await;
         let refused = prepare::print_refusals(context, &ready);
+        if refused {
+            prepare::print_plans_json(context, &ready);
+        }
         prepare::print_lost(context, &lost);
         let checks: usize = ready.iter().map(|one| one.plan.requirements.len()).sum();
         let nodes = ready.len();
