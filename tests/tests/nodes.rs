@@ -18,6 +18,8 @@ mod reach;
 mod refusal;
 #[path = "nodes/secrets.rs"]
 mod secrets;
+#[path = "nodes/suites.rs"]
+mod suites;
 #[path = "nodes/two_controllers.rs"]
 mod two_controllers;
 
