@@ -16,7 +16,6 @@ use std::time::Instant;
 const STDOUT: usize = 16 << 20;
 
 /// A program to run. By default: root's environment is not passed on, input is closed, it dies with us.
-#[derive(Debug)]
 pub struct Program {
     /// Program and arguments.
     pub argv: Vec<String>,
@@ -68,6 +67,17 @@ pub struct Finished {
     pub tail: Tail,
     /// Whether we were asked to stop it.
     pub cancelled: bool,
+}
+
+impl std::fmt::Debug for Program {
+    /// Without the variables' values: some are secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.environment.iter().map(|(name, _)| name.as_str()).collect();
+        let Self { argv, identity, directory, survives, .. } = self;
+        let mut shown = f.debug_struct("Program");
+        shown.field("argv", argv).field("environment", &names).field("identity", identity);
+        shown.field("directory", directory).field("survives", survives).finish_non_exhaustive()
+    }
 }
 
 impl Program {

@@ -100,3 +100,11 @@ fn another_identity_has_its_own_groups_and_none_of_ours() {
     let out = String::from_utf8(program.run(soon(), &|| false).unwrap().stdout).unwrap();
     assert_eq!(out, "65534\n65534\n65534 4\n/nonexistent\n");
 }
+
+#[test]
+fn a_variables_value_is_never_in_a_debug_text() {
+    let mut program = Program::new(["env"]);
+    program.environment.push(("TOKEN".to_owned(), "hunter2-hunter2".to_owned()));
+    let text = format!("{program:?}");
+    assert!(text.contains("TOKEN") && !text.contains("hunter2"), "{text}");
+}
