@@ -112,34 +112,34 @@ impl Act for Desired {
         }
         node.host.make_directory(&place.directory, owned(0o700)).map_err(unmade)?;
         let bytes = node.host.read(&place.file, CAP).map_err(unmade)?.unwrap_or_default();
-        let text = edited(self, &String::from_utf8_lossy(&bytes), &changes);
-        node.host.write::<OsError>(&place.file, text.as_bytes(), owned(0o600), None).map_err(unmade)?;
+        node.host.write::<OsError>(&place.file, &edited(self, &bytes, &changes), owned(0o600), None).map_err(unmade)?;
         Ok(Vec::new())
     }
 }
 
-/// The file's new text: lines that are no keys stay.
-fn edited(desired: &Desired, text: &str, changes: &[Change]) -> String {
+/// The file's new bytes: lines that are no keys stay, and so do comments in whatever encoding.
+fn edited(desired: &Desired, bytes: &[u8], changes: &[Change]) -> Vec<u8> {
     let goes = |key: &KeyBlob| changes.iter().any(|change| matches!(change, Change::Remove(gone) if gone == key));
-    let mut new = String::with_capacity(text.len() + 200);
+    let mut new = Vec::with_capacity(bytes.len() + 200);
     let mut wanted = !desired.absent;
-    for line in text.lines() {
-        let line = match parse(line) {
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = match parse(&String::from_utf8_lossy(line)) {
             Some(found) if found.key == desired.key => {
                 if !std::mem::take(&mut wanted) {
                     continue;
                 }
-                written(desired)
+                written(desired).into_bytes()
             }
             Some(found) if goes(&found.key) => continue,
-            Some(_) | None => line.to_owned(),
+            Some(_) | None => line.to_vec(),
         };
-        new.push_str(&line);
-        new.push('\n');
+        new.extend(line);
+        new.push(b'\n');
     }
     if wanted {
-        new.push_str(&written(desired));
-        new.push('\n');
+        new.extend(written(desired).into_bytes());
+        new.push(b'\n');
     }
     new
 }
@@ -157,5 +157,18 @@ mod tests {
         assert_eq!(parse("# ssh-rsa AAAA"), None);
         assert_eq!(parse("restrict ssh-rsa"), None);
         assert_eq!(parse("garbage"), None);
+    }
+
+    #[test]
+    fn other_lines_keep_their_bytes() {
+        let desired = Desired {
+            user: ostler_roles::words::AccountName::parse("ci").unwrap(),
+            key: KeyBlob { algorithm: "ssh-ed25519".to_owned(), blob: "AAAA".to_owned() },
+            comment: String::new(),
+            options: String::new(),
+            absent: false,
+            only: None,
+        };
+        assert_eq!(edited(&desired, b"ssh-rsa BBBB J\xfcrgen", &[]), b"ssh-rsa BBBB J\xfcrgen\nssh-ed25519 AAAA\n");
     }
 }
