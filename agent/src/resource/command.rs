@@ -5,7 +5,7 @@ use super::fault::{failure, unmade, unread};
 use super::node::Node;
 use crate::engine::ApplyContext;
 use crate::host::child::{Finished, Program};
-use crate::host::{Operation, Writing, aside_path};
+use crate::host::{EntryKind, Operation, Writing, aside_path};
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::command::{Change, Desired, Observed};
 use ostler_roles::words::{Secret, SecretRef, Sensitive};
@@ -111,7 +111,8 @@ pub(super) fn run(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Re
     let done = program.run_to_end(work.deadline).map_err(unmade).and_then(|finished| accepted(desired, finished, &doing));
     let placed = done.and_then(|()| {
         // An output keeps the owner and mode of the file it replaces; a new one that may tell a secret is private.
-        let writing = match node.host.look(path.as_path()).map_err(unmade)? {
+        // The bits of a link that stands there say nothing: they are all set (symlink(7)).
+        let writing = match node.host.look(path.as_path()).map_err(unmade)?.filter(|entry| entry.kind == EntryKind::File) {
             Some(entry) => Writing { user: entry.user, group: entry.group, mode: entry.mode },
             None => {
                 let (user, group) = node.host.default_owner();

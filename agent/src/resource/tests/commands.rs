@@ -75,6 +75,18 @@ fn output_goes_whole_into_a_file_or_not_at_all() {
 }
 
 #[test]
+fn output_in_place_of_a_link_has_not_the_bits_of_the_link() {
+    let fixture = Fixture::new();
+    std::os::unix::fs::symlink("/etc/passwd", fixture.path("/srv/list")).unwrap();
+    let mut desired = command(&fixture, "echo 1");
+    desired.stdout_to = Some(at("/srv/list"));
+    desired.creates = Some(at("/srv/other"));
+    fixture.apply(&Desired::Command(desired)).unwrap_err();
+    assert_eq!(bits(&fixture.path("/srv/list")), 0o644);
+    assert_eq!(std::fs::read_to_string(fixture.path("/srv/list")).unwrap(), "1\n");
+}
+
+#[test]
 fn a_deadline_ends_a_command_and_a_cancel_lets_it_finish() {
     let fixture = Fixture::new();
     let mut desired = command(&fixture, "sleep 60");
