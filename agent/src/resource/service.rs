@@ -13,7 +13,7 @@ use crate::host::EntryKind;
 use crate::host::child::Program;
 use ostler_roles::catalog::Action;
 use ostler_roles::outcome::{Failure, FailureKind};
-use ostler_roles::resource::service::{Change, Desired, Observed};
+use ostler_roles::resource::service::{Change, Desired, Observed, State};
 use ostler_roles::words::{Content, Mode, UnitName};
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ impl Act for Desired {
             None => None,
         };
         let found = state.load != "not-found" || links.found;
-        let needs_reload = self.unit.is_some() && found && state.load != "not-found" && node.manager.needs_reload(node, &state, name);
+        let needs_reload = self.unit.is_some() && found && state.load != "not-found" && node.manager.needs_reload(node, &state);
         Ok(Observed { found, active: state.active, enabled: links.enabled, masked: links.masked, unit, needs_reload })
     }
 
@@ -134,6 +134,10 @@ impl Verb {
 
 /// What a watcher does because something it watches has changed.
 pub(super) fn trigger(desired: &Desired, node: &Node, action: Action, work: &ApplyContext<'_>) -> Result<(), Failure> {
+    if desired.state == Some(State::Stopped) {
+        // A restart would start it; what it reads, it reads when somebody does.
+        return Ok(());
+    }
     match action {
         Action::Restart => act(desired, node, Verb::Restart, work),
         Action::Reload => act(desired, node, Verb::Reload, work),
@@ -147,6 +151,13 @@ fn act(desired: &Desired, node: &Node, verb: Verb, work: &ApplyContext<'_>) -> R
         let finished = Program::new(check.iter().cloned()).run_to_end(work.deadline).map_err(unmade)?;
         finished.good(&format!("{} {name}, whose check does not hold; it was left alone", verb.word()))?;
     }
+    // It starts with what systemd has read, which may be older than a file of its that was written in this run.
+    if verb != Verb::Stop {
+        let state = node.manager.state(node, name, work.deadline).map_err(unmade)?;
+        if node.manager.needs_reload(node, &state) {
+            node.manager.reload_files(node, work.deadline).map_err(unmade)?;
+        }
+    }
     node.manager.ask(node, verb.word(), name, work.deadline).map_err(|error| refused(node, verb, name, error))?;
     let started = matches!(verb, Verb::Start | Verb::Restart);
     let state = node.manager.settled(node, name, work, started).map_err(unmade)?;
@@ -154,16 +165,21 @@ fn act(desired: &Desired, node: &Node, verb: Verb, work: &ApplyContext<'_>) -> R
         let kind = if (work.cancelled)() { FailureKind::Cancelled } else { FailureKind::Deadline };
         return Err(journalled(node, name, failure(kind, format!("{name} did not {} in time", verb.word()))));
     };
-    let good = match verb {
-        // A one-shot unit has done its work and is inactive.
-        Verb::Start | Verb::Restart | Verb::Reload => matches!(state.as_str(), "active" | "reloading" | "inactive"),
-        Verb::Stop => matches!(state.as_str(), "inactive" | "failed"),
-    };
-    if good {
+    if is_good(verb, desired.state, &state) {
         return Ok(());
     }
     let hint = format!("on the node: systemctl status {name}; journalctl -u {name}");
     Err(journalled(node, name, hinted(FailureKind::Apply, format!("{name} is {state} after its {}", verb.word()), hint)))
+}
+
+fn is_good(verb: Verb, wanted: Option<State>, state: &str) -> bool {
+    match verb {
+        // Nobody looks at it again after this; one that shall run must run.
+        Verb::Restart | Verb::Reload if wanted == Some(State::Running) => matches!(state, "active" | "reloading"),
+        // A one-shot unit has done its work and is inactive.
+        Verb::Start | Verb::Restart | Verb::Reload => matches!(state, "active" | "reloading" | "inactive"),
+        Verb::Stop => matches!(state, "inactive" | "failed"),
+    }
 }
 
 fn refused(node: &Node, verb: Verb, name: &str, error: crate::host::OsError) -> Failure {
@@ -194,4 +210,18 @@ fn control(node: &Node, verb: &[&str], name: &UnitName, work: &ApplyContext<'_>)
     let finished = Program::new(argv).run_to_end(work.deadline).map_err(unmade)?;
     node.host.touched_below("/etc".as_ref());
     finished.good(&format!("{} {name}", verb.join(" "))).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_shall_run_and_ends_after_its_restart_has_failed() {
+        assert!(!is_good(Verb::Restart, Some(State::Running), "inactive"));
+        assert!(!is_good(Verb::Reload, Some(State::Running), "inactive"));
+        assert!(is_good(Verb::Restart, None, "inactive"), "a one-shot unit");
+        assert!(is_good(Verb::Restart, Some(State::Running), "active"));
+        assert!(is_good(Verb::Stop, Some(State::Stopped), "failed") && !is_good(Verb::Stop, Some(State::Stopped), "active"));
+    }
 }

@@ -52,7 +52,7 @@ impl Manager {
     }
 
     /// Whether the unit's files are newer than what systemd has read. Not known is no.
-    pub(crate) fn needs_reload(&self, node: &Node, state: &UnitState, _name: &str) -> bool {
+    pub(crate) fn needs_reload(&self, node: &Node, state: &UnitState) -> bool {
         if state.path.is_empty() {
             return state.stale;
         }

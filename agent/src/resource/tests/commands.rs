@@ -205,3 +205,16 @@ fn a_loaded_module_is_stored_and_a_container_loads_none() {
     std::fs::write(fixture.path("/.dockerenv"), "").unwrap();
     assert_eq!(fixture.apply(&desired("nbd", false)).unwrap_err().kind, FailureKind::Contradiction);
 }
+
+#[test]
+fn a_service_that_shall_not_run_is_not_restarted() {
+    let fixture = Fixture::new();
+    let name = ostler_roles::words::UnitName::parse_service("nginx").unwrap();
+    let state = Some(ostler_roles::resource::service::State::Stopped);
+    let service = ostler_roles::resource::service::Desired { name, unit: None, state, enabled: None, check: Some(vec!["false".to_owned()]) };
+    let step = step(Desired::Service(service));
+    for action in [ostler_roles::catalog::Action::Restart, ostler_roles::catalog::Action::Reload] {
+        let acted = fixture.with_work(Instant::now() + Duration::from_secs(10), &|| false, |work| fixture.hands.act(&step, action, work));
+        assert_eq!(acted, Ok(()));
+    }
+}
