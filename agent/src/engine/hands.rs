@@ -62,6 +62,8 @@ pub struct Applied {
     pub why: String,
     /// Worth knowing though not an error.
     pub notes: Vec<String>,
+    /// It was started by this, and so has read all that stands there now: a restart or reload that it owed is done.
+    pub started: bool,
 }
 
 /// What applying may use.

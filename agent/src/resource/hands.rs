@@ -71,15 +71,15 @@ where
     let observed = desired.observe(node)?;
     let changes = desired.diff(&observed).map_err(contradicted)?;
     if changes.is_empty() {
-        return Ok(Applied { changes: Vec::new(), why: desired.unchanged(&observed), notes: Vec::new() });
+        return Ok(Applied { changes: Vec::new(), why: desired.unchanged(&observed), notes: Vec::new(), started: false });
     }
-    let made = shown(&changes);
+    let (made, started) = (shown(&changes), desired.starts(&observed, &changes));
     let notes = desired.apply(node, changes, context)?;
     for thing in desired.provides() {
         node.forget(&thing);
     }
     converged(node, desired)?;
-    Ok(Applied { changes: made, why: String::new(), notes })
+    Ok(Applied { changes: made, why: String::new(), notes, started })
 }
 
 /// Observes again: what remains must be nothing.
@@ -200,11 +200,11 @@ fn apply_packages(node: &Node, packages: &[&Package], context: &ApplyContext<'_>
     let answer = |(desired, before): (&&Package, Result<(String, Vec<_>), Failure>)| {
         let (why, changes) = before?;
         if changes.is_empty() {
-            return Ok(Applied { changes: Vec::new(), why, notes: Vec::new() });
+            return Ok(Applied { changes: Vec::new(), why, notes: Vec::new(), started: false });
         }
         match (converged(node, *desired), &done) {
             // What apt got done before it failed is done.
-            (Ok(()), _) => Ok(Applied { changes: shown(&changes), why: String::new(), notes: std::mem::take(&mut notes) }),
+            (Ok(()), _) => Ok(Applied { changes: shown(&changes), why: String::new(), notes: std::mem::take(&mut notes), started: false }),
             (Err(_), Err(failed)) => Err(failed.clone()),
             (Err(remains), Ok(_)) => Err(remains),
         }

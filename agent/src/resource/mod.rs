@@ -39,6 +39,10 @@ trait Act: Resource {
     fn to_write(&self, _node: &Node, _changes: &[Self::Change]) -> Bytes {
         Bytes(0)
     }
+    /// Whether these changes start it anew, so that it reads all that stands there now.
+    fn starts(&self, _observed: &Self::Observed, _changes: &[Self::Change]) -> bool {
+        false
+    }
 }
 
 /// Tells a person what is being waited for.

@@ -71,6 +71,10 @@ impl Act for Desired {
         }
         Ok(Vec::new())
     }
+
+    fn starts(&self, observed: &Observed, changes: &[Change]) -> bool {
+        self.starts_anew(observed, changes)
+    }
 }
 
 trait UnitFile {

@@ -90,6 +90,19 @@ impl Desired {
         #[expect(clippy::expect_used, reason = "the alphabet of unit names has no `/`, and none is `..`")]
         AbsPath::parse(&format!("/etc/systemd/system/{}", self.name)).expect("a unit's name is a file's name")
     }
+
+    /// Whether making these changes starts a process that reads all its files anew. One that was about to run already may have read
+    /// older ones.
+    pub fn starts_anew(&self, observed: &Observed, changes: &[Change]) -> bool {
+        let rewritten = changes.iter().any(|change| matches!(change, Change::Unit { .. }));
+        let moved = changes.iter().any(|change| matches!(change, Change::Start(_) | Change::Stop(_)));
+        match observed.active.as_str() {
+            "inactive" | "failed" => changes.iter().any(|change| matches!(change, Change::Start(_))),
+            // Its new unit restarts it.
+            "active" | "reloading" => rewritten && !moved && self.state == Some(State::Running),
+            _ => false,
+        }
+    }
 }
 
 impl Resource for Desired {
@@ -161,5 +174,33 @@ impl Resource for Desired {
 
     fn contents(&self) -> Vec<&Content> {
         self.unit.iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A service that shall run, found in this state, with its unit as it shall be or older.
+    fn starts_anew(active: &str, rewritten: bool) -> bool {
+        let unit = crate::words::Blob::of(b"[Service]");
+        let desired = Desired {
+            name: UnitName::parse_service("nginx").unwrap(),
+            unit: Some(Content::Blob(unit)),
+            state: Some(State::Running),
+            enabled: None,
+            check: None,
+        };
+        let found = if rewritten { None } else { Some(unit.digest) };
+        let observed =
+            Observed { found: true, active: active.to_owned(), enabled: None, masked: false, unit: found, needs_reload: false };
+        desired.starts_anew(&observed, &desired.diff(&observed).unwrap())
+    }
+
+    #[test]
+    fn only_what_did_not_run_or_is_restarted_has_read_everything() {
+        assert!(starts_anew("inactive", false) && starts_anew("failed", true));
+        assert!(starts_anew("active", true) && !starts_anew("active", false));
+        assert!(!starts_anew("activating", false), "it may have read its files before they changed");
     }
 }

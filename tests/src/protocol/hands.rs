@@ -25,6 +25,9 @@ pub struct FakeNode {
     pub fails: BTreeSet<String>,
     /// Resources whose change waits until a file of this name appears in the bench, or the run is cancelled.
     pub gates: BTreeMap<String, String>,
+    /// Services that their change starts.
+    #[serde(default)]
+    pub starts: BTreeSet<String>,
     /// Settling says that the disk is full.
     pub full: bool,
     /// What a resource's change writes into its notes and its failure.
@@ -113,8 +116,9 @@ impl FakeHands {
         }
         let changes = self.examine(&step.desired)?.changes;
         let wanted = Self::wanted(&step.desired).unwrap_or_default();
+        let started = node.starts.contains(&name);
         self.change(|node| _ = node.there.insert(name, wanted));
-        Ok(Applied { changes, why: String::new(), notes: node.says.into_iter().collect() })
+        Ok(Applied { changes, why: String::new(), notes: node.says.into_iter().collect(), started })
     }
     fn wait_at(&self, gate: &str, context: &ApplyContext<'_>) -> Result<(), Failure> {
         let bench = self.path.parent().expect("a bench");

@@ -120,6 +120,24 @@ fn a_watcher_whose_act_fails_owes_it_still() {
 }
 
 #[test]
+fn a_service_that_its_own_change_started_is_not_restarted_at_once() {
+    let mut node = FakeNode::default();
+    node.starts.insert("service nginx".to_owned());
+    let bench = bench_with(&node);
+    let (events, _) = apply(&bench, &web());
+    assert!(matches!(ending(&events), Some(Ending::Good { .. })), "{events:?}");
+    assert_eq!(bench.node().acts, []);
+    assert!(!events.iter().any(|(_, event)| matches!(event, Event::Triggered { .. })), "{events:?}");
+    let mut conversation = bench.connect();
+    conversation.hello();
+    assert!(conversation.plan(&web()).0.is_empty(), "nothing is owed any more");
+    // It runs by now: what changes later is owed.
+    let changed = catalog(vec![file("/etc/one", "four"), service("nginx", &["/etc/one"])]);
+    apply(&bench, &changed);
+    assert_eq!(bench.node().acts.len(), 1);
+}
+
+#[test]
 fn a_command_runs_when_what_it_watches_changes_and_not_otherwise() {
     let bench = bench();
     let steps = |name| catalog(vec![file("/etc/one", name), command("reindex", &["/etc/one"])]);

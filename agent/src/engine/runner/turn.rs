@@ -5,7 +5,7 @@ use super::Runner;
 use ostler_roles::catalog::{Action, Step};
 use ostler_roles::outcome::{Event, Failure, FailureKind, Outcome};
 use ostler_roles::plan::Planned;
-use ostler_roles::resource::{Kind, Shown};
+use ostler_roles::resource::Shown;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,19 @@ enum Standing {
     Failed(Failure),
 }
 
+/// How a step's own part went, before what it owes.
+struct Part {
+    outcome: Outcome,
+    /// As in [`Applied`].
+    started: bool,
+}
+
+impl From<Outcome> for Part {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, started: false }
+    }
+}
+
 impl Runner<'_> {
     /// The turn of one transaction's members.
     pub(super) fn turn(&self, members: &[u32]) {
@@ -30,22 +43,22 @@ impl Runner<'_> {
         let failed = members.iter().zip(&standings).find(|(_, standing)| matches!(standing, Standing::Failed(_))).map(|(index, _)| *index);
         let differing: Vec<u32> =
             members.iter().zip(&standings).filter(|(_, standing)| matches!(standing, Standing::Differs)).map(|(index, _)| *index).collect();
-        let mut applied = match failed {
+        let applied: Vec<Part> = match failed {
             None => self.apply(&differing),
             Some(failed) => {
                 let because = format!("{} failed in the same transaction", self.step(failed).id());
-                differing.iter().map(|_| Outcome::NotStarted { because: because.clone() }).collect()
+                differing.iter().map(|_| Part::from(Outcome::NotStarted { because: because.clone() })).collect()
             }
-        }
-        .into_iter();
+        };
+        let mut applied = applied.into_iter();
         for (index, standing) in members.iter().zip(standings) {
             let outcome = match standing {
                 Standing::Failed(failure) => Outcome::Failed(failure),
-                Standing::Same(why) => self.act(*index, Outcome::Unchanged { why }),
+                Standing::Same(why) => self.act(*index, Outcome::Unchanged { why }.into()),
                 Standing::Differs => {
                     let own = applied
                         .next()
-                        .unwrap_or_else(|| Outcome::Failed(internal("the hands answered for fewer steps than they were given")));
+                        .unwrap_or_else(|| Outcome::Failed(internal("the hands answered for fewer steps than they were given")).into());
                     self.act(*index, own)
                 }
             };
@@ -79,10 +92,10 @@ impl Runner<'_> {
     }
 
     /// Applies what differs, after what is owed for it is on the disk.
-    fn apply(&self, members: &[u32]) -> Vec<Outcome> {
+    fn apply(&self, members: &[u32]) -> Vec<Part> {
         let Some(first) = members.first().copied() else { return Vec::new() };
         if let Err(error) = self.mark(members) {
-            return members.iter().map(|_| Outcome::Failed(own(&error))).collect();
+            return members.iter().map(|_| Outcome::Failed(own(&error)).into()).collect();
         }
         self.around.passed(Moment::Marked(first));
         let steps: Vec<&Step> = members.iter().map(|index| self.step(*index)).collect();
@@ -94,9 +107,9 @@ impl Runner<'_> {
         }
         self.around.passed(Moment::Applied(first));
         let outcome = |result| match result {
-            Ok(Applied { changes, why, notes: _ }) if changes.is_empty() => Outcome::Unchanged { why },
-            Ok(Applied { changes, why: _, notes }) => Outcome::Changed { changes, notes },
-            Err(failure) => Outcome::Failed(failure),
+            Ok(Applied { changes, why, notes: _, started: _ }) if changes.is_empty() => Outcome::Unchanged { why }.into(),
+            Ok(Applied { changes, why: _, notes, started }) => Part { outcome: Outcome::Changed { changes, notes }, started },
+            Err(failure) => Outcome::Failed(failure).into(),
         };
         results.into_iter().map(outcome).collect()
     }
@@ -124,7 +137,7 @@ impl Runner<'_> {
     }
 
     /// What the step owes, if it is a watcher that owes something and its own part went well.
-    fn act(&self, index: u32, own_part: Outcome) -> Outcome {
+    fn act(&self, index: u32, Part { outcome: own_part, started }: Part) -> Outcome {
         let step = self.step(index);
         let id = step.id();
         let owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner).of(&id).cloned();
@@ -134,12 +147,11 @@ impl Runner<'_> {
             Outcome::Unchanged { .. } => (Vec::new(), Vec::new()),
             failed @ (Outcome::Failed(_) | Outcome::NotStarted { .. }) => return failed,
         };
-        // A command that its own guard made run has done what it owed, and a service that was started just now has read what it watches.
         let done_already = match owed.action {
+            // A command that its own guard made run has done what it owed.
             Action::Run => !changes.is_empty(),
-            Action::Reload | Action::Restart => {
-                step.desired.kind() == Kind::Service && changes.iter().any(|change| change.field == "state")
-            }
+            // What it watches was changed before its turn; beside other members, perhaps during it.
+            Action::Reload | Action::Restart => started && step.together.is_none(),
         };
         if !done_already {
             let acted = self.with_context(index, step.within.duration(), |context| self.hands.act(step, owed.action, context));
@@ -150,7 +162,9 @@ impl Runner<'_> {
             changes.push(Shown::new(word(owed.action), "owed", "done"));
         }
         self.around.passed(Moment::Acted(index));
-        self.pen.write(Event::Triggered { index, id: id.clone(), action: owed.action, because: owed.because });
+        if !(done_already && started) {
+            self.pen.write(Event::Triggered { index, id: id.clone(), action: owed.action, because: owed.because });
+        }
         if let Err(error) = self.change_owed(|owed| owed.clear(&id)) {
             return Outcome::Failed(own(&error));
         }
