@@ -5,6 +5,8 @@
 //!
 //! Arrows: `author`, `wire` -> `catalog`, `plan` -> `outcome` -> `facts` -> `resource`, `check`, `master` -> `words`.
 
+#![warn(missing_docs)]
+
 #[cfg(feature = "author")]
 pub mod author;
 pub mod catalog;

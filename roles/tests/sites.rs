@@ -168,7 +168,7 @@ fn outcome(text: &str) -> String {
                     shown
                 })
             }),
-            "lint" => lint(roles, site, content, facts, secrets).into_result(String::from("nothing is wrong\n")),
+            "lint" => lint(roles, site, content, facts, secrets, &[]).into_result(String::from("nothing is wrong\n")),
             _ => compile(&input).map(|compiled| shown(&compiled)),
         }
     });

@@ -13,7 +13,8 @@ use serde_json::json;
 pub fn run(context: &Context, args: &LintArgs) -> Result<Exit, CommandError> {
     let workspace = Workspace::open(context, &args.set, Open::Names)?;
     let inventory = &workspace.inventory;
-    let faults = compile::lint(&inventory.roles, &inventory.site, &inventory.content, &workspace.facts(), &workspace.secrets);
+    let faults =
+        compile::lint(&inventory.roles, &inventory.site, &inventory.content, &workspace.facts(), &workspace.secrets, &workspace.overrides);
     if !faults.is_empty() {
         return Err(CommandError::Site(faults));
     }

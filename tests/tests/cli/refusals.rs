@@ -48,6 +48,22 @@ fn wrong_words_are_wrong_usage() {
 }
 
 #[test]
+fn values_of_the_command_line_are_proved_too() {
+    let desk = Desk::new().with_site();
+    for (set, said) in [
+        ("frist.greeting=x", "unknown role `frist`"),
+        ("first.greetings=x", "`first` has no parameter `greetings`"),
+        ("first.greeting=[a, b]", "-e first.greeting"),
+    ] {
+        let lint = desk.run(&["lint", "--set", set]);
+        assert_eq!(lint.code, Some(3), "{set}: {lint}");
+        assert!(lint.err.contains(said), "{set}: {lint}");
+    }
+    let fine = desk.run(&["lint", "--set", "first.greeting=hello"]);
+    assert_eq!(fine.code, Some(0), "{fine}");
+}
+
+#[test]
 fn a_wrong_site_shows_every_fault_with_its_place() {
     let desk = Desk::new().with_site();
     desk.write(

@@ -6,6 +6,7 @@ use super::{Input, Secrets, Site, SiteContent, compile};
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::graph::Roles;
 use crate::author::kinds::Kind;
+use crate::author::layers::Override;
 use crate::author::role::{Action, Role};
 use crate::facts::Facts;
 use crate::words::NodeName;
@@ -16,7 +17,14 @@ const RECORDED: &str = include_str!("recorded-facts.json");
 /// Compiles every node with its last facts, or else with recorded facts of each supported system, and keeps only the faults.
 ///
 /// Secrets need only be known by name ([`Secrets::seal`]).
-pub fn lint(roles: &Roles, site: &Site, content: &SiteContent, facts: &BTreeMap<NodeName, Facts>, secrets: &Secrets) -> Faults {
+pub fn lint(
+    roles: &Roles,
+    site: &Site,
+    content: &SiteContent,
+    facts: &BTreeMap<NodeName, Facts>,
+    secrets: &Secrets,
+    overrides: &[Override],
+) -> Faults {
     let mut faults = Faults::new();
     let recorded = recorded();
     roles.iter().for_each(|role| super::names::check(role, roles, &mut faults));
@@ -24,7 +32,7 @@ pub fn lint(roles: &Roles, site: &Site, content: &SiteContent, facts: &BTreeMap<
     let names: Vec<NodeName> = site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect();
     for name in &names {
         if facts.contains_key(name) {
-            run(&mut faults, &Input { roles, site, content, node: name, facts, secrets, overrides: &[] });
+            run(&mut faults, &Input { roles, site, content, node: name, facts, secrets, overrides });
             continue;
         }
         for system in suitable(roles, site, name, &recorded) {
@@ -32,7 +40,7 @@ pub fn lint(roles: &Roles, site: &Site, content: &SiteContent, facts: &BTreeMap<
             for other in &names {
                 assumed.entry(other.clone()).or_insert_with(|| system.clone());
             }
-            run(&mut faults, &Input { roles, site, content, node: name, facts: &assumed, secrets, overrides: &[] });
+            run(&mut faults, &Input { roles, site, content, node: name, facts: &assumed, secrets, overrides });
         }
     }
     let assumed: BTreeMap<NodeName, Facts> =
