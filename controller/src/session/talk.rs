@@ -166,7 +166,7 @@ impl Session {
     /// When the stream ends before the run does: the node goes on by itself.
     pub async fn event(&mut self) -> Result<Option<(u64, Event)>, SessionError> {
         loop {
-            match self.receive("the run's next event", SILENCE).await? {
+            match self.hear("the run's next event", SILENCE).await? {
                 ToController::Event { seq, event } => return Ok(Some((seq, *event))),
                 ToController::Done { .. } => return Ok(None),
                 ToController::Cut { run, .. } => return Err(SessionError::Cut(run)),
@@ -198,9 +198,16 @@ impl Session {
         self.channel.finish().await;
     }
 
+    /// The answer to a question, all told within the deadline: an agent that only beats on has not answered.
     async fn receive(&mut self, awaited: &'static str, within: Duration) -> Result<ToController, SessionError> {
+        let late = SessionError::Deadline { awaited, seconds: within.as_secs() };
+        tokio::time::timeout(within, self.hear(awaited, within)).await.unwrap_or(Err(late))
+    }
+
+    /// The next word that is more than a sign of life; each sign of life begins the silence anew.
+    async fn hear(&mut self, awaited: &'static str, silence: Duration) -> Result<ToController, SessionError> {
         loop {
-            match self.channel.receive(awaited, within).await? {
+            match self.channel.receive(awaited, silence).await? {
                 Some(ToController::Alive) => {}
                 Some(message) => return Ok(message),
                 None => return Err(self.channel.lost(awaited).await),
@@ -229,5 +236,50 @@ fn unexpected(awaited: &'static str, message: ToController) -> SessionError {
         ToController::Refused(refusal) => SessionError::Refused(refusal),
         ToController::Fault(failure) => SessionError::Fault(Box::new(failure)),
         other => SessionError::OutOfTurn { awaited, found: word(&other) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::{Ended, Exec, Exit, Tail};
+    use ostler_roles::wire::frame::{self, MAGIC};
+    use tokio::io::AsyncWriteExt;
+
+    fn hello() -> Hello {
+        let facts = ostler_roles::author::compile::recorded().into_values().next().unwrap();
+        Hello {
+            schema: ostler_roles::wire::message::SCHEMA,
+            agent: Digest::of(b"agent"),
+            user: "root".to_owned(),
+            root: true,
+            boot_id: String::new(),
+            run: None,
+            generation: 0,
+            facts,
+            live: ostler_roles::facts::LiveFacts::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_only_beats_on_has_not_answered() {
+        let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+        let (stdout, stdin) = tokio::io::split(ours);
+        let ended = Box::pin(async { Ended { exit: Exit::Status(0), stderr: Tail::default() } });
+        let channel = Channel::new(Exec { stdin: Box::new(stdin), stdout: Box::new(stdout), ended });
+        let mut session = Session { channel, needed: Vec::new(), hello: hello(), placed: false };
+        let beating = async move {
+            theirs.write_all(MAGIC).await.unwrap();
+            let beat = frame::encode(&ToController::Alive).unwrap();
+            let mut pause = tokio::time::interval(Duration::from_millis(20));
+            while theirs.write_all(&beat).await.is_ok() {
+                pause.tick().await;
+            }
+        };
+        let asked = async { tokio::time::timeout(Duration::from_secs(5), session.receive("the plan", Duration::from_millis(200))).await };
+        tokio::select! {
+            answer = asked => assert!(matches!(answer, Ok(Err(SessionError::Deadline { awaited: "the plan", .. }))), "{answer:?}"),
+            () = beating => panic!("the beats ended first"),
+        }
     }
 }
