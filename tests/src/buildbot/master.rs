@@ -91,7 +91,7 @@ impl Master {
 
     /// Plain HTTP to it, without an account.
     pub fn http(&self) -> Http {
-        Http::new(&self.url(), Duration::from_secs(10), Way::default()).expect("a good base")
+        Http::new(&self.url(), Duration::from_secs(30), Way::default()).expect("a good base")
     }
 
     /// The client under test, with the right password.
