@@ -19,7 +19,7 @@ PACKAGES := build-essential ca-certificates cmake git iproute2 nftables openssh-
 VM_PACKAGES := qemu-system-x86 qemu-utils
 VAGRANT_PACKAGES := vagrant
 
-.PHONY: build setup agent release wheels test gate demo bench lint house clean
+.PHONY: build setup agent release wheels test gate demo bench house clean
 
 ## build: the controller with its agent inside, in target/release/ostler
 build: release
@@ -78,6 +78,10 @@ $(BENCH_TOOLS)/.complete: tests/src/bin/bench/requirements.txt
 	/usr/bin/python3 -m venv $(BENCH_TOOLS)
 	$(BENCH_TOOLS)/bin/pip install --quiet --requirement $<
 	@touch $@
+
+## house: only what holds the house: arrows, sizes, doors, dependencies, docs
+house:
+	$(CARGO) test --locked -p ostler-tests --test house --test readme
 
 clean:
 	$(CARGO) clean

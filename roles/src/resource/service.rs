@@ -192,8 +192,7 @@ mod tests {
             check: None,
         };
         let found = if rewritten { None } else { Some(unit.digest) };
-        let observed =
-            Observed { found: true, active: active.to_owned(), enabled: None, masked: false, unit: found, needs_reload: false };
+        let observed = Observed { found: true, active: active.to_owned(), enabled: None, masked: false, unit: found, needs_reload: false };
         desired.starts_anew(&observed, &desired.diff(&observed).unwrap())
     }
 

@@ -211,7 +211,8 @@ fn a_service_that_shall_not_run_is_not_restarted() {
     let fixture = Fixture::new();
     let name = ostler_roles::words::UnitName::parse_service("nginx").unwrap();
     let state = Some(ostler_roles::resource::service::State::Stopped);
-    let service = ostler_roles::resource::service::Desired { name, unit: None, state, enabled: None, check: Some(vec!["false".to_owned()]) };
+    let service =
+        ostler_roles::resource::service::Desired { name, unit: None, state, enabled: None, check: Some(vec!["false".to_owned()]) };
     let step = step(Desired::Service(service));
     for action in [ostler_roles::catalog::Action::Restart, ostler_roles::catalog::Action::Reload] {
         let acted = fixture.with_work(Instant::now() + Duration::from_secs(10), &|| false, |work| fixture.hands.act(&step, action, work));
