@@ -25,11 +25,16 @@ pub fn event_line(node: &NodeName, event: &FleetEvent, verbose: u8) -> Option<St
     let text = match event {
         FleetEvent::Connecting | FleetEvent::Planned(_) | FleetEvent::Done | FleetEvent::Trouble(_) => return None,
         FleetEvent::Link(event) => link_text(event),
-        FleetEvent::Met { placed: true, .. } => "agent placed".to_owned(),
-        FleetEvent::Met { noise, .. } if !noise.is_empty() && verbose > 0 => {
-            format!("the login shell printed {} bytes before the agent", noise.len())
+        FleetEvent::Met { placed, noise } => {
+            let placed = placed.then(|| "agent placed".to_owned());
+            let noisy = !noise.is_empty() && verbose > 0;
+            let noise = noisy.then(|| format!("the login shell printed {} bytes before the agent", noise.len()));
+            let told: Vec<String> = placed.into_iter().chain(noise).collect();
+            if told.is_empty() {
+                return None;
+            }
+            told.join("; ")
         }
-        FleetEvent::Met { .. } => return None,
         FleetEvent::Going if verbose > 0 => "run begun".to_owned(),
         FleetEvent::Going => return None,
         FleetEvent::Waiting(nodes) => format!("waits for {}", nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ")),

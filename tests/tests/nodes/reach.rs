@@ -70,6 +70,8 @@ fn a_noisy_login_shell_does_no_harm_and_is_told_of_only_when_asked() {
     assert_eq!(ran.code, 0, "{ran}");
     assert!(!ran.stderr.contains("login shell") && !ran.stdout.contains("Welcome"), "{ran}");
     assert_eq!(field.said("n1", "cat /etc/demo-one"), "one");
+    let ran = field.ostler(["plan"]);
+    assert!(ran.code == 0 && !ran.stderr.contains("login shell"), "{ran}");
     let ran = field.ostler(["plan", "-v"]);
     assert_eq!(ran.code, 0, "{ran}");
     assert!(ran.stderr.contains("n1: the login shell printed "), "{ran}");
