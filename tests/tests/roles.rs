@@ -1,8 +1,11 @@
 //! The role library on real nodes: each role applied twice, first the exact set of changed resources, then none.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
-use ostler::lab::{LabNode, Suite};
+use ostler::lab::{BRIDGE, LabNode, Suite};
+use ostler_tests::jenkins::door::Door;
+use ostler_tests::jenkins::{Model, Permission, SshHost, User};
 use ostler_tests::library::assert_skips_are_reviewed;
 use ostler_tests::site::Site;
 
@@ -192,8 +195,104 @@ fn a_buildbot_worker_earns_its_label_and_a_second_run_writes_and_reloads_nothing
 }
 
 const JENKINS: &str = "masters:
-  ci: {jenkins: {url: \"http://10.78.0.1:8080/\", user: ostler, password: \"{{ secret.jenkins }}\"}}
+  ci:
+    jenkins:
+      url: \"http://10.78.0.1:8080/\"
+      user: operator
+      password: \"{{ secret.jenkins }}\"
+      credentials: {launch-key: {ssh_key: {user: jenkins, key: \"{{ secret.launch }}\"}}}
 ";
+
+/// A model of Jenkins that the lab reaches as `http://10.78.0.1:8080/`, whose jobs run on n1 as its job user.
+fn jenkins(site: &Site) -> (Model, Door) {
+    site.secret("jenkins", "operator-password");
+    let key = std::fs::read_to_string(site.lab().ssh_key()).unwrap();
+    site.secret("launch", &key);
+    let model = Model::start(vec![User::new("operator", &[Permission::Administer])]).unwrap();
+    let address = SocketAddr::from((BRIDGE, 8080));
+    let known = std::fs::read_to_string(site.lab().known_hosts()).unwrap();
+    let host_key = known.lines().find_map(|line| line.strip_prefix("n1,10.78.0.11 ")).unwrap().to_owned();
+    let mut state = model.state();
+    state.root_url = format!("http://{address}/");
+    state.quiet_period = Duration::ZERO;
+    state.hosts = vec![SshHost { host: "10.78.0.11".to_owned(), port: 22, host_key }];
+    let ostler = site.command(&["lab", "exec", "--", "ssh", "-F"]);
+    let environment = ostler.get_envs().filter_map(|(name, value)| Some(format!("{}={}", name.to_str()?, value?.to_str()?)));
+    let words = ostler.get_args().map(|word| word.to_string_lossy().into_owned());
+    let start = ["env".to_owned(), format!("--chdir={}", site.root().display())];
+    let program = ostler.get_program().to_string_lossy().into_owned();
+    state.build_elsewhere = start.into_iter().chain(environment).chain([program]).chain(words).collect();
+    let login = ["-l", "jenkins", "n1", "cd /home/jenkins/workspaces && exec /bin/sh -xe"].map(str::to_owned);
+    state.build_elsewhere.push(site.lab().ssh_config().display().to_string());
+    state.build_elsewhere.extend(login);
+    drop(state);
+    let door = Door::open(site.lab(), env!("CARGO_BIN_EXE_lab-door"), address, model.address());
+    (model, door)
+}
+
+#[test]
+fn a_jenkins_agent_is_launched_over_ssh_proved_and_labelled() {
+    let vars = "vars:
+  job-user: {authorized_keys: [\"{{ secret.launch | public_half }}\"]}
+  jenkins-agent: {master: ci, credential: launch-key, labels: [debian]}
+";
+    let nodes = "nodes:\n  n1: {host: 10.78.0.11, roles: [jenkins-agent]}\n";
+    let site = Site::up(&format!("{SSH}{JENKINS}{vars}"), nodes, [node("n1", 11)]);
+    let (model, _door) = jenkins(&site);
+    let first = site.apply();
+    first.good();
+    let changed = first.changed("n1");
+    let own = ["package openjdk-17-jre-headless", "directory /home/jenkins/workspaces"];
+    assert_eq!(changed[changed.len() - 2..], own, "{}", first.told());
+    assert!(changed.iter().any(|id| id.starts_with("authorized_key jenkins/ssh-ed25519 ")), "{changed:?}");
+    assert_eq!(first.proofs("n1"), ["login jenkins", "command java-runs"]);
+    assert_skips_are_reviewed("jenkins-agent", &[(&first, "n1")], &["jenkins-agent"]);
+    assert_eq!(first.recap("n1")["labels"], serde_json::json!(["debian"]), "{}", first.told());
+    assert_eq!(model.state().nodes["n1"].label, "debian");
+    site.apply().nothing_to_do();
+}
+
+#[test]
+fn a_devstack_node_earns_its_label_on_a_machine_with_a_kernel_of_its_own() {
+    let vars = "vars:
+  git-server: {repositories: [lab/devstack]}
+  job-user: {authorized_keys: [\"{{ secret.launch | public_half }}\"]}
+  jenkins-agent: {master: ci, credential: launch-key}
+  git-cache: {upstreams: [\"http://{{ nodes.server.host }}:8081\"], repositories: [lab/devstack]}
+  devstack-node:
+    memory: 512 MiB
+    images: [{name: fixture.img, url: \"http://10.78.0.1:8088/fixture.img\", sha256: 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03}]
+";
+    let nodes = "nodes:\n  server: {host: 10.78.0.12, roles: [git-server]}\n  n1: {host: 10.78.0.11, roles: [devstack-node]}\n";
+    // What takes this slow machine minutes to unpack is in its image.
+    let machine = node("n1", 11).as_vm().with_packages([
+        "build-essential",
+        "python3-dev",
+        "python3-venv",
+        "git",
+        "git-review",
+        "ccache",
+        "openjdk-17-jre-headless",
+    ]);
+    let site = Site::up(&format!("{SSH}{JENKINS}{vars}"), nodes, [machine, node("server", 12)]);
+    std::fs::write(site.lab().www().join("fixture.img"), "hello\n").unwrap();
+    let (model, _door) = jenkins(&site);
+    let first = site.apply();
+    first.good();
+    eprintln!("{:#?} {:#?}", first.changed("n1"), first.proofs("n1"));
+    assert_skips_are_reviewed("devstack-node", &[(&first, "n1")], &["devstack-node"]);
+    assert_eq!(model.state().nodes["n1"].label, "devstack_slave", "{}", first.told());
+    site.apply().nothing_to_do();
+    let kernel = "cat /proc/sys/kernel/yama/ptrace_scope; ls -d /sys/module/iscsi_tcp; cat /etc/modules-load.d/*iscsi_tcp*";
+    assert_eq!(site.sh("n1", kernel), "0\n/sys/module/iscsi_tcp\niscsi_tcp");
+
+    // Kernel settings and modules drift like everything else.
+    site.sh("n1", "sysctl -q kernel.yama.ptrace_scope=1; modprobe -r br_netfilter");
+    let second = site.apply();
+    second.good();
+    assert_eq!(second.changed("n1"), ["kernel_module br_netfilter", "sysctl kernel.yama.ptrace_scope"], "{}", second.told());
+    site.apply().nothing_to_do();
+}
 
 #[test]
 fn a_devstack_node_is_refused_on_a_small_machine_that_shares_its_kernel_with_each_number() {
@@ -205,6 +304,7 @@ fn a_devstack_node_is_refused_on_a_small_machine_that_shares_its_kernel_with_eac
     let nodes = "nodes:\n  n1: {host: 10.78.0.11, roles: [devstack-node]}\n";
     let site = Site::up(&format!("{SSH}{JENKINS}{vars}"), nodes, [node("n1", 11).with_disk_mb(3072)]);
     site.secret("jenkins", "a-password");
+    site.secret("launch", "-----BEGIN OPENSSH PRIVATE KEY-----\nnone\n-----END OPENSSH PRIVATE KEY-----\n");
     let traces = "find /etc /usr/local /var/lib/dpkg /opt /srv -xdev -newer /etc/hostname | sort; cut -d: -f1 /etc/passwd; dpkg-query -W | sha256sum";
     let before = site.sh("n1", traces);
     let refused = site.apply().good_with(6);

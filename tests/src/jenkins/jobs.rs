@@ -81,6 +81,7 @@ pub struct Run {
     scripts: Vec<String>,
     environment: Vec<(String, String)>,
     path: Option<PathBuf>,
+    elsewhere: Vec<String>,
 }
 
 impl Job {
@@ -275,6 +276,7 @@ pub fn schedule(state: &mut State) -> Vec<Run> {
                 .collect(),
             environment: environment.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
             path: state.build_path.clone(),
+            elsewhere: state.build_elsewhere.clone(),
         });
         state.queue[at].left = Some(Left::Build(number));
     }
@@ -308,8 +310,20 @@ impl Run {
         let (Ok(()), Ok(output)) = (std::fs::write(&file, script), std::fs::File::create(&log)) else {
             return ("cannot write the script\n".to_owned(), false);
         };
-        let mut command = Command::new("/bin/sh");
-        command.arg("-xe").arg(&file).current_dir(directory.path()).envs(self.environment.iter().cloned()).stdin(Stdio::null());
+        let mut command = match self.elsewhere.split_first() {
+            None => {
+                let mut command = Command::new("/bin/sh");
+                command.arg("-xe").arg(&file).stdin(Stdio::null());
+                command
+            }
+            Some((program, words)) => {
+                let Ok(input) = std::fs::File::open(&file) else { return ("cannot read the script\n".to_owned(), false) };
+                let mut command = Command::new(program);
+                command.args(words).stdin(input);
+                command
+            }
+        };
+        command.current_dir(directory.path()).envs(self.environment.iter().cloned());
         if let Some(path) = &self.path {
             command.env("PATH", format!("{}:/usr/bin:/bin", path.display()));
         }

@@ -4,6 +4,7 @@
 //! product's client work on it. What it does not know is listed in `data/jenkins/not-covered.md`.
 
 pub mod credentials;
+pub mod door;
 pub mod http;
 pub mod jobs;
 pub mod nodes;

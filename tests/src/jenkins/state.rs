@@ -67,6 +67,8 @@ pub struct State {
     pub hold_builds: bool,
     /// A directory put before `PATH` of builds.
     pub build_path: Option<std::path::PathBuf>,
+    /// A program that runs the script on its input where the node really is; here, when empty.
+    pub build_elsewhere: Vec<String>,
     numbers: u64,
 }
 
@@ -91,6 +93,7 @@ impl State {
             quiet_period: Duration::from_secs(5),
             hold_builds: false,
             build_path: None,
+            build_elsewhere: Vec::new(),
             numbers: 0,
         }
     }

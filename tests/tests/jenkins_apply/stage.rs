@@ -1,14 +1,12 @@
 //! The stage: a site with one node in a lab, and a model of Jenkins that the lab reaches at `http://10.78.0.1:8080/`.
 
-use std::io::copy;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
-use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ostler::lab::{LabNode, Suite};
+use ostler_tests::jenkins::door::Door;
 use ostler_tests::jenkins::{Model, Permission, SshHost, User};
 use ostler_tests::site::{Ran, Site};
 
@@ -57,8 +55,7 @@ masters:
 pub struct Stage {
     pub site: Site,
     pub model: Model,
-    _door: ostler::lab::LabChild,
-    _socket: tempfile::TempDir,
+    _door: Door,
 }
 
 fn narrow() -> User {
@@ -93,25 +90,6 @@ fn private_key(body: &str) -> String {
     format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{body}\n-----END OPENSSH PRIVATE KEY-----\n")
 }
 
-/// Hands connections that come to a Unix socket to the model, which the lab does not see.
-fn serve(socket: &Path, model: SocketAddr) {
-    let listener = UnixListener::bind(socket).unwrap();
-    thread::spawn(move || {
-        for outside in listener.incoming() {
-            let (Ok(mut outside), Ok(mut inside)) = (outside, TcpStream::connect(model)) else { return };
-            let (mut back_out, mut back_in) = (outside.try_clone().unwrap(), inside.try_clone().unwrap());
-            thread::spawn(move || {
-                let _ = copy(&mut outside, &mut inside);
-                let _ = inside.shutdown(Shutdown::Write);
-            });
-            thread::spawn(move || {
-                let _ = copy(&mut back_in, &mut back_out);
-                let _ = back_out.shutdown(Shutdown::Write);
-            });
-        }
-    });
-}
-
 impl Stage {
     /// A node `n1` that is launched this way.
     pub fn up(launch: &str) -> Self {
@@ -127,14 +105,9 @@ impl Stage {
         let known = std::fs::read_to_string(site.lab().known_hosts()).unwrap();
         let host_key = known.lines().find_map(|line| line.strip_prefix("n1,10.78.0.11 ")).unwrap().to_owned();
         model.state().hosts = vec![SshHost { host: "10.78.0.11".to_owned(), port: 22, host_key }];
-        let directory = tempfile::Builder::new().prefix("door-").tempdir().unwrap();
-        let socket = directory.path().join("model");
-        serve(&socket, model.address());
-        let words = [env!("CARGO_BIN_EXE_lab-door").to_owned(), ADDRESS.to_string(), socket.display().to_string()];
-        let door = site.lab().command(words).spawn().unwrap();
-        within("the door is open", || site.lab().connect(ADDRESS, Duration::from_secs(1)).is_ok());
+        let door = Door::open(site.lab(), env!("CARGO_BIN_EXE_lab-door"), ADDRESS, model.address());
         model.take_log();
-        Self { site, model, _door: door, _socket: directory }
+        Self { site, model, _door: door }
     }
 
     /// Another value for a parameter of the role, from now on.
