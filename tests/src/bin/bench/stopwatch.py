@@ -1,7 +1,8 @@
 """Runs commands by turns and says of each what it took: wall clock, processor time, and in one more round peak memory.
 
-Reads {"rounds": N, "memory": BOOL, "entries": [{"name": ..., "together": [[argv...], ...]}]} from standard input, writes one JSON line a
-run. The commands of `together` run at once and count as one. A command that fails ends it, with its output.
+Reads {"rounds": N, "memory": BOOL, "entries": [{"name": ..., "together": [[argv...], ...], "most": N}]} from standard input, writes one
+JSON line a run. The commands of `together` run at once and count as one. Those with a `most` are slow: they take part in so many rounds,
+and their memory is read in the same run. A command that fails ends it, with its output.
 """
 import json
 import os
@@ -13,7 +14,7 @@ import time
 TIME = ["/usr/bin/time", "--quiet", "--format=%M", "--output"]
 
 
-def run(entry, memory, scratch):
+def run(entry, memory, timed, scratch):
     log = open(os.path.join(scratch, "output"), "w+b")
     notes = [os.path.join(scratch, f"peak-{number}") for number in range(len(entry["together"]))]
     commands = entry["together"]
@@ -37,7 +38,7 @@ def run(entry, memory, scratch):
     peak = sum(int(open(note).read().split()[-1]) for note in notes) if memory else None
     log.seek(0)
     said = log.read()[-400:].decode("utf-8", "replace")
-    return {"name": entry["name"], "ms": wall * 1000, "cpu": processor, "peak_kb": peak, "said": said}
+    return {"name": entry["name"], "ms": wall * 1000 if timed else None, "cpu": processor, "peak_kb": peak, "said": said}
 
 
 def main():
@@ -47,10 +48,12 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         for number in range(job["rounds"]):
             for entry in job["entries"]:
+                slow = "most" in entry
                 if number < entry.get("most", job["rounds"]):
-                    print(json.dumps(run(entry, False, scratch)), flush=True)
+                    print(json.dumps(run(entry, slow and job["memory"], True, scratch)), flush=True)
         for entry in job["entries"] if job["memory"] else []:
-            print(json.dumps(run(entry, True, scratch)), flush=True)
+            if "most" not in entry:
+                print(json.dumps(run(entry, True, False, scratch)), flush=True)
 
 
 main()

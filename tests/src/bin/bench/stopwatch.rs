@@ -49,7 +49,7 @@ struct Job<'a> {
 #[derive(Deserialize)]
 struct Run {
     name: String,
-    ms: f64,
+    ms: Option<f64>,
     cpu: f64,
     peak_kb: Option<f64>,
     said: String,
@@ -99,12 +99,10 @@ pub fn race(lab: &Lab, rounds: usize, memory: bool, entries: &[Entry], environme
     for line in output.text().lines() {
         let run: Run = serde_json::from_str(line)?;
         let taken = results.entry(run.name).or_default();
-        match run.peak_kb {
-            Some(peak) => taken.peak_kb = Some(peak),
-            None => {
-                taken.ms.push(run.ms);
-                taken.cpu.push(run.cpu);
-            }
+        taken.peak_kb = run.peak_kb.or(taken.peak_kb);
+        if let Some(ms) = run.ms {
+            taken.ms.push(ms);
+            taken.cpu.push(run.cpu);
         }
         taken.said = run.said;
     }
