@@ -335,6 +335,14 @@ impl Running {
         self.child.id()
     }
 
+    /// Whether it has ended.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    pub fn is_over(&mut self) -> bool {
+        self.child.try_wait().expect("asked").is_some()
+    }
+
     /// Sends it a signal by name.
     ///
     /// # Panics
