@@ -139,8 +139,11 @@ impl Runner {
                 Ok(None) => return ending.ok_or_else(|| unknown(run)),
                 Err(error) => {
                     let mut trouble = Trouble::from(&error);
-                    trouble.chain.insert(0, format!("run {} goes on without us", run.short()));
-                    trouble.hint = format!("ostler attach {node}");
+                    // A run whose runner is gone goes on nowhere.
+                    if !matches!(error, SessionError::Cut(_)) {
+                        trouble.chain.insert(0, format!("run {} goes on without us", run.short()));
+                        trouble.hint = format!("ostler attach {node}");
+                    }
                     return Err(trouble);
                 }
             }

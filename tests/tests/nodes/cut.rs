@@ -47,7 +47,8 @@ fn a_killed_runner_leaves_a_restart_owed_that_the_next_run_pays_once() {
     field.run("n1", &format!("kill -9 $({RUNNER})"));
     let cut = running.end();
     assert_eq!(cut.code, 1, "{cut}");
-    assert!(cut.trouble("n1").contains("was cut off on the node"), "{cut}");
+    assert!(cut.trouble("n1").contains("was cut off on the node") && !cut.trouble("n1").contains("goes on without us"), "{cut}");
+    assert_eq!(cut.of("trouble", Some("n1"))[0]["hint"], "apply again: it goes on at the first unfinished step", "{cut}");
     // Its children died with it: nobody passes the gate behind our back.
     field.run("n1", OPEN);
     field.wait_for("n1", "! pgrep -f '[/]run/at-gate'");
