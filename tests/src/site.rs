@@ -118,7 +118,13 @@ impl Site {
     /// Runs the program to its end.
     #[must_use]
     pub fn run(&self, words: &[&str]) -> Ran {
-        let output = self.command(words).output().expect("the program runs");
+        self.run_with(words, &[])
+    }
+
+    /// Runs the program to its end, with other directories in its environment.
+    #[must_use]
+    pub fn run_with(&self, words: &[&str], environment: &[(&str, &Path)]) -> Ran {
+        let output = self.command(words).envs(environment.iter().copied()).output().expect("the program runs");
         let text = String::from_utf8_lossy(&output.stdout);
         let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: no JSON: {line}"));
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -94,6 +94,31 @@ fn an_executor_that_the_master_cannot_take_fails_alone_and_a_master_outside_the_
     assert_eq!(stage.labels(), "big debian");
 }
 
+#[test]
+fn another_admins_machine_takes_the_sites_nodes_for_its_own_once_the_site_has_an_id() {
+    let stage = Stage::up("ssh");
+    stage.site.replace("ostler.yaml", "id: stage\n", "");
+    let first = stage.site.apply();
+    first.good();
+    // Without an id only this machine knows what it made; it says by which id others would.
+    let told = first.masters("n1");
+    let hint = |text: &String| text.split_once("write `id: \"").and_then(|(_, rest)| rest.split_once('"')).map(|(id, _)| id.to_owned());
+    let id = told.iter().find_map(hint).unwrap_or_else(|| panic!("{told:?}"));
+    let refused = stage.apply_elsewhere().good_with(1);
+    let trouble = refused.recap("n1")["trouble"].as_str().unwrap().to_owned();
+    assert!(trouble.contains(&format!("belongs to the site `{id}`")) && trouble.contains(&format!("`id: \"{id}\"`")), "{trouble}");
+
+    stage.site.replace("ostler.yaml", "edition: 1\n", &format!("edition: 1\nid: \"{id}\"\n"));
+    stage.nothing_to_do();
+    let second = stage.apply_elsewhere();
+    second.good();
+    // It never sent the credential, and cannot see what is in it: that is sent once. The node is as it was.
+    assert_eq!(stage.writes(), ["POST /credentials/store/system/domain/_/credential/launch-key/config.xml"], "{}", second.told());
+    stage.apply_elsewhere().nothing_to_do();
+    assert_eq!(stage.writes(), Vec::<String>::new());
+    stage.nothing_to_do();
+}
+
 /// What stands in for Java, which this lab's tree does not have: it writes down how it was called and what `@FILE` held, and stays.
 /// The test then calls in at the model with that secret, as the real agent would over its WebSocket.
 const JAVA: &str = r#"#!/bin/bash

@@ -14,6 +14,9 @@ const FILES: &[(&str, &str)] = &[
     ("roles/first.yaml", include_str!("init/first.yaml")),
 ];
 
+/// Where the site's id goes in [`FILES`].
+const ID: &str = "@ID@";
+
 /// Writes a commented site.
 pub fn run(context: &Context, args: &InitArgs) -> Result<Exit, CommandError> {
     let root = &args.directory;
@@ -23,9 +26,10 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<Exit, CommandError> {
             hint: "name another directory".to_owned(),
         });
     }
+    let id = new_id().map_err(|source| CommandError::File { what: "make an id for the site".to_owned(), source })?;
     for (name, text) in FILES {
         let path = root.join(name);
-        write(&path, text).map_err(|source| CommandError::File { what: format!("write {}", path.display()), source })?;
+        write(&path, &text.replace(ID, &id)).map_err(|source| CommandError::File { what: format!("write {}", path.display()), source })?;
         context.printer.json(&json!({ "v": 1, "type": "written", "path": path }));
         context.printer.line(&format!("wrote {}", path.display()));
     }
@@ -34,6 +38,13 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<Exit, CommandError> {
     context.printer.line(&format!("  {there}ostler lint"));
     context.printer.line(&format!("  {there}ostler plan"));
     Ok(Exit::Good)
+}
+
+/// An id that no other site has: 48 random bits.
+fn new_id() -> std::io::Result<String> {
+    let mut bytes = [0u8; 6];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn write(path: &Path, text: &str) -> std::io::Result<()> {

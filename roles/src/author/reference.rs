@@ -6,8 +6,9 @@ use super::kinds::{BUILDBOT, EXECUTOR, FieldSpec, JENKINS, Kind, KindSpec, LAB, 
 use super::literal::words;
 
 /// What the two files of a site hold: key, shape, sentence.
-const SITE_KEYS: [(&str, &str, &str); 7] = [
+const SITE_KEYS: [(&str, &str, &str); 8] = [
     ("edition", "1", "The edition of the language; must be written."),
+    ("id", "name", "What the site is called in its marks on Jenkins masters, the same for all its admins; `ostler init` makes one."),
     ("site", "map of constants", "Seen by `vars` and `masters` as `site.NAME`, never by roles."),
     ("ssh", "map, see below", "How every node is reached; what is not said, your own ssh configuration says."),
     ("secrets", "`{recipients: [KEY]}`", "Who can open `secrets/NAME.age`: age and ssh public keys."),
@@ -31,7 +32,7 @@ const NODE_KEYS: [(&str, &str, &str); 7] = [
 #[must_use]
 pub fn site() -> String {
     let mut page = String::from("# `ostler.yaml` and `nodes.yaml`\n\nWritten by the program from its own tables; a test keeps it fresh.\n");
-    for (title, keys) in [("`ostler.yaml`", SITE_KEYS), ("`nodes.yaml`", NODE_KEYS)] {
+    for (title, keys) in [("`ostler.yaml`", SITE_KEYS.as_slice()), ("`nodes.yaml`", NODE_KEYS.as_slice())] {
         let _ = writeln!(page, "\n## {title}\n\n| key | holds | |\n|---|---|---|");
         for (key, holds, text) in keys {
             row(&mut page, &[&format!("`{key}`"), holds, text]);

@@ -105,6 +105,7 @@ fn site() -> Value {
     object(
         json!({
             "edition": described(json!({ "const": 1 }), "The edition of the language."),
+            "id": described(json!({ "type": "string" }), "What the site is called in its marks on masters."),
             "site": described(map(&json!({})), "Plain constants, seen by variables and masters."),
             "ssh": described(reference("ssh"), "How every node is reached."),
             "secrets": described(recipients, "Who can open the secrets."),

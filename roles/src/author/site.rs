@@ -8,6 +8,8 @@ use super::source::{Node, Spanned};
 pub struct SiteFile {
     /// The edition of the language; 1.
     pub edition: Option<Spanned<u32>>,
+    /// `id`: what the site is called in marks on its masters, the same for every admin.
+    pub id: Option<Spanned<crate::master::jenkins::Site>>,
     /// `site`: plain constants, seen by variables and masters.
     pub constants: Vec<Setting>,
     /// `ssh` for every node; fields as in [`super::kinds::SSH`].

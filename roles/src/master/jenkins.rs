@@ -6,7 +6,7 @@
 mod value;
 
 use value::QUARANTINE;
-pub use value::{CredentialId, HostKey, HostName, Name, Owner, Site, ValueError};
+pub use value::{CredentialId, HostKey, HostName, Name, Owner, Site, Stranger, ValueError};
 
 pub use super::buildbot::{Proof, Stage};
 use crate::executor::{Executor, Jobs, Launch};
@@ -230,10 +230,7 @@ pub enum Seen {
     /// The name is taken, but the node has no address: it was made with 0 executors.
     Orphan,
     /// A node that this site did not make.
-    Foreign {
-        /// The other site of ours, if it is that.
-        site: Option<String>,
-    },
+    Foreign(Stranger),
     /// A node of ours.
     Ours {
         /// Its configuration.
@@ -373,11 +370,8 @@ fn launches_alike(wanted: &Launcher, seen: &SeenLauncher) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotOurs {
     /// Somebody else's node.
-    #[error("node `{0}` exists on this Jenkins and was not made by ostler; it is left alone")]
-    Foreign(Name),
-    /// Another site's node.
-    #[error("node `{0}` on this Jenkins belongs to the site `{1}`; it is left alone")]
-    OtherSite(Name, String),
+    #[error("node `{0}` on this Jenkins {1}")]
+    Foreign(Name, Stranger),
     /// A node without address.
     #[error("node name `{0}` is taken by an orphan (a node with 0 executors); only Jenkins' own CLI can remove it: `delete-node {0}`")]
     Orphan(Name),
@@ -408,8 +402,7 @@ pub fn next(node: &Node, seen: &Seen, proof: Proof) -> Result<Next, NotOurs> {
     let (config, is_connected, hold) = match seen {
         Seen::Absent => return Ok(Next::Create),
         Seen::Orphan => return Err(NotOurs::Orphan(node.name.clone())),
-        Seen::Foreign { site: None } => return Err(NotOurs::Foreign(node.name.clone())),
-        Seen::Foreign { site: Some(site) } => return Err(NotOurs::OtherSite(node.name.clone(), site.clone())),
+        Seen::Foreign(stranger) => return Err(NotOurs::Foreign(node.name.clone(), stranger.clone())),
         Seen::Ours { config, is_connected, hold } => (config, *is_connected, hold),
     };
     let quarantined = diff(node, Stage::Quarantined, config);

@@ -14,6 +14,18 @@ fn init_writes_a_site_that_lints_as_it_is() {
 }
 
 #[test]
+fn each_site_gets_an_id_of_its_own() {
+    let ids: Vec<String> = (0..2)
+        .map(|_| {
+            let text = std::fs::read_to_string(Desk::new().with_site().at("ostler.yaml")).expect("written");
+            text.lines().find_map(|line| line.strip_prefix("id: ")).expect("an id").to_owned()
+        })
+        .collect();
+    assert!(ids.iter().all(|id| id.len() == 14 && id.bytes().filter(u8::is_ascii_hexdigit).count() == 12), "{ids:?}");
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[test]
 fn init_twice_writes_nothing() {
     let desk = Desk::new().with_site();
     let before = std::fs::read(desk.at("nodes.yaml")).expect("written");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ostler::masters::http::Way;
 use ostler::masters::jenkins::{Client, Ending, Event, JenkinsError, Kind, Registration, Sent, SmokeOutcome, register};
-use ostler_roles::master::jenkins::{HostKey, Launcher, Name, Node, NotOurs, Proof, Ssh, Stage};
+use ostler_roles::master::jenkins::{HostKey, Launcher, Name, Node, NotOurs, Proof, Ssh, Stage, Stranger};
 use ostler_tests::jenkins::Model;
 
 use super::bench::{HOST_KEY, PLANTED, SITE_KEY, client, credential, labels, model, node, patience, registration, ssh, token, writes};
@@ -270,8 +270,11 @@ fn foreign_nodes_jobs_and_other_sites_are_never_touched() {
     assert!(run(&client, &registration(node("n1", ssh()), "true")).is_registered());
     model.take_log();
     for (description, expected) in [
-        ("a build node", "node `n1` exists on this Jenkins and was not made by ostler; it is left alone"),
-        ("managed by ostler, site berlin", "node `n1` on this Jenkins belongs to the site `berlin`; it is left alone"),
+        ("a build node", "node `n1` on this Jenkins was not made by ostler; it is left alone"),
+        (
+            "managed by ostler, site berlin",
+            "node `n1` on this Jenkins belongs to the site `berlin`; it is left alone (if that is this very site, give it `id: \"berlin\"` in ostler.yaml)",
+        ),
     ] {
         model.state().nodes.get_mut("n1").unwrap().description = Some(description.to_owned());
         let ending = run(&client, &registration(node("n1", ssh()), "true"));
@@ -282,7 +285,7 @@ fn foreign_nodes_jobs_and_other_sites_are_never_touched() {
     let job = ostler_tests::jenkins::xml::parse("<project><description>mine</description></project>").unwrap();
     model.state().jobs.insert("ostler-smoke-n3".to_owned(), ostler_tests::jenkins::jobs::Job::new("ostler-smoke-n3", job));
     let ending = run(&client, &registration(node("n3", ssh()), "true"));
-    assert!(matches!(&ending, Ending::Failed(JenkinsError::ForeignJob(job)) if job == "ostler-smoke-n3"), "{ending:?}");
+    assert!(matches!(&ending, Ending::Failed(JenkinsError::ForeignJob(job, Stranger::Nobody)) if job == "ostler-smoke-n3"), "{ending:?}");
     assert!(model.state().jobs["ostler-smoke-n3"].builds.is_empty());
 }
 
@@ -345,7 +348,7 @@ fn a_secret_is_sent_once_never_read_back_and_shown_nowhere() {
 
     model.state().credentials[0].description = "somebody's".to_owned();
     let error = client.put_credential(&wanted, SITE_KEY, Some(&sent)).unwrap_err();
-    assert!(matches!(&error, JenkinsError::ForeignCredential(id) if id.as_str() == "jenkins-ssh"), "{error:?}");
+    assert!(matches!(&error, JenkinsError::ForeignCredential(id, Stranger::Nobody) if id.as_str() == "jenkins-ssh"), "{error:?}");
     let shown = format!("{wanted:?} {client:?} {error:?} {error} {sent:?}");
     for secret in [PLANTED, "11narrow-token", "another-key"] {
         assert!(!shown.contains(secret), "{secret} in {shown}");

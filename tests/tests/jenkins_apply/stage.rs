@@ -40,7 +40,8 @@ smoke:
   - command: {name: proof, run: ["{{ proof }}"]}
 "#;
 
-const MASTER: &str = r#"ssh: {user: admin, become: sudo}
+const MASTER: &str = r#"id: stage
+ssh: {user: admin, become: sudo}
 masters:
   ci:
     jenkins:
@@ -159,6 +160,17 @@ impl Stage {
         assert_eq!(self.runs(), runs, "{}", again.told());
         let said = self.human(&["apply", "--yes"]);
         assert!(said.contains("Nothing to change. 1 node verified in "), "{said}");
+    }
+
+    /// Applies as another admin would, from a machine of his own: it keeps nothing of what ours keeps, but the way into the lab.
+    pub fn apply_elsewhere(&self) -> Ran {
+        let (ours, theirs) = (self.site.root().join("../state/ostler/labs"), self.site.root().join("../their-state"));
+        let labs = theirs.join("ostler/labs");
+        if !labs.exists() {
+            std::fs::create_dir_all(theirs.join("ostler")).unwrap();
+            std::os::unix::fs::symlink(ours, labs).unwrap();
+        }
+        self.site.run_with(&["apply", "--yes"], &[("XDG_STATE_HOME", &theirs)])
     }
 
     /// What people see of a run that ends well.

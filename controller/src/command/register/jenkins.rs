@@ -31,10 +31,11 @@ impl Registrar {
             return fail("not a Jenkins".to_owned());
         };
         let key = self.workspace.secrets.key().to_vec();
-        let site = match model::Site::parse(&Digest::of(&key).short()) {
-            Ok(site) => site,
+        let mark = match self.mark(&key) {
+            Ok(mark) => mark,
             Err(error) => return fail(error.to_string()),
         };
+        let site = mark.site().clone();
         let way = Way { dial: self.dial(), trust: trust.clone() };
         let client = match Client::new(&master.url, login(user, password), site.clone(), jenkins::Patience::default(), way) {
             Ok(client) => client,
@@ -52,7 +53,7 @@ impl Registrar {
             let names = accepted.iter().map(|fit| (fit.node.name.as_str().to_owned(), fit.one.node.clone())).collect();
             let (this, master_name, credentials) = (self.clone(), name.clone(), credentials.clone());
             let work = move || {
-                let told = Told { registrar: &this, master: &master_name, nodes: names };
+                let told = Told { registrar: &this, master: &master_name, nodes: names, mark };
                 work(&told, &client, &key, &credentials, accepted)
             };
             match tokio::task::spawn_blocking(work).await {
@@ -64,6 +65,14 @@ impl Registrar {
             errand.into_inner().unwrap_or_else(PoisonError::into_inner).end(ends).await;
         }
         done
+    }
+
+    /// What this site's things are marked with (decision 0009).
+    fn mark(&self, key: &[u8]) -> Result<Mark, model::ValueError> {
+        match &self.workspace.inventory.site.file.id {
+            Some(id) => Ok(Mark::Shared(id.value.clone())),
+            None => model::Site::parse(&Digest::of(key).short()).map(Mark::Machine),
+        }
     }
 
     /// What an executor becomes on the master; for one that calls in, with the way to its node.
@@ -122,11 +131,28 @@ impl Registrar {
     }
 }
 
+/// By what the site knows its own things on a master.
+enum Mark {
+    /// The `id` that all its admins share.
+    Shared(model::Site),
+    /// It has none: an id of this machine's, which no other machine has.
+    Machine(model::Site),
+}
+
+impl Mark {
+    fn site(&self) -> &model::Site {
+        match self {
+            Self::Shared(site) | Self::Machine(site) => site,
+        }
+    }
+}
+
 /// To whom events go.
 struct Told<'a> {
     registrar: &'a Registrar,
     master: &'a MasterName,
     nodes: BTreeMap<String, NodeName>,
+    mark: Mark,
 }
 
 impl Told<'_> {
@@ -136,7 +162,15 @@ impl Told<'_> {
 
     fn event(&self, event: &jenkins::Event) {
         let (name, text) = match event {
-            jenkins::Event::Creating(name) => (name, "created, quarantined".to_owned()),
+            jenkins::Event::Creating(name) => {
+                let text = match &self.mark {
+                    Mark::Shared(_) => "created, quarantined".to_owned(),
+                    Mark::Machine(id) => {
+                        format!("created, quarantined; only this machine knows it as this site's: write `id: \"{id}\"` in ostler.yaml")
+                    }
+                };
+                (name, text)
+            }
             jenkins::Event::Updating(name, _, changes) => (name, format!("{} values set", changes.len())),
             jenkins::Event::Brought(name) => (name, "its agent is in place".to_owned()),
             jenkins::Event::Connecting(name) => (name, "waiting for it to come online".to_owned()),

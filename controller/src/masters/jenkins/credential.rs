@@ -199,9 +199,9 @@ fn find(session: &Session, site: &Site, id: &CredentialId) -> Result<Option<List
         session.json(action, &format!("{DOMAIN}/api/json?tree=credentials%5Bid,description,displayName,typeName%5D"))?;
     let domain = domain.ok_or_else(|| unseen(session, action))?;
     let found = domain.credentials.into_iter().find(|listed| listed.id == id.as_str());
-    match found {
-        Some(listed) if site.owner(&listed.description) != Owner::Us => Err(JenkinsError::ForeignCredential(id.clone())),
-        other => Ok(other),
+    match found.as_ref().map(|listed| site.owner(&listed.description)) {
+        Some(Owner::Other(stranger)) => Err(JenkinsError::ForeignCredential(id.clone(), stranger)),
+        Some(Owner::Us) | None => Ok(found),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::http::HttpError;
 use super::xml::XmlError;
-use ostler_roles::master::jenkins::{Change, CredentialId, Name, NotOurs};
+use ostler_roles::master::jenkins::{Change, CredentialId, Name, NotOurs, Stranger};
 use std::time::Duration;
 
 /// Why Jenkins could not be asked or told.
@@ -102,11 +102,11 @@ pub enum JenkinsError {
     #[error(transparent)]
     NotOurs(#[from] NotOurs),
     /// A credential of that id was not made by this site.
-    #[error("credential `{0}` exists on this Jenkins and was not made by this site; it is left alone")]
-    ForeignCredential(CredentialId),
+    #[error("credential `{0}` on this Jenkins {1}")]
+    ForeignCredential(CredentialId, Stranger),
     /// A job of that name was not made by this site.
-    #[error("job `{0}` exists on this Jenkins and was not made by this site; it is left alone")]
-    ForeignJob(String),
+    #[error("job `{0}` on this Jenkins {1}")]
+    ForeignJob(String, Stranger),
     /// A node vanished under our hands.
     #[error("node `{0}` is no longer on this Jenkins")]
     Vanished(Name),

@@ -71,8 +71,7 @@ pub(super) fn observe(session: &Session, site: &Site, names: &[Name]) -> Result<
             None if is_orphan(session, name)? => Seen::Orphan,
             None => Seen::Absent,
             Some(computer) => match site.owner(computer.description.as_deref().unwrap_or_default()) {
-                Owner::Nobody => Seen::Foreign { site: None },
-                Owner::OtherSite(site) => Seen::Foreign { site: Some(site) },
+                Owner::Other(stranger) => Seen::Foreign(stranger),
                 Owner::Us => ours(session, name, computer)?,
             },
         };
@@ -148,8 +147,7 @@ fn owned_config(session: &Session, node: &Node) -> Result<Option<(Element, Confi
     let Some((slave, config)) = read_config(session, &node.name)? else { return Ok(None) };
     match node.site.owner(slave.value("description").unwrap_or_default()) {
         Owner::Us => Ok(Some((slave, config))),
-        Owner::Nobody => Err(NotOurs::Foreign(node.name.clone()).into()),
-        Owner::OtherSite(site) => Err(NotOurs::OtherSite(node.name.clone(), site).into()),
+        Owner::Other(stranger) => Err(NotOurs::Foreign(node.name.clone(), stranger).into()),
     }
 }
 
@@ -190,8 +188,7 @@ pub(super) fn delete(session: &Session, site: &Site, name: &Name) -> Result<(), 
         match observe(session, site, std::slice::from_ref(name))?.remove(name) {
             None | Some(Seen::Absent) => return Ok(()),
             Some(Seen::Orphan) => return Err(NotOurs::Orphan(name.clone()).into()),
-            Some(Seen::Foreign { site: None }) => return Err(NotOurs::Foreign(name.clone()).into()),
-            Some(Seen::Foreign { site: Some(site) }) => return Err(NotOurs::OtherSite(name.clone(), site).into()),
+            Some(Seen::Foreign(stranger)) => return Err(NotOurs::Foreign(name.clone(), stranger).into()),
             Some(Seen::Ours { .. }) => {}
         }
         match session.write(&action, &path(name, "doDelete"), FORM, b"") {

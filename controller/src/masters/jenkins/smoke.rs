@@ -121,8 +121,8 @@ fn install(session: &Session, node: &Node, job: &str, commands: &[Smoke]) -> Res
         200 => {
             let fault = |source| JenkinsError::Xml { action: action.clone(), source };
             let known = xml::parse(&known.body).map_err(fault)?;
-            if node.site.owner(known.value("description").unwrap_or_default()) != Owner::Us {
-                return Err(JenkinsError::ForeignJob(job.to_owned()));
+            if let Owner::Other(stranger) = node.site.owner(known.value("description").unwrap_or_default()) {
+                return Err(JenkinsError::ForeignJob(job.to_owned(), stranger));
             }
             let action = format!("change job `{job}`");
             let answer = retry_once(|| session.write(&action, &path, XML, &document))?;

@@ -8,13 +8,14 @@ use crate::author::literal::{mismatch, words};
 use crate::author::role::Setting;
 use crate::author::site::{Master, MasterKind, SiteFile};
 use crate::author::source::{self, Bare, Entry, Node, NodeKind, Scalar, Source, Spanned};
+use crate::master::jenkins;
 
 use super::fields;
 use super::read::{self, Keys, Spelling};
 
 /// The keys of `ostler.yaml`.
 const KEYS: Keys =
-    Keys { what: "`ostler.yaml`", known: &["edition", "site", "ssh", "secrets", "masters", "vars", "lab"], later: &["rollout"] };
+    Keys { what: "`ostler.yaml`", known: &["edition", "id", "site", "ssh", "secrets", "masters", "vars", "lab"], later: &["rollout"] };
 /// The keys of `secrets`.
 const SECRETS: Keys = Keys { what: "`secrets`", known: &["recipients"], later: &[] };
 /// The masters of this release.
@@ -28,6 +29,7 @@ pub fn site_file(source: &Arc<Source>, faults: &mut Faults) -> Option<SiteFile> 
         let node = &entry.value;
         match entry.key.value.as_str() {
             "edition" => site.edition = edition(node, faults),
+            "id" => site.id = id(node, faults),
             "site" => site.constants = constants(node, faults),
             "ssh" => site.ssh = Some(fields::ssh(node, faults)),
             "secrets" => site.recipients = recipients(node, faults),
@@ -57,6 +59,18 @@ fn edition(node: &Node, faults: &mut Faults) -> Option<Spanned<u32>> {
         }
         _ => {
             faults.push(mismatch(node, "1"));
+            None
+        }
+    }
+}
+
+/// `id: NAME`.
+fn id(node: &Node, faults: &mut Faults) -> Option<Spanned<jenkins::Site>> {
+    let text = read::text(node, "a name for the site", faults)?;
+    match jenkins::Site::parse(&text.value) {
+        Ok(id) => Some(Spanned::new(id, text.span)),
+        Err(error) => {
+            faults.push(Fault::new(&node.span, format!("`id` cannot stand in a mark: {}", error.why)));
             None
         }
     }

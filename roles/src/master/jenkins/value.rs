@@ -4,6 +4,8 @@ use crate::words::NodeName;
 
 /// The beginning of what we write into a description to know our own again; the site's id follows.
 const MARK: &str = "managed by ostler, site ";
+/// How much of a site's id is read from a description, which anybody may write: more than a [`NodeName`] can have.
+const LONGEST: usize = 80;
 /// The label of a node that has not been proved, without the node's name.
 pub(super) const QUARANTINE: &str = "ostler-quarantine-";
 
@@ -81,9 +83,17 @@ impl Site {
 
     /// Who made a thing with this description. Other text around the mark is the operator's.
     pub fn owner(&self, description: &str) -> Owner {
-        let Some((_, rest)) = description.split_once(MARK) else { return Owner::Nobody };
-        let site: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')).collect();
-        if site == self.0 { Owner::Us } else { Owner::OtherSite(site) }
+        let Some((_, rest)) = description.split_once(MARK) else { return Owner::Other(Stranger::Nobody) };
+        let site: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')).take(LONGEST).collect();
+        // A dot behind it may be the operator's.
+        let is_ours = site == self.0 || site.trim_end_matches('.') == self.0;
+        if is_ours { Owner::Us } else { Owner::Other(Stranger::Site(site)) }
+    }
+}
+
+impl std::fmt::Display for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
     }
 }
 
@@ -92,10 +102,28 @@ impl Site {
 pub enum Owner {
     /// This site.
     Us,
-    /// Another site of ours; it is left alone.
-    OtherSite(String),
-    /// Somebody else; it is left alone.
+    /// Not this site: it is left alone.
+    Other(Stranger),
+}
+
+/// Who else made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stranger {
+    /// A site of another id: another one, or this one before it was given the id that all its admins share.
+    Site(String),
+    /// Nobody who marks what he makes.
     Nobody,
+}
+
+impl std::fmt::Display for Stranger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Nobody => f.write_str("was not made by ostler; it is left alone"),
+            Self::Site(id) => {
+                write!(f, "belongs to the site `{id}`; it is left alone (if that is this very site, give it `id: \"{id}\"` in ostler.yaml)")
+            }
+        }
+    }
 }
 
 /// Id of a credential on the master: letters, digits, `-`, `_` and `.`.
