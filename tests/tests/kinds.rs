@@ -1,5 +1,8 @@
 //! Each kind on a real node: what it refuses, and what it mends when the node was changed behind its back.
 
+#[path = "kinds/packages.rs"]
+mod packages;
+
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;

@@ -3,6 +3,7 @@
 use super::super::fault::{hinted, unmade};
 use super::super::node::Node;
 use super::super::note;
+use super::status::NATIVE;
 use super::{lists, lock};
 use crate::engine::ApplyContext;
 use crate::host::child::{Finished, Program, Tail};
@@ -25,6 +26,21 @@ const NOT_FOUND: [&str; 5] =
 
 /// What apt and dpkg say when another took the lock between our look and their start.
 const LOCKED: [&str; 2] = ["Could not get lock", "dpkg frontend lock was locked by another process"];
+
+/// What apt says when it would remove something and may not.
+const KEPT: &str = "Packages need to be removed but remove is disabled";
+
+/// Every change of packages; what else is installed or removed is decided by names alone.
+const APT: [&str; 5] = ["apt-get", "--yes", "--quiet", "--no-install-recommends", "--allow-downgrades"];
+
+/// Whatever the node's own configuration says: nobody is asked, and nothing goes because it is needed no more.
+const OPTIONS: [&str; 5] = [
+    "DPkg::Lock::Timeout=0",
+    "Dpkg::Options::=--force-confdef",
+    "Dpkg::Options::=--force-confold",
+    "Dpkg::Use-Pty=0",
+    "APT::Get::AutomaticRemove=false",
+];
 
 /// Makes the changes of a batch in one transaction.
 pub(crate) fn apply_all(node: &Node, batch: &[(&Desired, Vec<Change>)], work: &ApplyContext<'_>) -> Result<Vec<String>, Failure> {
@@ -69,29 +85,48 @@ impl Apt<'_> {
             note(self.work, "finishing what an interrupted dpkg left".to_owned());
             self.run(&["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"], &[])?.good("finish an interrupted dpkg")?;
         }
-        if !remove.is_empty() {
-            self.run(&["apt-get", "--yes", "--quiet", "remove"], remove)?.good("remove packages").map_err(explained)?;
-        }
-        if install.is_empty() {
-            return Ok(());
-        }
-        if lists::are_old(self.node).map_err(unmade)? {
+        if !install.is_empty() && lists::are_old(self.node).map_err(unmade)? {
             self.update()?;
         }
-        let first = self.install(install)?;
-        if first.is_good() {
-            return Ok(());
+        let (doing, verb) = if install.is_empty() { ("remove packages", "remove") } else { ("install packages", "install") };
+        // One transaction: what goes may be what something else comes in the place of.
+        let mark = if install.is_empty() { "" } else { "-" };
+        let names: Vec<String> = install.iter().cloned().chain(remove.iter().map(|name| format!("{name}{mark}"))).collect();
+        if remove.is_empty() {
+            let done = self.looked_up(|apt| apt.run(&[&APT[..], &["--no-remove", verb]].concat(), &names))?;
+            if !done.is_good() && done.tail.mentions(KEPT) {
+                return Err(uncalled(doing, &self.taken(verb, &names, remove)?, Some(done)));
+            }
+            return done.good(doing).map(drop).map_err(explained);
         }
-        if NOT_FOUND.iter().any(|words| first.tail.mentions(words)) {
-            note(self.work, "a package was not found: reading the package lists again".to_owned());
-            self.update()?;
-            return self.install(install)?.good("install packages").map(drop).map_err(explained);
+        let taken = self.taken(verb, &names, remove)?;
+        if !taken.is_empty() {
+            return Err(uncalled(doing, &taken, None));
         }
-        first.good("install packages").map(drop).map_err(explained)
+        self.looked_up(|apt| apt.run(&[&APT[..], &[verb]].concat(), &names))?.good(doing).map(drop).map_err(explained)
     }
 
-    fn install(&self, names: &[String]) -> Result<Finished, Failure> {
-        self.run(&["apt-get", "--yes", "--quiet", "--no-install-recommends", "--allow-downgrades", "install"], names)
+    /// Tries once more with lists read anew where a package was not found.
+    fn looked_up(&mut self, attempt: impl Fn(&Self) -> Result<Finished, Failure>) -> Result<Finished, Failure> {
+        let first = attempt(self)?;
+        if first.is_good() || !NOT_FOUND.iter().any(|words| first.tail.mentions(words)) {
+            return Ok(first);
+        }
+        note(self.work, "a package was not found: reading the package lists again".to_owned());
+        self.update()?;
+        attempt(self)
+    }
+
+    /// What the same words would remove beside what was named. Changes nothing.
+    fn taken(&mut self, verb: &str, names: &[String], named: &[String]) -> Result<Vec<String>, Failure> {
+        let simulated = self.looked_up(|apt| {
+            let argv = argv(&[&APT[..], &["--simulate", verb]].concat(), names);
+            Program::new(argv).run_to_end(apt.work.deadline).map_err(unmade)
+        })?;
+        let simulated = simulated.good("work out what else would be removed").map_err(explained)?;
+        let text = String::from_utf8_lossy(&simulated.stdout);
+        let uncalled = |name: &&str| !named.iter().any(|one| native(one) == *name);
+        Ok(removed(&text).into_iter().filter(uncalled).map(str::to_owned).collect())
     }
 
     /// Lists that cannot be read are no failure as long as the install works: a mirror may be away for a while.
@@ -119,16 +154,7 @@ impl Apt<'_> {
     }
 
     fn run_once(&self, command: &[&str], names: &[String]) -> Result<Finished, Failure> {
-        let mut argv: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
-        if command.first() == Some(&"apt-get") {
-            let options =
-                ["DPkg::Lock::Timeout=0", "Dpkg::Options::=--force-confdef", "Dpkg::Options::=--force-confold", "Dpkg::Use-Pty=0"];
-            argv.splice(1..1, options.iter().flat_map(|option| ["-o".to_owned(), (*option).to_owned()]));
-            if !names.is_empty() {
-                argv.push("--".to_owned());
-            }
-        }
-        argv.extend(names.iter().cloned());
+        let argv = argv(command, names);
         let log = self.log()?;
         let mut program = Program::new(argv.clone());
         // apt-listchanges and needrestart would ask or restart services by themselves.
@@ -155,6 +181,43 @@ impl Apt<'_> {
     /// A new log; the last one goes.
     fn log(&self) -> Result<File, Failure> {
         self.node.host.create_private(Path::new(LOG)).map_err(unmade)
+    }
+}
+
+/// The whole command; apt's own gets the options that every call of ours has.
+fn argv(command: &[&str], names: &[String]) -> Vec<String> {
+    let mut argv: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+    if command.first() == Some(&"apt-get") {
+        argv.splice(1..1, OPTIONS.iter().flat_map(|option| ["-o".to_owned(), (*option).to_owned()]));
+        if !names.is_empty() {
+            argv.push("--".to_owned());
+        }
+    }
+    argv.extend(names.iter().cloned());
+    argv
+}
+
+/// A package's name as apt prints it: with its architecture only where that is another one.
+fn native(name: &str) -> &str {
+    name.strip_suffix(NATIVE).and_then(|name| name.strip_suffix(':')).unwrap_or(name)
+}
+
+/// Packages that a simulation removes: lines `Remv NAME [VERSION]`, `Purg` where configuration files go too (apt-get(8)).
+fn removed(simulation: &str) -> Vec<&str> {
+    let lines = simulation.lines().filter_map(|line| line.strip_prefix("Remv ").or_else(|| line.strip_prefix("Purg ")));
+    lines.filter_map(|line| line.split_whitespace().next()).map(native).collect()
+}
+
+/// Packages would go that no step names: nothing was begun.
+fn uncalled(doing: &str, taken: &[String], said: Option<Finished>) -> Failure {
+    let names = taken.join(", ");
+    Failure {
+        command: said.map(|said| CommandFailure { argv: said.argv, status: said.status, tail: said.tail.into_lines() }),
+        ..hinted(
+            FailureKind::Contradiction,
+            format!("to {doing} would also remove {names}, which the role does not name; nothing was installed or removed"),
+            format!("if they may go, name them: `remove: [{names}]` in this very step; else choose other packages"),
+        )
     }
 }
 
@@ -186,4 +249,26 @@ fn explained(mut failed: Failure) -> Failure {
     ];
     failed.hint = known.iter().find(|(words, _)| tail.contains(words)).map(|(_, hint)| (*hint).to_owned());
     failed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_simulation_removes_is_named_as_apt_names_it() {
+        let simulation = format!(
+            "Reading package lists...\nThe following packages will be REMOVED:\n  app* lib\nRemv app [1.0]\nPurg lib:{NATIVE} [2]\n\
+             Remv lib:m68k [2]\nInst rival (3 local [all])\nConf rival (3 local [all])\n"
+        );
+        assert_eq!(removed(&simulation), ["app", "lib", "lib:m68k"]);
+        assert_eq!(native(&format!("lib:{NATIVE}")), "lib");
+    }
+
+    #[test]
+    fn options_stand_before_the_verb_and_names_behind_a_double_dash() {
+        let argv = argv(&["apt-get", "--yes", "install"], &["git".to_owned(), "exim4-".to_owned()]);
+        assert_eq!(argv[..3], ["apt-get", "-o", "DPkg::Lock::Timeout=0"]);
+        assert_eq!(argv[argv.len() - 5..], ["--yes", "install", "--", "git", "exim4-"]);
+    }
 }

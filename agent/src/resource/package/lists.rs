@@ -64,7 +64,7 @@ impl Offers {
         offers
     }
 
-    /// Compressed lists are read through apt's own reader.
+    /// Compressed lists are read through apt's own reader; that of an archive in a directory is a link to it.
     fn of_lists(node: &Node, lists: &Path, deadline: Instant) -> Result<Self, OsError> {
         let mut offers = Self(HashMap::with_capacity(1 << 16));
         let names = node.host.list(lists)?.unwrap_or_default();
@@ -73,7 +73,7 @@ impl Offers {
             let list = lists.join(name);
             if !name.to_string_lossy().ends_with("_Packages") {
                 compressed.push(list.to_string_lossy().into_owned());
-            } else if let Some(bytes) = node.host.read(&list, CAP)? {
+            } else if let Some(bytes) = node.host.read_through(&list, CAP)? {
                 offers.collect(&bytes);
             }
         }
@@ -139,7 +139,9 @@ mod tests {
         );
         std::fs::write(tree.path().join("var/lib/apt/lists/deb_main_Packages"), list).unwrap();
         let list = format!("Package: git\nVersion: 1:2.40.0\nArchitecture: {NATIVE}\n\nPackage: other\n");
-        std::fs::write(tree.path().join("var/lib/apt/lists/deb_backports_Packages"), list).unwrap();
+        std::fs::create_dir(tree.path().join("srv")).unwrap();
+        std::fs::write(tree.path().join("srv/Packages"), list).unwrap();
+        std::os::unix::fs::symlink("/srv/Packages", tree.path().join("var/lib/apt/lists/_srv_._Packages")).unwrap();
         let offers = Offers::read(&node, Instant::now()).unwrap();
         let of = |name: &str| offers.of(name).iter().map(|version| version.as_str().to_owned()).collect::<Vec<_>>();
         assert_eq!(of("git"), ["1:2.40.0", "1:2.39.5"]);
