@@ -317,6 +317,23 @@ impl Running {
         }
     }
 
+    /// Waits for a line of standard output that holds this and was not waited for before.
+    ///
+    /// # Panics
+    /// When none comes.
+    pub fn wait_for_another(&mut self, text: &str) {
+        let end = Instant::now() + LIMIT;
+        loop {
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.seen.push(line),
+                Err(_) => panic!("no further line with {text:?}: {:#?}", self.seen),
+            }
+            if self.seen.last().is_some_and(|(_, line)| line.contains(text)) {
+                return;
+            }
+        }
+    }
+
     /// Waits until standard error holds this.
     ///
     /// # Panics

@@ -7,7 +7,7 @@ use super::{
     register::{self, Registered, Registrar},
 };
 use crate::cli::ApplyArgs;
-use crate::fleet::{FleetEvent, NodeEnd, Ready, Runner, Trouble, TroubleKind, waves};
+use crate::fleet::{FleetEvent, NodeEnd, Ready, Runner, Trouble, TroubleKind, leave, waves};
 use crate::inventory;
 use crate::journal::new_run;
 use crate::report::{
@@ -56,7 +56,7 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
     let (stop, cancel) = watch::channel(false);
     let interrupts = Interrupts::watch(context, stop);
     let controller = format!("{}@{}", context.environment.user, hostname());
-    let runner = Runner { controller: controller.clone(), tell: expedition.preparation.tell.clone(), cancel };
+    let runner = Runner { preparation: expedition.preparation.clone(), controller: controller.clone(), cancel };
     let mut ends = run_waves(&runner, &turns, &after, ready, &lost).await;
     let cancelled = *runner.cancel.borrow();
     let registered = if cancelled {
@@ -75,11 +75,7 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
         context,
         &Story { ends: &ends, lost: &lost, registered: &registered, state: &state, log: &log.display().to_string(), began, cancelled },
     );
-    for end in ends {
-        if let Some(session) = end.session {
-            session.bye().await;
-        }
-    }
+    leave(ends.into_iter().filter_map(|end| end.line)).await;
     Ok(exit)
 }
 
@@ -188,7 +184,7 @@ async fn run_waves(
             }
         }
         for node in waiting.values().filter(|one| !one.plan.is_empty()).map(|one| &one.node) {
-            runner.tell.tell(node, FleetEvent::Waiting(now.iter().map(|one| one.node.clone()).collect()));
+            runner.preparation.tell.tell(node, FleetEvent::Waiting(now.iter().map(|one| one.node.clone()).collect()));
         }
         let came = runner.run(now, &new_run).await;
         bad.extend(came.iter().filter(|end| !end.is_good()).map(|end| end.node.clone()));
@@ -205,16 +201,8 @@ fn not_started(runner: &Runner, ready: Ready, missing: &[NodeName]) -> NodeEnd {
         hint: format!("mend {} first", names.join(", ")),
         failure: None,
     };
-    runner.tell.tell(&ready.node, FleetEvent::Trouble(Box::new(trouble.clone())));
-    NodeEnd {
-        node: ready.node,
-        prepared: ready.prepared,
-        plan: ready.plan,
-        run: None,
-        ending: Err(trouble),
-        session: Some(ready.session),
-        link: ready.link,
-    }
+    runner.preparation.tell.tell(&ready.node, FleetEvent::Trouble(Box::new(trouble.clone())));
+    NodeEnd { node: ready.node, prepared: ready.prepared, plan: ready.plan, run: None, ending: Err(trouble), line: Some(ready.line) }
 }
 
 fn cancelled(ready: Ready) -> NodeEnd {
@@ -224,17 +212,14 @@ fn cancelled(ready: Ready) -> NodeEnd {
         plan: ready.plan,
         run: None,
         ending: Ok(Ending::Cancelled),
-        session: Some(ready.session),
-        link: ready.link,
+        line: Some(ready.line),
     }
 }
 
 async fn end(expedition: Expedition, ready: Vec<Ready>, exit: Exit) -> Exit {
     let Expedition { preparation, console, .. } = expedition;
     console.finish(&preparation.tell).await;
-    for one in ready {
-        one.session.bye().await;
-    }
+    leave(ready.into_iter().map(|one| one.line)).await;
     exit
 }
 

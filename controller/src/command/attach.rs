@@ -5,27 +5,41 @@ use super::{
     prepare::{self, Expedition},
 };
 use crate::cli::{AttachArgs, CancelArgs, FleetArgs};
-use crate::fleet::{FleetEvent, Trouble};
+use crate::fleet::{FleetEvent, Follower, Found, Preparation, Trouble, leave};
 use crate::report::{Exit, merge, sanitize};
-use crate::session::{Session, SessionError, meet};
-use ostler_roles::outcome::Ending;
-use ostler_roles::wire::message::Refusal;
-use ostler_roles::words::NodeName;
+use ostler_roles::outcome::{Ending, Event};
+use ostler_roles::words::{NodeName, RunId};
 use serde_json::json;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
-/// Shows the story of runs to their end.
+/// Shows the story of runs to their end, of all nodes at once.
 pub fn attach(context: &Context, args: &AttachArgs) -> Result<Exit, CommandError> {
     let fleet = limited(&args.fleet, args.node.as_deref());
     prepare::runtime()?.block_on(async {
         let expedition = Expedition::open(context, &fleet, false)?;
-        let mut ends = Vec::new();
-        for node in expedition.nodes.clone() {
-            let end = follow(&expedition, &node).await.map_err(|error| tell(&expedition, &node, &error));
-            ends.push((node, end));
+        let mut tasks = JoinSet::new();
+        for node in &expedition.nodes {
+            let (preparation, node) = (expedition.preparation.clone(), node.clone());
+            tasks.spawn(async move {
+                let end = follow(&preparation, &node).await;
+                if let Err(trouble) = &end {
+                    preparation.tell.tell(&node, FleetEvent::Trouble(Box::new(trouble.clone())));
+                }
+                (node, end)
+            });
         }
-        let Expedition { preparation, console, .. } = expedition;
+        let mut ends = Vec::new();
+        while let Some(joined) = tasks.join_next().await {
+            match joined {
+                Ok(end) => ends.push(end),
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
+        }
+        let Expedition { preparation, console, nodes, .. } = expedition;
         // First the stories, then how they ended.
         console.finish(&preparation.tell).await;
+        ends.sort_by_key(|(node, _)| nodes.iter().position(|one| one == node));
         Ok(merge(ends.into_iter().map(|(node, end)| match end {
             Ok(told) => say(context, &node, &told),
             Err(trouble) => lost(context, node, trouble),
@@ -40,10 +54,10 @@ pub fn cancel(context: &Context, args: &CancelArgs) -> Result<Exit, CommandError
         let expedition = Expedition::open(context, &fleet, false)?;
         let mut exits = Vec::new();
         for node in expedition.nodes.clone() {
-            exits.push(match stop(context, &expedition, &node).await {
+            exits.push(match stop(context, &expedition.preparation, &node).await {
                 Ok(exit) => exit,
-                Err(error) => {
-                    let trouble = tell(&expedition, &node, &error);
+                Err(trouble) => {
+                    expedition.preparation.tell.tell(&node, FleetEvent::Trouble(Box::new(trouble.clone())));
                     lost(context, node, trouble)
                 }
             });
@@ -60,69 +74,45 @@ fn limited(fleet: &FleetArgs, node: Option<&str>) -> FleetArgs {
     fleet
 }
 
-fn tell(expedition: &Expedition, node: &NodeName, error: &MeetError) -> Trouble {
-    let trouble = match error {
-        MeetError::Connect(error) => Trouble::from(error.as_ref()),
-        MeetError::Session(error) => Trouble::from(error.as_ref()),
-    };
-    expedition.preparation.tell.tell(node, FleetEvent::Trouble(Box::new(trouble.clone())));
-    trouble
-}
-
 fn lost(context: &Context, node: NodeName, trouble: Trouble) -> Exit {
     let exit = prepare::exit_of(&trouble);
     prepare::print_lost(context, &[(node, trouble)]);
     exit
 }
 
-/// Why a node's agent could not be talked to.
-#[derive(Debug)]
-enum MeetError {
-    Connect(Box<crate::transport::ConnectError>),
-    Session(Box<SessionError>),
-}
-
-impl From<SessionError> for MeetError {
-    fn from(error: SessionError) -> Self {
-        Self::Session(Box::new(error))
-    }
-}
-
-async fn open(expedition: &Expedition, node: &NodeName) -> Result<(std::sync::Arc<dyn crate::transport::Link>, Session), MeetError> {
-    let preparation = &expedition.preparation;
-    preparation.tell.tell(node, FleetEvent::Connecting);
-    let link = preparation.reach.connect(node, &preparation.tell).await.map_err(|error| MeetError::Connect(Box::new(error)))?;
-    let identity = preparation.reach.identity(node).await;
-    let greeting = meet(link.as_ref(), preparation.agent, &identity, &[], preparation.password.as_ref()).await?;
-    Ok((link, Session::new(greeting)))
-}
-
 /// What there was to tell of a node.
 #[derive(Debug)]
 enum Told {
     NoRun,
-    Ended(Option<Ending>),
+    Ended(RunId, Option<Ending>),
 }
 
-async fn follow(expedition: &Expedition, node: &NodeName) -> Result<Told, MeetError> {
-    let (_link, mut session) = open(expedition, node).await?;
-    session.attach(None, 0).await?;
-    let teller = expedition.preparation.tell.clone();
-    let told = session.follow(&mut |seq, event| teller.tell(node, FleetEvent::Run { seq, event: Box::new(event.clone()) })).await;
-    let ending = match told {
-        Ok(ending) => ending,
-        Err(SessionError::Refused(Refusal::NoRun(_))) => {
-            session.bye().await;
+async fn follow(preparation: &Preparation, node: &NodeName) -> Result<Told, Trouble> {
+    preparation.tell.tell(node, FleetEvent::Connecting);
+    let mut follower = match Follower::attach(preparation, node).await.map_err(|error| Trouble::from(&error))? {
+        Found::Run(follower) => follower,
+        Found::NoRun(line) => {
+            leave([line]).await;
             return Ok(Told::NoRun);
         }
-        Err(error) => return Err(error.into()),
     };
-    session.bye().await;
-    Ok(Told::Ended(ending))
+    // Nobody stops it from here: `ostler cancel` does.
+    let mut never = watch::channel(false).1;
+    let mut ending = None;
+    while let Some((seq, event)) = follower.next(&mut never).await? {
+        if let Event::Ended { ending: how, .. } = &event {
+            ending = Some(how.clone());
+        }
+        preparation.tell.tell(node, FleetEvent::Run { seq, event: Box::new(event) });
+    }
+    let run = follower.run().clone();
+    leave(follower.into_line()).await;
+    Ok(Told::Ended(run, ending))
 }
 
 fn say(context: &Context, node: &NodeName, told: &Told) -> Exit {
-    let Told::Ended(ending) = told else {
+    let Told::Ended(run, ending) = told else {
+        context.printer.json(&json!({ "v": 1, "type": "attached", "node": node, "run": null, "ending": null }));
         context.printer.line(&format!("{node}: no run"));
         return Exit::Good;
     };
@@ -131,24 +121,29 @@ fn say(context: &Context, node: &NodeName, told: &Told) -> Exit {
         Some(Ending::Cancelled) => (Exit::NodeFailed, "was cancelled".to_owned()),
         Some(Ending::Failed) | None => (Exit::NodeFailed, "failed".to_owned()),
     };
-    context.printer.json(&json!({ "v": 1, "type": "attached", "node": node, "ending": ending }));
-    context.printer.line(&format!("{node}: the run {text}"));
+    context.printer.json(&json!({ "v": 1, "type": "attached", "node": node, "run": run, "ending": ending }));
+    context.printer.line(&format!("{node}: run {} {text}", run.short()));
     exit
 }
 
-async fn stop(context: &Context, expedition: &Expedition, node: &NodeName) -> Result<Exit, MeetError> {
-    let (_link, mut session) = open(expedition, node).await?;
+async fn stop(context: &Context, preparation: &Preparation, node: &NodeName) -> Result<Exit, Trouble> {
+    preparation.tell.tell(node, FleetEvent::Connecting);
+    let mut line = preparation.meet(node, async { Vec::new() }).await.map_err(|error| Trouble::from(&error))?;
+    let session = &mut line.session;
     let Some(active) = session.hello.run.clone().filter(|run| run.alive) else {
         context.printer.json(&json!({ "v": 1, "type": "cancel", "node": node, "run": null }));
         context.printer.line(&format!("{node}: no run is going on"));
-        session.bye().await;
+        leave([line]).await;
         return Ok(Exit::Good);
     };
-    session.cancel(active.run.clone()).await?;
-    session.cancelling().await?;
+    let told = async {
+        session.cancel(active.run.clone()).await?;
+        session.cancelling().await
+    };
+    told.await.map_err(|error| Trouble::from(&error))?;
     context.printer.json(&json!({ "v": 1, "type": "cancel", "node": node, "run": active.run }));
     let whose = sanitize(&active.controller, false);
     context.printer.line(&format!("{node}: run {} of {whose} stops before its next step", active.run.short()));
-    session.bye().await;
+    leave([line]).await;
     Ok(Exit::Good)
 }

@@ -5,6 +5,7 @@ use super::{
     prepare::{self, Expedition},
 };
 use crate::cli::CheckArgs;
+use crate::fleet::leave;
 use crate::report::{Exit, Paint, merge};
 use serde_json::json;
 
@@ -23,9 +24,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, CommandError> {
         prepare::print_lost(context, &lost);
         let checks: usize = ready.iter().map(|one| one.plan.requirements.len()).sum();
         let nodes = ready.len();
-        for one in ready {
-            one.session.bye().await;
-        }
+        leave(ready.into_iter().map(|one| one.line)).await;
         let exit = merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)).chain(refused.then_some(Exit::Refused)));
         let seconds = began.elapsed().as_secs_f64();
         context.printer.json(&json!({ "v": 1, "type": "checked", "nodes": nodes, "requirements": checks, "exit": exit.code() }));

@@ -5,6 +5,7 @@ use super::{
     prepare::{self, Expedition},
 };
 use crate::cli::PlanArgs;
+use crate::fleet::leave;
 use crate::report::{Exit, NodeResult, Paint, Recap, change_count, merge, plan_lines, recap_lines};
 
 /// Shows what would change.
@@ -36,9 +37,7 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
             printer.lines(&recap_lines(&Recap { nodes, took: began.elapsed(), cancelled: false }, printer.style));
         }
         let unproved = ready.iter().any(|one| !one.unproved().is_empty());
-        for one in ready {
-            one.session.bye().await;
-        }
+        leave(ready.into_iter().map(|one| one.line)).await;
         let found = (change + may > 0 && args.detailed_exitcode).then_some(Exit::Changes);
         let unproved = unproved.then_some(Exit::NodeFailed);
         let exit = merge(

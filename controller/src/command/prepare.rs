@@ -6,7 +6,7 @@ use super::{
     workspace::{Open, SiteCompiler, Workspace},
 };
 use crate::cli::FleetArgs;
-use crate::fleet::{Preparation, Ready, Tell, Trouble, TroubleKind, prepare};
+use crate::fleet::{Patience, Preparation, Ready, Tell, Trouble, TroubleKind, prepare};
 use crate::inventory;
 use crate::journal::RunStore;
 use crate::report::{Console, Exit, PlannedNode, Style, plan_json, refusal_lines, sanitize, verdict_json};
@@ -56,6 +56,7 @@ impl Expedition {
             password: Arc::new(password::keeper(context, args.ask_become_pass)?),
             forks: usize::from(args.forks),
             want_old,
+            patience: Patience::default(),
             tell,
         };
         Ok(Self { workspace, nodes, preparation, console, log, began })

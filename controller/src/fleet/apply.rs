@@ -1,8 +1,7 @@
 //! Letting prepared nodes go: each run on its own, told event by event.
 
-use super::{FleetEvent, Prepared, Ready, Tell, Trouble, TroubleKind};
-use crate::session::{Go, Session, SessionError};
-use crate::transport::Link;
+use super::{FleetEvent, Follower, Line, Preparation, Prepared, Ready, Trouble, TroubleKind};
+use crate::session::Go;
 use ostler_roles::catalog::Catalog;
 use ostler_roles::outcome::{Ending, Event};
 use ostler_roles::plan::Plan;
@@ -10,7 +9,6 @@ use ostler_roles::resource::Desired;
 use ostler_roles::wire::message::{Hidden, SecretData};
 use ostler_roles::words::{Digest, NodeName, RunId};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -28,18 +26,16 @@ pub struct NodeEnd {
     /// How the run ended, or why nothing is known of it.
     pub ending: Result<Ending, Trouble>,
     /// The conversation, while it can be gone on with.
-    pub session: Option<Session>,
-    /// Its connection.
-    pub link: Arc<dyn Link>,
+    pub line: Option<Line>,
 }
 
 /// Lets nodes go.
 #[derive(Debug, Clone)]
 pub struct Runner {
+    /// The way to the nodes, for a connection that is lost.
+    pub preparation: Preparation,
     /// Who asks: `user@host`.
     pub controller: String,
-    /// Takes events.
-    pub tell: Tell,
     /// Becomes true at the first Ctrl-C: runs are asked to stop between two steps.
     pub cancel: watch::Receiver<bool>,
 }
@@ -65,17 +61,24 @@ impl Runner {
     }
 
     async fn one(mut self, ready: Ready, run: RunId) -> NodeEnd {
-        let Ready { node, prepared, plan, mut session, link } = ready;
+        let Ready { node, prepared, plan, line } = ready;
         if plan.is_empty() {
             let ending = Ok(self.proofs(&node, &prepared, &plan));
-            return NodeEnd { node, prepared, plan, run: None, ending, session: Some(session), link };
+            return NodeEnd { node, prepared, plan, run: None, ending, line: Some(line) };
         }
-        let ending = self.go(&node, &prepared, &plan, &mut session, &run).await;
+        let preparation = self.preparation.clone();
+        let mut follower = Follower::new(&preparation, &node, run.clone(), line);
+        let ending = self.follow(&mut follower, &node, &prepared, &plan).await;
         match &ending {
-            Ok(_) => self.tell.tell(&node, FleetEvent::Done),
-            Err(trouble) => self.tell.tell(&node, FleetEvent::Trouble(Box::new(trouble.clone()))),
+            Ok(_) => self.tell(&node, FleetEvent::Done),
+            Err(trouble) => self.tell(&node, FleetEvent::Trouble(Box::new(trouble.clone()))),
         }
-        NodeEnd { node, prepared, plan, run: Some(run), ending, session: Some(session), link }
+        let line = follower.into_line();
+        NodeEnd { node, prepared, plan, run: Some(run), ending, line }
+    }
+
+    fn tell(&self, node: &NodeName, event: FleetEvent) {
+        self.preparation.tell.tell(node, event);
     }
 
     /// A node with nothing to do has answered its proofs with its plan.
@@ -83,9 +86,9 @@ impl Runner {
         for (index, (proof, verdict)) in prepared.catalog.verify.iter().zip(&plan.verify).enumerate() {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             let event = Event::Verified { index, name: proof.check.to_string(), verdict: verdict.clone() };
-            self.tell.tell(node, FleetEvent::Run { seq: 0, event: Box::new(event) });
+            self.tell(node, FleetEvent::Run { seq: 0, event: Box::new(event) });
         }
-        self.tell.tell(node, FleetEvent::Done);
+        self.tell(node, FleetEvent::Done);
         let unchanged = u32::try_from(plan.steps.len()).unwrap_or(u32::MAX);
         if plan.verify.iter().all(ostler_roles::check::Verdict::passed) {
             Ending::Good { changed: 0, unchanged, generation: plan.generation }
@@ -94,60 +97,22 @@ impl Runner {
         }
     }
 
-    async fn go(
-        &mut self,
-        node: &NodeName,
-        prepared: &Prepared,
-        plan: &Plan,
-        session: &mut Session,
-        run: &RunId,
-    ) -> Result<Ending, Trouble> {
-        let trouble = |error: SessionError| Trouble::from(&error);
-        let go = Go {
-            run,
-            plan,
-            secrets: secrets_of(&prepared.catalog, plan, &prepared.secrets),
-            controller: &self.controller,
-            blob: prepared.blob.as_ref(),
-        };
-        session.go(go).await.map_err(trouble)?;
-        self.tell.tell(node, FleetEvent::Going);
-        self.follow(node, session, run).await
-    }
-
-    /// Tells the events of a run until its last; a request to stop is passed on once.
-    async fn follow(&mut self, node: &NodeName, session: &mut Session, run: &RunId) -> Result<Ending, Trouble> {
-        let mut asked = false;
+    /// Lets the run go and tells its events until the last.
+    async fn follow(&mut self, follower: &mut Follower<'_>, node: &NodeName, prepared: &Prepared, plan: &Plan) -> Result<Ending, Trouble> {
+        let run = follower.run().clone();
+        self.tell(node, FleetEvent::Go(run.clone()));
+        let secrets = secrets_of(&prepared.catalog, plan, &prepared.secrets);
+        let go = Go { run: &run, plan, secrets, controller: &self.controller, blob: prepared.blob.as_ref() };
+        follower.go(go).await?;
+        self.tell(node, FleetEvent::Going);
         let mut ending = None;
-        loop {
-            let stop = !asked && *self.cancel.borrow();
-            if stop {
-                asked = true;
-                session.cancel(run.clone()).await.map_err(|error| Trouble::from(&error))?;
+        while let Some((seq, event)) = follower.next(&mut self.cancel).await? {
+            if let Event::Ended { ending: how, .. } = &event {
+                ending = Some(how.clone());
             }
-            let next = tokio::select! {
-                event = session.event() => event,
-                Ok(()) = self.cancel.changed(), if !asked => continue,
-            };
-            match next {
-                Ok(Some((seq, event))) => {
-                    if let Event::Ended { ending: how, .. } = &event {
-                        ending = Some(how.clone());
-                    }
-                    self.tell.tell(node, FleetEvent::Run { seq, event: Box::new(event) });
-                }
-                Ok(None) => return ending.ok_or_else(|| unknown(run)),
-                Err(error) => {
-                    let mut trouble = Trouble::from(&error);
-                    // A run whose runner is gone goes on nowhere.
-                    if !matches!(error, SessionError::Cut(_)) {
-                        trouble.chain.insert(0, format!("run {} goes on without us", run.short()));
-                        trouble.hint = format!("ostler attach {node}");
-                    }
-                    return Err(trouble);
-                }
-            }
+            self.tell(node, FleetEvent::Run { seq, event: Box::new(event) });
         }
+        ending.ok_or_else(|| unknown(&run))
     }
 }
 

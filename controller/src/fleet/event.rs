@@ -4,7 +4,7 @@ use super::Trouble;
 use crate::transport::LinkEvent;
 use ostler_roles::outcome::Event;
 use ostler_roles::plan::Plan;
-use ostler_roles::words::NodeName;
+use ostler_roles::words::{NodeName, RunId};
 use tokio::sync::mpsc;
 
 /// One thing that happened to one node.
@@ -23,8 +23,17 @@ pub enum FleetEvent {
     },
     /// Its plan has come.
     Planned(Box<Plan>),
+    /// It is being let go: from here on the run may have begun, whatever is heard of it.
+    Go(RunId),
     /// Its run has begun.
     Going,
+    /// The connection was lost, and its run is being followed over another one.
+    AttachedAgain {
+        /// The run.
+        run: RunId,
+        /// Number of the last event that had come.
+        after: u64,
+    },
     /// Its run tells.
     Run {
         /// Number in the node's journal; 0 for what is not journalled.

@@ -3,12 +3,18 @@
 
 mod apply;
 mod event;
+#[cfg(test)]
+mod fake;
+mod follow;
+mod line;
 mod order;
 mod prepare;
 mod trouble;
 
 pub use apply::{NodeEnd, Runner, secrets_of};
 pub use event::{FleetEvent, Tell, Told};
+pub use follow::{Follower, Found, Patience};
+pub use line::{Line, MeetError, leave};
 pub use order::{OrderCycle, waves};
 pub use prepare::{Blobs, Compile, CompileError, Preparation, Prepared, Reach, Ready, prepare};
 pub use trouble::{Trouble, TroubleKind, chain};

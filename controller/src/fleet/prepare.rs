@@ -1,7 +1,7 @@
 //! The way to a plan: connect, meet, compile, ask. Nothing on any node is changed by it.
 
-use super::{FleetEvent, Tell, Trouble, TroubleKind};
-use crate::session::{AgentFile, Answer, Identity, Password, Session, SessionError, ask_plan, meet};
+use super::{FleetEvent, Line, Patience, Tell, Trouble, TroubleKind};
+use crate::session::{AgentFile, Answer, Identity, Password, Session, SessionError, ask_plan};
 use crate::transport::{BoxFuture, ConnectError, Link};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::executor::Executor;
@@ -81,10 +81,8 @@ pub struct Ready {
     pub prepared: Prepared,
     /// What was answered.
     pub plan: Plan,
-    /// The open conversation.
-    pub session: Session,
-    /// Its connection, kept until the end.
-    pub link: Arc<dyn Link>,
+    /// The open conversation on its connection.
+    pub line: Line,
 }
 
 impl Ready {
@@ -110,6 +108,8 @@ pub struct Preparation {
     pub forks: usize,
     /// Ask for the present content of files that would change.
     pub want_old: bool,
+    /// How hard a run is looked for whose connection was lost.
+    pub patience: Patience,
     /// Takes events.
     pub tell: Tell,
 }
@@ -153,29 +153,22 @@ pub async fn prepare(preparation: &Preparation, nodes: &[NodeName]) -> (Vec<Read
 async fn one(preparation: &Preparation, node: &NodeName) -> Result<Ready, Trouble> {
     let tell = &preparation.tell;
     tell.tell(node, FleetEvent::Connecting);
-    let known = preparation.compile.last_facts(node);
-    let connect = preparation.reach.connect(node, tell);
+    let key = preparation.compile.secret_key();
+    let mut sent = None;
     // The catalog of the last known facts is compiled while the connection is made, and travels right behind the exec.
     let early = async {
-        match known {
-            Some(facts) => compile(preparation, node, facts).await.ok(),
-            None => None,
+        if let Some(facts) = preparation.compile.last_facts(node) {
+            sent = compile(preparation, node, facts).await.ok();
         }
+        sent.iter().map(|prepared| ask_plan(&prepared.catalog, preparation.want_old, &key)).collect()
     };
-    let (link, early) = tokio::join!(connect, early);
-    let link = link.map_err(|error| Trouble::from(&error))?;
-    let key = preparation.compile.secret_key();
-    let first: Vec<_> = early.iter().map(|prepared| ask_plan(&prepared.catalog, preparation.want_old, &key)).collect();
-    let identity = preparation.reach.identity(node).await;
-    let greeting = meet(link.as_ref(), preparation.agent, &identity, &first, preparation.password.as_ref())
-        .await
-        .map_err(|error| Trouble::from(&error))?;
-    let mut session = Session::new(greeting);
+    let mut line = preparation.meet(node, early).await.map_err(|error| Trouble::from(&error))?;
+    let session = &mut line.session;
     tell.tell(node, FleetEvent::Met { placed: session.placed, noise: session.noise().to_vec() });
     preparation.compile.keep_facts(node, &session.hello.facts);
-    let (prepared, plan) = converse(preparation, node, &mut session, early, &key).await?;
+    let (prepared, plan) = converse(preparation, node, session, sent, &key).await?;
     tell.tell(node, FleetEvent::Planned(Box::new(plan.clone())));
-    Ok(Ready { node: node.clone(), prepared, plan, session, link })
+    Ok(Ready { node: node.clone(), prepared, plan, line })
 }
 
 /// From hello to plan: an early catalog that proves stale is compiled again from the facts that came.

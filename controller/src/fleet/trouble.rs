@@ -51,24 +51,9 @@ impl From<&SessionError> for Trouble {
     fn from(error: &SessionError) -> Self {
         use ostler_roles::wire::message::Refusal;
         let kind = match error {
-            SessionError::Link(_) | SessionError::Lost { .. } | SessionError::Deadline { .. } | SessionError::Send(_) => {
-                TroubleKind::Unreachable
-            }
             SessionError::Refused(Refusal::Locked(_)) => TroubleKind::Locked,
-            SessionError::NoAgent
-            | SessionError::Name(_)
-            | SessionError::Place(_)
-            | SessionError::NoExec(_)
-            | SessionError::DoesNotStart { .. }
-            | SessionError::Frame(_)
-            | SessionError::OutOfTurn { .. }
-            | SessionError::Schema { .. }
-            | SessionError::NeedsPassword { .. }
-            | SessionError::PasswordRefused { .. }
-            | SessionError::Refused(_)
-            | SessionError::Fault(_)
-            | SessionError::Cut(_)
-            | SessionError::UnknownBlob(_) => TroubleKind::Failed,
+            lost if lost.is_lost() => TroubleKind::Unreachable,
+            _ => TroubleKind::Failed,
         };
         let failure = if let SessionError::Fault(failure) = error { Some(failure.clone()) } else { None };
         let causes = failure.iter().flat_map(|failure| failure.causes.clone());

@@ -87,7 +87,9 @@ fn show(printer: Printer, live: Option<&Live>, node: &NodeName, event: &FleetEve
     }
     let Some(line) = lines::event_line(node, event, printer.verbose) else { return };
     // On a terminal the live picture shows what goes on: only what stays worth reading is printed above it.
-    let lasting = matches!(event, FleetEvent::Link(_) | FleetEvent::Master { .. }) || printer.verbose > 0 || is_failure(event);
+    let lasting = matches!(event, FleetEvent::Link(_) | FleetEvent::AttachedAgain { .. } | FleetEvent::Master { .. })
+        || printer.verbose > 0
+        || is_failure(event);
     match live {
         Some(live) if lasting => live.around(|| printer.aside(&format!("  {line}"))),
         Some(_) => {}

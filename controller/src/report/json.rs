@@ -29,6 +29,8 @@ pub fn event_json(node: &NodeName, event: &FleetEvent) -> Option<Value> {
         FleetEvent::Connecting | FleetEvent::Planned(_) => return None,
         FleetEvent::Link(event) => line("link", node, json!({ "text": sanitize(&super::lines::link_text(event), false) })),
         FleetEvent::Met { placed, .. } => line("met", node, json!({ "agent_placed": placed })),
+        FleetEvent::Go(run) => line("go", node, json!({ "run": run })),
+        FleetEvent::AttachedAgain { run, after } => line("attached_again", node, json!({ "run": run, "after": after })),
         FleetEvent::Going => line("going", node, json!({})),
         FleetEvent::Waiting(nodes) => line("waiting", node, json!({ "for": nodes })),
         FleetEvent::Run { seq, event } => line("run", node, json!({ "seq": seq, "event": event })),

@@ -23,7 +23,8 @@ pub(super) fn link_text(event: &LinkEvent) -> String {
 /// The line for an event; none for those that a log does not need. `verbose` shows unchanged steps too.
 pub fn event_line(node: &NodeName, event: &FleetEvent, verbose: u8) -> Option<String> {
     let text = match event {
-        FleetEvent::Connecting | FleetEvent::Planned(_) | FleetEvent::Done | FleetEvent::Trouble(_) => return None,
+        FleetEvent::Connecting | FleetEvent::Planned(_) | FleetEvent::Go(_) | FleetEvent::Done | FleetEvent::Trouble(_) => return None,
+        FleetEvent::AttachedAgain { .. } => "connection lost, attached again".to_owned(),
         FleetEvent::Link(event) => link_text(event),
         FleetEvent::Met { placed, noise } => {
             let placed = placed.then(|| "agent placed".to_owned());

@@ -88,6 +88,8 @@ impl State {
             FleetEvent::Met { .. } => state.phase = Phase::Planning,
             FleetEvent::Planned(_) => state.phase = Phase::Planned,
             FleetEvent::Waiting(nodes) => state.phase = Phase::Waiting(nodes.clone()),
+            // Its steps are shown on as they come.
+            FleetEvent::Go(_) | FleetEvent::AttachedAgain { .. } => {}
             FleetEvent::Going => state.phase = Phase::Running("starting".to_owned()),
             FleetEvent::Run { event, .. } => state.take(event),
             FleetEvent::Master { master, text } => state.phase = Phase::Registering(format!("{master}: {text}")),

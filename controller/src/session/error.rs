@@ -98,6 +98,27 @@ pub enum SessionError {
 }
 
 impl SessionError {
+    /// Whether the conversation was lost on its way, as opposed to something that was said in it: another connection may go on.
+    pub fn is_lost(&self) -> bool {
+        match self {
+            Self::Link(_) | Self::Lost { .. } | Self::Deadline { .. } | Self::Send(_) => true,
+            Self::NoAgent
+            | Self::Name(_)
+            | Self::Place(_)
+            | Self::NoExec(_)
+            | Self::DoesNotStart { .. }
+            | Self::Frame(_)
+            | Self::OutOfTurn { .. }
+            | Self::Schema { .. }
+            | Self::NeedsPassword { .. }
+            | Self::PasswordRefused { .. }
+            | Self::Refused(_)
+            | Self::Fault(_)
+            | Self::Cut(_)
+            | Self::UnknownBlob(_) => false,
+        }
+    }
+
     /// The one thing to do next.
     pub fn hint(&self) -> String {
         match self {

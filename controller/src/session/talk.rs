@@ -3,9 +3,9 @@
 use super::{Channel, Greeting, SessionError};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::facts::Facts;
-use ostler_roles::outcome::{Ending, Event};
+use ostler_roles::outcome::Event;
 use ostler_roles::plan::Plan;
-use ostler_roles::wire::message::{BlobData, Hello, Hidden, SecretData, ToAgent, ToController};
+use ostler_roles::wire::message::{BlobData, Hello, Hidden, Refusal, SecretData, ToAgent, ToController};
 use ostler_roles::words::{Digest, RunId};
 use std::time::Duration;
 
@@ -13,6 +13,10 @@ use std::time::Duration;
 const PLAN_WITHIN: Duration = Duration::from_secs(300);
 /// How long a run may stay silent: the agent says `Alive` far more often.
 const SILENCE: Duration = Duration::from_secs(120);
+/// How long the word that a run is shown may take: the agent waits up to 30 s for a `Go` that is under way and 10 s for its runner.
+const ATTACH_WITHIN: Duration = Duration::from_secs(60);
+/// How long a goodbye may take.
+const BYE_WITHIN: Duration = Duration::from_secs(5);
 /// Parts of a blob: small enough for a frame, large enough for the line.
 const PART: usize = 4 * 1024 * 1024;
 
@@ -51,6 +55,8 @@ pub struct Session {
     channel: Channel,
     /// Contents that the plan needs and the node lacks: sent with `Go`.
     needed: Vec<Digest>,
+    /// Whether a run was asked to stop.
+    cancelled: bool,
     /// What it said of itself and its node.
     pub hello: Hello,
     /// Whether the agent had to be placed.
@@ -85,7 +91,7 @@ pub fn ask_plan(catalog: &Catalog, want_old: bool, secret_key: &[u8]) -> ToAgent
 impl Session {
     /// Goes on from a greeting.
     pub fn new(greeting: Greeting) -> Self {
-        Self { channel: greeting.channel, needed: Vec::new(), hello: greeting.hello, placed: greeting.placed }
+        Self { channel: greeting.channel, needed: Vec::new(), cancelled: false, hello: greeting.hello, placed: greeting.placed }
     }
 
     /// What a noisy shell printed before the protocol began.
@@ -133,12 +139,16 @@ impl Session {
         }
     }
 
-    /// Asks for the events of a run behind the first `after`.
+    /// Asks for the events of a run behind the first `after`, of the active or last one where none is named. Returns which it is.
     ///
     /// # Errors
-    /// When it cannot be sent.
-    pub async fn attach(&mut self, run: Option<RunId>, after: u64) -> Result<(), SessionError> {
-        self.channel.send(&[ToAgent::Attach { run, after }]).await
+    /// When the node knows no such run, or the stream ends.
+    pub async fn attach(&mut self, run: Option<RunId>, after: u64) -> Result<RunId, SessionError> {
+        self.channel.send(&[ToAgent::Attach { run, after }]).await?;
+        match self.receive("the run's story", ATTACH_WITHIN).await? {
+            ToController::Going { run } => Ok(run),
+            other => Err(unexpected("a run's story", other)),
+        }
     }
 
     /// Asks the run to stop between two steps.
@@ -146,6 +156,7 @@ impl Session {
     /// # Errors
     /// When it cannot be sent.
     pub async fn cancel(&mut self, run: RunId) -> Result<(), SessionError> {
+        self.cancelled = true;
         self.channel.send(&[ToAgent::Cancel { run }]).await
     }
 
@@ -171,31 +182,21 @@ impl Session {
                 ToController::Done { .. } => return Ok(None),
                 ToController::Cut { run, .. } => return Err(SessionError::Cut(run)),
                 ToController::Going { .. } | ToController::Cancelling { .. } => {}
+                // The run ended before it heard that it should stop: its end comes yet.
+                ToController::Refused(Refusal::NoRun(_)) if self.cancelled => {}
                 other => return Err(unexpected("an event", other)),
             }
         }
     }
 
-    /// Follows the run to its end, telling every event; returns how it ended.
-    ///
-    /// # Errors
-    /// When the stream ends before the run does.
-    pub async fn follow(&mut self, tell: &mut (dyn FnMut(u64, &Event) + Send)) -> Result<Option<Ending>, SessionError> {
-        let mut ending = None;
-        while let Some((seq, event)) = self.event().await? {
-            if let Event::Ended { ending: how, .. } = &event {
-                ending = Some(how.clone());
-            }
-            tell(seq, &event);
-        }
-        Ok(ending)
-    }
-
-    /// Takes leave.
+    /// Takes leave, within a deadline: the agent leaves at the end of its input all the same.
     pub async fn bye(mut self) {
-        // The agent leaves at the end of its input all the same.
-        let _ = self.channel.send(&[ToAgent::Bye]).await;
-        self.channel.finish().await;
+        let leave = async {
+            if self.channel.send(&[ToAgent::Bye]).await.is_ok() {
+                self.channel.finish().await;
+            }
+        };
+        let _ = tokio::time::timeout(BYE_WITHIN, leave).await;
     }
 
     /// The answer to a question, all told within the deadline: an agent that only beats on has not answered.
@@ -267,7 +268,7 @@ mod tests {
         let (stdout, stdin) = tokio::io::split(ours);
         let ended = Box::pin(async { Ended { exit: Exit::Status(0), stderr: Tail::default() } });
         let channel = Channel::new(Exec { stdin: Box::new(stdin), stdout: Box::new(stdout), ended });
-        let mut session = Session { channel, needed: Vec::new(), hello: hello(), placed: false };
+        let mut session = Session { channel, needed: Vec::new(), cancelled: false, hello: hello(), placed: false };
         let beating = async move {
             theirs.write_all(MAGIC).await.unwrap();
             let beat = frame::encode(&ToController::Alive).unwrap();

@@ -62,3 +62,11 @@ impl Deadlines {
         self.place + Duration::from_secs((length / (32 * 1024)) as u64)
     }
 }
+
+/// The pause before a further attempt, from 1: doubles with each, and a random share is added so that many nodes do not come back together.
+pub fn backoff(first: Duration, attempt: u32) -> Duration {
+    let base = first * 2_u32.saturating_pow(attempt.clamp(1, 6) - 1);
+    // The last byte of a version 7 UUID is random (RFC 9562, 5.7).
+    let share = f64::from(uuid::Uuid::now_v7().as_bytes()[15]) / 256.0;
+    base + base.mul_f64(share)
+}

@@ -21,6 +21,13 @@ impl ConnectError {
     pub fn hint(&self) -> String {
         self.fault.hint(&self.host)
     }
+
+    /// Returns whether a node that was there a moment ago may be there again a moment later: not when it says who it is, or who we are not.
+    pub fn may_pass(&self) -> bool {
+        self.fault.may_pass()
+            || matches!(self.fault, ConnectFault::Dropped { .. } | ConnectFault::Cut { .. } | ConnectFault::StepTimeout { .. })
+            || matches!(self.fault, ConnectFault::Jump(_) | ConnectFault::JumpRefused { .. } | ConnectFault::NameNotFound { .. })
+    }
 }
 
 /// Why a connection did not come to stand.

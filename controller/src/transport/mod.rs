@@ -36,7 +36,7 @@ pub use config::{
     AddressFamily, AgentSocket, Algorithms, BadJump, ConfigError, HostConfig, HostSettings, Jump, NewKeys, NothingLeft, OPTIONS, Resolver,
     Surroundings, Target, Treatment, parse_chain,
 };
-pub use deadlines::Deadlines;
+pub use deadlines::{Deadlines, backoff};
 pub use dial::{Dialer, Source};
 pub use error::{ConnectError, ConnectFault, HostKeyFault};
 pub use event::{LinkEvent, Listener};

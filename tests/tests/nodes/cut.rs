@@ -1,6 +1,7 @@
 //! What ends in mid-run: the link, the runner, the controller, a person's patience. The node's story has no gap and the next run none to fill.
 
 use super::{AFTER_GATE, AT_GATE, GATED, GUARDED, NO_RUN, OPEN, RUNNER, at_the_gate, field};
+use ostler::lab::Fault;
 use ostler_tests::e2e::{Field, Running};
 
 fn assert_numbered_without_gap(events: &[(u64, serde_json::Value)]) {
@@ -8,17 +9,42 @@ fn assert_numbered_without_gap(events: &[(u64, serde_json::Value)]) {
     assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
 }
 
+/// Both ends of every connection to the node's sshd are told that it is over.
+const CUT: &str = "ss -K state established sport = :22 >/dev/null";
+
 #[test]
-fn a_cut_link_stops_no_run_and_attach_tells_all_of_it() {
+fn a_link_cut_in_mid_run_is_made_again_and_the_same_apply_ends_well() {
+    let field = field(1, GATED);
+    let mut running = field.start_apply();
+    field.wait_for("n1", AT_GATE);
+    for _ in 0..2 {
+        field.run("n1", CUT);
+        running.wait_for_another("attached_again");
+    }
+    field.run("n1", OPEN);
+    let ran = running.end();
+    ran.assert_changed(3);
+    assert_numbered_without_gap(&ran.events("n1"));
+    assert_eq!(ran.changed("n1"), ["file /etc/before-gate", "command gate", "file /etc/after-gate"]);
+    assert_eq!(ran.of("trouble", None).len(), 0, "{ran}");
+    let again = ran.of("attached_again", Some("n1"));
+    assert_eq!((again.len(), &again[0]["run"]), (2, &ran.of("go", Some("n1"))[0]["run"]), "{ran}");
+    assert_eq!(field.said("n1", "cat /srv/passed; ls /var/lib/ostler/runs | wc -l"), "x\n1");
+    field.apply().assert_changed(0);
+}
+
+#[test]
+fn a_link_that_stays_cut_stops_no_run_and_attach_tells_all_of_it() {
     let field = field(1, GATED);
     let running = field.start_apply();
     field.wait_for("n1", AT_GATE);
-    // Both ends of the connection are told.
-    field.run("n1", "ss -K state established sport = :22 >/dev/null");
+    field.lab().fault("n1", Fault::Refuse { port: 22 }).expect("nobody gets in");
+    field.run("n1", CUT);
     let ran = running.end();
     assert_eq!(ran.code, 4, "{ran}");
     assert!(ran.trouble("n1").contains("goes on without us"), "{ran}");
     assert_eq!(ran.of("trouble", Some("n1"))[0]["hint"], "ostler attach n1", "{ran}");
+    field.lab().fault("n1", Fault::ClearRules).expect("open again");
 
     let early = Running::start(field.call(["attach", "n1", "--output", "json"]));
     field.run("n1", OPEN);

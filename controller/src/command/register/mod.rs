@@ -146,7 +146,7 @@ pub fn candidates(ends: &[NodeEnd]) -> Vec<Candidate> {
     good.flat_map(|end| {
         let Prepared { executors, .. } = &end.prepared;
         let changed = matches!(end.ending, Ok(Ending::Good { changed, .. }) if changed > 0);
-        let host_keys = end.session.as_ref().map(|session| session.hello.facts.host_keys.clone()).unwrap_or_default();
+        let host_keys = end.line.as_ref().map(|line| line.session.hello.facts.host_keys.clone()).unwrap_or_default();
         let node = end.node.clone();
         executors.iter().map(move |executor| Candidate {
             node: node.clone(),

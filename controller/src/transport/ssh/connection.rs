@@ -13,7 +13,7 @@ use super::handshake::{Lost, shake};
 use super::host_key::{Checker, read_records};
 use super::{authenticate, identity};
 use crate::transport::config::{HostConfig, Jump, NewKeys, Target};
-use crate::transport::deadlines::Deadlines;
+use crate::transport::deadlines::{Deadlines, backoff};
 use crate::transport::dial::Goal;
 use crate::transport::error::{ConnectError, ConnectFault, HostKeyFault};
 use crate::transport::event::LinkEvent;
@@ -77,7 +77,7 @@ impl Ssh {
                     if drops > self.deadlines.drop_retries {
                         return Err(ConnectFault::Dropped { attempts: drops, said });
                     }
-                    let pause = pause(self.deadlines.drop_pause, drops);
+                    let pause = backoff(self.deadlines.drop_pause, drops);
                     let of = self.deadlines.drop_retries + 1;
                     self.tell(LinkEvent::Dropped { host: config.alias.clone(), attempt: drops, of, pause });
                     tokio::time::sleep(pause).await;
@@ -192,14 +192,6 @@ fn within(deadlines: &Deadlines, config: &HostConfig) -> Deadlines {
         own.banner = limit;
     }
     own
-}
-
-/// Doubles with each drop, and adds a random share so that many nodes do not come back together.
-fn pause(first: std::time::Duration, drops: u32) -> std::time::Duration {
-    let base = first * 2_u32.saturating_pow(drops.min(6) - 1);
-    // The last byte of a version 7 UUID is random (RFC 9562, 5.7).
-    let share = f64::from(uuid::Uuid::now_v7().as_bytes()[15]) / 256.0;
-    base + base.mul_f64(share)
 }
 
 /// A link over its own SSH connection.

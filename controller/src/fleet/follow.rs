@@ -1,0 +1,254 @@
+//! One run on one node, followed to its end over as many connections as that takes.
+
+use super::{FleetEvent, Line, MeetError, Preparation, Trouble, TroubleKind, chain};
+use crate::session::{Go, SessionError};
+use crate::transport::{LinkEvent, backoff};
+use ostler_roles::outcome::Event;
+use ostler_roles::wire::message::Refusal;
+use ostler_roles::words::{NodeName, RunId};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How hard a lost run is looked for.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// Connections tried after a loss.
+    pub tries: u32,
+    /// The pause before the first; it doubles, and a random share of it is added.
+    pub pause: Duration,
+    /// How long all tries together may take.
+    pub within: Duration,
+    /// How often a run is attached to again without news of it in between: a link that only ever breaks is given up.
+    pub without_news: u32,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        // Up to half a minute of refusals: a restarted sshd, a network that is set up anew. A node that is silent is left after a minute.
+        Self { tries: 5, pause: Duration::from_millis(500), within: Duration::from_secs(60), without_news: 8 }
+    }
+}
+
+/// Follows one run.
+#[derive(Debug)]
+pub struct Follower<'a> {
+    preparation: &'a Preparation,
+    node: &'a NodeName,
+    run: RunId,
+    /// None: lost for good.
+    line: Option<Line>,
+    /// Number of the last event that came.
+    last: u64,
+    /// Times attached again since the last news.
+    again: u32,
+    /// Whether this line's agent was asked to stop the run.
+    asked: bool,
+}
+
+/// What a node was found with.
+#[derive(Debug)]
+pub enum Found<'a> {
+    /// A run that goes on, or the last one.
+    Run(Follower<'a>),
+    /// It has never had a run.
+    NoRun(Line),
+}
+
+/// Why a run could not be attached to again.
+enum Away {
+    Meet(MeetError),
+    Late(Duration),
+    TooOften(u32),
+}
+
+impl From<MeetError> for Away {
+    fn from(error: MeetError) -> Self {
+        Self::Meet(error)
+    }
+}
+
+impl Away {
+    fn chain(&self) -> Vec<String> {
+        match self {
+            Self::Meet(error) => chain(error),
+            Self::Late(within) => vec![format!("not within {} s", within.as_secs())],
+            Self::TooOften(times) => vec![format!("{times} times without news of the run")],
+        }
+    }
+    /// Whether the node itself says that it does not know the run.
+    fn knows_no_run(&self) -> bool {
+        matches!(self, Self::Meet(MeetError::Session(error)) if matches!(error.as_ref(), SessionError::Refused(Refusal::NoRun(_))))
+    }
+}
+
+impl<'a> Follower<'a> {
+    /// A run that is about to be let go over this line.
+    pub fn new(preparation: &'a Preparation, node: &'a NodeName, run: RunId, line: Line) -> Self {
+        Self { preparation, node, run, line: Some(line), last: 0, again: 0, asked: false }
+    }
+
+    /// The run that is going on, or the last one, from its first event on.
+    ///
+    /// # Errors
+    /// When the node cannot be met, or refuses.
+    pub async fn attach(preparation: &'a Preparation, node: &'a NodeName) -> Result<Found<'a>, MeetError> {
+        let mut line = preparation.meet(node, async { Vec::new() }).await?;
+        match line.session.attach(None, 0).await {
+            Ok(run) => Ok(Found::Run(Self::new(preparation, node, run, line))),
+            Err(SessionError::Refused(Refusal::NoRun(_))) => Ok(Found::NoRun(line)),
+            Err(error) => Err(Box::new(error).into()),
+        }
+    }
+
+    /// The run.
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// The line, for what comes next; none when it is lost.
+    pub fn into_line(self) -> Option<Line> {
+        self.line
+    }
+
+    /// Lets the run go. A link that is lost on the way leaves open whether it began: then the node is asked.
+    ///
+    /// # Errors
+    /// When it has not begun, or nothing can be learnt of it.
+    pub async fn go(&mut self, go: Go<'_>) -> Result<(), Trouble> {
+        let gone = Err(SessionError::Lost { awaited: "the start of the run", said: String::new() });
+        let error = match &mut self.line {
+            Some(line) => line.session.go(go).await,
+            None => gone,
+        };
+        match error {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_lost() => match self.attach_again().await {
+                Ok(()) => Ok(()),
+                Err(away) if away.knows_no_run() => Err(self.not_begun(&error)),
+                Err(away) => Err(self.lost(&error, &away, format!("whether run {} has begun is not known", self.run.short()))),
+            },
+            Err(error) => Err(Trouble::from(&error)),
+        }
+    }
+
+    /// The next event with its number; none: the run has ended and all was told. Once `stop` is true the run is asked to stop between two
+    /// steps.
+    ///
+    /// # Errors
+    /// When the run was cut off, or the node cannot be reached any more: it goes on by itself.
+    pub async fn next(&mut self, stop: &mut watch::Receiver<bool>) -> Result<Option<(u64, Event)>, Trouble> {
+        loop {
+            let error = match self.listen(stop).await {
+                Ok(Some((seq, event))) => {
+                    self.last = self.last.max(seq);
+                    self.again = 0;
+                    return Ok(Some((seq, event)));
+                }
+                Ok(None) => return Ok(None),
+                Err(error) => error,
+            };
+            let away = match &error {
+                // Its runner is gone: it goes on nowhere.
+                SessionError::Cut(_) => return Err(Trouble::from(&error)),
+                error if error.is_lost() => match self.attach_again().await {
+                    Ok(()) => continue,
+                    Err(away) => Some(away),
+                },
+                _ => None,
+            };
+            let what = format!("run {} goes on without us", self.run.short());
+            return Err(match away {
+                Some(away) if away.knows_no_run() => self.forgotten(),
+                Some(away) => self.lost(&error, &away, what),
+                None => {
+                    let mut trouble = Trouble::from(&error);
+                    trouble.chain.insert(0, what);
+                    Trouble { hint: self.hint(), ..trouble }
+                }
+            });
+        }
+    }
+
+    async fn listen(&mut self, stop: &mut watch::Receiver<bool>) -> Result<Option<(u64, Event)>, SessionError> {
+        let awaited = "the run's next event";
+        let Some(line) = &mut self.line else { return Err(SessionError::Lost { awaited, said: String::new() }) };
+        loop {
+            if !self.asked && *stop.borrow_and_update() {
+                line.session.cancel(self.run.clone()).await?;
+                self.asked = true;
+            }
+            tokio::select! {
+                event = line.session.event() => return event,
+                Ok(()) = stop.changed(), if !self.asked => {}
+            }
+        }
+    }
+
+    /// Connects and attaches behind the last event that came, a few times within a deadline.
+    async fn attach_again(&mut self) -> Result<(), Away> {
+        // What is dead is let go first: the node's end of it ends, too.
+        self.line = None;
+        let patience = &self.preparation.patience;
+        self.again += 1;
+        if self.again > patience.without_news {
+            return Err(Away::TooOften(patience.without_news));
+        }
+        let line = tokio::time::timeout(patience.within, self.try_lines()).await.unwrap_or(Err(Away::Late(patience.within)))?;
+        self.line = Some(line);
+        self.asked = false;
+        self.preparation.tell.tell(self.node, FleetEvent::AttachedAgain { run: self.run.clone(), after: self.last });
+        Ok(())
+    }
+
+    async fn try_lines(&mut self) -> Result<Line, Away> {
+        let patience = &self.preparation.patience;
+        let mut attempt = 1;
+        loop {
+            tokio::time::sleep(backoff(patience.pause, attempt)).await;
+            let error = match self.try_line().await {
+                Ok(line) => return Ok(line),
+                Err(error) => error,
+            };
+            if !error.may_pass() || attempt >= patience.tries {
+                return Err(error.into());
+            }
+            let (host, reason) = (self.node.to_string(), chain(&error).join(": "));
+            self.preparation.tell.tell(self.node, FleetEvent::Link(LinkEvent::Retried { host, attempt, reason }));
+            attempt += 1;
+        }
+    }
+
+    async fn try_line(&mut self) -> Result<Line, MeetError> {
+        let mut line = self.preparation.meet(self.node, async { Vec::new() }).await?;
+        line.session.attach(Some(self.run.clone()), self.last).await.map_err(Box::new)?;
+        Ok(line)
+    }
+
+    fn hint(&self) -> String {
+        format!("ostler attach {}", self.node)
+    }
+
+    fn lost(&self, error: &SessionError, away: &Away, what: String) -> Trouble {
+        let mut lines = vec![what];
+        lines.extend(chain(error));
+        lines.push("attach to it again".to_owned());
+        lines.extend(away.chain());
+        Trouble { kind: TroubleKind::Unreachable, chain: lines, hint: self.hint(), failure: None }
+    }
+
+    /// The node has answered: it knows no such run.
+    fn not_begun(&self, error: &SessionError) -> Trouble {
+        let mut lines = vec![format!("run {} has not begun: nothing was changed on this node", self.run.short())];
+        lines.extend(chain(error));
+        Trouble { kind: TroubleKind::Unreachable, chain: lines, hint: "run the same command again".to_owned(), failure: None }
+    }
+
+    fn forgotten(&self) -> Trouble {
+        let lines = vec![format!("the node knows nothing of run {} any more, which had begun", self.run.short())];
+        let hint = "was the node reinstalled, or /var/lib/ostler removed? plan again".to_owned();
+        Trouble { kind: TroubleKind::Failed, chain: lines, hint, failure: None }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! A run is followed to its end, or it is said what is known of it.
+
+use super::*;
+use crate::fleet::fake::{Act, FakeNode, hello, name, run_id};
+use crate::fleet::{NodeEnd, Prepared, Ready, Runner, Told};
+use ostler_roles::catalog::Catalog;
+use ostler_roles::outcome::Ending;
+use ostler_roles::plan::{Plan, Planned};
+use ostler_roles::resource::{Kind, ResourceId};
+use ostler_roles::wire::message::{ToAgent, ToController};
+use ostler_roles::words::Digest;
+use std::sync::Arc;
+
+const GOOD: Ending = Ending::Good { changed: 1, unchanged: 0, generation: 1 };
+
+fn say(message: ToController) -> Act {
+    Act::Say(message)
+}
+fn going() -> Act {
+    say(ToController::Going { run: run_id() })
+}
+fn done() -> Act {
+    say(ToController::Done { run: run_id(), last: 3 })
+}
+fn event(seq: u64, event: Event) -> Act {
+    say(ToController::Event { seq, event: Box::new(event) })
+}
+fn started() -> Act {
+    event(1, Event::Started { run: run_id(), steps: 1, resumed_at: None })
+}
+fn noted() -> Act {
+    event(2, Event::Note { index: None, text: "half way".to_owned() })
+}
+fn ended(ending: Ending) -> Act {
+    event(3, Event::Ended { ending, millis: 1 })
+}
+fn no_run() -> Act {
+    say(ToController::Refused(Refusal::NoRun(Some(run_id()))))
+}
+/// The opening and the answer to it.
+fn met(acts: impl IntoIterator<Item = Act>) -> Option<Vec<Act>> {
+    Some([Act::Hear, say(hello())].into_iter().chain(acts).collect())
+}
+
+fn catalog() -> Catalog {
+    Catalog { node: name(), facts: Digest::of(b""), require: Vec::new(), steps: Vec::new(), verify: Vec::new() }
+}
+
+/// Lets a node go whose connections play this; how it ended, what was told, what the node heard.
+async fn run(script: Vec<Option<Vec<Act>>>, stop: bool) -> (NodeEnd, Vec<FleetEvent>, Vec<ToAgent>) {
+    let fake = FakeNode::new(script);
+    let (preparation, mut events) = fake.preparation();
+    let line = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
+    let prepared = Prepared { catalog: catalog(), blob: Arc::new(|_| None), secrets: Arc::default(), executors: Vec::new() };
+    let because = ResourceId { kind: Kind::File, key: "/etc/motd".to_owned() };
+    let steps = vec![Planned::MayChange { because, changes: Vec::new() }];
+    let plan = Plan { catalog: Digest::of(b""), generation: 0, requirements: Vec::new(), steps, verify: Vec::new() };
+    let (stopper, cancel) = watch::channel(stop);
+    let runner = Runner { preparation: preparation.clone(), controller: "ada@desk".to_owned(), cancel };
+    let mut ends = runner.run(vec![Ready { node: name(), prepared, plan, line }], &run_id).await;
+    drop(stopper);
+    preparation.tell.end();
+    let mut told = Vec::new();
+    while let Some(Told::Event(_, event)) = events.recv().await {
+        told.push(event);
+    }
+    assert_eq!(fake.left(), 0, "a connection was not made");
+    (ends.remove(0), told, fake.heard())
+}
+
+fn attached_again(told: &[FleetEvent]) -> Vec<u64> {
+    told.iter().filter_map(|event| if let FleetEvent::AttachedAgain { after, .. } = event { Some(*after) } else { None }).collect()
+}
+
+fn numbers(told: &[FleetEvent]) -> Vec<u64> {
+    told.iter().filter_map(|event| if let FleetEvent::Run { seq, .. } = event { Some(*seq) } else { None }).collect()
+}
+
+fn trouble(end: &NodeEnd) -> &Trouble {
+    end.ending.as_ref().unwrap_err()
+}
+
+#[tokio::test]
+async fn a_run_whose_beginning_was_not_heard_is_asked_for_by_its_own_id_and_followed() {
+    let script = vec![met([Act::Hear]), met([Act::Hear, going(), started(), noted(), ended(GOOD), done()])];
+    let (end, told, heard) = run(script, false).await;
+    assert_eq!(end.ending.as_ref().unwrap(), &GOOD);
+    assert!(end.line.is_some());
+    assert_eq!((attached_again(&told), numbers(&told)), (vec![0], vec![1, 2, 3]));
+    assert!(matches!(&heard[..], [ToAgent::Go { run, .. }, ToAgent::Attach { run: Some(asked), after: 0 }] if run == asked), "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_run_that_the_node_does_not_know_has_not_begun_and_nothing_was_changed() {
+    let (end, told, _) = run(vec![met([Act::Hear]), met([Act::Hear, no_run()])], false).await;
+    let trouble = trouble(&end);
+    assert_eq!(trouble.chain[0], format!("run {} has not begun: nothing was changed on this node", run_id().short()));
+    assert_eq!(trouble.hint, "run the same command again");
+    assert!(attached_again(&told).is_empty() && !told.iter().any(|event| matches!(event, FleetEvent::Going)));
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_asked_for_may_have_begun() {
+    let (end, told, _) = run(vec![met([Act::Hear]), None, None, None], false).await;
+    let trouble = trouble(&end);
+    assert_eq!(trouble.chain[0], format!("whether run {} has begun is not known", run_id().short()));
+    assert!(trouble.chain.last().unwrap().contains("connection refused"), "{trouble:?}");
+    assert_eq!((trouble.hint.as_str(), trouble.kind), ("ostler attach n1", TroubleKind::Unreachable));
+    assert_eq!(told.iter().filter(|event| matches!(event, FleetEvent::Link(LinkEvent::Retried { .. }))).count(), 2);
+    assert!(end.line.is_none());
+}
+
+#[tokio::test]
+async fn a_run_that_was_lost_midway_goes_on_behind_its_last_event() {
+    let script = vec![
+        met([Act::Hear, going(), started(), noted()]),
+        None,
+        met([Act::Hear, going()]),
+        met([Act::Hear, going(), ended(GOOD), done()]),
+    ];
+    let (end, told, heard) = run(script, false).await;
+    assert_eq!(end.ending.as_ref().unwrap(), &GOOD);
+    assert_eq!((attached_again(&told), numbers(&told)), (vec![2, 2], vec![1, 2, 3]));
+    assert!(heard[1..].iter().all(|message| matches!(message, ToAgent::Attach { after: 2, .. })), "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_run_that_stays_lost_goes_on_without_us() {
+    let (end, ..) = run(vec![met([Act::Hear, going(), started()]), None, None, None], false).await;
+    let trouble = trouble(&end);
+    assert_eq!(trouble.chain[0], format!("run {} goes on without us", run_id().short()));
+    assert_eq!((trouble.hint.as_str(), trouble.kind), ("ostler attach n1", TroubleKind::Unreachable));
+}
+
+#[tokio::test]
+async fn a_link_that_only_ever_breaks_is_given_up() {
+    let mut script = vec![met([Act::Hear, going(), started()])];
+    script.extend((0..4).map(|_| met([Act::Hear, going()])));
+    let (end, told, _) = run(script, false).await;
+    assert_eq!(trouble(&end).chain.last().unwrap(), "4 times without news of the run");
+    assert_eq!(attached_again(&told), [1, 1, 1, 1]);
+}
+
+#[tokio::test]
+async fn the_wish_to_stop_is_told_again_over_the_new_connection() {
+    let script = vec![met([Act::Hear, going(), Act::Hear]), met([Act::Hear, going(), Act::Hear, ended(Ending::Cancelled), done()])];
+    let (end, _, heard) = run(script, true).await;
+    assert_eq!(end.ending.as_ref().unwrap(), &Ending::Cancelled);
+    assert_eq!(heard.iter().filter(|message| matches!(message, ToAgent::Cancel { .. })).count(), 2, "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_run_that_ended_before_it_heard_the_wish_to_stop_is_no_trouble() {
+    let (end, ..) = run(vec![met([Act::Hear, going(), Act::Hear, no_run(), started(), ended(GOOD), done()])], true).await;
+    assert_eq!(end.ending.as_ref().unwrap(), &GOOD);
+}
+
+#[tokio::test]
+async fn a_run_whose_runner_is_gone_is_not_looked_for() {
+    let (end, told, _) = run(vec![met([Act::Hear, going(), started(), say(ToController::Cut { run: run_id(), last: 1 })])], false).await;
+    assert!(trouble(&end).chain[0].contains("was cut off on the node"), "{end:?}");
+    assert!(attached_again(&told).is_empty());
+}
+
+#[tokio::test]
+async fn a_goodbye_to_many_deaf_nodes_is_said_to_all_at_once() {
+    let scripts: Vec<_> = (0..5).map(|_| FakeNode::new(vec![met([Act::Beat])])).collect();
+    let mut lines = Vec::new();
+    for fake in &scripts {
+        let (preparation, _events) = fake.preparation();
+        let mut line = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
+        // More than the pipe holds, and nothing that zstd makes smaller: from now on nothing that is sent is taken.
+        let noise: Vec<u8> = (0..4096u32).flat_map(|number| Digest::of(&number.to_le_bytes()).hex().into_bytes()).collect();
+        let filled = tokio::time::timeout(Duration::from_millis(200), line.session.ask(&catalog(), false, &noise)).await;
+        assert!(filled.is_err());
+        lines.push(line);
+    }
+    let begin = std::time::Instant::now();
+    super::super::leave(lines).await;
+    assert!(begin.elapsed() < Duration::from_secs(9), "{:?}", begin.elapsed());
+}
