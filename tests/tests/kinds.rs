@@ -142,7 +142,7 @@ fn each_kind_refuses_what_it_cannot_make_so() {
     let cases: Vec<Refused> = cases("refused.yaml");
     let site = site("refused", node());
     for case in &cases {
-        site.sh("n1", case.setup.as_deref().unwrap_or("true"));
+        site.sh("n1", &format!("rm -f /srv/before-*; {}", case.setup.as_deref().unwrap_or("true")));
         let stays: Value = serde_json::json!({"file": {"path": format!("/srv/before-{}", case.kind), "content": "x"}});
         write_role(&site, "refused", &[], &[&stays, &case.step]);
         let exit = if case.fails.is_some() { 1 } else { 6 };

@@ -5,6 +5,7 @@ use ostler_roles::words::AbsPath;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 impl Host {
@@ -42,12 +43,23 @@ impl Host {
     /// # Errors
     /// When the kernel says no.
     pub fn remove_tree(&self, path: &Path) -> Result<(), OsError> {
-        let fail = |source| OsError::new(Operation::Remove, path.display(), source);
+        let fail = |source: std::io::Error| OsError::new(Operation::Remove, path.display(), source);
         match self.look(path)? {
-            None => Ok(()),
-            // remove_dir_all goes by descriptors and follows no link; the way to it was just looked up with care.
-            Some(entry) if entry.kind == EntryKind::Directory => std::fs::remove_dir_all(self.outside(path)).map_err(fail),
-            Some(_) => self.remove(path),
+            None => return Ok(()),
+            Some(entry) if entry.kind == EntryKind::Directory => {}
+            Some(_) => return self.remove(path),
+        }
+        let (parent, name) = match self.place(path) {
+            Ok(place) => place,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(source) => return Err(fail(source.into())),
+        };
+        self.touch(&parent);
+        // By the opened directory above it: who may rename a part of the way cannot lead us elsewhere. remove_dir_all itself follows no
+        // link, at the end of this way or below it.
+        match std::fs::remove_dir_all(Path::new(&format!("/proc/self/fd/{}", parent.as_raw_fd())).join(name)) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(fail(source)),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 

@@ -26,6 +26,8 @@ pub struct Entry {
     pub mode: u32,
     /// Size in bytes.
     pub length: u64,
+    /// How many names it has (hard links).
+    pub names: u64,
     /// The file system's number.
     pub device: u64,
     /// Number in the file system.
@@ -79,6 +81,7 @@ impl Entry {
             group: stat.st_gid,
             mode: stat.st_mode & 0o7777,
             length: u64::try_from(stat.st_size).unwrap_or(0),
+            names: stat.st_nlink,
             device: stat.st_dev,
             inode: stat.st_ino,
             modified: (stat.st_mtime, stat.st_mtime_nsec),
@@ -106,13 +109,19 @@ impl Host {
     /// # Errors
     /// When it cannot be opened, or is no regular file.
     pub fn open(&self, path: &Path) -> Result<Option<(File, Entry)>, OsError> {
+        Ok(self.open_below(path)?.map(|(file, entry, _)| (file, entry)))
+    }
+
+    /// The same, and the directory that it was found in.
+    fn open_below(&self, path: &Path) -> Result<Option<(File, Entry, OwnedFd)>, OsError> {
         let fail = |source: Errno| OsError::new(Operation::Read, path.display(), source);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-        match self.place(path).and_then(|(parent, name)| rustix::fs::openat(&parent, &name, flags, Mode::empty())) {
-            Ok(file) => {
+        let opened = self.place(path).and_then(|(parent, name)| Ok((rustix::fs::openat(&parent, &name, flags, Mode::empty())?, parent)));
+        match opened {
+            Ok((file, parent)) => {
                 let entry = Entry::of(&rustix::fs::fstat(&file).map_err(fail)?);
                 match entry.kind {
-                    EntryKind::File => Ok(Some((File::from(file), entry))),
+                    EntryKind::File => Ok(Some((File::from(file), entry, parent))),
                     EntryKind::Directory => Err(fail(Errno::ISDIR)),
                     EntryKind::Link | EntryKind::Special(_) => Err(fail(Errno::INVAL)),
                 }
@@ -128,12 +137,40 @@ impl Host {
     /// When it cannot be read, or is longer.
     pub fn read(&self, path: &Path, cap: u64) -> Result<Option<Vec<u8>>, OsError> {
         let Some((file, entry)) = self.open(path)? else { return Ok(None) };
-        let mut bytes = Vec::with_capacity(usize::try_from(entry.length.min(cap)).unwrap_or(0) + 1);
-        file.take(cap + 1).read_to_end(&mut bytes).map_err(|source| OsError::new(Operation::Read, path.display(), source))?;
-        if bytes.len() as u64 > cap {
-            return Err(OsError::new(Operation::Read, path.display(), std::io::Error::from(std::io::ErrorKind::FileTooLarge)));
+        bytes_of(file, &entry, cap).map(Some).map_err(|source| OsError::new(Operation::Read, path.display(), source))
+    }
+
+    /// The bytes of a regular file that will be written back, with what the very same opening shows of it; none: no such file.
+    ///
+    /// Where another account may make names, a name may be a trap: a second one of a file that this account may not read, which we
+    /// would copy for it. Only a file with one name, of that account or ours, is read there.
+    ///
+    /// # Errors
+    /// When it cannot be read, is longer, or may be such a trap.
+    pub fn read_to_edit(&self, path: &Path, cap: u64) -> Result<Option<(Vec<u8>, Entry)>, OsError> {
+        let fail = |source: std::io::Error| OsError::new(Operation::Read, path.display(), source);
+        let Some((file, entry, parent)) = self.open_below(path)? else { return Ok(None) };
+        let above = rustix::fs::fstat(&parent).map_err(|error| fail(error.into()))?;
+        if self.is_shared(&above) {
+            let refuse = |why: String| Err(fail(std::io::Error::new(std::io::ErrorKind::PermissionDenied, why)));
+            let who = format!("uid {} may make names in its directory", above.st_uid);
+            if entry.names > 1 {
+                return refuse(format!(
+                    "it is one of {} names of a file (find / -xdev -samefile tells the others), and {who}",
+                    entry.names
+                ));
+            }
+            if ![self.user, above.st_uid].contains(&entry.user) {
+                return refuse(format!("it belongs to uid {}, and {who}", entry.user));
+            }
         }
-        Ok(Some(bytes))
+        let bytes = bytes_of(file, &entry, cap).map_err(fail)?;
+        Ok(Some((bytes, entry)))
+    }
+
+    /// Whether other accounts than root and us may make names in this directory.
+    pub(super) fn is_shared(&self, directory: &Stat) -> bool {
+        (directory.st_uid != 0 && directory.st_uid != self.user) || directory.st_mode & 0o022 != 0
     }
 
     /// What stands at `path` once a link at its end is followed, whoever made it: only to look.
@@ -266,6 +303,13 @@ impl Host {
     }
 }
 
+/// All bytes of an opened file, at most `cap`.
+fn bytes_of(file: File, entry: &Entry, cap: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(usize::try_from(entry.length.min(cap)).unwrap_or(0) + 1);
+    file.take(cap + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > cap { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+}
+
 /// The parts of a path, last first.
 fn parts(path: &Path) -> Vec<OsString> {
     let parts = path.components().filter_map(|component| match component {
@@ -311,6 +355,31 @@ mod tests {
         std::os::unix::fs::lchown(&link, Some(4242), Some(4242)).unwrap();
         let error = host.look(Path::new("/home/passwd")).unwrap_err();
         assert!(error.is_loop(), "{error:?}");
+    }
+
+    #[test]
+    fn a_second_name_where_another_account_makes_names_is_not_copied() {
+        let (tree, host) = tree();
+        let at = |path: &str| tree.path().join(path);
+        std::fs::create_dir_all(at("etc")).unwrap();
+        std::fs::create_dir_all(at("home/ci")).unwrap();
+        std::fs::write(at("etc/shadow"), "root:hash").unwrap();
+        std::fs::hard_link(at("etc/shadow"), at("home/ci/keys")).unwrap();
+        let read = |path: &str| host.read_to_edit(Path::new(path), 100);
+        assert_eq!(read("/etc/shadow").unwrap().unwrap().0, b"root:hash", "nobody else makes names here");
+        std::fs::set_permissions(at("home/ci"), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let refused = read("/home/ci/keys").unwrap_err();
+        assert!(refused.source.to_string().starts_with("it is one of 2 names of a file"), "{refused:?}");
+        std::fs::write(at("home/ci/own"), "own").unwrap();
+        assert_eq!(read("/home/ci/own").unwrap().unwrap().0, b"own");
+        assert!(read("/home/ci/none").unwrap().is_none());
+        if host.is_root() {
+            std::fs::set_permissions(at("home/ci"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+            std::os::unix::fs::chown(at("home/ci"), Some(4242), Some(4242)).unwrap();
+            assert!(read("/home/ci/keys").unwrap_err().source.to_string().ends_with("and uid 4242 may make names in its directory"));
+            std::os::unix::fs::chown(at("home/ci/own"), Some(4243), Some(4242)).unwrap();
+            assert!(read("/home/ci/own").unwrap_err().source.to_string().starts_with("it belongs to uid 4243"));
+        }
     }
 
     #[test]

@@ -82,9 +82,13 @@ impl Host {
     }
 
     fn overwrite(&self, parent: &OwnedFd, name: &OsStr, path: &Path, bytes: &[u8], writing: Writing) -> Result<(), OsError> {
-        let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(parent, name, flags, Mode::empty());
-        let opened = opened.map_err(|source| OsError::new(Operation::Write, path.display(), source))?;
+        let fail = |source: Errno| OsError::new(Operation::Write, path.display(), source);
+        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let opened = rustix::fs::openat(parent, name, flags, Mode::empty()).map_err(fail)?;
+        if FileType::from_raw_mode(rustix::fs::fstat(&opened).map_err(fail)?.st_mode) != FileType::RegularFile {
+            return Err(fail(Errno::INVAL));
+        }
+        rustix::fs::ftruncate(&opened, 0).map_err(fail)?;
         self.fill(opened, path, bytes, writing, true)
     }
 
@@ -119,7 +123,7 @@ impl Host {
         let opened = rustix::fs::openat(&parent, &name, flags, Mode::empty()).map_err(fail)?;
         let (stat, above) = (rustix::fs::fstat(&opened).map_err(fail)?, rustix::fs::fstat(&parent).map_err(fail)?);
         // In a directory of another account a second name may be a trap: the file could be one of root's.
-        if stat.st_nlink > 1 && above.st_uid != self.user && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+        if stat.st_nlink > 1 && self.is_shared(&above) && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
             return Err(fail(Errno::MLINK));
         }
         self.touch(&parent);

@@ -1,7 +1,7 @@
 //! `authorized_key` at work: `~/.ssh/authorized_keys`, with owner and mode as sshd(8) wants them.
 
 use super::Act;
-use super::fault::{failure, unmade, unread};
+use super::fault::{failure, hinted, unmade, unread};
 use super::node::Node;
 use crate::engine::ApplyContext;
 use crate::host::accounts::Account;
@@ -79,6 +79,18 @@ impl Place {
         let directory = home.as_path().join(".ssh");
         Ok(Self { home: home.as_path().to_owned(), file: directory.join("authorized_keys"), directory, account })
     }
+
+    /// The file as it is. It will belong to the account: bytes that the account may not read already are not written into it.
+    fn bytes(&self, node: &Node) -> Result<Vec<u8>, Failure> {
+        let Some((bytes, entry)) = node.host.read_to_edit(&self.file, CAP).map_err(unread)? else { return Ok(Vec::new()) };
+        if entry.user != self.account.uid && entry.mode & 0o004 == 0 {
+            let file = self.file.display();
+            let message =
+                format!("{file} belongs to uid {} and {} may not read it: it is not given its bytes", entry.user, self.account.name);
+            return Err(hinted(FailureKind::Contradiction, message, format!("on the node: ls -l {file}; chown or remove it")));
+        }
+        Ok(bytes)
+    }
 }
 
 impl Act for Desired {
@@ -93,7 +105,7 @@ impl Act for Desired {
                 unsafe_modes = unsafe_modes.or_else(|| distrusted(path, &entry, place.account.uid));
             }
         }
-        let bytes = node.host.read(&place.file, CAP).map_err(unread)?.unwrap_or_default();
+        let bytes = place.bytes(node)?;
         let keys = String::from_utf8_lossy(&bytes).lines().filter_map(parse).collect();
         Ok(Observed { user_exists: true, keys, unsafe_modes })
     }
@@ -111,7 +123,7 @@ impl Act for Desired {
             node.host.set_ownership(&place.home, Writing { group: home.group, ..owned(home.mode & !0o022) }).map_err(unmade)?;
         }
         node.host.make_directory(&place.directory, owned(0o700)).map_err(unmade)?;
-        let bytes = node.host.read(&place.file, CAP).map_err(unmade)?.unwrap_or_default();
+        let bytes = place.bytes(node)?;
         node.host.write::<OsError>(&place.file, &edited(self, &bytes, &changes), owned(0o600), None).map_err(unmade)?;
         Ok(Vec::new())
     }

@@ -132,7 +132,7 @@ impl Hands for RealHands {
         if matches!(file.present.as_ref().map(|present| &present.content), Some(Content::Secret(_))) {
             return None;
         }
-        let bytes = self.node.host.read(file.path.as_path(), DIFFABLE).ok()??;
+        let (bytes, _) = self.node.host.read_to_edit(file.path.as_path(), DIFFABLE).ok()??;
         String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
     }
 

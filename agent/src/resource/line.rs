@@ -52,7 +52,8 @@ impl Act for Desired {
         match node.host.look(path).map_err(unread)? {
             None => Ok(Observed::Absent { missing_parents: node.host.missing_parents(&self.path).map_err(unread)? }),
             Some(entry) if entry.kind == EntryKind::File => {
-                let bytes = node.host.read(path, CAP).map_err(unread)?.unwrap_or_default();
+                let (bytes, _) = node.host.read_to_edit(path, CAP).map_err(unread)?.unzip();
+                let bytes = bytes.unwrap_or_default();
                 let counting = lines(&bytes).into_iter().filter(|line| counts(self, line));
                 Ok(Observed::Lines(counting.map(|line| String::from_utf8_lossy(line).into_owned()).collect()))
             }
@@ -71,11 +72,9 @@ impl Act for Desired {
                 Change::Append(line) | Change::Replace { to: line, .. } => Some(line),
                 Change::Remove(_) => None,
             };
-            let (bytes, writing) = match node.host.look(path).map_err(unread)? {
-                Some(entry) => {
-                    let bytes = node.host.read(path, CAP).map_err(unread)?.unwrap_or_default();
-                    (bytes, Writing { user: entry.user, group: entry.group, mode: entry.mode })
-                }
+            // Bytes and owner by one opening: who swaps the name in between gets no bytes of another owner's.
+            let (bytes, writing) = match node.host.read_to_edit(path, CAP).map_err(unread)? {
+                Some((bytes, entry)) => (bytes, Writing { user: entry.user, group: entry.group, mode: entry.mode }),
                 None => (Vec::new(), node.roots(Mode::FILE)),
             };
             node.host.write::<OsError>(path, &edited(self, &bytes, to.as_deref()), writing, None).map_err(unmade)?;
