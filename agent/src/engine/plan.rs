@@ -5,7 +5,7 @@ use ostler_roles::catalog::{Action, Catalog, Step};
 use ostler_roles::check::Verdict;
 use ostler_roles::outcome::Failure;
 use ostler_roles::plan::{Plan, Planned};
-use ostler_roles::resource::{Kind, ResourceId, Thing};
+use ostler_roles::resource::{Kind, ResourceId, Standing, Thing};
 use ostler_roles::words::{Bytes, Content, Digest};
 use std::collections::BTreeSet;
 
@@ -116,7 +116,8 @@ impl Planning<'_> {
 
     fn step(&self, index: usize, found: Result<Examined, Failure>, changing: &[Changing]) -> Planned {
         let step = &self.catalog.steps[index];
-        if let Some(cause) = self.cause(index, changing) {
+        let standing = if found.as_ref().is_ok_and(|found| found.changes.is_empty()) { Standing::AsDesired } else { Standing::Otherwise };
+        if let Some(cause) = self.cause(index, standing, changing) {
             let changes = found.map(|found| found.changes).unwrap_or_default();
             return Planned::MayChange { because: cause, changes };
         }
@@ -133,14 +134,15 @@ impl Planning<'_> {
     }
 
     /// The first earlier step whose change may alter what this one reads, or may trigger it.
-    fn cause(&self, index: usize, changing: &[Changing]) -> Option<ResourceId> {
+    fn cause(&self, index: usize, standing: Standing, changing: &[Changing]) -> Option<ResourceId> {
         if changing.is_empty() {
             return None;
         }
         let step = &self.catalog.steps[index];
         let needs = step.desired.needs();
         let alters = |earlier: &&Changing| {
-            !self.one_transaction(earlier.index, index) && earlier.provides.iter().any(|made| needs.iter().any(|need| made.alters(need)))
+            !self.one_transaction(earlier.index, index)
+                && earlier.provides.iter().any(|made| needs.iter().any(|need| made.alters(need, standing)))
         };
         let unsure_trigger = |earlier: &&Changing| !earlier.sure && step.action_for(&self.catalog.steps[earlier.index].desired).is_some();
         changing.iter().find(|earlier| alters(earlier) || unsure_trigger(earlier)).map(|earlier| earlier.id.clone())

@@ -127,7 +127,7 @@ impl Node {
     pub(super) fn forget(&self, thing: &Thing) {
         let path_is =
             |paths: &[&str]| matches!(thing, Thing::Path(path) if paths.iter().any(|watched| thing_touches(path.as_str(), watched)));
-        let all = *thing == Thing::Everything;
+        let all = matches!(thing, Thing::Everything | Thing::Packaged);
         if all || matches!(thing, Thing::User(_) | Thing::Group(_)) || path_is(&["/etc/passwd", "/etc/group", "/etc/nsswitch.conf"]) {
             self.accounts.forget();
         }

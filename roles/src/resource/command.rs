@@ -81,7 +81,9 @@ impl Resource for Desired {
     fn needs(&self) -> Vec<Thing> {
         match (&self.creates, &self.unless) {
             (Some(path), None) => vec![Thing::Path(path.clone())],
-            _ => vec![Thing::Everything],
+            (_, Some(_)) => vec![Thing::Everything],
+            // It runs because of what it watches, and for no other reason.
+            (None, None) => Vec::new(),
         }
     }
 

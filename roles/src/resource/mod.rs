@@ -18,7 +18,7 @@ mod thing;
 pub mod user;
 
 pub use ownership::Ownership;
-pub use thing::Thing;
+pub use thing::{Standing, Thing};
 
 use crate::words::Content;
 use serde::{Deserialize, Serialize};

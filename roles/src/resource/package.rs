@@ -89,7 +89,7 @@ impl Resource for Desired {
     }
 
     fn provides(&self) -> Vec<Thing> {
-        vec![Thing::Everything]
+        vec![Thing::Packaged]
     }
 
     fn needs(&self) -> Vec<Thing> {

@@ -17,32 +17,95 @@ pub enum Thing {
     Package(PackageName),
     /// The kernel's modules and settings.
     Kernel,
-    /// Whatever there is: nothing is known of what a program writes or a package brings.
+    /// What packages of the distribution may bring, alter or take away: much, but not what is the administrator's.
+    Packaged,
+    /// Whatever there is: nothing is known of what a program writes.
     Everything,
 }
 
+/// How a resource stands before something that it reads is altered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is as desired.
+    AsDesired,
+    /// It is not, or that could not be read.
+    Otherwise,
+}
+
+/// No package puts anything here (FHS 3.0: `/home`, `/root`, `/mnt`, `/media`, `/tmp`, `/var/tmp`).
+const NEVER_PACKAGED: [&str; 6] = ["/home", "/root", "/mnt", "/media", "/tmp", "/var/tmp"];
+/// A package may make an empty directory here (Debian Policy 9.1.2, for `/usr/local`) or one for its data (FHS 3.0, `/srv`), and leaves
+/// alone what is there.
+const LEFT_ALONE: [&str; 2] = ["/usr/local", "/srv"];
+/// In the account database from the start (base-passwd), and never altered by a package.
+const ROOT: &str = "root";
+
 impl Thing {
-    /// Whether making this may alter `needed`.
-    pub fn alters(&self, needed: &Self) -> bool {
+    /// Whether making this may alter `needed`, for a resource that stands so. The rule for packages and its sources:
+    /// `docs/decisions/0010-what-a-package-may-change.md`.
+    pub fn alters(&self, needed: &Self, standing: Standing) -> bool {
         match (self, needed) {
-            (Self::Everything, _) | (_, Self::Everything) => true,
+            (Self::Packaged, needed) => packages_alter(needed, standing),
+            (Self::Everything, _) | (_, Self::Everything | Self::Packaged) => true,
             (Self::Path(made), Self::Path(read)) => read.is_within(made) || made.is_within(read),
             (made, read) => made == read,
         }
     }
 }
 
+/// Whether a package may alter this.
+fn packages_alter(needed: &Thing, standing: Standing) -> bool {
+    let below = |roots: &[&str], path: &AbsPath| roots.iter().any(|root| AbsPath::parse(root).is_ok_and(|root| path.is_within(&root)));
+    match needed {
+        Thing::Path(path) => !below(&NEVER_PACKAGED, path) && (standing == Standing::Otherwise || !below(&LEFT_ALONE, path)),
+        // Packages make accounts that they lack and touch no other (Debian Policy 9.2).
+        Thing::User(name) | Thing::Group(name) => standing == Standing::Otherwise && name.as_str() != ROOT,
+        Thing::Unit(_) | Thing::Package(_) | Thing::Kernel | Thing::Packaged | Thing::Everything => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::Standing::{AsDesired, Otherwise};
     use super::*;
+
+    fn path(text: &str) -> Thing {
+        Thing::Path(AbsPath::parse(text).unwrap())
+    }
 
     #[test]
     fn paths_alter_what_is_above_and_below() {
-        let path = |text| Thing::Path(AbsPath::parse(text).unwrap());
-        assert!(path("/etc").alters(&path("/etc/motd")));
-        assert!(path("/etc/motd").alters(&path("/etc")));
-        assert!(!path("/etc/motd").alters(&path("/etc/issue")));
-        assert!(Thing::Everything.alters(&path("/x")));
-        assert!(!Thing::User(AccountName::parse("a").unwrap()).alters(&Thing::Group(AccountName::parse("a").unwrap())));
+        for standing in [AsDesired, Otherwise] {
+            assert!(path("/etc").alters(&path("/etc/motd"), standing));
+            assert!(path("/etc/motd").alters(&path("/etc"), standing));
+            assert!(!path("/etc/motd").alters(&path("/etc/issue"), standing));
+            assert!(Thing::Everything.alters(&path("/home/ci/x"), standing));
+            let (user, group) = (AccountName::parse("a").unwrap(), AccountName::parse("a").unwrap());
+            assert!(!Thing::User(user).alters(&Thing::Group(group), standing));
+        }
+    }
+
+    #[test]
+    fn a_package_alters_what_the_distribution_owns_and_nothing_of_the_administrators() {
+        let unit = Thing::Unit(UnitName::parse_service("nginx").unwrap());
+        let package = Thing::Package(PackageName::parse("nginx").unwrap());
+        for needed in [path("/etc/motd"), path("/usr"), path("/var/lib/x"), path("/opt/x"), path("/"), unit, package, Thing::Kernel] {
+            assert!(Thing::Packaged.alters(&needed, AsDesired), "{needed:?}");
+        }
+        for needed in ["/home", "/home/ci/.ssh", "/root/.profile", "/mnt/x", "/media/x", "/tmp/x", "/var/tmp/x"].map(path) {
+            assert!(!Thing::Packaged.alters(&needed, Otherwise), "{needed:?}");
+        }
+        assert!(Thing::Packaged.alters(&path("/homes"), AsDesired), "another directory");
+    }
+
+    #[test]
+    fn a_package_may_make_what_is_missing_and_leaves_alone_what_is_there() {
+        let account = |name: &str| AccountName::parse(name).unwrap();
+        let needed = [path("/srv/tftp"), path("/usr/local/lib/x"), Thing::User(account("jenkins")), Thing::Group(account("docker"))];
+        for needed in needed {
+            assert!(Thing::Packaged.alters(&needed, Otherwise), "{needed:?}");
+            assert!(!Thing::Packaged.alters(&needed, AsDesired), "{needed:?}");
+        }
+        assert!(!Thing::Packaged.alters(&Thing::User(account("root")), Otherwise), "root is always there");
     }
 }

@@ -7,7 +7,7 @@ use ostler_roles::outcome::FailureKind;
 use ostler_roles::plan::Planned;
 use ostler_roles::wire::message::{BlobData, Hidden, Refusal, ToAgent};
 use ostler_roles::words::{AbsPath, Origin, RoleName, Span};
-use ostler_tests::protocol::package;
+use ostler_tests::protocol::{command, package};
 
 #[test]
 fn a_plan_writes_nothing_and_asks_only_for_what_changes() {
@@ -57,6 +57,34 @@ fn behind_a_package_everything_may_change_but_packages_beside_it_are_sure() {
     let Planned::MayChange { because, changes } = &plan.steps[2] else { panic!("{:?}", plan.steps[2]) };
     assert_eq!((because.to_string().as_str(), changes.len()), ("package nginx", 0), "what cannot be read yet may change");
     assert!(plan.may_go());
+}
+
+#[test]
+fn behind_a_package_only_what_packages_may_alter_may_change() {
+    let bench = bench();
+    let mut node = FakeNode::default();
+    node.there.insert("file /etc/one".to_owned(), blob_of("one").hex());
+    node.there.insert("file /srv/one".to_owned(), blob_of("one").hex());
+    bench.set_node(&node);
+    let mut conversation = bench.connect();
+    conversation.hello();
+    let steps = vec![
+        package("nginx"),
+        file("/srv/one", "one"),
+        file("/srv/two", "two"),
+        file("/home/ci/two", "two"),
+        command("refresh", &["/srv/one"]),
+        file("/etc/one", "one"),
+    ];
+    let (plan, _) = conversation.plan(&catalog(steps));
+    let words = plan.steps.iter().map(|step| match step {
+        Planned::Unchanged { .. } => "unchanged",
+        Planned::Change { .. } => "change",
+        Planned::MayChange { .. } => "may",
+        Planned::Impossible(_) => "impossible",
+    });
+    // Watched is what stands; a missing entry of /srv may be made by a package; in /home none makes any.
+    assert_eq!(words.collect::<Vec<_>>(), ["change", "unchanged", "may", "change", "unchanged", "may"]);
 }
 
 #[test]
