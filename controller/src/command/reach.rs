@@ -52,6 +52,7 @@ impl SshReach {
         options.listener = Arc::new(move |event| {
             let host = match &event {
                 crate::transport::LinkEvent::Dropped { host, .. }
+                | crate::transport::LinkEvent::NoLoginYet { host, .. }
                 | crate::transport::LinkEvent::Retried { host, .. }
                 | crate::transport::LinkEvent::HostKeyAccepted { host, .. }
                 | crate::transport::LinkEvent::Banner { host, .. } => host,

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use super::relay::Relay;
 use super::spec::{Delay, Fault, LabNode, Machine, NodeState, NodeStatus};
 use super::vm::{self, Ends};
 
-/// How long a node may take from power-on to the banner of its sshd.
+/// How long a node may take from power-on until its sshd lets people in.
 const BOOT_LIMIT: Duration = Duration::from_secs(240);
 /// How long a killed node's processes may take to be gone.
 const KILL_LIMIT: Duration = Duration::from_secs(20);
@@ -194,10 +194,10 @@ impl Node {
         }
     }
 
-    /// Waits until its sshd shows a banner.
+    /// Waits until its sshd lets people in: it answers before the node lets in anybody but root (systemd-user-sessions(8)).
     pub(crate) fn wait_for_ssh(&self) -> Result<(), LabError> {
         let end = Instant::now() + BOOT_LIMIT;
-        while !shows_banner(self.spec.address) {
+        while !(shows_banner(self.spec.address) && self.lets_people_in()) {
             if self.power().carrier.is_none() {
                 let console = self.place.console(&self.spec.name);
                 let said = std::fs::read_to_string(&console).unwrap_or_default();
@@ -209,6 +209,19 @@ impl Node {
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
+    }
+
+    fn lets_people_in(&self) -> bool {
+        let Ok(door) = self.door() else { return false };
+        match door {
+            Door::Lab => true,
+            Door::Container(leader) => PathBuf::from(format!("/proc/{leader}/root/run/nologin")).symlink_metadata().is_err(),
+            Door::Machine { ssh_config, name } => {
+                let mut login = Command::new("ssh");
+                login.arg("-F").arg(ssh_config).args(["-ladmin", "-oConnectTimeout=10", &name, "true"]);
+                super::child::run(&mut login).is_ok()
+            }
+        }
     }
 
     fn power(&self) -> MutexGuard<'_, Power> {

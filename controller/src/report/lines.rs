@@ -12,6 +12,7 @@ pub(super) fn link_text(event: &LinkEvent) -> String {
         LinkEvent::Dropped { attempt, of, pause, .. } => {
             format!("dropped before the banner (attempt {attempt} of {of}), again in {} ms", pause.as_millis())
         }
+        LinkEvent::NoLoginYet { reason, .. } => format!("{reason}; asking again"),
         LinkEvent::Retried { attempt, reason, .. } => format!("attempt {attempt} failed: {reason}"),
         LinkEvent::HostKeyAccepted { host, fingerprint, file } => {
             format!("new host key of {host} accepted: {fingerprint}, written to {file}")

@@ -33,6 +33,10 @@ pub struct Deadlines {
     pub drop_retries: u32,
     /// The first pause between such attempts; it doubles, and a random share of it is added.
     pub drop_pause: Duration,
+    /// How long a node that is starting may let nobody in.
+    pub boot: Duration,
+    /// The pause before it is asked again.
+    pub boot_pause: Duration,
 }
 
 impl Default for Deadlines {
@@ -52,6 +56,8 @@ impl Default for Deadlines {
             keepalive_count: 4,
             drop_retries: 6,
             drop_pause: Duration::from_millis(200),
+            boot: Duration::from_secs(60),
+            boot_pause: Duration::from_secs(1),
         }
     }
 }

@@ -110,6 +110,12 @@ pub enum ConnectFault {
         /// Its words, when it had any.
         said: String,
     },
+    /// The node starts or stops, and lets nobody in but root.
+    #[error("the node lets nobody in at this time; it said: {said:?}")]
+    NoLoginYet {
+        /// Its words.
+        said: String,
+    },
     /// The two sides share no algorithm.
     #[error("no common {kind}: we know {}, the server {}", ours.join(" "), theirs.join(" "))]
     NoCommonAlgorithm {
@@ -274,6 +280,10 @@ impl ConnectFault {
             ConnectFault::Dropped { .. } => "raise MaxStartups in its sshd_config, or run with fewer nodes at once (-f)".to_owned(),
             ConnectFault::NoCommonAlgorithm { .. } => {
                 "the server's sshd is very old or restricted; RSA and DSA host keys are not verified here".to_owned()
+            }
+            ConnectFault::NoLoginYet { .. } => {
+                "it is starting or stopping (see pam_nologin(8)): wait until it is up; on its console: `systemctl is-system-running`"
+                    .to_owned()
             }
             ConnectFault::Cut { .. } | ConnectFault::StepTimeout { .. } => format!("look at sshd's log there; try `ssh -v {host} true`"),
             ConnectFault::HostKey(fault) => fault.hint(host),

@@ -26,6 +26,13 @@ pub enum LinkEvent {
         /// Why.
         reason: String,
     },
+    /// The node is starting and lets nobody in yet; it is asked again.
+    NoLoginYet {
+        /// The host.
+        host: String,
+        /// What it said. A node's text: sanitise it.
+        reason: String,
+    },
     /// A new host key was accepted, as asked for, and written down.
     HostKeyAccepted {
         /// The host.

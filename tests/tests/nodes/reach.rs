@@ -77,3 +77,18 @@ fn a_noisy_login_shell_does_no_harm_and_is_told_of_only_when_asked() {
     assert!(ran.stderr.contains("n1: the login shell printed "), "{ran}");
     field.apply().assert_changed(0);
 }
+
+#[test]
+fn a_node_that_is_still_starting_is_asked_again_until_it_lets_us_in() {
+    let field = field(1, SMALL);
+    // systemd's own file and words, and then what systemd-user-sessions.service does at the end of a boot.
+    let words = "System is booting up. Unprivileged users are not permitted to log in yet. Please come back later. For technical details, see pam_nologin(8).";
+    let left = field.said("n1", &format!("echo '{words}' >/run/nologin; systemd-run -q --on-active=2 rm /run/nologin; ls /run/nologin"));
+    assert_eq!(left, "/run/nologin");
+    let ran = field.apply();
+    ran.assert_changed(2);
+    let told = ran.of("link", Some("n1"));
+    assert_eq!(told.len(), 1, "{ran}");
+    assert!(told[0]["text"].to_string().contains("the node lets nobody in at this time; it said: "), "{ran}");
+    assert!(ran.took >= Duration::from_secs(1), "{ran}");
+}

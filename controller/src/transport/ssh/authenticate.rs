@@ -56,7 +56,7 @@ pub(super) async fn log_in(
                 tried.push(Tried::NotSigned { name: candidate.name(), reason });
             }
             Err(OfferError::Cut) => {
-                return Err(ConnectFault::Cut { step: "login", reason: lost.reason() });
+                return Err(lost.in_login());
             }
         }
     }
@@ -70,8 +70,11 @@ pub(super) async fn log_in(
 
 /// The server ended the connection after an offer: too many tries (`MaxAuthTries`), or something worse.
 fn gave_up(config: &HostConfig, mut tried: Vec<Tried>, unusable: Vec<Tried>, accepts: Option<Vec<String>>, lost: &Lost) -> ConnectFault {
+    if let Some(fault) = lost.no_login() {
+        return fault;
+    }
     match accepts {
-        None if tried.len() < 2 => ConnectFault::Cut { step: "login", reason: lost.reason() },
+        None if tried.len() < 2 => lost.in_login(),
         accepts => {
             tried.extend(unusable);
             let mut accepts = accepts.unwrap_or_default();

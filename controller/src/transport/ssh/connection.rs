@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use russh::client::{self, Handle};
 use russh::{ChannelOpenFailure, Disconnect};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Ssh;
 use super::channel;
@@ -63,9 +63,10 @@ impl Ssh {
         self.attempts(&config, via).await.map_err(failed)
     }
 
-    /// `ConnectionAttempts` for what may pass; our own retries for a server that drops us before its banner.
+    /// `ConnectionAttempts` for what may pass; our own retries for a server that drops us before its banner, and for a node that starts.
     async fn attempts(&self, config: &HostConfig, via: Option<Arc<Connection>>) -> Result<Connection, ConnectFault> {
-        let (mut attempt, mut drops) = (1, 0);
+        let (mut attempt, mut drops, mut asked) = (1, 0, 0);
+        let began = Instant::now();
         loop {
             let fault = match self.once(config, via.clone()).await {
                 Ok(connection) => return Ok(connection),
@@ -81,6 +82,13 @@ impl Ssh {
                     let of = self.deadlines.drop_retries + 1;
                     self.tell(LinkEvent::Dropped { host: config.alias.clone(), attempt: drops, of, pause });
                     tokio::time::sleep(pause).await;
+                }
+                fault @ ConnectFault::NoLoginYet { .. } if began.elapsed() < self.deadlines.boot => {
+                    asked += 1;
+                    if asked == 1 {
+                        self.tell(LinkEvent::NoLoginYet { host: config.alias.clone(), reason: fault.to_string() });
+                    }
+                    tokio::time::sleep(self.deadlines.boot_pause).await;
                 }
                 fault if fault.may_pass() && attempt < config.attempts => {
                     self.tell(LinkEvent::Retried { host: config.alias.clone(), attempt, reason: fault.to_string() });

@@ -13,18 +13,50 @@ use crate::transport::deadlines::Deadlines;
 use crate::transport::error::ConnectFault;
 use crate::transport::socket::{FirstBytes, Witnessed};
 
+/// What a node's own words hold while it lets nobody in but root: systemd writes them to /run/nologin (systemd-user-sessions(8)).
+const NO_LOGIN: &str = "pam_nologin";
+
 /// Why a connection ended, once it has; shared between russh's task and its users.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lost(Arc<Mutex<Option<String>>>);
+pub(super) struct Lost(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    reason: Option<String>,
+    /// Its words, where it lets nobody in at this time.
+    no_login: Option<String>,
+}
 
 impl Lost {
     pub fn note(&self, reason: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+        self.known().reason.get_or_insert(reason);
+    }
+
+    /// Returns whether these words before the login say that nobody is let in at this time.
+    pub fn note_no_login(&self, said: &str) -> bool {
+        let is = said.contains(NO_LOGIN);
+        if is {
+            self.known().no_login = Some(short(said));
+        }
+        is
     }
 
     pub fn reason(&self) -> String {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        known.unwrap_or_else(|| "the connection ended".to_owned())
+        self.known().reason.clone().unwrap_or_else(|| "the connection ended".to_owned())
+    }
+
+    /// Returns why a login went no further: the node lets nobody in at this time, or nothing better is known than the cut itself.
+    pub fn in_login(&self) -> ConnectFault {
+        self.no_login().unwrap_or_else(|| ConnectFault::Cut { step: "login", reason: self.reason() })
+    }
+
+    /// Returns the fault of a node that lets nobody in at this time, if that is what it said.
+    pub fn no_login(&self) -> Option<ConnectFault> {
+        self.known().no_login.clone().map(|said| ConnectFault::NoLoginYet { said })
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

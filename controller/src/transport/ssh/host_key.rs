@@ -108,7 +108,9 @@ impl Handler for Checker {
     }
 
     async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), HandlerError> {
-        (self.listener)(LinkEvent::Banner { host: self.host.clone(), text: banner.to_owned() });
+        if !self.lost.note_no_login(banner) {
+            (self.listener)(LinkEvent::Banner { host: self.host.clone(), text: banner.to_owned() });
+        }
         Ok(())
     }
 
