@@ -199,6 +199,12 @@ impl Ran {
         self.done(node, "changed")
     }
 
+    /// Resources that were as wanted already, in order.
+    #[must_use]
+    pub fn unchanged(&self, node: &str) -> Vec<String> {
+        self.done(node, "unchanged")
+    }
+
     /// Resources whose turn did not come.
     #[must_use]
     pub fn not_started(&self, node: &str) -> Vec<String> {
@@ -210,6 +216,14 @@ impl Ran {
     pub fn failed(&self, node: &str) -> Vec<(String, String)> {
         let failed = self.events(node, "step_done").filter_map(|done| Some((id(&done["id"]), done["outcome"].get("failed")?.to_string())));
         failed.collect()
+    }
+
+    /// What a changed resource wants known though it is no failure.
+    #[must_use]
+    pub fn notes(&self, node: &str, resource: &str) -> Vec<String> {
+        let done = self.events(node, "step_done").filter(|done| id(&done["id"]) == resource);
+        let notes = done.filter_map(|done| done["outcome"]["changed"]["notes"].as_array()).flatten();
+        notes.filter_map(|note| note.as_str().map(str::to_owned)).collect()
     }
 
     /// What was restarted, reloaded or run because something changed: `restart service nginx`.
