@@ -8,6 +8,7 @@ pub use wire::{Property, Reader, Value};
 
 use super::{Operation, OsError};
 use message::Incoming;
+use rustix::net::{self, sockopt};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -44,8 +45,11 @@ pub struct Call<'a> {
 /// Why a call gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// The connection is of no use any more.
+    /// There is no connection, and the call was not made.
     #[error("the connection to systemd failed")]
+    Unasked(#[source] OsError),
+    /// The connection broke, or was silent, after the call was sent: it may have been carried out.
+    #[error("the connection to systemd was lost before its answer")]
     Lost(#[source] OsError),
     /// The other side answered with an error.
     #[error("{name}: {text}")]
@@ -75,9 +79,9 @@ impl Connection {
     /// When it does not take us in.
     pub fn open(socket: &Path, bus: bool) -> Result<Self, OsError> {
         let fail = |source| OsError::new(Operation::Connect, socket.display(), source);
-        let stream = UnixStream::connect(socket).map_err(fail)?;
-        let mut connection = Self { stream, buffer: Vec::new(), serial: 0 };
         let deadline = Instant::now() + GREETING;
+        let stream = connect(socket, GREETING).map_err(fail)?;
+        let mut connection = Self { stream, buffer: Vec::new(), serial: 0 };
         connection.greet(deadline).map_err(fail)?;
         if bus {
             let hello = Call { path: "/org/freedesktop/DBus", interface: "org.freedesktop.DBus", member: "Hello", arguments: &[] };
@@ -96,7 +100,6 @@ impl Connection {
     fn greet(&mut self, deadline: Instant) -> io::Result<()> {
         let uid = rustix::process::geteuid().as_raw().to_string();
         let hex: String = uid.bytes().map(|byte| format!("{byte:02x}")).collect();
-        self.stream.set_write_timeout(Some(GREETING))?;
         self.stream.write_all(format!("\0AUTH EXTERNAL {hex}\r\nBEGIN\r\n").as_bytes())?;
         loop {
             if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\r\n") {
@@ -115,8 +118,10 @@ impl Connection {
     /// # Errors
     /// When the connection is lost, the deadline passes, or systemd says no.
     pub fn call(&mut self, call: &Call<'_>, deadline: Instant) -> Result<Reply, CallError> {
-        let lost = |source| CallError::Lost(OsError::new(Operation::Ask, format_args!("systemd for {}", call.member), source));
-        let serial = self.send("org.freedesktop.systemd1", call).map_err(lost)?;
+        let asking = |source| OsError::new(Operation::Ask, format_args!("systemd for {}", call.member), source);
+        let lost = |source| CallError::Lost(asking(source));
+        // A message that did not go out whole is none.
+        let serial = self.send("org.freedesktop.systemd1", call).map_err(|source| CallError::Unasked(asking(source)))?;
         match self.reply(serial, deadline).map_err(lost)? {
             Incoming::Reply { reply, .. } => Ok(reply),
             Incoming::Error { name, text, .. } => Err(CallError::Refused { name, text }),
@@ -161,6 +166,18 @@ impl Connection {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(io::ErrorKind::TimedOut.into()),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// A stream to this socket; what is written to it has the same patience. connect(2) waits as long as a write may (socket(7),
+/// `SO_SNDTIMEO`) for a listener that takes nobody in.
+fn connect(socket: &Path, patience: Duration) -> io::Result<UnixStream> {
+    let stream = net::socket_with(net::AddressFamily::UNIX, net::SocketType::STREAM, net::SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_timeout(&stream, sockopt::Timeout::Send, Some(patience))?;
+    match net::connect(&stream, &net::SocketAddrUnix::new(socket)?) {
+        Ok(()) => Ok(stream.into()),
+        Err(rustix::io::Errno::AGAIN) => Err(io::ErrorKind::TimedOut.into()),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -84,6 +84,33 @@ fn a_call_is_answered_across_signals_and_split_reads() {
 }
 
 #[test]
+fn a_listener_that_takes_nobody_in_is_waited_for_no_longer_than_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("socket");
+    let listener = net::socket(net::AddressFamily::UNIX, net::SocketType::STREAM, None).unwrap();
+    net::bind(&listener, &net::SocketAddrUnix::new(&socket).unwrap()).unwrap();
+    net::listen(&listener, 0).unwrap();
+    let patience = Duration::from_millis(100);
+    // The queue of one is full, and nobody will ever take the next in.
+    let _first = connect(&socket, patience).unwrap();
+    let began = Instant::now();
+    let late = connect(&socket, patience).unwrap_err();
+    assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+    assert!((patience..Duration::from_secs(5)).contains(&began.elapsed()), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_call_that_was_sent_may_have_been_carried_out_and_one_that_was_not_was_not() {
+    let (_directory, socket, served) = peer(|_| Vec::new());
+    let mut connection = Connection::open(&socket, false).unwrap();
+    let lost = connection.call(&CALL, soon()).unwrap_err();
+    assert!(matches!(lost, CallError::Lost(_)), "{lost:?}");
+    served.join().unwrap();
+    let unasked = connection.call(&CALL, soon()).unwrap_err();
+    assert!(matches!(unasked, CallError::Unasked(_)), "{unasked:?}");
+}
+
+#[test]
 fn a_refusal_has_its_name_and_text() {
     let (_directory, socket, _served) = peer(|serial| {
         let mut body = wire::Writer::default();

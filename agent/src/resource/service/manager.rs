@@ -44,9 +44,9 @@ impl Manager {
         let names = [name];
         let arguments = [Value::Texts(&names)];
         let call = Call { path: PATH, interface: MANAGER, member: "ListUnitsByNames", arguments: &arguments };
-        match self.call(node, &call, deadline) {
+        match self.call_again(node, &call, deadline) {
             Ok(reply) => parse(&reply).ok_or_else(|| garbled("ListUnitsByNames")),
-            Err(CallError::Lost(_)) => shown(name, deadline),
+            Err(CallError::Unasked(_) | CallError::Lost(_)) => shown(name, deadline),
             Err(refused @ CallError::Refused { .. }) => Err(said(name, &refused)),
         }
     }
@@ -66,15 +66,15 @@ impl Manager {
     fn property(&self, node: &Node, path: &str, interface: &str, name: &str) -> Option<Reply> {
         let arguments = [Value::Text(interface), Value::Text(name)];
         let call = Call { path, interface: "org.freedesktop.DBus.Properties", member: "Get", arguments: &arguments };
-        self.call(node, &call, Instant::now() + super::ANSWER).ok()
+        self.call_again(node, &call, Instant::now() + super::ANSWER).ok()
     }
 
     /// Makes systemd read its files again.
     pub(crate) fn reload_files(&self, node: &Node, deadline: Instant) -> Result<(), OsError> {
         let call = Call { path: PATH, interface: MANAGER, member: "Reload", arguments: &[] };
-        match self.call(node, &call, deadline) {
+        match self.call_again(node, &call, deadline) {
             Ok(_) => Ok(()),
-            Err(CallError::Lost(_)) => control(&["daemon-reload"], deadline),
+            Err(CallError::Unasked(_) | CallError::Lost(_)) => control(&["daemon-reload"], deadline),
             Err(refused @ CallError::Refused { .. }) => Err(said("Reload", &refused)),
         }
     }
@@ -86,14 +86,15 @@ impl Manager {
         let enabling = [Value::Texts(&names), Value::Flag(false), Value::Flag(false)];
         let (member, arguments) = if enabled { ("EnableUnitFiles", &enabling[..]) } else { ("DisableUnitFiles", &enabling[..2]) };
         let call = Call { path: PATH, interface: MANAGER, member, arguments };
-        match self.call(node, &call, deadline) {
+        match self.call_again(node, &call, deadline) {
             Ok(_) => Ok(()),
-            Err(CallError::Lost(_)) => control(&[if enabled { "enable" } else { "disable" }, "--", name], deadline),
+            Err(CallError::Unasked(_) | CallError::Lost(_)) => control(&[if enabled { "enable" } else { "disable" }, "--", name], deadline),
             Err(refused @ CallError::Refused { .. }) => Err(said(name, &refused)),
         }
     }
 
-    /// Queues a job for a unit.
+    /// Queues a job for a unit. A restart is asked for once: whether one without an answer was made is not known, and a second would
+    /// cut off what the first has started.
     pub(crate) fn ask(&self, node: &Node, verb: &str, name: &str, deadline: Instant) -> Result<(), OsError> {
         let member = match verb {
             "start" => "StartUnit",
@@ -103,9 +104,12 @@ impl Manager {
         };
         let arguments = [Value::Text(name), Value::Text("replace")];
         let call = Call { path: PATH, interface: MANAGER, member, arguments: &arguments };
-        match self.call(node, &call, deadline) {
+        let once = !matches!(verb, "start" | "stop");
+        let answered = if once { self.call(node, &call, deadline) } else { self.call_again(node, &call, deadline) };
+        match answered {
             Ok(_) => Ok(()),
-            Err(CallError::Lost(_)) => {
+            Err(CallError::Lost(error)) if once => Err(error),
+            Err(CallError::Unasked(_) | CallError::Lost(_)) => {
                 let verb = if verb == "reload" { "reload-or-restart" } else { verb };
                 control(&["--no-block", verb, "--", name], deadline)
             }
@@ -147,17 +151,34 @@ impl Manager {
         })
     }
 
-    /// One call; a connection that was lost is opened anew once: systemd drops all when it starts itself anew.
+    /// One call. systemd drops all connections when it starts itself anew: one that takes no call any more is opened anew.
     fn call(&self, node: &Node, call: &Call<'_>, deadline: Instant) -> Result<Reply, CallError> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(connection) = held.as_mut() {
-            match connection.call(call, deadline) {
-                Err(CallError::Lost(_)) => *held = None,
-                answered => return answered,
-            }
+        let mut answered = match held.as_mut() {
+            Some(connection) => connection.call(call, deadline),
+            None => Self::opened(&mut held, node)?.call(call, deadline),
+        };
+        if let Err(CallError::Unasked(_)) = answered {
+            *held = None;
+            answered = Self::opened(&mut held, node)?.call(call, deadline);
         }
-        let connection = held.insert(Connection::to_systemd(node.host.is_root()).map_err(CallError::Lost)?);
-        connection.call(call, deadline)
+        if let Err(CallError::Unasked(_) | CallError::Lost(_)) = answered {
+            // An answer that comes late must not be taken for another call's.
+            *held = None;
+        }
+        answered
+    }
+
+    /// One call that may be made twice, and is when its answer does not come.
+    fn call_again(&self, node: &Node, call: &Call<'_>, deadline: Instant) -> Result<Reply, CallError> {
+        match self.call(node, call, deadline) {
+            Err(CallError::Lost(_)) if Instant::now() < deadline => self.call(node, call, deadline),
+            answered => answered,
+        }
+    }
+
+    fn opened<'h>(held: &'h mut Option<Connection>, node: &Node) -> Result<&'h mut Connection, CallError> {
+        Ok(held.insert(Connection::to_systemd(node.host.is_root()).map_err(CallError::Unasked)?))
     }
 }
 
@@ -211,4 +232,36 @@ fn control(arguments: &[&str], deadline: Instant) -> Result<(), OsError> {
     }
     let why = format!("{}: {}", finished.status, finished.tail.last_line());
     Err(OsError::new(Operation::Ask, format_args!("systemctl {}", arguments.join(" ")), io::Error::other(why)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Host;
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn a_restart_whose_answer_is_lost_is_an_error_and_not_made_twice() {
+        let tree = tempfile::tempdir().unwrap();
+        let socket = tree.path().join("systemd");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let served = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"OK 0123456789abcdef\r\n").unwrap();
+            // Takes the call, and goes without a word; the greeting may come in a piece of its own.
+            let mut said = Vec::new();
+            let mut block = [0u8; 4096];
+            while !said.windows(b"RestartUnit".len()).any(|word| word == b"RestartUnit") {
+                let count = stream.read(&mut block).unwrap();
+                said.extend_from_slice(&block[..count]);
+            }
+        });
+        let manager = Manager(Mutex::new(Some(Connection::open(&socket, false).unwrap())));
+        let node = Node::new(Host::at(tree.path()).unwrap(), None);
+        let lost = manager.ask(&node, "restart", "x.service", Instant::now() + Duration::from_secs(10)).unwrap_err();
+        served.join().unwrap();
+        assert_eq!(lost.to_string(), "ask systemd for RestartUnit");
+        assert!(manager.0.lock().unwrap().is_none(), "and the connection is not used again");
+    }
 }
