@@ -79,7 +79,7 @@ pub struct ApplyContext<'a> {
     /// Public bytes by digest.
     pub blob: &'a (dyn Fn(&Digest) -> std::io::Result<Vec<u8>> + Sync),
     /// Secret bytes by HMAC; none: only a controller can bring them.
-    pub secret: &'a (dyn Fn(&Digest) -> Option<Vec<u8>> + Sync),
+    pub secret: &'a (dyn Fn(&Digest) -> std::io::Result<Option<Vec<u8>>> + Sync),
 }
 
 impl std::fmt::Debug for ApplyContext<'_> {

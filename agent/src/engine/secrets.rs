@@ -44,16 +44,27 @@ impl SecretStore {
         Err(EngineError::NoTmpfs { run, shm })
     }
     /// The key; empty where none was brought.
-    pub(super) fn key(&self) -> Secret<Vec<u8>> {
-        Secret::new(self.file("key").unwrap_or_default())
+    pub(super) fn key(&self) -> Result<Secret<Vec<u8>>, EngineError> {
+        self.file("key").map(|key| Secret::new(key.unwrap_or_default()))
     }
+
     /// A value; none: only a controller can bring it.
-    pub(super) fn value(&self, hmac: &Digest) -> Option<Vec<u8>> {
+    pub(super) fn value(&self, hmac: &Digest) -> Result<Option<Vec<u8>>, EngineError> {
         self.file(&hmac.hex())
     }
-    fn file(&self, name: &str) -> Option<Vec<u8>> {
-        self.candidates.iter().find_map(|directory| std::fs::read(directory.join(name)).ok())
+
+    fn file(&self, name: &str) -> Result<Option<Vec<u8>>, EngineError> {
+        for directory in &self.candidates {
+            let path = directory.join(name);
+            match std::fs::read(&path) {
+                Ok(bytes) => return Ok(Some(bytes)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(EngineError::read(&path)(error)),
+            }
+        }
+        Ok(None)
     }
+
     /// Removes everything the run kept in memory.
     pub(super) fn remove(&self) -> Result<(), EngineError> {
         self.candidates.iter().try_for_each(|directory| stored::remove_tree(directory))
@@ -72,4 +83,23 @@ pub(super) fn remove_others(places: &Places, run: &RunId) -> Result<(), EngineEr
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_there_and_cannot_be_read_is_an_error_and_not_missing() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = RunId::parse("01234567-89ab-7cde-8f01-23456789abcd").unwrap();
+        let store = SecretStore::of(&Places::below(directory.path()), &run);
+        let hmac = Digest::of(b"x");
+        assert!(store.value(&hmac).unwrap().is_none());
+        // A directory in its place reads as EISDIR.
+        let place = directory.path().join("run").join(run.as_str()).join(hmac.hex());
+        std::fs::create_dir_all(&place).unwrap();
+        let error = store.value(&hmac).unwrap_err();
+        assert!(matches!(&error, EngineError::Read { path, .. } if *path == place), "{error:?}");
+    }
 }

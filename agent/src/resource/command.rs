@@ -2,6 +2,7 @@
 
 use super::Act;
 use super::fault::{failure, unmade, unread};
+use super::file::value_of;
 use super::node::Node;
 use crate::engine::ApplyContext;
 use crate::host::child::{Finished, Program};
@@ -129,9 +130,7 @@ pub(super) fn run(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Re
 }
 
 fn text_of(secret: &SecretRef, work: &ApplyContext<'_>) -> Result<String, Failure> {
-    let value = (work.secret)(&secret.hmac)
-        .ok_or_else(|| failure(FailureKind::NeedsController, format!("the value of {} is only the controller's to give", secret.name)))?;
-    String::from_utf8(value).map_err(|_| failure(FailureKind::Apply, format!("the secret {} is no text", secret.name)))
+    String::from_utf8(value_of(secret, work)?).map_err(|_| failure(FailureKind::Apply, format!("the secret {} is no text", secret.name)))
 }
 
 fn accepted(desired: &Desired, finished: Finished, doing: &str) -> Result<(), Failure> {

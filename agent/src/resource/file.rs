@@ -112,7 +112,16 @@ pub(super) fn bytes_of(content: &Content, work: &ApplyContext<'_>) -> Result<Vec
             }
             Ok(bytes)
         }
-        Content::Secret(secret) => (work.secret)(&secret.hmac)
-            .ok_or_else(|| failure(FailureKind::NeedsController, format!("the value of {} is only the controller's to give", secret.name))),
+        Content::Secret(secret) => value_of(secret, work),
     }
+}
+
+/// The value of a secret.
+pub(super) fn value_of(secret: &SecretRef, work: &ApplyContext<'_>) -> Result<Vec<u8>, Failure> {
+    let name = &secret.name;
+    let value = (work.secret)(&secret.hmac).map_err(|error| Failure {
+        causes: vec![error.to_string()],
+        ..failure(FailureKind::Apply, format!("the value of {name} is at hand and cannot be read"))
+    })?;
+    value.ok_or_else(|| failure(FailureKind::NeedsController, format!("the value of {name} is only the controller's to give")))
 }

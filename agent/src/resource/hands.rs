@@ -1,6 +1,6 @@
 //! The engine's hands on a real node: each kind's half here, joined with its pure half in `roles`.
 
-use super::fault::{contradicted, failure, unmade};
+use super::fault::{contradicted, failure};
 use super::node::Node;
 use super::{Act, checks, command, package, service};
 use crate::engine::{Applied, ApplyContext, Examined, Hands};
@@ -175,7 +175,11 @@ impl Hands for RealHands {
     }
 
     fn settle(&self) -> Result<(), Failure> {
-        self.node.host.settle().map_err(unmade)
+        self.node.host.settle().map_err(|errors| {
+            let causes = errors.iter().map(|error| format!("cannot {error}: {}", error.source)).collect();
+            let kind = if errors.iter().any(OsError::is_full) { FailureKind::NoSpace } else { FailureKind::Apply };
+            Failure { causes, ..failure(kind, "what was written may not survive a power cut") }
+        })
     }
 }
 

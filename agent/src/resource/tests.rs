@@ -73,7 +73,7 @@ impl Fixture {
     fn with_work<T>(&self, deadline: Instant, cancelled: &(dyn Fn() -> bool + Sync), act: impl FnOnce(&ApplyContext<'_>) -> T) -> T {
         let tell = |event| self.told.lock().unwrap().push(event);
         let blob = |digest: &Digest| self.blobs.get(digest).cloned().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound));
-        let secret = |digest: &Digest| self.secrets.get(digest).cloned();
+        let secret = |digest: &Digest| Ok(self.secrets.get(digest).cloned());
         act(&ApplyContext { deadline, cancelled, tell: &tell, index: 0, blob: &blob, secret: &secret })
     }
 

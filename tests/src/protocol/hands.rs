@@ -109,7 +109,8 @@ impl FakeHands {
                     assert_eq!(Digest::of(&bytes), blob.digest, "the store gives what was asked for");
                 }
                 Some(Content::Secret(secret)) => {
-                    (context.secret)(&secret.hmac).ok_or_else(|| failure(FailureKind::NeedsController, "a secret is missing"))?;
+                    let value = (context.secret)(&secret.hmac).map_err(|error| failure(FailureKind::Apply, &error.to_string()))?;
+                    value.ok_or_else(|| failure(FailureKind::NeedsController, "a secret is missing"))?;
                 }
                 None => {}
             }

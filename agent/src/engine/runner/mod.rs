@@ -44,8 +44,12 @@ pub fn run(around: &dyn Surroundings, run: &RunId, detach_from: Option<&Path>) -
     let plan: Plan = stored::read(&places.plan(run), "plan")?.ok_or_else(|| absent(&places.plan(run)))?;
     let journal = JournalWriter::create(&places.journal(run))?;
     let secrets = SecretStore::of(places, run);
-    let key = secrets.key();
-    let values: Vec<Vec<u8>> = catalog.secrets().keys().filter_map(|hmac| secrets.value(hmac)).collect();
+    let key = secrets.key()?;
+    // One that is there and cannot be read could not be masked either.
+    let mut values = Vec::new();
+    for hmac in catalog.secrets().keys() {
+        values.extend(secrets.value(hmac)?);
+    }
     let cleaner = Cleaner::of(values.iter().map(Vec::as_slice));
     let owed = Owed::read(places)?;
     let hands = around.hands(key.expose()).map_err(|failure| EngineError::Hands { why: failure.message })?;
@@ -242,7 +246,7 @@ impl Runner<'_> {
         self.pen.write(Event::StepDone { index, id, outcome, millis });
     }
 
-    fn secret(&self, hmac: &Digest) -> Option<Vec<u8>> {
-        self.secrets.value(hmac)
+    fn secret(&self, hmac: &Digest) -> std::io::Result<Option<Vec<u8>>> {
+        self.secrets.value(hmac).map_err(|error| std::io::Error::other(error.told()))
     }
 }
