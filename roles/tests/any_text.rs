@@ -20,6 +20,10 @@ fn read(text: &str) {
         for width in [0, 40, 200] {
             assert_eq!(faults.render(Look { color: width == 200, width }).is_empty(), faults.is_empty());
         }
+        for fault in faults.iter() {
+            let drawn = fault.render(Look { color: false, width: 140 });
+            assert!(drawn.len() < 24_000, "a fault of {} bytes: {}", drawn.len(), drawn.chars().take(200).collect::<String>());
+        }
         let _ = faults.json();
     }
 }
@@ -185,6 +189,11 @@ fn a_hostile_file_costs_no_more_than_a_moment() {
         format!("role: base\nsummary: S.\nlabels:\n{}", many("- {a: b}\n")),
         format!("role: base\nsummary: S.\nparams:\n{}", lines(|n| format!("  p{n}: {{type: text}}\n"))),
         format!("role: base\nsummary: S.\nneeds:\n{}", lines(|n| format!("- p{n}: {{}}\n"))),
+        format!("role: base\nsummary: S.\nparams:\n  p: {{type: {}text{}}}\n", "list(".repeat(size / 6), ")".repeat(size / 6)),
+        format!("role: base\nsummary: S.\nparams:\n  p: {{type: text, default: x, choices: [{}]}}\n", lines(|n| format!("c{n}, "))),
+        format!("role: base\nsummary: S.\nsteps:\n- service: {{name: a, restart_on: [{} b]}}\n", many("k")),
+        format!("role: base\nsummary: S.\nsteps:\n- user: {{name: a, \"{}\": b}}\n", many("k")),
+        format!("role: base\nsummary: S.\nsteps:\n- user: {{name: a}}\n  when: \"{{{{ {} }}}}\"\n", many("k")),
         format!("nodes:\n{}", lines(|n| format!("  n{n}: {{ssh: {{jump: n{n}}}}}\n"))),
     ];
     for text in files {

@@ -1,6 +1,6 @@
 //! What a site becomes: each `data/sites/NAME.yaml` gives exactly `NAME.txt`, a catalog, explanations or faults.
 //!
-//! A case begins with directives (`# secret: NAME VALUE`, `# secret-key: NAME FILE`, `# sealed: NAME`, `# system: debian-12`, `# node: NAME`,
+//! A case begins with directives (`# secret: NAME VALUE`, `# secret-key: NAME FILE`, `# sealed: NAME`, `# system: debian-12`, `# node: NAME`, `# met: NAME`,
 //! `# -e ROLE.PARAM=VALUE`, `# library`, `# explain`, `# lint`) and holds files, each begun by `# file: PATH`. Without `ostler.yaml` the site is empty; without
 //! `nodes.yaml` one node `n1` has every role of the site. `BLESS=1` writes the expected texts anew; read the difference before you keep it.
 #![cfg(feature = "author")]
@@ -127,6 +127,7 @@ fn read(text: &str) -> Result<Case, Faults> {
             }
             "sealed:" => case.secrets.seal(rest),
             "system:" => system = rest.to_owned(),
+            "met:" => drop(case.facts.insert(NodeName::parse(rest).unwrap(), recorded().remove("debian-12").unwrap())),
             "node:" => case.node = NodeName::parse(rest).unwrap(),
             "-e" => match Override::parse(rest) {
                 Ok(one) => case.overrides.push(one),

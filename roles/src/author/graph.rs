@@ -1,6 +1,6 @@
 //! All roles a site can use, and their graph: who needs whom, with which parameters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::diagnostic::{Fault, Faults};
 use super::literal::{check_value, words};
@@ -119,42 +119,37 @@ impl Roles {
 
     /// Every cycle once, shown at each of its `needs`.
     fn check_cycles(&self, faults: &mut Faults) {
-        let mut done = Vec::new();
+        let mut done = BTreeSet::new();
         for name in self.names() {
             self.follow(name, &mut Vec::new(), &mut done, faults);
         }
     }
 
     /// Follows the needs of a role; `path` is how it was reached.
-    fn follow<'a>(&'a self, name: &'a str, path: &mut Vec<&'a Need>, done: &mut Vec<&'a str>, faults: &mut Faults) {
-        if done.contains(&name) {
+    fn follow<'a>(&'a self, name: &'a str, path: &mut Vec<(&'a str, &'a Need)>, done: &mut BTreeSet<&'a str>, faults: &mut Faults) {
+        if done.contains(name) {
             return;
         }
         for need in self.get(name).map(|role| role.needs.as_slice()).unwrap_or_default() {
             let target = need.role.value.as_str();
             // Where the path left the target, unless it never was there.
-            let start = path.iter().position(|step| self.owner(step) == Some(target)).or_else(|| (target == name).then_some(path.len()));
-            path.push(need);
+            let start = path.iter().position(|(owner, _)| *owner == target).or_else(|| (target == name).then_some(path.len()));
+            path.push((name, need));
             match start {
                 Some(start) => faults.push(cycle(need, &path[start..path.len() - 1], target)),
                 None => self.follow(target, path, done, faults),
             }
             path.pop();
         }
-        done.push(name);
-    }
-
-    /// The role in whose `needs` this one was written.
-    fn owner(&self, need: &Need) -> Option<&str> {
-        self.iter().find(|role| role.needs.iter().any(|other| std::ptr::eq(other, need))).map(|role| role.name.value.as_str())
+        done.insert(name);
     }
 }
 
 /// The fault of a cycle: the step that closes it, and the others.
-fn cycle(last: &Need, others: &[&Need], start: &str) -> Fault {
-    let names: Vec<&str> = std::iter::once(start).chain(others.iter().map(|step| step.role.value.as_str())).chain([start]).collect();
+fn cycle(last: &Need, others: &[(&str, &Need)], start: &str) -> Fault {
+    let names: Vec<&str> = std::iter::once(start).chain(others.iter().map(|(_, step)| step.role.value.as_str())).chain([start]).collect();
     let fault = Fault::new(&last.role.span, format!("roles need each other: {}", names.join(" -> ")));
-    others.iter().fold(fault, |fault, step| fault.also(&step.role.span, "and here"))
+    others.iter().fold(fault, |fault, (_, step)| fault.also(&step.role.span, "and here"))
 }
 
 /// A literal against the parameter's type; the fault shows where both were written.

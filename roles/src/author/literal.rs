@@ -237,10 +237,18 @@ pub fn mismatch(node: &Node, expected: &str) -> Fault {
     Fault::new(&node.span, format!("{written} stands here")).expected(expected)
 }
 
+/// The most words that a message lists.
+const MAX_WORDS: usize = 60;
+
 /// "`a`, `b`, `c`".
 #[must_use]
 pub fn words<'a>(list: impl IntoIterator<Item = &'a str>) -> String {
-    list.into_iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+    let mut list = list.into_iter();
+    let shown = list.by_ref().take(MAX_WORDS).map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    match list.count() {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// The names of the fields that may be written in this release.

@@ -7,6 +7,7 @@ use super::context::{Context, Read, Told};
 use crate::author::diagnostic::Fault;
 use crate::author::expr::Scope;
 use crate::author::kinds::{FieldSpec, ScalarType, Shape};
+use crate::author::literal;
 use crate::author::role::{Expression, Fields};
 use crate::author::source::{Node, NodeKind, Span};
 use crate::author::value::{Data, Mismatch, Value, as_text, to_scalar};
@@ -159,10 +160,9 @@ impl Context<'_> {
                 Some(text) if words.contains(&text.as_str()) => Ok(Value { data: Data::Text(text.into()), marks: value.marks }),
                 found => {
                     let shown = found.unwrap_or_else(|| value.data.noun().to_owned());
-                    let list = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
                     Err(self.fault(
                         Fault::new(span, format!("`{shown}` is not one of the words that may stand here"))
-                            .expected(list)
+                            .expected(literal::words(words.iter().copied()))
                             .nearest(&shown, words.iter().copied()),
                     ))
                 }

@@ -11,7 +11,7 @@ use crate::author::role::{Action, Role};
 use crate::facts::Facts;
 use crate::words::NodeName;
 
-/// Facts of each supported system, recorded on a machine of it.
+/// Facts as a machine of each supported system would tell them: written by hand, with addresses and keys that no machine has.
 const RECORDED: &str = include_str!("recorded-facts.json");
 
 /// Compiles every node with its last facts, or else with recorded facts of each supported system, and keeps only the faults.
@@ -30,22 +30,23 @@ pub fn lint(
     roles.iter().for_each(|role| super::names::check(role, roles, &mut faults));
     group_vars(roles, site, &mut faults);
     let names: Vec<NodeName> = site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect();
+    // What each node told last, and of those that told nothing that they are of this system.
+    let assume = |system: &Facts| -> BTreeMap<NodeName, Facts> {
+        names.iter().map(|name| (name.clone(), facts.get(name).unwrap_or(system).clone())).collect()
+    };
+    let assumed: BTreeMap<&str, BTreeMap<NodeName, Facts>> =
+        recorded.iter().map(|(system, recorded)| (system.as_str(), assume(recorded))).collect();
     for name in &names {
-        if facts.contains_key(name) {
+        let systems = suitable(roles, site, name, &recorded);
+        // One that was met is of one system; the others' hardly matters to it.
+        let count = if facts.contains_key(name) { 1 } else { systems.len() };
+        for facts in systems.iter().take(count).filter_map(|system| assumed.get(system)) {
             run(&mut faults, &Input { roles, site, content, node: name, facts, secrets, overrides });
-            continue;
-        }
-        for system in suitable(roles, site, name, &recorded) {
-            let mut assumed = facts.clone();
-            for other in &names {
-                assumed.entry(other.clone()).or_insert_with(|| system.clone());
-            }
-            run(&mut faults, &Input { roles, site, content, node: name, facts: &assumed, secrets, overrides });
         }
     }
-    let assumed: BTreeMap<NodeName, Facts> =
-        names.iter().filter_map(|name| Some((name.clone(), facts.get(name).or_else(|| recorded.values().next())?.clone()))).collect();
-    if let Err(found) = super::masters(roles, site, &assumed, secrets) {
+    if let Some(facts) = assumed.values().next()
+        && let Err(found) = super::masters(roles, site, facts, secrets)
+    {
         faults.extend(found);
     }
     faults.sort();
@@ -53,7 +54,7 @@ pub fn lint(
 }
 
 /// The recorded systems that every `system` requirement of a node's roles allows; all of them where none is allowed.
-fn suitable<'r>(roles: &Roles, site: &Site, node: &NodeName, recorded: &'r BTreeMap<String, Facts>) -> Vec<&'r Facts> {
+fn suitable<'r>(roles: &Roles, site: &Site, node: &NodeName, recorded: &'r BTreeMap<String, Facts>) -> Vec<&'r str> {
     let wanted: Vec<Vec<&str>> = node_roles(roles, site, node.as_str())
         .iter()
         .flat_map(|role| &role.require)
@@ -64,12 +65,11 @@ fn suitable<'r>(roles: &Roles, site: &Site, node: &NodeName, recorded: &'r BTree
         })
         .map(|list| list.iter().filter_map(|item| item.as_scalar().map(|scalar| scalar.text.as_str())).collect())
         .collect();
-    let suits = |facts: &&Facts| {
-        let full = format!("{}-{}", facts.system.id, facts.system.version);
-        wanted.iter().all(|any_of| any_of.iter().any(|one| [&full, &facts.system.id, &facts.system.family].contains(&&(*one).to_owned())))
+    let suits = |(name, facts): &(&String, &Facts)| {
+        wanted.iter().all(|any_of| any_of.iter().any(|one| [name.as_str(), &facts.system.id, &facts.system.family].contains(one)))
     };
-    let found: Vec<&Facts> = recorded.values().filter(suits).collect();
-    if found.is_empty() { recorded.values().collect() } else { found }
+    let found: Vec<&str> = recorded.iter().filter(suits).map(|(name, _)| name.as_str()).collect();
+    if found.is_empty() { recorded.keys().map(String::as_str).collect() } else { found }
 }
 
 /// A node's roles, needed ones included.

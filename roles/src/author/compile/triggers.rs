@@ -101,20 +101,29 @@ pub(super) fn judge(drafts: &Drafts<'_>, context: &Context<'_>) {
 
 /// Says of each entry made below a watched directory after its last watcher that nothing would act on it.
 pub(super) fn judge_directories(drafts: &Drafts<'_>, context: &Context<'_>) {
-    for (place, turn) in drafts.turns.iter().enumerate() {
+    let watched = |turn: &super::drafts::Turn<'_>| -> Vec<AbsPath> {
         let directories = turn.watches.iter().filter(|watch| watch.id.kind == Kind::Directory);
-        for directory in directories.filter_map(|watch| AbsPath::parse(&watch.id.key).ok()) {
-            for (later, entry) in drafts.turns.iter().enumerate().skip(place + 1) {
-                let Some((draft, watcher)) = drafts.list.get(entry.draft).zip(drafts.list.get(turn.draft)) else { continue };
-                let below = draft.values.path("path").is_some_and(|path| path != directory && path.is_within(&directory));
-                let first = drafts.turns.iter().position(|one| one.draft == entry.draft) == Some(later);
-                let acts = drafts.turns.iter().skip(later + 1).any(|one| one.draft == turn.draft);
-                if below && first && !acts {
-                    let message =
-                        format!("`{}` watches `directory {directory}`, and `{}` is made below it afterwards", watcher.id, draft.id);
-                    let hint = format!("declare `{}` again behind it, watching `{}`: that is where it acts", watcher.id, draft.id);
-                    context.fault(Fault::new(&draft.span, message).also(&turn.span, "the watcher").hint(hint));
-                }
+        directories.filter_map(|watch| AbsPath::parse(&watch.id.key).ok()).collect()
+    };
+    // Where each draft has its last turn, and which entries are made where.
+    let mut last = vec![0; drafts.list.len()];
+    let mut made = Vec::new();
+    let mut seen = vec![false; drafts.list.len()];
+    for (place, turn) in drafts.turns.iter().enumerate() {
+        last[turn.draft] = place;
+        let draft = &drafts.list[turn.draft];
+        if let Some(path) = draft.values.path("path").filter(|_| !std::mem::replace(&mut seen[turn.draft], true)) {
+            made.push((place, path, draft));
+        }
+    }
+    for (place, turn) in drafts.turns.iter().enumerate() {
+        let watcher = &drafts.list[turn.draft];
+        for directory in watched(turn) {
+            let below = |path: &AbsPath| *path != directory && path.is_within(&directory);
+            for (_, _, draft) in made.iter().filter(|(later, path, _)| *later > place && *later >= last[turn.draft] && below(path)) {
+                let message = format!("`{}` watches `directory {directory}`, and `{}` is made below it afterwards", watcher.id, draft.id);
+                let hint = format!("declare `{}` again behind it, watching `{}`: that is where it acts", watcher.id, draft.id);
+                context.fault(Fault::new(&draft.span, message).also(&turn.span, "the watcher").hint(hint));
             }
         }
     }

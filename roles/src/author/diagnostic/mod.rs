@@ -29,13 +29,13 @@ impl Fault {
     /// A fault at a place.
     #[must_use]
     pub fn new(span: &Span, message: impl Into<String>) -> Self {
-        Self { span: span.clone(), message: message.into(), expected: None, nearest: None, hint: None, also: Vec::new() }
+        Self { span: span.clone(), message: bounded(message.into()), expected: None, nearest: None, hint: None, also: Vec::new() }
     }
 
     /// Says what may stand there.
     #[must_use]
     pub fn expected(mut self, expected: impl Into<String>) -> Self {
-        self.expected = Some(expected.into());
+        self.expected = Some(bounded(expected.into()));
         self
     }
 
@@ -49,24 +49,42 @@ impl Fault {
     /// Says what to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(bounded(hint.into()));
         self
     }
 
     /// Adds another place.
     #[must_use]
     pub fn also(mut self, span: &Span, text: impl Into<String>) -> Self {
-        self.also.push((span.clone(), text.into()));
+        self.also.push((span.clone(), bounded(text.into())));
         self
     }
 }
 
+/// The longest text of a fault: what was written may be a million letters without a blank.
+const MAX_TEXT: usize = 4_000;
+
+/// A text cut to a bounded length.
+fn bounded(mut text: String) -> String {
+    if text.len() > MAX_TEXT {
+        text.truncate((0..=MAX_TEXT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0));
+        text.push('…');
+    }
+    text
+}
+
+/// The longest word that has a nearest one.
+const MAX_WORD: usize = 300;
+
 /// The word of `valid` nearest to `word`: at most a third of its letters differ, two swapped count once.
 #[must_use]
 pub fn nearest<'a>(word: &str, valid: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = word.chars().count() / 3;
+    let length = word.chars().count();
+    let limit = length / 3;
     valid
         .into_iter()
+        // The distance costs the product of both lengths: words too unlike in length need none.
+        .filter(|candidate| length <= MAX_WORD && (candidate.chars().count().abs_diff(length) <= limit || candidate.starts_with(word)))
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= limit || (word.len() > 2 && candidate.starts_with(word)))
         .min()

@@ -103,24 +103,22 @@ fn place(span: &Span) -> Value {
 
 /// The source line with its mark, and where in the file that line begins.
 fn snippet<'a>(span: &'a Span, kind: AnnotationKind, label: Option<&'a str>, named: bool) -> Option<(Snippet<'a, Annotation<'a>>, usize)> {
-    let text = span.source().text();
-    let start = span.range().start;
-    let from = text[..start].rfind('\n').map_or(0, |found| found + 1);
-    let until = text[start..].find('\n').map_or(text.len(), |found| start + found);
-    let line = text[from..until].trim_end_matches('\r');
+    let number = span.line_column().0;
+    let range = span.source().line(number);
+    let (from, line) = (range.start, &span.source().text()[range]);
     if line.is_empty() || line.len() > MAX_LINE {
         return None;
     }
-    let snippet = Snippet::source(line).line_start(span.line_column().0).fold(true).annotation(mark(span, from, kind, label));
+    let snippet = Snippet::source(line).line_start(number).fold(true).annotation(mark(span, from, kind, label));
     Some((if named { snippet.path(span.source().name()) } else { snippet }, from))
 }
 
 /// The mark under a span, in the line that begins at `from`. Only the first line of a longer span is marked: the place
 /// matters, not its extent.
 fn mark<'a>(span: &Span, from: usize, kind: AnnotationKind, label: Option<&'a str>) -> Annotation<'a> {
-    let length = span.source().text()[from..].lines().next().map_or(0, str::len);
-    let start = (span.range().start - from).min(length);
-    let end = (span.range().end - from).min(length).max(start);
+    let length = span.source().line(span.line_column().0).end - from;
+    let start = span.range().start.saturating_sub(from).min(length);
+    let end = span.range().end.saturating_sub(from).min(length).max(start);
     let mark = kind.span(start..end);
     if let Some(label) = label { mark.label(clean(label)) } else { mark }
 }

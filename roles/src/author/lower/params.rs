@@ -12,6 +12,9 @@ use super::read::{self, Keys, Spelling};
 const KEYS: Keys =
     Keys { what: "a parameter", known: &["type", "default", "optional", "choices", "at_least", "at_most", "fields", "help"], later: &[] };
 
+/// The deepest nesting of `list(` and `map(`.
+const MAX_NESTING: usize = 8;
+
 /// Names that expressions already give a meaning to.
 const TAKEN: [&str; 21] = [
     "facts", "node", "nodes", "groups", "site", "secret", "none", "true", "false", "and", "or", "not", "in", "is", "if", "else", "elif",
@@ -108,7 +111,7 @@ fn element(kind: &Type) -> &Type {
 /// A type's word: `path`, `list(text)`, `record`.
 fn kind(node: &Node, fields: Option<&[Param]>, faults: &mut Faults) -> Option<Type> {
     let written = read::text(node, "a type", faults)?;
-    let kind = parse(&written.value, node, 0, fields, faults)?;
+    let kind = parse(&written.value, node, fields, faults)?;
     if fields.is_some() && !matches!(element(&kind), Type::Record(_)) {
         faults
             .push(Fault::new(&node.span, format!("`fields` stands beside `record`, not beside `{}`", written.value)).expected("`record`"));
@@ -116,13 +119,26 @@ fn kind(node: &Node, fields: Option<&[Param]>, faults: &mut Faults) -> Option<Ty
     Some(kind)
 }
 
-/// Parses a type's word; `at` is where it begins in the scalar.
-fn parse(word: &str, node: &Node, at: usize, fields: Option<&[Param]>, faults: &mut Faults) -> Option<Type> {
-    for (outer, wrap) in [("list(", Type::List as fn(Box<Type>) -> Type), ("map(", Type::Map)] {
-        if let Some(inner) = word.strip_prefix(outer).and_then(|rest| rest.strip_suffix(')')) {
-            return parse(inner, node, at + outer.len(), fields, faults).map(|inner| wrap(Box::new(inner)));
+/// Parses a type's word.
+fn parse(word: &str, node: &Node, fields: Option<&[Param]>, faults: &mut Faults) -> Option<Type> {
+    let (mut inner, mut at, mut wraps) = (word, 0, Vec::new());
+    while let Some((outer, wrap, rest)) = [("list(", Type::List as fn(Box<Type>) -> Type), ("map(", Type::Map)]
+        .into_iter()
+        .find_map(|(outer, wrap)| Some((outer, wrap, inner.strip_prefix(outer)?.strip_suffix(')')?)))
+    {
+        (inner, at) = (rest, at + outer.len());
+        wraps.push(wrap);
+        if wraps.len() > MAX_NESTING {
+            faults.push(Fault::new(&node.span, "the type is nested too deep").expected(format!("at most {MAX_NESTING} levels")));
+            return None;
         }
     }
+    let innermost = innermost(inner, node, at, fields, faults)?;
+    Some(wraps.into_iter().rev().fold(innermost, |kind, wrap| wrap(Box::new(kind))))
+}
+
+/// The type inside all `list(` and `map(`; `at` is where it begins in the scalar.
+fn innermost(word: &str, node: &Node, at: usize, fields: Option<&[Param]>, faults: &mut Faults) -> Option<Type> {
     let place = node.part(at..at + word.len());
     match word {
         "microversions" => Some(Type::Microversions),
