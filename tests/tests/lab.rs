@@ -97,6 +97,9 @@ fn three_nodes_come_up_answer_inside_and_outside_and_go_without_a_trace() {
     assert_eq!(other.text().split_whitespace().next(), Some("10.78.0.12"), "{}", other.all());
     assert!(!traces(dir.path()).is_empty(), "the search for traces finds a lab that is up");
     assert!(!cgroups(dir.path()).is_empty(), "and its cgroups");
+    // Sources that look newer than the lists would have every first install read the lists anew.
+    let newer = "find /etc/apt/sources.list -newer /var/lib/apt/lists";
+    assert_eq!(said(&lab, "root", "n1", newer), "");
     lab.end().expect("down");
     wait_until_traceless(dir.path());
     assert_eq!(cgroups(dir.path()), [""; 0]);

@@ -94,8 +94,13 @@ pub(crate) fn identity(plan: &Plan, node: &LabNode) -> Result<Vec<(String, Strin
     ])
 }
 
+/// Writes a file, unless it is so already: package sources that look newer than the package lists would have the lists read anew.
 fn put(root: &Path, path: &str, content: &[u8], mode: u32) -> Result<(), LabError> {
     let path = root.join(path);
+    let is_so = |found: &fs::Metadata| found.permissions().mode() & 0o7777 == mode && fs::read(&path).is_ok_and(|old| old == content);
+    if fs::symlink_metadata(&path).is_ok_and(|found| found.is_file() && is_so(&found)) {
+        return Ok(());
+    }
     fs::write(&path, content).map_err(LabError::file("write", &path))?;
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(LabError::file("chmod", &path))
 }

@@ -5,7 +5,9 @@ packages() {
     local have missing=() name
     have=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n')
     for name; do [[ $'\n'$have$'\n' == *$'\nii  '"$name"$'\n'* ]] || missing+=("$name"); done
-    [ ${#missing[@]} = 0 ] || apt-get -qq -y --no-install-recommends install "${missing[@]}" </dev/null
+    [ ${#missing[@]} = 0 ] && return
+    [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages' -mtime -1)" ] || apt-get -qq update </dev/null
+    apt-get -qq -y --no-install-recommends install "${missing[@]}" </dev/null
 }
 group() { getent group "$1" >/dev/null || groupadd --gid "$2" "$1"; }
 user() { getent passwd "$1" >/dev/null || useradd --create-home --uid "$2" --gid "$3" --shell /bin/bash "$1"; }

@@ -165,7 +165,7 @@ pub fn playbook(at: &Path, keys: &Keys, nodes: &[Place]) -> io::Result<()> {
         let looped = if items.is_empty() { String::new() } else { format!("      loop:\n{items}") };
         let _ = write!(text, "    - ansible.builtin.{module}: {arguments}\n{looped}");
     };
-    task("apt", &format!("{{name: [{}], install_recommends: false}}", PACKAGES.join(", ")), String::new());
+    task("apt", &format!("{{name: [{}], install_recommends: false, cache_valid_time: 86400}}", PACKAGES.join(", ")), String::new());
     let items = groups().iter().map(|(name, gid)| item(&[("name", name), ("gid", &gid.to_string())])).collect();
     task("group", "{name: '{{ item.name }}', gid: '{{ item.gid }}'}", items);
     let items = users().iter().map(|(name, uid, group)| item(&[("name", name), ("uid", &uid.to_string()), ("group", group)])).collect();
@@ -208,7 +208,7 @@ pub fn deploy(at: &Path, keys: &Keys, nodes: &[Place]) -> io::Result<()> {
     fs::write(at.join("inventory.py"), format!("nodes = [\n{hosts}]\n"))?;
     let mut text = "from pyinfra.operations import apt, files, server, systemd\n\n".to_owned();
     let quoted: Vec<String> = PACKAGES.iter().map(|name| format!("\"{name}\"")).collect();
-    let _ = writeln!(text, "apt.packages(packages=[{}], no_recommends=True)", quoted.join(", "));
+    let _ = writeln!(text, "apt.packages(packages=[{}], no_recommends=True, update=True, cache_time=86400)", quoted.join(", "));
     for (name, gid) in groups() {
         let _ = writeln!(text, "server.group(group=\"{name}\", gid={gid})");
     }
