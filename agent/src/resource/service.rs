@@ -1,5 +1,6 @@
 //! `service` at work: the unit's file, systemd's own word on its state, links for "at boot".
 
+mod card;
 mod links;
 mod manager;
 
@@ -21,8 +22,6 @@ use std::time::{Duration, Instant};
 const ANSWER: Duration = Duration::from_secs(30);
 /// How long a service that says nothing when it is ready must stay up to count as started.
 const STAYS: Duration = Duration::from_millis(100);
-/// Lines of the unit's journal in a failure.
-const LINES: &str = "--lines=20";
 
 impl Act for Desired {
     fn observe(&self, node: &Node) -> Result<Observed, Failure> {
@@ -167,13 +166,13 @@ fn act(desired: &Desired, node: &Node, verb: Verb, work: &ApplyContext<'_>) -> R
     let state = node.manager.settled(node, name, work, started).map_err(unmade)?;
     let Some(state) = state else {
         let kind = if (work.cancelled)() { FailureKind::Cancelled } else { FailureKind::Deadline };
-        return Err(journalled(node, name, failure(kind, format!("{name} did not {} in time", verb.word()))));
+        return Err(card::told(node, verb.word(), name, failure(kind, format!("{name} did not {} in time", verb.word()))));
     };
     if is_good(verb, desired.state, &state) {
         return Ok(());
     }
     let hint = format!("on the node: systemctl status {name}; journalctl -u {name}");
-    Err(journalled(node, name, hinted(FailureKind::Apply, format!("{name} is {state} after its {}", verb.word()), hint)))
+    Err(card::told(node, verb.word(), name, hinted(FailureKind::Apply, format!("{name} is {state} after its {}", verb.word()), hint)))
 }
 
 fn is_good(verb: Verb, wanted: Option<State>, state: &str) -> bool {
@@ -188,22 +187,7 @@ fn is_good(verb: Verb, wanted: Option<State>, state: &str) -> bool {
 
 fn refused(node: &Node, verb: Verb, name: &str, error: crate::host::OsError) -> Failure {
     let failed = unmade(error);
-    journalled(node, name, Failure { message: format!("cannot {} {name}", verb.word()), ..failed })
-}
-
-/// Adds the last lines of the unit's journal.
-fn journalled(node: &Node, name: &str, mut failed: Failure) -> Failure {
-    if !node.host.is_running() {
-        return failed;
-    }
-    let argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", LINES, "--unit", name];
-    let soon = Instant::now() + Duration::from_secs(10);
-    if let Ok(finished) = Program::new(argv).run_to_end(soon) {
-        let status = finished.status;
-        let argv = finished.argv.clone();
-        failed.command = Some(ostler_roles::outcome::CommandFailure { argv, status, tail: finished.tail.into_lines() });
-    }
-    failed
+    card::told(node, verb.word(), name, Failure { message: format!("cannot {} {name}", verb.word()), ..failed })
 }
 
 /// Runs systemctl(1) for what only it does: links of [Install], also those of old init scripts.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why a text is not a name of the kind asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a {kind}: {why}")]
+#[error("`{text}` is not {} {kind}: {why}", article(kind))]
 pub struct NameError {
     /// What was given, cut to a bounded length.
     pub text: String,
@@ -17,6 +17,10 @@ pub struct NameError {
     pub kind: &'static str,
     /// The rule that was broken.
     pub why: &'static str,
+}
+
+fn article(kind: &str) -> &'static str {
+    if kind.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" }
 }
 
 fn reject(text: &str, kind: &'static str, why: &'static str) -> NameError {
@@ -129,6 +133,8 @@ mod tests {
             AccountName::parse("Jenkins").unwrap_err().why,
             "lower-case letters, digits, `-`, `_`, first a letter or `_`, at most 32"
         );
+        assert!(AccountName::parse("Jenkins").unwrap_err().to_string().starts_with("`Jenkins` is not an account name: "));
+        assert!(UnitName::parse("/").unwrap_err().to_string().starts_with("`/` is not a unit name: "));
         assert!(Label::parse("a&&b").is_err());
         assert!(Label::parse("").is_err());
         assert!(NodeName::parse("../etc").is_err());
