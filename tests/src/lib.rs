@@ -11,3 +11,4 @@ pub mod program;
 pub mod protocol;
 pub mod site;
 pub mod sshd;
+pub mod terminal;

@@ -8,6 +8,8 @@ mod at_the_gate;
 mod cut;
 #[path = "nodes/disk.rs"]
 mod disk;
+#[path = "nodes/killed.rs"]
+mod killed;
 #[path = "nodes/password.rs"]
 mod password;
 #[path = "nodes/power.rs"]

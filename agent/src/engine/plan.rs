@@ -26,6 +26,8 @@ pub struct Planning<'a> {
     pub want_old: bool,
     /// Contents that the node has.
     pub blobs: &'a BlobStore,
+    /// Whether somebody still waits for the plan. Asked between two questions, each of which has its own deadline.
+    pub wanted: &'a dyn Fn() -> bool,
 }
 
 impl std::fmt::Debug for Planning<'_> {
@@ -52,11 +54,12 @@ struct Changing {
 }
 
 impl Planning<'_> {
-    /// Makes the plan.
-    pub fn draft(&self) -> Draft {
-        let examined: Vec<Result<Examined, Failure>> = self.catalog.steps.iter().map(|step| self.hands.examine(&step.desired)).collect();
+    /// Makes the plan; none when nobody waits for it any more.
+    pub fn draft(&self) -> Option<Draft> {
+        let examine = |step: &Step| (self.wanted)().then(|| self.hands.examine(&step.desired));
+        let examined: Vec<Result<Examined, Failure>> = self.catalog.steps.iter().map(examine).collect::<Option<_>>()?;
         let to_write = self.to_write(&examined);
-        let requirements = self.requirements(&to_write);
+        let requirements = self.requirements(&to_write)?;
         let mut changing: Vec<Changing> = Vec::new();
         let mut steps = Vec::with_capacity(examined.len());
         for (index, found) in examined.into_iter().enumerate() {
@@ -76,17 +79,20 @@ impl Planning<'_> {
         let steps = steps.into_iter().map(|planned| cleaner.planned(planned)).collect();
         let mut plan = Plan { catalog: self.catalog.digest(), generation: self.generation, requirements, steps, verify: Vec::new() };
         if plan.is_empty() && plan.may_go() {
-            plan.verify = self.verify();
+            plan.verify = self.verify()?;
         }
-        Draft { plan, missing }
+        Some(Draft { plan, missing })
     }
 
     /// Proofs of a node that is as it shall be. They are programs and connections that wait for others: asked a few at a time.
-    fn verify(&self) -> Vec<Verdict> {
+    fn verify(&self) -> Option<Vec<Verdict>> {
         let cleaner = Cleaner::default();
         let proofs = &self.catalog.verify;
         let mut verdicts = Vec::with_capacity(proofs.len());
         for lane in proofs.chunks(PROOFS_AT_ONCE) {
+            if !(self.wanted)() {
+                return None;
+            }
             let ask = |proof: &ostler_roles::catalog::Requirement| self.hands.check(&proof.check, proof.within, &[]);
             let asked: Vec<Verdict> = std::thread::scope(|scope| {
                 let asking: Vec<_> = lane.iter().map(|proof| scope.spawn(move || ask(proof))).collect();
@@ -97,7 +103,7 @@ impl Planning<'_> {
             });
             verdicts.extend(asked.into_iter().map(|verdict| cleaner.verdict(verdict)));
         }
-        verdicts
+        Some(verdicts)
     }
 
     fn to_write(&self, examined: &[Result<Examined, Failure>]) -> Vec<(String, Bytes)> {
@@ -108,10 +114,12 @@ impl Planning<'_> {
         sized.collect()
     }
 
-    fn requirements(&self, to_write: &[(String, Bytes)]) -> Vec<Verdict> {
+    fn requirements(&self, to_write: &[(String, Bytes)]) -> Option<Vec<Verdict>> {
         let cleaner = Cleaner::default();
-        let ask = |requirement: &ostler_roles::catalog::Requirement| self.hands.check(&requirement.check, requirement.within, to_write);
-        self.catalog.require.iter().map(|requirement| cleaner.verdict(ask(requirement))).collect()
+        let ask = |requirement: &ostler_roles::catalog::Requirement| {
+            (self.wanted)().then(|| cleaner.verdict(self.hands.check(&requirement.check, requirement.within, to_write)))
+        };
+        self.catalog.require.iter().map(ask).collect()
     }
 
     fn step(&self, index: usize, found: Result<Examined, Failure>, changing: &[Changing]) -> Planned {

@@ -58,6 +58,14 @@ impl Input {
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+    /// Whether the other side has ended it and nothing of what it said is left to be read.
+    pub(super) fn has_ended(&self) -> bool {
+        // A socket says RDHUP when the other side will write no more, a pipe HUP (poll(2)).
+        let mut polled = [PollFd::from_borrowed_fd(self.fd.as_fd(), PollFlags::RDHUP)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let is_over = poll(&mut polled, Some(&now)).is_ok() && !polled[0].revents().is_empty();
+        is_over && !self.decoder.is_midway() && rustix::io::ioctl_fionread(&self.fd).is_ok_and(|unread| unread == 0)
+    }
     /// The next message within the time; a part of one that came stays.
     ///
     /// # Errors
@@ -161,6 +169,10 @@ impl Outbox {
             }
         }
         self.put(&mut state, &bytes)
+    }
+    /// Whether nobody took what was said last; not known while something is being said.
+    pub(super) fn is_gone(&self) -> bool {
+        self.state.try_lock().is_ok_and(|state| state.gone)
     }
     /// From now on only [`Self::pass_on`] is used: a heartbeat of ours could fall into the middle of someone else's frame.
     pub(super) fn only_pass_on(&self) {

@@ -120,7 +120,9 @@ fn attend(around: &dyn Surroundings, mut input: Input, outbox: &Outbox) -> Resul
             Incoming::Nothing => return Err(failure(FailureKind::Deadline, "the controller has said nothing for a day", None).into()),
         };
         let next = match message {
-            ToAgent::Catalog { catalog, base, want_old, secret_key } => work.catalog(*catalog, base, want_old, secret_key, outbox)?,
+            ToAgent::Catalog { catalog, base, want_old, secret_key } => {
+                work.catalog(*catalog, base, want_old, secret_key, &input, outbox)?
+            }
             ToAgent::Blobs(blobs) => work.blobs(blobs)?,
             ToAgent::Go { run, plan, generation, secrets, controller } => {
                 let asked = super::work::Asked { run, plan, generation, secrets, controller };

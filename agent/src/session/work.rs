@@ -92,6 +92,7 @@ impl<'a> Work<'a> {
         base: Option<u64>,
         want_old: bool,
         secret_key: Hidden,
+        input: &Input,
         outbox: &Outbox,
     ) -> Result<Next, WorkError> {
         self.shown = None;
@@ -109,9 +110,12 @@ impl<'a> Work<'a> {
         let owed = Owed::read_if_allowed(places)?;
         let blobs = BlobStore::of(places);
         let hands = self.around.hands(&secret_key.0)?;
-        let planning = Planning { hands: &*hands, catalog: &catalog, owed: &owed, generation, want_old, blobs: &blobs };
-        let mut draft = planning.draft();
+        // Whoever has gone waits for no plan; what it would still take is not asked of the node.
+        let wanted = || !input.has_ended() && !outbox.is_gone();
+        let planning = Planning { hands: &*hands, catalog: &catalog, owed: &owed, generation, want_old, blobs: &blobs, wanted: &wanted };
+        let drafted = planning.draft();
         drop(hands);
+        let Some(mut draft) = drafted else { return Ok(Next::Leave) };
         let mut messages = Vec::new();
         if !draft.missing.is_empty() {
             messages.push(ToController::NeedBlobs(draft.missing.iter().copied().collect()));
