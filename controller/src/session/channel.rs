@@ -10,6 +10,26 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// How long taking our bytes may last.
 const SEND_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long an answer is waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wait {
+    /// How long nothing at all may come.
+    pub silence: Duration,
+    /// How long the answer may take, signs of life or not.
+    pub within: Duration,
+}
+
+impl Wait {
+    /// For the whole answer, silent or not.
+    pub const fn whole(within: Duration) -> Self {
+        Self { silence: within, within }
+    }
+    /// What is left of it at this moment.
+    pub fn until(self, end: tokio::time::Instant) -> Self {
+        Self { within: end.saturating_duration_since(tokio::time::Instant::now()), ..self }
+    }
+}
+
 /// The framed stream to and from one agent.
 pub struct Channel {
     stdin: Input,
@@ -72,6 +92,29 @@ impl Channel {
         match tokio::time::timeout(within, wait).await {
             Ok(result) => result,
             Err(_) => Err(SessionError::Deadline { awaited, seconds: within.as_secs() }),
+        }
+    }
+
+    /// The next message that is more than a sign of life, all within one deadline: an agent that only beats on has not answered. None: the
+    /// stream has ended.
+    ///
+    /// # Errors
+    /// As for [`Channel::receive`]; also when nothing at all comes within `silence`.
+    pub async fn answer(&mut self, awaited: &'static str, wait: Wait) -> Result<Option<ToController>, SessionError> {
+        let late = SessionError::Deadline { awaited, seconds: wait.within.as_secs() };
+        tokio::time::timeout(wait.within, self.beyond_beats(awaited, wait.silence)).await.unwrap_or(Err(late))
+    }
+
+    /// The next message that is more than a sign of life, for as long as these come: each begins the silence anew. None: the stream has ended.
+    ///
+    /// # Errors
+    /// As for [`Channel::receive`].
+    pub async fn beyond_beats(&mut self, awaited: &'static str, silence: Duration) -> Result<Option<ToController>, SessionError> {
+        loop {
+            match self.receive(awaited, silence).await? {
+                Some(ToController::Alive) => {}
+                other => return Ok(other),
+            }
         }
     }
 

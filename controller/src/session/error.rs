@@ -43,7 +43,7 @@ pub enum SessionError {
         said: String,
     },
     /// Nothing came within the deadline.
-    #[error("no {awaited} within {seconds} s")]
+    #[error("{awaited} did not come within {seconds} s")]
     Deadline {
         /// What should have come.
         awaited: &'static str,

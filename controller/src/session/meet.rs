@@ -1,20 +1,22 @@
 //! Meeting a node: its agent is run by its digest straight away, placed when it is not there (127), elsewhere when the directory may
 //! not run programs (126).
 
+use super::channel::Wait;
 use super::{AgentFile, Channel, Offer, Password, SessionError};
 use crate::transport::{CommandLine, Exit, Link, PlaceFault, Placement};
 use ostler_roles::outcome::FailureKind;
 use ostler_roles::wire::message::{Become, Hello, Open, SCHEMA, ToAgent, ToController};
 use ostler_roles::words::NodeName;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Where the agent is kept: below the login directory, else in a directory of our own below one that all may write to.
 const HOME_CACHE: &str = ".cache/ostler";
 const SHARED_CACHES: &[&str] = &["/var/tmp", "/tmp"];
 /// In a shared place only a directory that is our own is trusted: whoever made it could swap the program.
 const START_IF_OWNED: &str = "[ -O \"$1\" ] && [ ! -L \"$1\" ] && exec \"$1/$2\" serve; exit 127";
-/// How long an agent may take to say hello: reading facts, and sudo's own waits (DNS, PAM).
-const HELLO_WITHIN: Duration = Duration::from_secs(30);
+/// How long an agent may take to say hello: it gives sudo 60 s (DNS, PAM), and reads facts. It says every 15 s that it is there.
+const HELLO: Wait = Wait { silence: Duration::from_secs(30), within: Duration::from_secs(90) };
 
 /// Who we are to a node.
 #[derive(Debug, Clone)]
@@ -58,7 +60,7 @@ pub async fn meet(
         let command = command_in(&cache, &agent.file_name())?;
         let mut placed = false;
         loop {
-            match start(link, &command, &first, (&identity.node, password)).await? {
+            match start(link, &command, &first, (&identity.node, password), HELLO).await? {
                 Started::Speaks(channel, hello) => return Ok(Greeting { channel: *channel, hello: *hello, placed }),
                 Started::Missing if !placed => {
                     if !place(link, agent, &path).await? {
@@ -93,21 +95,28 @@ async fn start(
     command: &CommandLine,
     first: &[ToAgent],
     (node, password): (&NodeName, &Password),
+    wait: Wait,
 ) -> Result<Started, SessionError> {
     let exec = link.exec(command).await?;
     let mut channel = Channel::new(exec);
     // A program that is not there takes nothing: what matters then is how it ended.
     let sent = channel.send(first).await;
     let (mut asked, mut offer): (bool, Option<Offer>) = (false, None);
+    let awaited = "the agent's hello";
+    let mut end = Instant::now() + wait.within;
     loop {
-        let Some(message) = channel.receive("the agent's hello", HELLO_WITHIN).await? else {
-            return how_it_ended(&mut channel, sent).await;
+        let answer = match channel.answer(awaited, wait.until(end)).await {
+            Err(SessionError::Deadline { .. }) if Instant::now() >= end => {
+                return Err(SessionError::Deadline { awaited, seconds: wait.within.as_secs() });
+            }
+            answer => answer?,
         };
+        let Some(message) = answer else { return how_it_ended(&mut channel, sent).await };
         match message {
             ToController::Login(login) if login.schema != SCHEMA => {
                 return Err(SessionError::Schema { theirs: login.schema, ours: SCHEMA });
             }
-            ToController::Login(_) | ToController::Alive => {}
+            ToController::Login(_) => {}
             ToController::Hello(hello) if hello.schema != SCHEMA => {
                 return Err(SessionError::Schema { theirs: hello.schema, ours: SCHEMA });
             }
@@ -122,6 +131,8 @@ async fn start(
                 let offered = offer.insert(password.offer(node, &user).await?);
                 let bytes = ostler_roles::wire::message::Hidden(offered.secret().expose().clone().into_bytes());
                 channel.send(&[ToAgent::Password(bytes)]).await?;
+                // A person may have taken any time over it.
+                end = Instant::now() + wait.within;
             }
             ToController::Fault(failure) => {
                 if let Some(offer) = offer.filter(|_| failure.kind == FailureKind::WrongPassword) {
@@ -161,5 +172,89 @@ async fn place(link: &dyn Link, agent: AgentFile, path: &str) -> Result<bool, Se
             Ok(false)
         }
         Err(error) => Err(SessionError::Place(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::{BoxFuture, Deadlines, Ended, Exec, LinkError, Tail};
+    use ostler_roles::wire::frame::{self, MAGIC};
+    use ostler_roles::wire::message::Login;
+    use ostler_roles::words::{Digest, Secret};
+    use std::sync::Mutex;
+    use tokio::io::{AsyncWriteExt, DuplexStream};
+
+    /// A link with one command on it.
+    struct One(Mutex<Option<Exec>>, Deadlines);
+
+    impl std::fmt::Debug for One {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("One")
+        }
+    }
+
+    impl Link for One {
+        fn exec<'a>(&'a self, _command: &'a CommandLine) -> BoxFuture<'a, Result<Exec, LinkError>> {
+            let exec = self.0.lock().unwrap().take().ok_or(LinkError::Cut { host: "n1".to_owned(), reason: "used up".to_owned() });
+            Box::pin(std::future::ready(exec))
+        }
+        fn deadlines(&self) -> &Deadlines {
+            &self.1
+        }
+        fn close<'a>(&'a self) -> BoxFuture<'a, ()> {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    /// Its first words, then signs of life for ever.
+    async fn beat(mut line: DuplexStream, first: Vec<ToController>) {
+        line.write_all(MAGIC).await.unwrap();
+        for message in first {
+            line.write_all(&frame::encode(&message).unwrap()).await.unwrap();
+        }
+        let alive = frame::encode(&ToController::Alive).unwrap();
+        let mut pause = tokio::time::interval(Duration::from_millis(20));
+        while line.write_all(&alive).await.is_ok() {
+            pause.tick().await;
+        }
+    }
+
+    /// How a start ends whose agent says this, while a person takes so long over the password.
+    async fn started(first: Vec<ToController>, person: Duration) -> (Result<(), SessionError>, Duration) {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let (stdout, stdin) = tokio::io::split(ours);
+        let ended = Box::pin(async { Ended { exit: Exit::Status(0), stderr: Tail::default() } });
+        let link = One(Mutex::new(Some(Exec { stdin: Box::new(stdin), stdout: Box::new(stdout), ended })), Deadlines::default());
+        let ask = move |_: &str| -> BoxFuture<'static, Option<Secret<String>>> {
+            Box::pin(async move {
+                tokio::time::sleep(person).await;
+                Some(Secret::new("word".to_owned()))
+            })
+        };
+        let password = Password::new(None, Box::new(ask));
+        let (node, command) = (NodeName::parse("n1").unwrap(), CommandLine::from_words(["agent"]).unwrap());
+        let wait = Wait { silence: Duration::from_millis(200), within: Duration::from_millis(400) };
+        let began = Instant::now();
+        let start = async { tokio::time::timeout(Duration::from_secs(10), start(&link, &command, &[], (&node, &password), wait)).await };
+        tokio::select! {
+            ended = start => (ended.expect("it ends").map(drop), began.elapsed()),
+            () = beat(theirs, first) => panic!("the beats ended first"),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_only_beats_on_has_not_said_hello() {
+        let login = ToController::Login(Login { schema: SCHEMA, agent: Digest::of(b"agent"), user: "ci".to_owned() });
+        let (ended, took) = started(vec![login], Duration::ZERO).await;
+        assert!(matches!(ended, Err(SessionError::Deadline { awaited: "the agent's hello", .. })), "{ended:?}");
+        assert!(took < Duration::from_secs(5), "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn the_time_that_a_person_takes_over_the_password_is_not_the_agents() {
+        let (ended, took) = started(vec![ToController::AskPassword { user: "ci".to_owned() }], Duration::from_millis(800)).await;
+        assert!(matches!(ended, Err(SessionError::Deadline { awaited: "the agent's hello", .. })), "{ended:?}");
+        assert!(took >= Duration::from_millis(1150), "{took:?}");
     }
 }

@@ -1,5 +1,6 @@
 //! What is asked of an agent that has said hello: a plan, a run, the story of a run.
 
+use super::channel::Wait;
 use super::{Channel, Greeting, SessionError};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::facts::Facts;
@@ -176,8 +177,10 @@ impl Session {
     /// # Errors
     /// When the stream ends before the run does: the node goes on by itself.
     pub async fn event(&mut self) -> Result<Option<(u64, Event)>, SessionError> {
+        let awaited = "the run's next event";
         loop {
-            match self.hear("the run's next event", SILENCE).await? {
+            let Some(message) = self.channel.beyond_beats(awaited, SILENCE).await? else { return Err(self.channel.lost(awaited).await) };
+            match message {
                 ToController::Event { seq, event } => return Ok(Some((seq, *event))),
                 ToController::Done { .. } => return Ok(None),
                 ToController::Cut { run, .. } => return Err(SessionError::Cut(run)),
@@ -199,20 +202,11 @@ impl Session {
         let _ = tokio::time::timeout(BYE_WITHIN, leave).await;
     }
 
-    /// The answer to a question, all told within the deadline: an agent that only beats on has not answered.
+    /// The answer to a question, all told within the deadline.
     async fn receive(&mut self, awaited: &'static str, within: Duration) -> Result<ToController, SessionError> {
-        let late = SessionError::Deadline { awaited, seconds: within.as_secs() };
-        tokio::time::timeout(within, self.hear(awaited, within)).await.unwrap_or(Err(late))
-    }
-
-    /// The next word that is more than a sign of life; each sign of life begins the silence anew.
-    async fn hear(&mut self, awaited: &'static str, silence: Duration) -> Result<ToController, SessionError> {
-        loop {
-            match self.channel.receive(awaited, silence).await? {
-                Some(ToController::Alive) => {}
-                Some(message) => return Ok(message),
-                None => return Err(self.channel.lost(awaited).await),
-            }
+        match self.channel.answer(awaited, Wait::whole(within)).await? {
+            Some(message) => Ok(message),
+            None => Err(self.channel.lost(awaited).await),
         }
     }
 
