@@ -1,6 +1,7 @@
 //! What one compilation knows, and how it reads values: every fault is kept, and reading goes on.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -37,7 +38,12 @@ pub(super) struct Context<'a> {
     pub(super) stores: RefCell<Stores>,
     faults: RefCell<Faults>,
     missing: RefCell<BTreeMap<Missing, Span>>,
+    /// Turns of all loops so far.
+    turns: Cell<usize>,
 }
+
+/// The most turns that all loops of a node's roles take together: loops in loops end somewhere.
+const MAX_TURNS: usize = 50_000;
 
 /// Contents that a catalog names.
 #[derive(Default)]
@@ -81,6 +87,7 @@ impl<'a> Context<'a> {
             stores: RefCell::default(),
             faults: RefCell::new(faults),
             missing: RefCell::default(),
+            turns: Cell::default(),
         })
     }
 
@@ -96,12 +103,26 @@ impl<'a> Context<'a> {
             stores: RefCell::default(),
             faults: RefCell::default(),
             missing: RefCell::default(),
+            turns: Cell::default(),
         }
     }
 
     /// The node's name.
     pub(super) fn called(&self) -> &'a str {
         self.entry.map_or("", |entry| entry.name.value.as_str())
+    }
+
+    /// Counts a turn of a loop.
+    pub(super) fn one_more_turn(&self, span: &Span) -> Read<()> {
+        self.turns.set(self.turns.get() + 1);
+        match self.turns.get().cmp(&(MAX_TURNS + 1)) {
+            Ordering::Less => Ok(()),
+            Ordering::Equal => {
+                let message = format!("{}: the loops of its roles take more than {MAX_TURNS} turns", self.called());
+                Err(self.fault(Fault::new(span, message)))
+            }
+            Ordering::Greater => Err(Told),
+        }
     }
 
     /// Keeps a fault.

@@ -54,6 +54,9 @@ impl<'w, 'c, 'a> Walk<'w, 'c, 'a> {
                 None => self.once(step, scope, words, left_out),
                 Some(each) => {
                     for inner in self.elements(each, scope).unwrap_or_default() {
+                        if self.context.one_more_turn(&each.name.span).is_err() {
+                            return;
+                        }
                         self.once(step, &inner, words, left_out);
                     }
                 }

@@ -11,6 +11,8 @@ use crate::author::value::{Data, Marks, Value, as_text};
 
 /// The most that one template may become.
 const MAX_BYTES: usize = 4 << 20;
+/// The most turns that all loops of one template take together.
+const MAX_TURNS: usize = 100_000;
 /// The deepest chain of `include`: no template includes itself.
 const MAX_INCLUDES: usize = 8;
 
@@ -43,7 +45,7 @@ pub enum Stop {
 pub fn render(path: &str, load: &Load<'_>, scope: &dyn Scope) -> Result<Rendered, Stop> {
     let source = load(path).ok_or(Stop::Unreadable)?;
     let parts = parse(&source).map_err(|fault| Stop::Fault(*fault))?;
-    let mut renderer = Renderer { load, open: vec![path.to_owned()], done: Rendered::default() };
+    let mut renderer = Renderer { load, open: vec![path.to_owned()], turns: 0, done: Rendered::default() };
     renderer.parts(&parts, &source, scope)?;
     Ok(renderer.done)
 }
@@ -52,6 +54,8 @@ struct Renderer<'l> {
     load: &'l Load<'l>,
     /// The templates that include each other.
     open: Vec<String>,
+    /// Turns of loops so far.
+    turns: usize,
     done: Rendered,
 }
 
@@ -148,6 +152,10 @@ impl Renderer<'_> {
             other => return Err(wrong(over, source, format!("`for` goes over {}", other.noun()), "it wants a list or a map")),
         };
         for item in &items {
+            self.turns += 1;
+            if self.turns > MAX_TURNS {
+                return Err(wrong(over, source, format!("the loops of this template take more than {MAX_TURNS} turns"), "loop over less"));
+            }
             self.parts(body, source, &Inner { outer: scope, name, value: item })?;
         }
         Ok(())
