@@ -14,7 +14,7 @@ use crate::report::{
     self, Card, Exit, NodeResult, NodeState, Paint, Recap, State, card_lines, change_count, merge, plan_lines, recap_json, recap_lines,
 };
 use ostler_roles::outcome::Ending;
-use ostler_roles::words::NodeName;
+use ostler_roles::words::{NodeName, count};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 use tokio::sync::watch;
@@ -89,9 +89,10 @@ fn refused(context: &Context, ready: &[Ready], lost: &[(NodeName, Trouble)]) -> 
         prepare::print_lost(context, lost);
         let bad = ready.iter().filter(|one| !one.plan.may_go()).count();
         printer.line(
-            &printer
-                .style
-                .paint(Paint::Bad, &format!("Refused: {bad} of {} nodes. Nothing was changed anywhere.", ready.len() + lost.len())),
+            &printer.style.paint(
+                Paint::Bad,
+                &format!("Refused: {bad} of {}. Nothing was changed anywhere.", count(ready.len() + lost.len(), "node")),
+            ),
         );
         return Some(Exit::Refused);
     }
@@ -110,7 +111,7 @@ fn show(context: &Context, args: &ApplyArgs, ready: &[Ready]) -> usize {
     prepare::print_plans_json(context, ready);
     let (change, may) = ready.iter().map(|one| change_count(&one.plan)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
     if change + may > 0 {
-        let text = format!("{} nodes: {change} to change, {may} may change.", ready.len());
+        let text = format!("{}: {change} to change, {may} may change.", count(ready.len(), "node"));
         context.printer.line(&context.printer.style.paint(Paint::Strong, &text));
     }
     change + may
@@ -126,7 +127,7 @@ fn confirm(context: &Context, nodes: usize) -> Answered {
     if !context.printer.can_ask() {
         return Answered::Nobody;
     }
-    match context.printer.ask(&format!("Apply to {nodes} nodes? [y/N] ")) {
+    match context.printer.ask(&format!("Apply to {}? [y/N] ", count(nodes, "node"))) {
         Some(answer) if matches!(answer.trim(), "y" | "Y" | "yes") => Answered::Yes,
         Some(_) | None => Answered::No,
     }
@@ -286,7 +287,7 @@ fn print_cards(context: &Context, story: &Story<'_>, end: &NodeEnd, state: &Node
 }
 
 fn result_of(end: &NodeEnd, state: &NodeState, registered: &[Registered]) -> (NodeResult, Exit) {
-    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let mine: Vec<&Registered> = registered.iter().filter(|one| one.node == end.node).collect();
     let labels = mine.iter().flat_map(|one| one.labels.clone()).collect();
     let unlabelled = mine.iter().find(|one| !one.is_good()).map(|one| one.text.clone());
@@ -308,7 +309,7 @@ fn result_of(end: &NodeEnd, state: &NodeState, registered: &[Registered]) -> (No
         (Ok(_), Some(_)) => Exit::NodeFailed,
         (Ok(_), None) => Exit::Good,
     };
-    let checks = count(end.plan.requirements.len()) + changed + unchanged + count(end.prepared.catalog.verify.len()) + count(mine.len());
+    let checks = small(end.plan.requirements.len()) + changed + unchanged + small(end.prepared.catalog.verify.len()) + small(mine.len());
     (NodeResult { node: end.node.to_string(), changed, unchanged, checks, labels, trouble }, exit)
 }
 

@@ -7,6 +7,7 @@ use super::{
 use crate::cli::CheckArgs;
 use crate::fleet::leave;
 use crate::report::{Exit, Paint, merge};
+use ostler_roles::words::count;
 use serde_json::json;
 
 /// Asks every requirement of every node.
@@ -28,12 +29,12 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, CommandError> {
         let exit = merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)).chain(refused.then_some(Exit::Refused)));
         let seconds = began.elapsed().as_secs_f64();
         context.printer.json(&json!({ "v": 1, "type": "checked", "nodes": nodes, "requirements": checks, "exit": exit.code() }));
+        let asked = format!("{} of {}", count(checks, "requirement"), count(nodes, "node"));
+        let (all, hold) = if checks == 1 { ("The", "holds") } else { ("All", "hold") };
         let (paint, text) = match (refused, lost.is_empty()) {
-            (true, _) => {
-                (Paint::Bad, format!("Refused: {checks} requirements asked of {nodes} nodes in {seconds:.1} s. Nothing was changed."))
-            }
-            (false, false) => (Paint::Bad, format!("{} nodes could not be asked; {checks} requirements hold on {nodes}.", lost.len())),
-            (false, true) => (Paint::Good, format!("All {checks} requirements of {nodes} nodes hold ({seconds:.1} s).")),
+            (true, _) => (Paint::Bad, format!("Refused: {asked} asked in {seconds:.1} s. Nothing was changed.")),
+            (false, false) => (Paint::Bad, format!("{} could not be asked; {asked} {hold}.", count(lost.len(), "node"))),
+            (false, true) => (Paint::Good, format!("{all} {asked} {hold} ({seconds:.1} s).")),
         };
         context.printer.line(&context.printer.style.paint(paint, &text));
         Ok(exit)

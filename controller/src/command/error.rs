@@ -6,16 +6,17 @@ use crate::lab::LabError;
 use crate::report::{Exit, Format, Printer};
 use crate::secret::SecretError;
 use ostler_roles::author::diagnostic::Faults;
+use ostler_roles::words::count;
 use serde_json::json;
 
 /// Why a verb could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// The site is wrong.
-    #[error("{} in the site", count(.0.len()))]
+    #[error("{} in the site", count(.0.len(), "fault"))]
     Site(Faults),
     /// The command line names a value that cannot be read.
-    #[error("{} on the command line", count(.0.len()))]
+    #[error("{} on the command line", count(.0.len(), "fault"))]
     Arguments(Faults),
     /// The site cannot be read.
     #[error(transparent)]
@@ -64,10 +65,6 @@ pub enum CommandError {
     /// The demo did not show what it is to show.
     #[error("the demo did not show {0}")]
     Demo(String),
-}
-
-fn count(faults: usize) -> String {
-    if faults == 1 { "1 fault".to_owned() } else { format!("{faults} faults") }
 }
 
 impl CommandError {

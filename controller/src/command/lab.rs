@@ -6,7 +6,7 @@ use crate::inventory;
 use crate::lab::{self, Lab, LabError, LabNode, LabSpec, Progress, Setup, Suite};
 use crate::report::{Exit, sanitize};
 use ostler_roles::author::source::Node;
-use ostler_roles::words::Digest;
+use ostler_roles::words::{Digest, count};
 use serde_json::json;
 use std::ffi::OsString;
 use std::net::Ipv4Addr;
@@ -100,7 +100,7 @@ fn up(context: &Context, root: &Path, args: &LabUpArgs) -> Result<Exit, CommandE
         context.printer.json(&json!({ "v": 1, "type": "lab_node", "node": node.name, "address": node.address.to_string() }));
         context.printer.line(&format!("  {:<16} {}", node.name, node.address));
     }
-    context.printer.line(&format!("The lab is up: {} nodes.", lab.nodes().len()));
+    context.printer.line(&format!("The lab is up: {}.", count(lab.nodes().len(), "node")));
     Ok(Exit::Good)
 }
 

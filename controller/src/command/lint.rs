@@ -7,6 +7,7 @@ use super::{
 use crate::cli::LintArgs;
 use crate::report::{Exit, Paint};
 use ostler_roles::author::compile;
+use ostler_roles::words::count;
 use serde_json::json;
 
 /// Proves the site without a node.
@@ -23,7 +24,7 @@ pub fn run(context: &Context, args: &LintArgs) -> Result<Exit, CommandError> {
     crate::fleet::waves(&nodes, &after)?;
     let (roles, nodes) = (inventory.roles.iter().count(), nodes.len());
     context.printer.json(&json!({ "v": 1, "type": "linted", "roles": roles, "nodes": nodes, "faults": 0 }));
-    let text = format!("No faults: {nodes} nodes, {roles} roles (the library's included).");
+    let text = format!("No faults: {}, {} (the library's included).", count(nodes, "node"), count(roles, "role"));
     context.printer.line(&context.printer.style.paint(Paint::Good, &text));
     Ok(Exit::Good)
 }

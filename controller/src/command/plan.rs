@@ -7,6 +7,7 @@ use super::{
 use crate::cli::PlanArgs;
 use crate::fleet::leave;
 use crate::report::{Exit, NodeResult, Paint, Recap, change_count, merge, plan_lines, recap_lines};
+use ostler_roles::words::count;
 
 /// Shows what would change.
 pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
@@ -27,8 +28,8 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
             printer.line(&printer.style.paint(Paint::Bad, "Refused: this plan cannot be applied. Nothing was changed."));
         } else if change + may > 0 {
             let counts = format!(
-                "{} nodes: {change} to change, {may} may change ({:.1} s). Nothing was changed.",
-                ready.len(),
+                "{}: {change} to change, {may} may change ({:.1} s). Nothing was changed.",
+                count(ready.len(), "node"),
                 began.elapsed().as_secs_f64()
             );
             printer.line(&printer.style.paint(Paint::Strong, &counts));

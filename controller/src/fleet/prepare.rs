@@ -42,7 +42,7 @@ pub trait Compile: Send + Sync {
 
 /// Why a node has no catalog.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{count} faults in the site")]
+#[error("{} in the site", ostler_roles::words::count(*.count, "fault"))]
 pub struct CompileError {
     /// How many.
     pub count: usize,

@@ -34,52 +34,70 @@ pub fn change_count(plan: &Plan) -> (usize, usize) {
     (change, may)
 }
 
+/// What is shown of a change; equal ones of several nodes stand once.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Group {
-    order: usize,
+struct Change {
     mark: char,
     name: String,
+    /// On what it depends.
+    after: Option<String>,
     details: Vec<String>,
     diff: Vec<String>,
 }
 
+/// Changes with the place of the first that was met, and the nodes that have them.
+type Groups<'a> = BTreeMap<Change, (usize, Vec<&'a NodeName>)>;
+
 /// The plan's lines: identical changes of several nodes stand once. `diff` shows file contents.
 pub fn plan_lines(nodes: &[PlannedNode<'_>], diff: bool, style: Style) -> Vec<String> {
-    let mut groups: BTreeMap<Group, Vec<&NodeName>> = BTreeMap::new();
+    let mut groups = Groups::new();
     for one in nodes {
+        let mut add = |order: usize, change: Change| groups.entry(change).or_insert_with(|| (order, Vec::new())).1.push(one.node);
+        // Steps of which nothing can be said but on what they depend, by that.
+        let mut unsure: BTreeMap<String, (usize, Vec<String>)> = BTreeMap::new();
         for (order, (step, planned)) in one.catalog.steps.iter().zip(&one.plan.steps).enumerate() {
-            let Some((mark, details)) = details(planned) else { continue };
-            let diff = if diff { content_diff(&step.desired, planned, one.blob) } else { Vec::new() };
-            let group = Group { order, mark, name: sanitize(&step.id().to_string(), false), details, diff };
-            // Equal changes are one group wherever they stand in each node's order: the first place counts.
-            let same = groups.keys().find(|other| {
-                other.mark == group.mark && other.name == group.name && other.details == group.details && other.diff == group.diff
-            });
-            let key = same.map(|other| Group {
-                order: other.order,
-                mark: other.mark,
-                name: other.name.clone(),
-                details: other.details.clone(),
-                diff: other.diff.clone(),
-            });
-            groups.entry(key.unwrap_or(group)).or_default().push(one.node);
+            let name = sanitize(&step.id().to_string(), false);
+            let after = if let Planned::MayChange { because, .. } = planned { Some(sanitize(&because.to_string(), false)) } else { None };
+            match (details(planned), after) {
+                (None, _) => {}
+                (Some((_, details)), Some(after)) if details.is_empty() => {
+                    unsure.entry(after).or_insert_with(|| (order, Vec::new())).1.push(name);
+                }
+                (Some((mark, details)), after) => {
+                    let diff = if diff { content_diff(&step.desired, planned, one.blob) } else { Vec::new() };
+                    add(order, Change { mark, name, after, details, diff });
+                }
+            }
+        }
+        for (after, (order, names)) in unsure {
+            let details = vec![names.join(", ")];
+            add(order, Change { mark: '?', name: "may change".to_owned(), after: Some(after), details, diff: Vec::new() });
         }
     }
-    groups.iter().flat_map(|(group, members)| group_lines(group, members, nodes.len(), style)).collect()
+    let mut ordered: Vec<_> = groups.iter().collect();
+    ordered.sort_by_key(|(_, (order, _))| *order);
+    ordered.into_iter().flat_map(|(change, (_, members))| change_lines(change, members, nodes.len(), style)).collect()
 }
 
-fn group_lines(group: &Group, members: &[&NodeName], all: usize, style: Style) -> Vec<String> {
+fn change_lines(change: &Change, members: &[&NodeName], all: usize, style: Style) -> Vec<String> {
     let who = if members.len() == all && all > 1 {
         format!("all {all} nodes")
     } else {
         members.iter().map(|node| node.as_str()).collect::<Vec<_>>().join(", ")
     };
-    let head = format!("  {} {}", group.mark, group.name);
-    let mut lines = vec![head_line(&head, &format!("[{who}]"), paint_of(group.mark), style)];
-    for detail in &group.details {
-        lines.push(style.fit(&format!("      {detail}"), 0));
+    let head = format!("  {} {}", change.mark, change.name);
+    let after = change.after.as_ref().map(|after| format!("after {after} ")).unwrap_or_default();
+    let mut lines = vec![head_line(&head, &format!("{after}[{who}]"), paint_of(change.mark), style)];
+    for detail in &change.details {
+        lines.extend(
+            style
+                .wrap(detail, 8)
+                .into_iter()
+                .enumerate()
+                .map(|(index, line)| format!("      {}{line}", if index == 0 { "" } else { "  " })),
+        );
     }
-    for line in &group.diff {
+    for line in &change.diff {
         let paint = match line.chars().next() {
             Some('+') => Paint::Good,
             Some('-') => Paint::Bad,
@@ -109,6 +127,7 @@ fn paint_of(mark: char) -> Paint {
     }
 }
 
+/// The mark of a change and its parts, as things are now.
 fn details(planned: &Planned) -> Option<(char, Vec<String>)> {
     let show = |changes: &[Shown]| -> Vec<String> {
         changes.iter().map(|change| sanitize(&format!("{}: {} -> {}", change.field, change.from, change.to), false)).collect()
@@ -134,11 +153,7 @@ fn details(planned: &Planned) -> Option<(char, Vec<String>)> {
                 lines,
             ))
         }
-        Planned::MayChange { because, changes } => {
-            let mut lines = vec![sanitize(&format!("may change: it depends on {because}"), false)];
-            lines.extend(show(changes));
-            Some(('?', lines))
-        }
+        Planned::MayChange { changes, .. } => Some(('?', show(changes))),
         Planned::Impossible(failure) => {
             let mut lines = vec![sanitize(&failure.message, false)];
             lines.extend(failure.causes.iter().map(|cause| sanitize(cause, false)));
@@ -216,6 +231,95 @@ fn wrapped(style: Style, text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ostler_roles::catalog::Step;
+    use ostler_roles::resource::{Kind, ResourceId, group};
+    use ostler_roles::words::{AccountName, Origin, RoleName, Span};
+
+    fn catalog(node: &NodeName, steps: usize) -> Catalog {
+        let step = |number: usize| Step {
+            desired: Desired::Group(group::Desired { name: AccountName::parse(&format!("g{number}")).unwrap(), present: None }),
+            role: RoleName::parse("base").unwrap(),
+            origin: Origin::default(),
+            within: Span::seconds(1),
+            watches: Vec::new(),
+            together: None,
+            while_busy: false,
+        };
+        let steps = (0..steps).map(step).collect();
+        Catalog { node: node.clone(), facts: Digest::of(b""), require: Vec::new(), steps, verify: Vec::new() }
+    }
+
+    fn lines(plans: &[Vec<Planned>], style: Style) -> Vec<String> {
+        let made: Vec<(NodeName, Catalog, Plan)> = plans
+            .iter()
+            .enumerate()
+            .map(|(number, steps)| {
+                let node = NodeName::parse(&format!("n{number}")).unwrap();
+                let catalog = catalog(&node, steps.len());
+                let (digest, steps) = (catalog.digest(), steps.clone());
+                (node, catalog, Plan { catalog: digest, generation: 0, requirements: Vec::new(), steps, verify: Vec::new() })
+            })
+            .collect();
+        let views: Vec<_> = made.iter().map(|(node, catalog, plan)| PlannedNode { node, catalog, plan, blob: &|_| None }).collect();
+        plan_lines(&views, false, style)
+    }
+
+    fn change(to: &str) -> Planned {
+        Planned::Change { changes: vec![Shown::new("gid", "1", to)], triggered: None, old: None }
+    }
+
+    fn may(changes: Vec<Shown>) -> Planned {
+        Planned::MayChange { because: ResourceId { kind: Kind::Package, key: "git".to_owned() }, changes }
+    }
+
+    #[test]
+    fn equal_changes_of_several_nodes_stand_once_in_the_order_of_the_steps() {
+        let unchanged = || Planned::Unchanged { why: "so".to_owned() };
+        let plans = [vec![change("7"), change("2")], vec![change("8"), change("2")], vec![unchanged(), change("2")]];
+        assert_eq!(
+            lines(&plans, Style::PLAIN),
+            [
+                "  ~ group g0 [n0]",
+                "      gid: 1 -> 7",
+                "  ~ group g0 [n1]",
+                "      gid: 1 -> 8",
+                "  ~ group g1 [all 3 nodes]",
+                "      gid: 1 -> 2"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_may_change_is_shown_as_things_are_now_and_the_rest_of_it_in_one_place() {
+        let plans = [vec![change("7"), may(vec![]), may(vec![Shown::new("group", "absent", "present")]), may(vec![]), may(vec![])]];
+        assert_eq!(
+            lines(&plans, Style::PLAIN),
+            [
+                "  ~ group g0 [n0]",
+                "      gid: 1 -> 7",
+                "  ? may change after package git [n0]",
+                "      group g1, group g3, group g4",
+                "  ? group g2 after package git [n0]",
+                "      group: absent -> present",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_long_detail_is_broken_and_not_cut() {
+        let plans = [vec![change("a very long value that has more words than the line has room for")]];
+        let narrow = lines(&plans, Style { colour: false, width: Some(40) });
+        assert!(narrow.iter().all(|line| line.chars().count() <= 40), "{narrow:#?}");
+        assert_eq!(narrow[1..], ["      gid: 1 -> a very long value that", "        has more words than the line has", "        room for"]);
+    }
+
+    #[test]
+    fn a_plan_of_many_nodes_is_grouped_in_no_time() {
+        let plans: Vec<Vec<Planned>> = (0..600).map(|node| (0..20).map(|step| change(&format!("{node}-{step}"))).collect()).collect();
+        let began = std::time::Instant::now();
+        assert_eq!(lines(&plans, Style::PLAIN).len(), 600 * 20 * 2);
+        assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+    }
 
     #[test]
     fn a_head_in_colour_is_cut_at_the_same_place_as_one_without() {

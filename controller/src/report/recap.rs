@@ -1,6 +1,7 @@
 //! The end of the story: counts, failed nodes last where the eye is.
 
 use super::{Paint, Style, sanitize};
+use ostler_roles::words::count;
 use std::time::Duration;
 
 /// How one node came through, for the recap.
@@ -53,9 +54,10 @@ pub fn recap_lines(recap: &Recap, style: Style) -> Vec<String> {
     let bad: Vec<&NodeResult> = recap.nodes.iter().filter(|node| node.trouble.is_some()).collect();
     let checks: u32 = good.iter().map(|node| node.checks).sum();
     let changed: u32 = recap.nodes.iter().map(|node| node.changed).sum();
-    let count = |number: usize| if number == 1 { "1 node".to_owned() } else { format!("{number} nodes") };
+    let nodes = |number: usize| count(number, "node");
+    let hold = if checks == 1 { "holds" } else { "hold" };
     if bad.is_empty() && changed == 0 && !recap.cancelled {
-        let text = format!("Nothing to change. {} verified in {seconds} ({checks} checks).", count(good.len()));
+        let text = format!("Nothing to change. {} verified in {seconds} ({}).", nodes(good.len()), count(checks, "check"));
         return vec![style.paint(Paint::Good, &text)];
     }
     let mut lines: Vec<String> = good.iter().map(|node| node_line(node, style)).collect();
@@ -64,11 +66,12 @@ pub fn recap_lines(recap: &Recap, style: Style) -> Vec<String> {
         style.paint(Paint::Bad, &style.fit(&format!("  {:<16} {}", node.node, sanitize(trouble, false)), 0))
     }));
     let end = match (bad.len(), recap.cancelled) {
-        (0, false) => {
-            style.paint(Paint::Good, &format!("Done. {} in {seconds}: {changed} changed, {checks} checks hold.", count(good.len())))
-        }
+        (0, false) => style.paint(
+            Paint::Good,
+            &format!("Done. {} in {seconds}: {changed} changed, {} {hold}.", nodes(good.len()), count(checks, "check")),
+        ),
         (0, true) => style.paint(Paint::Change, &format!("Cancelled after {seconds}: {changed} changed.")),
-        (failed, _) => style.paint(Paint::Bad, &format!("{} came through, {} did not, in {seconds}.", count(good.len()), count(failed))),
+        (failed, _) => style.paint(Paint::Bad, &format!("{} came through, {} did not, in {seconds}.", nodes(good.len()), nodes(failed))),
     };
     lines.push(end);
     lines

@@ -1,7 +1,7 @@
 //! The pure answer: a check, held against what was read.
 
 use super::{Check, Disk, Evidence, Kernel, Package, PackageWant, Verdict, Virtualization};
-use crate::words::{Bytes, Version};
+use crate::words::{Bytes, Version, count};
 
 fn pass(found: impl std::fmt::Display) -> Verdict {
     Verdict::Pass { found: found.to_string() }
@@ -84,7 +84,7 @@ impl Disk {
         }
         let remains = Bytes(free.count().saturating_sub(to_write.count()));
         if let Some(wanted) = self.free_after.filter(|wanted| remains < *wanted) {
-            let share = self.executors.map(|count| format!(", for {count} executors")).unwrap_or_default();
+            let share = self.executors.map(|number| format!(", for {}", count(number, "executor"))).unwrap_or_default();
             let plan = if to_write.count() > 0 { format!(" and this plan writes {to_write}") } else { String::new() };
             return fail(
                 format_args!("{on} has {free} free{plan}"),

@@ -1,5 +1,6 @@
 //! Newtypes for every kind of name and quantity: parsed once, then trusted.
 
+mod count;
 mod digest;
 mod mode;
 mod name;
@@ -9,6 +10,7 @@ mod quantity;
 mod secret;
 mod version;
 
+pub use count::count;
 pub use digest::{Blob, Content, Digest, ParseDigestError};
 pub use mode::{Mode, ParseModeError};
 pub use name::{

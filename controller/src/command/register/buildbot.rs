@@ -7,7 +7,7 @@ use crate::masters::buildbot::{self, Account, Install, InstallError, Place, Work
 use crate::masters::http::{Http, Way};
 use ostler_roles::author::compile::{Master, MasterSettings};
 use ostler_roles::master::buildbot::Proof;
-use ostler_roles::words::{Digest, MasterName, NodeName, RoleName};
+use ostler_roles::words::{Digest, MasterName, NodeName, RoleName, count};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -102,8 +102,8 @@ fn tell(registrar: &Registrar, master: &MasterName, nodes: &BTreeMap<String, Nod
         }
     };
     match event {
-        buildbot::Event::Writing { quarantined, labelled: 0 } => everyone(format!("quarantined ({quarantined} workers)")),
-        buildbot::Event::Writing { labelled, .. } => everyone(format!("attaching labels ({labelled} workers)")),
+        buildbot::Event::Writing { quarantined, labelled: 0 } => everyone(format!("quarantined ({})", count(quarantined, "worker"))),
+        buildbot::Event::Writing { labelled, .. } => everyone(format!("attaching labels ({})", count(labelled, "worker"))),
         buildbot::Event::Loaded { took } => everyone(format!("the master has loaded it ({})", seconds(took))),
         buildbot::Event::Waiting { workers } => {
             workers.iter().for_each(|worker| one(worker.as_str(), "waiting for it to connect".to_owned()))
