@@ -124,7 +124,11 @@ impl Planning<'_> {
 
     fn step(&self, index: usize, found: Result<Examined, Failure>, changing: &[Changing]) -> Planned {
         let step = &self.catalog.steps[index];
-        let standing = if found.as_ref().is_ok_and(|found| found.changes.is_empty()) { Standing::AsDesired } else { Standing::Otherwise };
+        let standing = match &found {
+            Ok(found) if found.changes.is_empty() => Standing::AsDesired,
+            Ok(_) => Standing::Otherwise,
+            Err(_) => Standing::Impossible,
+        };
         if let Some(cause) = self.cause(index, standing, changing) {
             let changes = found.map(|found| found.changes).unwrap_or_default();
             return Planned::MayChange { because: cause, changes };

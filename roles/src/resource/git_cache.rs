@@ -132,7 +132,10 @@ impl Resource for Desired {
 
     fn needs(&self) -> Vec<Thing> {
         let git = crate::words::PackageName::parse("git").map(Thing::Package);
-        [Thing::Path(self.root.clone()), Thing::User(self.owner.clone())].into_iter().chain(git.ok()).collect()
+        let urls = self.repositories.values().flat_map(|source| &source.urls);
+        let local = urls.filter_map(|url| AbsPath::parse(url.strip_prefix("file://").unwrap_or(url)).ok()).map(Thing::Path);
+        let own = [Thing::Path(self.root.clone()), Thing::User(self.owner.clone()), Thing::Answers];
+        own.into_iter().chain(git.ok()).chain(local).collect()
     }
 
     fn unchanged(&self, observed: &Observed) -> String {

@@ -17,6 +17,8 @@ pub enum Thing {
     Package(PackageName),
     /// The kernel's modules and settings.
     Kernel,
+    /// What answers when it is asked for something: services of this node among others.
+    Answers,
     /// What packages of the distribution may bring, alter or take away: much, but not what is the administrator's.
     Packaged,
     /// Whatever there is: nothing is known of what a program writes.
@@ -28,8 +30,10 @@ pub enum Thing {
 pub enum Standing {
     /// It is as desired.
     AsDesired,
-    /// It is not, or that could not be read.
+    /// It is not.
     Otherwise,
+    /// It could not be read, or cannot be made so as things are.
+    Impossible,
 }
 
 /// No package puts anything here (FHS 3.0: `/home`, `/root`, `/mnt`, `/media`, `/tmp`, `/var/tmp`).
@@ -47,6 +51,8 @@ impl Thing {
         match (self, needed) {
             (Self::Packaged, needed) => packages_alter(needed, standing),
             (Self::Everything, _) | (_, Self::Everything | Self::Packaged) => true,
+            // What has answered answers; what has not may be what an earlier step starts.
+            (Self::Unit(_), Self::Answers) => standing == Standing::Impossible,
             (Self::Path(made), Self::Path(read)) => read.is_within(made) || made.is_within(read),
             (made, read) => made == read,
         }
@@ -57,16 +63,17 @@ impl Thing {
 fn packages_alter(needed: &Thing, standing: Standing) -> bool {
     let below = |roots: &[&str], path: &AbsPath| roots.iter().any(|root| AbsPath::parse(root).is_ok_and(|root| path.is_within(&root)));
     match needed {
-        Thing::Path(path) => !below(&NEVER_PACKAGED, path) && (standing == Standing::Otherwise || !below(&LEFT_ALONE, path)),
+        Thing::Path(path) => !below(&NEVER_PACKAGED, path) && (standing != Standing::AsDesired || !below(&LEFT_ALONE, path)),
         // Packages make accounts that they lack and touch no other (Debian Policy 9.2).
-        Thing::User(name) | Thing::Group(name) => standing == Standing::Otherwise && name.as_str() != ROOT,
+        Thing::User(name) | Thing::Group(name) => standing != Standing::AsDesired && name.as_str() != ROOT,
+        Thing::Answers => standing == Standing::Impossible,
         Thing::Unit(_) | Thing::Package(_) | Thing::Kernel | Thing::Packaged | Thing::Everything => true,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Standing::{AsDesired, Otherwise};
+    use super::Standing::{AsDesired, Impossible, Otherwise};
     use super::*;
 
     fn path(text: &str) -> Thing {
@@ -83,6 +90,17 @@ mod tests {
             let (user, group) = (AccountName::parse("a").unwrap(), AccountName::parse("a").unwrap());
             assert!(!Thing::User(user).alters(&Thing::Group(group), standing));
         }
+    }
+
+    #[test]
+    fn a_unit_may_be_what_did_not_answer() {
+        let unit = Thing::Unit(UnitName::parse_service("git-daemon").unwrap());
+        for made in [&unit, &Thing::Packaged] {
+            assert!(made.alters(&Thing::Answers, Impossible));
+            assert!(!made.alters(&Thing::Answers, Otherwise) && !made.alters(&Thing::Answers, AsDesired));
+        }
+        assert!(!path("/etc/motd").alters(&Thing::Answers, Impossible));
+        assert!(Thing::Everything.alters(&Thing::Answers, AsDesired));
     }
 
     #[test]
