@@ -3,12 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use ostler::masters::buildbot::{
-    BuildResult, Cordon, Ending, Patience, RegisterError, SmokeCommand, SmokeOutcome, Worker, cordon, register, uncordon,
+    BuildResult, Cordon, Ending, Event, Patience, RegisterError, SmokeCommand, SmokeOutcome, Worker, cordon, register, uncordon,
 };
 use ostler_roles::master::buildbot::{Hold, Proof, Stage, WorkerName};
 use ostler_roles::words::Label;
 use ostler_tests::buildbot::{Folder, Master, Meddling};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn worker(name: &str, smoke: &[&[&str]]) -> Worker {
     let labels = ["debian", "asked-for-by-nobody"].iter().map(|label| Label::parse(label).unwrap()).collect();
@@ -161,14 +161,19 @@ fn a_worker_that_never_connects_meets_the_deadline() {
     let stranger = master.worker_with("stranger", "another password");
     let short = Patience { connect: Duration::from_secs(3), ..patience() };
     let workers = [(worker("absent", &[]), Proof::Standing), (worker("stranger", &[]), Proof::Standing)];
-    let start = Instant::now();
-    let endings = run_with(&master, &mut machine, &workers, &short).unwrap();
+    let mut waits = Vec::new();
+    let mut events = |event| {
+        if let Event::Waiting { workers } = event {
+            waits.push(workers.len());
+        }
+    };
+    let endings = register(&master.client(), &mut machine, &workers, "ostler run 1", &short, &mut events).unwrap();
     for (name, ending) in &endings {
         assert!(matches!(ending, Ending::Absent(waited) if *waited == short.connect), "{name}: {ending:?}");
         assert_eq!(ending.to_string(), "the worker did not connect within 3 s");
         assert!(seen(&master, name.as_str()).attached.is_empty());
     }
-    assert!(start.elapsed() < Duration::from_secs(30), "both waits overlap and end: {:?}", start.elapsed());
+    assert_eq!(waits, [2], "one wait for both");
     assert!(stranger.log().contains("unauthorized login"));
 }
 
@@ -185,6 +190,46 @@ fn a_smoke_job_that_hangs_is_stopped_at_the_deadline() {
     let running =
         || master.http().get_json::<serde_json::Value>("api/v2/builds?complete=false").unwrap()["builds"].as_array().unwrap().len();
     master.until("the build is stopped", || running() == 0);
+}
+
+/// Registers one worker, and interrupts the run when this is so.
+fn interrupt_when(master: &Master, machine: &mut Folder, one: (Worker, Proof), is_so: impl Fn(&Event) -> bool) -> Ending {
+    let (interrupt, stop) = tokio::sync::watch::channel(false);
+    let client = master.client().stoppable(stop.into());
+    let mut events = |event: Event| {
+        if is_so(&event) {
+            interrupt.send(true).unwrap();
+        }
+    };
+    register(&client, machine, &[one], "ostler run 1", &patience(), &mut events).unwrap().remove(0).1
+}
+
+#[test]
+fn an_interrupted_run_takes_its_smoke_job_back_and_leaves_the_worker_in_quarantine() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    // It never connects: the wait for it ends at once.
+    let absent =
+        interrupt_when(&master, &mut machine, (worker("absent", &[]), Proof::Standing), |event| matches!(event, Event::Waiting { .. }));
+    assert_eq!(absent.to_string(), "not registered: interrupted; it has no labels on the master");
+
+    let _process = master.worker("node-1");
+    let long = (worker("node-1", &[&["sleep", "600"]]), Proof::Standing);
+    let ending = interrupt_when(&master, &mut machine, long, |event| matches!(event, Event::SmokeStarted { .. }));
+    assert_eq!(ending.to_string(), "not registered: interrupted; it has no labels on the master");
+    let running =
+        || master.http().get_json::<serde_json::Value>("api/v2/builds?complete=false").unwrap()["builds"].as_array().unwrap().len();
+    master.until("the build is stopped", || running() == 0);
+    assert!(seen(&master, "node-1").attached.is_empty());
+
+    // The next run goes on from there; labels that are no longer earned go also when it is interrupted at once.
+    let good = worker("node-1", &[&["true"]]);
+    assert!(matches!(run(&master, &mut machine, &[(good.clone(), Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
+    machine.written.clear();
+    let ending = interrupt_when(&master, &mut machine, (good, Proof::Wanted), |event| matches!(event, Event::Writing { .. }));
+    assert_eq!(ending.to_string(), "not registered: interrupted; it has no labels on the master");
+    assert_eq!(machine.written, ["Quarantined workers.d/node-1.json"]);
+    assert!(seen(&master, "node-1").attached.is_empty());
 }
 
 #[test]

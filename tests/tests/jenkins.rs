@@ -7,6 +7,8 @@ mod anywhere;
 mod bench;
 #[path = "jenkins/faults.rs"]
 mod faults;
+#[path = "jenkins/interrupted.rs"]
+mod interrupted;
 #[path = "jenkins/registration.rs"]
 mod registration;
 #[path = "jenkins/replay.rs"]

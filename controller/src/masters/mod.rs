@@ -4,4 +4,7 @@ pub mod buildbot;
 mod dial;
 pub mod http;
 pub mod jenkins;
+mod wait;
 mod way;
+
+pub use wait::Stop;

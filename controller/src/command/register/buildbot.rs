@@ -88,6 +88,7 @@ fn ended(one: &Candidate, ending: &buildbot::Ending) -> Registered {
         | buildbot::Ending::Absent(_)
         | buildbot::Ending::Refused(_)
         | buildbot::Ending::Unsettled
+        | buildbot::Ending::Stopped { .. }
         | buildbot::Ending::NotLoaded(_) => (0, Vec::new()),
     };
     if ending.is_registered() { one.good(ending.to_string(), changed) } else { Registered { tail, ..failed(one, ending.to_string()) } }

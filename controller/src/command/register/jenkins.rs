@@ -222,7 +222,7 @@ fn ended(one: &Candidate, ending: &jenkins::Ending) -> Registered {
         jenkins::Ending::Unchanged => one.good(ending.to_string(), 0),
         jenkins::Ending::Labelled(_) => one.good(ending.to_string(), 1),
         jenkins::Ending::Red(report) => Registered { tail: report.tail.clone(), ..failed(one, ending.to_string()) },
-        jenkins::Ending::Held(_) => failed(one, ending.to_string()),
+        jenkins::Ending::Held(_) | jenkins::Ending::Stopped(..) => failed(one, ending.to_string()),
         jenkins::Ending::Failed(error) => {
             let tail = if let JenkinsError::Offline { log, .. } = error { log.clone() } else { Vec::new() };
             Registered { tail, ..failed(one, format!("not registered: {}", chain(error))) }

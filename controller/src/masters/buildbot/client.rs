@@ -3,9 +3,11 @@
 use super::rest::{Builders, Builds, Chunks, Loaded, Logs, Requests, Steps, Workers};
 use super::survey::{Survey, fold};
 use crate::masters::http::{Http, HttpError, encode};
+use crate::masters::wait::{Pace, Stop};
 use ostler_roles::master::buildbot::{SMOKE, WorkerName};
 use ostler_roles::words::Secret;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Lines of a failed command's log that are kept.
 const TAIL: u64 = 20;
@@ -143,12 +145,29 @@ pub struct Account {
 pub struct Client {
     http: Http,
     account: Option<Account>,
+    stop: Stop,
 }
 
 impl Client {
     /// A client over an HTTP base such as `http://10.78.0.2:8010/`.
     pub fn new(http: Http, account: Option<Account>) -> Self {
-        Self { http, account }
+        Self { http, account, stop: Stop::default() }
+    }
+
+    /// The same client, whose waits end when the run is interrupted.
+    #[must_use]
+    pub fn stoppable(self, stop: Stop) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// Whether the run is to stop.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.is_asked()
+    }
+
+    /// For one wait on the master.
+    pub(super) fn pace(&self, patience: Duration) -> Pace {
+        Pace::new(patience, &self.stop)
     }
 
     /// Reads workers, builders and what was loaded: three requests, however many there are.
@@ -239,13 +258,13 @@ impl Client {
         Ok(lines)
     }
 
-    /// Takes back a request that nobody waits for any longer, and stops its build.
+    /// Takes back a request that nobody waits for any longer, and stops its build; `reason` is shown with it.
     ///
     /// # Errors
     /// [`BuildbotError::Follow`].
-    pub fn cancel(&self, request: u64, build: Option<&Build>) -> Result<(), BuildbotError> {
+    pub fn cancel(&self, request: u64, build: Option<&Build>, reason: &str) -> Result<(), BuildbotError> {
         let follow = |source| BuildbotError::Follow { request, source };
-        let reason = json!({"reason": "not finished in time"});
+        let reason = json!({ "reason": reason });
         self.call(&format!("api/v2/buildrequests/{request}"), "cancel", &reason).map_err(follow)?;
         if let Some(build) = build {
             self.call(&format!("api/v2/builds/{}", build.id), "stop", &reason).map_err(follow)?;

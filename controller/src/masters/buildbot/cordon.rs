@@ -1,7 +1,7 @@
 //! Taking a worker out of service before its node is changed: no new jobs, and the running ones to their end.
 
 use super::client::{BuildbotError, Client};
-use super::register::Pace;
+use crate::masters::wait::Wait;
 use ostler_roles::master::buildbot::{Hold, OUR_PAUSE, WorkerName};
 use std::time::Duration;
 
@@ -30,9 +30,9 @@ pub fn cordon(client: &Client, worker: &WorkerName, run: &str, patience: Duratio
     if seen.hold.is_none() {
         client.pause(worker, &format!("{OUR_PAUSE}{run}"))?;
     }
-    let mut pace = Pace::new(patience);
+    let mut pace = client.pace(patience);
     loop {
-        let is_late = pace.wait();
+        let is_late = pace.wait() != Wait::Again;
         let hold = client.survey()?.of(worker).hold;
         let running = client.running(number)?;
         match hold {

@@ -2,11 +2,12 @@
 
 use super::client::{BuildbotError, Client};
 use super::file::{Worker, WorkerFile};
-use super::smoke::{self, SmokeReport};
+use super::smoke::{self, SmokeOutcome, SmokeReport};
 use super::survey::Survey;
+use crate::masters::wait::{Pace, Stop, Wait};
 use ostler_roles::master::buildbot::{Desired, Hold, Next, Proof, Stage, WorkerName, next};
 use ostler_roles::words::Digest;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long each wait on the master may last.
 #[derive(Debug, Clone)]
@@ -100,6 +101,13 @@ pub enum Ending {
     Red(SmokeReport),
     /// Someone holds it back; it stays in quarantine.
     Held(Hold),
+    /// The run was interrupted; whether it still has labels that it had.
+    Stopped {
+        /// It has labels.
+        is_labelled: bool,
+        /// What could not be taken back.
+        left: Vec<String>,
+    },
     /// It did not connect within this time. A label it had stays.
     Absent(Duration),
     /// The master could not use its file.
@@ -124,31 +132,16 @@ impl std::fmt::Display for Ending {
             Self::Labelled(_) => f.write_str("registered: the smoke job passed"),
             Self::Red(report) => write!(f, "not registered: smoke job: {}", report.outcome),
             Self::Held(hold) => write!(f, "not registered: {hold}"),
+            Self::Stopped { is_labelled, left } => {
+                let labels = if *is_labelled { "it keeps the labels that it had" } else { "it has no labels" };
+                write!(f, "not registered: interrupted; {labels} on the master")?;
+                left.iter().try_for_each(|left| write!(f, "; {left}"))
+            }
             Self::Absent(waited) => write!(f, "the worker did not connect within {} s", waited.as_secs()),
             Self::Unsettled => f.write_str("not registered: the master was changed by someone else meanwhile"),
             Self::Refused(why) => write!(f, "the master cannot use its worker file: {why}"),
             Self::NotLoaded(waited) => write!(f, "the master did not load its worker file within {} s", waited.as_secs()),
         }
-    }
-}
-
-/// Waits between looks: short at first, for what is nearly done, then a second.
-pub(super) struct Pace {
-    end: Instant,
-    step: Duration,
-}
-
-impl Pace {
-    pub(super) fn new(patience: Duration) -> Self {
-        Self { end: Instant::now() + patience, step: Duration::from_millis(30) }
-    }
-
-    /// Sleeps until the next look; true when it is the last one.
-    pub(super) fn wait(&mut self) -> bool {
-        let left = self.end.saturating_duration_since(Instant::now());
-        std::thread::sleep(self.step.min(left));
-        self.step = (self.step * 3 / 2).min(Duration::from_secs(1));
-        Instant::now() >= self.end
     }
 }
 
@@ -163,6 +156,15 @@ struct Entry<'a> {
 impl Entry<'_> {
     fn next(&self, survey: &Survey) -> Next {
         next(&self.desired, &survey.of(self.worker.name()), self.proof)
+    }
+
+    /// Whether its file is written also after an interrupt.
+    fn may_finish(&self, survey: &Survey) -> bool {
+        match self.next(survey) {
+            Next::Write(Stage::Quarantined) => !survey.of(self.worker.name()).attached.is_empty(),
+            Next::Write(Stage::Labelled) => self.proof == Proof::Green,
+            Next::Release | Next::Connect | Next::Smoke | Next::Held(_) | Next::Settled(_) => false,
+        }
     }
 }
 
@@ -203,14 +205,10 @@ pub fn register<'a>(
 
 /// A master that is just starting answers nothing at first.
 fn first_look(client: &Client, patience: &Patience) -> Result<Survey, BuildbotError> {
-    let mut pace = Pace::new(patience.load);
+    let mut pace = client.pace(patience.load);
     loop {
         match client.survey() {
-            Err(error) if error.is_silence() => {
-                if pace.wait() {
-                    return Err(error);
-                }
-            }
+            Err(error) if error.is_silence() && pace.wait() == Wait::Again => {}
             other => return other,
         }
     }
@@ -231,9 +229,12 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Writes all files that are due in one go, and waits until the master shows that it has taken them.
+    /// Writes all files that are due in one go, and waits until the master shows that it has taken them. After an interrupt only what takes
+    /// unearned labels off or puts earned ones on is written.
     fn write(&mut self) -> Result<(), RegisterError> {
+        let is_stopped = self.client.is_stopped();
         let due = |entry: &Entry| match entry.next(&self.survey) {
+            Next::Write(_) if is_stopped && !entry.may_finish(&self.survey) => None,
             Next::Write(stage) => Some(entry.worker.file(stage)),
             Next::Release | Next::Connect | Next::Smoke | Next::Held(_) | Next::Settled(_) => None,
         };
@@ -244,13 +245,13 @@ impl Batch<'_> {
         let quarantined = files.iter().filter(|file| file.stage == Stage::Quarantined).count();
         (self.events)(Event::Writing { quarantined, labelled: files.len() - quarantined });
         self.machine.install(&files)?;
-        let start = Instant::now();
-        let mut pace = Pace::new(self.patience.load);
+        // It takes a moment, and what was written is not to be left unjudged: this wait goes on after an interrupt.
+        let mut pace = Pace::new(self.patience.load, &Stop::default());
         loop {
-            let is_late = pace.wait();
+            let is_late = pace.wait() == Wait::Over;
             self.look()?;
             if self.judge_files(&files, is_late) == 0 {
-                (self.events)(Event::Loaded { took: start.elapsed() });
+                (self.events)(Event::Loaded { took: pace.waited() });
                 return Ok(());
             }
         }
@@ -284,16 +285,16 @@ impl Batch<'_> {
 
     /// Waits until every worker that should be connected is, and every pause of ours has ended.
     fn connect(&mut self) -> Result<(), BuildbotError> {
-        let mut pace = Pace::new(self.patience.connect);
-        let mut is_late = false;
+        let mut pace = self.client.pace(self.patience.connect);
+        let mut turn = Wait::Again;
         let mut told = false;
         loop {
             let away = |entry: &&Entry| matches!(entry.next(&self.survey), Next::Connect | Next::Release);
             let workers: Vec<WorkerName> = self.open().filter(away).map(|entry| entry.worker.name().clone()).collect();
-            if workers.is_empty() {
+            if workers.is_empty() || turn == Wait::Stopped {
                 return Ok(());
             }
-            if is_late {
+            if turn == Wait::Over {
                 for entry in self.entries.iter_mut().filter(|entry| workers.contains(entry.worker.name())) {
                     entry.ending = Some(Ending::Absent(self.patience.connect));
                 }
@@ -303,7 +304,7 @@ impl Batch<'_> {
                 (self.events)(Event::Waiting { workers });
                 told = true;
             }
-            is_late = pace.wait();
+            turn = pace.wait();
             self.look()?;
         }
     }
@@ -313,6 +314,7 @@ impl Batch<'_> {
         let mut due = Vec::new();
         for entry in self.entries.iter_mut().filter(|entry| entry.ending.is_none()) {
             match entry.next(&self.survey) {
+                Next::Smoke if self.client.is_stopped() => {}
                 Next::Smoke => due.push(entry.worker.name().clone()),
                 Next::Held(hold) => entry.ending = Some(Ending::Held(hold)),
                 Next::Write(_) | Next::Release | Next::Connect | Next::Settled(_) => {}
@@ -320,7 +322,11 @@ impl Batch<'_> {
         }
         for (worker, report) in smoke::run(self.client, &self.survey, &due, reason, self.patience, self.events) {
             if let Some(entry) = self.entries.iter_mut().find(|entry| *entry.worker.name() == worker) {
-                entry.proof = if report.is_green() { Proof::Green } else { Proof::Red };
+                entry.proof = match report.outcome {
+                    SmokeOutcome::Stopped => entry.proof,
+                    _ if report.is_green() => Proof::Green,
+                    _ => Proof::Red,
+                };
                 entry.report = Some(report);
             }
         }
@@ -328,12 +334,18 @@ impl Batch<'_> {
 
     /// Names the ending of everything that is still open. Only what the master shows now counts as registered.
     fn settle(&mut self) {
+        let is_stopped = self.client.is_stopped();
         for entry in self.entries.iter_mut().filter(|entry| entry.ending.is_none()) {
+            let seen = self.survey.of(entry.worker.name());
             let is_labelled = next(&entry.desired, &self.survey.of(entry.worker.name()), entry.proof) == Next::Settled(Stage::Labelled);
             entry.ending = Some(match entry.report.take() {
+                Some(SmokeReport { outcome: SmokeOutcome::Stopped, tail, .. }) => {
+                    Ending::Stopped { is_labelled: !seen.attached.is_empty(), left: tail }
+                }
                 Some(report) if !report.is_green() => Ending::Red(report),
                 Some(report) if is_labelled => Ending::Labelled(report),
                 None if is_labelled => Ending::Unchanged,
+                Some(_) | None if is_stopped => Ending::Stopped { is_labelled: !seen.attached.is_empty(), left: Vec::new() },
                 Some(_) | None => Ending::Unsettled,
             });
         }

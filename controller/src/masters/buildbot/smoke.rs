@@ -1,8 +1,9 @@
 //! The smoke job: forced on each worker at once, followed to its end, taken back when it is late.
 
 use super::client::{Build, BuildResult, BuildbotError, Client};
-use super::register::{Event, Pace, Patience};
+use super::register::{Event, Patience};
 use super::survey::Survey;
+use crate::masters::wait::Wait;
 use ostler_roles::master::buildbot::WorkerName;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ pub enum SmokeOutcome {
     NotTaken(Duration),
     /// It ran on another worker.
     Elsewhere,
+    /// The run was interrupted, and the job taken back.
+    Stopped,
     /// The master could not be asked.
     Faulted(BuildbotError),
 }
@@ -28,6 +31,7 @@ impl std::fmt::Display for SmokeOutcome {
             Self::Late(time) => write!(f, "not finished within {} s", time.as_secs()),
             Self::NotTaken(time) => write!(f, "not taken by the worker within {} s", time.as_secs()),
             Self::Elsewhere => f.write_str("ran on another worker"),
+            Self::Stopped => f.write_str("interrupted"),
             Self::Faulted(error) => write!(f, "{error}"),
         }
     }
@@ -71,13 +75,15 @@ pub(super) fn run(
             Err(error) => done.push((worker.clone(), report(SmokeOutcome::Faulted(error), None, start))),
         }
     }
-    let mut pace = Pace::new(patience.smoke);
+    let mut pace = client.pace(patience.smoke);
     while !open.is_empty() {
-        let is_late = pace.wait();
+        let turn = pace.wait();
+        let is_late = turn != Wait::Again;
         let mut waiting = Vec::new();
         for mut job in open {
             match job.look(client, events) {
                 Ok(Some(result)) => done.push((job.worker.clone(), job.judge(client, survey, result, start))),
+                Ok(None) if turn == Wait::Stopped => done.push((job.worker.clone(), job.take_back(client, SmokeOutcome::Stopped, start))),
                 Ok(None) if is_late => done.push((job.worker.clone(), job.give_up(client, patience.smoke, start))),
                 Err(error) if is_late || !error.is_silence() => {
                     done.push((job.worker.clone(), report(SmokeOutcome::Faulted(error), job.url(), start)));
@@ -131,13 +137,16 @@ impl Job {
     }
 
     fn give_up(&self, client: &Client, waited: Duration, start: Instant) -> SmokeReport {
-        let outcome = if self.build.is_some() { SmokeOutcome::Late(waited) } else { SmokeOutcome::NotTaken(waited) };
+        self.take_back(client, if self.build.is_some() { SmokeOutcome::Late(waited) } else { SmokeOutcome::NotTaken(waited) }, start)
+    }
+
+    fn take_back(&self, client: &Client, outcome: SmokeOutcome, start: Instant) -> SmokeReport {
         let mut report = report(outcome, self.url(), start);
-        if let Some(build) = &self.build {
-            report.tail = client.tail(self.request, build).unwrap_or_default();
+        if let (Some(build), SmokeOutcome::Late(_)) = (&self.build, &report.outcome) {
+            report.tail = client.tail(self.request, build).unwrap_or_else(|error| vec![format!("no log: {error}")]);
         }
-        if let Err(error) = client.cancel(self.request, self.build.as_ref()) {
-            report.tail.push(format!("could not be taken back: {error}"));
+        if let Err(error) = client.cancel(self.request, self.build.as_ref(), &report.outcome.to_string()) {
+            report.tail.push(format!("its smoke job could not be taken back: {error}"));
         }
         report
     }

@@ -1,6 +1,7 @@
 //! One Jenkins, as the rest of the controller sees it. Every call blocks and has a deadline: use `spawn_blocking`.
 
 use super::super::http::Way;
+use super::super::wait::Stop;
 use super::credential::{self, Credential, Sent};
 use super::error::JenkinsError;
 use super::node;
@@ -25,6 +26,18 @@ impl Client {
     /// When the address is none, or its trust is none.
     pub fn new(url: &str, login: Login, site: Site, patience: Patience, way: Way) -> Result<Self, JenkinsError> {
         Ok(Self { session: Session::new(url, login, patience, way)?, site })
+    }
+
+    /// The same client, whose waits end when the run is interrupted.
+    #[must_use]
+    pub fn stoppable(mut self, stop: Stop) -> Self {
+        self.session.stop = stop;
+        self
+    }
+
+    /// Whether the run is to stop.
+    pub fn is_stopped(&self) -> bool {
+        self.session.stop.is_asked()
     }
 
     /// Looks at these names: one listing for all, and the configuration of each that is ours.

@@ -27,6 +27,14 @@ pub enum JenkinsError {
         /// What it said last.
         last: String,
     },
+    /// The run was interrupted.
+    #[error("{action}: interrupted{}", left.as_ref().map_or_else(String::new, |left| format!("; {left}")))]
+    Stopped {
+        /// What was being done.
+        action: String,
+        /// What is left of it on the master and could not be taken back.
+        left: Option<String>,
+    },
     /// The connection broke while a change was under way; whether it was made must be looked up.
     #[error("{action}: the connection broke before Jenkins answered")]
     Lost {

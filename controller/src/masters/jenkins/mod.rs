@@ -18,7 +18,7 @@ pub use agent::{Agent, AgentError, AgentSteps};
 pub use client::Client;
 pub use credential::{Credential, Kind, Sent};
 pub use error::JenkinsError;
-pub use register::{Bring, BringError, Ending, Event, Registration, register};
+pub use register::{Bring, BringError, Ending, Event, Left, Registration, register};
 pub use session::{Login, Patience};
 pub use smoke::{SmokeOutcome, SmokeReport};
 pub use xml::XmlError;

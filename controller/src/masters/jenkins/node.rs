@@ -1,9 +1,10 @@
 //! Nodes: one listing for all, config.xml for ours alone; made, changed, switched, removed, and read back after each write.
 
 use super::super::http::encode;
+use super::super::wait::Wait;
 use super::config;
 use super::error::JenkinsError;
-use super::session::{Pace, Session};
+use super::session::Session;
 use super::xml::{self, Element};
 use ostler_roles::master::jenkins::{Config, Hold, Name, Node, NotOurs, Owner, Seen, Site, Stage, diff};
 use ostler_roles::words::Secret;
@@ -204,7 +205,7 @@ pub(super) fn delete(session: &Session, site: &Site, name: &Name) -> Result<(), 
 
 /// Waits until the agent is connected. A launch that Jenkins gave up is started once more; an operator's mark ends the wait.
 pub(super) fn wait_online(session: &Session, name: &Name, deadline: Duration) -> Result<(), JenkinsError> {
-    let mut pace = Pace::new(deadline);
+    let mut pace = session.pace(deadline);
     let mut was_relaunched = false;
     loop {
         let state = computer(session, name)?;
@@ -219,7 +220,11 @@ pub(super) fn wait_online(session: &Session, name: &Name, deadline: Duration) ->
             was_relaunched = true;
             launch(session, name)?;
         }
-        if has_failed_twice || !pace.wait() {
+        let turn = if has_failed_twice { Wait::Over } else { pace.wait() };
+        if turn == Wait::Stopped {
+            return Err(JenkinsError::Stopped { action: format!("wait until node `{name}` is online"), left: None });
+        }
+        if turn == Wait::Over {
             let reason =
                 if state.offline_cause_reason.is_empty() { "it is still being launched".to_owned() } else { state.offline_cause_reason };
             return Err(JenkinsError::Offline { name: name.clone(), waited: pace.waited(), reason, log: launch_log(session, name) });
@@ -256,14 +261,16 @@ fn launch(session: &Session, name: &Name) -> Result<(), JenkinsError> {
 }
 
 fn wait_idle(session: &Session, name: &Name, patience: Duration) -> Result<Computer, JenkinsError> {
-    let mut pace = Pace::new(patience);
+    let mut pace = session.pace(patience);
     loop {
         let state = computer(session, name)?;
         if state.idle {
             return Ok(state);
         }
-        if !pace.wait() {
-            return Err(JenkinsError::Busy { name: name.clone(), waited: pace.waited() });
+        match pace.wait() {
+            Wait::Again => {}
+            Wait::Over => return Err(JenkinsError::Busy { name: name.clone(), waited: pace.waited() }),
+            Wait::Stopped => return Err(JenkinsError::Stopped { action: format!("wait until node `{name}` is idle"), left: None }),
         }
     }
 }

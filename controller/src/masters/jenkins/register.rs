@@ -75,8 +75,34 @@ pub enum Ending {
     Red(SmokeReport),
     /// It is in quarantine and somebody marked it offline.
     Held(Hold),
+    /// The run was interrupted on its way; a further run goes on from what is left.
+    Stopped(Left, Option<String>),
     /// It went no further.
     Failed(JenkinsError),
+}
+
+/// What an interrupted run leaves of a node on the master.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing.
+    Nothing,
+    /// The node, in quarantine.
+    Quarantined,
+    /// The node with its labels, as it was found.
+    Labelled,
+    /// It could not be looked up any more.
+    Unknown,
+}
+
+impl std::fmt::Display for Left {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "it is not on the master",
+            Self::Quarantined => "it stays on the master in quarantine, without its labels",
+            Self::Labelled => "it keeps the labels that it had on the master",
+            Self::Unknown => "the master did not say how it stands there",
+        })
+    }
 }
 
 impl Ending {
@@ -93,6 +119,8 @@ impl std::fmt::Display for Ending {
             Self::Labelled(_) => f.write_str("registered: the smoke job passed"),
             Self::Red(report) => write!(f, "not registered: smoke job: {}", report.outcome),
             Self::Held(hold) => write!(f, "not registered: {hold}"),
+            Self::Stopped(left, None) => write!(f, "not registered: interrupted; {left}"),
+            Self::Stopped(left, Some(also)) => write!(f, "not registered: interrupted; {left}; {also}"),
             Self::Failed(error) => write!(f, "not registered: {error}"),
         }
     }
@@ -120,7 +148,10 @@ pub fn register(
                 let mut tell = |event| drop(tell.send(event));
                 while let Some((at, registration)) = take(next_in_line, registrations) {
                     let seen = listed.get(&registration.node.name).cloned().unwrap_or(Seen::Absent);
-                    let ending = one(client, registration, seen, &mut tell).unwrap_or_else(Ending::Failed);
+                    let ending = one(client, registration, seen, &mut tell).unwrap_or_else(|error| match error {
+                        JenkinsError::Stopped { left: also, .. } => Ending::Stopped(left(client, registration), also),
+                        other => Ending::Failed(other),
+                    });
                     endings.lock().unwrap_or_else(PoisonError::into_inner).push((at, ending));
                 }
             });
@@ -138,6 +169,35 @@ fn take<'a>(next_in_line: &AtomicUsize, registrations: &'a [Registration]) -> Op
     registrations.get(at).map(|registration| (at, registration))
 }
 
+/// What an interrupted step has left.
+fn left(client: &Client, registration: &Registration) -> Left {
+    let name = &registration.node.name;
+    match client.observe(std::slice::from_ref(name)).map(|mut seen| seen.remove(name)) {
+        Ok(seen) => Left::of(registration, &seen.unwrap_or(Seen::Absent)),
+        Err(_) => Left::Unknown,
+    }
+}
+
+impl Left {
+    fn of(registration: &Registration, seen: &Seen) -> Self {
+        match seen {
+            Seen::Absent => Self::Nothing,
+            Seen::Orphan | Seen::Foreign(_) => Self::Unknown,
+            Seen::Ours { config, .. } if config.labels == registration.node.labels_at(Stage::Quarantined) => Self::Quarantined,
+            Seen::Ours { .. } => Self::Labelled,
+        }
+    }
+}
+
+/// Whether this step is taken also after an interrupt: one request that takes unearned labels off, or puts earned ones on.
+fn may_finish(next: &Next, proof: Proof) -> bool {
+    match next {
+        Next::Update(Stage::Quarantined, _) | Next::Settled(_) | Next::Held(_) => true,
+        Next::Update(Stage::Labelled, _) => proof == Proof::Green,
+        Next::Create | Next::Connect | Next::Smoke => false,
+    }
+}
+
 fn one(client: &Client, registration: &Registration, mut seen: Seen, events: &mut dyn FnMut(Event)) -> Result<Ending, JenkinsError> {
     let Registration { node, smoke, proof, agent } = registration;
     let name = &node.name;
@@ -146,7 +206,7 @@ fn one(client: &Client, registration: &Registration, mut seen: Seen, events: &mu
     let mut missing = agent.as_deref();
     for _ in 0..STEPS {
         // Only a node that is there has a secret to call in with.
-        if let (Seen::Ours { is_connected, .. }, Some(agent)) = (&seen, missing) {
+        if let (Seen::Ours { is_connected, .. }, Some(agent), false) = (&seen, missing, client.is_stopped()) {
             missing = None;
             if bring(client, node, *is_connected, agent)? {
                 events(Event::Brought(name.clone()));
@@ -155,7 +215,11 @@ fn one(client: &Client, registration: &Registration, mut seen: Seen, events: &mu
                 continue;
             }
         }
-        match next(node, &seen, proof)? {
+        let next = next(node, &seen, proof)?;
+        if client.is_stopped() && !may_finish(&next, proof) {
+            return Ok(Ending::Stopped(Left::of(registration, &seen), None));
+        }
+        match next {
             Next::Create => {
                 events(Event::Creating(name.clone()));
                 client.create(node)?;
@@ -198,14 +262,20 @@ fn one(client: &Client, registration: &Registration, mut seen: Seen, events: &mu
 /// Brings the agent to its node. What runs there now is let out first, in quarantine: a run that is cut here is gone on with by the next.
 fn bring(client: &Client, node: &Node, is_connected: bool, agent: &dyn Bring) -> Result<bool, JenkinsError> {
     let secret = client.agent_secret(&node.name)?;
+    let mut was_stopped = false;
     let mut before = || {
         if !is_connected {
             return Ok(());
         }
-        client.update(node, Stage::Quarantined)?;
-        client.drain(&node.name, "its agent is changed")
+        let made_way = client.update(node, Stage::Quarantined).and_then(|()| client.drain(&node.name, "its agent is changed"));
+        was_stopped = matches!(made_way, Err(JenkinsError::Stopped { .. }));
+        made_way
     };
-    let brought = agent.bring(&secret, &mut before).map_err(|source| JenkinsError::Agent { name: node.name.clone(), source });
+    let brought = agent.bring(&secret, &mut before);
+    let brought = brought.map_err(|source| match was_stopped {
+        true => JenkinsError::Stopped { action: format!("make way for another agent of node `{}`", node.name), left: None },
+        false => JenkinsError::Agent { name: node.name.clone(), source },
+    });
     if is_connected {
         // Our own mark alone is taken off, also after a failure.
         client.undrain(&node.name)?;

@@ -4,6 +4,7 @@
 //! 2.532). So a 401 is believed only when it lasts. The end is a 200 from `/api/json` with `X-Jenkins-Session`.
 
 use super::super::http::{Answer, Ask, Http, HttpError, Way};
+use super::super::wait::{Pace, Stop, Wait};
 use super::error::JenkinsError;
 use base64::Engine as _;
 use ostler_roles::words::Secret;
@@ -80,31 +81,6 @@ impl Default for Patience {
     }
 }
 
-/// Waits between looks: short at first, then a second.
-pub(super) struct Pace {
-    started: Instant,
-    end: Instant,
-    step: Duration,
-}
-
-impl Pace {
-    pub(super) fn new(patience: Duration) -> Self {
-        Self { started: Instant::now(), end: Instant::now() + patience, step: Duration::from_millis(20) }
-    }
-
-    /// Sleeps until the next look; false when the time is over.
-    pub(super) fn wait(&mut self) -> bool {
-        let left = self.end.saturating_duration_since(Instant::now());
-        std::thread::sleep(self.step.min(left));
-        self.step = (self.step * 3 / 2).min(Duration::from_secs(1));
-        !left.is_zero()
-    }
-
-    pub(super) fn waited(&self) -> Duration {
-        self.started.elapsed()
-    }
-}
-
 #[derive(Debug)]
 struct Crumb {
     field: String,
@@ -125,6 +101,7 @@ pub(super) struct Session {
     http: Http,
     login: Login,
     pub(super) patience: Patience,
+    pub(super) stop: Stop,
     memory: Mutex<Memory>,
 }
 
@@ -164,11 +141,16 @@ impl Session {
     pub(super) fn new(url: &str, login: Login, patience: Patience, way: Way) -> Result<Self, JenkinsError> {
         let http = Http::new(url, patience.request, way)
             .map_err(|source| JenkinsError::Http { action: "use the address of this Jenkins".to_owned(), source })?;
-        Ok(Self { http, login, patience, memory: Mutex::default() })
+        Ok(Self { http, login, patience, stop: Stop::default(), memory: Mutex::default() })
     }
 
     pub(super) fn user(&self) -> &str {
         self.login.user()
+    }
+
+    /// For one wait on the master.
+    pub(super) fn pace(&self, patience: Duration) -> Pace {
+        Pace::new(patience, &self.stop)
     }
 
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
@@ -306,12 +288,14 @@ impl Session {
     fn wait_until_ready(&self, action: &str, first: &str) -> Result<(), JenkinsError> {
         let is_known = self.memory().process.is_some();
         let has_status = first.starts_with("503") || first == "401";
-        let mut pace = Pace::new(if is_known || has_status { self.patience.restart } else { self.patience.reach });
+        let mut pace = self.pace(if is_known || has_status { self.patience.restart } else { self.patience.reach });
         let mut unauthorized_since = (first == "401").then(Instant::now);
         let mut last = first.to_owned();
         loop {
-            if !pace.wait() {
-                return Err(JenkinsError::NotReady { action: action.to_owned(), waited: pace.waited(), last });
+            match pace.wait() {
+                Wait::Again => {}
+                Wait::Over => return Err(JenkinsError::NotReady { action: action.to_owned(), waited: pace.waited(), last }),
+                Wait::Stopped => return Err(JenkinsError::Stopped { action: action.to_owned(), left: None }),
             }
             let answer = self.http.ask(Ask::Get, "/api/json?tree=mode", &[("authorization", self.login.header().expose())]);
             match sign(&answer) {

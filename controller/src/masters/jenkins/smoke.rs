@@ -1,8 +1,9 @@
 //! The smoke job: a freestyle job tied to the node's quarantine label, so that no other node can take it and no other job comes first.
 
 use super::super::http::encode;
+use super::super::wait::{Pace, Wait};
 use super::error::JenkinsError;
-use super::session::{Pace, Session};
+use super::session::Session;
 use super::xml::{self, Element};
 use ostler_roles::executor::Smoke;
 use ostler_roles::master::jenkins::{Node, Owner};
@@ -89,13 +90,19 @@ fn job_name(node: &Node) -> String {
     format!("ostler-smoke-{}", node.name)
 }
 
-/// Runs the commands on a quarantined node. A green job is removed again; a red one stays to be looked at.
+/// Runs the commands on a quarantined node. A green job is removed again, and one that was interrupted; a red one stays to be looked at.
 pub(super) fn run(session: &Session, node: &Node, commands: &[Smoke], patience: Duration) -> Result<SmokeReport, JenkinsError> {
     let job = job_name(node);
     install(session, node, &job, commands)?;
-    let mut pace = Pace::new(patience);
-    let item = start(session, &job)?;
-    let (outcome, executable) = follow(session, &job, &item, &mut pace)?;
+    let mut pace = session.pace(patience);
+    let followed = start(session, &job).and_then(|item| follow(session, &job, &item, &mut pace));
+    let (outcome, executable) = followed.map_err(|error| match error {
+        JenkinsError::Stopped { action, .. } => {
+            let left = remove(session, &job).err().map(|error| format!("job `{job}` is left on the master: {error}"));
+            JenkinsError::Stopped { action, left }
+        }
+        other => other,
+    })?;
     let took = pace.waited();
     let outcome = match outcome {
         Ok(build) if build.built_on != node.name.as_str() => SmokeOutcome::Elsewhere(build.built_on),
@@ -235,16 +242,32 @@ fn follow(session: &Session, job: &str, item: &str, pace: &mut Pace) -> Result<F
                 continue;
             }
         }
-        if !pace.wait() {
-            let stop = match &executable {
-                Some(build) => format!("/job/{}/{}/stop", encode(job), build.number),
-                None => format!("/queue/cancelItem?id={item}"),
-            };
-            // A job that cannot be stopped is reported as late all the same.
-            let _ = session.write(&format!("take back job `{job}`"), &stop, FORM, b"");
-            return Ok((Err(SmokeOutcome::Late { waited: pace.waited(), why }), executable));
+        match pace.wait() {
+            Wait::Again => {}
+            Wait::Over => {
+                // A job that cannot be stopped is reported as late all the same.
+                drop(take_back(session, job, item, executable.as_ref()));
+                return Ok((Err(SmokeOutcome::Late { waited: pace.waited(), why }), executable));
+            }
+            Wait::Stopped => {
+                // What comes of it shows when the job is removed.
+                drop(take_back(session, job, item, executable.as_ref()));
+                return Err(JenkinsError::Stopped { action: format!("follow job `{job}`"), left: None });
+            }
         }
     }
+}
+
+/// Takes a queue item back, or stops its build.
+fn take_back(session: &Session, job: &str, item: &str, executable: Option<&Executable>) -> Result<(), JenkinsError> {
+    let path = match executable {
+        Some(build) => format!("/job/{}/{}/stop", encode(job), build.number),
+        None => format!("/queue/cancelItem?id={item}"),
+    };
+    let action = format!("take back job `{job}`");
+    let answer = session.write(&action, &path, FORM, b"")?;
+    // 204 is a cancelled item's (recorded); 404: it has left the queue, or its build has ended.
+    session.expect(&action, answer, &[200, 204, 302, 404]).map(drop)
 }
 
 fn console(session: &Session, job: &str, number: u64) -> Vec<String> {

@@ -1,0 +1,90 @@
+//! Waiting for a master: short looks at first, an end in any case, and one for all waits when somebody interrupts the run.
+
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// Whether the run is to stop: then no wait goes on, and nothing new is begun.
+#[derive(Debug, Clone)]
+pub struct Stop(watch::Receiver<bool>);
+
+impl Default for Stop {
+    /// Never.
+    fn default() -> Self {
+        Self(watch::channel(false).1)
+    }
+}
+
+impl From<watch::Receiver<bool>> for Stop {
+    fn from(cancel: watch::Receiver<bool>) -> Self {
+        Self(cancel)
+    }
+}
+
+impl Stop {
+    /// Whether it was asked for.
+    pub fn is_asked(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+/// What comes after a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Another look.
+    Again,
+    /// The time is over, and there was a look since.
+    Over,
+    /// The run is to stop.
+    Stopped,
+}
+
+/// Waits between looks.
+#[derive(Debug)]
+pub(super) struct Pace {
+    started: Instant,
+    end: Instant,
+    step: Duration,
+    stop: Stop,
+}
+
+impl Pace {
+    pub(super) fn new(patience: Duration, stop: &Stop) -> Self {
+        let started = Instant::now();
+        Self { started, end: started + patience, step: Duration::from_millis(20), stop: stop.clone() }
+    }
+
+    /// Sleeps until the next look, a second at most.
+    pub(super) fn wait(&mut self) -> Wait {
+        let left = self.end.saturating_duration_since(Instant::now());
+        if self.stop.is_asked() {
+            return Wait::Stopped;
+        }
+        if left.is_zero() {
+            return Wait::Over;
+        }
+        std::thread::sleep(self.step.min(left));
+        self.step = (self.step * 3 / 2).min(Duration::from_secs(1));
+        if self.stop.is_asked() { Wait::Stopped } else { Wait::Again }
+    }
+
+    pub(super) fn waited(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_ends_after_a_last_look_or_when_it_is_asked_to() {
+        let mut pace = Pace::new(Duration::from_millis(30), &Stop::default());
+        assert_eq!([pace.wait(), pace.wait(), pace.wait()], [Wait::Again, Wait::Again, Wait::Over]);
+        assert!(pace.waited() >= Duration::from_millis(30));
+        let (ask, asked) = watch::channel(false);
+        let mut pace = Pace::new(Duration::from_secs(3600), &asked.into());
+        assert_eq!(pace.wait(), Wait::Again);
+        ask.send(true).unwrap();
+        assert_eq!(pace.wait(), Wait::Stopped);
+    }
+}

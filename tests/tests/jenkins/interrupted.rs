@@ -1,0 +1,197 @@
+//! A run that is interrupted while it waits for the master: every wait ends, nothing half-made stays, and what is left is said.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ostler::masters::Stop;
+use ostler::masters::jenkins::{Bring, BringError, Client, Ending, Event, JenkinsError, Left, Registration, register};
+use ostler_roles::master::jenkins::{Launcher, Proof};
+use ostler_roles::words::Secret;
+use ostler_tests::jenkins::{Fault, Model, Timeline};
+use tokio::sync::watch;
+
+use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, registration, ssh, token, writes};
+
+/// A model, a client, and what interrupts it.
+fn ready() -> (Model, Client, watch::Sender<bool>) {
+    let model = model();
+    let (interrupt, stop) = watch::channel(false);
+    let client = client(&model, token("narrow")).stoppable(Stop::from(stop));
+    client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+    model.take_log();
+    (model, client, interrupt)
+}
+
+fn run(client: &Client, registration: &Registration) -> Ending {
+    register(client, std::slice::from_ref(registration), &mut |_| {}).unwrap().remove(0).1
+}
+
+/// Registers, and interrupts when this is so.
+fn interrupt_when(
+    model: &Model,
+    client: &Client,
+    interrupt: &watch::Sender<bool>,
+    wanted: &Registration,
+    is_so: impl Fn(&Model) -> bool,
+) -> Ending {
+    std::thread::scope(|scope| {
+        let done = scope.spawn(|| run(client, wanted));
+        let end = Instant::now() + Duration::from_secs(60);
+        while !is_so(model) && !done.is_finished() {
+            assert!(Instant::now() < end, "it never came to that");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        interrupt.send(true).unwrap();
+        done.join().unwrap()
+    })
+}
+
+fn quarantined(model: &Model, name: &str) -> bool {
+    let state = model.state();
+    let node = &state.nodes[name];
+    node.label == format!("ostler-quarantine-{name}") && node.mode.as_deref() == Some("EXCLUSIVE") && node.offline.is_none()
+}
+
+#[test]
+fn a_node_that_is_waited_for_stays_in_quarantine() {
+    let (model, client, interrupt) = ready();
+    let wanted = registration(node("n2", Launcher::Inbound), "true");
+    let ending = interrupt_when(&model, &client, &interrupt, &wanted, |model| model.state().nodes.contains_key("n2"));
+    assert!(matches!(ending, Ending::Stopped(Left::Quarantined, None)), "{ending:?}");
+    assert_eq!(ending.to_string(), "not registered: interrupted; it stays on the master in quarantine, without its labels");
+    assert!(quarantined(&model, "n2"));
+    assert!(model.state().jobs.is_empty());
+}
+
+#[test]
+fn a_running_smoke_job_is_stopped_and_removed() {
+    let (model, client, interrupt) = ready();
+    model.state().hold_builds = true;
+    let wanted = registration(node("n1", ssh()), "true");
+    let running = |model: &Model| model.state().jobs.values().any(|job| job.builds.iter().any(|build| build.is_running()));
+    let ending = interrupt_when(&model, &client, &interrupt, &wanted, running);
+    assert!(matches!(ending, Ending::Stopped(Left::Quarantined, None)), "{ending:?}");
+    assert!(quarantined(&model, "n1"));
+    assert!(model.state().jobs.is_empty(), "the job is left behind");
+    let writes = writes(&model);
+    assert!(writes.iter().any(|write| write.ends_with("/job/ostler-smoke-n1/1/stop")), "{writes:?}");
+}
+
+#[test]
+fn a_smoke_job_that_waits_in_the_queue_is_taken_back() {
+    let (model, client, interrupt) = ready();
+    model.state().quieting = true;
+    let wanted = registration(node("n1", ssh()), "true");
+    let ending = interrupt_when(&model, &client, &interrupt, &wanted, |model| !model.state().queue.is_empty());
+    assert!(matches!(ending, Ending::Stopped(Left::Quarantined, None)), "{ending:?}");
+    assert!(model.state().queue.iter().all(|item| item.left.is_some()), "the item still waits");
+    assert!(model.state().jobs.is_empty());
+}
+
+#[test]
+fn what_the_master_does_not_let_go_of_is_named() {
+    let (model, client, interrupt) = ready();
+    model.state().hold_builds = true;
+    let wanted = registration(node("n1", ssh()), "true");
+    let running = |model: &Model| {
+        let mut state = model.state();
+        let runs = state.jobs.values().any(|job| job.builds.iter().any(|build| build.is_running()));
+        if runs {
+            state.users[1].permissions.remove(&ostler_tests::jenkins::Permission::JobDelete);
+        }
+        runs
+    };
+    let ending = interrupt_when(&model, &client, &interrupt, &wanted, running);
+    let told = ending.to_string();
+    let expected = "not registered: interrupted; it stays on the master in quarantine, without its labels; job `ostler-smoke-n1` is left on the \
+        master: remove job `ostler-smoke-n1`: user `narrow` is missing the permission Job/Delete";
+    assert_eq!(told, expected);
+    assert_eq!(model.state().jobs["ostler-smoke-n1"].builds[0].result, Some("ABORTED"));
+}
+
+#[test]
+fn nothing_new_is_begun_after_it() {
+    let (model, client, interrupt) = ready();
+    interrupt.send(true).unwrap();
+    let ending = run(&client, &registration(node("n1", ssh()), "true"));
+    assert_eq!(ending.to_string(), "not registered: interrupted; it is not on the master");
+    assert_eq!(writes(&model), [""; 0]);
+}
+
+#[test]
+fn labels_that_are_no_longer_earned_are_taken_off_all_the_same() {
+    let (model, client, interrupt) = ready();
+    assert!(run(&client, &registration(node("n1", ssh()), "true")).is_registered());
+    model.take_log();
+    interrupt.send(true).unwrap();
+    // Nothing changed on the node: they are still earned.
+    assert!(run(&client, &registration(node("n1", ssh()), "true")).is_registered());
+    assert_eq!(writes(&model), [""; 0]);
+    let ending = run(&client, &Registration { proof: Proof::Wanted, ..registration(node("n1", ssh()), "true") });
+    assert!(matches!(ending, Ending::Stopped(Left::Quarantined, None)), "{ending:?}");
+    assert_eq!(writes(&model), ["POST /computer/n1/config.xml"]);
+    assert!(quarantined(&model, "n1"));
+}
+
+#[test]
+fn labels_that_were_earned_a_moment_ago_are_put_on() {
+    let (model, client, interrupt) = ready();
+    let wanted = registration(node("n1", ssh()), "true");
+    let mut interrupt_after_green = |event| {
+        if matches!(event, Event::Smoked { is_green: true, .. }) {
+            interrupt.send(true).unwrap();
+        }
+    };
+    let ending = register(&client, std::slice::from_ref(&wanted), &mut interrupt_after_green).unwrap().remove(0).1;
+    assert!(ending.is_registered(), "{ending:?}");
+    assert_eq!(model.state().nodes["n1"].label, "big debian");
+}
+
+#[test]
+fn a_master_that_restarts_is_not_waited_for() {
+    let (model, client, interrupt) = ready();
+    model.play(Timeline::new(vec![(Fault::Restarting, Duration::from_secs(600))]));
+    let error = std::thread::scope(|scope| {
+        let done = scope.spawn(|| register(&client, &[registration(node("n1", ssh()), "true")], &mut |_| {}).unwrap_err());
+        interrupt.send(true).unwrap();
+        done.join().unwrap()
+    });
+    assert_eq!(error.to_string(), "list the nodes: interrupted");
+}
+
+/// A node whose agent is to be changed.
+#[derive(Debug)]
+struct Changing;
+
+impl Bring for Changing {
+    fn bring(&self, _: &Secret<String>, before: &mut dyn FnMut() -> Result<(), JenkinsError>) -> Result<bool, BringError> {
+        before().map(|()| true).map_err(|error| BringError(Box::new(error)))
+    }
+}
+
+#[test]
+fn a_node_that_is_drained_gets_its_mark_off_again() {
+    let (model, client, interrupt) = ready();
+    let secret_of = |name: &str| model.state().nodes[name].secret.clone();
+    client.create(&node("n2", Launcher::Inbound)).unwrap();
+    let secret = secret_of("n2");
+    assert!(model.state().nodes.get_mut("n2").unwrap().call_in(&secret));
+    // An operator's job that does not end.
+    model.state().hold_builds = true;
+    std::thread::scope(|scope| {
+        let busy = scope.spawn(|| client.smoke(&node("n2", Launcher::Inbound), &[]));
+        let running = |model: &Model| model.state().jobs.values().any(|job| job.builds.iter().any(|build| build.is_running()));
+        while !running(&model) && !busy.is_finished() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let (interrupt_this, stop) = watch::channel(false);
+        let other = super::bench::client(&model, token("narrow")).stoppable(Stop::from(stop));
+        let wanted = Registration { agent: Some(Arc::new(Changing)), ..registration(node("n2", Launcher::Inbound), "true") };
+        let marked = |model: &Model| model.state().nodes["n2"].offline.is_some();
+        let ending = interrupt_when(&model, &other, &interrupt_this, &wanted, marked);
+        assert!(matches!(ending, Ending::Stopped(Left::Quarantined, None)), "{ending:?}");
+        assert!(!marked(&model), "our mark is left behind");
+        interrupt.send(true).unwrap();
+        busy.join().unwrap().unwrap_err()
+    });
+}
