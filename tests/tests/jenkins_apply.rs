@@ -6,6 +6,9 @@ mod stage;
 
 use ostler_tests::jenkins::Permission;
 use ostler_tests::jenkins::nodes::OfflineMark;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
 use stage::{KEY, PASSWORD, Stage, within};
 
 #[test]
@@ -82,6 +85,55 @@ fn what_is_not_proved_has_no_labels_and_an_operators_mark_stays() {
     stage.model.state().nodes.get_mut("n1").unwrap().offline = None;
     stage.site.apply().good();
     assert_eq!(stage.labels(), "debian huge");
+}
+
+#[test]
+fn a_node_that_changed_while_its_master_was_away_is_proved_when_it_is_back() {
+    let stage = Stage::up("ssh");
+    stage.site.apply().good();
+    // The node changes; of the master nothing is to be had.
+    stage.model.state().users[0].permissions.remove(&Permission::Read);
+    stage.set("stamp", "second");
+    let away = stage.site.apply().good_with(1);
+    assert_eq!(away.changed("n1"), ["file /etc/ci-stamp"], "{}", away.told());
+    assert_eq!(stage.labels(), "big debian", "nobody could take them off");
+    stage.model.state().users[0].permissions.insert(Permission::Read);
+    // Now nothing changes there, and yet the labels are no longer earned.
+    stage.set("proof", "\"false\"");
+    let red = stage.site.apply().good_with(1);
+    assert_eq!(red.changed("n1"), Vec::<String>::new(), "{}", red.told());
+    assert_eq!(stage.labels(), "ostler-quarantine-n1", "{}", red.told());
+    stage.set("proof", "\"true\"");
+    stage.site.apply().good();
+    assert_eq!(stage.labels(), "big debian");
+    stage.nothing_to_do();
+}
+
+#[test]
+fn an_interrupt_while_the_master_works_leaves_the_node_in_quarantine_and_says_so() {
+    let stage = Stage::up("ssh");
+    stage.model.state().hold_builds = true;
+    let mut apply = stage.site.command(&["apply", "--yes"]);
+    let mut child = apply.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let running = || stage.model.state().jobs.values().any(|job| job.builds.iter().any(|build| build.is_running()));
+    within("the smoke job runs", running);
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let end = Instant::now() + Duration::from_secs(60);
+    while child.try_wait().unwrap().is_none() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // It should be gone; if it is not, it has no status 130.
+    let _ = child.kill();
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(130), "{told}");
+    assert!(told.contains("interrupted; it stays on the master in quarantine, without its labels"), "{told}");
+    assert_eq!(stage.labels(), "ostler-quarantine-n1");
+    assert!(stage.model.state().jobs.is_empty(), "its smoke job is left behind");
+    stage.model.state().hold_builds = false;
+    stage.site.apply().good();
+    assert_eq!(stage.labels(), "big debian");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{
     CommandError, Context,
     prepare::{self, Expedition},
     reach,
-    register::{self, Registered, Registrar},
+    register::{self, Proofs, Registered, Registrar},
 };
 use crate::cli::ApplyArgs;
 use crate::fleet::{FleetEvent, NodeEnd, Ready, Runner, Trouble, TroubleKind, leave, waves};
@@ -53,20 +53,22 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
             }
         }
     }
+    let lab = reach::lab_of(context, &expedition.workspace)?;
+    let proofs = Proofs::owe(&expedition.workspace.state, &ready)?;
     let (stop, cancel) = watch::channel(false);
     let interrupts = Interrupts::watch(context, stop);
     let controller = format!("{}@{}", context.environment.user, hostname());
     let runner = Runner { preparation: expedition.preparation.clone(), controller: controller.clone(), cancel };
     let mut ends = run_waves(&runner, &turns, &after, ready, &lost).await;
+    proofs.settle_untouched(&ends);
+    let candidates = register::candidates(&ends, &proofs);
+    let stop = runner.cancel.clone().into();
+    // Also after an interrupt: a node that was changed must not keep labels that it earned before.
+    let registrar =
+        Registrar { workspace: expedition.workspace.clone(), preparation: expedition.preparation.clone(), lab, controller, stop };
+    let registered = registrar.register(&masters, &candidates, &mut ends).await;
+    proofs.settle_proved(&registered);
     let cancelled = *runner.cancel.borrow();
-    let registered = if cancelled {
-        Vec::new()
-    } else {
-        let candidates = register::candidates(&ends);
-        let lab = reach::lab_of(context, &expedition.workspace)?;
-        let registrar = Registrar { workspace: expedition.workspace.clone(), preparation: expedition.preparation.clone(), lab, controller };
-        registrar.register(&masters, &candidates, &mut ends).await
-    };
     interrupts.stop();
     drop(runner);
     let Expedition { preparation, console, log, began, .. } = expedition;

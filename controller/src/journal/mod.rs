@@ -1,14 +1,16 @@
-//! What the controller keeps: the events of its runs, the facts that nodes told last, what stands for the credentials that it sent, the key
-//! for secrets' HMACs. All below the XDG state directory, private from birth.
+//! What the controller keeps: the events of its runs, the facts that nodes told last, what stands for the credentials that it sent, whose
+//! proof is owed, the key for secrets' HMACs. All below the XDG state directory, private from birth.
 
 mod credentials;
 mod facts;
 mod key;
+mod proof;
 mod run;
 
 pub use credentials::CredentialStore;
 pub use facts::FactStore;
 pub use key::site_key;
+pub use proof::ProofStore;
 pub use run::{RunStore, new_run};
 
 use std::path::PathBuf;

@@ -37,7 +37,7 @@ impl Registrar {
             Err(error) => return fail(chain(&error)),
         };
         let account = account.as_ref().map(|(name, password)| Account { name: name.clone(), password: password.clone() });
-        let client = buildbot::Client::new(http, account);
+        let client = buildbot::Client::new(http, account).stoppable(self.stop.clone());
         let errand = match self.errand(node, ends).await {
             Ok(errand) => errand,
             Err(why) => return fail(why),

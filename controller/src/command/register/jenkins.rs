@@ -38,7 +38,7 @@ impl Registrar {
         let site = mark.site().clone();
         let way = Way { dial: self.dial(), trust: trust.clone() };
         let client = match Client::new(&master.url, login(user, password), site.clone(), jenkins::Patience::default(), way) {
-            Ok(client) => client,
+            Ok(client) => client.stoppable(self.stop.clone()),
             Err(error) => return fail(chain(&error)),
         };
         let mut errands = BTreeMap::new();
@@ -189,11 +189,13 @@ impl Told<'_> {
 fn work(told: &Told<'_>, client: &Client, key: &[u8], credentials: &[JenkinsCredential], accepted: Vec<Accepted>) -> Vec<Registered> {
     let batch: Vec<Candidate> = accepted.iter().map(|fit| fit.one.clone()).collect();
     let fail = |text: String| batch.iter().map(|one| failed(one, text.clone())).collect::<Vec<_>>();
-    let sent = match put_credentials(told, client, key, credentials) {
+    // After an interrupt nothing new is begun: only labels that are no longer earned are still taken off.
+    let begins = !client.is_stopped();
+    let sent = match put_credentials(told, client, key, if begins { credentials } else { &[] }) {
         Ok(sent) => sent,
         Err(why) => return fail(why),
     };
-    let program = match accepted.iter().any(|fit| fit.agent.is_some()).then(|| client.agent_program()).transpose() {
+    let program = match accepted.iter().any(|fit| begins && fit.agent.is_some()).then(|| client.agent_program()).transpose() {
         Ok(program) => Arc::new(program.unwrap_or_default()),
         Err(error) => return fail(chain(&error)),
     };

@@ -3,10 +3,14 @@
 mod buildbot;
 mod errand;
 mod jenkins;
+mod proofs;
+
+pub use proofs::Proofs;
 
 use super::workspace::Workspace;
 use crate::fleet::{FleetEvent, NodeEnd, Preparation, Prepared};
 use crate::lab::{BRIDGE, Lab};
+use crate::masters::Stop;
 use crate::masters::http::Dial;
 use ostler_roles::author::compile::{Master, MasterSettings};
 use ostler_roles::executor::Executor;
@@ -24,7 +28,7 @@ pub struct Candidate {
     pub node: NodeName,
     /// The executor.
     pub executor: Executor,
-    /// Whether something on the node changed in this run.
+    /// Whether something on the node changed in this run, or in an earlier one that did not come to its proof.
     pub changed: bool,
     /// The node's host keys, to pin.
     pub host_keys: Vec<String>,
@@ -79,6 +83,8 @@ pub struct Registrar {
     pub lab: Option<Arc<Lab>>,
     /// Who asks.
     pub controller: String,
+    /// Ends every wait on a master.
+    pub stop: Stop,
 }
 
 impl Registrar {
@@ -141,11 +147,11 @@ fn failed(one: &Candidate, text: String) -> Registered {
 }
 
 /// The executors of nodes that came through.
-pub fn candidates(ends: &[NodeEnd]) -> Vec<Candidate> {
+pub fn candidates(ends: &[NodeEnd], proofs: &Proofs) -> Vec<Candidate> {
     let good = ends.iter().filter(|end| end.is_good());
     good.flat_map(|end| {
         let Prepared { executors, .. } = &end.prepared;
-        let changed = matches!(end.ending, Ok(Ending::Good { changed, .. }) if changed > 0);
+        let changed = matches!(end.ending, Ok(Ending::Good { changed, .. }) if changed > 0) || proofs.is_owed(&end.node);
         let host_keys = end.line.as_ref().map(|line| line.session.hello.facts.host_keys.clone()).unwrap_or_default();
         let node = end.node.clone();
         executors.iter().map(move |executor| Candidate {
