@@ -144,7 +144,7 @@ fn attempt(around: &dyn Surroundings, words: &[String]) -> Result<(), ProgramErr
             Err(ProgramError::Exec(Command::new(copy).args(["serve", "--root"]).exec()))
         }
         Task::Run(run, detached) => {
-            let program = std::env::current_exe().map_err(ProgramError::OwnFile)?;
+            let program = engine::own_file().map_err(ProgramError::OwnFile)?;
             Ok(engine::run(around, &run, detached.then_some(program.as_path()))?)
         }
     }

@@ -29,7 +29,10 @@ fn lab(dir: &std::path::Path, suite: Suite) -> Lab {
 
 /// As admin, with this password; the hello, or what came instead.
 fn meet(agent: &PlacedAgent<'_>, password: &str) -> (Conversation, Result<Hello, String>) {
-    let mut conversation = agent.connect();
+    met(agent, agent.connect(), password)
+}
+
+fn met(agent: &PlacedAgent<'_>, mut conversation: Conversation, password: &str) -> (Conversation, Result<Hello, String>) {
     conversation.send(&[Conversation::opening(Some(Become::Sudo))]);
     loop {
         match conversation.receive() {
@@ -123,6 +126,14 @@ fn whole_story(suite: Suite) {
     let (_, refused) = meet(&agent, "guess");
     assert_eq!(refused.err().as_deref(), Some("sudo does not take the password of admin"));
     assert_eq!(agent.said("ls /var/lib/ostler /run/ostler 2>/dev/null; true"), "");
+
+    // Another controller places the same agent while ours is at work: its own file has gone, its equal is there.
+    let caught = agent.connect();
+    await_that("it runs", || agent.said("pgrep -fc '^[^ ]*/agent-[0-9a-f]* serve$' || true") == "1");
+    agent.said("cd /home/admin/.cache/ostler && for f in agent-*; do cp -p $f new && mv new $f; done");
+    let (caught, hello) = met(&agent, caught, "open sesame");
+    assert_eq!(hello.map(|hello| hello.root), Ok(true));
+    drop(caught);
 
     // The right one: the root half runs from a copy that only root can alter.
     let (mut first, hello) = meet(&agent, "open sesame");

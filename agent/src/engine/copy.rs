@@ -3,8 +3,10 @@
 use super::Places;
 use ostler_roles::words::Digest;
 use rustix::fs::Mode;
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -45,11 +47,27 @@ pub enum CopyError {
 /// # Errors
 /// When it has none and cannot be read.
 pub fn own_digest() -> Result<Digest, CopyError> {
-    let path = std::fs::read_link(SELF).map_err(CopyError::ReadSelf)?;
+    let path = own_file().map_err(CopyError::ReadSelf)?;
     let named = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix("agent-"));
     match named.and_then(|digits| Digest::parse(digits).ok()) {
         Some(digest) => Ok(digest),
         None => read_self().map(|bytes| Digest::of(&bytes)),
+    }
+}
+
+/// Where the running program's file is, also when another controller has put its equal in its place: the kernel then marks the old
+/// name as deleted (proc_pid_exe(5)).
+///
+/// # Errors
+/// When the kernel does not say.
+pub fn own_file() -> std::io::Result<PathBuf> {
+    std::fs::read_link(SELF).map(unmarked)
+}
+
+fn unmarked(path: PathBuf) -> PathBuf {
+    match path.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
+        Some(name) if !path.exists() => Path::new(OsStr::from_bytes(name)).to_owned(),
+        _ => path,
     }
 }
 
@@ -124,5 +142,21 @@ fn prune(places: &Places, newest: &Path) {
     let spare = copies.len().saturating_sub(KEPT - 1);
     for (_, path) in &copies[..spare] {
         let _ = std::fs::remove_file(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_replaced_by_its_equal_is_still_where_it_was() {
+        let place = |text: &str| unmarked(PathBuf::from(text));
+        assert_eq!(place("/nowhere/agent-1 (deleted)"), Path::new("/nowhere/agent-1"));
+        assert_eq!(place("/nowhere/agent-1"), Path::new("/nowhere/agent-1"));
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().join("agent (deleted)");
+        std::fs::write(&real, "").unwrap();
+        assert_eq!(unmarked(real.clone()), real);
     }
 }

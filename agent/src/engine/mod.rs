@@ -26,7 +26,7 @@ mod surroundings;
 pub use blobs::BlobStore;
 pub use cancel::{ask_to_cancel, is_cancelled};
 pub use clean::Cleaner;
-pub use copy::{CopyError, install, own_digest, roots_copy};
+pub use copy::{CopyError, install, own_digest, own_file, roots_copy};
 pub use error::EngineError;
 pub use go::{Accepted, Order, go};
 pub use hands::{Applied, ApplyContext, Examined, Hands};

@@ -253,7 +253,7 @@ fn command(around: &dyn Surroundings, how: Become, program: &Path, marker: &str)
 }
 
 fn own_file() -> Result<PathBuf, Failure> {
-    std::env::current_exe().map_err(|error| from_error(FailureKind::Internal, &error))
+    crate::engine::own_file().map_err(|error| from_error(FailureKind::Internal, &error))
 }
 
 /// A prompt that no program prints by chance.
