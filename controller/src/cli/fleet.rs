@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Nodes")]
 pub struct FleetArgs {
-    /// Only these nodes: names and groups, `!x` leaves out, `&x` keeps only those that are also in x
+    /// Only these nodes: names and groups, `*` for any text, `!x` leaves out, `&x` keeps only those that are also in x
     #[arg(short, long, value_delimiter = ',', value_name = "PATTERN", allow_hyphen_values = true)]
     pub limit: Vec<String>,
     /// How many nodes are met at once

@@ -89,36 +89,22 @@ pub enum ColourChoice {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "a comment here would replace the one of the arguments, which is the help")]
 pub enum Verb {
-    /// Write a commented site that lints as it is
     Init(InitArgs),
-    /// Prove the site without a node: every fault at once
     Lint(LintArgs),
-    /// Ask the nodes whether every requirement holds; changes nothing
     Check(CheckArgs),
-    /// Show what `apply` would change; changes nothing
     Plan(PlanArgs),
-    /// Make the nodes so, register them, prove them, label them
     Apply(ApplyArgs),
-    /// Show the story of a run that goes on without us
     Attach(AttachArgs),
-    /// Stop a run between two steps
     Cancel(CancelArgs),
-    /// List the nodes of the site
     Nodes(NodesArgs),
-    /// Explain where a variable comes from, or what an error code means
     Explain(ExplainArgs),
-    /// Keep secrets in the site, encrypted
     Secret(SecretArgs),
-    /// Run real nodes on this machine
     Lab(LabArgs),
-    /// Show the main job on a lab of three nodes
     Demo(DemoArgs),
-    /// Print a JSON Schema for editors
     Schema(SchemaArgs),
-    /// Print completions for a shell
     Completions(CompletionsArgs),
-    /// Print the manual page
     #[command(hide = true)]
     Man(ManArgs),
     /// The lab's holder process; started by `lab up`
@@ -139,6 +125,30 @@ fn exit_codes() -> String {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn the_help_of_every_verb_is_the_whole_one() {
+        for verb in Cli::command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            let long = verb.get_long_about().map(ToString::to_string).unwrap_or_default();
+            assert!(long.contains("Examples:"), "{}: {long}", verb.get_name());
+            let short = verb.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(!short.contains('\n') && long.starts_with(&short) && long.len() > short.len(), "{}: {short}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn every_example_of_the_help_is_a_command() {
+        let mut examples = 0;
+        for verb in Cli::command().get_subcommands() {
+            let help = verb.get_long_about().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines().filter(|line| line.starts_with("  ostler ")) {
+                let words = line.split_whitespace().take_while(|word| !matches!(*word, "<" | ">")).map(|word| word.trim_matches('\''));
+                assert!(Cli::try_parse_from(words).is_ok(), "{line}");
+                examples += 1;
+            }
+        }
+        assert!(examples >= 20, "{examples}");
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -12,7 +12,7 @@ use clap::Args;
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 pub struct NodesArgs {
-    /// Only these nodes: names, groups, `!x`, `&x`
+    /// Only these nodes: names and groups, `*` for any text, `!x` leaves out, `&x` keeps only those that are also in x
     #[arg(short, long, value_delimiter = ',', value_name = "PATTERN", allow_hyphen_values = true)]
     pub limit: Vec<String>,
     /// Show the facts that each node told last
