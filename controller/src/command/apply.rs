@@ -2,6 +2,7 @@
 
 use super::{
     CommandError, Context,
+    interrupt::Stage,
     prepare::{self, Expedition},
     reach,
     register::{self, Proofs, Registered, Registrar},
@@ -17,7 +18,6 @@ use ostler_roles::outcome::Ending;
 use ostler_roles::words::{NodeName, count};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
-use tokio::sync::watch;
 
 /// Makes the nodes so, registers them, labels them.
 pub fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError> {
@@ -55,13 +55,14 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
     }
     let lab = reach::lab_of(context, &expedition.workspace)?;
     let proofs = Proofs::owe(&expedition.workspace.state, &ready)?;
-    let (stop, cancel) = watch::channel(false);
-    let interrupts = Interrupts::watch(context, stop);
+    expedition.interrupts.enter(Stage::Running);
+    let cancel = expedition.interrupts.stop();
     let controller = format!("{}@{}", context.environment.user, hostname());
     let runner = Runner { preparation: expedition.preparation.clone(), controller: controller.clone(), cancel };
     let mut ends = run_waves(&runner, &turns, &after, ready, &lost).await;
     proofs.settle_untouched(&ends);
     let candidates = register::candidates(&ends, &proofs);
+    expedition.interrupts.enter(Stage::Registering);
     let stop = runner.cancel.clone().into();
     // Also after an interrupt: a node that was changed must not keep labels that it earned before.
     let registrar =
@@ -69,7 +70,6 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
     let registered = registrar.register(&masters, &candidates, &mut ends).await;
     proofs.settle_proved(&registered);
     let cancelled = *runner.cancel.borrow();
-    interrupts.stop();
     drop(runner);
     let Expedition { preparation, console, log, began, .. } = expedition;
     let state = console.finish(&preparation.tell).await.state;
@@ -132,32 +132,6 @@ fn confirm(context: &Context, nodes: usize) -> Answered {
     match context.printer.ask(&format!("Apply to {}? [y/N] ", count(nodes, "node"))) {
         Some(answer) if matches!(answer.trim(), "y" | "Y" | "yes") => Answered::Yes,
         Some(_) | None => Answered::No,
-    }
-}
-
-/// First Ctrl-C: no new work, and a word on what goes on. Second: cut.
-struct Interrupts(tokio::task::JoinHandle<()>);
-
-impl Interrupts {
-    fn watch(context: &Context, stop: watch::Sender<bool>) -> Self {
-        let printer = context.printer;
-        let task = async move {
-            if tokio::signal::ctrl_c().await.is_err() {
-                return;
-            }
-            // Nobody waits for the word any more: the run is over.
-            let _ = stop.send(true);
-            printer.aside("\nStopping: each node ends its present step, then stops. Again to leave at once; they do so without us.");
-            if tokio::signal::ctrl_c().await.is_ok() {
-                printer.aside("\nLeft. Each node ends its present step, then stops; `ostler attach` shows it.");
-                std::process::exit(i32::from(Exit::Interrupted.code()));
-            }
-        };
-        #[expect(clippy::disallowed_methods, reason = "owned by this value and ended in `stop`")]
-        Self(tokio::spawn(task))
-    }
-    fn stop(self) {
-        self.0.abort();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     CommandError, Context,
+    interrupt::Stage,
     prepare::{self, Expedition},
 };
 use crate::cli::{AttachArgs, CancelArgs, FleetArgs};
@@ -18,6 +19,7 @@ pub fn attach(context: &Context, args: &AttachArgs) -> Result<Exit, CommandError
     let fleet = limited(&args.fleet, args.node.as_deref());
     prepare::runtime()?.block_on(async {
         let expedition = Expedition::open(context, &fleet, false)?;
+        expedition.interrupts.enter(Stage::Watching);
         let mut tasks = JoinSet::new();
         for node in &expedition.nodes {
             let (preparation, node) = (expedition.preparation.clone(), node.clone());
@@ -52,6 +54,7 @@ pub fn cancel(context: &Context, args: &CancelArgs) -> Result<Exit, CommandError
     let fleet = limited(&args.fleet, Some(&args.node));
     prepare::runtime()?.block_on(async {
         let expedition = Expedition::open(context, &fleet, false)?;
+        expedition.interrupts.enter(Stage::Watching);
         let mut exits = Vec::new();
         for node in expedition.nodes.clone() {
             exits.push(match stop(context, &expedition.preparation, &node).await {

@@ -62,6 +62,9 @@ pub enum CommandError {
     /// The asynchronous runtime could not be started.
     #[error("start the runtime")]
     Runtime(#[source] std::io::Error),
+    /// Ctrl-C cannot be listened for.
+    #[error("listen for signals")]
+    Signals(#[source] std::io::Error),
     /// The demo did not show what it is to show.
     #[error("the demo did not show {0}")]
     Demo(String),
@@ -75,7 +78,7 @@ impl CommandError {
             Self::Arguments(_) | Self::Select(_) | Self::Usage { .. } => Exit::Usage,
             Self::NoConfirmation => Exit::NoConfirmation,
             Self::Lab(_) | Self::State(_) | Self::File { .. } | Self::Demo(_) => Exit::NodeFailed,
-            Self::NoAgent | Self::Runtime(_) => Exit::Internal,
+            Self::NoAgent | Self::Runtime(_) | Self::Signals(_) => Exit::Internal,
         }
     }
 
@@ -83,7 +86,7 @@ impl CommandError {
         match self {
             Self::Site(_) | Self::Arguments(_) => None,
             Self::Read(ReadSiteError::NoSite { .. }) => Some("ostler init DIR writes a site; -C DIR names one".to_owned()),
-            Self::Read(_) | Self::State(_) | Self::Lab(_) | Self::File { .. } | Self::Runtime(_) | Self::Demo(_) => None,
+            Self::Read(_) | Self::State(_) | Self::Lab(_) | Self::File { .. } | Self::Runtime(_) | Self::Signals(_) | Self::Demo(_) => None,
             Self::Select(_) => Some("ostler nodes lists nodes and groups".to_owned()),
             Self::Secret(SecretError::NoRecipients) => Some("ostler secret show-recipients".to_owned()),
             Self::Secret(_) => None,

@@ -8,6 +8,7 @@ mod demo;
 mod error;
 mod explain;
 mod init;
+mod interrupt;
 mod lab;
 mod lint;
 mod nodes;

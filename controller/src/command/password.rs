@@ -1,21 +1,23 @@
 //! Where sudo's password comes from: a private file, or the terminal.
 
-use super::{CommandError, Context};
+use super::{CommandError, Context, interrupt::Echo};
+use crate::report::sanitize;
 use crate::session::Password;
 use crate::transport::BoxFuture;
 use ostler_roles::words::Secret;
 use std::os::unix::fs::PermissionsExt;
 
 /// Sudo's password: from its file, or a person's answer, now or when the first node wants it.
-pub fn keeper(context: &Context, now: bool) -> Result<Password, CommandError> {
+pub fn keeper(context: &Context, now: bool, echo: &Echo) -> Result<Password, CommandError> {
     let mut given = from_file(context)?;
     let printer = context.printer;
     if now && given.is_none() {
-        given = Some(ask("sudo password: ", printer.can_ask()).ok_or(CommandError::NoConfirmation)?);
+        given = Some(ask("sudo password: ", printer.can_ask(), echo).ok_or(CommandError::NoConfirmation)?);
     }
+    let echo = echo.clone();
     let later = move |user: &str| -> BoxFuture<'static, Option<Secret<String>>> {
-        let question = format!("sudo password of {user}: ");
-        Box::pin(async move { tokio::task::spawn_blocking(move || ask(&question, printer.can_ask())).await.ok().flatten() })
+        let (question, echo) = (format!("sudo password of {}: ", sanitize(user, false)), echo.clone());
+        Box::pin(async move { tokio::task::spawn_blocking(move || ask(&question, printer.can_ask(), &echo)).await.ok().flatten() })
     };
     Ok(Password::new(given, Box::new(later)))
 }
@@ -35,25 +37,21 @@ fn from_file(context: &Context) -> Result<Option<Secret<String>>, CommandError> 
 }
 
 /// Reads a line from the terminal without echo.
-fn ask(question: &str, possible: bool) -> Option<Secret<String>> {
+fn ask(question: &str, possible: bool, echo: &Echo) -> Option<Secret<String>> {
     use std::io::{BufRead, Write};
     if !possible {
         return None;
     }
     let stdin = std::io::stdin();
-    let before = rustix::termios::tcgetattr(&stdin).ok()?;
-    let mut silent = before.clone();
-    silent.local_modes.remove(rustix::termios::LocalModes::ECHO);
-    silent.local_modes.insert(rustix::termios::LocalModes::ECHONL);
+    echo.take_away(&stdin).ok()?;
     let mut err = std::io::stderr();
-    err.write_all(question.as_bytes()).and_then(|()| err.flush()).ok()?;
-    rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, &silent).ok()?;
+    let asked = err.write_all(question.as_bytes()).and_then(|()| err.flush());
     let mut line = String::new();
-    let read = stdin.lock().read_line(&mut line);
+    let read = asked.and_then(|()| stdin.lock().read_line(&mut line));
     // Whatever was read: the terminal echoes again.
-    let restored = rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, &before);
-    match (read, restored) {
-        (Ok(count), Ok(())) if count > 0 => Some(Secret::new(line.trim_end_matches(['\r', '\n']).to_owned())),
-        _ => None,
+    echo.restore();
+    match read {
+        Ok(count) if count > 0 => Some(Secret::new(line.trim_end_matches(['\r', '\n']).to_owned())),
+        Ok(_) | Err(_) => None,
     }
 }

@@ -1,7 +1,9 @@
 //! What check, plan and apply have in common: the site, the nodes, the way to them, the console, their plans.
 
 use super::{
-    CommandError, Context, password,
+    CommandError, Context,
+    interrupt::{Echo, Interrupts},
+    password,
     reach::SshReach,
     workspace::{Open, SiteCompiler, Workspace},
 };
@@ -30,6 +32,8 @@ pub struct Expedition {
     pub log: PathBuf,
     /// When it began.
     pub began: Instant,
+    /// Listens for Ctrl-C.
+    pub interrupts: Interrupts,
 }
 
 impl Expedition {
@@ -39,6 +43,8 @@ impl Expedition {
     /// What is wrong with the site, the selection or the machine.
     pub fn open(context: &Context, args: &FleetArgs, want_old: bool) -> Result<Self, CommandError> {
         let began = Instant::now();
+        let echo = Echo::default();
+        let interrupts = Interrupts::listen(context.printer, echo.clone()).map_err(CommandError::Signals)?;
         let workspace = Arc::new(Workspace::open(context, &args.set, Open::Values)?);
         let nodes = inventory::select(&workspace.inventory.site.nodes, &args.limit)?;
         let agent = AgentFile::embedded().ok_or(CommandError::NoAgent)?;
@@ -53,13 +59,13 @@ impl Expedition {
             reach,
             compile: Arc::new(SiteCompiler(Arc::clone(&workspace))),
             agent,
-            password: Arc::new(password::keeper(context, args.ask_become_pass)?),
+            password: Arc::new(password::keeper(context, args.ask_become_pass, &echo)?),
             forks: usize::from(args.forks),
             want_old,
             patience: Patience::default(),
             tell,
         };
-        Ok(Self { workspace, nodes, preparation, console, log, began })
+        Ok(Self { workspace, nodes, preparation, console, log, began, interrupts })
     }
 
     /// Meets all nodes and asks for their plans.

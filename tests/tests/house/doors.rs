@@ -17,7 +17,7 @@ const DOORS: &[Door] = &[
     (
         "controller",
         "process::exit",
-        &["controller/src/report/printer.rs", "controller/src/command/lab.rs", "controller/src/command/apply.rs"],
+        &["controller/src/report/printer.rs", "controller/src/command/lab.rs", "controller/src/command/interrupt.rs"],
     ),
     ("roles", "process::exit", &[]),
     // `lab exec` hands the whole environment on to the program that it runs.

@@ -2,6 +2,7 @@
 
 use super::{SMALL, field_of, node};
 use ostler_tests::e2e::{Field, Ran};
+use ostler_tests::terminal::Terminal;
 use std::os::unix::fs::PermissionsExt;
 
 const RIGHT: &str = "open sesame 4711";
@@ -49,4 +50,39 @@ fn a_wrong_sudo_password_is_tried_on_one_node_once_and_the_right_one_is_kept_now
     for ran in [&none, &wrong, &right] {
         assert!(!ran.to_string().contains(RIGHT) && !ran.to_string().contains(WRONG), "{ran}");
     }
+}
+
+#[test]
+fn whoever_leaves_at_the_password_leaves_a_terminal_that_echoes() {
+    let field = field_of([node("n1", 11).with_sudo_password(RIGHT)], SMALL);
+    for (verb, typed, signal) in [("apply", "half a wo\u{3}", None), ("plan", "\u{1c}\u{1a}\u{3}", None), ("check", "half", Some("TERM"))] {
+        let mut terminal = Terminal::start(&field.call([verb]));
+        terminal.wait_for("sudo password of admin: ");
+        terminal.wait_for_silence();
+        terminal.types(typed);
+        if let Some(signal) = signal {
+            terminal.signal(signal);
+        }
+        assert_eq!(terminal.end(), 130, "{verb}: {}", terminal.said());
+        assert!(terminal.echoes(), "{verb}: {}", terminal.said());
+        terminal.wait_for("Interrupted. Nothing was changed.");
+        assert!(!terminal.said().contains("half"), "{}", terminal.said());
+    }
+    let mut terminal = Terminal::start(&field.call(["apply", "--ask-become-pass"]));
+    terminal.wait_for("sudo password: ");
+    terminal.wait_for_silence();
+    terminal.types("\u{3}");
+    assert_eq!((terminal.end(), terminal.echoes()), (130, true), "{}", terminal.said());
+
+    // With the right word it goes on to the question, and Ctrl-C there leaves as well.
+    let mut terminal = Terminal::start(&field.call(["apply"]));
+    terminal.wait_for("sudo password of admin: ");
+    terminal.wait_for_silence();
+    terminal.types(&format!("{RIGHT}\n"));
+    terminal.wait_for("[y/N]");
+    assert!(terminal.echoes());
+    terminal.types("\u{3}");
+    assert_eq!(terminal.end(), 130, "{}", terminal.said());
+    assert!(!terminal.said().contains(RIGHT), "{}", terminal.said());
+    assert_eq!(field.said("n1", "test -e /etc/demo-one || echo none"), "none");
 }

@@ -1,0 +1,148 @@
+//! Ctrl-C: what the first one means depends on what is going on; whoever leaves leaves a terminal that echoes.
+
+use crate::report::{Exit, Printer};
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+use serde_json::json;
+use std::io::Stdin;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What is going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Nodes are looked at, a person is asked: nothing is changed.
+    Looking,
+    /// Nodes are changed: the first Ctrl-C asks them to stop.
+    Running,
+    /// Masters are told: the first Ctrl-C ends the waits on them.
+    Registering,
+    /// What goes on on nodes is shown or called off; it needs nobody here.
+    Watching,
+}
+
+impl Stage {
+    /// What the first Ctrl-C says, where it does not leave at once.
+    fn stopping(self) -> Option<&'static str> {
+        match self {
+            Self::Looking | Self::Watching => None,
+            Self::Running => Some("Stopping: each node ends its present step, then stops. Again to leave at once; they do so without us."),
+            Self::Registering => Some(
+                "Stopping: no master is waited for any more; an executor that has not passed stays in quarantine. Again to leave at once.",
+            ),
+        }
+    }
+
+    /// What leaving says.
+    fn left(self) -> &'static str {
+        match self {
+            Self::Looking => "Interrupted. Nothing was changed.",
+            Self::Running => "Left. Each node ends its present step, then stops; `ostler attach` shows it.",
+            Self::Registering => "Left. Executors stay as far as they came; the next `apply` goes on from there.",
+            Self::Watching => "Left. Runs go on without us.",
+        }
+    }
+}
+
+/// Listens for Ctrl-C and SIGTERM as long as it lives.
+#[derive(Debug)]
+pub struct Interrupts {
+    stage: watch::Sender<Stage>,
+    stop: watch::Receiver<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Interrupts {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// When the system lets nobody listen.
+    pub fn listen(printer: Printer, echo: Echo) -> std::io::Result<Self> {
+        let (stage, present) = watch::channel(Stage::Looking);
+        let (stopper, stop) = watch::channel(false);
+        let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        #[expect(clippy::disallowed_methods, reason = "owned by this value and ended with it")]
+        let task = tokio::spawn(attend(printer, echo, signals, present, stopper));
+        Ok(Self { stage, stop, task })
+    }
+
+    /// Something else goes on from now on.
+    pub fn enter(&self, stage: Stage) {
+        self.stage.send_replace(stage);
+    }
+
+    /// Becomes true when no new work is wanted.
+    pub fn stop(&self) -> watch::Receiver<bool> {
+        self.stop.clone()
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn attend(
+    printer: Printer,
+    echo: Echo,
+    (mut interrupt, mut terminate): (Signal, Signal),
+    stage: watch::Receiver<Stage>,
+    stop: watch::Sender<bool>,
+) {
+    loop {
+        let is_asked = tokio::select! {
+            _ = interrupt.recv() => true,
+            _ = terminate.recv() => false,
+        };
+        let present = *stage.borrow();
+        match present.stopping().filter(|_| is_asked && !*stop.borrow()) {
+            Some(text) => {
+                stop.send_replace(true);
+                printer.aside(&format!("\n{text}"));
+            }
+            None => leave(printer, &echo, present),
+        }
+    }
+}
+
+fn leave(printer: Printer, echo: &Echo, stage: Stage) {
+    echo.restore();
+    let (text, exit) = (stage.left(), Exit::Interrupted.code());
+    printer.json(&json!({ "v": 1, "type": "error", "exit": exit, "message": text, "causes": [], "hint": null, "faults": null }));
+    printer.aside(&format!("\n{text}"));
+    #[expect(clippy::exit, reason = "others may be in the midst of a read that nothing ends, of a terminal or a link")]
+    std::process::exit(i32::from(exit));
+}
+
+/// The terminal's echo, while it is taken away.
+#[derive(Debug, Clone, Default)]
+pub struct Echo(Arc<Mutex<Option<Termios>>>);
+
+impl Echo {
+    /// Takes it away. Ctrl-Z and Ctrl-\ do nothing meanwhile: a shell would be left with a terminal that shows nothing.
+    ///
+    /// # Errors
+    /// When standard input is no terminal.
+    pub fn take_away(&self, stdin: &Stdin) -> rustix::io::Result<()> {
+        let before = tcgetattr(stdin)?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        silent.local_modes.insert(LocalModes::ECHONL);
+        // 0 is no character (termios(3): _POSIX_VDISABLE on Linux).
+        silent.special_codes[SpecialCodeIndex::VSUSP] = 0;
+        silent.special_codes[SpecialCodeIndex::VQUIT] = 0;
+        // Kept first: whoever is interrupted from here on gives it back.
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
+        tcsetattr(stdin, OptionalActions::Flush, &silent)
+    }
+
+    /// Gives it back, where it was taken away.
+    pub fn restore(&self) {
+        if let Some(before) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // A terminal that is gone echoes to nobody.
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Flush, &before);
+        }
+    }
+}
