@@ -44,6 +44,8 @@ pub(super) struct Turn<'a> {
     pub(super) watches: Vec<Watch>,
     pub(super) role: &'a Role,
     pub(super) span: Span,
+    /// The block that it stands in, here.
+    pub(super) together: Option<u32>,
 }
 
 /// All resources of a node.
@@ -94,14 +96,15 @@ impl<'a> Drafts<'a> {
     /// Adds a declaration, or joins it to the first one.
     fn declare(&mut self, context: &Context<'a>, id: ResourceId, mut values: Values, role: &'a Role, span: &Span, words: Words) {
         let names = std::mem::take(&mut values.triggers);
-        let watches = triggers::resolve(self, context, &id, names, role);
+        let watches = triggers::resolve(self, context, &id, names, role, words.together);
         let draft = match self.by_id.get(&id) {
             None => {
-                let words = DraftWords { within: words.within, while_busy: words.while_busy, together: words.together };
+                let together = words.together;
+                let words = DraftWords { within: words.within, while_busy: words.while_busy, together };
                 let number = self.list.len();
                 self.by_id.insert(id.clone(), number);
                 self.list.push(Draft { id, values, role, span: span.clone(), words, roles: vec![&role.name.value] });
-                self.turns.push(Turn { draft: number, watches, role, span: span.clone() });
+                self.turns.push(Turn { draft: number, watches, role, span: span.clone(), together });
                 return;
             }
             Some(number) => *number,
@@ -112,7 +115,7 @@ impl<'a> Drafts<'a> {
         first.words.while_busy &= words.while_busy;
         join(context, first, values, role);
         if !watches.is_empty() {
-            self.turns.push(Turn { draft, watches, role, span: span.clone() });
+            self.turns.push(Turn { draft, watches, role, span: span.clone(), together: words.together });
         }
     }
 

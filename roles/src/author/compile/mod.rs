@@ -120,7 +120,7 @@ impl<'a> Context<'a> {
                 origin: origin(&turn.span),
                 within: draft.words.within.unwrap_or_else(|| triggers::deadline(draft.id.kind)),
                 watches: turn.watches.clone(),
-                together: draft.words.together,
+                together: turn.together,
                 while_busy: draft.words.while_busy,
             })
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::context::Context;
-use super::drafts::Drafts;
+use super::drafts::{Draft, Drafts};
 use super::keys::normal;
 use crate::author::diagnostic::{Fault, nearest};
 use crate::author::kinds::Kind as Word;
@@ -29,6 +29,7 @@ pub(super) fn resolve<'a>(
     watcher: &ResourceId,
     names: BTreeMap<&'static str, Vec<(String, Span)>>,
     role: &'a Role,
+    together: Option<u32>,
 ) -> Vec<Watch> {
     let reach = context.reach(&role.name.value);
     let mut watches: Vec<Watch> = Vec::new();
@@ -42,6 +43,7 @@ pub(super) fn resolve<'a>(
             let Some(id) = parse(context, &name, &span) else { continue };
             let declared = drafts.by_id.get(&id).and_then(|number| drafts.list.get(*number));
             if declared.is_some_and(|draft| draft.roles.iter().any(|name| reach.contains(name))) && id != *watcher {
+                beside(drafts, context, watcher, (&id, &span), together);
                 if !watches.iter().any(|watch| watch.id == id && watch.action == action) {
                     watches.push(Watch { id, action });
                 }
@@ -51,6 +53,20 @@ pub(super) fn resolve<'a>(
         }
     }
     watches
+}
+
+/// Members of one `together` run at once: what one of them watches may change after its own turn.
+fn beside(drafts: &Drafts<'_>, context: &Context<'_>, watcher: &ResourceId, (watched, span): (&ResourceId, &Span), together: Option<u32>) {
+    let Some(block) = together else { return };
+    let directory = AbsPath::parse(&watched.key).ok().filter(|_| watched.kind == Kind::Directory);
+    let below = |draft: &Draft<'_>| {
+        directory.as_ref().is_some_and(|directory| draft.values.path("path").is_some_and(|path| path.is_within(directory)))
+    };
+    let member = |draft: &&Draft<'_>| draft.words.together == Some(block) && draft.id != *watcher && (draft.id == *watched || below(draft));
+    if let Some(draft) = drafts.list.iter().find(member) {
+        let fault = Fault::new(span, format!("`{watcher}` watches `{}` beside it in one `together`: they run at once", draft.id));
+        context.fault(fault.also(&draft.span, "declared here").hint("put the watcher behind the block"));
+    }
 }
 
 /// `KIND KEY`.
