@@ -2,6 +2,7 @@
 
 pub use super::dial::Dial;
 use super::dial::DialConnector;
+use super::trust::PinConnector;
 pub use super::way::Way;
 use base64::Engine as _;
 use ostler_roles::words::Secret;
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use ureq::Error;
 use ureq::http::{Response, Uri};
-use ureq::tls::TlsConfig;
+use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector as _, RustlsConnector, TcpConnector};
 
@@ -34,7 +35,7 @@ pub enum HttpError {
         url: String,
     },
     /// It shows a certificate that nothing vouches for.
-    #[error("{url}: its certificate is not trusted; give the certificate of its authority as `trust` of this master")]
+    #[error("{url}: its certificate is not trusted; give it, or the certificate of its authority, as `trust` of this master")]
     Certificate {
         /// The whole address.
         url: String,
@@ -130,19 +131,18 @@ impl Http {
         if !scheme_is_known || uri.host().is_none_or(str::is_empty) || uri.query().is_some() {
             return Err(fault());
         }
-        let roots = way.roots().ok_or_else(|| HttpError::Trust { url: base.chars().take(EXCERPT).collect() })?;
+        let pin = PinConnector::new(way.trust.as_deref()).ok_or_else(|| HttpError::Trust { url: base.chars().take(EXCERPT).collect() })?;
         let config = ureq::Agent::config_builder()
-            .tls_config(TlsConfig::builder().root_certs(roots).build())
+            .tls_config(TlsConfig::builder().root_certs(RootCerts::WebPki).build())
             .timeout_global(Some(deadline))
             .http_status_as_error(false)
             .max_redirects(0) // an API does not redirect; a login page would, and following it hides the refusal
             .proxy(None) // the site says how a master is reached, not this process's environment
             .build();
+        let (public, resolver) = (RustlsConnector::default(), DefaultResolver::default());
         let agent = match way.dial {
-            None => ureq::Agent::with_parts(config, TcpConnector::default().chain(RustlsConnector::default()), DefaultResolver::default()),
-            Some(dial) => {
-                ureq::Agent::with_parts(config, DialConnector { dial }.chain(RustlsConnector::default()), DefaultResolver::default())
-            }
+            None => ureq::Agent::with_parts(config, TcpConnector::default().chain(pin).chain(public), resolver),
+            Some(dial) => ureq::Agent::with_parts(config, DialConnector { dial }.chain(pin).chain(public), resolver),
         };
         Ok(Self { agent, base: base.trim_end_matches('/').to_owned(), session: Arc::default() })
     }

@@ -4,6 +4,7 @@ pub mod buildbot;
 mod dial;
 pub mod http;
 pub mod jenkins;
+mod trust;
 mod wait;
 mod way;
 

@@ -65,7 +65,7 @@ pub const JENKINS: &[FieldSpec] = &[
     FieldSpec::new(
         "trust",
         TEXT,
-        "PEM of the only authority that may vouch for it, or its own self-signed certificate (no CA); the public ones if not written.",
+        "PEM of its own certificate, or of the only authorities that may vouch for it; the public ones if not written.",
     ),
     FieldSpec::new("user", NAME, "The account that registers.").required(),
     FieldSpec::new("password", SECRET, "Its password or API token.").required().secret(),
