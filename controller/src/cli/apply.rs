@@ -5,8 +5,9 @@ use clap::Args;
 
 /// Make the nodes so, register them, prove them, label them
 ///
-/// Every requirement of every node is checked first: when one does not hold, nothing is changed anywhere. Then the plan is shown and
-/// asked about once. Runs go on by themselves on the nodes; `ostler attach` shows them when the link was lost.
+/// Every requirement of every node is checked first: when one does not hold, nothing is
+/// changed anywhere. Then the plan is shown and asked about once. Runs go on by themselves on
+/// the nodes; `ostler attach` shows them when the link was lost.
 ///
 /// Examples:
 ///   ostler apply

@@ -5,7 +5,8 @@ use clap::Args;
 
 /// Show the story of a run that goes on without us
 ///
-/// From its first event, or from the last one that this machine has seen, to its end. Without a node: every node that has a run.
+/// From its first event, or from the last one that this machine has seen, to its end. Without
+/// a node: every node that has a run.
 ///
 /// Examples:
 ///   ostler attach build-1
@@ -21,8 +22,8 @@ pub struct AttachArgs {
 
 /// Stop a run between two steps
 ///
-/// What has been done stays done; the next `apply` goes on at the first unfinished step. A package manager in its transaction is left
-/// to finish.
+/// What has been done stays done; the next `apply` goes on at the first unfinished step. A
+/// package manager in its transaction is left to finish.
 ///
 /// Examples:
 ///   ostler cancel build-1

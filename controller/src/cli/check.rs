@@ -5,7 +5,8 @@ use clap::Args;
 
 /// Ask the nodes whether every requirement holds; changes nothing
 ///
-/// Disk, kernel, memory, packages, connections: each answers with its numbers. A requirement that cannot be told fails.
+/// Disk, kernel, memory, packages, connections: each answers with its numbers. A requirement
+/// that cannot be told fails.
 ///
 /// Examples:
 ///   ostler check

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 /// Show the main job on a lab of three nodes
 ///
-/// One master and two build nodes on this machine: a refusal, a first run, a second run with nothing to change, a drift found. Needs
-/// root and the lab's Debian packages; `make demo` installs them.
+/// One master and two build nodes on this machine: a refusal, a first run, a second run with
+/// nothing to change, a drift found. Needs root and the lab's Debian packages; `make demo`
+/// installs them.
 ///
 /// Examples:
 ///   ostler demo

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 /// Write a commented site that lints as it is
 ///
-/// Writes ostler.yaml, nodes.yaml and a first role. Nothing that is there already is overwritten.
+/// Writes ostler.yaml, nodes.yaml and a first role. Nothing that is there already is
+/// overwritten.
 ///
 /// Examples:
 ///   ostler init my-site

@@ -5,8 +5,8 @@ use std::ffi::OsString;
 
 /// Run real nodes on this machine
 ///
-/// Containers with systemd, sshd and apt, each with an address of its own, held by one process and gone with it. The nodes are those
-/// of the site's `lab:`. Needs root.
+/// Containers with systemd, sshd and apt, each with an address of its own, held by one
+/// process and gone with it. The nodes are those of the site's `lab:`. Needs root.
 ///
 /// Examples:
 ///   ostler lab up

@@ -4,8 +4,9 @@ use clap::Args;
 
 /// Prove the site without a node: every fault at once
 ///
-/// Shapes, types, names, layers, the role graph, triggers, conflicts, missing secrets: by compiling every node with its last facts, or
-/// with the recorded facts of the supported systems.
+/// Shapes, types, names, layers, the role graph, triggers, conflicts, missing secrets: by
+/// compiling every node with its last facts, or with the recorded facts of the supported
+/// systems.
 ///
 /// Examples:
 ///   ostler lint

@@ -5,7 +5,8 @@ use clap::Args;
 
 /// Show what `apply` would change; changes nothing
 ///
-/// Identical changes of several nodes stand once. What depends on an earlier change is shown with `after` and that change.
+/// Identical changes of several nodes stand once. What depends on an earlier change is shown
+/// with `after` and that change.
 ///
 /// Examples:
 ///   ostler plan -D

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 /// Keep secrets in the site, encrypted
 ///
-/// One file a secret below secrets/, encrypted with age to the recipients in ostler.yaml. The identity that opens them is
-/// ~/.config/ostler/identity.txt, or the file in OSTLER_IDENTITY.
+/// One file a secret below secrets/, encrypted with age to the recipients in ostler.yaml. The
+/// identity that opens them is ~/.config/ostler/identity.txt, or the file in OSTLER_IDENTITY.
 ///
 /// Examples:
 ///   ostler secret set launch_key --generate ed25519
