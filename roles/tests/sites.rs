@@ -159,7 +159,7 @@ fn outcome(text: &str) -> String {
         let Case { roles, site, content, secrets, facts, node, overrides, verb } = &case;
         let input = Input { roles, site, content, node, facts, secrets, overrides };
         match verb.as_str() {
-            "explain" => explain(&input).map(|all| {
+            "explain" => explain(&input, &|_, _| true).map(|all| {
                 all.iter().fold(String::new(), |mut shown, one| {
                     let _ =
                         writeln!(shown, "{}.{}: {} = {} from {} at {}", one.role, one.param, one.kind, one.value, one.layer, one.origin);
@@ -279,7 +279,7 @@ fn no_catalog_holds_a_secret_value() {
             ),
             Err(faults) => format!("{faults:?} {}", faults.json()),
         };
-        let explained = explain(&input).map(|all| format!("{all:?}")).unwrap_or_default();
+        let explained = explain(&input, &|_, _| true).map(|all| format!("{all:?}")).unwrap_or_default();
         for value in values {
             assert!(!everything.contains(value) && !explained.contains(value), "{}: {value}", path.display());
         }

@@ -36,6 +36,39 @@ fn init_twice_writes_nothing() {
 }
 
 #[test]
+fn where_a_value_comes_from_is_told_before_a_node_was_met() {
+    let desk = Desk::new().with_site();
+    desk.write("nodes.yaml", "groups: {build: {roles: [first]}}\nnodes: {build-1: {groups: [build]}, other: {roles: [job-user]}}\n");
+    desk.write("ostler.yaml", "edition: 1\nvars: {first: {greeting: of the site}}\n");
+    insta::assert_snapshot!("explain_var", desk.run(&["explain", "var", "build-1", "first.greeting"]));
+    insta::assert_snapshot!("explain_var_set", desk.run(&["explain", "var", "build-1", "first", "-e", "first.greeting=now"]));
+    let json = desk.run(&["explain", "var", "build-1", "first.greeting", "--output", "json"]);
+    let told: serde_json::Value = serde_json::from_str(json.out.trim()).expect("one object");
+    assert_eq!((&told["type"], &told["value"], &told["layer"]), (&"variable".into(), &"of the site".into(), &"site".into()), "{json}");
+    for (arguments, wanted) in [
+        (["build-1", "first.greetin"], "`first` has no parameter `greetin`; nearest: greeting"),
+        (["build-1", "frist.greeting"], "there is no role `frist`; nearest: first"),
+        (["build-2", "first.greeting"], "no node or group is called `build-2`; nearest: build"),
+        (["other", "first.greeting"], "other does not have the role `first`"),
+    ] {
+        let said = desk.run(&["explain", "var", arguments[0], arguments[1]]);
+        assert!(said.code == Some(2) && said.err.contains(wanted), "{wanted}: {said}");
+    }
+}
+
+#[test]
+fn a_value_is_explained_although_another_is_missing() {
+    let desk = Desk::new().with_site();
+    let role = "role: first\nsummary: S.\nparams: {there: {type: text, default: a}, missing: {type: text}}\n";
+    desk.write("roles/first.yaml", role);
+    desk.write("ostler.yaml", "edition: 1\n");
+    assert_eq!(desk.run(&["lint"]).code, Some(3));
+    assert_eq!(desk.run(&["explain", "var", "build-1", "first.there"]).code, Some(0));
+    let said = desk.run(&["explain", "var", "build-1", "first.missing"]);
+    assert!(said.code == Some(3) && said.err.contains("nothing gives first its `missing`"), "{said}");
+}
+
+#[test]
 fn a_site_is_found_from_a_directory_inside_it() {
     let desk = Desk::new().with_site();
     let output = desk.command(&["lint"]).current_dir(desk.at("roles")).output().expect("ostler runs");

@@ -8,15 +8,17 @@ use crate::author::role::{Param, Role, Type};
 use crate::author::source::{Node, Span};
 use crate::author::value::Value;
 
-/// Says for each parameter of a node's roles where its value comes from.
+/// Says for each parameter of a node's roles that is `wanted` (by role and name) where its value comes from.
 ///
 /// # Errors
-/// All that is wrong with the values.
-pub fn explain(input: &Input<'_>) -> Result<Vec<Explained>, Faults> {
+/// All that is wrong with their values, and with what these read.
+pub fn explain(input: &Input<'_>, wanted: &dyn Fn(&str, &str) -> bool) -> Result<Vec<Explained>, Faults> {
     let context = Context::new(input)?;
+    // What is wrong elsewhere is for `lint` to say: who asks where a value comes from may be looking for just that.
+    drop(context.take_faults());
     let mut all = Vec::new();
     for role in &context.roles {
-        for param in &role.params {
+        for param in role.params.iter().filter(|param| wanted(&role.name.value, &param.name.value)) {
             if let Ok(value) = context.param(role, &param.name.value) {
                 all.push(one(&context, role, param, &value));
             }

@@ -29,13 +29,9 @@ pub fn lint(
     let recorded = recorded();
     roles.iter().for_each(|role| super::names::check(role, roles, &mut faults));
     group_vars(roles, site, &mut faults);
-    let names: Vec<NodeName> = site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect();
-    // What each node told last, and of those that told nothing that they are of this system.
-    let assume = |system: &Facts| -> BTreeMap<NodeName, Facts> {
-        names.iter().map(|name| (name.clone(), facts.get(name).unwrap_or(system).clone())).collect()
-    };
+    let names = names(site);
     let assumed: BTreeMap<&str, BTreeMap<NodeName, Facts>> =
-        recorded.iter().map(|(system, recorded)| (system.as_str(), assume(recorded))).collect();
+        recorded.iter().map(|(system, recorded)| (system.as_str(), assume(&names, facts, recorded))).collect();
     for name in &names {
         let systems = suitable(roles, site, name, &recorded);
         // One that was met is of one system; the others' hardly matters to it.
@@ -51,6 +47,29 @@ pub fn lint(
     }
     faults.sort();
     faults
+}
+
+fn names(site: &Site) -> Vec<NodeName> {
+    site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect()
+}
+
+/// What each node told last, and of those that told nothing that they are of this system.
+fn assume(names: &[NodeName], facts: &BTreeMap<NodeName, Facts>, system: &Facts) -> BTreeMap<NodeName, Facts> {
+    names.iter().map(|name| (name.clone(), facts.get(name).unwrap_or(system).clone())).collect()
+}
+
+/// What may be assumed of all nodes to compile one that was never met: the system (`debian-12`), the first that its roles allow, and
+/// everybody's facts.
+#[must_use]
+pub fn assumed(
+    roles: &Roles,
+    site: &Site,
+    node: &NodeName,
+    facts: &BTreeMap<NodeName, Facts>,
+) -> Option<(String, BTreeMap<NodeName, Facts>)> {
+    let recorded = recorded();
+    let system = *suitable(roles, site, node, &recorded).first()?;
+    Some((system.to_owned(), assume(&names(site), facts, recorded.get(system)?)))
 }
 
 /// The recorded systems that every `system` requirement of a node's roles allows; all of them where none is allowed.
