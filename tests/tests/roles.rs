@@ -237,10 +237,10 @@ fn a_buildbot_worker_earns_its_label_and_a_second_run_writes_and_reloads_nothing
     // Quarantined, connected, proved by a job on the real master, labelled.
     let said = first.masters("n1");
     let begins = |index: usize, words: &str| assert!(said.get(index).is_some_and(|text| text.starts_with(words)), "{said:#?}");
-    begins(0, "quarantined (1 workers)");
+    begins(0, "quarantined (1 worker)");
     begins(3, "connected; smoke job runs: http://10.78.0.11:8010/#/builders/");
     begins(4, "smoke job green");
-    begins(5, "attaching labels (1 workers)");
+    begins(5, "attaching labels (1 worker)");
     assert_eq!(first.recap("n1")["labels"], serde_json::json!(["debian"]));
 
     let traces = "systemctl show -p MainPID -p ExecMainStartTimestampMonotonic buildbot-master; ls -lR --time-style=full-iso /var/lib/buildbot/master/workers.d;
