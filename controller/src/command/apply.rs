@@ -33,9 +33,8 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
     // Their values may read facts, which are known now.
     let masters = expedition.workspace.masters()?;
     if let Some(exit) = refused(context, &ready, &lost) {
-        let exit = end(expedition, ready, exit).await;
-        context.printer.json(&serde_json::json!({ "v": 1, "type": "refused", "exit": exit.code() }));
-        return Ok(exit);
+        not_begun(context, &expedition, &ready, &lost, exit);
+        return Ok(end(expedition, ready, exit).await);
     }
     let changes = show(context, args, &ready);
     prepare::print_lost(context, &lost);
@@ -45,6 +44,7 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
             Answered::No => {
                 context.printer.line("Nothing was changed.");
                 let exit = merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)));
+                not_begun(context, &expedition, &ready, &lost, exit);
                 return Ok(end(expedition, ready, exit).await);
             }
             Answered::Nobody => {
@@ -104,6 +104,26 @@ fn refused(context: &Context, ready: &[Ready], lost: &[(NodeName, Trouble)]) -> 
         return Some(merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble))));
     }
     None
+}
+
+/// The recap of a run that did not begin, for programs: what was said to people stands above.
+fn not_begun(context: &Context, expedition: &Expedition, ready: &[Ready], lost: &[(NodeName, Trouble)], exit: Exit) {
+    let unbegun = |one: &Ready| {
+        let refused = (!one.plan.may_go()).then(|| format!("refused: {}", report::impossible(&one.plan)));
+        let checks = one.plan.requirements.iter().filter(|verdict| verdict.passed()).count();
+        let checks = u32::try_from(checks).unwrap_or(u32::MAX);
+        NodeResult { node: one.node.to_string(), changed: 0, unchanged: 0, checks, labels: Vec::new(), trouble: refused }
+    };
+    let nodes = ready.iter().map(unbegun).chain(lost.iter().map(out)).collect();
+    // Nobody was refused and nobody is lost: a person has said no.
+    let recap = Recap { nodes, took: expedition.began.elapsed(), cancelled: exit == Exit::Good };
+    context.printer.json(&recap_json(&recap, exit));
+}
+
+/// A node that was lost before there was a plan.
+fn out((node, trouble): &(NodeName, Trouble)) -> NodeResult {
+    let first = trouble.chain.first().cloned().unwrap_or_default();
+    NodeResult { node: node.to_string(), changed: 0, unchanged: 0, checks: 0, labels: Vec::new(), trouble: Some(first) }
 }
 
 /// Shows the plan; returns how many steps change or may change.
@@ -222,11 +242,8 @@ fn report_end(context: &Context, story: &Story<'_>) -> Exit {
         results.push(result);
         exits.push(exit);
     }
-    for (node, trouble) in story.lost {
-        let first = trouble.chain.first().cloned().unwrap_or_default();
-        results.push(NodeResult { node: node.to_string(), changed: 0, unchanged: 0, checks: 0, labels: Vec::new(), trouble: Some(first) });
-        exits.push(prepare::exit_of(trouble));
-    }
+    results.extend(story.lost.iter().map(out));
+    exits.extend(story.lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)));
     for one in story.registered.iter().filter(|one| !one.is_good()) {
         printer.line(&printer.style.paint(Paint::Bad, &report::sanitize(&format!("  {}: {}: {}", one.node, one.master, one.text), false)));
         for line in &one.tail {

@@ -25,7 +25,7 @@ pub use error::CommandError;
 
 use crate::cli::{Cli, ColourChoice, OutputFormat, Verb};
 use crate::environment::Environment;
-use crate::report::{Exit, Format, Printer};
+use crate::report::{Exit, Format, Printer, merge};
 use std::path::PathBuf;
 
 /// What every verb may use.
@@ -54,13 +54,14 @@ pub fn run(cli: Cli) -> Exit {
     let printer = Printer::new(format, colour, cli.global.verbose, &environment);
     trace(cli.global.verbose);
     let context = Context { printer, environment, site: cli.global.site };
-    match dispatch(&context, cli.verb) {
+    let exit = match dispatch(&context, cli.verb) {
         Ok(exit) => exit,
         Err(error) => {
             error.print(&printer);
             error.exit()
         }
-    }
+    };
+    if printer.told_all() { exit } else { merge([exit, Exit::NodeFailed]) }
 }
 
 fn dispatch(context: &Context, verb: Verb) -> Result<Exit, CommandError> {

@@ -1,8 +1,9 @@
-//! Where text goes: data to standard output, everything else to standard error; a closed pipe is a quiet end.
+//! Where text goes: data to standard output, everything else to standard error. A reader that closes its pipe hears no more; the work goes on.
 
 use super::Style;
 use serde_json::Value;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// What standard output carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,7 +59,7 @@ impl Printer {
     /// A line of data for people; nothing under JSON.
     pub fn line(&self, text: &str) {
         if self.format == Format::Human {
-            write(&mut std::io::stdout().lock(), text);
+            to_output(text, "\n");
         }
     }
     /// Lines of data for people.
@@ -70,19 +71,20 @@ impl Printer {
     /// An object for programs; nothing for people.
     pub fn json(&self, value: &Value) {
         if self.format == Format::Json {
-            write(&mut std::io::stdout().lock(), &value.to_string());
+            to_output(&value.to_string(), "\n");
         }
     }
     /// A line beside the data: progress, hints, questions.
     pub fn aside(&self, text: &str) {
-        write(&mut std::io::stderr().lock(), text);
+        to_error(text);
     }
     /// Text as it is, whatever the format: completions, schemas, man pages.
     pub fn raw(&self, text: &str) {
-        let mut out = std::io::stdout().lock();
-        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-            quiet_end();
-        }
+        to_output(text, "");
+    }
+    /// Whether all of the data was written, or its reader went away of itself. False: it could not be written, a full disk perhaps.
+    pub fn told_all(&self) -> bool {
+        OUTPUT.load(Ordering::Relaxed) != FAILED
     }
     /// Asks for one line at the terminal, without echo for secrets; none where there is no terminal.
     pub fn ask(&self, question: &str) -> Option<String> {
@@ -106,16 +108,41 @@ impl Printer {
     }
 }
 
-fn write(out: &mut dyn Write, text: &str) {
-    if out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).is_err() {
-        quiet_end();
+/// What became of standard output. A process has one, and every printer writes to it.
+static OUTPUT: AtomicU8 = AtomicU8::new(OPEN);
+/// Whether nothing more can be written to standard error.
+static ERROR_CLOSED: AtomicBool = AtomicBool::new(false);
+
+const OPEN: u8 = 0;
+/// Its reader has closed the pipe (`ostler plan | head`): there is nobody to tell anything, and nothing wrong.
+const CLOSED: u8 = 1;
+/// It cannot be written.
+const FAILED: u8 = 2;
+
+fn to_output(text: &str, end: &str) {
+    if OUTPUT.load(Ordering::Relaxed) != OPEN {
+        return;
+    }
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes())).and_then(|()| out.flush());
+    drop(out);
+    match written {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => OUTPUT.store(CLOSED, Ordering::Relaxed),
+        Err(error) => {
+            OUTPUT.store(FAILED, Ordering::Relaxed);
+            to_error(&format!("error: standard output cannot be written: {error}"));
+        }
     }
 }
 
-/// The reader has closed the pipe (`ostler plan | head`): there is nobody to tell anything.
-fn quiet_end() {
-    #[expect(clippy::exit, reason = "nothing can be printed any more; 0 as other tools do on a closed pipe")]
-    std::process::exit(0);
+fn to_error(text: &str) {
+    let mut err = std::io::stderr().lock();
+    let is_closed = ERROR_CLOSED.load(Ordering::Relaxed);
+    if !is_closed && err.write_all(text.as_bytes()).and_then(|()| err.write_all(b"\n")).is_err() {
+        // There is no other place to say so.
+        ERROR_CLOSED.store(true, Ordering::Relaxed);
+    }
 }
 
 fn terminal_width() -> Option<usize> {

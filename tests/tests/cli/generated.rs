@@ -66,7 +66,9 @@ fn the_page_of_exit_codes_is_fresh() {
         let _ = writeln!(page, "| {} | {meaning} |", exit.code());
     }
     page.push_str(
-        "\nWith several nodes the weightiest code is the program's. From light to heavy: 0, 5, 7, 4, 1, 6, 3, 8, 2, 130, 70. `ostler lab exec`\nends as the program that it ran.\n",
+        "\nWith several nodes the weightiest code is the program's. From light to heavy: 0, 5, 7, 4, 1, 6, 3, 8, 2, 130, 70. `ostler lab exec`\nends as the program that it ran.\n\n\
+         A reader that closes standard output (`ostler apply | head`) changes neither the work nor the code: what goes on on the nodes is\n\
+         followed to its end, in silence. Output that cannot be written for another reason, a full disk, makes 0 a 1.\n",
     );
     fresh("docs/reference/exit-codes.md", &page);
 }

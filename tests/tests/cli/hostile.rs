@@ -169,6 +169,11 @@ fn a_closed_pipe_is_a_quiet_end() {
         let said = Said::of(&child.wait_with_output().expect("it ends"), &desk);
         assert!(!said.err.contains("panicked") && !said.err.contains("Broken pipe"), "{arguments:?}: {said}");
     }
+    // What was wrong is wrong, also when nobody listens.
+    desk.write("nodes.yaml", "nodes: {n1: {roles: [nothing-of-that-name]}}\n");
+    let mut child = desk.command(&["--output", "json", "lint"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("ostler runs");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(3));
 }
 
 #[test]
@@ -176,7 +181,9 @@ fn a_full_standard_output_is_no_crash() {
     let desk = Desk::new().with_site();
     let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
     let output = desk.command(&["nodes"]).stdout(full).stderr(Stdio::piped()).output().expect("ostler runs");
-    assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!said.contains("panicked") && said.contains("standard output cannot be written: No space left on device"), "{said}");
+    assert_eq!(output.status.code(), Some(1), "what was not told is not success");
 }
 
 #[test]

@@ -14,11 +14,7 @@ const DOORS: &[Door] = &[
     ("roles", "println!", &[]),
     ("roles", "eprintln!", &[]),
     // A closed pipe; the code of the program that `lab exec` ran; a person's third Ctrl-C.
-    (
-        "controller",
-        "process::exit",
-        &["controller/src/report/printer.rs", "controller/src/command/lab.rs", "controller/src/command/interrupt.rs"],
-    ),
+    ("controller", "process::exit", &["controller/src/command/lab.rs", "controller/src/command/interrupt.rs"]),
     ("roles", "process::exit", &[]),
     // `lab exec` hands the whole environment on to the program that it runs.
     ("controller", "env::var", &["controller/src/environment.rs", "controller/src/lab/command.rs"]),

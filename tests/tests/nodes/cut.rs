@@ -3,6 +3,7 @@
 use super::{AFTER_GATE, AT_GATE, GATED, GUARDED, NO_RUN, OPEN, RUNNER, at_the_gate, field};
 use ostler::lab::Fault;
 use ostler_tests::e2e::{Field, Running};
+use std::io::{BufRead, BufReader};
 
 fn assert_numbered_without_gap(events: &[(u64, serde_json::Value)]) {
     let numbers: Vec<u64> = events.iter().map(|(seq, _)| *seq).collect();
@@ -149,4 +150,24 @@ fn two_interrupts_leave_at_once_and_the_node_ends_its_step_alone() {
     assert_eq!((told.code, told.changed("n1")), (1, vec!["file /etc/before-gate".to_owned(), "command gate".to_owned()]), "{told}");
     assert_eq!(told.of("attached", Some("n1"))[0]["ending"], "cancelled", "{told}");
     field.apply().assert_changed(1);
+}
+
+/// An `apply` whose reader closes the pipe after the first line; its exit code.
+fn apply_to_nobody(field: &Field) -> Option<i32> {
+    let mut child = field.call(["apply", "--yes"]).spawn().expect("it starts");
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut first).expect("a line of the plan");
+    field.wait_for("n1", AT_GATE);
+    field.run("n1", OPEN);
+    child.wait().expect("it ends").code()
+}
+
+#[test]
+fn a_reader_that_goes_away_changes_neither_the_work_nor_the_exit_code() {
+    let field = field(1, GATED);
+    assert_eq!(apply_to_nobody(&field), Some(0));
+    assert_eq!(field.said("n1", "cat /srv/passed /etc/after-gate"), "x\nafter");
+    field.run("n1", "rm /srv/passed /run/open /run/at-gate");
+    field.write("roles/demo.yaml", &GATED.replace("echo x >> /srv/passed", "exit 3"));
+    assert_eq!(apply_to_nobody(&field), Some(1));
 }

@@ -39,7 +39,9 @@ fn a_requirement_missed_on_one_node_changes_nothing_on_any() {
     let numbers = ["found", "missing", "wanted"].map(|field| failed[field].as_str().unwrap_or_default());
     assert_eq!(numbers, ["/ (overlay) is 300 MiB", "724 MiB", "a file system of at least 1 GiB below /"], "{ran}");
     assert_eq!(ran.of("going", None).len(), 0, "{ran}");
-    assert_eq!(ran.json().pop().map(|last| (last["type"].clone(), last["exit"].clone())), Some(("refused".into(), 6.into())), "{ran}");
+    assert_eq!(ran.json().pop().map(|last| (last["type"].clone(), last["exit"].clone())), Some(("recap".into(), 6.into())), "{ran}");
+    assert_eq!(ran.recap("n1")["trouble"], serde_json::Value::Null, "{ran}");
+    assert_eq!(ran.recap("n2")["trouble"], "refused: / (overlay) is 300 MiB, wanted: a file system of at least 1 GiB below /", "{ran}");
 
     let ran = field.ostler(["apply", "--yes"]);
     assert_eq!(ran.code, 6, "{ran}");
