@@ -106,7 +106,7 @@ async fn follow(preparation: &Preparation, node: &NodeName) -> Result<Told, Trou
         if let Event::Ended { ending: how, .. } = &event {
             ending = Some(how.clone());
         }
-        preparation.tell.tell(node, FleetEvent::Run { seq, event: Box::new(event) });
+        preparation.tell.run(node, seq, event).await;
     }
     let run = follower.run().clone();
     leave(follower.into_line()).await;

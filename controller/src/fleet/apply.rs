@@ -110,7 +110,7 @@ impl Runner {
             if let Event::Ended { ending: how, .. } = &event {
                 ending = Some(how.clone());
             }
-            self.tell(node, FleetEvent::Run { seq, event: Box::new(event) });
+            self.preparation.tell.run(node, seq, event).await;
         }
         ending.ok_or_else(|| unknown(&run))
     }

@@ -5,7 +5,8 @@ use crate::transport::LinkEvent;
 use ostler_roles::outcome::Event;
 use ostler_roles::plan::Plan;
 use ostler_roles::words::{NodeName, RunId};
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// One thing that happened to one node.
 #[derive(Debug, Clone)]
@@ -56,15 +57,24 @@ pub enum FleetEvent {
     Done,
 }
 
+/// What nodes tell that may wait to be shown: a slow reader holds up whoever listens to the nodes, and fills no memory.
+const WAITING: usize = 1024;
+
 /// Takes events; a reader that has gone away is no reason to stop the work.
 #[derive(Debug, Clone)]
-pub struct Tell(mpsc::UnboundedSender<Told>);
+pub struct Tell {
+    // Our own events are few: so many a node. What a node says has no such bound, and needs room.
+    sender: mpsc::UnboundedSender<Told>,
+    room: Arc<Semaphore>,
+}
 
 /// What a reader gets: an event of a node, or the word that no more will come.
 #[derive(Debug)]
 pub enum Told {
     /// Something happened to a node.
     Event(NodeName, FleetEvent),
+    /// A node's run tells something; its room is free again once it is taken.
+    Run(NodeName, FleetEvent, OwnedSemaphorePermit),
     /// Others want the terminal: take the picture away, then say so.
     Settle(tokio::sync::oneshot::Sender<()>),
     /// The teller is done. Links keep tellers alive, so that waiting for the last of them could last for ever.
@@ -75,17 +85,28 @@ impl Tell {
     /// A way to tell, and the end to read from.
     pub fn channel() -> (Self, mpsc::UnboundedReceiver<Told>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self(sender), receiver)
+        (Self { sender, room: Arc::new(Semaphore::new(WAITING)) }, receiver)
     }
-    /// Tells one event.
+    /// Tells an event of ours.
     pub fn tell(&self, node: &NodeName, event: FleetEvent) {
         // Nobody listens any more: the run itself goes on.
-        let _ = self.0.send(Told::Event(node.clone(), event));
+        let _ = self.sender.send(Told::Event(node.clone(), event));
+    }
+    /// Tells what a node's run has told. Waits for room; but what is only of the moment is left out where there is none.
+    pub async fn run(&self, node: &NodeName, seq: u64, event: Event) {
+        let room = Arc::clone(&self.room);
+        let room = if matches!(event, Event::Progress { .. }) { room.try_acquire_owned().ok() } else { room.acquire_owned().await.ok() };
+        // Nothing closes the semaphore: without room it is progress, and the next tells more.
+        if let Some(room) = room {
+            let event = FleetEvent::Run { seq, event: Box::new(event) };
+            // Nobody listens any more: the run itself goes on.
+            let _ = self.sender.send(Told::Run(node.clone(), event, room));
+        }
     }
     /// Waits until all that was told is shown and the terminal is free for others.
     pub async fn settle(&self) {
         let (done, settled) = tokio::sync::oneshot::channel();
-        if self.0.send(Told::Settle(done)).is_ok() {
+        if self.sender.send(Told::Settle(done)).is_ok() {
             // A reader that went away meanwhile holds the terminal no more.
             let _ = settled.await;
         }
@@ -93,6 +114,49 @@ impl Tell {
     /// Says that no more will come.
     pub fn end(&self) {
         // Nobody listens any more, which is what this asks for.
-        let _ = self.0.send(Told::End);
+        let _ = self.sender.send(Told::End);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn note(number: usize) -> Event {
+        Event::Note { index: None, text: number.to_string() }
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_holds_up_the_nodes_and_misses_nothing_but_progress() {
+        let (tell, mut told) = Tell::channel();
+        let node = NodeName::parse("n1").unwrap();
+        let many = async {
+            for number in 0..WAITING + 10 {
+                tell.run(&node, 1, note(number)).await;
+            }
+        };
+        tokio::pin!(many);
+        assert!(tokio::time::timeout(Duration::from_millis(200), &mut many).await.is_err(), "nothing waited");
+        assert_eq!(told.len(), WAITING);
+        let progress = Event::Progress { index: 0, what: "half".to_owned(), items: None, bytes: None };
+        tell.run(&node, 0, progress.clone()).await;
+        // What is our own is told at any time.
+        tell.tell(&node, FleetEvent::Done);
+        assert_eq!(told.len(), WAITING + 1);
+        let mut notes = Vec::new();
+        let read = async {
+            while notes.len() < WAITING + 10 {
+                match told.recv().await {
+                    Some(Told::Run(_, FleetEvent::Run { event, .. }, _room)) => notes.push(*event),
+                    Some(Told::Event(_, FleetEvent::Done)) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        };
+        tokio::join!(many, read);
+        assert_eq!(notes, (0..WAITING + 10).map(note).collect::<Vec<_>>());
+        tell.run(&node, 0, progress).await;
+        assert_eq!(told.len(), 1, "there is room again");
     }
 }

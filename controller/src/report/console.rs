@@ -42,7 +42,7 @@ impl Console {
                     }
                 };
                 let (node, event) = match next {
-                    Some(Told::Event(node, event)) => (node, event),
+                    Some(Told::Event(node, event) | Told::Run(node, event, _)) => (node, event),
                     Some(Told::Settle(done)) => {
                         if let Some(live) = &mut live {
                             live.clear();

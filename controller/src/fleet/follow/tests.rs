@@ -61,7 +61,7 @@ async fn run(script: Vec<Option<Vec<Act>>>, stop: bool) -> (NodeEnd, Vec<FleetEv
     drop(stopper);
     preparation.tell.end();
     let mut told = Vec::new();
-    while let Some(Told::Event(_, event)) = events.recv().await {
+    while let Some(Told::Event(_, event) | Told::Run(_, event, _)) = events.recv().await {
         told.push(event);
     }
     assert_eq!(fake.left(), 0, "a connection was not made");

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 
 use super::Ssh;
@@ -15,9 +16,13 @@ use crate::transport::link::BoxFuture;
 /// More bastions one behind the other than anybody has.
 const MOST_JUMPS: usize = 8;
 
-type Reached = Arc<OnceCell<Result<Arc<Connection>, Arc<ConnectError>>>>;
+/// How long a bastion that failed counts as failed: the nodes of a run are met at once, but a lost one is looked for again later.
+const FAILED_FOR: Duration = Duration::from_secs(5);
 
-/// The bastions of a run. A failed one is not tried again for each node behind it: they all get its error.
+/// When it was tried, and what came of it.
+type Reached = Arc<OnceCell<(Instant, Result<Arc<Connection>, Arc<ConnectError>>)>>;
+
+/// The bastions of a run. A failed one is not tried again for each node behind it: for a while they all get its error.
 #[derive(Debug, Default)]
 pub(super) struct Bastions(Mutex<HashMap<Target, Reached>>);
 
@@ -25,8 +30,11 @@ impl Bastions {
     fn cell(&self, target: &Target) -> Reached {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let cell = known.entry(target.clone()).or_default();
-        let lost = matches!(cell.get(), Some(Ok(connection)) if connection.is_closed());
-        if lost {
+        let is_over = cell.get().is_some_and(|(tried, reached)| match reached {
+            Ok(connection) => connection.is_closed(),
+            Err(_) => tried.elapsed() > FAILED_FOR,
+        });
+        if is_over {
             *cell = Reached::default();
         }
         Arc::clone(cell)
@@ -41,8 +49,31 @@ impl Ssh {
                 return Err(ConfigError::TooManyJumps { limit: MOST_JUMPS }.into());
             }
             let cell = self.bastions.cell(target);
-            let reached = cell.get_or_init(|| async { self.open(target, depth).await.map(Arc::new).map_err(Arc::new) }).await;
+            let open = || async {
+                let reached = self.open(target, depth).await.map(Arc::new).map_err(Arc::new);
+                (Instant::now(), reached)
+            };
+            let (_, reached) = cell.get_or_init(open).await;
             reached.clone().map_err(ConnectFault::Jump)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bastion_that_failed_is_tried_again_after_a_while_and_not_before() {
+        let (bastions, target) = (Bastions::default(), Target::new("bastion"));
+        let failed = || {
+            let fault = ConnectFault::NameNotFound { name: "bastion".to_owned(), reason: "no such name".to_owned() };
+            Err(Arc::new(ConnectError { host: "bastion".to_owned(), fault }))
+        };
+        assert!(bastions.cell(&target).set((Instant::now(), failed())).is_ok());
+        assert!(bastions.cell(&target).get().is_some());
+        let long_ago = Instant::now().checked_sub(FAILED_FOR * 2).unwrap();
+        bastions.0.lock().unwrap().insert(target.clone(), Arc::new(OnceCell::from((long_ago, failed()))));
+        assert!(bastions.cell(&target).get().is_none());
     }
 }
