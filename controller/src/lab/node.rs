@@ -198,13 +198,15 @@ impl Node {
     pub(crate) fn wait_for_ssh(&self) -> Result<(), LabError> {
         let end = Instant::now() + BOOT_LIMIT;
         while !(shows_banner(self.spec.address) && self.lets_people_in()) {
-            if self.power().carrier.is_none() {
-                let console = self.place.console(&self.spec.name);
-                let said = std::fs::read_to_string(&console).unwrap_or_default();
-                return Err(LabError::Refused(format!("node {} ended while it booted:\n{}", self.spec.name, super::child::tail(&said))));
-            }
-            if Instant::now() >= end {
-                return Err(LabError::Deadline { what: format!("sshd of node {}", self.spec.name), after: BOOT_LIMIT });
+            let is_late = Instant::now() >= end;
+            if is_late || self.power().carrier.is_none() {
+                let how = if is_late {
+                    format!("does not let people in within {} s", BOOT_LIMIT.as_secs())
+                } else {
+                    "ended while it booted".to_owned()
+                };
+                let said = std::fs::read_to_string(self.place.console(&self.spec.name)).unwrap_or_default();
+                return Err(LabError::Refused(format!("node {} {how}; its console:\n{}", self.spec.name, super::child::tail(&said))));
             }
             std::thread::sleep(Duration::from_millis(50));
         }

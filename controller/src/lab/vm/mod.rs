@@ -134,10 +134,11 @@ pub(crate) fn give_identity(place: &Place, plan: &Plan, node: &LabNode, ends: &E
 const END: &str = "END-OF-LAB-FILE";
 
 /// Returns the script that sets the network up, now and at every boot: each machine wakes with the image's hardware address.
+/// On a busy machine this script may come before the driver has found the card.
 fn network(address: Ipv4Addr) -> String {
     let [_, _, third, fourth] = address.octets();
     format!(
-        "#!/bin/sh\nset -e\nip link set lo up\nip link set eth0 address 52:54:00:79:{third:02x}:{fourth:02x}\n\
+        "#!/bin/sh\nset -e\nip link set lo up\nuntil [ -e /sys/class/net/eth0 ]; do sleep 0.1; done\nip link set eth0 address 52:54:00:79:{third:02x}:{fourth:02x}\n\
          ip addr add {address}/{PREFIX} dev eth0\nip link set eth0 up\n"
     )
 }
