@@ -192,6 +192,16 @@ fn refusal(reason: &ChannelOpenFailure) -> String {
     format!("{reason:?}")
 }
 
+/// A session that is refused; for one too many sshd says no more than this.
+fn session_refusal(reason: &ChannelOpenFailure) -> String {
+    let hint = if matches!(reason, ChannelOpenFailure::ConnectFailed) { " (`MaxSessions` of its sshd_config?)" } else { "" };
+    format!("{}{hint}", refusal(reason))
+}
+
+/// Pauses in milliseconds before a session that was refused is asked for again: sshd counts one that has just ended until it next looks around
+/// (`channel_garbage_collect`), and with `MaxSessions 1` refuses the next.
+const REOPEN: [u64; 5] = [20, 60, 180, 400, 800];
+
 /// `ConnectTimeout` holds for the dialling and for the banner, as in OpenSSH.
 fn within(deadlines: &Deadlines, config: &HostConfig) -> Deadlines {
     let mut own = deadlines.clone();
@@ -226,14 +236,18 @@ impl SshLink {
 
     async fn start(&self, command: &CommandLine) -> Result<Exec, LinkError> {
         let host = || self.connection.host.clone();
-        let opening = self.connection.handle.channel_open_session();
-        let channel = match timeout(self.deadlines.open, opening).await {
-            Ok(Ok(channel)) => channel,
-            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => {
-                return Err(LinkError::OpenRefused { host: host(), reason: refusal(&reason) });
+        let mut pauses = REOPEN.iter();
+        let channel = loop {
+            let opening = self.connection.handle.channel_open_session();
+            match timeout(self.deadlines.open, opening).await {
+                Ok(Ok(channel)) => break channel,
+                Ok(Err(russh::Error::ChannelOpenFailure(reason))) => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(std::time::Duration::from_millis(*pause)).await,
+                    None => return Err(LinkError::OpenRefused { host: host(), reason: session_refusal(&reason) }),
+                },
+                Ok(Err(_)) => return Err(LinkError::Cut { host: host(), reason: self.connection.lost.reason() }),
+                Err(_) => return Err(LinkError::OpenTimeout { host: host(), seconds: self.deadlines.open.as_secs() }),
             }
-            Ok(Err(_)) => return Err(LinkError::Cut { host: host(), reason: self.connection.lost.reason() }),
-            Err(_) => return Err(LinkError::OpenTimeout { host: host(), seconds: self.deadlines.open.as_secs() }),
         };
         channel::run(channel, command, &self.connection.lost, self.deadlines.write)
             .await
