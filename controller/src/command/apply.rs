@@ -90,17 +90,13 @@ fn refused(context: &Context, ready: &[Ready], lost: &[(NodeName, Trouble)]) -> 
         prepare::print_plans_json(context, ready);
         prepare::print_lost(context, lost);
         let bad = ready.iter().filter(|one| !one.plan.may_go()).count();
-        printer.line(
-            &printer.style.paint(
-                Paint::Bad,
-                &format!("Refused: {bad} of {}. Nothing was changed anywhere.", count(ready.len() + lost.len(), "node")),
-            ),
-        );
+        let all = count(ready.len() + lost.len(), "node");
+        printer.say(Paint::Bad, &format!("Refused: {bad} of {all}. Nothing was changed anywhere."));
         return Some(Exit::Refused);
     }
     if site || ready.is_empty() {
         prepare::print_lost(context, lost);
-        printer.line(&printer.style.paint(Paint::Bad, "Nothing was changed anywhere."));
+        printer.say(Paint::Bad, "Nothing was changed anywhere.");
         return Some(merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble))));
     }
     None
@@ -134,7 +130,7 @@ fn show(context: &Context, args: &ApplyArgs, ready: &[Ready]) -> usize {
     let (change, may) = ready.iter().map(|one| change_count(&one.plan)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
     if change + may > 0 {
         let text = format!("{}: {change} to change, {may} may change.", count(ready.len(), "node"));
-        context.printer.line(&context.printer.style.paint(Paint::Strong, &text));
+        context.printer.say(Paint::Strong, &text);
     }
     change + may
 }
@@ -245,9 +241,9 @@ fn report_end(context: &Context, story: &Story<'_>) -> Exit {
     results.extend(story.lost.iter().map(out));
     exits.extend(story.lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)));
     for one in story.registered.iter().filter(|one| !one.is_good()) {
-        printer.line(&printer.style.paint(Paint::Bad, &report::sanitize(&format!("  {}: {}: {}", one.node, one.master, one.text), false)));
-        for line in &one.tail {
-            printer.line(&format!("    | {}", printer.style.fit(&report::sanitize(line, false), 6)));
+        printer.say(Paint::Bad, &report::sanitize(&format!("  {}: {}: {}", one.node, one.master, one.text), false));
+        for line in one.tail.iter().flat_map(|line| printer.style.wrap(&report::sanitize(line, false), 6)) {
+            printer.line(&format!("    | {line}"));
         }
     }
     if story.cancelled {

@@ -36,7 +36,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, CommandError> {
             (false, false) => (Paint::Bad, format!("{} could not be asked; {asked} {hold}.", count(lost.len(), "node"))),
             (false, true) => (Paint::Good, format!("{all} {asked} {hold} ({seconds:.1} s).")),
         };
-        context.printer.line(&context.printer.style.paint(paint, &text));
+        context.printer.say(paint, &text);
         Ok(exit)
     })
 }

@@ -109,12 +109,11 @@ impl CommandError {
             let look = ostler_roles::author::diagnostic::Look { color: printer.style.colour, width: printer.style.width.unwrap_or(140) };
             printer.aside(faults.render(look).trim_end());
         }
-        printer.aside(&format!("error: {}", crate::report::sanitize(&chain[0], false)));
-        for cause in &chain[1..] {
-            printer.aside(&format!("  because: {}", crate::report::sanitize(cause, false)));
-        }
-        if let Some(hint) = self.hint() {
-            printer.aside(&format!("  try: {hint}"));
+        let causes = chain[1..].iter().map(|cause| format!("  because: {cause}"));
+        let hint = self.hint().map(|hint| format!("  try: {hint}"));
+        for text in std::iter::once(format!("error: {}", chain[0])).chain(causes).chain(hint) {
+            let clean = crate::report::sanitize(&text, false);
+            printer.style.paragraph(&clean, 4).iter().for_each(|line| printer.aside(line));
         }
     }
 }

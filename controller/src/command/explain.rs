@@ -30,7 +30,7 @@ fn explain_code(context: &Context, code: Option<&str>) -> Result<Exit, CommandEr
             context.printer.json(
                 &json!({ "v": 1, "type": "cause", "code": cause.code, "cause": cause.cause, "try": cause.try_this, "story": cause.story }),
             );
-            context.printer.line(&format!("{:<18} {}", cause.code, cause.cause));
+            context.printer.lines(&context.printer.style.paragraph(&format!("{:<18} {}", cause.code, cause.cause), 4));
         }
         return Ok(Exit::Good);
     };
@@ -44,11 +44,12 @@ fn explain_code(context: &Context, code: Option<&str>) -> Result<Exit, CommandEr
     context
         .printer
         .json(&json!({ "v": 1, "type": "cause", "code": cause.code, "cause": cause.cause, "try": cause.try_this, "story": cause.story }));
-    context.printer.line(&format!("{}: {}", cause.code, cause.cause));
-    for line in context.printer.style.wrap(cause.story, 2) {
+    let style = context.printer.style;
+    context.printer.lines(&style.paragraph(&format!("{}: {}", cause.code, cause.cause), 2));
+    for line in style.wrap(cause.story, 2) {
         context.printer.line(&format!("  {line}"));
     }
-    context.printer.line(&format!("  try: {}", cause.try_this));
+    context.printer.lines(&style.paragraph(&format!("  try: {}", cause.try_this), 4));
     Ok(Exit::Good)
 }
 
@@ -113,12 +114,11 @@ fn show(context: &Context, node: &NodeName, one: &Explained, assumed: Option<&st
         .collect();
     let printer = &context.printer;
     printer.json(&json!({ "v": 1, "type": "variable", "node": node, "role": one.role, "parameter": one.param, "value": one.value, "layer": one.layer.to_string(), "at": one.origin.to_string(), "losing": losing, "assumed": assumed }));
-    printer.line(&sanitize(&format!("{node}: {}.{} = {}  ({})", one.role, one.param, one.value, one.kind), false));
-    printer.line(&sanitize(&format!("    {:<13} {}", one.layer.to_string(), one.origin), false));
-    for weak in &one.losing {
-        printer.line(&sanitize(&format!("    over {:<8} {}: {}", weak.layer.to_string(), weak.origin, weak.written), false));
-    }
-    if let Some(system) = assumed {
-        printer.line(&format!("    {node} was never met: facts are taken as those of {system}"));
+    let mut lines = vec![format!("{node}: {}.{} = {}  ({})", one.role, one.param, one.value, one.kind)];
+    lines.push(format!("    {:<13} {}", one.layer.to_string(), one.origin));
+    lines.extend(one.losing.iter().map(|weak| format!("    over {:<8} {}: {}", weak.layer.to_string(), weak.origin, weak.written)));
+    lines.extend(assumed.map(|system| format!("    {node} was never met: facts are taken as those of {system}")));
+    for line in lines {
+        printer.lines(&printer.style.paragraph(&sanitize(&line, false), 6));
     }
 }

@@ -25,6 +25,6 @@ pub fn run(context: &Context, args: &LintArgs) -> Result<Exit, CommandError> {
     let (roles, nodes) = (inventory.roles.iter().count(), nodes.len());
     context.printer.json(&json!({ "v": 1, "type": "linted", "roles": roles, "nodes": nodes, "faults": 0 }));
     let text = format!("No faults: {}, {} (the library's included).", count(nodes, "node"), count(roles, "role"));
-    context.printer.line(&context.printer.style.paint(Paint::Good, &text));
+    context.printer.say(Paint::Good, &text);
     Ok(Exit::Good)
 }

@@ -27,7 +27,16 @@ pub fn run(context: &Context, args: &NodesArgs) -> Result<Exit, CommandError> {
         context
             .printer
             .json(&json!({ "v": 1, "type": "node", "node": node, "host": host, "groups": groups, "roles": roles, "facts": known }));
-        context.printer.line(&format!("{node:<20} {host:<20} {:<16} {}", groups.join(","), roles.join(",")));
+        let (groups, roles) = (groups.join(","), roles.join(","));
+        let row = format!("{node:<20} {host:<20} {groups:<16} {roles}");
+        if context.printer.style.width.is_none_or(|width| row.chars().count() <= width) {
+            context.printer.line(&row);
+        } else {
+            context.printer.line(node.as_str());
+            for (word, text) in [("host", host), ("groups", &groups), ("roles", &roles.replace(',', ", "))] {
+                context.printer.lines(&context.printer.style.paragraph(&format!("    {word:<6} {text}"), 11));
+            }
+        }
         if args.facts {
             show_facts(context, &node, known);
         }
@@ -37,7 +46,7 @@ pub fn run(context: &Context, args: &NodesArgs) -> Result<Exit, CommandError> {
 
 fn show_facts(context: &Context, node: &NodeName, facts: Option<&Facts>) {
     let Some(facts) = facts else {
-        context.printer.line(&format!("    {node} was never met: ostler check --limit {node}"));
+        context.printer.lines(&context.printer.style.paragraph(&format!("    {node} was never met: ostler check --limit {node}"), 6));
         return;
     };
     let shared = if facts.kernel.shared { ", shared" } else { "" };
@@ -53,5 +62,5 @@ fn show_facts(context: &Context, node: &NodeName, facts: Option<&Facts>) {
         facts.memory,
         facts.addresses.join(" ")
     );
-    context.printer.line(&sanitize(&line, false));
+    context.printer.lines(&context.printer.style.paragraph(&sanitize(&line, false), 6));
 }

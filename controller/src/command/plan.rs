@@ -25,14 +25,14 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
         prepare::print_lost(context, &lost);
         let (change, may) = ready.iter().map(|one| change_count(&one.plan)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         if refused {
-            printer.line(&printer.style.paint(Paint::Bad, "Refused: this plan cannot be applied. Nothing was changed."));
+            printer.say(Paint::Bad, "Refused: this plan cannot be applied. Nothing was changed.");
         } else if change + may > 0 {
             let counts = format!(
                 "{}: {change} to change, {may} may change ({:.1} s). Nothing was changed.",
                 count(ready.len(), "node"),
                 began.elapsed().as_secs_f64()
             );
-            printer.line(&printer.style.paint(Paint::Strong, &counts));
+            printer.say(Paint::Strong, &counts);
         } else if lost.is_empty() {
             let nodes = ready.iter().map(NodeResult::verified).collect();
             printer.lines(&recap_lines(&Recap { nodes, took: began.elapsed(), cancelled: false }, printer.style));

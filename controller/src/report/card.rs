@@ -28,7 +28,8 @@ pub struct Card<'a> {
 pub fn card_lines(card: &Card<'_>, style: Style) -> Vec<String> {
     let mut lines = Vec::new();
     let what = card.step.as_ref().map_or_else(String::new, |(role, step)| format!("  {role} > {step}"));
-    lines.push(style.paint(Paint::Bad, &style.fit(&format!("failed: {}{}", card.node, sanitize(&what, false)), 0)));
+    let head = format!("failed: {}{}", card.node, sanitize(&what, false));
+    lines.extend(style.paragraph(&head, 8).iter().map(|line| style.paint(Paint::Bad, line)));
     let row = |lines: &mut Vec<String>, name: &str, text: &str| {
         let clean = sanitize(text, false);
         for (index, line) in style.wrap(&clean, 12).into_iter().enumerate() {
@@ -48,7 +49,8 @@ pub fn card_lines(card: &Card<'_>, style: Style) -> Vec<String> {
         row(&mut lines, "ended", &command.status.to_string());
         let skipped = command.tail.len().saturating_sub(TAIL);
         for line in command.tail.iter().skip(skipped) {
-            lines.push(format!("    {} {}", style.paint(Paint::Dim, "|"), style.fit(&sanitize(line, false), 6)));
+            let parts = style.wrap(&sanitize(line, false), 6);
+            lines.extend(parts.iter().map(|part| format!("    {} {part}", style.paint(Paint::Dim, "|"))));
         }
     }
     let cause = recognise(card.failure);

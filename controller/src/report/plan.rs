@@ -89,13 +89,7 @@ fn change_lines(change: &Change, members: &[&NodeName], all: usize, style: Style
     let after = change.after.as_ref().map(|after| format!("after {after} ")).unwrap_or_default();
     let mut lines = vec![head_line(&head, &format!("{after}[{who}]"), paint_of(change.mark), style)];
     for detail in &change.details {
-        lines.extend(
-            style
-                .wrap(detail, 8)
-                .into_iter()
-                .enumerate()
-                .map(|(index, line)| format!("      {}{line}", if index == 0 { "" } else { "  " })),
-        );
+        lines.extend(style.paragraph(&format!("      {detail}"), 8));
     }
     for line in &change.diff {
         let paint = match line.chars().next() {
@@ -202,14 +196,14 @@ pub fn refusal_lines(one: &PlannedNode<'_>, style: Style) -> Vec<String> {
         match verdict {
             Verdict::Pass { .. } => continue,
             Verdict::Fail { found, wanted, missing, hint } => {
-                lines.push(style.paint(Paint::Bad, &format!("  {}", sanitize(&name, false))));
+                lines.extend(bad(&format!("  {}", sanitize(&name, false)), style));
                 let missing = missing.as_ref().map(|missing| format!(" ({missing} missing)")).unwrap_or_default();
                 lines.extend(wrapped(style, &format!("wanted: {wanted}{missing}")));
                 lines.extend(wrapped(style, &format!("found:  {found}")));
                 lines.extend(wrapped(style, &format!("try:    {hint}")));
             }
             Verdict::CouldNotTell { why } => {
-                lines.push(style.paint(Paint::Bad, &format!("  {}", sanitize(&name, false))));
+                lines.extend(bad(&format!("  {}", sanitize(&name, false)), style));
                 lines.extend(wrapped(style, &format!("could not tell: {why}")));
             }
         }
@@ -217,11 +211,16 @@ pub fn refusal_lines(one: &PlannedNode<'_>, style: Style) -> Vec<String> {
     }
     for (step, planned) in one.catalog.steps.iter().zip(&one.plan.steps) {
         let Some(('!', details)) = details(planned) else { continue };
-        lines.push(style.paint(Paint::Bad, &format!("  {}  {}", one.node, sanitize(&step.id().to_string(), false))));
+        lines.extend(bad(&format!("  {}  {}", one.node, sanitize(&step.id().to_string(), false)), style));
         lines.extend(details.iter().flat_map(|detail| wrapped(style, detail)));
         lines.extend(wrapped(style, &format!("at:     {} ({})", step.origin, step.role)));
     }
     lines
+}
+
+/// What is refused.
+fn bad(text: &str, style: Style) -> Vec<String> {
+    style.paragraph(text, 4).iter().map(|line| style.paint(Paint::Bad, line)).collect()
 }
 
 fn wrapped(style: Style, text: &str) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Where text goes: data to standard output, everything else to standard error. A reader that closes its pipe hears no more; the work goes on.
 
-use super::Style;
+use super::{Paint, Style};
 use serde_json::Value;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -66,6 +66,12 @@ impl Printer {
     pub fn lines(&self, lines: &[String]) {
         for line in lines {
             self.line(line);
+        }
+    }
+    /// A sentence for people, in its colour; broken where the terminal is narrow.
+    pub fn say(&self, paint: Paint, text: &str) {
+        for line in self.style.paragraph(text, 2) {
+            self.line(&self.style.paint(paint, &line));
         }
     }
     /// An object for programs; nothing for people.

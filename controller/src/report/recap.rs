@@ -58,28 +58,32 @@ pub fn recap_lines(recap: &Recap, style: Style) -> Vec<String> {
     let hold = if checks == 1 { "holds" } else { "hold" };
     if bad.is_empty() && changed == 0 && !recap.cancelled {
         let text = format!("Nothing to change. {} verified in {seconds} ({}).", nodes(good.len()), count(checks, "check"));
-        return vec![style.paint(Paint::Good, &text)];
+        return painted(Paint::Good, &text, style);
     }
-    let mut lines: Vec<String> = good.iter().map(|node| node_line(node, style)).collect();
-    lines.extend(bad.iter().map(|node| {
+    let mut lines: Vec<String> = good.iter().flat_map(|node| node_lines(node, style)).collect();
+    lines.extend(bad.iter().flat_map(|node| {
         let trouble = node.trouble.as_deref().unwrap_or_default();
-        style.paint(Paint::Bad, &style.fit(&format!("  {:<16} {}", node.node, sanitize(trouble, false)), 0))
+        painted(Paint::Bad, &format!("  {:<16} {}", node.node, sanitize(trouble, false)), style)
     }));
-    let end = match (bad.len(), recap.cancelled) {
-        (0, false) => style.paint(
-            Paint::Good,
-            &format!("Done. {} in {seconds}: {changed} changed, {} {hold}.", nodes(good.len()), count(checks, "check")),
-        ),
-        (0, true) => style.paint(Paint::Change, &format!("Cancelled after {seconds}: {changed} changed.")),
-        (failed, _) => style.paint(Paint::Bad, &format!("{} came through, {} did not, in {seconds}.", nodes(good.len()), nodes(failed))),
+    let (paint, end) = match (bad.len(), recap.cancelled) {
+        (0, false) => {
+            (Paint::Good, format!("Done. {} in {seconds}: {changed} changed, {} {hold}.", nodes(good.len()), count(checks, "check")))
+        }
+        (0, true) => (Paint::Change, format!("Cancelled after {seconds}: {changed} changed.")),
+        (failed, _) => (Paint::Bad, format!("{} came through, {} did not, in {seconds}.", nodes(good.len()), nodes(failed))),
     };
-    lines.push(end);
+    lines.extend(painted(paint, &end, style));
     lines
 }
 
-fn node_line(node: &NodeResult, style: Style) -> String {
+/// A text in its colour, broken where the terminal is narrow.
+fn painted(paint: Paint, text: &str, style: Style) -> Vec<String> {
+    style.paragraph(text, 4).iter().map(|line| style.paint(paint, line)).collect()
+}
+
+fn node_lines(node: &NodeResult, style: Style) -> Vec<String> {
     let labels = if node.labels.is_empty() { String::new() } else { format!(", labelled {}", node.labels.join(" ")) };
-    style.fit(&format!("  {:<16} {} changed, {} unchanged{labels}", node.node, node.changed, node.unchanged), 0)
+    style.paragraph(&format!("  {:<16} {} changed, {} unchanged{labels}", node.node, node.changed, node.unchanged), 4)
 }
 
 #[cfg(test)]
@@ -98,6 +102,28 @@ mod tests {
             cancelled: false,
         };
         assert_eq!(recap_lines(&recap, Style::PLAIN), vec!["Nothing to change. 3 nodes verified in 0.6 s (312 checks)."]);
+    }
+
+    #[test]
+    fn nothing_is_lost_on_a_narrow_terminal() {
+        let labelled = NodeResult { labels: vec!["devstack_slave".to_owned(), "noble".to_owned()], ..node("devstack-node-1", 12, None) };
+        let recap = Recap {
+            nodes: vec![node("bad", 1, Some("package git: no space left on the device below /var")), labelled],
+            took: Duration::from_secs(2),
+            cancelled: false,
+        };
+        assert_eq!(
+            recap_lines(&recap, Style { colour: false, width: Some(40) }),
+            vec![
+                "  devstack-node-1  12 changed, 4",
+                "    unchanged, labelled devstack_slave",
+                "    noble",
+                "  bad              package git: no space",
+                "    left on the device below /var",
+                "1 node came through, 1 node did not, in",
+                "    2.0 s."
+            ]
+        );
     }
 
     #[test]

@@ -56,22 +56,44 @@ impl Style {
 
     /// The text broken into lines of at most what is left behind `indent` columns, at blanks where there are some.
     pub fn wrap(self, text: &str, indent: usize) -> Vec<String> {
-        let Some(room) = self.width.map(|width| width.saturating_sub(indent).max(16)) else { return vec![text.to_owned()] };
-        let mut lines = Vec::new();
-        let mut line = String::new();
-        for word in text.split(' ') {
-            let length = line.chars().count();
-            if length > 0 && length + 1 + word.chars().count() > room {
-                lines.push(std::mem::take(&mut line));
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-        lines.push(line);
-        lines
+        let room = self.width.map(|width| width.saturating_sub(indent));
+        broken(text, room, room)
     }
+
+    /// The text in lines, all but the first indented so: nothing of it is lost on a narrow terminal.
+    pub fn paragraph(self, text: &str, indent: usize) -> Vec<String> {
+        let lines = broken(text, self.width, self.width.map(|width| width.saturating_sub(indent))).into_iter().enumerate();
+        lines.map(|(index, line)| if index == 0 { line } else { format!("{}{line}", " ".repeat(indent)) }).collect()
+    }
+}
+
+/// Narrower than this nothing can be read: such a line is as long as it is.
+const LEAST: usize = 16;
+
+/// The text broken at blanks into a first line and others of at most so many columns; blanks at its beginning stay.
+fn broken(text: &str, first: Option<usize>, other: Option<usize>) -> Vec<String> {
+    let (Some(first), Some(other)) = (first, other) else { return vec![text.to_owned()] };
+    let mut room = first.max(LEAST);
+    if text.chars().count() <= room {
+        return vec![text.to_owned()];
+    }
+    let mut lines = Vec::new();
+    let words = text.trim_start_matches(' ');
+    let mut line = " ".repeat((text.len() - words.len()).min(room / 2));
+    let mut begun = false;
+    for word in words.split(' ') {
+        if begun && line.chars().count() + 1 + word.chars().count() > room {
+            lines.push(std::mem::take(&mut line).trim_end().to_owned());
+            (begun, room) = (false, other.max(LEAST));
+        }
+        if begun {
+            line.push(' ');
+        }
+        line.push_str(word);
+        begun |= !word.is_empty();
+    }
+    lines.push(line);
+    lines
 }
 
 #[cfg(test)]
@@ -83,6 +105,8 @@ mod tests {
         let narrow = Style { colour: false, width: Some(20) };
         assert_eq!(narrow.fit("abcdefghijklmnopqrstuvwxyz", 10), "abcdefghi…");
         assert_eq!(narrow.wrap("one two three four five", 4), vec!["one two three", "four five"]);
+        assert_eq!(narrow.wrap("  one two three four", 4), vec!["  one two three", "four"]);
+        assert_eq!(narrow.paragraph("one two three four five", 4), vec!["one two three four", "    five"]);
         assert_eq!(Style::PLAIN.fit("abcdefghijklmnopqrstuvwxyz", 10), "abcdefghijklmnopqrstuvwxyz");
     }
 }

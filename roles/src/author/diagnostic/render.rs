@@ -34,7 +34,8 @@ impl Fault {
     #[must_use]
     pub fn render(&self, look: Look) -> String {
         let renderer = if look.color { Renderer::styled() } else { Renderer::plain() }.term_width(look.width.max(MIN_WIDTH));
-        let title = Level::ERROR.no_name().primary_title(clean(&format!("{}: {}", self.span, self.message)));
+        let title = wrap(&clean(&format!("{}: {}", self.span, self.message)), look.width.max(MIN_WIDTH), 2);
+        let title = Level::ERROR.no_name().primary_title(title);
         let mut group: Group<'_> = Group::with_title(title);
         let line = |span: &Span| (Arc::as_ptr(span.source()), span.line_column().0);
         let (beside, elsewhere): (Vec<_>, Vec<_>) = self.also.iter().partition(|(span, _)| line(span) == line(&self.span));
