@@ -26,6 +26,8 @@ impl Default for Look {
 
 /// The narrowest drawing: below it lines break rather than vanish.
 const MIN_WIDTH: usize = 40;
+/// From here on the first line stays whole: editors and build servers read `file:line:column: message`.
+const PAGE: usize = 80;
 /// The longest source line drawn; one longer (a whole file in one line) is shown by its place alone.
 const MAX_LINE: usize = 4000;
 
@@ -34,7 +36,8 @@ impl Fault {
     #[must_use]
     pub fn render(&self, look: Look) -> String {
         let renderer = if look.color { Renderer::styled() } else { Renderer::plain() }.term_width(look.width.max(MIN_WIDTH));
-        let title = wrap(&clean(&format!("{}: {}", self.span, self.message)), look.width.max(MIN_WIDTH), 2);
+        let title = clean(&format!("{}: {}", self.span, self.message));
+        let title = if look.width < PAGE { wrap(&title, look.width.max(MIN_WIDTH), 2) } else { title };
         let title = Level::ERROR.no_name().primary_title(title);
         let mut group: Group<'_> = Group::with_title(title);
         let line = |span: &Span| (Arc::as_ptr(span.source()), span.line_column().0);
@@ -147,4 +150,21 @@ fn wrap(text: &str, width: usize, indent: usize) -> String {
 /// Text on one line without control characters: what was written by others meets a terminal here.
 fn clean(text: &str) -> String {
     text.chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { c }).filter(|c| !c.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::author::source::{Source, Tree};
+
+    #[test]
+    fn the_first_line_is_broken_only_on_a_narrow_terminal() {
+        let source = Source::new(Tree::Site, "roles/base.yaml", "role: base\n");
+        let fault = Fault::new(&source.span(0..4), "a message that is a little longer than half a narrow terminal is wide, and then some");
+        let first = |width: usize| fault.render(Look { color: false, width }).lines().next().unwrap_or_default().to_owned();
+        assert_eq!(first(140), fault.to_string());
+        assert_eq!(first(80), fault.to_string());
+        let narrow = fault.render(Look { color: false, width: 40 });
+        assert!(narrow.lines().all(|line| line.chars().count() <= 40), "{narrow}");
+    }
 }
