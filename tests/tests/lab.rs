@@ -124,6 +124,79 @@ fn a_killed_holder_takes_everything_along_twice_in_a_row() {
     }
 }
 
+/// Returns the loop devices whose file lies in this directory, and what is in its `disks`.
+fn disks(dir: &Path) -> Vec<String> {
+    let loops = std::fs::read_dir("/sys/block").expect("/sys/block").filter_map(Result::ok);
+    let files = loops.filter_map(|one| std::fs::read_to_string(one.path().join("loop/backing_file")).ok());
+    let mut found: Vec<String> = files.filter(|file| file.contains(dir.to_str().expect("utf-8"))).collect();
+    let entries = std::fs::read_dir(dir.join("disks")).into_iter().flatten().filter_map(Result::ok);
+    found.extend(entries.map(|entry| entry.path().display().to_string()));
+    found
+}
+
+#[test]
+fn a_node_that_really_syncs_leaves_nothing_on_the_disk_after_down_and_after_a_kill() {
+    let dir = scratch();
+    let spec = || LabSpec { real_sync: true, ..LabSpec::new([node("n1", 11)]) };
+    for kill in [false, true] {
+        let lab = up(dir.path(), spec()).expect("up");
+        assert_eq!(said(&lab, "root", "n1", "echo kept > /root/kept; sync /root/kept; cat /root/kept"), "kept");
+        let layer = dir.path().join("disks/n1/up/root/kept");
+        assert_eq!(std::fs::read_to_string(&layer).expect("its written layer is on the disk"), "kept\n");
+        if kill {
+            let holder = lab.holder().expect("ours").to_string();
+            assert!(Command::new("kill").args(["-9", &holder]).status().expect("kill").success());
+            wait_until_traceless(dir.path());
+            drop(lab);
+        } else {
+            lab.end().expect("down");
+        }
+        Lab::down(dir.path()).expect("down again");
+        wait_until_traceless(dir.path());
+        assert_eq!(disks(dir.path()), [""; 0]);
+    }
+}
+
+#[test]
+fn a_lab_of_another_version_is_named_and_can_be_ended() {
+    let dir = scratch();
+    let lab = up(dir.path(), LabSpec::new([node("n1", 11)])).expect("up");
+    let plan = dir.path().join("lab.json");
+    let text = std::fs::read_to_string(&plan).expect("plan");
+    for other in [text.replace("\"wire\": 1,", "\"wire\": 2,"), "{\"a later\": \"form\"}".to_owned()] {
+        assert_ne!(other, text);
+        std::fs::write(&plan, &other).expect("plan");
+        let error = Lab::attach(dir.path()).expect_err("another version's");
+        assert!(matches!(&error, LabError::OtherVersion(_)), "{error:?}");
+        assert!(error.to_string().contains("`ostler lab down` ends it"), "{error}");
+    }
+    // Its keeper does not answer any more: the holder is killed, and all goes with it.
+    let ours = format!("lab-holder keeper {}", dir.path().display());
+    let keeper = traces(dir.path()).into_iter().find(|line| line.contains(&ours)).expect("the keeper");
+    let pid = keeper.split([' ', ':']).nth(1).expect("its number").to_owned();
+    assert!(Command::new("kill").args(["-STOP", &pid]).status().expect("kill").success());
+    Lab::down(dir.path()).expect("down");
+    wait_until_traceless(dir.path());
+    assert!(matches!(Lab::attach(dir.path()), Err(LabError::NotUp(_))));
+    drop(lab);
+}
+
+#[test]
+fn of_two_that_bring_up_one_lab_one_is_told_and_harms_nothing() {
+    let dir = scratch();
+    let (first, second) = std::thread::scope(|scope| {
+        let bring_up = || scope.spawn(|| up(dir.path(), LabSpec::new([node("n1", 11)])));
+        let (first, second) = (bring_up(), bring_up());
+        (first.join().expect("no panic"), second.join().expect("no panic"))
+    });
+    let (lab, error) = match (first, second) {
+        (Ok(lab), Err(error)) | (Err(error), Ok(lab)) => (lab, error),
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(error, LabError::ComingUp(_) | LabError::AlreadyUp(_)), "{error:?}");
+    assert_eq!(said(&lab, "admin", "n1", "hostname"), "n1");
+}
+
 #[test]
 fn the_death_of_any_process_of_the_chain_is_the_end_of_all() {
     let dir = scratch();

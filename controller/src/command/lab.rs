@@ -92,6 +92,10 @@ fn node(nodes: &ostler_roles::author::site::NodesFile, name: &str, value: &Node)
 
 fn up(context: &Context, root: &Path, args: &LabUpArgs) -> Result<Exit, CommandError> {
     let mut spec = spec(root)?;
+    if let Some(unknown) = args.nodes.iter().find(|name| spec.nodes.iter().all(|node| node.name != **name)) {
+        let known = spec.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(", ");
+        return Err(LabError::UnknownNode { name: unknown.clone(), known }.into());
+    }
     if !args.nodes.is_empty() {
         spec.nodes.retain(|node| args.nodes.contains(&node.name));
     }
@@ -147,6 +151,7 @@ fn status(context: &Context, root: &Path) -> Result<Exit, CommandError> {
 
 fn ssh(context: &Context, root: &Path, args: &LabSshArgs) -> Result<Exit, CommandError> {
     let lab = attach(context, root)?;
+    lab.node(&args.node)?;
     pass_on(lab.ssh(&args.user, &args.node, args.command.clone()).run_here()?)
 }
 

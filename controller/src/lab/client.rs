@@ -19,13 +19,15 @@ use super::holder::{HOLDER_VERB, read_plan};
 use super::keys;
 use super::place::Place;
 use super::programs;
-use super::protocol::{Event, Plan, Reply, Request};
+use super::protocol::{Event, Plan, Reply, Request, WIRE};
 use super::spec::{Fault, LabNode, LabSpec, Status};
 use super::wire::Wire;
 use crate::environment::Environment;
 
 /// How long a lab may take to come up once its trees are there.
 const UP_LIMIT: Duration = Duration::from_secs(180);
+/// How long a holder that goes down may take to say so.
+const DOWN_ANSWER: Duration = Duration::from_secs(10);
 /// How long its end may take.
 const DOWN_LIMIT: Duration = Duration::from_secs(30);
 /// Any other request's answer; a node's boot is the longest.
@@ -94,6 +96,8 @@ impl Lab {
         programs::check(&spec, &setup.environment.search)?;
         spec.validate()?;
         let place = Place::create(&setup.state_dir)?;
+        // The keys and the plan of a lab that comes up must not be written over by another.
+        let _alone = alone(&place)?;
         if Wire::connect(&place.socket()).is_ok() {
             return Err(LabError::AlreadyUp(place.dir().to_owned()));
         }
@@ -119,7 +123,16 @@ impl Lab {
             return Err(LabError::NotUp(state_dir.to_owned()));
         }
         let place = Place::create(state_dir)?;
-        let lab = Self { plan: read_plan(&place).map_err(|_| LabError::NotUp(place.dir().to_owned()))?, place, held: None, owned: false };
+        let dir = place.dir().to_owned();
+        let plan = match read_plan(&place) {
+            Ok(plan) if plan.wire == WIRE => plan,
+            Ok(_) | Err(LabError::Wire(_)) if Wire::connect(&place.socket()).is_ok() => return Err(LabError::OtherVersion(dir)),
+            Err(LabError::File { source, .. }) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(LabError::File { what: "read the plan of the lab in", path: dir, source });
+            }
+            Ok(_) | Err(_) => return Err(LabError::NotUp(dir)),
+        };
+        let lab = Self { plan, place, held: None, owned: false };
         lab.status()?;
         Ok(lab)
     }
@@ -134,9 +147,12 @@ impl Lab {
         }
         let place = Place::create(state_dir)?;
         if let Ok(wire) = Wire::connect(&place.socket()) {
-            // A holder that dies while it answers is as good as one that has answered.
-            let _ = wire.send(&Request::Down, &[]);
-            let _ = wire.receive_within::<Reply>(DOWN_LIMIT, "the lab to go down");
+            let asked = wire.send(&Request::Down, &[]).and_then(|()| wire.receive_within::<Reply>(DOWN_ANSWER, "the lab to go down"));
+            // One that does not understand, or hangs, ends like any other process; everything of the lab goes with it. One that
+            // died while it answered is as good as one that has answered.
+            if !matches!(asked, Ok(Some((Reply::Done, _)))) {
+                kill_holder(&wire);
+            }
         }
         clear(&place)
     }
@@ -297,6 +313,27 @@ impl Drop for Lab {
         if self.owned {
             let _ = self.take_down();
         }
+    }
+}
+
+/// Held while a lab comes up: the kernel gives it back at any death.
+fn alone(place: &Place) -> Result<fs::File, LabError> {
+    let path = place.up_lock();
+    let file = fs::File::create(&path).map_err(LabError::file("create", &path))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(LabError::ComingUp(place.dir().to_owned())),
+        Err(error) => Err(LabError::file("lock", &path)(error.into())),
+    }
+}
+
+/// Kills the holder at the other end, if it still is one.
+fn kill_holder(wire: &Wire) {
+    let Ok(peer) = rustix::net::sockopt::socket_peercred(wire) else { return };
+    let line = fs::read(format!("/proc/{}/cmdline", peer.pid.as_raw_pid())).unwrap_or_default();
+    if line.split(|byte| *byte == 0).any(|word| word == HOLDER_VERB.as_bytes()) {
+        // One that has ended meanwhile is what was wanted.
+        let _ = rustix::process::kill_process(peer.pid, rustix::process::Signal::KILL);
     }
 }
 

@@ -64,8 +64,14 @@ pub enum LabError {
     /// A lab already runs on this state directory.
     #[error("a lab is already up in {}; take it down first", .0.display())]
     AlreadyUp(PathBuf),
+    /// Another `lab up` is at work on this state directory.
+    #[error("another `lab up` is at work in {}", .0.display())]
+    ComingUp(PathBuf),
+    /// A lab is up, but its holder is another version's and may not understand this one.
+    #[error("the lab in {} was brought up by another version of ostler; `ostler lab down` ends it, then bring it up again", .0.display())]
+    OtherVersion(PathBuf),
     /// No holder answers in this state directory.
-    #[error("no lab is up in {}", .0.display())]
+    #[error("no lab is up in {}; `ostler lab up` starts it", .0.display())]
     NotUp(PathBuf),
     /// No node has that name.
     #[error("no node `{name}` in this lab; it has: {known}")]

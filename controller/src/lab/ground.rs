@@ -6,7 +6,7 @@ use std::thread;
 
 use super::client::{Progress, Setup};
 use super::error::LabError;
-use super::protocol::Plan;
+use super::protocol::{Plan, WIRE};
 use super::sources::Sources;
 use super::spec::{LabNode, LabSpec, Machine};
 use super::tree::{self, Recipe};
@@ -55,5 +55,5 @@ pub(crate) fn lay_out(spec: LabSpec, setup: &Setup, progress: &(dyn Fn(Progress)
     })?;
     let path = |node: &LabNode| built.get(&Ground::of(node)).map(|path| (node.name.clone(), path.clone()));
     let grounds = spec.nodes.iter().filter_map(path).collect();
-    Ok(Plan { spec, grounds, sources, packages: setup.cache_dir.join("packages"), tied: !setup.outlives })
+    Ok(Plan { wire: WIRE, spec, grounds, sources, packages: setup.cache_dir.join("packages"), tied: !setup.outlives })
 }

@@ -57,6 +57,11 @@ impl Place {
         self.dir.join("holder.lock")
     }
 
+    /// Locked by whoever brings a lab up here, until it is. It stays: removing a lock file would part those who wait for it.
+    pub(crate) fn up_lock(&self) -> PathBuf {
+        self.dir.join("up.lock")
+    }
+
     pub(crate) fn log(&self) -> PathBuf {
         self.dir.join("holder.log")
     }

@@ -11,9 +11,15 @@ use serde::{Deserialize, Serialize};
 use super::sources::Sources;
 use super::spec::{Fault, LabSpec, Status};
 
+/// The number of these messages; another one is another `ostler`'s, which may not be understood.
+pub(crate) const WIRE: u32 = 1;
+
 /// Everything the holder needs to know; also kept in the state directory for whoever attaches.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Plan {
+    /// [`WIRE`]; none in what an older `ostler` wrote.
+    #[serde(default)]
+    pub(crate) wire: u32,
     pub(crate) spec: LabSpec,
     /// Root tree (container) or image directory (virtual machine) of each node, by name.
     pub(crate) grounds: BTreeMap<String, PathBuf>,
