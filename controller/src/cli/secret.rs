@@ -23,7 +23,7 @@ pub struct SecretArgs {
 /// What to do with secrets.
 #[derive(Debug, Clone, Subcommand)]
 pub enum SecretVerb {
-    /// Set a secret: from standard input, a file, or made anew; unchanged bytes while unchanged
+    /// Set a secret: from standard input (a terminal does not show it), a file, or made anew; unchanged bytes while unchanged
     Set(SecretSetArgs),
     /// Show who can read the site's secrets, and which identity opens them here
     ShowRecipients,

@@ -37,7 +37,7 @@ fn from_file(context: &Context) -> Result<Option<Secret<String>>, CommandError> 
 }
 
 /// Reads a line from the terminal without echo.
-fn ask(question: &str, possible: bool, echo: &Echo) -> Option<Secret<String>> {
+pub fn ask(question: &str, possible: bool, echo: &Echo) -> Option<Secret<String>> {
     use std::io::{BufRead, Write};
     if !possible {
         return None;

@@ -2,6 +2,8 @@
 
 use super::{
     CommandError, Context,
+    interrupt::{Echo, Interrupts},
+    password, prepare,
     workspace::{Open, Workspace, identity_file},
 };
 use crate::cli::{Generate, SecretArgs, SecretSetArgs, SecretVerb};
@@ -35,19 +37,37 @@ fn set(context: &Context, args: &SecretSetArgs) -> Result<Exit, CommandError> {
         (Some(Generate::Ed25519), _) => secret::ed25519(name.as_str())?,
         (Some(Generate::Password), _) => secret::password()?,
         (None, Some(file)) => {
-            let bytes = std::fs::read(file).map_err(|source| CommandError::File { what: format!("read {}", file.display()), source })?;
-            Secret::new(bytes)
+            let failed = |source| CommandError::File { what: format!("read {}", file.display()), source };
+            Secret::new(bounded(std::fs::File::open(file).map_err(failed)?).map_err(failed)?)
         }
+        (None, None) if context.printer.can_ask() => Secret::new(from_terminal(context, &name)?),
         (None, None) => Secret::new(from_stdin()?),
     };
     let outcome = secret::set(root, &name, &value, &recipients(&workspace), identities.as_ref(), args.replace)?;
     Ok(said(context, &name, outcome))
 }
 
-fn from_stdin() -> Result<Vec<u8>, CommandError> {
+/// More than a secret may have, so that one that is too long is seen to be.
+fn bounded(from: impl Read) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = std::io::stdin().lock().take(2 * 1024 * 1024).read_to_end(&mut bytes);
-    read.map_err(|source| CommandError::File { what: "read standard input".to_owned(), source })?;
+    from.take(2 * 1024 * 1024).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// One line, which is not shown; Ctrl-C leaves.
+fn from_terminal(context: &Context, name: &SecretName) -> Result<Vec<u8>, CommandError> {
+    let (printer, echo, question) = (context.printer, Echo::default(), format!("value of {name}: "));
+    let answer = prepare::runtime()?.block_on(async {
+        let _interrupts = Interrupts::listen(printer, echo.clone()).map_err(CommandError::Signals)?;
+        let ask = move || password::ask(&question, true, &echo);
+        Ok::<_, CommandError>(tokio::task::spawn_blocking(ask).await.ok().flatten())
+    })?;
+    Ok(answer.map(|line| line.expose().clone().into_bytes()).unwrap_or_default())
+}
+
+fn from_stdin() -> Result<Vec<u8>, CommandError> {
+    let read = bounded(std::io::stdin().lock());
+    let mut bytes = read.map_err(|source| CommandError::File { what: "read standard input".to_owned(), source })?;
     // What `echo` adds is not part of a password; keys are written with their own last line feed.
     if bytes.ends_with(b"\n") && bytes.iter().filter(|byte| **byte == b'\n').count() == 1 {
         bytes.pop();

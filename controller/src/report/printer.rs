@@ -92,7 +92,7 @@ impl Printer {
     pub fn told_all(&self) -> bool {
         OUTPUT.load(Ordering::Relaxed) != FAILED
     }
-    /// Asks for one line at the terminal, without echo for secrets; none where there is no terminal.
+    /// Asks for one line at the terminal, which shows what is typed; none where there is no terminal.
     pub fn ask(&self, question: &str) -> Option<String> {
         if !std::io::stdin().is_terminal() {
             return None;

@@ -1,10 +1,10 @@
 //! The identities that open secrets: `~/.config/ostler/identity.txt`, as age-keygen(1) writes it.
 
 use super::SecretError;
+use super::store::{At, write_private};
 use age::secrecy::ExposeSecret;
 use age::x25519;
-use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Identities and where they were read.
@@ -51,18 +51,13 @@ impl Identities {
     /// # Errors
     /// When it exists or cannot be written.
     pub fn create(file: &Path) -> Result<String, SecretError> {
-        let failed = |source| SecretError::Write { path: file.to_owned(), source };
-        if let Some(parent) = file.parent() {
-            std::fs::create_dir_all(parent).map_err(failed)?;
-        }
         let key = x25519::Identity::generate();
         let recipient = key.to_public().to_string();
-        let mut out = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(failed)?;
         let text = format!(
             "# opens the secrets of ostler sites; keep it private, keep a copy\n# public key: {recipient}\n{}\n",
             key.to_string().expose_secret()
         );
-        out.write_all(text.as_bytes()).and_then(|()| out.sync_all()).map_err(failed)?;
+        write_private(file, text.as_bytes(), At::Free)?;
         Ok(recipient)
     }
 

@@ -1,6 +1,7 @@
 //! What a newcomer does first, without a node.
 
 use ostler_tests::program::Desk;
+use ostler_tests::terminal::Terminal;
 
 #[test]
 fn init_writes_a_site_that_lints_as_it_is() {
@@ -77,12 +78,7 @@ fn a_site_is_found_from_a_directory_inside_it() {
 
 #[test]
 fn secrets_are_made_and_never_shown() {
-    let desk = Desk::new().with_site();
-    let made = desk.run(&["secret", "show-recipients"]);
-    let words = format!("{}{}", made.out, made.err);
-    let recipient = words.split_whitespace().find(|word| word.starts_with("age1")).expect("a recipient is shown").to_owned();
-    let text = std::fs::read_to_string(desk.at("ostler.yaml")).expect("the site");
-    desk.write("ostler.yaml", text + &format!("secrets: {{recipients: [{recipient}]}}\n"));
+    let desk = sealed();
     let set = desk.run_with(&["secret", "set", "door"], b"open sesame\n");
     assert_eq!((set.code, set.out.as_str()), (Some(0), "secrets/door.age written\n"), "{set}");
     let stored = std::fs::read_to_string(desk.at("secrets/door.age")).expect("stored");
@@ -94,4 +90,56 @@ fn secrets_are_made_and_never_shown() {
     assert_ne!(other.code, Some(0), "another value needs --replace: {other}");
     let lint = desk.run(&["lint"]);
     assert_eq!(lint.code, Some(0), "{lint}");
+}
+
+/// A site with one recipient, whose identity is at hand.
+fn sealed() -> Desk {
+    let desk = Desk::new().with_site();
+    let made = desk.run(&["secret", "show-recipients"]);
+    let words = format!("{}{}", made.out, made.err);
+    let recipient = words.split_whitespace().find(|word| word.starts_with("age1")).expect("a recipient is shown").to_owned();
+    let text = std::fs::read_to_string(desk.at("ostler.yaml")).expect("the site");
+    desk.write("ostler.yaml", text + &format!("secrets: {{recipients: [{recipient}]}}\n"));
+    desk
+}
+
+#[test]
+fn a_secret_whose_writing_was_killed_leaves_the_old_one_and_a_site_without_fault() {
+    let desk = sealed();
+    let set = desk.run_with(&["secret", "set", "door"], b"open sesame\n");
+    assert_eq!(set.code, Some(0), "{set}");
+    let stored = std::fs::read(desk.at("secrets/door.age")).expect("stored");
+    // The kernel kills it at the first byte that it writes to a file (setrlimit(2), RLIMIT_FSIZE).
+    let ours = desk.command(&[]);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -f 0; printf another | \"$0\" secret set door --replace"]).arg(ours.get_program()).current_dir(desk.at(""));
+    command.env_clear().envs(ours.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let killed = command.output().expect("sh runs");
+    assert!(!killed.status.success(), "{killed:?}");
+    let left = std::fs::read_dir(desk.at("secrets")).expect("secrets").count();
+    assert_eq!(left, 2, "it was killed in the midst of it");
+    assert_eq!(std::fs::read(desk.at("secrets/door.age")).expect("stored"), stored);
+    let lint = desk.run(&["lint"]);
+    assert_eq!(lint.code, Some(0), "{lint}");
+    let again = desk.run_with(&["secret", "set", "door", "--replace"], b"another\n");
+    assert_eq!(again.code, Some(0), "{again}");
+}
+
+#[test]
+fn a_secret_that_is_typed_is_not_shown() {
+    let desk = sealed();
+    let mut terminal = Terminal::start(&desk.command(&["secret", "set", "door"]));
+    terminal.wait_for("value of door: ");
+    terminal.wait_for_silence();
+    terminal.types("open sesame\n");
+    assert_eq!((terminal.end(), terminal.echoes()), (0, true), "{}", terminal.said());
+    assert!(!terminal.said().contains("sesame"), "{}", terminal.said());
+    let same = desk.run_with(&["secret", "set", "door"], b"open sesame\n");
+    assert_eq!((same.code, same.out.as_str()), (Some(0), "secrets/door.age unchanged\n"), "{same}");
+    let mut terminal = Terminal::start(&desk.command(&["secret", "set", "other"]));
+    terminal.wait_for("value of other: ");
+    terminal.wait_for_silence();
+    terminal.types("half a wo\u{3}");
+    assert_eq!((terminal.end(), terminal.echoes()), (130, true), "{}", terminal.said());
+    assert!(!desk.at("secrets/other.age").exists());
 }
