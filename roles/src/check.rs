@@ -4,7 +4,10 @@ use crate::resource::command;
 use crate::words::{AbsPath, AccountName, Bytes, ModuleName, PackageName, Version};
 use serde::{Deserialize, Serialize};
 
+mod demand;
 mod judge;
+
+pub use demand::{Demands, Share, Write};
 
 /// Something that must be true of a good node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +40,8 @@ pub struct Disk {
     pub path: AbsPath,
     /// How large the file system must be.
     pub size: Option<Bytes>,
-    /// How much must remain after this plan has written what is still missing; already multiplied by `per: executor`.
+    /// How much must remain after this plan has written what is still missing; already multiplied by `per: executor`. On the node it adds
+    /// up with what others want on the same file system.
     pub free_after: Option<Bytes>,
     /// The node's executor count, where the role says `per: executor`: shown with the numbers.
     pub executors: Option<u32>,
@@ -137,6 +141,12 @@ pub enum Evidence {
         free: Bytes,
         /// What this plan will still write on it, as far as is known.
         to_write: Bytes,
+        /// Steps that will write on it nobody knows how much.
+        #[serde(default)]
+        unknown: Vec<String>,
+        /// All that requirements want to remain on it, told with the largest of them; nothing with the others.
+        #[serde(default)]
+        shares: Vec<Share>,
     },
     /// The running kernel.
     Kernel {

@@ -169,6 +169,8 @@ fn each_kind_refuses_what_it_cannot_make_so() {
 struct Required {
     kind: String,
     require: Value,
+    /// Another one in the same role.
+    beside: Option<Value>,
     check: String,
     broken: Option<String>,
     wanted: String,
@@ -182,7 +184,8 @@ fn each_requirement_refuses_with_its_numbers_and_holds_again() {
     let site = site("required", node().with_disk_mb(1024));
     let file: Value = serde_json::json!({"file": {"path": "/srv/made", "content": "x"}});
     for case in &cases {
-        write_role(&site, "required", &[&case.require], &[&file]);
+        let require: Vec<&Value> = std::iter::once(&case.require).chain(&case.beside).collect();
+        write_role(&site, "required", &require, &[&file]);
         site.sh("n1", case.broken.as_deref().unwrap_or("true"));
         let refused = site.apply().good_with(6);
         let failing = refused.refused("n1");

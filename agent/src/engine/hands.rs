@@ -1,7 +1,7 @@
 //! What the engine asks of the node: the one trait between the order of things and the things.
 
 use ostler_roles::catalog::{Action, Step};
-use ostler_roles::check::{Check, Verdict};
+use ostler_roles::check::{Check, Demands, Verdict};
 use ostler_roles::outcome::{Event, Failure};
 use ostler_roles::resource::{Desired, Shown, Thing};
 use ostler_roles::words::{Bytes, Digest, Span};
@@ -15,8 +15,8 @@ pub trait Hands: Sync {
     /// When it cannot be read, or the node contradicts the role: never taken for "unchanged".
     fn examine(&self, desired: &Desired) -> Result<Examined, Failure>;
 
-    /// The answer to a check. Writes nothing. `to_write` is what the plan will still write, by path, as far as is known.
-    fn check(&self, check: &Check, within: Span, to_write: &[(String, Bytes)]) -> Verdict;
+    /// The answer to a check. Writes nothing. `demands` is what else the plan takes of the node.
+    fn check(&self, check: &Check, within: Span, demands: &Demands) -> Verdict;
 
     /// The present content of the file that `desired` speaks of, for a diff: text, bounded, not secret; none otherwise.
     fn old_content(&self, desired: &Desired) -> Option<String>;
@@ -49,8 +49,8 @@ pub struct Examined {
     pub changes: Vec<Shown>,
     /// Why nothing is to be done, when nothing differs.
     pub why: String,
-    /// Bytes that applying it will write, as far as is known.
-    pub to_write: Bytes,
+    /// Bytes that applying it will write; none: that cannot be known before.
+    pub to_write: Option<Bytes>,
 }
 
 /// How applying one resource went.

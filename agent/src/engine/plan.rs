@@ -1,12 +1,12 @@
 //! What a run would do: examines every step, asks every requirement, and writes nothing.
 
 use super::{BlobStore, Cleaner, Examined, Hands, Owed};
-use ostler_roles::catalog::{Action, Catalog, Step};
-use ostler_roles::check::Verdict;
+use ostler_roles::catalog::{Action, Catalog, Requirement, Step};
+use ostler_roles::check::{Check, Demands, Share, Verdict, Write};
 use ostler_roles::outcome::Failure;
 use ostler_roles::plan::{Plan, Planned};
 use ostler_roles::resource::{Kind, ResourceId, Standing, Thing};
-use ostler_roles::words::{Bytes, Content, Digest};
+use ostler_roles::words::{Content, Digest};
 use std::collections::BTreeSet;
 
 /// Proofs asked at once: each may be a program or a connection.
@@ -58,8 +58,7 @@ impl Planning<'_> {
     pub fn draft(&self) -> Option<Draft> {
         let examine = |step: &Step| (self.wanted)().then(|| self.hands.examine(&step.desired));
         let examined: Vec<Result<Examined, Failure>> = self.catalog.steps.iter().map(examine).collect::<Option<_>>()?;
-        let to_write = self.to_write(&examined);
-        let requirements = self.requirements(&to_write)?;
+        let requirements = self.requirements(self.writes(&examined))?;
         let mut changing: Vec<Changing> = Vec::new();
         let mut steps = Vec::with_capacity(examined.len());
         for (index, found) in examined.into_iter().enumerate() {
@@ -93,7 +92,7 @@ impl Planning<'_> {
             if !(self.wanted)() {
                 return None;
             }
-            let ask = |proof: &ostler_roles::catalog::Requirement| self.hands.check(&proof.check, proof.within, &[]);
+            let ask = |proof: &Requirement| self.hands.check(&proof.check, proof.within, &Demands::default());
             let asked: Vec<Verdict> = std::thread::scope(|scope| {
                 let asking: Vec<_> = lane.iter().map(|proof| scope.spawn(move || ask(proof))).collect();
                 let answer = |thread: std::thread::ScopedJoinHandle<'_, Verdict>| {
@@ -106,20 +105,28 @@ impl Planning<'_> {
         Some(verdicts)
     }
 
-    fn to_write(&self, examined: &[Result<Examined, Failure>]) -> Vec<(String, Bytes)> {
-        let sized = self.catalog.steps.iter().zip(examined).filter_map(|(step, found)| {
-            let to_write = found.as_ref().ok().map(|found| found.to_write).filter(|bytes| bytes.count() > 0)?;
-            Some((place_of(step), to_write))
+    fn writes(&self, examined: &[Result<Examined, Failure>]) -> Vec<Write> {
+        let changing = self.catalog.steps.iter().zip(examined).filter_map(|(step, found)| {
+            let bytes = found.as_ref().ok()?.to_write;
+            bytes.is_none_or(|bytes| bytes.count() > 0).then(|| Write { path: place_of(step), bytes, by: step.id().to_string() })
         });
-        sized.collect()
+        changing.collect()
     }
 
-    fn requirements(&self, to_write: &[(String, Bytes)]) -> Option<Vec<Verdict>> {
+    fn requirements(&self, writes: Vec<Write>) -> Option<Vec<Verdict>> {
         let cleaner = Cleaner::default();
-        let ask = |requirement: &ostler_roles::catalog::Requirement| {
-            (self.wanted)().then(|| cleaner.verdict(self.hands.check(&requirement.check, requirement.within, to_write)))
-        };
-        self.catalog.require.iter().map(ask).collect()
+        let shares = self.catalog.require.iter().filter_map(share).collect();
+        let mut demands = Demands { writes, shares, own: None };
+        let mut before = 0..;
+        let mut verdicts = Vec::with_capacity(self.catalog.require.len());
+        for requirement in &self.catalog.require {
+            if !(self.wanted)() {
+                return None;
+            }
+            demands.own = share(requirement).and_then(|_| before.next());
+            verdicts.push(cleaner.verdict(self.hands.check(&requirement.check, requirement.within, &demands)));
+        }
+        Some(verdicts)
     }
 
     fn step(&self, index: usize, found: Result<Examined, Failure>, changing: &[Changing]) -> Planned {
@@ -194,6 +201,13 @@ impl Planning<'_> {
             contents.filter_map(|content| if let Content::Blob(blob) = content { Some(blob.digest) } else { None }).collect();
         digests.into_iter().filter(|digest| !self.blobs.has(digest)).collect()
     }
+}
+
+/// What a requirement wants to remain free.
+fn share(requirement: &Requirement) -> Option<Share> {
+    let Check::Disk(disk) = &requirement.check else { return None };
+    let free_after = disk.free_after?;
+    Some(Share { path: disk.path.clone(), free_after, role: requirement.role.clone(), executors: disk.executors })
 }
 
 /// Where a step writes, for disk checks: its first path, else the root.

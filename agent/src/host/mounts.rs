@@ -13,6 +13,8 @@ pub struct Mount {
     pub kind: String,
     /// What.
     pub source: String,
+    /// The file system's number, `MAJOR:MINOR`: the same wherever it is mounted.
+    pub device: String,
 }
 
 /// The room of a file system.
@@ -51,9 +53,11 @@ fn unescape(text: &str) -> String {
 
 fn mount(line: &str) -> Option<Mount> {
     let (before, after) = line.split_once(" - ")?;
-    let point = unescape(before.split(' ').nth(4)?);
+    let mut before = before.split(' ');
+    let device = before.nth(2)?.to_owned();
+    let point = unescape(before.nth(1)?);
     let mut after = after.split(' ');
-    Some(Mount { point: PathBuf::from(point), kind: after.next()?.to_owned(), source: unescape(after.next()?) })
+    Some(Mount { point: PathBuf::from(point), kind: after.next()?.to_owned(), source: unescape(after.next()?), device })
 }
 
 /// Reads mountinfo; a later line hides an earlier one of the same place.
@@ -135,7 +139,7 @@ mod tests {
         assert_eq!(kind("/opt/git"), Some("tmpfs".to_owned()));
         assert_eq!(kind("/opt/my disk/x"), Some("xfs".to_owned()));
         assert_eq!(kind("/optical"), Some("overlay".to_owned()));
-        assert_eq!(mounts[3].source, "/dev/sd\\x");
+        assert_eq!((mounts[3].source.as_str(), mounts[3].device.as_str()), ("/dev/sd\\x", "8:2"));
     }
 
     #[test]

@@ -10,15 +10,15 @@ use super::fault::unread;
 use super::node::Node;
 use crate::facts;
 use crate::host::resolve;
-use ostler_roles::check::{Check, Connect, Evidence};
-use ostler_roles::words::{Bytes, Span};
+use ostler_roles::check::{Check, Connect, Demands, Evidence};
+use ostler_roles::words::Span;
 use std::time::Instant;
 
 /// What the node shows for a check. Writes nothing.
-pub(super) fn read(node: &Node, check: &Check, within: Span, to_write: &[(String, Bytes)]) -> Evidence {
+pub(super) fn read(node: &Node, check: &Check, within: Span, demands: &Demands) -> Evidence {
     let deadline = Instant::now() + within.duration();
     let evidence = match check {
-        Check::Disk(disk) => disk::read(node, disk, to_write),
+        Check::Disk(disk) => disk::read(node, disk, demands),
         Check::Kernel(kernel) => kernel::read(node, kernel),
         Check::Memory(_) => facts::memory().map(Evidence::Memory).map_err(unread),
         Check::Package(package) => package::read(node, package, deadline),

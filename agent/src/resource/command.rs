@@ -9,7 +9,7 @@ use crate::host::child::{Finished, Program};
 use crate::host::{EntryKind, Operation, Writing, aside_path};
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::command::{Change, Desired, Observed};
-use ostler_roles::words::{Secret, SecretRef, Sensitive};
+use ostler_roles::words::{Bytes, Secret, SecretRef, Sensitive};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -36,6 +36,11 @@ impl Act for Desired {
             run(self, node, work)?;
         }
         Ok(Vec::new())
+    }
+
+    /// A program writes what it likes.
+    fn to_write(&self, _node: &Node, changes: &[Change]) -> Option<Bytes> {
+        changes.is_empty().then_some(Bytes(0))
     }
 }
 

@@ -70,15 +70,16 @@ impl Act for Desired {
         Ok(Vec::new())
     }
 
-    fn to_write(&self, node: &Node, changes: &[Change]) -> Bytes {
+    fn to_write(&self, node: &Node, changes: &[Change]) -> Option<Bytes> {
         let have = changes.iter().find_map(|change| match change {
             Change::Fetch { partial } => Some(*partial),
             Change::Replace { .. } => Some(0),
             Change::MakeParent(_) | Change::Ownership(_) => None,
         });
+        let Some(have) = have else { return Some(Bytes(0)) };
         // A server that does not tell leaves it unknown; whether it can be reached at all is not this question.
-        let length = have.and_then(|_| node.http().ok()?.length(&self.url, Patience::until(Instant::now() + TOLD)));
-        Bytes(length.unwrap_or(0).saturating_sub(have.unwrap_or(0)))
+        let length = node.http().ok()?.length(&self.url, Patience::until(Instant::now() + TOLD))?;
+        Some(Bytes(length.saturating_sub(have)))
     }
 }
 

@@ -54,13 +54,13 @@ impl Act for Desired {
         Ok(Vec::new())
     }
 
-    fn to_write(&self, _node: &Node, changes: &[Change]) -> Bytes {
+    fn to_write(&self, _node: &Node, changes: &[Change]) -> Option<Bytes> {
         let length = match self.present.as_ref().map(|present| &present.content) {
             Some(Content::Blob(blob)) => blob.length,
             Some(Content::Secret(_)) | None => 0,
         };
         let writes = changes.iter().any(|change| matches!(change, Change::Create { .. } | Change::Content { .. }));
-        Bytes(if writes { length } else { 0 })
+        Some(Bytes(if writes { length } else { 0 }))
     }
 }
 

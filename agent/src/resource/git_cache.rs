@@ -14,7 +14,7 @@ use crate::host::accounts::Account;
 use crate::host::child::Identity;
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::git_cache::{Change, Desired, Observed};
-use ostler_roles::words::AbsPath;
+use ostler_roles::words::{AbsPath, Bytes};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -92,5 +92,10 @@ impl Act for Desired {
         }
         node.host.touched_below(self.root.as_path());
         Ok(notes)
+    }
+
+    /// No git server tells a size before it sends.
+    fn to_write(&self, _node: &Node, changes: &[Change]) -> Option<Bytes> {
+        changes.is_empty().then_some(Bytes(0))
     }
 }

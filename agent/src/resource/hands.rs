@@ -6,11 +6,11 @@ use super::{Act, checks, command, package, service};
 use crate::engine::{Applied, ApplyContext, Examined, Hands};
 use crate::host::{Host, OsError};
 use ostler_roles::catalog::{Action, Step};
-use ostler_roles::check::{Check, Verdict};
+use ostler_roles::check::{Check, Demands, Verdict};
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::package::Desired as Package;
 use ostler_roles::resource::{Describe, Desired, Resource, Shown, Thing};
-use ostler_roles::words::{Bytes, Content, Secret, Span};
+use ostler_roles::words::{Content, Secret, Span};
 use std::path::Path;
 
 /// Old contents of files are sent for a diff up to this size.
@@ -123,8 +123,8 @@ impl Hands for RealHands {
         each_kind!(desired, inner => examine(&self.node, inner))
     }
 
-    fn check(&self, check: &Check, within: Span, to_write: &[(String, Bytes)]) -> Verdict {
-        check.judge(&checks::read(&self.node, check, within, to_write))
+    fn check(&self, check: &Check, within: Span, demands: &Demands) -> Verdict {
+        check.judge(&checks::read(&self.node, check, within, demands))
     }
 
     fn old_content(&self, desired: &Desired) -> Option<String> {

@@ -35,9 +35,9 @@ trait Act: Resource {
     fn observe(&self, node: &Node) -> Result<Self::Observed, Failure>;
     /// Makes the changes, in their order; what is returned is worth a note.
     fn apply(&self, node: &Node, changes: Vec<Self::Change>, work: &ApplyContext<'_>) -> Result<Vec<String>, Failure>;
-    /// Bytes that these changes will write, as far as is known.
-    fn to_write(&self, _node: &Node, _changes: &[Self::Change]) -> Bytes {
-        Bytes(0)
+    /// Bytes that these changes will write; none: that cannot be known before.
+    fn to_write(&self, _node: &Node, _changes: &[Self::Change]) -> Option<Bytes> {
+        Some(Bytes(0))
     }
     /// Whether these changes start it anew, so that it reads all that stands there now.
     fn starts(&self, _observed: &Self::Observed, _changes: &[Self::Change]) -> bool {

@@ -15,6 +15,7 @@ use super::node::Node;
 use crate::engine::ApplyContext;
 use ostler_roles::outcome::Failure;
 use ostler_roles::resource::package::{Change, Desired, Observed};
+use ostler_roles::words::Bytes;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,6 +29,11 @@ impl Act for Desired {
 
     fn apply(&self, node: &Node, changes: Vec<Change>, work: &ApplyContext<'_>) -> Result<Vec<String>, Failure> {
         apply_all(node, &[(self, changes)], work)
+    }
+
+    /// What it brings is apt's to say, who works for half a second on the answer.
+    fn to_write(&self, _node: &Node, changes: &[Change]) -> Option<Bytes> {
+        changes.iter().all(|change| matches!(change, Change::Remove)).then_some(Bytes(0))
     }
 }
 

@@ -1,7 +1,10 @@
 //! The pure answer: a check, held against what was read.
 
-use super::{Check, Disk, Evidence, Kernel, Package, PackageWant, Verdict, Virtualization};
+use super::{Check, Disk, Evidence, Kernel, Package, PackageWant, Share, Verdict, Virtualization};
 use crate::words::{Bytes, Version, count};
+
+/// Steps that are named where how much they write is not known.
+const NAMED: usize = 3;
 
 fn pass(found: impl std::fmt::Display) -> Verdict {
     Verdict::Pass { found: found.to_string() }
@@ -16,8 +19,8 @@ impl Check {
     pub fn judge(&self, evidence: &Evidence) -> Verdict {
         match (self, evidence) {
             (_, Evidence::Unreadable(why)) => Verdict::CouldNotTell { why: why.clone() },
-            (Self::Disk(disk), Evidence::Disk { mount, file_system, size, free, to_write }) => {
-                disk.judge(mount, file_system, *size, *free, *to_write)
+            (Self::Disk(disk), Evidence::Disk { mount, file_system, size, free, to_write, unknown, shares }) => {
+                disk.judge((mount, file_system, *size), *free, (*to_write, unknown), shares)
             }
             (Self::Kernel(kernel), Evidence::Kernel { release, shared, missing_modules }) => {
                 kernel.judge(release, *shared, missing_modules)
@@ -72,7 +75,13 @@ impl Check {
 }
 
 impl Disk {
-    fn judge(&self, mount: &str, file_system: &str, size: Bytes, free: Bytes, to_write: Bytes) -> Verdict {
+    fn judge(
+        &self,
+        (mount, file_system, size): (&str, &str, Bytes),
+        free: Bytes,
+        (to_write, unknown): (Bytes, &[String]),
+        shares: &[Share],
+    ) -> Verdict {
         let on = format!("{mount} ({file_system})");
         if let Some(wanted) = self.size.filter(|wanted| size < *wanted) {
             return fail(
@@ -82,18 +91,42 @@ impl Disk {
                 format_args!("grow the file system or mount a larger one at {}", self.path),
             );
         }
+        let unknown = named(unknown);
         let remains = Bytes(free.count().saturating_sub(to_write.count()));
-        if let Some(wanted) = self.free_after.filter(|wanted| remains < *wanted) {
-            let share = self.executors.map(|number| format!(", for {}", count(number, "executor"))).unwrap_or_default();
+        if let Some((wanted, told)) = self.room(shares).filter(|(wanted, _)| remains < *wanted) {
             let plan = if to_write.count() > 0 { format!(" and this plan writes {to_write}") } else { String::new() };
+            let unknown = if unknown.is_empty() { unknown } else { format!("; what {unknown} will write is not known") };
             return fail(
-                format_args!("{on} has {free} free{plan}"),
-                format_args!("{wanted} free for {}{share}", self.path),
+                format_args!("{on} has {free} free{plan}{unknown}"),
+                told,
                 Some(Bytes(wanted.count() - remains.count()).to_string()),
                 format_args!("on the node: du -xh --max-depth=2 {mount} | sort -h | tail"),
             );
         }
-        pass(format_args!("{on}: {size}, {free} free"))
+        let unknown =
+            if unknown.is_empty() || self.free_after.is_none() { String::new() } else { format!(", before what {unknown} will write") };
+        pass(format_args!("{on}: {size}, {free} free{unknown}"))
+    }
+
+    /// How much must remain, and whose needs that is: this one's alone, or the sum of all on the file system.
+    fn room(&self, shares: &[Share]) -> Option<(Bytes, String)> {
+        let own = self.free_after?;
+        if shares.len() < 2 {
+            let share = self.executors.map(|number| format!(", for {}", count(number, "executor"))).unwrap_or_default();
+            return Some((own, format!("{own} free for {}{share}", self.path)));
+        }
+        let sum = Bytes(shares.iter().fold(0, |sum: u64, share| sum.saturating_add(share.free_after.count())));
+        let each: Vec<String> = shares.iter().map(Share::to_string).collect();
+        Some((sum, format!("{sum} free in all: {}", each.join(", "))))
+    }
+}
+
+/// The first of some steps, and how many more there are.
+fn named(steps: &[String]) -> String {
+    let shown = steps.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match steps.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ostler_agent::engine::{Applied, ApplyContext, Examined, Hands};
 use ostler_roles::catalog::{Action, Step};
-use ostler_roles::check::{Check, Verdict};
+use ostler_roles::check::{Check, Demands, Verdict};
 use ostler_roles::outcome::{Event, Failure, FailureKind};
 use ostler_roles::resource::{Desired, Shown, Thing};
 use ostler_roles::words::{Bytes, Content, Digest, Span};
@@ -151,18 +151,20 @@ impl Hands for FakeHands {
             return Err(failure(FailureKind::Contradiction, &format!("{name} is impossible")));
         }
         let Some(wanted) = Self::wanted(desired).filter(|wanted| there.as_ref() != Some(wanted)) else {
-            return Ok(Examined { changes: Vec::new(), why: "is as it shall be".to_owned(), to_write: Bytes(0) });
+            return Ok(Examined { changes: Vec::new(), why: "is as it shall be".to_owned(), to_write: Some(Bytes(0)) });
         };
         let from = there.unwrap_or_else(|| "absent".to_owned());
-        Ok(Examined { changes: vec![Shown::new("content", from, wanted)], why: String::new(), to_write: Bytes(1000) })
+        Ok(Examined { changes: vec![Shown::new("content", from, wanted)], why: String::new(), to_write: Some(Bytes(1000)) })
     }
 
-    fn check(&self, check: &Check, _within: Span, to_write: &[(String, Bytes)]) -> Verdict {
+    fn check(&self, check: &Check, _within: Span, demands: &Demands) -> Verdict {
         match check {
             Check::Connect(connect) if connect.port == self.node().open_port => Verdict::Pass { found: "it answers".to_owned() },
             Check::Disk(_) => {
-                let total: u64 = to_write.iter().map(|(_, bytes)| bytes.count()).sum();
-                Verdict::Pass { found: format!("{total} to write in {}", to_write.len()) }
+                let writes = &demands.writes;
+                let total: u64 = writes.iter().filter_map(|write| write.bytes).map(Bytes::count).sum();
+                let shares: Vec<String> = demands.shares.iter().map(ToString::to_string).collect();
+                Verdict::Pass { found: format!("{total} to write in {}; {:?} of {}", writes.len(), demands.own, shares.join(", ")) }
             }
             _ => Verdict::CouldNotTell { why: "the fake node knows nothing of it".to_owned() },
         }

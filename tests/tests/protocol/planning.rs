@@ -6,7 +6,7 @@ use ostler_roles::check::{Check, Connect, Disk, Verdict};
 use ostler_roles::outcome::FailureKind;
 use ostler_roles::plan::Planned;
 use ostler_roles::wire::message::{BlobData, Hidden, Refusal, ToAgent};
-use ostler_roles::words::{AbsPath, Origin, RoleName, Span};
+use ostler_roles::words::{AbsPath, Bytes, Origin, RoleName, Span};
 use ostler_tests::protocol::{command, package};
 
 #[test]
@@ -110,9 +110,10 @@ fn requirements_are_answered_with_what_the_plan_will_write() {
     let mut asked = web();
     let origin = Origin::default();
     let role = RoleName::parse("base").unwrap();
-    let disk = Check::Disk(Disk { path: AbsPath::parse("/").unwrap(), size: None, free_after: None, executors: None });
+    let path = AbsPath::parse("/").unwrap();
+    let disk = |free_after| Check::Disk(Disk { path: path.clone(), size: None, free_after, executors: None });
     let connect = Check::Connect(Connect { host: "git".to_owned(), port: 9 });
-    for check in [disk, connect] {
+    for check in [disk(None), connect, disk(Some(Bytes(1 << 30))), disk(Some(Bytes(1 << 20)))] {
         asked.require.push(ostler_roles::catalog::Requirement {
             check,
             role: role.clone(),
@@ -123,7 +124,8 @@ fn requirements_are_answered_with_what_the_plan_will_write() {
     let mut conversation = bench.connect();
     conversation.hello();
     let (plan, _) = conversation.plan(&asked);
-    assert_eq!(plan.requirements[0], Verdict::Pass { found: "4000 to write in 4".to_owned() });
+    let told = |own: &str| Verdict::Pass { found: format!("4000 to write in 4; {own} of 1 GiB for / (base), 1 MiB for / (base)") };
+    assert_eq!((&plan.requirements[0], &plan.requirements[2], &plan.requirements[3]), (&told("None"), &told("Some(0)"), &told("Some(1)")));
     assert!(!plan.requirements[1].passed() && !plan.may_go());
 }
 

@@ -12,6 +12,7 @@ use super::stored::{self, Durable};
 use super::{BlobStore, Cleaner, EngineError, Hands, Lock, Moment, Owed, Places, Surroundings, cancel, detach};
 use groups::{Group, groups};
 use ostler_roles::catalog::Catalog;
+use ostler_roles::check::Demands;
 use ostler_roles::outcome::{Ending, Event, FailureKind, Outcome};
 use ostler_roles::plan::{Plan, Planned};
 use ostler_roles::resource::Thing;
@@ -175,7 +176,7 @@ impl Runner<'_> {
         }
         let mut good = true;
         for (index, proof) in (0u32..).zip(&self.catalog.verify) {
-            let verdict = self.hands.check(&proof.check, proof.within, &[]);
+            let verdict = self.hands.check(&proof.check, proof.within, &Demands::default());
             good &= verdict.passed();
             self.pen.write(Event::Verified { index, name: proof.check.to_string(), verdict });
         }

@@ -1,14 +1,14 @@
 //! Checks, on a tree and on this machine.
 
 use super::*;
-use ostler_roles::check::{Check, Connect, Disk, Kernel, Memory, Package, PackageWant, Verdict, Virtualization};
+use ostler_roles::check::{Check, Connect, Demands, Disk, Kernel, Memory, Package, PackageWant, Share, Verdict, Virtualization, Write};
 use ostler_roles::resource::command;
 use ostler_roles::words::{Bytes, ModuleName, PackageName, Version};
 
 const SOON: Span = Span::seconds(20);
 
 fn judged(fixture: &Fixture, check: &Check) -> Verdict {
-    fixture.hands.check(check, SOON, &[])
+    fixture.hands.check(check, SOON, &Demands::default())
 }
 
 #[test]
@@ -18,9 +18,34 @@ fn a_disk_is_judged_by_what_really_holds_the_path() {
     assert!(judged(&fixture, &disk(Some(Bytes(1)), Some(Bytes(1)))).passed());
     let Verdict::Fail { missing: Some(_), .. } = judged(&fixture, &disk(Some(Bytes(u64::MAX / 2)), None)) else { panic!() };
     // What the plan writes on the same file system counts; so much that nothing remains.
-    let planned = [("/srv/image".to_owned(), Bytes(u64::MAX / 2))];
-    let Verdict::Fail { found, .. } = fixture.hands.check(&disk(None, Some(Bytes(1))), SOON, &planned) else { panic!() };
-    assert!(found.contains("this plan writes"), "{found}");
+    let write = |bytes, by: &str| Write { path: "/srv/image".to_owned(), bytes, by: by.to_owned() };
+    let writes = vec![write(Some(Bytes(u64::MAX / 2)), "file /srv/image"), write(None, "git_cache /srv/image")];
+    let demands = Demands { writes, ..Demands::default() };
+    let Verdict::Fail { found, .. } = fixture.hands.check(&disk(None, Some(Bytes(1))), SOON, &demands) else { panic!() };
+    assert!(found.contains("this plan writes") && found.ends_with("; what git_cache /srv/image will write is not known"), "{found}");
+}
+
+#[test]
+fn needs_on_one_file_system_add_up_and_are_told_with_the_largest() {
+    let fixture = Fixture::new();
+    let Verdict::Pass { .. } =
+        judged(&fixture, &Check::Disk(Disk { path: at("/srv"), size: None, free_after: Some(Bytes(1)), executors: None }))
+    else {
+        panic!()
+    };
+    let share = |path: &str, role: &str, count| Share {
+        path: at(path),
+        free_after: Bytes(count),
+        role: RoleName::parse(role).unwrap(),
+        executors: None,
+    };
+    let mut demands =
+        Demands { writes: Vec::new(), shares: vec![share("/srv/none", "one", 1 << 40), share("/etc", "two", 3 << 60)], own: Some(1) };
+    let check = |free_after| Check::Disk(Disk { path: at("/srv/none"), size: None, free_after: Some(Bytes(free_after)), executors: None });
+    let Verdict::Fail { wanted, .. } = fixture.hands.check(&check(1), SOON, &demands) else { panic!() };
+    assert!(wanted.contains("free in all: 1 TiB for /srv/none (one), ") && wanted.ends_with(" for /etc (two)"), "{wanted}");
+    demands.own = Some(0);
+    assert!(fixture.hands.check(&check(1), SOON, &demands).passed(), "the other one is judged alone");
 }
 
 #[test]
@@ -94,6 +119,6 @@ fn a_probe_has_no_rights_of_roots() {
     assert!(judged(&fixture, &probe("test $(id -u) != 0")).passed(), "{:?}", judged(&fixture, &probe("id")));
     let Verdict::Fail { found, .. } = judged(&fixture, &probe("echo no good; exit 4")) else { panic!() };
     assert_eq!(found, "exit status 4: no good");
-    let Verdict::CouldNotTell { why } = fixture.hands.check(&probe("sleep 30"), Span::millis(200), &[]) else { panic!() };
+    let Verdict::CouldNotTell { why } = fixture.hands.check(&probe("sleep 30"), Span::millis(200), &Demands::default()) else { panic!() };
     assert_eq!(why, "it did not end in time");
 }

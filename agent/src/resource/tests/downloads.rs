@@ -32,7 +32,11 @@ fn a_file_is_fetched_proved_and_then_unchanged() {
     };
     let desired = desired(server.url("/moved"), &body);
     server.length.store(300_000, std::sync::atomic::Ordering::SeqCst);
-    assert_eq!(fixture.hands.examine(&desired).unwrap().to_write.count(), 300_000, "the forecast asks the server");
+    assert_eq!(
+        fixture.hands.examine(&desired).unwrap().to_write,
+        Some(ostler_roles::words::Bytes(300_000)),
+        "the forecast asks the server"
+    );
     assert_eq!(fields(&fixture.twice(&desired)), ["parent", "parent", "download"]);
     assert_eq!(std::fs::read(fixture.path("/opt/cache/image.qcow2")).unwrap(), body);
     assert_eq!(bits(&fixture.path("/opt/cache/image.qcow2")), 0o640);

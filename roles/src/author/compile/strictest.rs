@@ -1,12 +1,11 @@
-//! Requirements of several roles on one thing: disk needs add up, of memory and kernel the strictest counts.
+//! Requirements of several roles on one thing: of a size, memory and kernel the strictest counts.
 
 use super::checks::FoundCheck;
 use super::context::Context;
 use crate::author::diagnostic::Fault;
 use crate::author::source::Span;
 use crate::catalog::Requirement;
-use crate::check::{Check, Disk, Kernel, Virtualization};
-use crate::words::Bytes;
+use crate::check::{Check, Kernel, Virtualization};
 
 /// Joins requirements; each stands where its first stood.
 pub(super) fn joined(context: &Context<'_>, found: Vec<FoundCheck>) -> Vec<Requirement> {
@@ -16,10 +15,12 @@ pub(super) fn joined(context: &Context<'_>, found: Vec<FoundCheck>) -> Vec<Requi
         for known in &mut kept {
             let other = known.span.clone();
             match (&mut known.requirement.check, &next.requirement.check) {
-                (Check::Disk(first), Check::Disk(second)) if first.path == second.path && first.size.is_some() == second.size.is_some() => {
-                    disk(first, second);
+                (Check::Disk(first), Check::Disk(second)) if first.path == second.path && first.size.is_some() && second.size.is_some() => {
+                    first.size = first.size.max(second.size);
                     taken = true;
                 }
+                // What must remain adds up on the node, where it is known which file system holds what; also twice the same.
+                (Check::Disk(_), Check::Disk(_)) => {}
                 (Check::Memory(first), Check::Memory(second)) => {
                     first.total = first.total.max(second.total);
                     taken = true;
@@ -48,16 +49,6 @@ pub(super) fn joined(context: &Context<'_>, found: Vec<FoundCheck>) -> Vec<Requi
         }
     }
     kept.into_iter().map(|found| found.requirement).collect()
-}
-
-fn disk(first: &mut Disk, second: &Disk) {
-    first.size = first.size.max(second.size);
-    first.free_after = match (first.free_after, second.free_after) {
-        (Some(a), Some(b)) => Some(Bytes(a.count().saturating_add(b.count()))),
-        (a, b) => a.or(b),
-    };
-    // The count is shown only where it explains the whole number.
-    first.executors = first.executors.filter(|count| second.executors == Some(*count));
 }
 
 fn kernel(context: &Context<'_>, first: &mut Kernel, second: &Kernel, places: (&Span, &Span)) {
