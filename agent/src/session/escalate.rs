@@ -44,6 +44,9 @@ pub(super) fn escalate(around: &dyn Surroundings, how: Become, open: &Open, mut 
     Ok(())
 }
 
+/// How long a program whose end is due may take over it.
+const END_WITHIN: Duration = Duration::from_secs(2);
+
 /// The other half, on its way.
 pub(super) struct RootHalf {
     child: Child,
@@ -195,9 +198,16 @@ impl RootHalf {
 
     /// It ended before the root half spoke: why, as far as its last words tell.
     fn ended(&mut self, answered: bool) -> Failure {
-        self.said.drain(&mut self.stderr);
-        let status = self.child.wait().ok();
-        let how = status.map_or(Ended::NotStarted, |status| match (status.code(), status.signal()) {
+        let status = wait_within(&mut self.child, END_WITHIN);
+        if status.is_none() {
+            // It has nothing more to say to us; where it is not ours to kill, it is left.
+            let _ = self.child.kill();
+        }
+        // A grandchild may hold its stderr open for ever: what is there is taken, no more is waited for.
+        if rustix::io::ioctl_fionbio(&self.stderr, true).is_ok() {
+            self.said.drain(&mut self.stderr);
+        }
+        let how = status.map_or(Ended::Deadline, |status| match (status.code(), status.signal()) {
             (Some(code), _) => Ended::Exit(code),
             (None, signal) => Ended::Signal(signal.unwrap_or(0)),
         });
@@ -213,19 +223,26 @@ impl RootHalf {
         Failure { command: Some(command), ..failure(FailureKind::Apply, message, hint) }
     }
 
-    /// Ends it and waits: it is our own child.
+    /// Ends it. A sudo that is root's does not let itself be killed by us: one that hangs is left behind at the end of its input.
     fn end(mut self) {
         drop(self.stdin);
         // sudo passes its end on to what it started; killed, it could not.
-        let end = Instant::now() + Duration::from_secs(2);
-        while Instant::now() < end {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(5));
+        if wait_within(&mut self.child, END_WITHIN).is_none() {
+            let _ = self.child.kill();
+            let _ = wait_within(&mut self.child, END_WITHIN);
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    }
+}
+
+/// Waits for a child's end for so long, not for ever.
+fn wait_within(child: &mut Child, within: Duration) -> Option<std::process::ExitStatus> {
+    let end = Instant::now() + within;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(status),
+            Ok(None) if Instant::now() < end => std::thread::sleep(Duration::from_millis(5)),
+            Ok(None) | Err(_) => return None,
+        }
     }
 }
 

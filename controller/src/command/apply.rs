@@ -176,7 +176,9 @@ async fn run_waves(
                 now.push(one);
             }
         }
-        for node in waiting.values().filter(|one| !one.plan.is_empty()).map(|one| &one.node) {
+        // Nobody waits for a turn in which there is nothing to do.
+        let waits = waiting.values().filter(|one| !now.is_empty() && !one.plan.is_empty());
+        for node in waits.map(|one| &one.node) {
             runner.preparation.tell.tell(node, FleetEvent::Waiting(now.iter().map(|one| one.node.clone()).collect()));
         }
         let came = runner.run(now, &new_run).await;

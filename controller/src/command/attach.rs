@@ -8,7 +8,9 @@ use super::{
 use crate::cli::{AttachArgs, CancelArgs, FleetArgs};
 use crate::fleet::{FleetEvent, Follower, Found, Preparation, Trouble, leave};
 use crate::report::{Exit, merge, sanitize};
+use crate::session::SessionError;
 use ostler_roles::outcome::{Ending, Event};
+use ostler_roles::wire::message::Refusal;
 use ostler_roles::words::{NodeName, RunId};
 use serde_json::json;
 use tokio::sync::watch;
@@ -133,20 +135,27 @@ async fn stop(context: &Context, preparation: &Preparation, node: &NodeName) -> 
     preparation.tell.tell(node, FleetEvent::Connecting);
     let mut line = preparation.meet(node, async { Vec::new() }).await.map_err(|error| Trouble::from(&error))?;
     let session = &mut line.session;
-    let Some(active) = session.hello.run.clone().filter(|run| run.alive) else {
+    let mut active = session.hello.run.clone().filter(|run| run.alive);
+    if let Some(run) = &active {
+        let told = async {
+            session.cancel(run.run.clone()).await?;
+            session.cancelling().await
+        };
+        match told.await {
+            Ok(()) => {}
+            // It has ended since it was seen.
+            Err(SessionError::Refused(Refusal::NoRun(_))) => active = None,
+            Err(error) => return Err(Trouble::from(&error)),
+        }
+    }
+    leave([line]).await;
+    let Some(active) = active else {
         context.printer.json(&json!({ "v": 1, "type": "cancel", "node": node, "run": null }));
         context.printer.line(&format!("{node}: no run is going on"));
-        leave([line]).await;
         return Ok(Exit::Good);
     };
-    let told = async {
-        session.cancel(active.run.clone()).await?;
-        session.cancelling().await
-    };
-    told.await.map_err(|error| Trouble::from(&error))?;
     context.printer.json(&json!({ "v": 1, "type": "cancel", "node": node, "run": active.run }));
     let whose = sanitize(&active.controller, false);
     context.printer.line(&format!("{node}: run {} of {whose} stops before its next step", active.run.short()));
-    leave([line]).await;
     Ok(Exit::Good)
 }

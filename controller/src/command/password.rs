@@ -12,7 +12,11 @@ pub fn keeper(context: &Context, now: bool, echo: &Echo) -> Result<Password, Com
     let mut given = from_file(context)?;
     let printer = context.printer;
     if now && given.is_none() {
-        given = Some(ask("sudo password: ", printer.can_ask(), echo).ok_or(CommandError::NoConfirmation)?);
+        let asked = ask("sudo password: ", printer.can_ask(), echo);
+        given = Some(asked.ok_or_else(|| CommandError::Usage {
+            what: "no password came for --ask-become-pass".to_owned(),
+            hint: "run in a terminal, or name a private file in OSTLER_SUDO_PASSWORD_FILE".to_owned(),
+        })?);
     }
     let echo = echo.clone();
     let later = move |user: &str| -> BoxFuture<'static, Option<Secret<String>>> {
@@ -33,7 +37,13 @@ fn from_file(context: &Context) -> Result<Option<Secret<String>>, CommandError> 
         });
     }
     let text = std::fs::read_to_string(path).map_err(failed)?;
-    Ok(text.lines().next().map(|line| Secret::new(line.to_owned())))
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(Some(Secret::new(line.to_owned()))),
+        Some(_) | None => Err(CommandError::Usage {
+            what: format!("{} holds no password in its first line", path.display()),
+            hint: "write it there, or leave OSTLER_SUDO_PASSWORD_FILE unset".to_owned(),
+        }),
+    }
 }
 
 /// Reads a line from the terminal without echo.

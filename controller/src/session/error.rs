@@ -89,8 +89,8 @@ pub enum SessionError {
     /// The agent gave up.
     #[error("{}", .0.message)]
     Fault(Box<Failure>),
-    /// The agent asked for a content that this controller does not have.
-    #[error("the agent asks for content {0}, which the site does not hold")]
+    /// A content that the plan needs is not there: a file of the site was changed since it was read.
+    #[error("content {0} of the plan is no longer in the site: nothing was changed on this node")]
     UnknownBlob(String),
     /// Writing to the agent failed.
     #[error("send to the agent")]
@@ -129,7 +129,8 @@ impl SessionError {
             Self::Place(_) | Self::NoExec(_) => "make room below the login user's home, or mount a directory without noexec".to_owned(),
             Self::DoesNotStart { .. } => "log in by hand and see what the shell prints: only x86-64 Linux is served".to_owned(),
             Self::Frame(_) => "log in by hand and silence what the login shell prints".to_owned(),
-            Self::Name(_) | Self::OutOfTurn { .. } | Self::Schema { .. } | Self::UnknownBlob(_) => {
+            Self::UnknownBlob(_) => "was a file of the site changed meanwhile? plan again".to_owned(),
+            Self::Name(_) | Self::OutOfTurn { .. } | Self::Schema { .. } => {
                 "this is a defect: please report it with the output of `ostler --version`".to_owned()
             }
             Self::PasswordRefused { .. } => "give the right one: attempts can lock an account".to_owned(),

@@ -144,6 +144,24 @@ fn refusals_of_sudo_are_told_by_name() {
 }
 
 #[test]
+fn a_sudo_that_closes_its_output_and_hangs_or_leaves_a_child_with_its_stderr_is_not_waited_for() {
+    for (body, message) in [
+        ("echo 'sudo: out of luck' >&2; exec >&-; sleep 20", "sudo did not run the agent as root: stopped at its deadline"),
+        ("echo 'sudo: out of luck' >&2; sleep 20 >/dev/null & exit 7", "sudo did not run the agent as root: exit status 7"),
+    ] {
+        let bench = bench();
+        install_sudo(&bench, body);
+        let mut conversation = bench.connect_as_login();
+        conversation.send(&[Conversation::opening(Some(Become::Sudo))]);
+        expect_login(&mut conversation);
+        let failure = expect_fault(&mut conversation);
+        assert_eq!(failure.message, message);
+        assert_eq!(failure.command.expect("its last words").tail, ["sudo: out of luck"]);
+        assert!(conversation.await_end());
+    }
+}
+
+#[test]
 fn a_controller_lost_while_becoming_root_takes_everything_with_it() {
     let bench = bench();
     install_sudo(&bench, &format!("trap 'echo ended >\"{0}/sudo-ended\"' EXIT\n{WITH_PASSWORD}", bench.path().display()));
