@@ -10,7 +10,7 @@ use ureq::http::{Response, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, RequestBuilder};
 
 /// A server that sends nothing for so long has gone away.
 const STALL: Duration = Duration::from_secs(30);
@@ -92,24 +92,13 @@ impl Http {
     /// # Errors
     /// When no answer came. A bad status is an answer.
     pub fn get(&self, url: &str, headers: &[(&str, String)], patience: Patience) -> Result<Response<Body>, OsError> {
-        let mut request = self.0.get(url);
-        for (name, value) in headers {
-            request = request.header(*name, value);
-        }
-        let left = patience.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        let request = request
-            .config()
-            .timeout_global(Some(left))
-            .timeout_per_read(Some(patience.stall))
-            .timeout_recv_response(Some(patience.stall))
-            .build();
+        let request = asked(self.0.get(url), headers, patience);
         request.call().map_err(|error| refused(url, error))
     }
 
     /// The length that a server tells for a URL, without its bytes.
     pub fn length(&self, url: &str, patience: Patience) -> Option<u64> {
-        let left = patience.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        let answer = self.0.head(url).config().timeout_global(Some(left)).build().call().ok()?;
+        let answer = asked(self.0.head(url), &[], patience).call().ok()?;
         let length = answer.headers().get("content-length").filter(|_| answer.status().is_success())?;
         length.to_str().ok()?.parse().ok()
     }
@@ -119,19 +108,17 @@ impl Http {
     /// # Errors
     /// When no answer came. A bad status is an answer.
     pub fn post(&self, url: &str, headers: &[(&str, String)], body: &[u8], patience: Patience) -> Result<Response<Body>, OsError> {
-        let mut request = self.0.post(url);
-        for (name, value) in headers {
-            request = request.header(*name, value);
-        }
-        let left = patience.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        let request = request
-            .config()
-            .timeout_global(Some(left))
-            .timeout_per_read(Some(patience.stall))
-            .timeout_recv_response(Some(patience.stall))
-            .build();
+        let request = asked(self.0.post(url), headers, patience);
         request.send(body).map_err(|error| refused(url, error))
     }
+}
+
+/// A request with these headers, whose every wait ends in time.
+fn asked<B>(request: RequestBuilder<B>, headers: &[(&str, String)], patience: Patience) -> RequestBuilder<B> {
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+    let left = patience.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    let config = request.config().timeout_global(Some(left)).timeout_per_read(Some(patience.stall));
+    config.timeout_recv_response(Some(patience.stall)).build()
 }
 
 /// The URL without user and password: it will be shown.
