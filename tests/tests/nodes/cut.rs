@@ -171,3 +171,30 @@ fn a_reader_that_goes_away_changes_neither_the_work_nor_the_exit_code() {
     field.write("roles/demo.yaml", &GATED.replace("echo x >> /srv/passed", "exit 3"));
     assert_eq!(apply_to_nobody(&field), Some(1));
 }
+
+#[test]
+fn attach_follows_all_nodes_at_once_and_names_those_that_never_had_a_run() {
+    let field = field(3, GATED);
+    let running = Running::start(field.call(["apply", "--yes", "--limit", "n1,n2", "--output", "json"]));
+    for node in ["n1", "n2"] {
+        field.wait_for(node, AT_GATE);
+    }
+    running.signal("KILL");
+    assert_eq!(running.end().code, 137);
+    let mut attached = Running::start(field.call(["attach", "--output", "json"]));
+    field.run("n2", OPEN);
+    // n1 stands at its gate all the while.
+    attached.wait_for("\"ended\"");
+    field.run("n1", OPEN);
+    let told = attached.end();
+    assert_eq!(told.code, 0, "{told}");
+    for node in ["n1", "n2"] {
+        assert_numbered_without_gap(&told.events(node));
+        let line = &told.of("attached", Some(node))[0];
+        assert!(line["run"].is_string() && line["ending"]["good"]["changed"] == 3, "{told}");
+    }
+    let line = &told.of("attached", Some("n3"))[0];
+    assert_eq!((&line["run"], &line["ending"]), (&serde_json::Value::Null, &serde_json::Value::Null), "{told}");
+    let human = field.ostler(["attach", "n3"]);
+    assert_eq!((human.code, human.stdout.as_str()), (0, "n3: no run\n"), "{human}");
+}
