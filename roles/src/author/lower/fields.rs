@@ -21,11 +21,13 @@ pub(in crate::author) fn lower(node: &Node, what: &str, specs: &'static [FieldSp
         let Some(spec) = specs.iter().find(|spec| spec.name == key) else {
             let known = field_names(specs);
             misspelt.extend(nearest(key, known.iter().copied()));
-            faults.push(
-                Fault::new(&entry.key.span, format!("unknown field `{key}` in {what}"))
-                    .expected(words(known.iter().copied()))
-                    .nearest(key, known.iter().copied()),
-            );
+            let fault = Fault::new(&entry.key.span, format!("unknown field `{key}` in {what}"))
+                .expected(words(known.iter().copied()))
+                .nearest(key, known.iter().copied());
+            faults.push(match read::absent(key) {
+                Some(instead) => fault.hint(instead),
+                None => fault,
+            });
             continue;
         };
         if spec.later {

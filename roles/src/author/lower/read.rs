@@ -39,6 +39,21 @@ impl Keys {
     }
 }
 
+/// What to use in place of a word that other languages have and this one has not.
+pub(super) fn absent(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "include" | "import" | "import_tasks" | "include_tasks" | "macro" => "in its place: a role that this one needs, or `each`",
+        "block" => "in its place: `steps: [...]`, which shares one `when`, `each` and `within`",
+        "register" => "in its place: a kind that observes by itself, or a file (`stdout_to`)",
+        "notify" | "handlers" | "listen" => "in its place: the one that acts names what it watches: `restart_on`, `reload_on`, `run_on`",
+        "tags" => "there are none: a half-applied role proves nothing",
+        "ignore_errors" | "failed_when" => "in its place: `accept: [0, 2]` names the exit codes that are good",
+        "only_if" | "changed_when" => "in its place: `unless`, which asks the opposite, or `creates`",
+        "loop" | "with_items" => "in its place: `each: NAME in LIST`",
+        _ => return None,
+    })
+}
+
 /// The entries of a map; anything else is a fault.
 pub(super) fn map<'a>(node: &'a Node, what: &str, faults: &mut Faults) -> &'a [Entry] {
     node.as_map().unwrap_or_else(|| {

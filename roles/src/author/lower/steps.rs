@@ -65,9 +65,10 @@ fn two_kinds(first: &Entry, second: &Entry, place: Place, faults: &mut Faults) {
         Fault::new(&odd.key.span, format!("unknown step word `{key}`")).expected(words(STEP_WORDS)).nearest(key, STEP_WORDS)
     };
     let field = Kind::named(&kind.key.value, place).and_then(|kind| kind.spec().field(key));
-    faults.push(match field {
-        Some(_) => fault.hint(format!("`{key}` is a field of `{}`: write it inside its braces", kind.key.value)),
-        None => fault,
+    faults.push(match (field, read::absent(key)) {
+        (Some(_), _) => fault.hint(format!("`{key}` is a field of `{}`: write it inside its braces", kind.key.value)),
+        (None, Some(instead)) => fault.hint(instead),
+        (None, None) => fault,
     });
 }
 
@@ -113,8 +114,8 @@ fn unknown_kind(entry: &Entry, place: Place) -> Fault {
         let (is, belongs) = if kind.is_check() { ("a check", "`require` or `verify`") } else { ("a step", "`steps`") };
         return fault(format!("`{word}` is {is} and cannot stand in `{}`", place.word())).hint(format!("move it to {belongs}"));
     }
-    if matches!(word, "include" | "import" | "macro" | "block" | "register" | "notify" | "handlers" | "tags" | "ignore_errors" | "loop") {
-        return fault(format!("there is no `{word}`")).hint("what to use in its place: the language, \"Deliberately absent\"");
+    if let Some(instead) = read::absent(word) {
+        return fault(format!("there is no `{word}`")).hint(instead);
     }
     fault(format!("unknown kind `{word}`")).expected(kinds_at(place)).nearest(word, here(place).chain(BLOCKS))
 }
