@@ -3,6 +3,7 @@
 use super::{CommandError, Context};
 use crate::cli::InitArgs;
 use crate::report::Exit;
+use ostler_roles::author::expr::shell_quote;
 use serde_json::json;
 use std::io::Write;
 use std::path::Path;
@@ -27,13 +28,21 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<Exit, CommandError> {
         });
     }
     let id = new_id().map_err(|source| CommandError::File { what: "make an id for the site".to_owned(), source })?;
+    let mut written = Vec::new();
     for (name, text) in FILES {
         let path = root.join(name);
-        write(&path, &text.replace(ID, &id)).map_err(|source| CommandError::File { what: format!("write {}", path.display()), source })?;
+        if let Err(source) = write(&path, &text.replace(ID, &id)) {
+            // Half a site would stand in the way of the next try.
+            written.iter().for_each(|path| _ = std::fs::remove_file(path));
+            return Err(CommandError::File { what: format!("write {}", path.display()), source });
+        }
+        written.push(path);
+    }
+    for path in written {
         context.printer.json(&json!({ "v": 1, "type": "written", "path": path }));
         context.printer.line(&format!("wrote {}", path.display()));
     }
-    let there = if root == Path::new(".") { String::new() } else { format!("cd {} && ", root.display()) };
+    let there = if root == Path::new(".") { String::new() } else { format!("cd {} && ", shell_quote(&root.to_string_lossy())) };
     context.printer.line("Next: name your machines in nodes.yaml, then");
     context.printer.line(&format!("  {there}ostler lint"));
     context.printer.line(&format!("  {there}ostler plan"));
@@ -52,5 +61,5 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
         std::fs::create_dir_all(parent)?;
     }
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(text.as_bytes())
+    file.write_all(text.as_bytes()).inspect_err(|_| _ = std::fs::remove_file(path))
 }

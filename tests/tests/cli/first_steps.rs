@@ -37,6 +37,32 @@ fn init_twice_writes_nothing() {
 }
 
 #[test]
+fn wrong_shapes_do_not_hide_wrong_names() {
+    let desk = Desk::new().with_site();
+    let shape = "  - link: {path: /a}\n  - each: x of y\n    user: {name: \"{{ x }}\"}\n";
+    let name = "  - file: {path: /etc/x, content: \"{{ gretting }} {{ third.b }}\"}\n";
+    desk.write(
+        "roles/first.yaml",
+        format!("role: first\nsummary: S.\nneeds: [third: {{}}]\nparams: {{greeting: {{type: text}}}}\nsteps:\n{shape}{name}"),
+    );
+    // Nothing is said of names that a wrong parameter may have brought, here or where the role is needed.
+    desk.write("roles/third.yaml", "role: third\nsummary: T.\nparams: {b: {type: string}}\nlabels: [\"{{ b }}\"]\n");
+    insta::assert_snapshot!("shapes_and_names", desk.run(&["lint"]));
+}
+
+#[test]
+fn init_that_fails_leaves_no_half_of_a_site() {
+    let desk = Desk::new();
+    desk.write("my site/roles", "a file where a directory is wanted\n");
+    let said = desk.run(&["init", "my site"]);
+    assert!(said.code == Some(1) && said.err.contains("my site/roles/first.yaml"), "{said}");
+    assert!(!desk.at("my site/ostler.yaml").exists() && !desk.at("my site/nodes.yaml").exists(), "{said}");
+    std::fs::remove_file(desk.at("my site/roles")).expect("there");
+    let said = desk.run(&["init", "my site"]);
+    assert!(said.code == Some(0) && said.out.contains("  cd 'my site' && ostler lint\n"), "{said}");
+}
+
+#[test]
 fn where_a_value_comes_from_is_told_before_a_node_was_met() {
     let desk = Desk::new().with_site();
     desk.write("nodes.yaml", "groups: {build: {roles: [first]}}\nnodes: {build-1: {groups: [build]}, other: {roles: [job-user]}}\n");

@@ -211,7 +211,9 @@ fn millis(span: Span) -> u64 {
     u64::try_from(span.duration().as_millis()).unwrap_or(u64::MAX)
 }
 
-fn shell_quote(word: &str) -> String {
+/// One word of a POSIX shell, in quotes where it needs them.
+#[must_use]
+pub fn shell_quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./-_".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }

@@ -12,7 +12,7 @@ mod text;
 use std::ops::Range;
 
 pub use eval::{Scope, eval};
-pub use filters::FILTERS;
+pub use filters::{FILTERS, shell_quote};
 pub use parse::parse;
 pub use syntax::{Expr, roots};
 pub use tests::TESTS;
