@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ostler_roles::author::compile::{Site, SiteContent, SiteEntry};
+use ostler_roles::author::compile::{self, Site, SiteContent, SiteEntry};
 use ostler_roles::author::diagnostic::{Fault, Faults};
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::role::Role;
@@ -96,6 +96,10 @@ pub fn read(root: &Path) -> Result<Reading, ReadSiteError> {
     if let (Some(site), Some(nodes), false) = (&site, &nodes, unread) {
         references::check(&roles, site, nodes, &mut crossing);
         faults.extend(crossing);
+    }
+    if !faults.is_empty() {
+        // Nothing will be compiled: what can be said of names is said now, in the same go.
+        compile::in_scope(&roles, &mut faults);
     }
     let site = Site { file: site.unwrap_or_default(), nodes: nodes.unwrap_or_default() };
     images(root, &mut faults)?;

@@ -25,6 +25,8 @@ pub struct Role {
     pub params: Vec<Param>,
     /// Words that differ by distribution.
     pub by_system: Vec<SystemWord>,
+    /// Whether all of `needs`, `params` and `by_system` could be read: else what is in scope is not known.
+    pub names_read: bool,
     /// Checks before anything is changed.
     pub require: Vec<Step>,
     /// Resources, in order.

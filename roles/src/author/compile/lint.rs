@@ -27,7 +27,7 @@ pub fn lint(
 ) -> Faults {
     let mut faults = Faults::new();
     let recorded = recorded();
-    roles.iter().for_each(|role| super::names::check(role, roles, &mut faults));
+    in_scope(roles, &mut faults);
     group_vars(roles, site, &mut faults);
     let names = names(site);
     let assumed: BTreeMap<&str, BTreeMap<NodeName, Facts>> =
@@ -56,6 +56,12 @@ fn names(site: &Site) -> Vec<NodeName> {
 /// What each node told last, and of those that told nothing that they are of this system.
 fn assume(names: &[NodeName], facts: &BTreeMap<NodeName, Facts>, system: &Facts) -> BTreeMap<NodeName, Facts> {
     names.iter().map(|name| (name.clone(), facts.get(name).unwrap_or(system).clone())).collect()
+}
+
+/// Checks every expression of every role: it can be read, and what it names is in scope. Roles whose names could not all be read are
+/// left out, so that one fault does not bring others.
+pub fn in_scope(roles: &Roles, faults: &mut Faults) {
+    roles.iter().filter(|role| role.names_read).for_each(|role| super::names::check(role, roles, faults));
 }
 
 /// What may be assumed of all nodes to compile one that was never met: the system (`debian-12`), the first that its roles allow, and

@@ -22,7 +22,7 @@ mod walk;
 
 pub use explain::explain;
 pub use input::{Compiled, Input, Secrets, Site, SiteContent, SiteEntry};
-pub use lint::{assumed, lint, recorded};
+pub use lint::{assumed, in_scope, lint, recorded};
 pub use masters::{JenkinsCredential, Master, MasterSettings, master_names, masters};
 
 use self::checks::FoundCheck;

@@ -117,7 +117,7 @@ impl Check<'_> {
         }
         let need = self.role.needs.iter().find(|need| spelled(&need.role.value) == name);
         match (need.map(|need| self.roles.get(&need.role.value)), field) {
-            (Some(Some(needed)), Some(field)) if needed.param(field).is_none() => Err(no_parameter(needed, field)),
+            (Some(Some(needed)), Some(field)) if needed.names_read && needed.param(field).is_none() => Err(no_parameter(needed, field)),
             (Some(_), _) => Ok(()),
             (None, _) => {
                 let loops: Vec<&str> = self.loops.iter().map(String::as_str).collect();

@@ -117,9 +117,9 @@ pub(in crate::author) fn expression(node: &Node, word: &str, faults: &mut Faults
         return None;
     };
     if scalar.has_expression() || scalar.text.contains("{%") {
-        let bare = scalar.text.trim().trim_start_matches("{{").trim_end_matches("}}").trim();
+        let bare = scalar.text.replace("{{ ", "").replace(" }}", "").replace("{{", "").replace("}}", "");
         let fault = Fault::new(&node.span, format!("{word} holds a bare expression, without braces"));
-        faults.push(if bare.contains("{{") { fault } else { fault.hint(format!("write `{bare}`")) });
+        faults.push(if bare.contains("{%") { fault } else { fault.hint(format!("write `{}`", bare.trim())) });
         return None;
     }
     if scalar.text.trim().is_empty() {

@@ -3,7 +3,7 @@
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::literal::{mismatch, words};
 use crate::author::role::{Name, Need, Setting};
-use crate::author::source::{Bare, Entry, Node, Spanned, Style};
+use crate::author::source::{Bare, Entry, Node, Spanned};
 use crate::words::{MasterName, NodeName, RoleName};
 
 /// The keys a map may have.
@@ -205,8 +205,5 @@ pub(super) fn statements(node: &Node, faults: &mut Faults) {
             Fault::new(&node.part(at..at + 2), "a statement stands in a value")
                 .hint("`{% … %}` exists only in files of `templates/`; text with braces of its own goes to `files/`"),
         );
-    }
-    if scalar.style == Style::Plain && scalar.text.matches("{{").count() != scalar.text.matches("}}").count() {
-        faults.push(Fault::new(&node.span, "an expression is not closed").expected("`{{ … }}`"));
     }
 }

@@ -33,13 +33,20 @@ pub fn role(source: &Arc<Source>, faults: &mut Faults) -> Option<Role> {
     }
     let section =
         |word: &str, place: Place, faults: &mut Faults| get(word).map(|entry| steps::list(&entry.value, place, faults)).unwrap_or_default();
+    let before = faults.len();
+    let (need, param, word) = (
+        get("needs").map(|entry| needs(&entry.value, faults)).unwrap_or_default(),
+        get("params").map(|entry| params::params(&entry.value, faults)).unwrap_or_default(),
+        get("by_system").map(|entry| by_system(&entry.value, faults)).unwrap_or_default(),
+    );
     let role = Role {
+        names_read: faults.len() == before,
         tree: source.tree(),
         replaces_library: get("replaces").and_then(|entry| replaces(entry, source, faults)),
         summary: summary.unwrap_or_else(|| Spanned::new(String::new(), name.span.clone())),
-        needs: get("needs").map(|entry| needs(&entry.value, faults)).unwrap_or_default(),
-        params: get("params").map(|entry| params::params(&entry.value, faults)).unwrap_or_default(),
-        by_system: get("by_system").map(|entry| by_system(&entry.value, faults)).unwrap_or_default(),
+        needs: need,
+        params: param,
+        by_system: word,
         require: section("require", Place::Require, faults),
         steps: section("steps", Place::Steps, faults),
         executors: get("executors").map(|entry| executors(&entry.value, faults)).unwrap_or_default(),

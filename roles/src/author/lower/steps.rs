@@ -46,10 +46,13 @@ fn step(node: &Node, place: Place, faults: &mut Faults) -> Option<Step> {
         while_busy: false,
         live: false,
     };
+    let mut loops = false;
     for entry in words_of_step {
+        loops |= entry.key.value == "each";
         step_word(&mut step, entry, place, faults);
     }
-    Some(step)
+    // Without its loop's name nothing more can be said of it.
+    Some(step).filter(|step| !loops || step.each.is_some())
 }
 
 /// Two keys where one kind is wanted: a misspelt step word, a body written one level too high, or two kinds.
