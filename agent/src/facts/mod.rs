@@ -7,12 +7,12 @@ mod system;
 pub use machine::virtualization;
 
 use crate::host::mounts::room;
+use crate::host::patience::within;
 use crate::host::{Host, Operation, OsError};
 use ostler_roles::facts::{Facts, Kernel, LiveFacts, Mount};
 use ostler_roles::words::{Bytes, Version};
 use std::path::Path;
-use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use sysinfo::{CpuRefreshKind, Disks, MemoryRefreshKind, RefreshKind, System};
 
 /// A file system that does not tell its room in this time is away: its line is left out.
@@ -87,16 +87,9 @@ fn unread(what: &str, source: impl std::fmt::Display) -> OsError {
 
 /// File systems that hold data. One that hangs holds up nobody: the thread that asks for it is left behind.
 fn mounts() -> Vec<Mount> {
-    let (send, receive) = mpsc::channel();
-    let ask = move || {
-        let disks = Disks::new_with_refreshed_list().map(|disks| disks.iter().map(mount).collect()).unwrap_or_default();
-        // Nobody listens any more after the deadline.
-        let _ = send.send(disks);
-    };
-    if std::thread::Builder::new().name("disks".to_owned()).spawn(ask).is_err() {
-        return Vec::new();
-    }
-    let mut mounts: Vec<Mount> = receive.recv_timeout(DISKS).unwrap_or_default();
+    let ask = || Disks::new_with_refreshed_list().map(|disks| disks.iter().map(mount).collect()).unwrap_or_default();
+    // Shown to people, and decided by nothing: those that cannot be read are left out.
+    let mut mounts: Vec<Mount> = within("the disks", Instant::now() + DISKS, ask).unwrap_or_default();
     mounts.sort_by(|a, b| a.point.cmp(&b.point));
     mounts
 }

@@ -8,6 +8,7 @@ mod error;
 pub mod git;
 pub mod http;
 pub mod mounts;
+pub mod patience;
 mod place;
 pub mod resolve;
 mod touched;

@@ -18,7 +18,7 @@ use std::time::Instant;
 pub(super) fn read(node: &Node, check: &Check, within: Span, demands: &Demands) -> Evidence {
     let deadline = Instant::now() + within.duration();
     let evidence = match check {
-        Check::Disk(disk) => disk::read(node, disk, demands),
+        Check::Disk(disk) => disk::read(node, disk, demands, deadline),
         Check::Kernel(kernel) => kernel::read(node, kernel),
         Check::Memory(_) => facts::memory().map(Evidence::Memory).map_err(unread),
         Check::Package(package) => package::read(node, package, deadline),

@@ -2,21 +2,30 @@
 
 use super::super::fault::{failure, unread};
 use super::super::node::Node;
-use crate::host::mounts;
+use crate::host::patience::within;
+use crate::host::{Host, mounts};
 use ostler_roles::check::{Demands, Disk, Evidence};
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::words::Bytes;
 use std::path::Path;
+use std::time::Instant;
 
-pub(super) fn read(node: &Node, disk: &Disk, demands: &Demands) -> Result<Evidence, Failure> {
-    let mounts = node.host.mounts().map_err(unread)?;
-    let nearest = node.host.nearest(disk.path.as_path()).map_err(unread)?;
+pub(super) fn read(node: &Node, disk: &Disk, demands: &Demands, deadline: Instant) -> Result<Evidence, Failure> {
+    let what = format!("the file system of {}", disk.path);
+    let (tree, disk, demands) = (node.host.outside(Path::new("/")), disk.clone(), demands.clone());
+    let answer = within(&what, deadline, move || found(&Host::at(&tree).map_err(unread)?, &disk, &demands));
+    answer.map_err(unread)?
+}
+
+fn found(host: &Host, disk: &Disk, demands: &Demands) -> Result<Evidence, Failure> {
+    let mounts = host.mounts().map_err(unread)?;
+    let nearest = host.nearest(disk.path.as_path()).map_err(unread)?;
     let mount = mounts::holding(&mounts, &nearest)
         .ok_or_else(|| failure(FailureKind::Observe, format!("no file system of the mount table holds {}", nearest.display())))?;
     let room = mounts::room(&nearest).map_err(unread)?;
     // One file system may be mounted in several places; what is taken of another one takes nothing of this.
     let here = |path: &Path| {
-        let place = node.host.nearest(path).ok()?;
+        let place = host.nearest(path).ok()?;
         Some(mounts::holding(&mounts, &place)?.device == mount.device)
     };
     let (mut to_write, mut unknown) = (0u64, Vec::new());
