@@ -1,12 +1,12 @@
 //! The plan as people read it: grouped by identical change, refusals with the numbers.
 
 use super::{Paint, Style, sanitize};
-use ostler_roles::catalog::{Action, Catalog};
+use ostler_roles::catalog::{Action, Catalog, Step};
 use ostler_roles::check::Verdict;
 use ostler_roles::plan::{Plan, Planned};
-use ostler_roles::resource::{Desired, Shown};
+use ostler_roles::resource::{Desired, ResourceId, Shown};
 use ostler_roles::words::{Content, Digest, NodeName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One node's part of the plan.
 #[derive(Clone, Copy)]
@@ -27,56 +27,88 @@ impl std::fmt::Debug for PlannedNode<'_> {
     }
 }
 
-/// How many steps would change and how many may change.
+/// How many steps differ now, and how many of the others may differ when their turn comes.
 pub fn change_count(plan: &Plan) -> (usize, usize) {
-    let change = plan.steps.iter().filter(|step| matches!(step, Planned::Change { .. } | Planned::Impossible(_))).count();
-    let may = plan.steps.iter().filter(|step| matches!(step, Planned::MayChange { .. })).count();
-    (change, may)
+    let mut count = (0, 0);
+    for step in &plan.steps {
+        match step {
+            Planned::Unchanged { .. } => {}
+            Planned::MayChange { changes, .. } if changes.is_empty() => count.1 += 1,
+            Planned::Change { .. } | Planned::MayChange { .. } | Planned::Impossible(_) => count.0 += 1,
+        }
+    }
+    count
 }
 
 /// What is shown of a change; equal ones of several nodes stand once.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Change {
     mark: char,
+    /// The step, and how large what it makes is.
     name: String,
-    /// On what it depends.
-    after: Option<String>,
     details: Vec<String>,
     diff: Vec<String>,
 }
 
 /// Changes with the place of the first that was met, and the nodes that have them.
-type Groups<'a> = BTreeMap<Change, (usize, Vec<&'a NodeName>)>;
+type Groups<'a> = BTreeMap<Change, (Place, Vec<&'a NodeName>)>;
+
+/// Nodes with the same steps stand together, and in them the steps in their order.
+type Place = (usize, usize);
 
 /// The plan's lines: identical changes of several nodes stand once. `diff` shows file contents.
 pub fn plan_lines(nodes: &[PlannedNode<'_>], diff: bool, style: Style) -> Vec<String> {
     let mut groups = Groups::new();
+    let mut kinds_of_node: BTreeMap<Vec<ResourceId>, usize> = BTreeMap::new();
+    let mut again = BTreeSet::new();
     for one in nodes {
-        let mut add = |order: usize, change: Change| groups.entry(change).or_insert_with(|| (order, Vec::new())).1.push(one.node);
+        let steps: Vec<ResourceId> = one.catalog.steps.iter().map(Step::id).collect();
+        let next = kinds_of_node.len();
+        let kind = *kinds_of_node.entry(steps).or_insert(next);
+        let mut add = |order: usize, change: Change| groups.entry(change).or_insert_with(|| ((kind, order), Vec::new())).1.push(one.node);
+        let made = made_paths(one.catalog);
         // Steps of which nothing can be said but on what they depend, by that.
         let mut unsure: BTreeMap<String, (usize, Vec<String>)> = BTreeMap::new();
         for (order, (step, planned)) in one.catalog.steps.iter().zip(&one.plan.steps).enumerate() {
             let name = sanitize(&step.id().to_string(), false);
-            let after = if let Planned::MayChange { because, .. } = planned { Some(sanitize(&because.to_string(), false)) } else { None };
-            match (details(planned), after) {
-                (None, _) => {}
-                (Some((_, details)), Some(after)) if details.is_empty() => {
-                    unsure.entry(after).or_insert_with(|| (order, Vec::new())).1.push(name);
+            let Some(picture) = picture(planned, &made) else { continue };
+            if let Planned::MayChange { because, changes } = planned {
+                if changes.is_empty() {
+                    unsure.entry(sanitize(&because.to_string(), false)).or_insert_with(|| (order, Vec::new())).1.push(name);
+                    continue;
                 }
-                (Some((mark, details)), after) => {
-                    let diff = if diff { content_diff(&step.desired, planned, one.blob) } else { Vec::new() };
-                    add(order, Change { mark, name, after, details, diff });
-                }
+                again.insert(sanitize(&because.to_string(), false));
             }
+            let diff = if diff { content_diff(&step.desired, planned, one.blob) } else { Vec::new() };
+            let size = picture.size.map(|size| format!(" ({size})")).unwrap_or_default();
+            add(order, Change { mark: picture.mark, name: format!("{name}{size}"), details: picture.lines, diff });
         }
         for (after, (order, names)) in unsure {
-            let details = vec![names.join(", ")];
-            add(order, Change { mark: '?', name: "may change".to_owned(), after: Some(after), details, diff: Vec::new() });
+            add(order, Change { mark: '?', name: format!("may change after {after}"), details: vec![names.join(", ")], diff: Vec::new() });
         }
     }
     let mut ordered: Vec<_> = groups.iter().collect();
-    ordered.sort_by_key(|(_, (order, _))| *order);
-    ordered.into_iter().flat_map(|(change, (_, members))| change_lines(change, members, nodes.len(), style)).collect()
+    ordered.sort_by_key(|(_, (place, _))| *place);
+    let mut lines: Vec<String> =
+        ordered.into_iter().flat_map(|(change, (_, members))| change_lines(change, members, nodes.len(), style)).collect();
+    if !again.is_empty() {
+        let after = again.into_iter().collect::<Vec<_>>().join(", ");
+        let note = format!("  Seen as it is now: what {after} may alter is looked at again in its turn.");
+        lines.extend(style.paragraph(&note, 2).iter().map(|line| style.paint(Paint::Dim, line)));
+    }
+    lines
+}
+
+/// Directories that the catalog makes itself: that their parents are missing now says nothing.
+fn made_paths(catalog: &Catalog) -> BTreeSet<String> {
+    let path = |step: &Step| {
+        if let Desired::Directory(directory) = &step.desired {
+            return directory.present.as_ref().map(|_| directory.path.to_string());
+        }
+        let Desired::User(user) = &step.desired else { return None };
+        user.present.as_ref()?.home.as_ref().map(ToString::to_string)
+    };
+    catalog.steps.iter().filter_map(path).collect()
 }
 
 fn change_lines(change: &Change, members: &[&NodeName], all: usize, style: Style) -> Vec<String> {
@@ -86,8 +118,7 @@ fn change_lines(change: &Change, members: &[&NodeName], all: usize, style: Style
         members.iter().map(|node| node.as_str()).collect::<Vec<_>>().join(", ")
     };
     let head = format!("  {} {}", change.mark, change.name);
-    let after = change.after.as_ref().map(|after| format!("after {after} ")).unwrap_or_default();
-    let mut lines = vec![head_line(&head, &format!("{after}[{who}]"), paint_of(change.mark), style)];
+    let mut lines = vec![head_line(&head, &format!("[{who}]"), paint_of(change.mark), style)];
     for detail in &change.details {
         lines.extend(style.paragraph(&format!("      {detail}"), 8));
     }
@@ -121,39 +152,54 @@ fn paint_of(mark: char) -> Paint {
     }
 }
 
-/// The mark of a change and its parts, as things are now.
-fn details(planned: &Planned) -> Option<(char, Vec<String>)> {
-    let show = |changes: &[Shown]| -> Vec<String> {
-        changes.iter().map(|change| sanitize(&format!("{}: {} -> {}", change.field, change.from, change.to), false)).collect()
-    };
-    match planned {
-        Planned::Unchanged { .. } => None,
-        Planned::Change { changes, triggered, .. } => {
-            let mut lines = show(changes);
-            if let Some((action, because)) = triggered {
-                let names: Vec<String> = because.iter().map(ToString::to_string).collect();
-                lines.push(sanitize(&format!("{}: because of {}", action_word(*action), names.join(", ")), false));
-            }
-            let creates = changes.iter().any(|change| change.from == "absent");
-            let removes = changes.iter().any(|change| change.to == "absent");
-            Some((
-                if creates {
-                    '+'
-                } else if removes {
-                    '-'
-                } else {
-                    '~'
-                },
-                lines,
-            ))
-        }
-        Planned::MayChange { changes, .. } => Some(('?', show(changes))),
+/// A change as things are now.
+struct Picture {
+    mark: char,
+    /// How large what is made is, or that it is secret.
+    size: Option<String>,
+    lines: Vec<String>,
+}
+
+/// The picture of a step that is not as it should be; `made` are directories that need not be told of.
+fn picture(planned: &Planned, made: &BTreeSet<String>) -> Option<Picture> {
+    let (changes, triggered) = match planned {
+        Planned::Unchanged { .. } => return None,
+        Planned::Change { changes, triggered, .. } => (changes.as_slice(), triggered.as_ref()),
+        Planned::MayChange { changes, .. } => (changes.as_slice(), None),
         Planned::Impossible(failure) => {
-            let mut lines = vec![sanitize(&failure.message, false)];
-            lines.extend(failure.causes.iter().map(|cause| sanitize(cause, false)));
-            lines.extend(failure.hint.iter().map(|hint| sanitize(&format!("try: {hint}"), false)));
-            Some(('!', lines))
+            let causes = failure.causes.iter().cloned().chain(failure.hint.iter().map(|hint| format!("try: {hint}")));
+            let lines = std::iter::once(failure.message.clone()).chain(causes).map(|line| sanitize(&line, false)).collect();
+            return Some(Picture { mark: '!', size: None, lines });
         }
+    };
+    let mut picture = Picture { mark: mark_of(changes), size: None, lines: Vec::new() };
+    for change in changes {
+        let Shown { field, from, to, .. } = change;
+        let line = match (from.as_str(), to.as_str()) {
+            // The mark says it.
+            ("absent", "present" | "installed") | ("present" | "installed", "absent") => continue,
+            ("absent", parent) if field == "parent" && made.contains(parent) => continue,
+            ("absent", to) if to.starts_with("present, ") => {
+                picture.size = to.strip_prefix("present, ").map(|size| sanitize(size, false));
+                continue;
+            }
+            (reason, "done") => format!("{field}: {reason}"),
+            (from, to) => format!("{field}: {from} -> {to}"),
+        };
+        picture.lines.push(sanitize(&line, false));
+    }
+    if let Some((action, because)) = triggered {
+        let names: Vec<String> = because.iter().map(ToString::to_string).collect();
+        picture.lines.push(sanitize(&format!("{}: because of {}", action_word(*action), names.join(", ")), false));
+    }
+    Some(picture)
+}
+
+fn mark_of(changes: &[Shown]) -> char {
+    match changes {
+        _ if changes.iter().any(|change| change.from == "absent" && change.field != "parent") => '+',
+        _ if changes.iter().any(|change| change.to == "absent") => '-',
+        _ => '~',
     }
 }
 
@@ -210,7 +256,7 @@ pub fn refusal_lines(one: &PlannedNode<'_>, style: Style) -> Vec<String> {
         lines.extend(wrapped(style, &format!("at:     {} ({})", requirement.origin, requirement.role)));
     }
     for (step, planned) in one.catalog.steps.iter().zip(&one.plan.steps) {
-        let Some(('!', details)) = details(planned) else { continue };
+        let Some(Picture { mark: '!', lines: details, .. }) = picture(planned, &BTreeSet::new()) else { continue };
         lines.extend(bad(&format!("  {}  {}", one.node, sanitize(&step.id().to_string(), false)), style));
         lines.extend(details.iter().flat_map(|detail| wrapped(style, detail)));
         lines.extend(wrapped(style, &format!("at:     {} ({})", step.origin, step.role)));
@@ -230,8 +276,7 @@ fn wrapped(style: Style, text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ostler_roles::catalog::Step;
-    use ostler_roles::resource::{Kind, ResourceId, group};
+    use ostler_roles::resource::{Kind, group};
     use ostler_roles::words::{AccountName, Origin, RoleName, Span};
 
     fn catalog(node: &NodeName, steps: usize) -> Catalog {
@@ -289,6 +334,30 @@ mod tests {
     }
 
     #[test]
+    fn nodes_with_the_same_steps_stand_together() {
+        let plans = [vec![change("7"), change("2")], vec![change("8")], vec![change("9"), change("3")]];
+        let heads: Vec<String> = lines(&plans, Style::PLAIN).into_iter().step_by(2).collect();
+        assert_eq!(heads, ["  ~ group g0 [n0]", "  ~ group g0 [n2]", "  ~ group g1 [n0]", "  ~ group g1 [n2]", "  ~ group g0 [n1]"]);
+    }
+
+    #[test]
+    fn what_the_mark_says_is_not_said_again() {
+        let one = |changes: &[(&str, &str, &str)]| {
+            let changes = changes.iter().map(|(field, from, to)| Shown::new(field, *from, *to)).collect();
+            lines(&[vec![Planned::Change { changes, triggered: None, old: None }]], Style::PLAIN)
+        };
+        assert_eq!(one(&[("package", "absent", "installed")]), ["  + group g0 [n0]"]);
+        assert_eq!(one(&[("file", "absent", "present, 510 bytes")]), ["  + group g0 (510 bytes) [n0]"]);
+        assert_eq!(one(&[("user", "present", "absent")]), ["  - group g0 [n0]"]);
+        assert_eq!(one(&[("run", "/srv/x is missing", "done")]), ["  ~ group g0 [n0]", "      run: /srv/x is missing"]);
+        let parent = ("parent", "absent", "/srv/a");
+        assert_eq!(
+            one(&[parent, ("mode", "0600", "0644")]),
+            ["  ~ group g0 [n0]", "      parent: absent -> /srv/a", "      mode: 0600 -> 0644"]
+        );
+    }
+
+    #[test]
     fn what_may_change_is_shown_as_things_are_now_and_the_rest_of_it_in_one_place() {
         let plans = [vec![change("7"), may(vec![]), may(vec![Shown::new("group", "absent", "present")]), may(vec![]), may(vec![])]];
         assert_eq!(
@@ -298,8 +367,8 @@ mod tests {
                 "      gid: 1 -> 7",
                 "  ? may change after package git [n0]",
                 "      group g1, group g3, group g4",
-                "  ? group g2 after package git [n0]",
-                "      group: absent -> present",
+                "  + group g2 [n0]",
+                "  Seen as it is now: what package git may alter is looked at again in its turn.",
             ]
         );
     }
