@@ -107,7 +107,8 @@ impl Planning<'_> {
 
     fn writes(&self, examined: &[Result<Examined, Failure>]) -> Vec<Write> {
         let changing = self.catalog.steps.iter().zip(examined).filter_map(|(step, found)| {
-            let bytes = found.as_ref().ok()?.to_write;
+            // What cannot be read yet may write anything in its turn.
+            let bytes = found.as_ref().map_or(None, |found| found.to_write);
             bytes.is_none_or(|bytes| bytes.count() > 0).then(|| Write { path: place_of(step), bytes, by: step.id().to_string() })
         });
         changing.collect()

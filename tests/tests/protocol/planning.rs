@@ -127,6 +127,14 @@ fn requirements_are_answered_with_what_the_plan_will_write() {
     let told = |own: &str| Verdict::Pass { found: format!("4000 to write in 4; {own} of 1 GiB for / (base), 1 MiB for / (base)") };
     assert_eq!((&plan.requirements[0], &plan.requirements[2], &plan.requirements[3]), (&told("None"), &told("Some(0)"), &told("Some(1)")));
     assert!(!plan.requirements[1].passed() && !plan.may_go());
+    let mut node = FakeNode::default();
+    node.there.insert("file /etc/one".to_owned(), "impossible".to_owned());
+    bench.set_node(&node);
+    let mut conversation = bench.connect();
+    conversation.hello();
+    let (plan, _) = conversation.plan(&asked);
+    let Verdict::Pass { found } = &plan.requirements[0] else { panic!("{:?}", plan.requirements[0]) };
+    assert!(found.starts_with("3000 to write in 4;"), "what cannot be read yet is not nothing: {found}");
 }
 
 #[test]

@@ -23,7 +23,11 @@ pub(super) const DISK: KindSpec = KindSpec {
     fields: &[
         FieldSpec::new("path", PATH, "The path; one that is not there is judged by its nearest parent.").required().key(),
         FieldSpec::new("size", BYTES, "The least size of the file system."),
-        FieldSpec::new("free_after", BYTES, "What must remain after this plan has written what is missing."),
+        FieldSpec::new(
+            "free_after",
+            BYTES,
+            "What must remain after this plan has written what is missing; on one file system the needs of all roles add up.",
+        ),
         PER,
     ],
     rules: &[Rule::ExactlyOne(&["size", "free_after"])],
