@@ -174,6 +174,7 @@ fn another_admins_machine_takes_the_sites_nodes_for_its_own_once_the_site_has_an
 /// What stands in for Java, which this lab's tree does not have: it writes down how it was called and what `@FILE` held, and stays.
 /// The test then calls in at the model with that secret, as the real agent would over its WebSocket.
 const JAVA: &str = r#"#!/bin/bash
+[ "$1" = -version ] && exec /usr/bin/java -version
 for word in "$@"; do case $word in @*) cat "${word#@}" > /tmp/java-secret.new;; esac; done
 printf '%s\n' "$@" > /tmp/java-words
 mv /tmp/java-secret.new /tmp/java-secret
@@ -232,4 +233,26 @@ fn an_inbound_agent_is_brought_to_its_node_and_started_again_when_its_secret_cha
     assert_eq!(stage.labels(), "big debian");
     stage.nothing_to_do();
     stage.finds_nowhere(&[PASSWORD, KEY, &secret, &renewed], &[&first, &second]);
+}
+
+#[test]
+fn the_librarys_agent_calls_in_by_itself_with_real_java_beside_it() {
+    let stage = Stage::with("jenkins-agent", "master: ci, launch: inbound, labels: [debian, big]");
+    // Real Java comes with the role and proves itself; agent.jar of the model is none, so what runs it is played.
+    stage.site.on("n1", &["sh", "-euc", "printf %s \"$0\" > /usr/local/bin/java; chmod 755 /usr/local/bin/java", JAVA]);
+    let (first, secret) = apply_and_call_in(&stage);
+    first.good();
+    let changed = first.changed("n1");
+    for resource in ["user jenkins", "package openjdk-17-jre-headless", "directory /home/jenkins/workspaces"] {
+        assert!(changed.iter().any(|one| one == resource), "{resource} in {changed:?}");
+    }
+    assert_eq!(first.proofs("n1"), ["login jenkins", "command java-runs"]);
+    assert_eq!(stage.labels(), "big debian");
+    let expected = "-jar /usr/local/lib/jenkins-agent/ci/agent.jar -url http://10.78.0.1:8080/ -name n1 \
+        -secret @/etc/jenkins-agent/ci/n1.secret -webSocket -workDir /home/jenkins/workspaces";
+    assert_eq!(stage.site.sh("n1", "cat /tmp/java-words").lines().collect::<Vec<_>>().join(" "), expected);
+    assert_eq!(stage.site.on("n1", &["stat", "-c", "%a %U", "/etc/jenkins-agent/ci/n1.secret"]), "600 jenkins");
+    assert_eq!(stage.site.sh("n1", "ps -o user= -p $(systemctl show -P MainPID jenkins-agent-ci-n1)"), "jenkins");
+    stage.nothing_to_do();
+    stage.finds_nowhere(&[PASSWORD, KEY, &secret], &[&first]);
 }

@@ -94,7 +94,12 @@ fn private_key(body: &str) -> String {
 impl Stage {
     /// A node `n1` that is launched this way.
     pub fn up(launch: &str) -> Self {
-        let nodes = format!("nodes:\n  n1: {{host: 10.78.0.11, roles: [ci-agent], vars: {{ci-agent: {{launch: {launch}}}}}}}\n");
+        Self::with("ci-agent", &format!("launch: {launch}"))
+    }
+
+    /// A node `n1` that has this role, with these parameters.
+    pub fn with(role: &str, parameters: &str) -> Self {
+        let nodes = format!("nodes:\n  n1: {{host: 10.78.0.11, roles: [{role}], vars: {{{role}: {{{parameters}}}}}}}\n");
         let node = LabNode::new("n1", Suite::Bookworm, Ipv4Addr::new(10, 78, 0, 11));
         let site = Site::up(MASTER, &nodes, [node]);
         site.write("roles/ci-agent.yaml", ROLE);
