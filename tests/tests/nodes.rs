@@ -10,6 +10,8 @@ mod cut;
 mod disk;
 #[path = "nodes/killed.rs"]
 mod killed;
+#[path = "nodes/odd.rs"]
+mod odd;
 #[path = "nodes/password.rs"]
 mod password;
 #[path = "nodes/power.rs"]

@@ -105,15 +105,6 @@ const ROWS: &[Row] = &[
     },
     Row {
         cause: Cause {
-            code: "dpkg-broken",
-            cause: "a package's own script failed",
-            try_this: "dpkg --audit; dpkg --configure -a",
-            story: "A maintainer script (postinst, prerm) of a package ended badly. Its lines stand above; the package stays half configured until it is mended.",
-        },
-        any_of: &["Sub-process /usr/bin/dpkg returned an error", "subprocess installed post-installation script"],
-    },
-    Row {
-        cause: Cause {
             code: "name-resolution",
             cause: "a name cannot be resolved on the node",
             try_this: "getent ahosts NAME",
@@ -181,6 +172,15 @@ const ROWS: &[Row] = &[
             story: "A write met EROFS. A disk error may have made the kernel remount it; look at dmesg first.",
         },
         any_of: &["Read-only file system", "read-only file system"],
+    },
+    Row {
+        cause: Cause {
+            code: "dpkg-broken",
+            cause: "a package's own script failed",
+            try_this: "dpkg --audit; dpkg --configure -a",
+            story: "A maintainer script (postinst, prerm) of a package ended badly. Its lines stand above; the package stays half configured until it is mended.",
+        },
+        any_of: &["Sub-process /usr/bin/dpkg returned an error", "subprocess installed post-installation script"],
     },
     Row {
         cause: Cause {

@@ -127,7 +127,7 @@ impl SessionError {
                 "check the link, then run the same command again: a run that began goes on by itself".to_owned()
             }
             Self::Place(_) | Self::NoExec(_) => "make room below the login user's home, or mount a directory without noexec".to_owned(),
-            Self::DoesNotStart { .. } => "log in by hand and see what the shell prints: only x86-64 Linux is served".to_owned(),
+            Self::DoesNotStart { .. } => "log in by hand and see what the login shell does; only x86-64 Linux is served".to_owned(),
             Self::Frame(_) => "log in by hand and silence what the login shell prints".to_owned(),
             Self::UnknownBlob(_) => "was a file of the site changed meanwhile? plan again".to_owned(),
             Self::Name(_) | Self::OutOfTurn { .. } | Self::Schema { .. } => {

@@ -154,7 +154,12 @@ async fn how_it_ended(channel: &mut Channel, sent: Result<(), SessionError>) -> 
         Exit::Status(127) => Ok(Started::Missing),
         Exit::Status(126) => Ok(Started::NotAllowed),
         Exit::Cut(said) => Err(SessionError::Lost { awaited: "the agent's hello", said }),
-        exit => Err(SessionError::DoesNotStart { exit: exit.to_string(), said: ended.stderr.text() }),
+        exit => {
+            // A login shell such as nologin(8) says why on standard output.
+            let printed = String::from_utf8_lossy(channel.noise()).trim().to_owned();
+            let said = [ended.stderr.text().trim().to_owned(), printed].into_iter().find(|text| !text.is_empty());
+            Err(SessionError::DoesNotStart { exit: exit.to_string(), said: said.unwrap_or_else(|| "it said nothing".to_owned()) })
+        }
     }
 }
 

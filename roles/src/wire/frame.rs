@@ -76,9 +76,9 @@ impl Decoder {
     pub fn begun() -> Self {
         Self { begun: true, ..Self::default() }
     }
-    /// What was printed before the magic.
+    /// What was printed before the magic; all that came, while there is none.
     pub fn noise(&self) -> &[u8] {
-        &self.noise
+        if self.begun { &self.noise } else { &self.buffer }
     }
     /// Whether the magic has come.
     pub fn has_begun(&self) -> bool {

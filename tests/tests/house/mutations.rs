@@ -14,6 +14,10 @@ const OWED: &[&str] = &[
     "each_requirement_refuses_with_its_numbers_and_holds_again",
     "no_package_goes_that_no_step_names",
     "a_controller_killed_at_the_question_leaves_no_agent_there",
+    "a_node_that_restarts_in_mid_run_is_found_again_and_told_of_and_the_next_run_goes_on",
+    "a_lab_of_another_version_is_named_and_can_be_ended",
+    "a_node_that_really_syncs_leaves_nothing_on_the_disk_after_down_and_after_a_kill",
+    "of_two_that_bring_up_one_lab_one_is_told_and_harms_nothing",
     "a_controller_killed_in_mid_run_leaves_the_runner_alone_to_end_well",
 ];
 

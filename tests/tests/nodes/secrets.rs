@@ -96,5 +96,6 @@ fn a_planted_secret_is_in_its_files_and_nowhere_else() {
     assert_eq!(field.said("n1", "stat -c '%a %U' /etc/demo-secret /etc/demo-strict"), "600 root\n400 root");
     let places = ["site", "state", "home"].map(|name| field.dir().join(name));
     let here = std::process::Command::new("grep").args(["-rlaF", "--", PLANTED]).args(places).output().expect("grep");
-    assert_eq!(String::from_utf8_lossy(&here.stdout), "");
+    // 1: it looked, and there was none; 2: there was nothing to look at.
+    assert_eq!((String::from_utf8_lossy(&here.stdout).as_ref(), here.status.code()), ("", Some(1)));
 }
