@@ -112,13 +112,8 @@ fn made_paths(catalog: &Catalog) -> BTreeSet<String> {
 }
 
 fn change_lines(change: &Change, members: &[&NodeName], all: usize, style: Style) -> Vec<String> {
-    let who = if members.len() == all && all > 1 {
-        format!("all {all} nodes")
-    } else {
-        members.iter().map(|node| node.as_str()).collect::<Vec<_>>().join(", ")
-    };
     let head = format!("  {} {}", change.mark, change.name);
-    let mut lines = vec![head_line(&head, &format!("[{who}]"), paint_of(change.mark), style)];
+    let mut lines = head_lines(&head, &format!("[{}]", who(members, all, style)), paint_of(change.mark), style);
     for detail in &change.details {
         lines.extend(style.paragraph(&format!("      {detail}"), 8));
     }
@@ -133,15 +128,27 @@ fn change_lines(change: &Change, members: &[&NodeName], all: usize, style: Style
     lines
 }
 
-/// Cut before it is painted: colours take no columns, and a cut must not lose their end.
-fn head_line(head: &str, tail: &str, paint: Paint, style: Style) -> String {
-    let line = style.fit(&format!("{head} {tail}"), 0);
-    match line.char_indices().nth(head.chars().count()) {
-        Some((end, _)) if !line[..end].ends_with('…') => {
-            format!("{}{}", style.paint(paint, &line[..end]), style.paint(Paint::Dim, &line[end..]))
-        }
-        Some(_) | None => style.paint(paint, &line),
+/// The most nodes named at a change on a terminal.
+const NAMED: usize = 12;
+
+fn who(members: &[&NodeName], all: usize, style: Style) -> String {
+    if members.len() == all && all > 1 {
+        return format!("all {all} nodes");
     }
+    let shown = if style.width.is_some() && members.len() > NAMED { NAMED - 1 } else { members.len() };
+    let names = members[..shown].iter().map(|node| node.as_str()).collect::<Vec<_>>().join(", ");
+    if shown < members.len() { format!("{names} and {} more", members.len() - shown) } else { names }
+}
+
+/// Broken before it is painted: colours take no columns.
+fn head_lines(head: &str, tail: &str, paint: Paint, style: Style) -> Vec<String> {
+    let lines = style.paragraph(&format!("{head} {tail}"), 8).into_iter().enumerate();
+    let painted = lines.map(|(index, line)| match line.char_indices().nth(head.chars().count()) {
+        _ if index > 0 => style.paint(Paint::Dim, &line),
+        Some((end, _)) => format!("{}{}", style.paint(paint, &line[..end]), style.paint(Paint::Dim, &line[end..])),
+        None => style.paint(paint, &line),
+    });
+    painted.collect()
 }
 
 fn paint_of(mark: char) -> Paint {
@@ -390,14 +397,15 @@ mod tests {
     }
 
     #[test]
-    fn a_head_in_colour_is_cut_at_the_same_place_as_one_without() {
+    fn a_head_in_colour_is_broken_at_the_same_place_as_one_without() {
         let (head, tail) = ("  + package build-essential", "[node-1, node-2, node-3]");
-        for width in [20, 27, 28, 29, 40, 80] {
-            let plain = head_line(head, tail, Paint::Change, Style { colour: false, width: Some(width) });
-            let painted = head_line(head, tail, Paint::Change, Style { colour: true, width: Some(width) });
-            assert!(plain.chars().count() <= width, "{plain}");
-            assert_eq!(sanitize(&painted, false), plain);
-            assert!(painted.ends_with("\u{1b}[0m"), "{painted:?}");
+        for width in [27, 28, 29, 40, 80] {
+            let plain = head_lines(head, tail, Paint::Change, Style { colour: false, width: Some(width) });
+            let painted = head_lines(head, tail, Paint::Change, Style { colour: true, width: Some(width) });
+            assert!(plain.iter().all(|line| line.chars().count() <= width), "{plain:?}");
+            assert_eq!(painted.iter().map(|line| sanitize(line, false)).collect::<Vec<_>>(), plain);
+            assert_eq!(plain.join(" ").split_whitespace().collect::<Vec<_>>().join(" "), format!("{} {tail}", head.trim()));
+            assert!(painted.iter().all(|line| line.ends_with("\u{1b}[0m")), "{painted:?}");
         }
     }
 }

@@ -43,17 +43,6 @@ impl Style {
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }
 
-    /// The text cut to what is left of the line behind `used` columns; the cut is shown.
-    pub fn fit(self, text: &str, used: usize) -> String {
-        let Some(room) = self.width.map(|width| width.saturating_sub(used).max(8)) else { return text.to_owned() };
-        if text.chars().count() <= room {
-            return text.to_owned();
-        }
-        let mut cut: String = text.chars().take(room - 1).collect();
-        cut.push('…');
-        cut
-    }
-
     /// The text broken into lines of at most what is left behind `indent` columns, at blanks where there are some.
     pub fn wrap(self, text: &str, indent: usize) -> Vec<String> {
         let room = self.width.map(|width| width.saturating_sub(indent));
@@ -101,12 +90,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_text_is_cut_or_wrapped_only_on_a_terminal() {
+    fn long_text_is_broken_only_on_a_terminal() {
         let narrow = Style { colour: false, width: Some(20) };
-        assert_eq!(narrow.fit("abcdefghijklmnopqrstuvwxyz", 10), "abcdefghi…");
         assert_eq!(narrow.wrap("one two three four five", 4), vec!["one two three", "four five"]);
         assert_eq!(narrow.wrap("  one two three four", 4), vec!["  one two three", "four"]);
         assert_eq!(narrow.paragraph("one two three four five", 4), vec!["one two three four", "    five"]);
-        assert_eq!(Style::PLAIN.fit("abcdefghijklmnopqrstuvwxyz", 10), "abcdefghijklmnopqrstuvwxyz");
+        assert_eq!(Style::PLAIN.paragraph("abcdefghijklmnopqrstuvwxyz and more", 10), vec!["abcdefghijklmnopqrstuvwxyz and more"]);
     }
 }
