@@ -34,10 +34,11 @@ impl Stage {
         }
     }
 
-    /// What leaving says.
-    fn left(self) -> &'static str {
+    /// What leaving says; `asked`: no new work was wanted before.
+    fn left(self, asked: bool) -> &'static str {
         match self {
             Self::Looking => "Interrupted. Nothing was changed.",
+            Self::Running if !asked => "Left. Runs go on without us; `ostler attach` shows them.",
             Self::Running => "Left. Each node ends its present step, then stops; `ostler attach` shows it.",
             Self::Registering => "Left. Executors stay as far as they came; the next `apply` goes on from there.",
             Self::Watching => "Left. Runs go on without us.",
@@ -102,14 +103,14 @@ async fn attend(
                 stop.send_replace(true);
                 printer.aside(&format!("\n{text}"));
             }
-            None => leave(printer, &echo, present),
+            None => leave(printer, &echo, present.left(*stop.borrow())),
         }
     }
 }
 
-fn leave(printer: Printer, echo: &Echo, stage: Stage) {
+fn leave(printer: Printer, echo: &Echo, text: &str) {
     echo.restore();
-    let (text, exit) = (stage.left(), Exit::Interrupted.code());
+    let exit = Exit::Interrupted.code();
     printer.json(&json!({ "v": 1, "type": "error", "exit": exit, "message": text, "causes": [], "hint": null, "faults": null }));
     printer.aside(&format!("\n{text}"));
     #[expect(clippy::exit, reason = "others may be in the midst of a read that nothing ends, of a terminal or a link")]

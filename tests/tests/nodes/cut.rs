@@ -152,6 +152,21 @@ fn two_interrupts_leave_at_once_and_the_node_ends_its_step_alone() {
     field.apply().assert_changed(1);
 }
 
+#[test]
+fn a_terminated_program_leaves_at_once_and_stops_no_run() {
+    let field = field(1, GATED);
+    let running = field.start_apply();
+    field.wait_for("n1", AT_GATE);
+    running.signal("TERM");
+    let left = running.end();
+    assert_eq!(left.code, 130, "{left}");
+    assert!(left.stderr.contains("Left. Runs go on without us; `ostler attach` shows them."), "{left}");
+    assert!(!left.stderr.contains("then stops"), "{left}");
+    field.run("n1", OPEN);
+    let told = field.ostler(["attach", "n1", "--output", "json"]);
+    assert_eq!((told.code, told.changed("n1").len()), (0, 3), "{told}");
+}
+
 /// An `apply` whose reader closes the pipe after the first line; its exit code.
 fn apply_to_nobody(field: &Field) -> Option<i32> {
     let mut child = field.call(["apply", "--yes"]).spawn().expect("it starts");
