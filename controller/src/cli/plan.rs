@@ -5,8 +5,8 @@ use clap::Args;
 
 /// Show what `apply` would change; changes nothing
 ///
-/// Identical changes of several nodes stand once. What depends on an earlier change is shown
-/// with `after` and that change.
+/// Identical changes of several nodes stand once. What is as it should be now and may differ
+/// after an earlier change is marked `?`.
 ///
 /// Examples:
 ///   ostler plan -D
