@@ -14,14 +14,12 @@ pub struct Environment {
     pub ci: bool,
     /// `HOME`: where `~` is.
     pub home: Option<PathBuf>,
-    /// `XDG_STATE_HOME`, default `~/.local/state`: journals of runs, last facts, the key for secrets' HMACs.
+    /// `XDG_STATE_HOME`, default `~/.local/state`: journals of runs, last facts, the key for secrets' HMACs, whose proof is owed, labs with their sockets.
     pub state: PathBuf,
-    /// `XDG_CACHE_HOME`, default `~/.cache`: the lab's root trees.
+    /// `XDG_CACHE_HOME`, default `~/.cache`: the lab's root trees, images and packages.
     pub cache: PathBuf,
     /// `XDG_CONFIG_HOME`, default `~/.config`: `ostler/identity.txt`, the key that opens secrets.
     pub config: PathBuf,
-    /// `XDG_RUNTIME_DIR`: the lab's socket; below the cache where unset.
-    pub runtime: Option<PathBuf>,
     /// `OSTLER_IDENTITY`: another file with the age identities that open secrets.
     pub identity: Option<PathBuf>,
     /// `OSTLER_SUDO_PASSWORD_FILE`: a private file whose first line is the sudo password, for use without a terminal.
@@ -42,21 +40,21 @@ impl Environment {
     pub fn read() -> Self {
         let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let home = path("HOME");
         let below = |name: &str, default: &str| {
             path(name).or_else(|| home.as_ref().map(|home| home.join(default))).unwrap_or_else(|| PathBuf::from("/tmp").join(default))
         };
         Self {
             no_color: set("NO_COLOR"),
-            term: std::env::var("TERM").ok(),
+            term: text("TERM"),
             ci: set("CI"),
             state: below("XDG_STATE_HOME", ".local/state").join("ostler"),
             cache: below("XDG_CACHE_HOME", ".cache").join("ostler"),
             config: below("XDG_CONFIG_HOME", ".config").join("ostler"),
-            runtime: path("XDG_RUNTIME_DIR").map(|directory| directory.join("ostler")),
             identity: path("OSTLER_IDENTITY"),
             sudo_password_file: path("OSTLER_SUDO_PASSWORD_FILE"),
-            user: std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned()),
+            user: text("USER").or_else(|| text("LOGNAME")).unwrap_or_else(|| "unknown".to_owned()),
             search: std::env::var_os("PATH").map(|value| std::env::split_paths(&value).collect()).unwrap_or_default(),
             pip_indexes: ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"]
                 .iter()

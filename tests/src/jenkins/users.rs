@@ -48,6 +48,26 @@ pub enum Permission {
 }
 
 impl Permission {
+    /// What `docs/jenkins.md` says is enough for the product, and no more.
+    pub const ENOUGH: [Self; 16] = [
+        Self::Read,
+        Self::AgentCreate,
+        Self::AgentConfigure,
+        Self::AgentConnect,
+        Self::AgentDisconnect,
+        Self::AgentDelete,
+        Self::CredentialsCreate,
+        Self::CredentialsDelete,
+        Self::CredentialsUpdate,
+        Self::CredentialsView,
+        Self::JobBuild,
+        Self::JobCancel,
+        Self::JobConfigure,
+        Self::JobCreate,
+        Self::JobDelete,
+        Self::JobRead,
+    ];
+
     /// The id in `X-Required-Permission`.
     pub fn id(self) -> &'static str {
         match self {

@@ -47,29 +47,12 @@ pub fn client(model: &Model, login: Login) -> Client {
 
 /// A model with an administrator, a narrow account and one machine with sshd.
 pub fn model() -> Model {
-    use Permission::{
-        Administer, AgentConfigure, AgentConnect, AgentCreate, AgentDelete, AgentDisconnect, CredentialsCreate, CredentialsDelete,
-        CredentialsUpdate, CredentialsView, JobBuild, JobCancel, JobConfigure, JobCreate, JobDelete, JobRead, Read,
-    };
-    let narrow = [
-        Read,
-        AgentCreate,
-        AgentConfigure,
-        AgentConnect,
-        AgentDisconnect,
-        AgentDelete,
-        CredentialsCreate,
-        CredentialsDelete,
-        CredentialsUpdate,
-        CredentialsView,
-        JobBuild,
-        JobCancel,
-        JobConfigure,
-        JobCreate,
-        JobDelete,
-        JobRead,
-    ];
-    let model = Model::start(vec![User::new("admin", &[Administer]), User::new("narrow", &narrow), User::new("reader", &[Read])]).unwrap();
+    let model = Model::start(vec![
+        User::new("admin", &[Permission::Administer]),
+        User::new("narrow", &Permission::ENOUGH),
+        User::new("reader", &[Permission::Read]),
+    ])
+    .unwrap();
     model.state().hosts = vec![SshHost { host: "192.0.2.7".to_owned(), port: 22, host_key: HOST_KEY.to_owned() }];
     model
 }

@@ -60,29 +60,7 @@ pub struct Stage {
 }
 
 fn narrow() -> User {
-    use Permission::{
-        AgentConfigure, AgentConnect, AgentCreate, AgentDelete, AgentDisconnect, CredentialsCreate, CredentialsDelete, CredentialsUpdate,
-        CredentialsView, JobBuild, JobCancel, JobConfigure, JobCreate, JobDelete, JobRead, Read,
-    };
-    let permissions = [
-        Read,
-        AgentCreate,
-        AgentConfigure,
-        AgentConnect,
-        AgentDisconnect,
-        AgentDelete,
-        CredentialsCreate,
-        CredentialsDelete,
-        CredentialsUpdate,
-        CredentialsView,
-        JobBuild,
-        JobCancel,
-        JobConfigure,
-        JobCreate,
-        JobDelete,
-        JobRead,
-    ];
-    let mut user = User::new("narrow", &permissions);
+    let mut user = User::new("narrow", &Permission::ENOUGH);
     user.password = PASSWORD.to_owned();
     user
 }
