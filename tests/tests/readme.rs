@@ -113,3 +113,34 @@ fn the_figures_that_the_readme_quotes_are_those_of_the_tests() {
     let kept = read("docs/decisions/0003-yaml-readers.md");
     assert!(kept.contains("foreign.rs") && root().join("controller/src/inventory/foreign.rs").is_file());
 }
+
+/// The fixed words of what `README.md` shows. They stand in the program too, so that nobody changes the one without the other.
+#[test]
+fn the_program_still_says_what_the_readme_shows() {
+    let readme = read("README.md");
+    let (shown, _) = readme.split_once("## Install").expect("the transcript comes first");
+    let sources: String = tracked()
+        .iter()
+        .filter(|name| name.starts_with("controller/src/") || name.starts_with("roles/src/"))
+        .map(|name| read(name))
+        .collect();
+    for words in [
+        "wanted:",
+        "found:",
+        "try:",
+        " and this plan writes ",
+        "Nothing was changed anywhere.",
+        "connected; smoke job runs: ",
+        "smoke job green",
+        "attaching labels (",
+        "labelled",
+        "Nothing to change. ",
+        " verified in ",
+        " to change, ",
+        " may change",
+        "Nothing was changed.",
+    ] {
+        assert!(shown.contains(words), "README does not show `{words}` any more");
+        assert!(sources.contains(words), "the program does not say `{words}` any more, and README shows it");
+    }
+}
