@@ -114,6 +114,19 @@ impl Watch {
 }
 
 impl Catalog {
+    /// Keeps what these roles say, and the steps that watch it: whose change nobody heard would never act. Checks of other roles go.
+    pub fn keep_only(&mut self, roles: &BTreeSet<RoleName>) {
+        self.require.retain(|requirement| roles.contains(&requirement.role));
+        self.verify.retain(|requirement| roles.contains(&requirement.role));
+        let mut kept: Vec<Step> = Vec::new();
+        for step in self.steps.drain(..) {
+            let watches = kept.iter().any(|earlier| step.action_for(&earlier.desired).is_some());
+            if watches || roles.contains(&step.role) {
+                kept.push(step);
+            }
+        }
+        self.steps = kept;
+    }
     /// The digest of what it says: origins and roles left out, so that moving a line in a file changes nothing.
     pub fn digest(&self) -> Digest {
         let mut bare = self.clone();

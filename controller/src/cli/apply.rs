@@ -22,6 +22,9 @@ pub struct ApplyArgs {
     /// Show differences of file contents in the plan
     #[arg(short = 'D', long)]
     pub diff: bool,
+    /// Only this role, what it needs and what watches them, on nodes that have it; a partial run attaches no label
+    #[arg(long, value_name = "ROLE")]
+    pub only: Option<String>,
     #[command(flatten)]
     pub fleet: FleetArgs,
 }

@@ -14,6 +14,9 @@ use clap::Args;
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 pub struct CheckArgs {
+    /// Only this role, what it needs and what watches them, on nodes that have it
+    #[arg(long, value_name = "ROLE")]
+    pub only: Option<String>,
     #[command(flatten)]
     pub fleet: FleetArgs,
 }

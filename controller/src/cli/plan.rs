@@ -20,6 +20,9 @@ pub struct PlanArgs {
     /// Exit with 5 when there is something to change
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Only this role, what it needs and what watches them, on nodes that have it
+    #[arg(long, value_name = "ROLE")]
+    pub only: Option<String>,
     #[command(flatten)]
     pub fleet: FleetArgs,
 }

@@ -15,7 +15,7 @@ use crate::report::{
     self, Card, Exit, NodeResult, NodeState, Paint, Recap, State, card_lines, change_count, merge, plan_lines, recap_json, recap_lines,
 };
 use ostler_roles::outcome::Ending;
-use ostler_roles::words::{NodeName, count};
+use ostler_roles::words::{NodeName, RoleName, count};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ pub fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError> {
 }
 
 async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError> {
-    let expedition = Expedition::open(context, &args.fleet, args.diff)?;
+    let expedition = Expedition::open(context, &args.fleet, args.only.as_deref(), args.diff)?;
     let after = inventory::order(&expedition.workspace.inventory);
     let turns = waves(&expedition.nodes, &after)?;
     let (ready, lost) = expedition.plans().await;
@@ -67,15 +67,25 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
     // Also after an interrupt: a node that was changed must not keep labels that it earned before.
     let registrar =
         Registrar { workspace: expedition.workspace.clone(), preparation: expedition.preparation.clone(), lab, controller, stop };
-    let registered = registrar.register(&masters, &candidates, &mut ends).await;
+    // A half-applied node proves nothing: what it changed is owed to the next whole run.
+    let registered = if expedition.only.is_some() { Vec::new() } else { registrar.register(&masters, &candidates, &mut ends).await };
     proofs.settle_proved(&registered);
     let cancelled = *runner.cancel.borrow();
     drop(runner);
-    let Expedition { preparation, console, log, began, .. } = expedition;
+    let Expedition { preparation, console, log, began, only, .. } = expedition;
     let state = console.finish(&preparation.tell).await.state;
     let exit = report_end(
         context,
-        &Story { ends: &ends, lost: &lost, registered: &registered, state: &state, log: &log.display().to_string(), began, cancelled },
+        &Story {
+            ends: &ends,
+            lost: &lost,
+            registered: &registered,
+            state: &state,
+            log: &log.display().to_string(),
+            began,
+            cancelled,
+            only: only.as_ref(),
+        },
     );
     leave(ends.into_iter().filter_map(|end| end.line)).await;
     Ok(exit)
@@ -112,7 +122,7 @@ fn not_begun(context: &Context, expedition: &Expedition, ready: &[Ready], lost: 
     };
     let nodes = ready.iter().map(unbegun).chain(lost.iter().map(out)).collect();
     // Nobody was refused and nobody is lost: a person has said no.
-    let recap = Recap { nodes, took: expedition.began.elapsed(), cancelled: exit == Exit::Good };
+    let recap = Recap { nodes, took: expedition.began.elapsed(), cancelled: exit == Exit::Good, only: expedition.only.clone() };
     context.printer.json(&recap_json(&recap, exit));
 }
 
@@ -226,6 +236,7 @@ struct Story<'a> {
     log: &'a str,
     began: Instant,
     cancelled: bool,
+    only: Option<&'a RoleName>,
 }
 
 fn report_end(context: &Context, story: &Story<'_>) -> Exit {
@@ -252,7 +263,7 @@ fn report_end(context: &Context, story: &Story<'_>) -> Exit {
         exits.push(Exit::Interrupted);
     }
     let exit = merge(exits);
-    let recap = Recap { nodes: results, took: story.began.elapsed(), cancelled: story.cancelled };
+    let recap = Recap { nodes: results, took: story.began.elapsed(), cancelled: story.cancelled, only: story.only.cloned() };
     printer.json(&recap_json(&recap, exit));
     printer.lines(&recap_lines(&recap, printer.style));
     exit

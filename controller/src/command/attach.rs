@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 pub fn attach(context: &Context, args: &AttachArgs) -> Result<Exit, CommandError> {
     let fleet = limited(&args.fleet, args.node.as_deref());
     prepare::runtime()?.block_on(async {
-        let expedition = Expedition::open(context, &fleet, false)?;
+        let expedition = Expedition::open(context, &fleet, None, false)?;
         expedition.interrupts.enter(Stage::Watching);
         let mut tasks = JoinSet::new();
         for node in &expedition.nodes {
@@ -55,7 +55,7 @@ pub fn attach(context: &Context, args: &AttachArgs) -> Result<Exit, CommandError
 pub fn cancel(context: &Context, args: &CancelArgs) -> Result<Exit, CommandError> {
     let fleet = limited(&args.fleet, Some(&args.node));
     prepare::runtime()?.block_on(async {
-        let expedition = Expedition::open(context, &fleet, false)?;
+        let expedition = Expedition::open(context, &fleet, None, false)?;
         expedition.interrupts.enter(Stage::Watching);
         let mut exits = Vec::new();
         for node in expedition.nodes.clone() {

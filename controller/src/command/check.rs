@@ -13,7 +13,7 @@ use serde_json::json;
 /// Asks every requirement of every node.
 pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, CommandError> {
     prepare::runtime()?.block_on(async {
-        let expedition = Expedition::open(context, &args.fleet, false)?;
+        let expedition = Expedition::open(context, &args.fleet, args.only.as_deref(), false)?;
         let began = expedition.began;
         let (ready, lost) = expedition.plans().await;
         let Expedition { preparation, console, .. } = expedition;

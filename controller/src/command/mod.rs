@@ -12,6 +12,7 @@ mod interrupt;
 mod lab;
 mod lint;
 mod nodes;
+mod only;
 mod password;
 mod plan;
 mod prepare;

@@ -19,9 +19,7 @@ pub fn run(context: &Context, args: &NodesArgs) -> Result<Exit, CommandError> {
     for node in inventory::select(&site.nodes, &args.limit)? {
         let Some(entry) = site.nodes.nodes.iter().find(|entry| entry.name.value == node.as_str()) else { continue };
         let groups: Vec<&str> = entry.groups.iter().map(|group| group.value.as_str()).collect();
-        let of_groups = site.nodes.groups.iter().filter(|group| groups.contains(&group.name.value.as_str())).flat_map(|group| &group.roles);
-        let listed = of_groups.chain(&entry.roles).map(|role| role.value.as_str());
-        let roles: Vec<&str> = workspace.inventory.roles.ordered(listed).iter().map(|role| role.name.value.as_str()).collect();
+        let roles: Vec<&str> = workspace.roles_of(&node).iter().map(|role| role.name.value.as_str()).collect();
         let host = entry.host.as_ref().map_or(node.as_str(), |host| host.value.as_str());
         let known = facts.get(&node).filter(|_| args.facts);
         context

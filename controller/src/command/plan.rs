@@ -12,10 +12,10 @@ use ostler_roles::words::count;
 /// Shows what would change.
 pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
     prepare::runtime()?.block_on(async {
-        let expedition = Expedition::open(context, &args.fleet, args.diff)?;
+        let expedition = Expedition::open(context, &args.fleet, args.only.as_deref(), args.diff)?;
         let began = expedition.began;
         let (ready, lost) = expedition.plans().await;
-        let Expedition { preparation, console, .. } = expedition;
+        let Expedition { preparation, console, only, .. } = expedition;
         console.finish(&preparation.tell).await;
         let printer = &context.printer;
         let views: Vec<_> = ready.iter().map(prepare::planned).collect();
@@ -35,7 +35,7 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
             printer.say(Paint::Strong, &counts);
         } else if lost.is_empty() {
             let nodes = ready.iter().map(NodeResult::verified).collect();
-            printer.lines(&recap_lines(&Recap { nodes, took: began.elapsed(), cancelled: false }, printer.style));
+            printer.lines(&recap_lines(&Recap { nodes, took: began.elapsed(), cancelled: false, only }, printer.style));
         }
         let unproved = ready.iter().any(|one| !one.unproved().is_empty());
         leave(ready.into_iter().map(|one| one.line)).await;

@@ -3,6 +3,7 @@
 use super::{
     CommandError, Context,
     interrupt::{Echo, Interrupts},
+    only::Only,
     password,
     reach::SshReach,
     workspace::{Open, SiteCompiler, Workspace},
@@ -13,7 +14,7 @@ use crate::inventory;
 use crate::journal::RunStore;
 use crate::report::{Console, Exit, PlannedNode, Style, plan_json, refusal_lines, sanitize, verdict_json};
 use crate::session::AgentFile;
-use ostler_roles::words::NodeName;
+use ostler_roles::words::{NodeName, RoleName};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,6 +25,8 @@ pub struct Expedition {
     pub workspace: Arc<Workspace>,
     /// The nodes selected, in order.
     pub nodes: Vec<NodeName>,
+    /// A partial run's role.
+    pub only: Option<RoleName>,
     /// How they are met.
     pub preparation: Preparation,
     /// Reads the events.
@@ -41,12 +44,16 @@ impl Expedition {
     ///
     /// # Errors
     /// What is wrong with the site, the selection or the machine.
-    pub fn open(context: &Context, args: &FleetArgs, want_old: bool) -> Result<Self, CommandError> {
+    pub fn open(context: &Context, args: &FleetArgs, only: Option<&str>, want_old: bool) -> Result<Self, CommandError> {
         let began = Instant::now();
         let echo = Echo::default();
         let interrupts = Interrupts::listen(context.printer, echo.clone()).map_err(CommandError::Signals)?;
         let workspace = Arc::new(Workspace::open(context, &args.set, Open::Values)?);
-        let nodes = inventory::select(&workspace.inventory.site.nodes, &args.limit)?;
+        let mut nodes = inventory::select(&workspace.inventory.site.nodes, &args.limit)?;
+        let only = only.map(|role| Only::of(&workspace, role)).transpose()?;
+        if let Some(only) = &only {
+            nodes = only.among(&workspace, nodes)?;
+        }
         let agent = AgentFile::embedded().ok_or(CommandError::NoAgent)?;
         let (tell, events) = Tell::channel();
         let all: Vec<NodeName> =
@@ -57,7 +64,7 @@ impl Expedition {
         let console = Console::start(context.printer, events, Some(Box::new(store)));
         let preparation = Preparation {
             reach,
-            compile: Arc::new(SiteCompiler(Arc::clone(&workspace))),
+            compile: Arc::new(SiteCompiler { workspace: Arc::clone(&workspace), only: only.clone() }),
             agent,
             password: Arc::new(password::keeper(context, args.ask_become_pass, &echo)?),
             forks: usize::from(args.forks),
@@ -65,7 +72,8 @@ impl Expedition {
             patience: Patience::default(),
             tell,
         };
-        Ok(Self { workspace, nodes, preparation, console, log, began, interrupts })
+        let only = only.map(|only| only.role().clone());
+        Ok(Self { workspace, nodes, only, preparation, console, log, began, interrupts })
     }
 
     /// Meets all nodes and asks for their plans.

@@ -1,6 +1,6 @@
 //! A site opened for work: its files, its secrets, what is kept of its nodes; compiles for the fleet.
 
-use super::{CommandError, Context};
+use super::{CommandError, Context, only::Only};
 use crate::fleet::{Blobs, Compile, CompileError, Prepared};
 use crate::inventory::{self, Inventory};
 use crate::journal::{FactStore, site_key};
@@ -8,6 +8,7 @@ use crate::secret::{self, Identities};
 use ostler_roles::author::compile::{self, Input, Master, Secrets};
 use ostler_roles::author::diagnostic::{Faults, Look};
 use ostler_roles::author::layers::Override;
+use ostler_roles::author::role::Role;
 use ostler_roles::facts::Facts;
 use ostler_roles::words::{Digest, MasterName, NodeName};
 use std::collections::BTreeMap;
@@ -63,6 +64,15 @@ impl Workspace {
     /// The facts known of every node.
     pub fn facts(&self) -> BTreeMap<NodeName, Facts> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The roles of a node, in their order: those listed for it and its groups, and what they need.
+    pub fn roles_of(&self, node: &NodeName) -> Vec<&Role> {
+        let nodes = &self.inventory.site.nodes;
+        let Some(entry) = nodes.nodes.iter().find(|entry| entry.name.value == node.as_str()) else { return Vec::new() };
+        let groups = nodes.groups.iter().filter(|group| entry.groups.iter().any(|name| name.value == group.name.value));
+        let listed = groups.flat_map(|group| &group.roles).chain(&entry.roles).map(|role| role.value.as_str());
+        self.inventory.roles.ordered(listed)
     }
 
     /// Calls `work` with everything a node is compiled from.
@@ -138,7 +148,12 @@ pub fn identity_file(context: &Context) -> PathBuf {
 
 /// Compiles nodes of a site for the fleet.
 #[derive(Debug, Clone)]
-pub struct SiteCompiler(pub Arc<Workspace>);
+pub struct SiteCompiler {
+    /// The site.
+    pub workspace: Arc<Workspace>,
+    /// A partial run's part.
+    pub only: Option<Only>,
+}
 
 fn rendered(faults: &Faults) -> CompileError {
     CompileError { count: faults.len(), rendered: faults.render(Look::default()) }
@@ -146,27 +161,30 @@ fn rendered(faults: &Faults) -> CompileError {
 
 impl Compile for SiteCompiler {
     fn compile(&self, node: &NodeName, facts: &Facts) -> Result<Prepared, CompileError> {
-        let mut all = self.0.facts();
+        let mut all = self.workspace.facts();
         all.insert(node.clone(), facts.clone());
-        let compiled = self.0.with_input(node, &all, compile::compile).map_err(|faults| rendered(&faults))?;
-        let blob = self.0.blobs(&compiled);
+        let mut compiled = self.workspace.with_input(node, &all, compile::compile).map_err(|faults| rendered(&faults))?;
+        if let Some(only) = &self.only {
+            only.narrow(&mut compiled.catalog);
+        }
+        let blob = self.workspace.blobs(&compiled);
         let secrets = compiled.secrets.iter().map(|(hmac, value)| (*hmac, value.expose().to_vec())).collect();
         Ok(Prepared { catalog: compiled.catalog, blob, secrets: Arc::new(secrets), executors: compiled.executors })
     }
 
     fn last_facts(&self, node: &NodeName) -> Option<Facts> {
-        self.0.known.lock().unwrap_or_else(PoisonError::into_inner).get(node).cloned()
+        self.workspace.known.lock().unwrap_or_else(PoisonError::into_inner).get(node).cloned()
     }
 
     fn keep_facts(&self, node: &NodeName, facts: &Facts) {
-        self.0.known.lock().unwrap_or_else(PoisonError::into_inner).insert(node.clone(), facts.clone());
-        if let Err(error) = self.0.facts.keep(node, facts) {
+        self.workspace.known.lock().unwrap_or_else(PoisonError::into_inner).insert(node.clone(), facts.clone());
+        if let Err(error) = self.workspace.facts.keep(node, facts) {
             // Only a memory that saves a round trip next time.
             tracing::warn!(%node, %error, "facts were not kept");
         }
     }
 
     fn secret_key(&self) -> Vec<u8> {
-        self.0.secrets.key().to_vec()
+        self.workspace.secrets.key().to_vec()
     }
 }

@@ -87,6 +87,6 @@ pub fn recap_json(recap: &Recap, exit: Exit) -> Value {
     line(
         "recap",
         None,
-        json!({ "nodes": nodes, "millis": u64::try_from(recap.took.as_millis()).unwrap_or(u64::MAX), "cancelled": recap.cancelled, "exit": exit.code() }),
+        json!({ "nodes": nodes, "millis": u64::try_from(recap.took.as_millis()).unwrap_or(u64::MAX), "cancelled": recap.cancelled, "only": recap.only, "exit": exit.code() }),
     )
 }

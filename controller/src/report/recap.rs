@@ -1,7 +1,7 @@
 //! The end of the story: counts, failed nodes last where the eye is.
 
 use super::{Paint, Style, sanitize};
-use ostler_roles::words::count;
+use ostler_roles::words::{RoleName, count};
 use std::time::Duration;
 
 /// How one node came through, for the recap.
@@ -45,6 +45,8 @@ pub struct Recap {
     pub took: Duration,
     /// Cancelled by a person.
     pub cancelled: bool,
+    /// The role that a partial run was about.
+    pub only: Option<RoleName>,
 }
 
 /// The last lines.
@@ -56,9 +58,14 @@ pub fn recap_lines(recap: &Recap, style: Style) -> Vec<String> {
     let changed: u32 = recap.nodes.iter().map(|node| node.changed).sum();
     let nodes = |number: usize| count(number, "node");
     let hold = if checks == 1 { "holds" } else { "hold" };
+    let partial = recap.only.as_ref().map(|role| {
+        let text =
+            format!("Partial: {role}, what it needs and what watches them. No label was attached; the next whole run proves what changed.");
+        painted(Paint::Change, &text, style)
+    });
     if bad.is_empty() && changed == 0 && !recap.cancelled {
         let text = format!("Nothing to change. {} verified in {seconds} ({}).", nodes(good.len()), count(checks, "check"));
-        return painted(Paint::Good, &text, style);
+        return painted(Paint::Good, &text, style).into_iter().chain(partial.into_iter().flatten()).collect();
     }
     let mut lines: Vec<String> = good.iter().flat_map(|node| node_lines(node, style)).collect();
     lines.extend(bad.iter().flat_map(|node| {
@@ -73,6 +80,7 @@ pub fn recap_lines(recap: &Recap, style: Style) -> Vec<String> {
         (failed, _) => (Paint::Bad, format!("{} came through, {} did not, in {seconds}.", nodes(good.len()), nodes(failed))),
     };
     lines.extend(painted(paint, &end, style));
+    lines.extend(partial.into_iter().flatten());
     lines
 }
 
@@ -100,6 +108,7 @@ mod tests {
             nodes: vec![node("a", 0, None), node("b", 0, None), node("c", 0, None)],
             took: Duration::from_millis(612),
             cancelled: false,
+            only: None,
         };
         assert_eq!(recap_lines(&recap, Style::PLAIN), vec!["Nothing to change. 3 nodes verified in 0.6 s (312 checks)."]);
     }
@@ -111,6 +120,7 @@ mod tests {
             nodes: vec![node("bad", 1, Some("package git: no space left on the device below /var")), labelled],
             took: Duration::from_secs(2),
             cancelled: false,
+            only: None,
         };
         assert_eq!(
             recap_lines(&recap, Style { colour: false, width: Some(40) }),
@@ -132,6 +142,7 @@ mod tests {
             nodes: vec![node("bad", 1, Some("package git: no space")), node("good", 2, None)],
             took: Duration::from_secs(2),
             cancelled: false,
+            only: None,
         };
         assert_eq!(
             recap_lines(&recap, Style::PLAIN),

@@ -102,3 +102,31 @@ fn a_plan_finds_what_was_changed_behind_its_back_and_shows_the_difference() {
     field.apply().assert_changed(2);
     assert_eq!(field.said("n1", "cat /etc/demo-one; stat -c %a /srv/demo/two"), "one\n640");
 }
+
+#[test]
+fn a_partial_run_does_one_role_what_it_needs_and_what_watches_them() {
+    let role = |name: &str, rest: &str| format!("role: {name}\nsummary: One of three.\n{rest}");
+    let base = role("ground", "steps:\n  - file: {path: /etc/ground, content: \"1\\n\"}\n");
+    let conf = role("conf", "needs:\n  - ground: {}\nsteps:\n  - file: {path: /etc/conf, content: \"1\\n\"}\n");
+    let server = role(
+        "server",
+        "needs:\n  - conf: {}\nrequire:\n  - disk: {path: /, free_after: 900 TiB}\nsteps:\n  - file: {path: /etc/server, content: \"1\\n\"}\n  - command: {name: heard, run: [/bin/sh, -c, echo heard >>/srv/heard], run_on: [file /etc/conf]}\n",
+    );
+    let files = [("roles/ground.yaml", base.as_str()), ("roles/conf.yaml", &conf), ("roles/server.yaml", &server)];
+    let field = Field::up(ostler::lab::LabSpec::new([node("n1", 11)]), "roles: [server]", &files);
+    assert_eq!(field.apply().code, 6, "the whole is refused");
+
+    let ran = field.ostler(["apply", "--yes", "--only", "conf", "--output", "json"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    assert_eq!(ran.changed("n1"), ["file /etc/ground", "file /etc/conf", "command heard"], "{ran}");
+    let recap = ran.of("recap", None).pop().expect("a recap");
+    assert_eq!((&recap["only"], &recap["nodes"][0]["labels"]), (&"conf".into(), &serde_json::json!([])), "{ran}");
+    assert_eq!(field.said("n1", "cat /srv/heard; ls /etc/server 2>/dev/null || true"), "heard");
+    let again = field.ostler(["apply", "--yes", "--only", "conf"]);
+    assert!(again.stdout.contains("Nothing to change. 1 node verified"), "{again}");
+    assert!(again.stdout.contains("Partial: conf, what it needs and what watches them. No label was attached;"), "{again}");
+    let none = field.ostler(["plan", "--only", "base"]);
+    assert!(none.code == 2 && none.stderr.contains("--only: no selected node has the role `base`"), "{none}");
+    let wrong = field.ostler(["plan", "--only", "cnof"]);
+    assert!(wrong.code == 2 && wrong.stderr.contains("there is no role `cnof`") && wrong.stderr.contains("`conf`"), "{wrong}");
+}
