@@ -12,6 +12,9 @@ use super::error::LabError;
 /// Directory below the root of the unified hierarchy that holds every lab.
 const HOUSE: &str = "ostler-lab";
 
+/// Long enough for any number of sweeps by others.
+const MOVE_LIMIT: Duration = Duration::from_secs(2);
+
 /// A cgroup of the lab.
 #[derive(Debug, Clone)]
 pub(crate) struct Cgroup {
@@ -19,9 +22,16 @@ pub(crate) struct Cgroup {
 }
 
 impl Cgroup {
-    /// Returns a lab's own cgroup below a mounted unified hierarchy, made where it is missing.
-    pub(crate) fn of_lab(hierarchy: &Path, id: &str) -> Result<Self, LabError> {
-        Self::make(hierarchy.join(HOUSE).join(id))
+    /// Moves the calling process into a lab's own cgroup below a mounted unified hierarchy, made where it is missing.
+    pub(crate) fn move_in(hierarchy: &Path, id: &str) -> Result<Self, LabError> {
+        let end = Instant::now() + MOVE_LIMIT;
+        loop {
+            let moved = Self::make(hierarchy.join(HOUSE).join(id)).and_then(|lab| lab.child("keeper")?.enter().map(|()| lab));
+            // A sweep of another lab takes empty directories until somebody has moved in, that of all labs included.
+            if moved.is_ok() || Instant::now() >= end {
+                return moved;
+            }
+        }
     }
 
     /// Returns a child cgroup, made where it is missing.
@@ -117,5 +127,32 @@ fn remove(dir: &Path) -> bool {
     match fs::remove_dir(dir) {
         Ok(()) => true,
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn moving_in_succeeds_while_others_sweep() {
+        let hierarchy = tempfile::tempdir().unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let sweeper = scope.spawn(|| {
+                while !done.load(Ordering::Acquire) {
+                    sweep_dead(hierarchy.path());
+                }
+            });
+            for number in 0..500 {
+                let moved = Cgroup::move_in(hierarchy.path(), "one");
+                // Here nothing is a cgroup: who has moved in is a file, and goes by hand.
+                assert!(moved.is_ok(), "{number}: {moved:?}");
+                fs::remove_file(hierarchy.path().join("ostler-lab/one/keeper/cgroup.procs")).unwrap();
+            }
+            done.store(true, Ordering::Release);
+            sweeper.join().unwrap();
+        });
     }
 }

@@ -85,16 +85,7 @@ fn own_the_ground(place: &Place) -> Result<Cgroup, LabError> {
     std::fs::create_dir_all("/run/lock").map_err(LabError::file("create directory", Path::new("/run/lock")))?;
     let hierarchy = Path::new(HIERARCHY);
     cgroup::sweep_dead(hierarchy);
-    // A sweep of another lab may take the empty directory between its making and our moving in.
-    let mut last = None;
-    for _ in 0..10 {
-        let lab = Cgroup::of_lab(hierarchy, &place.id())?;
-        match lab.child("keeper").and_then(|keeper| keeper.enter()) {
-            Ok(()) => return Ok(lab),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| LabError::Spec("no cgroup".into())))
+    Cgroup::move_in(hierarchy, &place.id())
 }
 
 /// Lets commands inside call nodes by name, with the lab's key: `lab exec -- ssh n1` needs no option.
