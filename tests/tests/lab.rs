@@ -462,3 +462,20 @@ fn what_cannot_work_is_refused_before_anything_is_touched() {
     let status = Command::new(program()).args(["lab-holder", "dance"]).arg(dir.path()).status().expect("ran");
     assert!(!status.success());
 }
+
+#[test]
+fn an_interrupted_demo_takes_its_lab_down() {
+    let dir = scratch();
+    let site = dir.path().join("demo");
+    let mut demo = Command::new(ostler_tests::e2e::whole_program());
+    demo.arg("demo").arg("--directory").arg(&site).arg("--wheels").arg(ostler_tests::buildbot::wheels()).current_dir(dir.path());
+    demo.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", dir.path());
+    demo.env("XDG_CACHE_HOME", ostler::environment::Environment::read().cache.parent().expect("a directory"));
+    let mut demo = ostler_tests::terminal::Terminal::start(&demo);
+    demo.wait_for("lab: build-1 is up");
+    demo.types("\u{3}");
+    assert_eq!(demo.end(), 130);
+    let said = demo.said();
+    assert!(said.contains("The lab is down.") && !said.contains("That is the whole of it."), "{said}");
+    wait_until_traceless(dir.path());
+}

@@ -16,7 +16,7 @@ pub fn run(context: &Context, args: &DemoArgs) -> Result<Exit, CommandError> {
         context.printer.line(&format!("The lab is still up: cd {} && ostler lab status", stage.directory().display()));
     } else {
         stage.say("Everything goes: the lab is taken down, nothing is left.");
-        stage.ostler(&["lab", "down"], Exit::Good, &["The lab is down."])?;
+        stage.end()?;
     }
     shown?;
     context.printer.line(&context.printer.style.paint(Paint::Good, "That is the whole of it."));
@@ -38,8 +38,10 @@ fn acts(context: &Context, stage: &Stage) -> Result<(), CommandError> {
     stage.ostler(&["apply", "--yes"], Exit::Refused, &["build-2  disk /", "missing)", "Nothing was changed anywhere."])?;
     stage.untouched()?;
 
-    stage.say("build-2 gets a larger disk. Now all pass: packages, users, services, 24 repositories mirrored, a download proved by its");
-    stage.say("checksum, both nodes registered with the master, a smoke job green on each, and only then their labels.");
+    stage.say(
+        "build-2 gets a larger disk. Now all pass: packages, users, services, 24 repositories mirrored, a download proved by its checksum, \
+         both nodes registered with the master, a smoke job green on each, and only then their labels.",
+    );
     stage.grow()?;
     stage.ostler(&["apply", "--yes"], Exit::Good, &["labelled build debian", "Done. 3 nodes"])?;
 

@@ -68,6 +68,9 @@ pub enum CommandError {
     /// The demo did not show what it is to show.
     #[error("the demo did not show {0}")]
     Demo(String),
+    /// A person ended the demo.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 impl CommandError {
@@ -79,12 +82,13 @@ impl CommandError {
             Self::NoConfirmation => Exit::NoConfirmation,
             Self::Lab(_) | Self::State(_) | Self::File { .. } | Self::Demo(_) => Exit::NodeFailed,
             Self::NoAgent | Self::Runtime(_) | Self::Signals(_) => Exit::Internal,
+            Self::Interrupted => Exit::Interrupted,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Site(_) | Self::Arguments(_) => None,
+            Self::Site(_) | Self::Arguments(_) | Self::Interrupted => None,
             Self::Read(ReadSiteError::NoSite { .. }) => Some("ostler init DIR writes a site; -C DIR names one".to_owned()),
             Self::Read(_) | Self::State(_) | Self::Lab(_) | Self::File { .. } | Self::Runtime(_) | Self::Signals(_) | Self::Demo(_) => None,
             Self::Select(_) => Some("ostler nodes lists nodes and groups".to_owned()),

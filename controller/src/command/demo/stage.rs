@@ -1,6 +1,6 @@
 //! The demo's stage: its site on disk, its lab, and the program itself run before everybody's eyes.
 
-use super::super::{CommandError, Context, lab as lab_command};
+use super::super::{CommandError, Context, lab as lab_command, prepare};
 use crate::cli::DemoArgs;
 use crate::lab::Lab;
 use crate::report::{Exit, Paint, Printer};
@@ -9,6 +9,10 @@ use ostler_roles::words::Digest;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How many repositories the master serves.
 const REPOSITORIES: usize = 24;
@@ -27,6 +31,10 @@ pub struct Stage {
     wheels: PathBuf,
     state: PathBuf,
     printer: Printer,
+    /// Ctrl-C was heard; the command that runs hears it as well.
+    interrupted: Arc<AtomicBool>,
+    /// Listens.
+    _runtime: Runtime,
 }
 
 impl Stage {
@@ -44,7 +52,10 @@ impl Stage {
         }
         let directory = args.directory.clone().unwrap_or_else(|| context.environment.state.join("demo"));
         let program = std::env::current_exe().map_err(|source| failed("find this program", source))?;
+        let (runtime, interrupted) = listen()?;
         let stage = Self {
+            interrupted,
+            _runtime: runtime,
             identity: directory.join("identity.txt"),
             state: lab_command::state_dir(context, &directory),
             directory,
@@ -65,7 +76,9 @@ impl Stage {
     /// A line of the story.
     pub fn say(&self, text: &str) {
         self.printer.line("");
-        self.printer.line(&self.printer.style.paint(Paint::Strong, &format!("# {text}")));
+        for line in self.printer.style.wrap(text, 2) {
+            self.printer.line(&self.printer.style.paint(Paint::Strong, &format!("# {line}")));
+        }
     }
 
     /// Runs this program, shows what it prints, and holds it against what is expected.
@@ -73,6 +86,23 @@ impl Stage {
     /// # Errors
     /// When it ends otherwise, or does not print what the demo is to show.
     pub fn ostler(&self, words: &[&str], exit: Exit, expected: &[&str]) -> Result<(), CommandError> {
+        let shown = if self.is_interrupted() { Ok(()) } else { self.show(words, exit, expected) };
+        if self.is_interrupted() { Err(CommandError::Interrupted) } else { shown }
+    }
+
+    /// Takes the lab down, also after an interrupt.
+    ///
+    /// # Errors
+    /// As for [`Self::ostler`].
+    pub fn end(&self) -> Result<(), CommandError> {
+        self.show(&["lab", "down"], Exit::Good, &["The lab is down."])
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Acquire)
+    }
+
+    fn show(&self, words: &[&str], exit: Exit, expected: &[&str]) -> Result<(), CommandError> {
         self.printer.line(&format!("$ ostler {}", words.join(" ")));
         let mut command = Command::new(&self.program);
         let colour = if self.printer.style.colour { "always" } else { "never" };
@@ -213,6 +243,23 @@ fn put(path: &Path, bytes: &[u8]) -> Result<(), CommandError> {
         std::fs::write(path, bytes)
     };
     write().map_err(|source| failed(&format!("write {}", path.display()), source))
+}
+
+/// From here on Ctrl-C ends no more than the command that runs: the lab must not be left behind.
+fn listen() -> Result<(Runtime, Arc<AtomicBool>), CommandError> {
+    let runtime = prepare::runtime()?;
+    let heard = Arc::new(AtomicBool::new(false));
+    let mut interrupts = {
+        let _inside = runtime.enter();
+        signal(SignalKind::interrupt()).map_err(CommandError::Signals)?
+    };
+    let flag = Arc::clone(&heard);
+    runtime.spawn(async move {
+        while interrupts.recv().await.is_some() {
+            flag.store(true, Ordering::Release);
+        }
+    });
+    Ok((runtime, heard))
 }
 
 fn failed(what: &str, source: std::io::Error) -> CommandError {
