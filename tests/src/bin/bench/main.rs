@@ -12,6 +12,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use contestants::Tools;
 use scenes::Rounds;
@@ -21,6 +22,9 @@ type Fault = Box<dyn std::error::Error>;
 
 const BEGIN: &str = "<!-- figures: begin -->\n";
 const END: &str = "<!-- figures: end -->\n";
+
+/// As many nodes as a controller meets at once in these tables.
+const TEN: [&str; 10] = ["n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9", "n10"];
 
 /// What is asked on the command line.
 struct Asked {
@@ -41,14 +45,17 @@ fn asked() -> Result<Asked, Fault> {
             "--slow" => asked.rounds.slow = value()?.parse()?,
             "--first" => asked.rounds.first = value()?.parse()?,
             "--into" => asked.into = Some(value()?.into()),
-            "first" | "one" | "ten" | "git" => asked.scenes.push(word),
+            "first" | "first-far" | "first-ten" | "one" | "ten" | "git" => asked.scenes.push(word),
             _ => {
-                return Err(format!("`{word}`: expected --fast N, --slow N, --first N, --into FILE, or one of first, one, ten, git").into());
+                return Err(format!(
+                    "`{word}`: expected --fast N, --slow N, --first N, --into FILE, or one of one, ten, first, first-far, first-ten, git"
+                )
+                .into());
             }
         }
     }
     if asked.scenes.is_empty() {
-        asked.scenes = ["one", "ten", "first", "git"].map(str::to_owned).to_vec();
+        asked.scenes = ["one", "ten", "first", "first-far", "first-ten", "git"].map(str::to_owned).to_vec();
     }
     Ok(asked)
 }
@@ -72,8 +79,10 @@ fn run(asked: &Asked) -> Result<(), Fault> {
         let _ = writeln!(std::io::stderr(), "bench: {scene}");
         let section = match scene.as_str() {
             "first" => scenes::first(&tools, asked.rounds),
+            "first-far" => scenes::first_on(&tools, asked.rounds, &["n1"], Some(Duration::from_millis(20))),
+            "first-ten" => scenes::first_on(&tools, asked.rounds, &TEN, None),
             "one" => scenes::noop(&tools, asked.rounds, &["n1"]),
-            "ten" => scenes::noop(&tools, asked.rounds, &["n1", "n2", "n3", "n4", "n5", "n6", "n7", "n8", "n9", "n10"]),
+            "ten" => scenes::noop(&tools, asked.rounds, &TEN),
             _ => git::scene(&tools, asked.rounds),
         }?;
         if asked.into.is_some() {

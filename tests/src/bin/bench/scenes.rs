@@ -73,6 +73,34 @@ pub fn first(tools: &Tools, rounds: Rounds) -> Result<String, Fault> {
     Ok(section("First apply of the 100, one node", words, &order, &all))
 }
 
+/// First apply on several nodes at once, or over a slower link: the quick contestants, each on a lab of its own.
+pub fn first_on(tools: &Tools, rounds: Rounds, names: &[&str], round_trip: Option<Duration>) -> Result<String, Fault> {
+    let environment = environment(tools);
+    let mut all = Results::new();
+    for round in 0..rounds.slow.max(1) {
+        let mut turns = [OURS, OURS_SUDO, SCRIPT];
+        turns.rotate_left(round % 3);
+        for name in turns {
+            let lab = lab(&tools.scratch.join("lab"), names)?;
+            for node in round_trip.iter().flat_map(|_| names) {
+                lab.fault(node, LabFault::Delay(Delay::round_trip(round_trip.unwrap_or_default())))?;
+            }
+            let set = Contestants::write(tools, &lab, names)?;
+            let entry = match name {
+                OURS => set.ours(OURS, "root"),
+                OURS_SUDO => set.ours(OURS_SUDO, "admin"),
+                _ => set.script(),
+            };
+            race(&lab, 1, false, &[entry], &environment)?.into_iter().for_each(|(name, taken)| all.entry(name).or_default().add(taken));
+            lab.end()?;
+        }
+    }
+    let many = if names.len() == 1 { "one node".to_owned() } else { format!("{} nodes at once", names.len()) };
+    let far = round_trip.map(|time| format!(", {} ms round trip", time.as_millis())).unwrap_or_default();
+    let words = "As above, each on nodes made for it. The packages come from this machine: the slower link carries them too.";
+    Ok(section(&format!("First apply of the 100, {many}{far}"), words, &[SCRIPT, OURS, OURS_SUDO], &all))
+}
+
 /// No-op: everything is as it should be already.
 pub fn noop(tools: &Tools, rounds: Rounds, names: &[&str]) -> Result<String, Fault> {
     let lab = lab(&tools.scratch.join("lab"), names)?;
