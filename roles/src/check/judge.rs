@@ -133,13 +133,13 @@ fn named(steps: &[String]) -> String {
 impl Kernel {
     fn judge(&self, release: &Version, shared: bool, missing: &[crate::words::ModuleName]) -> Verdict {
         let found = format!("kernel {release}{}", if shared { ", shared with the host" } else { "" });
-        if let Some(wanted) = self.at_least.as_ref().filter(|wanted| release < *wanted) {
+        if let Some(wanted) = self.at_least.as_ref().filter(|wanted| release.cmp_release(wanted).is_lt()) {
             return fail(found, format_args!("at least {wanted}"), None, "install a newer kernel package and reboot");
         }
-        if let Some(limit) = self.below.as_ref().filter(|limit| release >= *limit) {
+        if let Some(limit) = self.below.as_ref().filter(|limit| release.cmp_release(limit).is_ge()) {
             return fail(found, format_args!("below {limit}"), None, "install an older kernel package and reboot");
         }
-        if let Some(bad) = self.not.iter().find(|bad| release.as_str().starts_with(bad.as_str())) {
+        if let Some(bad) = self.not.iter().find(|bad| release.begins_with(bad)) {
             return fail(found, format_args!("not {bad}"), None, "install another kernel package and reboot");
         }
         match self.shared {

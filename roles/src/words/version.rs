@@ -52,6 +52,17 @@ fn compare(mut a: &[u8], mut b: &[u8]) -> Ordering {
     Ordering::Equal
 }
 
+impl Version {
+    /// Compares kernel releases: dpkg's order of the whole text, since `-` divides nothing in what `uname -r` says.
+    pub fn cmp_release(&self, other: &Self) -> Ordering {
+        compare(self.0.as_bytes(), other.0.as_bytes())
+    }
+    /// Whether this release is `start` or goes on behind it with anything but a digit: `6.1.0-1` begins `6.1.0-1-amd64`, not `6.1.0-18-amd64`.
+    pub fn begins_with(&self, start: &str) -> bool {
+        self.0.strip_prefix(start).is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
+    }
+}
+
 fn parts(text: &str) -> (u64, &str, &str) {
     let (epoch, rest) = match text.split_once(':') {
         Some((epoch, rest)) => (epoch.parse().unwrap_or(0), rest),
