@@ -100,7 +100,9 @@ impl Resource for Desired {
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {
         let mut changes = Vec::new();
-        let found = observed.keys.iter().find(|found| found.key == self.key);
+        // sshd takes the first line that lets the key in: one that is wrong counts before one that is right.
+        let same = || observed.keys.iter().filter(|found| found.key == self.key);
+        let found = same().find(|found| found.options != self.options || found.comment != self.comment).or_else(|| same().next());
         match (self.absent, found) {
             (true, Some(_)) => changes.push(Change::Remove(self.key.clone())),
             (false, None) => changes.push(Change::Add),
