@@ -85,8 +85,10 @@ fn said(stderr: &str) -> String {
 
 /// The script. `$1` path, `$2` mode, `$3` digest. It runs under `sh`, whatever the login shell is.
 /// Each way out has its own status; the trap leaves nothing behind, also when the connection is cut in the middle
-/// (the digest of the part that came is wrong).
-const SCRIPT: &str = "LC_ALL=C; export LC_ALL; umask 077; case $1 in */*) mkdir -p \"${1%/*}\" || exit 81;; esac; \
+/// (the digest of the part that came is wrong). Below a directory of somebody else nothing is written: links planted there would lead
+/// our bytes anywhere.
+const SCRIPT: &str = "LC_ALL=C; export LC_ALL; umask 077; set -C; case $1 in */*) d=${1%/*}; mkdir -p \"$d\" || exit 81; \
+[ -O \"$d\" ] && [ ! -L \"$d\" ] || { echo \"$d: Permission denied: not ours\" >&2; exit 81; };; esac; \
 t=$1.new.$$; trap 'rm -f \"$t\"' 0; trap 'exit 89' 1 2 13 15; \
 command -v sha256sum >/dev/null || { echo sha256sum >&2; exit 86; }; \
 cat >\"$t\" || exit 82; h=$(sha256sum <\"$t\") || exit 82; h=${h%% *}; [ \"$h\" = \"$3\" ] || { echo \"$h\" >&2; exit 83; }; \

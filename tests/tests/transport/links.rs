@@ -72,6 +72,26 @@ async fn a_file_that_cannot_be_written_says_why() {
     assert!(matches!(&fault, PlaceFault::Other { stderr, .. } if stderr.contains("File exists")), "{fault:?}");
 }
 
+#[tokio::test]
+async fn nothing_is_written_below_a_directory_of_somebody_else() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "");
+    desk.know_server(&server);
+    let link = desk.connect(&server).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let theirs = directory.path().join("theirs");
+    fs::create_dir(&theirs).unwrap();
+    std::os::unix::fs::chown(&theirs, Some(65534), Some(65534)).unwrap();
+    let ours = directory.path().join("ours");
+    std::os::unix::fs::symlink(directory.path(), &ours).unwrap();
+    for planted in [theirs, ours] {
+        let path = planted.join("agent");
+        let fault = link.place(&Placement { path: path.to_str().unwrap(), bytes: b"x", mode: 0o755 }).await.unwrap_err().fault;
+        assert!(matches!(&fault, PlaceFault::Permission(words) if words.ends_with("Permission denied: not ours")), "{fault:?}");
+        assert!(!path.exists(), "{}", path.display());
+    }
+}
+
 /// A file system of its own, taken away at the end.
 struct Mounted(PathBuf);
 
