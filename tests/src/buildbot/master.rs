@@ -22,10 +22,11 @@ static MASTERS: AtomicU32 = AtomicU32::new(0);
 
 /// A loopback address that nothing else on this machine uses: made of this process's number, so that the ports can be fixed.
 fn address() -> Ipv4Addr {
-    let number = (std::process::id() << 4) | (MASTERS.fetch_add(1, Ordering::Relaxed) & 15);
-    let [_, a, b, c] = number.to_be_bytes();
-    // Never 127.0.x.y, and no last byte of 0.
-    Ipv4Addr::new(127, a | 0x80, b, c.max(1))
+    let master = MASTERS.fetch_add(1, Ordering::Relaxed);
+    assert!(master < 62, "more masters in one program than there are addresses for");
+    let [_, a, b, c] = ((std::process::id() << 6) | (master + 1)).to_be_bytes();
+    // Never 127.0.x.y.
+    Ipv4Addr::new(127, a | 0x80, b, c)
 }
 
 /// Starts a program that the kernel ends with us.
