@@ -127,7 +127,7 @@ impl Catalog {
         }
         self.steps = kept;
     }
-    /// The digest of what it says: origins and roles left out, so that moving a line in a file changes nothing.
+    /// The digest of what it says: origins left out, so that moving a line in a file changes nothing.
     pub fn digest(&self) -> Digest {
         let mut bare = self.clone();
         for requirement in bare.require.iter_mut().chain(&mut bare.verify) {

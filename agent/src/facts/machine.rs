@@ -59,11 +59,17 @@ fn machine(host: &Host) -> Result<String, OsError> {
     if text(host, "/sys/hypervisor/type").is_ok_and(|word| word.trim() == "xen") {
         return Ok("xen".to_owned());
     }
-    if let Some(word) = signature(host)? {
-        return Ok(word);
+    let by_processor = signature(host)?;
+    match (by_processor, by_firmware) {
+        // A processor that names nobody known: what the firmware says is better.
+        (Some(word), Some(firmware)) if word == UNKNOWN => Ok(firmware.to_owned()),
+        (Some(word), _) => Ok(word),
+        (None, firmware) => Ok(firmware.unwrap_or("none").to_owned()),
     }
-    Ok(by_firmware.unwrap_or("none").to_owned())
 }
+
+/// A hypervisor that nobody here knows (systemd-detect-virt(1)).
+const UNKNOWN: &str = "vm-other";
 
 /// What a machine's firmware calls itself (systemd src/basic/virt.c, `dmi_vendors`).
 fn vendor(text: &str) -> Option<&'static str> {
@@ -112,7 +118,7 @@ fn signature(host: &Host) -> Result<Option<String>, OsError> {
         ("SRESRESRESRE", "sre"),
     ];
     let found = known.iter().find(|(signature, _)| bytes.starts_with(signature.as_bytes()));
-    Ok(Some(found.map_or_else(|| "vm-other".to_owned(), |(_, word)| (*word).to_owned())))
+    Ok(Some(found.map_or_else(|| UNKNOWN.to_owned(), |(_, word)| (*word).to_owned())))
 }
 
 /// Other processors have no such leaf: firmware is all there is.

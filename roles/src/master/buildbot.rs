@@ -156,7 +156,7 @@ pub enum Proof {
 pub enum Next {
     /// Its file is to be written for this stage, and the master reloaded.
     Write(Stage),
-    /// The master has not loaded what was written; nothing to do but look again.
+    /// Its worker is to connect; nothing to do but look again.
     Connect,
     /// It is quarantined, and a run of ours paused it: it is to be released for its smoke job.
     Release,

@@ -73,7 +73,7 @@ impl Resource for Desired {
 
     fn provides(&self) -> Vec<Thing> {
         match &self.creates {
-            Some(path) => vec![Thing::Path(path.clone())],
+            Some(path) => std::iter::once(path).chain(&self.stdout_to).cloned().map(Thing::Path).collect(),
             None => vec![Thing::Everything],
         }
     }

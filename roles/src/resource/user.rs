@@ -150,9 +150,10 @@ impl Resource for Desired {
         let mut things = vec![Thing::User(self.name.clone())];
         if let Some(present) = &self.present {
             things.extend(present.home.iter().cloned().map(Thing::Path));
-            if present.group.is_none() {
-                things.push(Thing::Group(self.name.clone()));
-            }
+        }
+        // useradd makes a group of its own where none is named, and userdel takes it away (login.defs(5), USERGROUPS_ENAB).
+        if self.present.as_ref().is_none_or(|present| present.group.is_none()) {
+            things.push(Thing::Group(self.name.clone()));
         }
         things
     }

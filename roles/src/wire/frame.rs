@@ -46,11 +46,12 @@ pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, FrameError> {
     if plain.len() >= FRAME_CAP {
         return Err(FrameError::TooLarge(plain.len()));
     }
-    let (flag, payload) = if plain.len() > COMPRESS_ABOVE {
-        (1, zstd::bulk::compress(&plain, 1).map_err(|error| FrameError::Compression(error.to_string()))?)
-    } else {
-        (0, plain)
-    };
+    let mut packed = Vec::new();
+    if plain.len() > COMPRESS_ABOVE {
+        packed = zstd::bulk::compress(&plain, 1).map_err(|error| FrameError::Compression(error.to_string()))?;
+    }
+    // What does not become smaller travels as it is: compressed, it might pass the cap.
+    let (flag, payload) = if packed.is_empty() || packed.len() >= plain.len() { (0, plain) } else { (1, packed) };
     let length = u32::try_from(payload.len() + 1).map_err(|_| FrameError::TooLarge(payload.len()))?;
     let mut framed = Vec::with_capacity(payload.len() + 5);
     framed.extend_from_slice(&length.to_be_bytes());

@@ -5,7 +5,7 @@ use super::Runner;
 use ostler_roles::catalog::{Action, Step};
 use ostler_roles::outcome::{Event, Failure, FailureKind, Outcome};
 use ostler_roles::plan::Planned;
-use ostler_roles::resource::Shown;
+use ostler_roles::resource::{Kind, Shown, Thing};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -103,7 +103,7 @@ impl Runner<'_> {
         let more = MORE * u32::try_from(steps.len() - 1).unwrap_or(u32::MAX);
         let results = self.with_context(first, within + more, |context| self.hands.apply(&steps, context));
         for step in &steps {
-            self.hands.forget(&step.desired.provides());
+            self.hands.forget(&altered(step));
         }
         self.around.passed(Moment::Applied(first));
         let outcome = |result| match result {
@@ -155,7 +155,7 @@ impl Runner<'_> {
         };
         if !done_already {
             let acted = self.with_context(index, step.within.duration(), |context| self.hands.act(step, owed.action, context));
-            self.hands.forget(&step.desired.provides());
+            self.hands.forget(&altered(step));
             if let Err(failure) = acted {
                 return Outcome::Failed(failure);
             }
@@ -193,6 +193,11 @@ impl Runner<'_> {
             secret: &|hmac| self.secret(hmac),
         })
     }
+}
+
+/// What is to be read again behind a step. A command may have changed anything, whatever it creates.
+fn altered(step: &Step) -> Vec<Thing> {
+    if step.desired.kind() == Kind::Command { vec![Thing::Everything] } else { step.desired.provides() }
 }
 
 /// The action's word in a report.

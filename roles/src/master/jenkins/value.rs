@@ -71,8 +71,11 @@ impl Site {
     /// Reads a site's id.
     ///
     /// # Errors
-    /// When it holds anything but letters, digits, `-`, `.` and `_`.
+    /// When it holds anything but letters, digits, `-`, `.` and `_`, or ends with a dot: one behind a mark is the operator's.
     pub fn parse(text: &str) -> Result<Self, ValueError> {
+        if text.ends_with('.') {
+            return Err(fault(text, "site id", "it must not end with a dot"));
+        }
         NodeName::parse(text).map(|_| Self(text.to_owned())).map_err(|error| fault(text, "site id", error.why))
     }
 
