@@ -11,8 +11,8 @@ use super::secrets::SecretStore;
 use super::stored::{self, Durable};
 use super::{BlobStore, Cleaner, EngineError, Hands, Lock, Moment, Owed, Places, Surroundings, cancel, detach};
 use groups::{Group, groups};
-use ostler_roles::catalog::Catalog;
-use ostler_roles::check::Demands;
+use ostler_roles::catalog::{Catalog, Requirement};
+use ostler_roles::check::{Check, Demands, Verdict};
 use ostler_roles::outcome::{Ending, Event, FailureKind, Outcome};
 use ostler_roles::plan::{Plan, Planned};
 use ostler_roles::resource::Thing;
@@ -25,6 +25,10 @@ use std::time::{Duration, Instant};
 
 /// How long those who only ask may stand in the way of the lock.
 const LOCK_WITHIN: Duration = Duration::from_secs(10);
+/// How long a port may take to open behind the change that opens it.
+const OPENS_WITHIN: Duration = Duration::from_secs(3);
+/// The pause before it is asked for again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Finished runs that are kept.
 const KEPT_RUNS: usize = 20;
 
@@ -176,12 +180,25 @@ impl Runner<'_> {
         }
         let mut good = true;
         for (index, proof) in (0u32..).zip(&self.catalog.verify) {
-            let verdict = self.hands.check(&proof.check, proof.within, &Demands::default());
+            let verdict = self.proved(proof, changed > 0);
             good &= verdict.passed();
             self.pen.write(Event::Verified { index, name: proof.check.to_string(), verdict });
         }
         let unchanged = self.unchanged.load(Ordering::Acquire);
         if good { Ending::Good { changed, unchanged, generation: self.generation } } else { Ending::Failed }
+    }
+
+    /// A proof's verdict. A port of what was just started or reloaded opens a moment later, so it is asked for again for a while.
+    fn proved(&self, proof: &Requirement, changed: bool) -> Verdict {
+        let patience = if changed && matches!(proof.check, Check::Connect(_)) { OPENS_WITHIN } else { Duration::ZERO };
+        let end = Instant::now() + patience.min(proof.within.duration());
+        loop {
+            let verdict = self.hands.check(&proof.check, proof.within, &Demands::default());
+            if verdict.passed() || Instant::now() >= end {
+                return verdict;
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
     }
 
     fn together(&self, members: &[u32]) {
