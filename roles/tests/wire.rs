@@ -176,6 +176,31 @@ fn large_messages_are_compressed_and_small_ones_are_not() {
 }
 
 #[test]
+fn bytes_that_do_not_shrink_travel_as_they_are_up_to_the_cap() {
+    // xorshift (Marsaglia 2003): bytes in which nothing repeats.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut noise = |count: usize| -> Vec<u8> {
+        let word = |_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()
+        };
+        (0..count.div_ceil(8)).flat_map(word).take(count).collect()
+    };
+    let blob = |bytes: Vec<u8>| ToAgent::Blobs(vec![BlobData { digest: Digest::of(b"x"), bytes, more: false }]);
+    let frame = encode(&blob(noise(40_000))).unwrap();
+    assert_eq!(frame[4], 0);
+    // The largest that may be sent: compressed, it would be above what the other end takes.
+    let around = rmp_serde::to_vec_named(&blob(vec![0; 1 << 16])).unwrap().len() - (1 << 16);
+    let largest = blob(noise(FRAME_CAP - 1 - around));
+    let frame = encode(&largest).unwrap();
+    assert_eq!(frame.len(), FRAME_CAP + 4);
+    let read = decode::<ToAgent>(&[MAGIC, &frame].concat(), &[usize::MAX]).unwrap();
+    assert!(read == [largest], "the same bytes");
+}
+
+#[test]
 fn a_frame_can_be_passed_on_as_it_came() {
     let mut decoder = Decoder::new();
     decoder.push(&stream(&to_agent()));

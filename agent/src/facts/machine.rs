@@ -59,12 +59,16 @@ fn machine(host: &Host) -> Result<String, OsError> {
     if text(host, "/sys/hypervisor/type").is_ok_and(|word| word.trim() == "xen") {
         return Ok("xen".to_owned());
     }
-    let by_processor = signature(host)?;
+    Ok(told(signature(host)?, by_firmware))
+}
+
+/// The word of processor and firmware together.
+fn told(by_processor: Option<String>, by_firmware: Option<&str>) -> String {
     match (by_processor, by_firmware) {
         // A processor that names nobody known: what the firmware says is better.
-        (Some(word), Some(firmware)) if word == UNKNOWN => Ok(firmware.to_owned()),
-        (Some(word), _) => Ok(word),
-        (None, firmware) => Ok(firmware.unwrap_or("none").to_owned()),
+        (Some(word), Some(firmware)) if word == UNKNOWN => firmware.to_owned(),
+        (Some(word), _) => word,
+        (None, firmware) => firmware.unwrap_or("none").to_owned(),
     }
 }
 
@@ -125,7 +129,7 @@ fn signature(host: &Host) -> Result<Option<String>, OsError> {
 #[cfg(not(target_arch = "x86_64"))]
 fn signature(host: &Host) -> Result<Option<String>, OsError> {
     let hypervisor = text(host, "/proc/device-tree/hypervisor/compatible")?;
-    Ok((!hypervisor.is_empty()).then(|| hypervisor.trim_matches('\0').rsplit(',').next().unwrap_or("vm-other").to_owned()))
+    Ok((!hypervisor.is_empty()).then(|| hypervisor.trim_matches('\0').rsplit(',').next().unwrap_or(UNKNOWN).to_owned()))
 }
 
 #[cfg(test)]
@@ -153,6 +157,19 @@ mod tests {
         ] {
             let (_tree, host) = tree(files);
             assert_eq!(kind(&host).unwrap(), MachineKind { word: word.to_owned(), container: true });
+        }
+    }
+
+    #[test]
+    fn firmware_tells_only_what_the_processor_does_not() {
+        for (processor, firmware, word) in [
+            (Some(UNKNOWN), Some("qemu"), "qemu"),
+            (Some(UNKNOWN), None, UNKNOWN),
+            (Some("kvm"), Some("qemu"), "kvm"),
+            (None, Some("vmware"), "vmware"),
+            (None, None, "none"),
+        ] {
+            assert_eq!(told(processor.map(str::to_owned), firmware), word, "{processor:?} {firmware:?}");
         }
     }
 

@@ -125,6 +125,7 @@ mod tests {
         assert_eq!(facts.digest(), stable(&host).unwrap().digest());
         let live = live().unwrap();
         assert!(live.memory_available.count() > 0);
-        assert!(live.mounts.iter().all(|mount| mount.size >= mount.free), "{:?}", live.mounts);
+        let holds = |mount: &Mount| mount.size >= mount.free && mount.size.count() > 0 && !mount.point.is_empty();
+        assert!(!live.mounts.is_empty() && live.mounts.iter().all(holds), "{:?}", live.mounts);
     }
 }

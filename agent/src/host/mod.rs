@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod child;
 pub mod dbus;
 mod directories;
+mod entry;
 mod error;
 pub mod git;
 pub mod http;
@@ -14,8 +15,8 @@ pub mod resolve;
 mod touched;
 mod write;
 
+pub use entry::{Entry, EntryKind};
 pub use error::{Operation, OsError};
-pub use place::{Entry, EntryKind};
 pub use write::{Proof, Writing, aside_path};
 
 use rustix::fs::{Mode, OFlags};

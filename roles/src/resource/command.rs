@@ -95,3 +95,28 @@ impl Resource for Desired {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_provides_what_it_creates_and_its_output_or_who_knows_what() {
+        let path = |text: &str| AbsPath::parse(text).unwrap();
+        let mut command = Desired {
+            name: "list".to_owned(),
+            run: vec!["true".to_owned()],
+            creates: Some(path("/srv/made")),
+            unless: None,
+            environment: Vec::new(),
+            run_as: None,
+            directory: None,
+            stdin: None,
+            accept: Vec::new(),
+            stdout_to: Some(path("/srv/said")),
+        };
+        assert_eq!(command.provides(), [Thing::Path(path("/srv/made")), Thing::Path(path("/srv/said"))]);
+        command.creates = None;
+        assert_eq!(command.provides(), [Thing::Everything]);
+    }
+}

@@ -174,3 +174,20 @@ impl Resource for Desired {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_of_its_own_comes_and_goes_with_it() {
+        let name = AccountName::parse("ci").unwrap();
+        let group = AccountName::parse("build").unwrap();
+        let present = |group| Present { uid: None, group, groups: BTreeSet::new(), home: None, shell: None, system: false };
+        let provides = |present| Desired { name: name.clone(), present }.provides();
+        let both = [Thing::User(name.clone()), Thing::Group(name.clone())];
+        assert_eq!(provides(Some(present(None))), both);
+        assert_eq!(provides(None), both, "userdel takes it away");
+        assert_eq!(provides(Some(present(Some(group)))), [Thing::User(name.clone())]);
+    }
+}

@@ -7,11 +7,11 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// First bytes of each direction: the protocol's name and version, on a line of their own.
 pub const MAGIC: &[u8] = b"\n\x00ostler/1\n";
-/// How much a shell may print before the magic.
+/// How many bytes a shell may print before the magic.
 pub const NOISE_CAP: usize = 64 * 1024;
-/// Largest frame, before and after decompression. Larger data travels in several blob frames.
+/// Largest frame in bytes, before and after decompression. Larger data travels in several blob frames.
 pub const FRAME_CAP: usize = 32 * 1024 * 1024;
-/// Payloads above this are compressed (level 1: measured 0.3 ms for 500 KB).
+/// Payloads of more bytes are compressed (level 1: measured 0.3 ms for 500 KB).
 const COMPRESS_ABOVE: usize = 16 * 1024;
 
 /// What is wrong with the bytes.

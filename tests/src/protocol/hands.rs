@@ -34,6 +34,9 @@ pub struct FakeNode {
     pub says: Option<String>,
     /// What `connect` checks find: anything but this port fails.
     pub open_port: u16,
+    /// What commands bring about beside their own part: the command's name, what is there afterwards, and its word.
+    #[serde(default)]
+    pub brings: BTreeMap<String, (String, String)>,
 }
 
 /// One act of a watcher.
@@ -66,12 +69,14 @@ impl FakeNode {
 pub struct FakeHands {
     path: PathBuf,
     change: Mutex<()>,
+    /// The packages as they were when they were read last: real hands read their database once too.
+    packages: Mutex<Option<BTreeMap<String, String>>>,
 }
 
 impl FakeHands {
     /// Hands on the node in this file.
     pub fn on(path: &Path) -> Self {
-        Self { path: path.to_owned(), change: Mutex::new(()) }
+        Self { path: path.to_owned(), change: Mutex::new(()), packages: Mutex::new(None) }
     }
     fn node(&self) -> FakeNode {
         FakeNode::read(&self.path)
@@ -88,7 +93,7 @@ impl FakeHands {
                 Content::Blob(blob) => Some(blob.digest.hex()),
                 Content::Secret(secret) => Some(secret.hmac.hex()),
             },
-            Desired::Command(_) => None,
+            Desired::Command(command) => command.creates.as_ref().map(|_| "good".to_owned()),
             _ => Some("good".to_owned()),
         }
     }
@@ -118,8 +123,19 @@ impl FakeHands {
         let changes = self.examine(&step.desired)?.changes;
         let wanted = Self::wanted(&step.desired).unwrap_or_default();
         let started = node.starts.contains(&name);
-        self.change(|node| _ = node.there.insert(name, wanted));
+        self.change(|node| {
+            node.there.extend(node.brings.get(&name).cloned());
+            node.there.insert(name, wanted);
+        });
         Ok(Applied { changes, why: String::new(), notes: node.says.into_iter().collect(), started })
+    }
+    fn there(&self, desired: &Desired) -> Option<String> {
+        let name = desired.id().to_string();
+        if !matches!(desired, Desired::Package(_)) {
+            return self.node().there.get(&name).cloned();
+        }
+        let mut packages = self.packages.lock().unwrap_or_else(PoisonError::into_inner);
+        packages.get_or_insert_with(|| self.node().there).get(&name).cloned()
     }
     fn wait_at(&self, gate: &str, context: &ApplyContext<'_>) -> Result<(), Failure> {
         let bench = self.path.parent().expect("a bench");
@@ -146,7 +162,7 @@ fn failure(kind: FailureKind, message: &str) -> Failure {
 impl Hands for FakeHands {
     fn examine(&self, desired: &Desired) -> Result<Examined, Failure> {
         let name = desired.id().to_string();
-        let there = self.node().there.get(&name).cloned();
+        let there = self.there(desired);
         if there.as_deref() == Some("impossible") {
             return Err(failure(FailureKind::Contradiction, &format!("{name} is impossible")));
         }
@@ -189,12 +205,17 @@ impl Hands for FakeHands {
         }
         self.change(|node| {
             let there = node.there.clone();
+            node.there.extend(node.brings.get(&who).cloned());
             node.acts.push(Act { who, action: format!("{action:?}"), there });
         });
         Ok(())
     }
 
-    fn forget(&self, _things: &[Thing]) {}
+    fn forget(&self, things: &[Thing]) {
+        if things.iter().any(|thing| matches!(thing, Thing::Package(_) | Thing::Packaged | Thing::Everything)) {
+            *self.packages.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
 
     fn settle(&self) -> Result<(), Failure> {
         if self.node().full { Err(failure(FailureKind::NoSpace, "no space left on device")) } else { Ok(()) }

@@ -5,8 +5,9 @@ use ostler_roles::catalog::Action;
 use ostler_roles::check::{Check, Connect};
 use ostler_roles::outcome::FailureKind;
 use ostler_roles::plan::Planned;
+use ostler_roles::resource::Desired;
 use ostler_roles::wire::message::{Hidden, Refusal, SecretData, ToAgent};
-use ostler_roles::words::{Origin, RoleName, SecretRef, Span};
+use ostler_roles::words::{AbsPath, Origin, RoleName, SecretRef, Span};
 use ostler_tests::protocol::{command, package, secret_file};
 
 #[test]
@@ -147,6 +148,31 @@ fn a_command_runs_when_what_it_watches_changes_and_not_otherwise() {
     assert_eq!(bench.node().acts.len(), 1);
     apply(&bench, &steps("two"));
     assert_eq!(bench.node().acts.len(), 2);
+}
+
+#[test]
+fn behind_a_command_everything_is_read_again_whatever_it_creates() {
+    let made = |watched: &[&str]| {
+        let mut made = command("make", watched);
+        if let Desired::Command(command) = &mut made.desired {
+            command.creates = Some(AbsPath::parse("/srv/made").unwrap());
+        }
+        made
+    };
+    // Run by its guard, and run by what it watches: it is done once its path exists.
+    for (there, watched) in [(None, &[][..]), (Some("good"), &["/etc/one"])] {
+        let mut node = FakeNode::default();
+        node.there.extend(there.map(|word| ("command make".to_owned(), word.to_owned())));
+        // What is unchanged is read, and remembered.
+        node.there.insert("package curl".to_owned(), "good".to_owned());
+        node.brings.insert("command make".to_owned(), ("package git".to_owned(), "good".to_owned()));
+        let bench = bench_with(&node);
+        let steps = vec![file("/etc/one", "one"), package("curl"), made(watched), package("git")];
+        let (events, _) = apply(&bench, &catalog(steps));
+        let outcomes = outcomes(&events);
+        assert!(matches!(outcomes[2], Outcome::Changed { .. }), "{events:?}");
+        assert!(matches!(outcomes[3], Outcome::Unchanged { .. }), "the command has installed it: {events:?}");
+    }
 }
 
 #[test]
