@@ -1,6 +1,6 @@
 //! `ostler attach`, `ostler cancel`.
 
-use super::FleetArgs;
+use super::{PaceArgs, ReachArgs, SelectArgs};
 use clap::Args;
 
 /// Show the story of a run that goes on without us
@@ -14,10 +14,18 @@ use clap::Args;
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 pub struct AttachArgs {
-    /// The node; all of the site where none is given
+    /// The node; every node of the site where none is given
+    #[arg(conflicts_with = "limit")]
     pub node: Option<String>,
+    /// Which nodes.
     #[command(flatten)]
-    pub fleet: FleetArgs,
+    pub select: SelectArgs,
+    /// How many at once.
+    #[command(flatten)]
+    pub pace: PaceArgs,
+    /// How they are reached.
+    #[command(flatten)]
+    pub reach: ReachArgs,
 }
 
 /// Stop a run between two steps
@@ -32,6 +40,7 @@ pub struct AttachArgs {
 pub struct CancelArgs {
     /// The node
     pub node: String,
+    /// How it is reached.
     #[command(flatten)]
-    pub fleet: FleetArgs,
+    pub reach: ReachArgs,
 }

@@ -1,6 +1,6 @@
 //! `ostler explain`.
 
-use super::FleetArgs;
+use super::ValueArgs;
 use clap::{Args, Subcommand};
 
 /// Explain where a variable comes from, or what an error code means
@@ -28,7 +28,7 @@ pub enum ExplainWhat {
         /// ROLE.PARAMETER, or ROLE for all of its parameters
         name: String,
         #[command(flatten)]
-        fleet: FleetArgs,
+        values: ValueArgs,
     },
     /// What a code means; all codes where none is given
     Code {

@@ -1,5 +1,6 @@
 //! `ostler lint`.
 
+use super::ValueArgs;
 use clap::Args;
 
 /// Prove the site without a node: every fault at once
@@ -14,7 +15,6 @@ use clap::Args;
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 pub struct LintArgs {
-    /// Set a role's parameter: ROLE.PARAMETER=VALUE; the strongest layer
-    #[arg(short = 'e', long = "set", value_name = "ROLE.PARAMETER=VALUE")]
-    pub set: Vec<String>,
+    #[command(flatten)]
+    pub values: ValueArgs,
 }

@@ -21,7 +21,7 @@ pub use check::CheckArgs;
 pub use completions::{CompletionsArgs, ManArgs};
 pub use demo::DemoArgs;
 pub use explain::{ExplainArgs, ExplainWhat};
-pub use fleet::FleetArgs;
+pub use fleet::{FleetArgs, PaceArgs, ReachArgs, SelectArgs, ValueArgs};
 pub use init::InitArgs;
 pub use lab::{LabArgs, LabExecArgs, LabSshArgs, LabUpArgs, LabVerb};
 pub use lint::LintArgs;

@@ -1,5 +1,6 @@
 //! `ostler nodes`.
 
+use super::SelectArgs;
 use clap::Args;
 
 /// List the nodes of the site
@@ -12,9 +13,8 @@ use clap::Args;
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 pub struct NodesArgs {
-    /// Only these nodes: names and groups, `*` for any text, `!x` leaves out, `&x` keeps only those that are also in x
-    #[arg(short, long, value_delimiter = ',', value_name = "PATTERN", allow_hyphen_values = true)]
-    pub limit: Vec<String>,
+    #[command(flatten)]
+    pub select: SelectArgs,
     /// Show the facts that each node told last
     #[arg(long)]
     pub facts: bool,

@@ -23,9 +23,9 @@ pub struct SecretArgs {
 /// What to do with secrets.
 #[derive(Debug, Clone, Subcommand)]
 pub enum SecretVerb {
-    /// Set a secret: from standard input (a terminal does not show it), a file, or made anew; unchanged bytes while unchanged
+    /// Set a secret from standard input (a terminal does not show it) or a file, or make it anew; the same value changes no byte
     Set(SecretSetArgs),
-    /// Show who can read the site's secrets, and which identity opens them here
+    /// Show who can read the site's secrets, and who of them is here; makes an identity where there is none
     ShowRecipients,
 }
 

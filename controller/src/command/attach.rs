@@ -5,7 +5,7 @@ use super::{
     interrupt::Stage,
     prepare::{self, Expedition},
 };
-use crate::cli::{AttachArgs, CancelArgs, FleetArgs};
+use crate::cli::{AttachArgs, CancelArgs, FleetArgs, SelectArgs};
 use crate::fleet::{FleetEvent, Follower, Found, Preparation, Trouble, leave};
 use crate::report::{Exit, merge, sanitize};
 use crate::session::SessionError;
@@ -18,9 +18,11 @@ use tokio::task::JoinSet;
 
 /// Shows the story of runs to their end, of all nodes at once.
 pub fn attach(context: &Context, args: &AttachArgs) -> Result<Exit, CommandError> {
-    let fleet = limited(&args.fleet, args.node.as_deref());
+    let mut select = args.select.clone();
+    select.limit.extend(args.node.clone());
+    let fleet = FleetArgs { select, pace: args.pace.clone(), reach: args.reach.clone(), ..FleetArgs::default() };
     prepare::runtime()?.block_on(async {
-        let expedition = Expedition::open(context, &fleet, None, false)?;
+        let expedition = Expedition::to_runs(context, &fleet)?;
         expedition.interrupts.enter(Stage::Watching);
         let mut tasks = JoinSet::new();
         for node in &expedition.nodes {
@@ -53,9 +55,10 @@ pub fn attach(context: &Context, args: &AttachArgs) -> Result<Exit, CommandError
 
 /// Asks a run to stop between two steps.
 pub fn cancel(context: &Context, args: &CancelArgs) -> Result<Exit, CommandError> {
-    let fleet = limited(&args.fleet, Some(&args.node));
+    let select = SelectArgs { limit: vec![args.node.clone()] };
+    let fleet = FleetArgs { select, reach: args.reach.clone(), ..FleetArgs::default() };
     prepare::runtime()?.block_on(async {
-        let expedition = Expedition::open(context, &fleet, None, false)?;
+        let expedition = Expedition::to_runs(context, &fleet)?;
         expedition.interrupts.enter(Stage::Watching);
         let mut exits = Vec::new();
         for node in expedition.nodes.clone() {
@@ -71,12 +74,6 @@ pub fn cancel(context: &Context, args: &CancelArgs) -> Result<Exit, CommandError
         console.finish(&preparation.tell).await;
         Ok(merge(exits))
     })
-}
-
-fn limited(fleet: &FleetArgs, node: Option<&str>) -> FleetArgs {
-    let mut fleet = fleet.clone();
-    fleet.limit.extend(node.map(str::to_owned));
-    fleet
 }
 
 fn lost(context: &Context, node: NodeName, trouble: Trouble) -> Exit {

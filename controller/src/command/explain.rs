@@ -4,7 +4,7 @@ use super::{
     CommandError, Context,
     workspace::{Open, Workspace},
 };
-use crate::cli::{ExplainArgs, ExplainWhat, FleetArgs};
+use crate::cli::{ExplainArgs, ExplainWhat};
 use crate::inventory;
 use crate::report::{Exit, causes, sanitize};
 use ostler_roles::author::compile;
@@ -17,7 +17,7 @@ use serde_json::json;
 /// Explains a variable's origin or a code.
 pub fn run(context: &Context, args: &ExplainArgs) -> Result<Exit, CommandError> {
     match (&args.what, &args.code) {
-        (Some(ExplainWhat::Var { node, name, fleet }), _) => variable(context, node, name, fleet),
+        (Some(ExplainWhat::Var { node, name, values }), _) => variable(context, node, name, &values.set),
         (Some(ExplainWhat::Code { code }), _) => explain_code(context, code.as_deref()),
         (None, code) => explain_code(context, code.as_deref()),
     }
@@ -53,8 +53,8 @@ fn explain_code(context: &Context, code: Option<&str>) -> Result<Exit, CommandEr
     Ok(Exit::Good)
 }
 
-fn variable(context: &Context, pattern: &str, name: &str, fleet: &FleetArgs) -> Result<Exit, CommandError> {
-    let workspace = Workspace::open(context, &fleet.set, Open::Names)?;
+fn variable(context: &Context, pattern: &str, name: &str, set: &[String]) -> Result<Exit, CommandError> {
+    let workspace = Workspace::open(context, set, Open::Names)?;
     let nodes = inventory::select(&workspace.inventory.site.nodes, &[pattern.to_owned()])?;
     let (role, param) = name.split_once('.').map_or((name, None), |(role, param)| (role, Some(param)));
     known(&workspace.inventory.roles, role, param)?;

@@ -12,7 +12,7 @@ use serde_json::json;
 
 /// Proves the site without a node.
 pub fn run(context: &Context, args: &LintArgs) -> Result<Exit, CommandError> {
-    let workspace = Workspace::open(context, &args.set, Open::Names)?;
+    let workspace = Workspace::open(context, &args.values.set, Open::Names)?;
     let inventory = &workspace.inventory;
     let faults =
         compile::lint(&inventory.roles, &inventory.site, &inventory.content, &workspace.facts(), &workspace.secrets, &workspace.overrides);

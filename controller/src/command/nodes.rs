@@ -16,7 +16,7 @@ pub fn run(context: &Context, args: &NodesArgs) -> Result<Exit, CommandError> {
     let workspace = Workspace::open(context, &[], Open::Names)?;
     let site = &workspace.inventory.site;
     let facts = workspace.facts();
-    for node in inventory::select(&site.nodes, &args.limit)? {
+    for node in inventory::select(&site.nodes, &args.select.limit)? {
         let Some(entry) = site.nodes.nodes.iter().find(|entry| entry.name.value == node.as_str()) else { continue };
         let groups: Vec<&str> = entry.groups.iter().map(|group| group.value.as_str()).collect();
         let roles: Vec<&str> = workspace.roles_of(&node).iter().map(|role| role.name.value.as_str()).collect();

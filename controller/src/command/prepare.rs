@@ -40,16 +40,28 @@ pub struct Expedition {
 }
 
 impl Expedition {
-    /// Opens the site and the way to its nodes.
+    /// Opens the site and the way to its nodes, to plan.
     ///
     /// # Errors
     /// What is wrong with the site, the selection or the machine.
     pub fn open(context: &Context, args: &FleetArgs, only: Option<&str>, want_old: bool) -> Result<Self, CommandError> {
+        Self::begin(context, args, Open::Values, only, want_old)
+    }
+
+    /// Opens the way to nodes whose runs go on: nothing is compiled, so no secret is opened.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub fn to_runs(context: &Context, args: &FleetArgs) -> Result<Self, CommandError> {
+        Self::begin(context, args, Open::Names, None, false)
+    }
+
+    fn begin(context: &Context, args: &FleetArgs, open: Open, only: Option<&str>, want_old: bool) -> Result<Self, CommandError> {
         let began = Instant::now();
         let echo = Echo::default();
         let interrupts = Interrupts::listen(context.printer, echo.clone()).map_err(CommandError::Signals)?;
-        let workspace = Arc::new(Workspace::open(context, &args.set, Open::Values)?);
-        let mut nodes = inventory::select(&workspace.inventory.site.nodes, &args.limit)?;
+        let workspace = Arc::new(Workspace::open(context, &args.values.set, open)?);
+        let mut nodes = inventory::select(&workspace.inventory.site.nodes, &args.select.limit)?;
         let only = only.map(|role| Only::of(&workspace, role)).transpose()?;
         if let Some(only) = &only {
             nodes = only.among(&workspace, nodes)?;
@@ -58,7 +70,7 @@ impl Expedition {
         let (tell, events) = Tell::channel();
         let all: Vec<NodeName> =
             workspace.inventory.site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect();
-        let reach = Arc::new(SshReach::new(context, &workspace, args, &all, &tell)?);
+        let reach = Arc::new(SshReach::new(context, &workspace, (&args.pace, &args.reach), &all, &tell)?);
         let store = RunStore::create(&workspace.state)?;
         let log = store.directory().to_owned();
         let console = Console::start(context.printer, events, Some(Box::new(store)));
@@ -66,8 +78,8 @@ impl Expedition {
             reach,
             compile: Arc::new(SiteCompiler { workspace: Arc::clone(&workspace), only: only.clone() }),
             agent,
-            password: Arc::new(password::keeper(context, args.ask_become_pass, &echo)?),
-            forks: usize::from(args.forks),
+            password: Arc::new(password::keeper(context, args.reach.ask_become_pass, &echo)?),
+            forks: usize::from(args.pace.forks),
             want_old,
             patience: Patience::default(),
             tell,

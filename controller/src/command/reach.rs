@@ -1,7 +1,7 @@
 //! The way to the site's nodes: its `ssh:` words, the user's configuration, and the lab where the site has one.
 
 use super::{CommandError, Context, workspace::Workspace};
-use crate::cli::FleetArgs;
+use crate::cli::{PaceArgs, ReachArgs};
 use crate::fleet::{FleetEvent, Reach, Tell};
 use crate::inventory::{self, NodeReach};
 use crate::lab::{Lab, LabError};
@@ -36,7 +36,13 @@ impl SshReach {
     ///
     /// # Errors
     /// Two groups that say different things of one node; a lab that is not up.
-    pub fn new(context: &Context, workspace: &Workspace, args: &FleetArgs, nodes: &[NodeName], tell: &Tell) -> Result<Self, CommandError> {
+    pub fn new(
+        context: &Context,
+        workspace: &Workspace,
+        (pace, args): (&PaceArgs, &ReachArgs),
+        nodes: &[NodeName],
+        tell: &Tell,
+    ) -> Result<Self, CommandError> {
         let lab = lab_of(context, workspace)?;
         let mut reached = BTreeMap::new();
         for node in nodes {
@@ -45,7 +51,7 @@ impl SshReach {
         let mut options = SshOptions::new(Surroundings::of_this_process());
         options.config_file = args.ssh_config.clone();
         options.new_keys = if args.accept_new { NewKeys::Accept } else { NewKeys::Refuse };
-        options.handshakes = usize::from(args.forks);
+        options.handshakes = usize::from(pace.forks);
         options.dialer = lab.map_or(Dialer::Direct, dial_in);
         let by_host: BTreeMap<String, NodeName> = reached.iter().map(|(node, (target, _))| (target.host.clone(), node.clone())).collect();
         let tell = tell.clone();

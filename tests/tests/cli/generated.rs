@@ -109,28 +109,12 @@ fn the_reference_of_the_command_line_is_fresh() {
     let desk = Desk::new();
     let mut page =
         "# The command line\n\nWritten by the program; a test keeps it fresh. Flags of every verb stand under `ostler` alone.\n".to_owned();
-    for verb in [
-        "",
-        "init",
-        "lint",
-        "check",
-        "plan",
-        "apply",
-        "attach",
-        "cancel",
-        "nodes",
-        "explain",
-        "secret",
-        "lab",
-        "demo",
-        "schema",
-        "completions",
-    ] {
-        let arguments: Vec<&str> = if verb.is_empty() { vec!["--help"] } else { vec![verb, "--help"] };
+    for verb in super::help::VERBS {
+        let arguments = [verb, &["--help"][..]].concat();
         let help = desk.run(&arguments).out;
         let own = if verb.is_empty() { help.as_str() } else { help.split("\nEverywhere:").next().unwrap_or_default() };
         let text: Vec<&str> = own.trim_end().lines().map(str::trim_end).collect();
-        let _ = write!(page, "\n## `{}`\n\n```text\n{}\n```\n", format!("ostler {verb}").trim_end(), text.join("\n"));
+        let _ = write!(page, "\n## `{}`\n\n```text\n{}\n```\n", format!("ostler {}", verb.join(" ")).trim_end(), text.join("\n"));
     }
     fresh("docs/reference/cli.md", &page);
 }

@@ -2,7 +2,7 @@
 
 use ostler_tests::program::Desk;
 
-const VERBS: &[&[&str]] = &[
+pub const VERBS: &[&[&str]] = &[
     &[],
     &["init"],
     &["lint"],

@@ -48,6 +48,41 @@ fn wrong_words_are_wrong_usage() {
 }
 
 #[test]
+fn a_verb_takes_only_the_flags_that_mean_something_for_it() {
+    let desk = Desk::new().with_site();
+    let cases: &[&[&str]] = &[
+        &["attach", "--set", "first.greeting=x"],
+        &["attach", "build-1", "--limit", "build"],
+        &["cancel", "build-1", "--set", "first.greeting=x"],
+        &["cancel", "build-1", "--limit", "build"],
+        &["cancel", "build-1", "--forks", "3"],
+        &["explain", "var", "build-1", "first", "--limit", "build"],
+        &["explain", "var", "build-1", "first", "--forks", "3"],
+        &["explain", "var", "build-1", "first", "--accept-new"],
+        &["explain", "var", "build-1", "first", "-F", "/dev/null"],
+        &["explain", "var", "build-1", "first", "-K"],
+    ];
+    for case in cases {
+        let said = desk.run(case);
+        assert!(said.code == Some(2) && said.out.is_empty(), "{case:?}: {said}");
+        let flag = case.iter().rev().find(|word| word.starts_with('-')).expect("a flag");
+        assert!(said.err.contains(flag), "{case:?}: {said}");
+    }
+}
+
+#[test]
+fn whoever_follows_or_stops_a_run_needs_no_secret_of_the_site() {
+    let desk = Desk::new().with_site();
+    desk.write("nodes.yaml", "nodes: {build-1: {host: 127.0.0.1, roles: [first], ssh: {port: 1}}}\n");
+    desk.write("secrets/door.age", "sealed for somebody else\n");
+    assert!(desk.run(&["plan"]).err.contains("identity.txt does not exist"));
+    for verb in ["attach", "cancel"] {
+        let said = desk.run(&[verb, "build-1"]);
+        assert!(said.code == Some(4) || said.err.contains("no agent"), "{verb}: {said}");
+    }
+}
+
+#[test]
 fn values_of_the_command_line_are_proved_too() {
     let desk = Desk::new().with_site();
     for (set, said) in [
