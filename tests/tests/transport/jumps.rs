@@ -1,6 +1,8 @@
 //! Bastions: one connection to each, and the faults on the way.
 
-use ostler::transport::{ConnectFault, Exit, HostSettings, Jump, Link as _, Placement, Target};
+use std::time::Duration;
+
+use ostler::transport::{ConfigError, ConnectError, ConnectFault, Exit, HostSettings, Jump, Link as _, Placement, Target};
 use ostler_tests::sshd::{Sshd, free_port};
 
 use super::desk::{Desk, at, at_port, run, words};
@@ -101,4 +103,66 @@ async fn the_nodes_own_host_key_is_checked_behind_a_bastion() {
     desk.know_server(&bastion);
     let fault = desk.ssh().connect(&behind(&node, at(&bastion))).await.unwrap_err().fault;
     assert!(matches!(fault, ConnectFault::HostKey(_)), "{fault}");
+}
+
+/// Connects, which must fail, and within ten seconds: a circle waits for itself.
+async fn fails(ssh: &ostler::transport::Ssh, target: &Target) -> ConnectError {
+    tokio::time::timeout(Duration::from_secs(10), ssh.connect(target)).await.unwrap().unwrap_err()
+}
+
+fn circle(error: &ConnectError) -> &str {
+    let ConnectFault::Config(ConfigError::JumpCircle { way }) = &error.fault else { panic!("{error}") };
+    way
+}
+
+#[tokio::test]
+async fn bastions_that_lead_in_a_circle_are_named() {
+    let desk = Desk::new();
+    desk.configure("Host a\n ProxyJump b\nHost b\n ProxyJump c\nHost c\n ProxyJump a");
+    let error = fails(&desk.ssh(), &Target::new("a")).await;
+    assert_eq!(circle(&error), "a -> b -> c -> a");
+    // What the site says of the node makes it another target than the bastion of its name.
+    let mut node = at_port(free_port());
+    node.host = "c".to_owned();
+    let error = fails(&desk.ssh(), &node).await;
+    assert_eq!(circle(&error), "a -> b -> c -> a");
+    assert!(error.hint().contains("ProxyJump none"), "{}", error.hint());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_met_at_once_whose_bastions_cross_do_not_wait_for_each_other() {
+    let desk = Desk::new();
+    desk.configure("Host a\n ProxyJump b\nHost b\n ProxyJump a");
+    let ssh = desk.ssh();
+    let (a, b) = (behind_host("a"), behind_host("b"));
+    let (one, other) = tokio::join!(fails(&ssh, &a), fails(&ssh, &b));
+    assert_eq!((circle(&one), circle(&other)), ("a -> b -> a", "b -> a -> b"));
+}
+
+/// A node of the site that lies behind the host of this name.
+fn behind_host(bastion: &str) -> Target {
+    let jump = Jump::Via(Box::new(Target::new(bastion)));
+    Target { host: "127.0.0.1".to_owned(), settings: HostSettings { jump, ..HostSettings::default() } }
+}
+
+#[tokio::test]
+async fn a_bastion_behind_itself_is_named() {
+    let desk = Desk::new();
+    desk.configure("Host *\n ProxyJump gate");
+    let bare = desk.ssh().asking(desk.home.path().join("no-ssh"));
+    assert_eq!(circle(&fails(&bare, &Target::new("gate")).await), "gate -> gate");
+    assert_eq!(circle(&fails(&bare, &Target::new("node")).await), "gate -> gate");
+    // The client finds this one itself, when it is asked about the bastion.
+    let ConnectFault::Jump(inner) = fails(&desk.ssh(), &Target::new("node")).await.fault else { panic!() };
+    let ConnectFault::Config(ConfigError::Query { reason, .. }) = &inner.fault else { panic!("{inner}") };
+    assert_eq!(reason, "jumphost loop via gate");
+}
+
+#[tokio::test]
+async fn more_bastions_than_anybody_has_are_too_many() {
+    let desk = Desk::new();
+    let hosts: Vec<_> = (0..20).map(|n| format!("Host b{n}\n ProxyJump b{}\n", n + 1)).collect();
+    desk.configure(&hosts.concat());
+    let error = fails(&desk.ssh(), &Target::new("b0")).await;
+    assert!(matches!(error.fault, ConnectFault::Config(ConfigError::TooManyJumps { limit: 8 })), "{error}");
 }

@@ -143,7 +143,13 @@ pub enum ConfigError {
     /// A jump that cannot be read.
     #[error("ssh option ProxyJump: {0}")]
     Jump(BadJump),
-    /// More bastions than makes sense: they lead in a circle.
+    /// A bastion lies behind itself.
+    #[error("the bastions lead in a circle: {way}")]
+    JumpCircle {
+        /// Once around it: `a -> b -> a`.
+        way: String,
+    },
+    /// More bastions than makes sense. A circle is told apart.
     #[error("more than {limit} bastions one behind the other")]
     TooManyJumps {
         /// The limit.
@@ -195,6 +201,9 @@ impl ConfigError {
                 format!("set {name} otherwise for this host in ~/.ssh/config; `ssh -G HOST` shows what is in force")
             }
             ConfigError::Algorithms(_) => "add one of ours to the list, or leave it out for this host".to_owned(),
+            ConfigError::JumpCircle { .. } => {
+                "does a `Host` pattern with ProxyJump fit the bastion too? put `Host BASTION` with `ProxyJump none` above it".to_owned()
+            }
             ConfigError::Jump(_) | ConfigError::TooManyJumps { .. } => "check ProxyJump, or name the bastion with `jump:`".to_owned(),
             ConfigError::BadHost(_) => "check `host:`".to_owned(),
             ConfigError::Query { .. } | ConfigError::Unreadable { .. } => "check ~/.ssh/config and /etc/ssh/ssh_config".to_owned(),

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 
 use super::Ssh;
 use super::connection::Connection;
-use crate::transport::config::{ConfigError, Target};
+use crate::transport::config::{ConfigError, Jump, Target};
 use crate::transport::error::{ConnectError, ConnectFault};
 use crate::transport::link::BoxFuture;
 
@@ -42,15 +42,35 @@ impl Bastions {
 }
 
 impl Ssh {
-    /// Returns the connection to a bastion, made at most once. Boxed: a bastion may lie behind another.
-    pub(super) fn bastion<'a>(&'a self, target: &'a Target, depth: usize) -> BoxFuture<'a, Result<Arc<Connection>, ConnectFault>> {
-        Box::pin(async move {
-            if depth > MOST_JUMPS {
-                return Err(ConfigError::TooManyJumps { limit: MOST_JUMPS }.into());
+    /// Walks the whole way to a target before any of it is opened. While a bastion is opened, those who want it wait; what it waits for itself
+    /// hangs on its own configuration alone. So where no way leads in a circle nobody waits for himself, and no two for each other.
+    ///
+    /// # Errors
+    /// A circle, or more bastions than anybody has. A bastion that cannot be resolved is told when it is opened.
+    pub(super) async fn check_way(&self, target: &Target) -> Result<(), ConfigError> {
+        let mut way = vec![target.clone()];
+        while let Some(last) = way.last()
+            && let Ok(config) = self.resolver.resolve(last, &self.deadlines).await
+            && let Jump::Via(next) = &config.jump
+        {
+            if let Some(first) = way.iter().position(|known| known == next.as_ref()) {
+                let around: Vec<&str> = way[first..].iter().chain([next.as_ref()]).map(|target| target.host.as_str()).collect();
+                return Err(ConfigError::JumpCircle { way: around.join(" -> ") });
             }
+            if way.len() > MOST_JUMPS {
+                return Err(ConfigError::TooManyJumps { limit: MOST_JUMPS });
+            }
+            way.push(next.as_ref().clone());
+        }
+        Ok(())
+    }
+
+    /// Returns the connection to a bastion, made at most once; [`Ssh::check_way`] comes first. Boxed: a bastion may lie behind another.
+    pub(super) fn bastion<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Arc<Connection>, ConnectFault>> {
+        Box::pin(async move {
             let cell = self.bastions.cell(target);
             let open = || async {
-                let reached = self.open(target, depth).await.map(Arc::new).map_err(Arc::new);
+                let reached = self.open(target).await.map(Arc::new).map_err(Arc::new);
                 (Instant::now(), reached)
             };
             let (_, reached) = cell.get_or_init(open).await;

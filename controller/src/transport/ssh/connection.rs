@@ -49,8 +49,8 @@ struct Prepared {
 }
 
 impl Ssh {
-    /// Opens and logs in. `depth` counts the bastions that wait for this one.
-    pub(super) async fn open(&self, target: &Target, depth: usize) -> Result<Connection, ConnectError> {
+    /// Opens and logs in.
+    pub(super) async fn open(&self, target: &Target) -> Result<Connection, ConnectError> {
         let config = match self.resolver.resolve(target, &self.deadlines).await {
             Ok(config) => config,
             Err(error) => return Err(ConnectError { host: target.host.clone(), fault: error.into() }),
@@ -58,7 +58,7 @@ impl Ssh {
         let failed = |fault| ConnectError { host: config.shown(), fault };
         let via = match &config.jump {
             Jump::AsConfigured | Jump::Direct => None,
-            Jump::Via(bastion) => Some(self.bastion(bastion, depth + 1).await.map_err(failed)?),
+            Jump::Via(bastion) => Some(self.bastion(bastion).await.map_err(failed)?),
         };
         self.attempts(&config, via).await.map_err(failed)
     }

@@ -116,7 +116,9 @@ impl Ssh {
     /// # Errors
     /// [`ConnectError`], each fault told apart, with its next step.
     pub async fn connect(&self, target: &Target) -> Result<SshLink, ConnectError> {
-        self.open(target, 0).await.map(|connection| SshLink::new(connection, self.deadlines.clone()))
+        let failed = |error: ConfigError| ConnectError { host: target.host.clone(), fault: error.into() };
+        self.check_way(target).await.map_err(failed)?;
+        self.open(target).await.map(|connection| SshLink::new(connection, self.deadlines.clone()))
     }
 
     /// Returns what the user's configuration and the site say of a target: the login user among it.
