@@ -13,5 +13,7 @@ mod interrupted;
 mod registration;
 #[path = "jenkins/replay.rs"]
 mod replay;
+#[path = "jenkins/restarts.rs"]
+mod restarts;
 #[path = "jenkins/trust.rs"]
 mod trust;

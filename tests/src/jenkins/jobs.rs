@@ -19,6 +19,8 @@ pub struct Job {
     pub config: Element,
     /// Builds, oldest first.
     pub builds: Vec<Build>,
+    /// The number of the next build; never given twice.
+    pub next_build: usize,
 }
 
 /// A build.
@@ -28,11 +30,13 @@ pub struct Build {
     pub number: usize,
     /// Its queue item.
     pub queue_id: u64,
+    /// Who asked, once for each request.
+    pub causes: Vec<String>,
     /// Start, in milliseconds since 1970.
     pub started: u64,
-    /// How long it took.
+    /// How long it took, in milliseconds; 0 while it runs.
     pub duration: u64,
-    /// `SUCCESS`, `FAILURE`; `None` while it runs.
+    /// `SUCCESS`, `FAILURE`, `ABORTED`; `None` while it runs.
     pub result: Option<&'static str>,
     /// The node.
     pub built_on: String,
@@ -44,6 +48,13 @@ impl Build {
     /// Not finished.
     pub fn is_running(&self) -> bool {
         self.result.is_none()
+    }
+
+    fn end(&mut self, result: &'static str, output: &str) {
+        self.console.push_str(output);
+        self.console.push_str(&format!("Finished: {result}\n"));
+        self.duration = now().saturating_sub(self.started);
+        self.result = Some(result);
     }
 }
 
@@ -76,6 +87,7 @@ pub struct QueueItem {
 /// A build to be run by the server, outside the state's lock.
 #[derive(Debug)]
 pub struct Run {
+    restarts: u64,
     job: String,
     number: usize,
     scripts: Vec<String>,
@@ -87,7 +99,7 @@ pub struct Run {
 impl Job {
     /// A job from its configuration.
     pub fn new(name: &str, config: Element) -> Self {
-        Self { name: name.to_owned(), config, builds: Vec::new() }
+        Self { name: name.to_owned(), config, builds: Vec::new(), next_build: 1 }
     }
 
     /// The label expression it is tied to.
@@ -105,6 +117,16 @@ impl Job {
         json!({"_class": "hudson.model.FreeStyleProject", "name": self.name, "url": self.url(state), "color": self.color()})
     }
 
+    /// Ends what runs, as a restart does; after a crash nothing of it is left.
+    pub fn cut_off(&mut self, is_crash: bool) {
+        if is_crash {
+            self.builds.retain(|build| !build.is_running());
+        }
+        for build in self.builds.iter_mut().filter(|build| build.is_running()) {
+            build.end("ABORTED", "Build was aborted\n");
+        }
+    }
+
     fn color(&self) -> String {
         let last = self.builds.iter().rev().find_map(|build| build.result);
         let color = match last {
@@ -114,6 +136,12 @@ impl Job {
         };
         let running = self.builds.iter().any(Build::is_running);
         format!("{color}{}", if running { "_anime" } else { "" })
+    }
+
+    /// What `tree=builds[...]` may ask for.
+    pub fn builds_json(&self, state: &State) -> Value {
+        let builds: Vec<Value> = self.builds.iter().rev().map(|build| self.build_json(state, build)).collect();
+        json!(builds)
     }
 
     /// `/job/NAME/api/json`, shallow.
@@ -134,7 +162,7 @@ impl Job {
             "keepDependencies": false, "lastBuild": build(self.builds.last()),
             "lastCompletedBuild": build(self.builds.iter().rev().find(|build| !build.is_running())),
             "lastFailedBuild": with("FAILURE"), "lastStableBuild": with("SUCCESS"), "lastSuccessfulBuild": with("SUCCESS"),
-            "lastUnstableBuild": null, "lastUnsuccessfulBuild": with("FAILURE"), "nextBuildNumber": self.builds.len() + 1,
+            "lastUnstableBuild": null, "lastUnsuccessfulBuild": with("FAILURE"), "nextBuildNumber": self.next_build,
             "property": [], "queueItem": null, "concurrentBuild": self.config.value("concurrentBuild") == Some("true"),
             "disabled": self.config.value("disabled") == Some("true"), "downstreamProjects": [],
             "labelExpression": self.assigned_label(), "scm": {"_class": "hudson.scm.NullSCM"}, "upstreamProjects": [],
@@ -143,9 +171,8 @@ impl Job {
 
     /// `/job/NAME/N/api/json`.
     pub fn build_json(&self, state: &State, build: &Build) -> Value {
-        let causes = state.queue.iter().find(|item| item.id == build.queue_id).map(actions);
         json!({
-            "_class": "hudson.model.FreeStyleBuild", "actions": causes, "artifacts": [], "building": build.is_running(), "description": null,
+            "_class": "hudson.model.FreeStyleBuild", "actions": actions(&build.causes), "artifacts": [], "building": build.is_running(), "description": null,
             "displayName": format!("#{}", build.number), "duration": build.duration,
             "estimatedDuration": if build.is_running() { -1 } else { i64::try_from(build.duration).unwrap_or(-1) },
             "executor": if build.is_running() { json!({}) } else { Value::Null }, "fullDisplayName": format!("{} #{}", self.name, build.number),
@@ -157,9 +184,8 @@ impl Job {
     }
 }
 
-fn actions(item: &QueueItem) -> Value {
-    let causes: Vec<Value> = item
-        .causes
+fn actions(causes: &[String]) -> Value {
+    let causes: Vec<Value> = causes
         .iter()
         .map(|user| json!({"_class": "hudson.model.Cause$UserIdCause", "shortDescription": format!("Started by user {user}"), "userId": user, "userName": user}))
         .collect();
@@ -172,7 +198,8 @@ pub fn enqueue(state: &mut State, job: &str, user: &str, delay: Option<Duration>
         item.causes.push(user.to_owned());
         return item.id;
     }
-    let id = state.queue.last().map_or(0, |item| item.id) + 1;
+    state.last_item += 1;
+    let id = state.last_item;
     let quiet = u64::try_from(delay.unwrap_or(state.quiet_period).as_millis()).unwrap_or(0);
     state.queue.push(QueueItem { id, job: job.to_owned(), causes: vec![user.to_owned()], since: now(), due: now() + quiet, left: None });
     id
@@ -183,7 +210,7 @@ pub fn item_json(state: &State, item: &QueueItem) -> Value {
     let task = state.jobs.get(&item.job).map(|job| job.reference(state));
     let waits = now() < item.due;
     let mut value = json!({
-        "actions": actions(item), "blocked": false, "buildable": false, "id": item.id, "inQueueSince": item.since, "params": "",
+        "actions": actions(&item.causes), "blocked": false, "buildable": false, "id": item.id, "inQueueSince": item.since, "params": "",
         "stuck": false, "task": task, "url": format!("queue/item/{}/", item.id), "why": null,
     });
     match item.left {
@@ -245,7 +272,8 @@ pub fn schedule(state: &mut State) -> Vec<Run> {
             .rev()
             .find(|node| node.is_online() && free_executor(state, &node.name, node.executors));
         let Some(node) = free.cloned() else { continue };
-        let (id, user, name) = (item.id, item.causes.first().cloned().unwrap_or_default(), item.job.clone());
+        let (id, causes, name) = (item.id, item.causes.clone(), item.job.clone());
+        let user = causes.first().cloned().unwrap_or_default();
         let mut labels = node.assigned_labels();
         labels.sort();
         let workspace = format!("{}/workspace/{name}", node.remote_fs.clone().unwrap_or_default());
@@ -255,8 +283,10 @@ pub fn schedule(state: &mut State) -> Vec<Run> {
             node.atoms().join(" ")
         );
         let Some(job) = state.jobs.get_mut(&name) else { continue };
-        let number = job.builds.len() + 1;
-        job.builds.push(Build { number, queue_id: id, started: now(), duration: 0, result: None, built_on: node.name.clone(), console });
+        let number = job.next_build;
+        job.next_build += 1;
+        let built_on = node.name.clone();
+        job.builds.push(Build { number, queue_id: id, causes, started: now(), duration: 0, result: None, built_on, console });
         let shells = job.config.get("builders").map(|builders| builders.children.clone()).unwrap_or_default();
         let environment = [
             ("NODE_NAME", node.name.clone()),
@@ -267,6 +297,7 @@ pub fn schedule(state: &mut State) -> Vec<Run> {
             ("WORKSPACE", workspace),
         ];
         runs.push(Run {
+            restarts: state.restarts,
             job: name,
             number,
             scripts: shells
@@ -335,8 +366,16 @@ impl Run {
         (head + &std::fs::read_to_string(&log).unwrap_or_default(), success)
     }
 
-    /// Writes the end of the build into the state.
+    /// Whether the process that began it is still there.
+    pub fn goes_on(&self, state: &State) -> bool {
+        self.restarts == state.restarts
+    }
+
+    /// Writes the end of the build into the state, unless it was cut off.
     pub fn finish(&self, state: &mut State, output: &str, success: bool) {
+        if !self.goes_on(state) {
+            return;
+        }
         let Some(build) = state.jobs.get_mut(&self.job).and_then(|job| job.builds.iter_mut().find(|build| build.number == self.number))
         else {
             return;
@@ -346,9 +385,6 @@ impl Run {
             None if success => "SUCCESS",
             None => "FAILURE",
         };
-        build.console.push_str(output);
-        build.console.push_str(&format!("Finished: {result}\n"));
-        build.duration = now().saturating_sub(build.started);
-        build.result = Some(result);
+        build.end(result, output);
     }
 }

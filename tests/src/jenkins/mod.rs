@@ -240,7 +240,8 @@ fn run_due(shared: &Arc<Shared>) {
         let shared = Arc::clone(shared);
         thread::spawn(move || {
             let (output, success) = run.execute();
-            while lock(&shared.state).hold_builds {
+            let is_held = |state: &State| state.hold_builds && run.goes_on(state);
+            while is_held(&lock(&shared.state)) {
                 thread::sleep(Duration::from_millis(5));
             }
             run.finish(&mut lock(&shared.state), &output, success);

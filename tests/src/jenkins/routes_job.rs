@@ -64,7 +64,10 @@ fn one(call: &mut Call<'_>, name: &str, verb: &[&str]) -> Result<Response, Respo
     let Some(job) = call.state.jobs.get(name).cloned() else { return Err(call.not_found()) };
     match verb {
         ["api", "json"] => {
-            let value = job.json(call.state);
+            let mut value = job.json(call.state);
+            if call.request.parameter("tree").is_some() {
+                value["builds"] = job.builds_json(call.state);
+            }
             Ok(call.json(value))
         }
         ["config.xml"] if call.request.method == "POST" => {
@@ -82,6 +85,10 @@ fn one(call: &mut Call<'_>, name: &str, verb: &[&str]) -> Result<Response, Respo
             call.post_only()?;
             call.need(Permission::JobDelete)?;
             call.state.jobs.remove(name);
+            // What waits for it goes too (`ItemDeletion.cancelBuildsInProgress` of 2.532).
+            for item in call.state.queue.iter_mut().filter(|item| item.job == name && item.left.is_none()) {
+                item.left = Some(Left::Cancelled);
+            }
             Ok(Response::empty(302).header("Location", "/"))
         }
         [number, rest @ ..] => {

@@ -51,8 +51,14 @@ pub struct State {
     pub credentials: Vec<Credential>,
     /// Jobs by name.
     pub jobs: BTreeMap<String, Job>,
-    /// Queue items, also those that left.
+    /// Queue items, also those that left since the last restart.
     pub queue: Vec<QueueItem>,
+    /// The id that was given to a queue item last.
+    pub last_item: u64,
+    /// How many restarts there were: a build belongs to the process that began it.
+    pub restarts: u64,
+    /// The next restart is a crash.
+    pub will_crash: bool,
     /// `quietDown` was called.
     pub quieting: bool,
     /// What SSH launches find.
@@ -86,6 +92,9 @@ impl State {
             credentials: Vec::new(),
             jobs: BTreeMap::new(),
             queue: Vec::new(),
+            last_item: 0,
+            restarts: 0,
+            will_crash: false,
             quieting: false,
             hosts: Vec::new(),
             has_ssh_plugin: true,
@@ -110,8 +119,29 @@ impl State {
         format!("JSESSIONID.{}=node0session{number}; Path=/; HttpOnly; SameSite=Lax", self.cookie)
     }
 
-    /// What a restart forgets: sessions, crumbs, connections. Jobs, nodes and credentials stay.
+    /// What a restart forgets: sessions, crumbs, connections, queue items that left, builds under way. Jobs, nodes, credentials and items
+    /// that wait stay.
+    ///
+    /// Recorded are the new session and cookie (`restart-09`) and the agents' way back (`restart-10`, `restart-11`). There is no record of the
+    /// queue and of builds under way; they follow the sources of the very release (tag `jenkins-2.532`):
+    ///
+    /// - `Queue.save` and `load` keep items that wait, with their ids, and `QueueIdStrategy` the counter; `leftItems` is in memory alone.
+    /// - `Jenkins.cleanUp` interrupts every executor: `Run.execute` ends such a build as `ABORTED`, "Build was aborted". (When its agent is
+    ///   gone before it notices, it may end as `FAILURE` instead, which is not played.)
+    /// - A build is saved at its end only (`Run.execute`), and without `build.xml` it is not loaded (`RunMap.retrieve`): after a crash it is
+    ///   404, and its number is not given again (`Job.assignBuildNumber`). The queue is saved a minute after a change (`Queue.Saver`): what
+    ///   was asked for since is gone, and its ids are given again. A crash here is always within that minute.
     pub fn restart(&mut self) {
+        let is_crash = std::mem::take(&mut self.will_crash);
+        self.restarts += 1;
+        if is_crash {
+            self.queue.clear();
+            self.last_item = 0;
+        }
+        self.queue.retain(|item| item.left.is_none());
+        for job in self.jobs.values_mut() {
+            job.cut_off(is_crash);
+        }
         let number = self.next_number();
         self.session = format!("{:08x}", 0x3b52_4711_u64 + number);
         self.cookie = format!("{:08x}", 0x5b2a_d1c6_u64 + number);

@@ -10,7 +10,7 @@ use ostler_tests::jenkins::{Fault, Model, Permission, Timeline, User};
 
 use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, registration, ssh, token};
 
-fn recorded_restart(scale: f64) -> Timeline {
+pub fn recorded_restart(scale: f64) -> Timeline {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/jenkins/exchanges/restart-21-timeline.json");
     let recording = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     Timeline::recorded_restart(&recording, scale).unwrap()

@@ -148,6 +148,11 @@ impl Session {
         self.login.user()
     }
 
+    /// The process that answered last, by its `X-Jenkins-Session`: another one after each restart.
+    pub(super) fn process(&self) -> Option<String> {
+        self.memory().process.clone()
+    }
+
     /// For one wait on the master.
     pub(super) fn pace(&self, patience: Duration) -> Pace {
         Pace::new(patience, &self.stop)

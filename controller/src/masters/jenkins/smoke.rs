@@ -31,6 +31,10 @@ pub enum SmokeOutcome {
     Cancelled,
     /// It ran on another node.
     Elsewhere(String),
+    /// It went down with the process of the master that ran it, or that kept its place in the queue.
+    Restarted,
+    /// Jenkins, which did not restart, has neither its queue item nor its build.
+    Gone,
 }
 
 impl std::fmt::Display for SmokeOutcome {
@@ -40,6 +44,8 @@ impl std::fmt::Display for SmokeOutcome {
             Self::Late { waited, why } => write!(f, "not finished within {} s: {why}", waited.as_secs()),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Elsewhere(node) => write!(f, "ran on `{node}`"),
+            Self::Restarted => f.write_str("cut off by a restart of Jenkins"),
+            Self::Gone => f.write_str("Jenkins does not know it any more; somebody removed it"),
         }
     }
 }
@@ -70,6 +76,12 @@ struct Item {
     cancelled: bool,
     why: Option<String>,
     executable: Option<Executable>,
+    task: Task,
+}
+
+#[derive(Debug, Deserialize)]
+struct Task {
+    name: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -84,6 +96,7 @@ struct Build {
     building: bool,
     result: Option<String>,
     built_on: String,
+    queue_id: u64,
 }
 
 fn job_name(node: &Node) -> String {
@@ -95,12 +108,9 @@ pub(super) fn run(session: &Session, node: &Node, commands: &[Smoke], patience: 
     let job = job_name(node);
     install(session, node, &job, commands)?;
     let mut pace = session.pace(patience);
-    let followed = start(session, &job).and_then(|item| follow(session, &job, &item, &mut pace));
+    let followed = start(session, &job).and_then(|item| follow(session, &job, item, &mut pace));
     let (outcome, executable) = followed.map_err(|error| match error {
-        JenkinsError::Stopped { action, .. } => {
-            let left = remove(session, &job).err().map(|error| format!("job `{job}` is left on the master: {error}"));
-            JenkinsError::Stopped { action, left }
-        }
+        JenkinsError::Stopped { action, .. } => JenkinsError::Stopped { action, left: left_behind(session, &job) },
         other => other,
     })?;
     let took = pace.waited();
@@ -112,10 +122,19 @@ pub(super) fn run(session: &Session, node: &Node, commands: &[Smoke], patience: 
     let mut report = SmokeReport { outcome, url: executable.as_ref().map(|build| build.url.clone()), tail: Vec::new(), took };
     if report.is_green() {
         remove(session, &job)?;
+    } else if matches!(report.outcome, SmokeOutcome::Restarted | SmokeOutcome::Gone) {
+        // It says nothing about the node.
+        report.url = None;
+        report.tail.extend(left_behind(session, &job));
     } else if let Some(build) = executable {
         report.tail = console(session, &job, build.number);
     }
     Ok(report)
+}
+
+/// Removes a job that proves nothing; what to say when it cannot be removed.
+fn left_behind(session: &Session, job: &str) -> Option<String> {
+    remove(session, job).err().map(|error| format!("job `{job}` is left on the master: {error}"))
 }
 
 /// Makes the job, or brings the one of an earlier run up to date.
@@ -196,7 +215,7 @@ fn quote(word: &str) -> String {
 }
 
 /// Asks for a build at once; the queue item's number.
-fn start(session: &Session, job: &str) -> Result<String, JenkinsError> {
+fn start(session: &Session, job: &str) -> Result<u64, JenkinsError> {
     let action = format!("start job `{job}`");
     let path = format!("/job/{}/build?delay=0sec", encode(job));
     // Asked twice, Jenkins gives the same item while it waits.
@@ -207,41 +226,44 @@ fn start(session: &Session, job: &str) -> Result<String, JenkinsError> {
     }
     let answer = session.expect(&action, answer, &[201])?;
     let location = answer.header("location").unwrap_or_default();
-    let item = location.trim_end_matches('/').rsplit('/').next().filter(|item| item.parse::<u64>().is_ok());
+    let item = location.trim_end_matches('/').rsplit('/').next().and_then(|item| item.parse().ok());
     let reason = || format!("no queue item in `{}`", location.chars().take(200).collect::<String>());
-    item.map(str::to_owned).ok_or_else(|| JenkinsError::Refused { action: action.clone(), reason: reason() })
+    item.ok_or_else(|| JenkinsError::Refused { action: action.clone(), reason: reason() })
 }
 
 type Followed = (Result<Build, SmokeOutcome>, Option<Executable>);
 
+/// What one look at a job shows.
+enum Look {
+    /// It waits, or runs.
+    Goes(String),
+    /// It ended.
+    Ended(Build),
+    /// Somebody took it out of the queue.
+    Cancelled,
+    /// It is nowhere.
+    Unknown,
+}
+
 /// Follows a queue item to the end of its build. A late one is taken back.
-fn follow(session: &Session, job: &str, item: &str, pace: &mut Pace) -> Result<Followed, JenkinsError> {
-    let mut why = "it waits in the queue".to_owned();
+fn follow(session: &Session, job: &str, item: u64, pace: &mut Pace) -> Result<Followed, JenkinsError> {
+    let mut process = session.process();
     let mut executable: Option<Executable> = None;
     loop {
-        if let Some(build) = &executable {
-            let path = format!("/job/{}/{}/api/json?tree=building,result,builtOn", encode(job), build.number);
-            if let Some(seen) = session.json::<Build>(&format!("follow job `{job}`"), &path)?
-                && !seen.building
-            {
-                return Ok((Ok(seen), executable));
+        let look = look(session, job, item, &mut executable)?;
+        process = process.or_else(|| session.process());
+        let is_same_process = process == session.process();
+        let why = match look {
+            Look::Goes(why) => why,
+            Look::Cancelled => return Ok((Err(SmokeOutcome::Cancelled), None)),
+            // Jenkins interrupts what runs before it goes.
+            Look::Ended(build) if !is_same_process && build.result.as_deref().is_none_or(|result| result == "ABORTED") => {
+                return Ok((Err(SmokeOutcome::Restarted), executable));
             }
-            why = "it is still running".to_owned();
-        } else {
-            let path = format!("/queue/item/{item}/api/json?tree=cancelled,why,executable%5Bnumber,url%5D");
-            let Some(seen) = session.json::<Item>(&format!("follow job `{job}` in the queue"), &path)? else {
-                // Jenkins forgets items after a while, and across restarts.
-                return Ok((Err(SmokeOutcome::Late { waited: pace.waited(), why: "its queue item is gone".to_owned() }), None));
-            };
-            if seen.cancelled {
-                return Ok((Err(SmokeOutcome::Cancelled), None));
-            }
-            why = seen.why.unwrap_or(why);
-            executable = seen.executable;
-            if executable.is_some() {
-                continue;
-            }
-        }
+            Look::Ended(build) => return Ok((Ok(build), executable)),
+            Look::Unknown if is_same_process => return Ok((Err(SmokeOutcome::Gone), executable)),
+            Look::Unknown => return Ok((Err(SmokeOutcome::Restarted), executable)),
+        };
         match pace.wait() {
             Wait::Again => {}
             Wait::Over => {
@@ -258,8 +280,52 @@ fn follow(session: &Session, job: &str, item: &str, pace: &mut Pace) -> Result<F
     }
 }
 
+/// Looks once, in the queue and then at the build. After a crash an item's number may be given again: to another job, or to ours.
+fn look(session: &Session, job: &str, item: u64, executable: &mut Option<Executable>) -> Result<Look, JenkinsError> {
+    if executable.is_none() {
+        let path = format!("/queue/item/{item}/api/json?tree=cancelled,why,task%5Bname%5D,executable%5Bnumber,url%5D");
+        let seen = session.json::<Item>(&format!("follow job `{job}` in the queue"), &path)?;
+        match seen.filter(|seen| seen.task.name == job) {
+            Some(seen) if seen.cancelled => return Ok(Look::Cancelled),
+            Some(Item { executable: None, why, .. }) => {
+                return Ok(Look::Goes(why.unwrap_or_else(|| "it waits in the queue".to_owned())));
+            }
+            Some(seen) => *executable = seen.executable,
+            // Jenkins forgets what left the queue: after a while, and in a restart.
+            None => *executable = build_of(session, job, item)?,
+        }
+    }
+    let Some(build) = executable else { return Ok(Look::Unknown) };
+    let path = format!("/job/{}/{}/api/json?tree=building,result,builtOn,queueId", encode(job), build.number);
+    let seen = session.json::<Build>(&format!("follow job `{job}`"), &path)?;
+    Ok(match seen.filter(|seen| seen.queue_id == item) {
+        Some(seen) if seen.building => Look::Goes("it is still running".to_owned()),
+        Some(seen) => Look::Ended(seen),
+        None => Look::Unknown,
+    })
+}
+
+/// The build that a queue item became, by the job's own account.
+fn build_of(session: &Session, job: &str, item: u64) -> Result<Option<Executable>, JenkinsError> {
+    #[derive(Deserialize)]
+    struct Builds {
+        builds: Vec<Listed>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Listed {
+        queue_id: u64,
+        #[serde(flatten)]
+        executable: Executable,
+    }
+    let path = format!("/job/{}/api/json?tree=builds%5Bnumber,url,queueId%5D", encode(job));
+    let known: Option<Builds> = session.json(&format!("look for the build of job `{job}`"), &path)?;
+    let mut builds = known.into_iter().flat_map(|known| known.builds);
+    Ok(builds.find(|build| build.queue_id == item).map(|build| build.executable))
+}
+
 /// Takes a queue item back, or stops its build.
-fn take_back(session: &Session, job: &str, item: &str, executable: Option<&Executable>) -> Result<(), JenkinsError> {
+fn take_back(session: &Session, job: &str, item: u64, executable: Option<&Executable>) -> Result<(), JenkinsError> {
     let path = match executable {
         Some(build) => format!("/job/{}/{}/stop", encode(job), build.number),
         None => format!("/queue/cancelItem?id={item}"),

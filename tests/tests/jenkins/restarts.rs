@@ -1,0 +1,187 @@
+//! A master that restarts, or loses a job, while the smoke job waits or runs: what the job says is believed, what nobody knows any more is not.
+
+use std::time::{Duration, Instant};
+
+use ostler::masters::jenkins::{Client, Ending, Registration, SmokeOutcome, register};
+use ostler_tests::jenkins::jobs::{Job, Left, enqueue};
+use ostler_tests::jenkins::{Fault, Model, Timeline, xml};
+
+use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, registration, ssh, token, writes};
+use super::faults::recorded_restart;
+
+const JOB: &str = "ostler-smoke-n1";
+
+fn ready() -> (Model, Client, Registration) {
+    let model = model();
+    let client = client(&model, token("narrow"));
+    client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+    model.take_log();
+    (model, client, registration(node("n1", ssh()), "true"))
+}
+
+fn run(client: &Client, registration: &Registration) -> Ending {
+    register(client, std::slice::from_ref(registration), &mut |_| {}).unwrap().remove(0).1
+}
+
+/// Registers, and once it has come to this, lets that happen.
+fn and_then(model: &Model, client: &Client, wanted: &Registration, is_so: impl Fn(&Model) -> bool, happens: impl Fn(&Model)) -> Ending {
+    std::thread::scope(|scope| {
+        let done = scope.spawn(|| run(client, wanted));
+        let end = Instant::now() + Duration::from_secs(60);
+        while !is_so(model) && !done.is_finished() {
+            assert!(Instant::now() < end, "it never came to that");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        happens(model);
+        done.join().unwrap()
+    })
+}
+
+fn runs(model: &Model) -> bool {
+    model.state().jobs.values().any(|job| job.builds.iter().any(|build| build.is_running()))
+}
+
+fn waits(model: &Model) -> bool {
+    model.state().queue.iter().any(|item| item.left.is_none())
+}
+
+/// In quarantine and nothing of the job left; and the next run goes on from there.
+fn goes_on(model: &Model, client: &Client, wanted: &Registration) {
+    {
+        let state = model.state();
+        let node = &state.nodes["n1"];
+        assert_eq!((node.label.as_str(), node.mode.as_deref()), ("ostler-quarantine-n1", Some("EXCLUSIVE")));
+        assert!(state.jobs.is_empty(), "the smoke job is left behind");
+    }
+    model.state().hold_builds = false;
+    let ending = run(client, wanted);
+    assert!(matches!(&ending, Ending::Labelled(report) if report.is_green()), "{ending:?}");
+    assert_eq!(model.state().nodes["n1"].label, "big debian");
+    assert!(model.state().jobs.is_empty());
+}
+
+#[test]
+fn a_smoke_job_that_waits_through_a_restart_runs_after_it() {
+    let (model, client, wanted) = ready();
+    // A safe restart lets nothing start, and is over once nothing runs.
+    model.state().quieting = true;
+    let ending = and_then(&model, &client, &wanted, waits, |model| model.play(recorded_restart(0.02)));
+    assert!(matches!(&ending, Ending::Labelled(report) if report.is_green()), "{ending:?}");
+    assert_eq!(model.state().restarts, 1);
+    assert_eq!(model.state().last_item, 1, "it was asked for again");
+    assert_eq!(model.state().nodes["n1"].label, "big debian");
+    assert!(model.state().jobs.is_empty());
+}
+
+#[test]
+fn a_smoke_job_that_is_cut_off_by_a_restart_says_so_and_leaves_nothing() {
+    let (model, client, wanted) = ready();
+    model.state().hold_builds = true;
+    let ending = and_then(&model, &client, &wanted, runs, |model| model.play(recorded_restart(0.02)));
+    assert!(matches!(&ending, Ending::Red(report) if matches!(report.outcome, SmokeOutcome::Restarted)), "{ending:?}");
+    assert_eq!(ending.to_string(), "not registered: smoke job: cut off by a restart of Jenkins");
+    goes_on(&model, &client, &wanted);
+}
+
+#[test]
+fn a_smoke_job_that_was_lost_in_a_crash_says_so_and_leaves_nothing() {
+    for keeps_waiting in [true, false] {
+        let (model, client, wanted) = ready();
+        model.state().hold_builds = true;
+        model.state().will_crash = true;
+        model.state().quieting = keeps_waiting;
+        let is_so = if keeps_waiting { waits } else { runs };
+        let ending = and_then(&model, &client, &wanted, is_so, |model| model.play(recorded_restart(0.02)));
+        assert!(matches!(&ending, Ending::Red(report) if matches!(report.outcome, SmokeOutcome::Restarted)), "{ending:?}");
+        goes_on(&model, &client, &wanted);
+    }
+}
+
+#[test]
+fn another_jobs_queue_item_is_not_taken_for_ours_after_a_crash() {
+    let (model, client, wanted) = ready();
+    model.state().quieting = true;
+    let ending = and_then(&model, &client, &wanted, waits, |model| {
+        let mut state = model.state();
+        state.will_crash = true;
+        state.restart();
+        // Somebody is quicker than we are: his job is given the id that ours had.
+        let job = "<project><canRoam>true</canRoam></project>";
+        state.jobs.insert("other".to_owned(), Job::new("other", xml::parse(job).unwrap()));
+        assert_eq!(enqueue(&mut state, "other", "admin", Some(Duration::from_secs(3600))), 1);
+    });
+    assert!(matches!(&ending, Ending::Red(report) if matches!(report.outcome, SmokeOutcome::Restarted)), "{ending:?}");
+    let state = model.state();
+    assert_eq!(state.jobs.keys().collect::<Vec<_>>(), ["other"]);
+    assert!(state.queue[0].left.is_none(), "somebody else's item was taken back");
+}
+
+#[test]
+fn a_smoke_job_that_ended_just_before_a_restart_is_judged_by_its_build() {
+    for (command, is_green) in [("true", true), ("exit 3", false)] {
+        let (model, client, _) = ready();
+        let wanted = registration(node("n1", ssh()), command);
+        model.state().quieting = true;
+        let ending = and_then(&model, &client, &wanted, waits, |model| {
+            // Nobody can ask until it is over and gone from the queue.
+            model.play(Timeline::new(vec![(Fault::Starting, Duration::from_secs(600))]));
+            model.state().quieting = false;
+            assert!(model.wait_for_builds(Duration::from_secs(20)));
+            assert!(matches!(model.state().queue[0].left, Some(Left::Build(1))));
+            model.state().restart();
+            model.play(Timeline::default());
+        });
+        match &ending {
+            Ending::Labelled(report) => assert!(is_green && report.is_green(), "{ending:?}"),
+            Ending::Red(report) => {
+                assert!(!is_green && matches!(&report.outcome, SmokeOutcome::Ended(result) if result == "FAILURE"), "{ending:?}");
+                assert_eq!(report.tail.last().unwrap(), "Finished: FAILURE");
+            }
+            _ => panic!("{ending:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_smoke_job_that_somebody_removes_is_not_waited_for() {
+    for keeps_waiting in [true, false] {
+        let (model, client, wanted) = ready();
+        model.state().hold_builds = true;
+        model.state().quieting = keeps_waiting;
+        let is_so = if keeps_waiting { waits } else { runs };
+        let began = Instant::now();
+        let ending = and_then(&model, &client, &wanted, is_so, |model| {
+            let mut state = model.state();
+            state.jobs.clear();
+            state.queue.clear();
+        });
+        assert_eq!(ending.to_string(), "not registered: smoke job: Jenkins does not know it any more; somebody removed it");
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+        model.state().quieting = false;
+        goes_on(&model, &client, &wanted);
+    }
+}
+
+#[test]
+fn a_smoke_job_that_somebody_cancels_or_aborts_is_red_and_stays_to_be_looked_at() {
+    let (model, client, wanted) = ready();
+    model.state().quieting = true;
+    let ending = and_then(&model, &client, &wanted, waits, |model| model.state().queue[0].left = Some(Left::Cancelled));
+    assert_eq!(ending.to_string(), "not registered: smoke job: cancelled");
+    model.state().quieting = false;
+    model.state().hold_builds = true;
+    let ending = and_then(&model, &client, &wanted, runs, |model| {
+        let mut state = model.state();
+        state.jobs.get_mut(JOB).unwrap().builds[0].result = Some("ABORTED");
+        state.hold_builds = false;
+    });
+    assert_eq!(ending.to_string(), "not registered: smoke job: ABORTED");
+    assert!(model.state().jobs.contains_key(JOB));
+    assert!(!writes(&model).iter().any(|write| write.ends_with("/doDelete")));
+    goes_on_from_red(&model, &client, &wanted);
+}
+
+fn goes_on_from_red(model: &Model, client: &Client, wanted: &Registration) {
+    model.state().jobs.clear();
+    goes_on(model, client, wanted);
+}
