@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 use ostler::lab::{BRIDGE, Delay, Ended, Fault, Lab, LabError, LabNode, LabSpec, NodeState, Place, Suite};
 use ostler_tests::lab::{program, setup, up};
 
+mod lab {
+    mod hostile;
+}
+
 const SHORT: Duration = Duration::from_secs(5);
 
 fn node(name: &str, last: u8) -> LabNode {

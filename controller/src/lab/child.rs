@@ -26,13 +26,13 @@ pub(crate) fn run(command: &mut Command) -> Result<Output, LabError> {
 pub(crate) fn feed(command: &mut Command, input: &[u8]) -> Result<Output, LabError> {
     let shown = shown(command);
     let start = |source| LabError::Start { command: shown.clone(), source };
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(start)?;
-    let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
-    if let Some(mut stdin) = child.stdin.take() {
+    let mut child = Running(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(start)?);
+    let (stdout, stderr) = (collect(child.0.stdout.take())?, collect(child.0.stderr.take())?);
+    if let Some(mut stdin) = child.0.stdin.take() {
         // A program that ends without reading says why itself.
         let _ = stdin.write_all(input);
     }
-    let status = wait(&mut child, &shown, LIMIT)?;
+    let status = wait(&mut child.0, &shown, LIMIT)?;
     let output = Output { status, stdout: stdout.join().unwrap_or_default(), stderr: stderr.join().unwrap_or_default() };
     if status.success() {
         return Ok(output);
@@ -83,8 +83,13 @@ pub(crate) fn wait(child: &mut Child, shown: &str, limit: Duration) -> Result<Ex
     child.wait().map_err(failed)
 }
 
-fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
+/// Starts a thread; `std::thread::spawn` would panic where there is none to be had.
+pub(crate) fn thread<T: Send + 'static>(what: &'static str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>, LabError> {
+    thread::Builder::new().spawn(work).map_err(LabError::system(what))
+}
+
+fn collect(pipe: Option<impl Read + Send + 'static>) -> Result<JoinHandle<Vec<u8>>, LabError> {
+    thread("start a thread for a program's output", move || {
         let mut bytes = Vec::new();
         if let Some(mut pipe) = pipe {
             // What arrived before an error is all there is.
@@ -92,6 +97,17 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
         }
         bytes
     })
+}
+
+/// A child that does not outlive its use.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that has been waited for is not there any more, which is fine.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Returns the command line as it would be typed, without quoting.

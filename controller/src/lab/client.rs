@@ -303,8 +303,7 @@ impl Lab {
 
     fn ask(&self, request: &Request, limit: Duration) -> Result<(Reply, Vec<std::os::fd::OwnedFd>), LabError> {
         let wire = Wire::connect(&self.place.socket()).map_err(|_| LabError::NotUp(self.place.dir().to_owned()))?;
-        wire.send(request, &[])?;
-        wire.receive_within(limit, "the lab's holder")?.ok_or_else(|| LabError::HolderGone(self.place.log()))
+        wire.ask(request, &[], limit, "the lab's holder")?.ok_or_else(|| LabError::HolderGone(self.place.log()))
     }
 }
 

@@ -151,8 +151,7 @@ impl LabCommand {
 
 fn start(place: &Place, exec: &Exec, descriptors: [BorrowedFd<'_>; 3]) -> Result<Wire, LabError> {
     let wire = Wire::connect(&place.socket()).map_err(|_| LabError::NotUp(place.dir().to_owned()))?;
-    wire.send(&Request::Exec(exec.clone()), &descriptors)?;
-    match wire.receive_within::<Reply>(Duration::from_secs(10), "a command to start")? {
+    match wire.ask::<_, Reply>(&Request::Exec(exec.clone()), &descriptors, Duration::from_secs(10), "a command to start")? {
         Some((Reply::Started, _)) => Ok(wire),
         Some((reply, _)) => Err(unexpected(reply)),
         None => Err(LabError::HolderGone(place.log())),

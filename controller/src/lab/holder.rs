@@ -156,8 +156,7 @@ fn relay(place: &Place, plan: &Plan, starter: &Wire, keeper: &Wire) -> Result<()
 
 fn start_gateway(place: &Place, plan: &Plan, listeners: Vec<OwnedFd>) -> Result<(), LabError> {
     let [proxy, www] = <[OwnedFd; 2]>::try_from(listeners).map_err(|got| LabError::Wire(format!("{} listeners came, not 2", got.len())))?;
-    Gateway::new(&plan.sources, &plan.packages, &place.www())?.start(TcpListener::from(proxy), TcpListener::from(www));
-    Ok(())
+    Gateway::new(&plan.sources, &plan.packages, &place.www())?.start(TcpListener::from(proxy), TcpListener::from(www))
 }
 
 /// PID 1 of the lab: starts the keeper, reaps whatever is orphaned, ends with the keeper.

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::cgroup::{self, Cgroup};
-use super::child::run;
+use super::child::{self, run};
 use super::error::LabError;
 use super::exec::{self, Door};
 use super::net;
@@ -19,6 +19,9 @@ use super::place::Place;
 use super::protocol::{Event, Exec, Plan, Reply, Request};
 use super::spec::{BRIDGE, GATEWAY_PORT, WWW_PORT};
 use super::wire::{self, Wire};
+
+/// How long the keeper rests after a client that it could not take in: by then others may have given back what was missing.
+const REST: Duration = Duration::from_millis(100);
 
 /// Where the lab's own mount namespace has the unified cgroup hierarchy.
 const HIERARCHY: &str = "/sys/fs/cgroup";
@@ -59,14 +62,15 @@ fn bring_up(place: &Place, plan: &Plan, holder: &Wire) -> Result<Keeper, LabErro
     let lab_ref = &lab;
     let nodes: Vec<Arc<Node>> = thread::scope(|scope| {
         let start = |index| {
-            scope.spawn(move || {
+            let work = move || {
                 let node = Arc::new(Node::prepare(place, plan, index, lab_ref)?);
                 node.start(plan)?;
                 holder.send(&Event::NodeUp(node.name().to_owned()), &[])?;
                 Ok(node)
-            })
+            };
+            thread::Builder::new().spawn_scoped(scope, work).map_err(LabError::system("start a thread for a node"))
         };
-        let started: Vec<_> = (0..plan.spec.nodes.len()).map(start).collect();
+        let started: Vec<_> = (0..plan.spec.nodes.len()).map(start).collect::<Result<_, _>>()?;
         started
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|_| Err(LabError::Refused("a node's thread panicked".into()))))
@@ -109,6 +113,8 @@ fn cover(own: &Path, path: &Path) -> Result<(), LabError> {
     run(Command::new("mount").arg("--bind").args([own, path])).map(drop)
 }
 
+/// Answers clients until the holder or one of them ends the lab. A shortage of descriptors or threads is no end: the end of the
+/// keeper is the end of every node, and a shortage passes.
 fn serve(keeper: &Arc<Keeper>, listener: &OwnedFd, holder: &Wire) -> Result<(), LabError> {
     let (stopped, stop) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(LabError::system("make a pipe"))?;
     let stop = Arc::new(stop);
@@ -117,15 +123,31 @@ fn serve(keeper: &Arc<Keeper>, listener: &OwnedFd, holder: &Wire) -> Result<(), 
         if ready[0] || ready[1] {
             return Ok(());
         }
-        let client = wire::accept(listener)?;
-        let (keeper, stop) = (Arc::clone(keeper), Arc::clone(&stop));
-        thread::spawn(move || {
-            // A client that went away in the middle has nobody to tell.
-            if let Ok(End::Lab) = keeper.answer(&client) {
-                let _ = rustix::io::write(&*stop, b".");
+        if let Err(error) = wire::accept(listener).and_then(|client| take_in(keeper, client, &stop)) {
+            // Standard error is the holder's log.
+            let _ = rustix::io::write(rustix::stdio::stderr(), format!("{}\n", error.chain()).as_bytes());
+            let ready = wire::readable(&[holder.as_fd(), stopped.as_fd()], Some(REST))?;
+            if ready[0] || ready[1] {
+                return Ok(());
             }
-        });
+        }
     }
+}
+
+/// Answers one client on a thread of its own; one for whom there is none is told so.
+fn take_in(keeper: &Arc<Keeper>, client: Wire, stop: &Arc<OwnedFd>) -> Result<(), LabError> {
+    let client = Arc::new(client);
+    let (keeper, stop, theirs) = (Arc::clone(keeper), Arc::clone(stop), Arc::clone(&client));
+    let work = move || {
+        // A client that went away in the middle has nobody to tell.
+        if let Ok(End::Lab) = keeper.answer(&theirs) {
+            let _ = rustix::io::write(&*stop, b".");
+        }
+    };
+    let started = child::thread("the lab's keeper has no room for another request", work);
+    started.map(drop).inspect_err(|error| {
+        let _ = client.send(&Reply::Failed(error.chain()), &[]);
+    })
 }
 
 /// What ends after a request.

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -145,10 +145,13 @@ impl Node {
             return Ok(());
         }
         net::set_link(self.index, true)?;
+        // The thread first: a carrier that nobody follows would never be known to have ended.
+        let (node, (carrier, carriers)) = (Arc::clone(self), mpsc::channel());
+        super::child::thread("start a thread for a node", move || carriers.iter().for_each(|child| node.follow(child)))?;
         let child = self.boot(!power.ran)?;
         *power = Power { ran: true, wanted: true, carrier: Some(child.id()) };
-        let node = Arc::clone(self);
-        std::thread::spawn(move || node.follow(child));
+        // It waits for nothing else.
+        let _ = carrier.send(child);
         Ok(())
     }
 

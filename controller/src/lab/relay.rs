@@ -9,12 +9,13 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use super::child;
 use super::error::LabError;
 use super::net::{self, BRIDGE_LINK, link};
 use super::spec::Delay;
@@ -39,7 +40,7 @@ impl Relay {
         let (near, far, island) = (format!("la{index}"), format!("lb{index}"), format!("lbs{index}"));
         let taps = [tap(&near)?, tap(&far)?];
         let (stopped, stop) = pipe_with(PipeFlags::CLOEXEC).map_err(LabError::system("make a pipe"))?;
-        let thread = thread::spawn(move || carry(taps, &stopped, delay));
+        let thread = child::thread("start a thread for a slow link", move || carry(taps, &stopped, delay))?;
         let relay = Self { index, stop: Some(stop), thread: Some(thread) };
         net::ip_batch(&format!(
             "link add {island} type bridge\nlink set {island} up\nlink set {far} master {island} up\n\

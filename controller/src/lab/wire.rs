@@ -21,6 +21,9 @@ const PACKET: usize = 160 * 1024;
 /// A packet carries at most this many descriptors: stdin, stdout and stderr, or the lab's listeners.
 const DESCRIPTORS: usize = 4;
 
+/// Last words of a side that has ended are there already.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// One end of a conversation.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -72,16 +75,38 @@ impl Wire {
         Ok(())
     }
 
+    /// Sends a question and receives the answer, waiting no longer than `limit` for `what`. One who does not listen to the question
+    /// may have said why.
+    pub(crate) fn ask<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        question: &Q,
+        descriptors: &[BorrowedFd<'_>],
+        limit: Duration,
+        what: &str,
+    ) -> Result<Option<(A, Vec<OwnedFd>)>, LabError> {
+        match self.send(question, descriptors) {
+            Ok(()) => self.receive_within(limit, what),
+            Err(error @ LabError::System { .. }) => match self.receive_within(LAST_WORDS, what) {
+                Ok(Some(words)) => Ok(Some(words)),
+                Ok(None) | Err(_) => Err(error),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
     /// Receives the next message and its descriptors; `None` when the other side has ended.
     pub(crate) fn receive<T: DeserializeOwned>(&self) -> Result<Option<(T, Vec<OwnedFd>)>, LabError> {
         let mut bytes = vec![0; PACKET];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut is_reset = false;
         let received = loop {
             let mut parts = [IoSliceMut::new(&mut bytes)];
             match rustix::net::recvmsg(&self.socket, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC) {
                 Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+                Err(rustix::io::Errno::CONNRESET) if is_reset => return Ok(None),
+                // The other side ended without having read all: its last words may still be there, behind this news.
+                Err(rustix::io::Errno::CONNRESET) => is_reset = true,
                 other => break other.map_err(LabError::system("receive on the lab's socket"))?,
             }
         };
@@ -176,6 +201,24 @@ mod tests {
         assert_eq!(silent.to_string(), "no answer within 0.0 s while waiting for a word");
         drop(theirs);
         assert!(ours.receive::<String>().expect("end").is_none());
+    }
+
+    #[test]
+    fn last_words_are_heard_though_the_peer_did_not_listen() {
+        let (ours, theirs) = Wire::pair().expect("pair");
+        ours.send(&"a question", &[]).expect("sent");
+        let theirs = Wire::from(theirs);
+        theirs.send(&"no time", &[]).expect("sent");
+        drop(theirs);
+        assert_eq!(ours.receive::<String>().expect("read").expect("one").0, "no time");
+        assert!(ours.receive::<String>().expect("end").is_none());
+
+        let (ours, theirs) = Wire::pair().expect("pair");
+        let theirs = Wire::from(theirs);
+        theirs.send(&"no time", &[]).expect("sent");
+        drop(theirs);
+        let heard = ours.ask::<_, String>(&"a question", &[], Duration::from_secs(20), "an answer").expect("read");
+        assert_eq!(heard.expect("one").0, "no time");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::child;
 use super::error::LabError;
 use super::sources::Sources;
 use files::Files;
@@ -21,6 +22,9 @@ use proxy::Proxy;
 
 /// Nobody in the lab keeps a connection silent for longer.
 const SILENCE: Duration = Duration::from_secs(60);
+
+/// How long it rests after a connection that it could not serve.
+const REST: Duration = Duration::from_millis(50);
 
 /// Both services, ready to start.
 #[derive(Debug)]
@@ -36,10 +40,11 @@ impl Gateway {
     }
 
     /// Serves both listeners on threads that end with the process.
-    pub(crate) fn start(self, proxy: TcpListener, www: TcpListener) {
+    pub(crate) fn start(self, proxy: TcpListener, www: TcpListener) -> Result<(), LabError> {
         let (proxy_service, files) = (self.proxy, self.files);
-        thread::spawn(move || accept(&proxy, &Arc::new(move |stream| proxy_service.serve(stream))));
-        thread::spawn(move || accept(&www, &Arc::new(move |stream| files.serve(stream))));
+        let what = "start a thread of the gateway";
+        child::thread(what, move || accept(&proxy, &Arc::new(move |stream| proxy_service.serve(stream))))?;
+        child::thread(what, move || accept(&www, &Arc::new(move |stream| files.serve(stream)))).map(drop)
     }
 }
 
@@ -48,16 +53,17 @@ where
     S: Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static,
 {
     for stream in listener.incoming() {
-        // A refused accept (out of descriptors, say) must not turn into a spinning loop.
-        let Ok(stream) = stream else {
-            thread::sleep(Duration::from_millis(50));
-            continue;
-        };
         let service = Arc::clone(service);
-        thread::spawn(move || {
-            let limited = stream.set_read_timeout(Some(SILENCE)).and_then(|()| stream.set_write_timeout(Some(SILENCE)));
-            // A broken connection is the node's affair: it asks again or reports it.
-            let _ = limited.and_then(|()| service(stream));
+        let served = stream.map_err(LabError::system("accept a connection")).and_then(|stream| {
+            child::thread("start a thread for a connection", move || {
+                let limited = stream.set_read_timeout(Some(SILENCE)).and_then(|()| stream.set_write_timeout(Some(SILENCE)));
+                // A broken connection is the node's affair: it asks again or reports it.
+                let _ = limited.and_then(|()| service(stream));
+            })
         });
+        // Out of descriptors or threads: that must not turn into a spinning loop, nor be the end of the gateway.
+        if served.is_err() {
+            thread::sleep(REST);
+        }
     }
 }

@@ -1,0 +1,58 @@
+//! A lab whose ground is hostile: no descriptors left, no room for a thread, two admins at once, a starter that is interrupted.
+
+use crate::*;
+
+/// Returns the process of a lab that runs this stage of the holder.
+fn stage(dir: &Path, stage: &str) -> String {
+    let ours = format!("lab-holder {stage} {}", dir.display());
+    let found = traces(dir).into_iter().find(|line| line.contains(&ours) && !line.contains("unshare")).expect("the stage");
+    found.split([' ', ':']).nth(1).expect("its number").to_owned()
+}
+
+/// Sets a limit of a running process.
+fn limit(pid: &str, limit: &str) {
+    assert!(Command::new("prlimit").args(["--pid", pid, limit]).status().expect("prlimit").success(), "{limit}");
+}
+
+#[test]
+fn a_keeper_without_descriptors_or_room_for_threads_keeps_the_lab_and_answers_later() {
+    let dir = scratch();
+    let lab = up(dir.path(), LabSpec::new([node("n1", 11)])).expect("up");
+    let keeper = stage(dir.path(), "keeper");
+    limit(&keeper, "--nofile=3:");
+    let waiting = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| lab.status());
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(!waiting.is_finished(), "nobody can answer now: {:?}", waiting.join());
+        limit(&keeper, "--nofile=1024:");
+        waiting.join().expect("no panic")
+    });
+    assert_eq!(waiting.expect("answered later")["n1"].state, NodeState::Running);
+
+    // No room for the stack of another thread; those of threads that have ended are used again first.
+    let status = std::fs::read_to_string(format!("/proc/{keeper}/status")).expect("its status");
+    let size: u64 = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmSize:"))
+        .expect("its size")
+        .trim_end_matches("kB")
+        .trim()
+        .parse()
+        .expect("a number");
+    limit(&keeper, &format!("--as={}:", (size + 1500) << 10));
+    let mut sleepers = Vec::new();
+    let refused = loop {
+        assert!(sleepers.len() < 64, "never refused");
+        match lab.command(["sleep", "1000"]).spawn() {
+            Ok(sleeper) => sleepers.push(sleeper),
+            Err(error) => break error.to_string(),
+        }
+    };
+    let log = std::fs::read_to_string(dir.path().join("holder.log")).expect("its log");
+    assert!(refused.starts_with("the lab's keeper has no room for another request"), "{refused}: {log}");
+    limit(&keeper, "--as=unlimited:");
+    drop(sleepers);
+    assert_eq!(lab.command(["true"]).output().expect("ran").ended, Ended::Exited(0));
+    lab.end().expect("down");
+    wait_until_traceless(dir.path());
+}
