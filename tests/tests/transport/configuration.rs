@@ -215,6 +215,10 @@ async fn without_a_client_plain_blocks_give_what_the_client_would() {
         "Host !n1 *\n User other\nHost n1\n IdentityFile /k/1\n IdentityFile /k/2\n",
         "Host n? m?\n Port=2203\n IdentitiesOnly yes\n ServerAliveInterval 4\n",
         "Host *\n UserKnownHostsFile \"/kh/one\"\n HostKeyAlias x\n ProxyJump ann@gate:22\n StrictHostKeyChecking accept-new\n",
+        "IdentitiesOnly YES\nHashKnownHosts Yes\nStrictHostKeyChecking Accept-New\nCompression yes\nProxyJump NONE\n",
+        "ProxyCommand none\nProxyJump gate\n",
+        "ProxyJump gate\nProxyCommand nc %h 22\n",
+        "LocalCommand echo \"a\" 'b' # c\nSetEnv A=\"b c\"\n",
     ];
     for text in texts {
         let home = Home::with(&format!("{text}\nHost *\n User ann\n UserKnownHostsFile /kh/k\n IdentityFile /k/last\n"));
@@ -236,6 +240,45 @@ async fn without_a_client_match_and_include_are_refused() {
     }
     let error = ask(&Home::with("Nonsense yes\n").bare(), &Target::new("n1")).await.unwrap_err();
     assert!(matches!(&error, ConfigError::NeedsClient { word, .. } if word == "nonsense"), "{error}");
+}
+
+/// What the client would have to be asked about this line.
+async fn needs_client(line: &str) -> Option<(usize, String)> {
+    let home = Home::with(&format!("Host other\n {line}\nHost *\n {line}\n"));
+    match ask(&home.bare(), &Target::new("n1")).await {
+        Err(ConfigError::NeedsClient { line, word, file }) if file == home.file().display().to_string() => Some((line, word)),
+        Err(other) => panic!("{line}: {other}"),
+        Ok(_) => None,
+    }
+}
+
+#[tokio::test]
+async fn without_a_client_a_list_that_builds_on_its_defaults_is_refused() {
+    let lists = ["Ciphers", "KexAlgorithms", "MACs", "HostKeyAlgorithms", "PubkeyAcceptedAlgorithms", "CASignatureAlgorithms"];
+    for (list, sign) in lists.iter().flat_map(|list| ["+", "-", "^"].map(|sign| (list, sign))) {
+        let word = format!("{} {sign}a,b", list.to_ascii_lowercase());
+        assert_eq!(needs_client(&format!("{list} {sign}a,b")).await, Some((4, word)));
+    }
+    assert_eq!(needs_client("Ciphers aes256-ctr,aes128-ctr").await, None);
+}
+
+#[tokio::test]
+async fn without_a_client_what_it_would_expand_or_unquote_is_refused() {
+    for line in [
+        "hostname %h.lab",
+        "user ann # on call",
+        "userknownhostsfile \"/a b\" /c",
+        "userknownhostsfile /a \"/b c\"",
+        "identityfile '/a b'",
+        "identityfile /a\\ b",
+    ] {
+        assert_eq!(needs_client(line).await, Some((4, line.to_owned())));
+    }
+    for patterns in ["host a # b", "host \"a b\""] {
+        let error = ask(&Home::with(&format!("\n{patterns}\n")).bare(), &Target::new("n1")).await.unwrap_err();
+        assert!(matches!(&error, ConfigError::NeedsClient { line: 2, word, .. } if word == patterns), "{error}");
+    }
+    ask(&Home::with("Host \"a\" \"n1\"\n").bare(), &Target::new("n1")).await.unwrap();
 }
 
 #[test]
@@ -264,7 +307,8 @@ fn reference() -> String {
     let mut text = String::from(
         "# The user's ssh configuration\n\nFor each node `ssh -G HOST` says what is in force; the site's `ssh:` words win over it. Every option that it prints is\n\
          honoured, harmless here, or refused by name. An option of a newer client that is not in this list is accepted only at its default.\n\
-         Without an OpenSSH client its defaults hold, and files of plain `Host` blocks are read; `Match` and `Include` are refused then.\n\n\
+         Without an OpenSSH client its defaults hold, and files of plain `Host` blocks are read; `Match`, `Include`, lists\n\
+         that begin with `+`, `-` or `^`, and what would be expanded or unquoted are refused then.\n\n\
          `StrictHostKeyChecking` `yes`, `ask` and `no` all mean: an unknown host key is refused (`--accept-new` or `accept-new` accepts and records it);\n\
          a changed or revoked one is refused always.\n\n| option | what becomes of it |\n|---|---|\n",
     );

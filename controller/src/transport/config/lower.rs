@@ -19,9 +19,13 @@ impl<'a> Pairs<'a> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// `none` is what OpenSSH prints for an option that is not set.
+    /// `none` is what OpenSSH prints for an option that is not set. Such words count in any case of letters; a client prints them in lower case.
     fn first(&self, name: &str) -> Option<&'a str> {
-        self.all(name).next().filter(|value| *value != "none" && !value.is_empty())
+        self.all(name).next().filter(|value| !value.eq_ignore_ascii_case("none") && !value.is_empty())
+    }
+
+    fn says(&self, name: &str, word: &str) -> bool {
+        self.first(name).is_some_and(|value| value.eq_ignore_ascii_case(word))
     }
 
     fn parse<T: FromStr>(&self, name: &str) -> Result<Option<T>, ConfigError> {
@@ -30,7 +34,7 @@ impl<'a> Pairs<'a> {
     }
 
     fn flag(&self, name: &str) -> bool {
-        self.first(name).is_some_and(|value| value == "yes" || value == "true")
+        self.says(name, "yes") || self.says(name, "true")
     }
 
     fn list(&self, name: &str) -> Vec<String> {
@@ -82,7 +86,7 @@ impl HostConfig {
             agent: agent(&pairs, &tokens)?,
             user_known_hosts: words("userknownhostsfile")?,
             global_known_hosts: words("globalknownhostsfile")?,
-            new_keys: if pairs.first("stricthostkeychecking") == Some("accept-new") { NewKeys::Accept } else { NewKeys::Refuse },
+            new_keys: if pairs.says("stricthostkeychecking", "accept-new") { NewKeys::Accept } else { NewKeys::Refuse },
             hash_known_hosts: pairs.flag("hashknownhosts"),
             algorithms: algorithms(&pairs),
             key_types: pairs.list("pubkeyacceptedalgorithms"),

@@ -1,11 +1,17 @@
 //! Without an OpenSSH client: its defaults, and a file of plain `Host` blocks. What needs more is refused by name. Pure.
 
+use super::options::{Treatment, treatment};
 use super::resolved::ConfigError;
 use super::settings::Surroundings;
 use crate::transport::known_hosts;
 
 /// Options that may be given more than once; of the others the first one holds.
 const MANY: [&str; 6] = ["identityfile", "certificatefile", "sendenv", "setenv", "localforward", "remoteforward"];
+
+/// Options whose value may build on the client's own list: `+` adds, `-` takes away, `^` puts first.
+const LISTS: [&str; 6] = ["ciphers", "kexalgorithms", "macs", "hostkeyalgorithms", "pubkeyacceptedalgorithms", "casignaturealgorithms"];
+/// The way there: of these two the first holds.
+const WAYS: [&str; 2] = ["proxycommand", "proxyjump"];
 
 /// Returns the defaults in the form that `ssh -G` prints.
 pub(super) fn defaults(host: &str, surroundings: &Surroundings) -> Vec<(String, String)> {
@@ -26,25 +32,44 @@ pub(super) fn defaults(host: &str, surroundings: &Surroundings) -> Vec<(String, 
 /// Adds what a file's text says of a host to what earlier files have said.
 ///
 /// # Errors
-/// `Match` and `Include`: they need the OpenSSH client.
+/// `Match`, `Include`, and a value that is more than it looks: they need the OpenSSH client.
 pub(super) fn read(file: &str, text: &str, host: &str, into: &mut Vec<(String, String)>) -> Result<(), ConfigError> {
     let mut ours = true;
     for (index, line) in text.lines().enumerate() {
         let Some((word, value)) = option(line) else { continue };
-        match word.as_str() {
-            "match" | "include" => {
-                return Err(ConfigError::NeedsClient { file: file.to_owned(), line: index + 1, word });
-            }
-            "host" => ours = selects(&value, host),
-            _ if !ours => {}
-            word if MANY.contains(&word) || !into.iter().any(|(known, _)| known == word) => into.push((word.to_owned(), value)),
-            _ => {}
+        let needs_client = |word: String| ConfigError::NeedsClient { file: file.to_owned(), line: index + 1, word };
+        if word == "match" || word == "include" {
+            return Err(needs_client(word));
+        }
+        if (word == "host" || ours) && !is_plain(&word, &value) {
+            return Err(needs_client(format!("{word} {value}")));
+        }
+        if word == "host" {
+            ours = selects(&value, host);
+        } else if ours && (MANY.contains(&word.as_str()) || !into.iter().any(|(known, _)| excludes(known, &word))) {
+            into.push((word, unquoted(&value).to_owned()));
         }
     }
     Ok(())
 }
 
-/// Reads `Word value`, `Word=value` and `Word "value"`; the word in lower case.
+/// Returns whether an option that was given leaves no room for another.
+fn excludes(known: &str, word: &str) -> bool {
+    known == word || (WAYS.contains(&known) && WAYS.contains(&word))
+}
+
+/// Returns whether a value means what it says: nothing in it is expanded, unquoted, cut off as a comment or added to a list of the client's.
+fn is_plain(word: &str, value: &str) -> bool {
+    let is_list = LISTS.contains(&word) && value.starts_with(['+', '-', '^']);
+    let expands = word == "hostname" && value.contains('%');
+    // What has no effect here may hold anything, such as a command.
+    let means_nothing = matches!(treatment(word), Some(Treatment::Harmless(_))) && word != "host";
+    let is_bare = |text: &str| !unquoted(text).contains(['"', '\'', '\\', '#']);
+    let is_bare = if word == "host" { value.split_ascii_whitespace().all(is_bare) } else { is_bare(value) };
+    means_nothing || (!is_list && !expands && is_bare)
+}
+
+/// Reads `Word value` and `Word=value`; the word in lower case.
 fn option(line: &str) -> Option<(String, String)> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
@@ -54,8 +79,12 @@ fn option(line: &str) -> Option<(String, String)> {
     let (word, rest) = line.split_at(end);
     let rest = rest.trim_start();
     let value = rest.strip_prefix('=').unwrap_or(rest).trim();
-    let bare = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
-    Some((word.to_ascii_lowercase(), bare.to_owned()))
+    Some((word.to_ascii_lowercase(), value.to_owned()))
+}
+
+/// Takes the quotes off a value that stands in them whole.
+fn unquoted(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
 }
 
 /// Returns whether a `Host` line's patterns select a host; a negated pattern that fits decides.
