@@ -32,13 +32,24 @@ pub use restart::{Fault, Timeline};
 pub use state::{SshHost, State};
 pub use users::{Permission, User};
 
+/// One answer that gets lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Losing {
+    /// None.
+    #[default]
+    Nothing,
+    /// The one after so many.
+    After(usize),
+    /// It is done.
+    Lost,
+}
+
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
     log: Mutex<Vec<Request>>,
     timeline: Mutex<Timeline>,
-    /// How many requests are answered before one is done and its answer lost.
-    answers_left: Mutex<Option<usize>>,
+    losing: Mutex<Losing>,
     stopping: AtomicBool,
 }
 
@@ -60,7 +71,7 @@ impl Model {
             state: Mutex::new(State::new(&format!("http://{address}/"), users)),
             log: Mutex::default(),
             timeline: Mutex::default(),
-            answers_left: Mutex::default(),
+            losing: Mutex::default(),
             stopping: AtomicBool::new(false),
         });
         let server = thread::spawn({
@@ -97,12 +108,12 @@ impl Model {
 
     /// After this many answers one request is carried out, but its connection breaks before the answer.
     pub fn lose_answer_after(&self, answers: usize) {
-        *lock(&self.shared.answers_left) = Some(answers);
+        *lock(&self.shared.losing) = Losing::After(answers);
     }
 
-    /// Whether the answer was lost that [`Model::lose_answer_after`] asked for.
+    /// Whether the answer was lost that [`Model::lose_answer_after`] asked for; nothing was while nobody asked.
     pub fn has_lost_answer(&self) -> bool {
-        lock(&self.shared.answers_left).is_none()
+        *lock(&self.shared.losing) == Losing::Lost
     }
 
     /// Waits until no build runs.
@@ -202,24 +213,27 @@ fn answer(stream: &TcpStream, shared: &Arc<Shared>) {
         Some(Fault::Reset | Fault::Refused) => {}
         None => {
             let response = respond(&request, shared);
-            if !is_lost(&mut lock(&shared.answers_left)) {
+            if !lock(&shared.losing).loses_this() {
                 http::write(stream, &response, head_only);
             }
         }
     }
 }
 
-fn is_lost(answers_left: &mut Option<usize>) -> bool {
-    match answers_left {
-        Some(0) => {
-            *answers_left = None;
-            true
+impl Losing {
+    /// Counts one answer, and says whether it is the one to be lost.
+    fn loses_this(&mut self) -> bool {
+        match self {
+            Self::After(0) => {
+                *self = Self::Lost;
+                true
+            }
+            Self::After(left) => {
+                *left -= 1;
+                false
+            }
+            Self::Nothing | Self::Lost => false,
         }
-        Some(left) => {
-            *left -= 1;
-            false
-        }
-        None => false,
     }
 }
 

@@ -8,7 +8,7 @@ use ostler_roles::master::jenkins::{Name, Stage};
 use ostler_roles::words::Secret;
 use ostler_tests::jenkins::{Fault, Model, Permission, Timeline, User};
 
-use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, registration, ssh, token};
+use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, registration, ssh, token, writes};
 
 pub fn recorded_restart(scale: f64) -> Timeline {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/jenkins/exchanges/restart-21-timeline.json");
@@ -56,10 +56,26 @@ fn an_answer_lost_at_any_point_leaves_no_orphan_no_duplicate_and_the_same_end() 
         assert_eq!(state.nodes["n1"].label, "big debian", "after {answers} answers");
         drop(state);
         if !model.has_lost_answer() {
+            // Credential, node, job, build, labels: each of these was written, and its answer lost, before.
+            let writes = writes(&model);
+            assert!(writes.len() >= 6 && answers > writes.len(), "after {answers} answers: {writes:?}");
             return;
         }
     }
     panic!("a registration takes more than 60 answers");
+}
+
+#[test]
+fn an_answer_counts_as_lost_only_when_that_was_asked_for_and_happened() {
+    let model = model();
+    let client = client(&model, token("narrow"));
+    client.observe(&[]).unwrap();
+    assert!(!model.has_lost_answer(), "nobody asked");
+    model.lose_answer_after(1);
+    client.observe(&[]).unwrap();
+    assert!(!model.has_lost_answer(), "not yet");
+    client.observe(&[]).unwrap();
+    assert!(model.has_lost_answer());
 }
 
 #[test]
