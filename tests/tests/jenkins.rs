@@ -15,5 +15,7 @@ mod registration;
 mod replay;
 #[path = "jenkins/restarts.rs"]
 mod restarts;
+#[path = "jenkins/roaming.rs"]
+mod roaming;
 #[path = "jenkins/trust.rs"]
 mod trust;

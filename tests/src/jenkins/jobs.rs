@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::nodes::Node;
 use super::state::{State, now};
 use super::views;
 use super::xml::Element;
@@ -102,9 +103,38 @@ impl Job {
         Self { name: name.to_owned(), config, builds: Vec::new(), next_build: 1 }
     }
 
-    /// The label expression it is tied to.
+    /// The label expression it is tied to (`AbstractProject.getAssignedLabelString`).
     pub fn assigned_label(&self) -> Option<&str> {
-        self.config.value("assignedNode").filter(|label| !label.is_empty())
+        self.config.value("assignedNode").filter(|label| !self.may_roam() && !label.is_empty())
+    }
+
+    /// Whether any node will do. A job that may not and names no label either is the built-in node's, which has no executors here.
+    fn may_roam(&self) -> bool {
+        self.config.value("canRoam") == Some("true")
+    }
+
+    /// The nodes that may take it.
+    fn nodes<'a>(&self, state: &'a State) -> Vec<&'a Node> {
+        match self.assigned_label() {
+            Some(label) => views::matching(state, label),
+            None if self.may_roam() => state.nodes.values().filter(|node| node.takes_roaming_jobs()).collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Why it waits for an executor (`Queue.BuildableItem.getCauseOfBlockage`).
+    fn waits_for(&self, state: &State) -> String {
+        match self.assigned_label() {
+            Some(label) if views::matching(state, label).is_empty() => format!("There are no nodes with the label ‘{label}’"),
+            Some(label) => format!("Waiting for next available executor on ‘{label}’"),
+            None => {
+                let is_idle = |node: &&Node| node.is_online() && free_executor(state, &node.name, node.executors);
+                let reserved = |node: &Node| format!("‘{}’ is reserved for jobs with matching label expression", node.name);
+                let idle: Vec<String> =
+                    state.nodes.values().filter(|node| !node.takes_roaming_jobs()).filter(is_idle).map(reserved).collect();
+                if idle.is_empty() { "Waiting for next available executor".to_owned() } else { idle.join("; ") }
+            }
+        }
     }
 
     /// Absolute address, with `/` at the end.
@@ -234,14 +264,8 @@ pub fn item_json(state: &State, item: &QueueItem) -> Value {
             value["_class"] = json!("hudson.model.Queue$BuildableItem");
             value["buildable"] = json!(true);
             value["pending"] = json!(false);
-            let label = state.jobs.get(&item.job).and_then(Job::assigned_label).unwrap_or("");
-            value["why"] = json!(if state.quieting {
-                "Jenkins is about to shut down".to_owned()
-            } else if views::matching(state, label).is_empty() {
-                format!("There are no nodes with the label ‘{label}’")
-            } else {
-                format!("Waiting for next available executor on ‘{label}’")
-            });
+            let why = state.jobs.get(&item.job).map(|job| job.waits_for(state));
+            value["why"] = if state.quieting { json!("Jenkins is about to shut down") } else { json!(why) };
         }
     }
     value
@@ -265,12 +289,8 @@ pub fn schedule(state: &mut State) -> Vec<Run> {
         if job.builds.iter().any(Build::is_running) {
             continue;
         }
-        let label = job.assigned_label().unwrap_or("").to_owned();
         // The real load balancer hashes job and node; the last name does as well here.
-        let free = views::matching(state, &label)
-            .into_iter()
-            .rev()
-            .find(|node| node.is_online() && free_executor(state, &node.name, node.executors));
+        let free = job.nodes(state).into_iter().rev().find(|node| node.is_online() && free_executor(state, &node.name, node.executors));
         let Some(node) = free.cloned() else { continue };
         let (id, causes, name) = (item.id, item.causes.clone(), item.job.clone());
         let user = causes.first().cloned().unwrap_or_default();

@@ -191,6 +191,11 @@ impl Node {
         self.launcher.as_ref().is_none_or(|launcher| launcher.class() == INBOUND)
     }
 
+    /// Whether it takes jobs that name no label: unless it is `EXCLUSIVE` (`Node.canTake` of 2.532; not recorded).
+    pub fn takes_roaming_jobs(&self) -> bool {
+        self.mode.as_deref() != Some("EXCLUSIVE")
+    }
+
     /// Connected and not switched off.
     pub fn is_online(&self) -> bool {
         matches!(self.agent, Agent::Online) && self.offline.is_none()
