@@ -197,7 +197,7 @@ fn of_two_that_bring_up_one_lab_one_is_told_and_harms_nothing() {
         (Ok(lab), Err(error)) | (Err(error), Ok(lab)) => (lab, error),
         other => panic!("{other:?}"),
     };
-    assert!(matches!(error, LabError::ComingUp(_) | LabError::AlreadyUp(_)), "{error:?}");
+    assert!(matches!(error, LabError::AtWork { .. } | LabError::AlreadyUp(_)), "{error:?}");
     assert_eq!(said(&lab, "admin", "n1", "hostname"), "n1");
 }
 

@@ -21,6 +21,7 @@ use super::place::Place;
 use super::programs;
 use super::protocol::{Event, Plan, Reply, Request, WIRE};
 use super::spec::{Fault, LabNode, LabSpec, Status};
+use super::turn::{Turn, Work};
 use super::wire::Wire;
 use crate::environment::Environment;
 
@@ -85,6 +86,8 @@ pub struct Lab {
     held: Option<(Child, Wire)>,
     /// Takes it down when dropped.
     owned: bool,
+    /// Held while it comes up.
+    turn: Option<Turn>,
 }
 
 impl Lab {
@@ -96,11 +99,12 @@ impl Lab {
         programs::check(&spec, &setup.environment.search)?;
         spec.validate()?;
         let place = Place::create(&setup.state_dir)?;
-        // The keys and the plan of a lab that comes up must not be written over by another.
-        let _alone = alone(&place)?;
+        // The keys and the plan of a lab that comes up must neither be written over nor taken away by another.
+        let turn = Turn::take(&place, DOWN_LIMIT)?;
         if Wire::connect(&place.socket()).is_ok() {
             return Err(LabError::AlreadyUp(place.dir().to_owned()));
         }
+        turn.tell(Work::Up);
         clear(&place)?;
         let plan = lay_out(spec, setup, progress)?;
         place.prepare()?;
@@ -108,8 +112,9 @@ impl Lab {
         let bytes = serde_json::to_vec_pretty(&plan).map_err(|error| LabError::Wire(error.to_string()))?;
         super::place::write_private(&place.plan(), &bytes)?;
         let (child, wire) = start_holder(&place, &setup.program)?;
-        let mut lab = Self { place, plan, held: Some((child, wire)), owned: true };
+        let mut lab = Self { place, plan, held: Some((child, wire)), owned: true, turn: Some(turn) };
         lab.wait_until_up(progress)?;
+        lab.turn = None;
         lab.owned = !setup.outlives;
         Ok(lab)
     }
@@ -132,7 +137,7 @@ impl Lab {
             }
             Ok(_) | Err(_) => return Err(LabError::NotUp(dir)),
         };
-        let lab = Self { plan, place, held: None, owned: false };
+        let lab = Self { plan, place, held: None, owned: false, turn: None };
         lab.status()?;
         Ok(lab)
     }
@@ -140,21 +145,27 @@ impl Lab {
     /// Takes down whatever is up in this directory and removes what a killed lab left. Down already is fine.
     ///
     /// # Errors
-    /// When something of it does not end.
+    /// When something of it does not end, or when another is bringing it up.
     pub fn down(state_dir: &Path) -> Result<(), LabError> {
         if !state_dir.is_dir() {
             return Ok(());
         }
         let place = Place::create(state_dir)?;
+        let turn = Turn::take(&place, DOWN_LIMIT)?;
+        turn.tell(Work::Down);
+        Self::bring_down(&place)
+    }
+
+    fn bring_down(place: &Place) -> Result<(), LabError> {
         if let Ok(wire) = Wire::connect(&place.socket()) {
-            let asked = wire.send(&Request::Down, &[]).and_then(|()| wire.receive_within::<Reply>(DOWN_ANSWER, "the lab to go down"));
+            let asked = wire.ask::<_, Reply>(&Request::Down, &[], DOWN_ANSWER, "the lab to go down");
             // One that does not understand, or hangs, ends like any other process; everything of the lab goes with it. One that
             // died while it answered is as good as one that has answered.
             if !matches!(asked, Ok(Some((Reply::Done, _)))) {
                 kill_holder(&wire);
             }
         }
-        clear(&place)
+        clear(place)
     }
 
     /// Takes this lab down.
@@ -167,7 +178,9 @@ impl Lab {
 
     fn take_down(&mut self) -> Result<(), LabError> {
         self.owned = false;
-        let downed = Self::down(self.place.dir());
+        // One that does not come up has its turn already.
+        let turn = self.turn.take();
+        let downed = if turn.is_some() { Self::bring_down(&self.place) } else { Self::down(self.place.dir()) };
         if let Some((mut child, wire)) = self.held.take() {
             drop(wire);
             // A holder that is still there takes everything along when it is killed.
@@ -312,17 +325,6 @@ impl Drop for Lab {
         if self.owned {
             let _ = self.take_down();
         }
-    }
-}
-
-/// Held while a lab comes up: the kernel gives it back at any death.
-fn alone(place: &Place) -> Result<fs::File, LabError> {
-    let path = place.up_lock();
-    let file = fs::File::create(&path).map_err(LabError::file("create", &path))?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(LabError::ComingUp(place.dir().to_owned())),
-        Err(error) => Err(LabError::file("lock", &path)(error.into())),
     }
 }
 

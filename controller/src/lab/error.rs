@@ -64,9 +64,14 @@ pub enum LabError {
     /// A lab already runs on this state directory.
     #[error("a lab is already up in {}; take it down first", .0.display())]
     AlreadyUp(PathBuf),
-    /// Another `lab up` is at work on this state directory.
-    #[error("another `lab up` is at work in {}", .0.display())]
-    ComingUp(PathBuf),
+    /// Another `lab up` or `lab down` is at work on this state directory.
+    #[error("{who} is at work in {}; interrupt it, or try again when it has ended", dir.display())]
+    AtWork {
+        /// Which, and its process.
+        who: String,
+        /// The state directory.
+        dir: PathBuf,
+    },
     /// A lab is up, but its holder is another version's and may not understand this one.
     #[error("the lab in {} was brought up by another version of ostler; `ostler lab down` ends it, then bring it up again", .0.display())]
     OtherVersion(PathBuf),

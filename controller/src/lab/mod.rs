@@ -22,6 +22,7 @@ mod relay;
 mod sources;
 mod spec;
 mod tree;
+mod turn;
 mod vm;
 mod wire;
 

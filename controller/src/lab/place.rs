@@ -52,12 +52,12 @@ impl Place {
         self.dir.join("holder.sock")
     }
 
-    /// Locked by the holder for as long as it lives.
+    /// Locked by the holder for as long as it lives. It stays: who waits for a lock file that was removed waits for nobody.
     pub(crate) fn lock(&self) -> PathBuf {
         self.dir.join("holder.lock")
     }
 
-    /// Locked by whoever brings a lab up here, until it is. It stays: removing a lock file would part those who wait for it.
+    /// Locked by whoever brings a lab up here or takes it down. It stays too.
     pub(crate) fn up_lock(&self) -> PathBuf {
         self.dir.join("up.lock")
     }
@@ -120,7 +120,7 @@ impl Place {
     /// Removes what only a running lab needs, its keys and disks included; logs and `www` stay for whoever looks afterwards.
     pub(crate) fn forget(&self) -> Result<(), LabError> {
         let key = self.private_key();
-        let files = [self.socket(), self.lock(), self.plan(), self.ssh_config(), self.known_hosts(), key.with_extension("pub"), key];
+        let files = [self.socket(), self.plan(), self.ssh_config(), self.known_hosts(), key.with_extension("pub"), key];
         let dirs = [self.dir.join("host-keys"), self.disks(), self.scratch()];
         files.iter().chain(&dirs).try_for_each(|path| remove(path))
     }

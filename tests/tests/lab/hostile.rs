@@ -1,6 +1,9 @@
 //! A lab whose ground is hostile: no descriptors left, no room for a thread, two admins at once, a starter that is interrupted.
 
 use crate::*;
+use ostler::lab::Progress;
+use std::os::unix::fs::MetadataExt;
+use std::sync::{Mutex, mpsc};
 
 /// Returns the process of a lab that runs this stage of the holder.
 fn stage(dir: &Path, stage: &str) -> String {
@@ -54,5 +57,52 @@ fn a_keeper_without_descriptors_or_room_for_threads_keeps_the_lab_and_answers_la
     drop(sleepers);
     assert_eq!(lab.command(["true"]).output().expect("ran").ended, Ended::Exited(0));
     lab.end().expect("down");
+    wait_until_traceless(dir.path());
+}
+
+#[test]
+fn a_down_while_another_brings_it_up_is_told_so_and_harms_nothing() {
+    let dir = scratch();
+    let ((coming, is_coming), (go, may_go)) = (mpsc::channel(), mpsc::channel::<()>());
+    let (coming, may_go) = (Mutex::new(coming), Mutex::new(may_go));
+    let lab = std::thread::scope(|scope| {
+        let starter = scope.spawn(|| {
+            Lab::up(LabSpec::new([node("n1", 11)]), &setup(dir.path()), &|progress| {
+                if matches!(progress, Progress::NodeUp(_)) {
+                    coming.lock().expect("no panic").send(()).expect("heard");
+                    may_go.lock().expect("no panic").recv().expect("told");
+                }
+            })
+        });
+        is_coming.recv().expect("it comes up");
+        let told = Lab::down(dir.path());
+        go.send(()).expect("heard");
+        let error = told.expect_err("another is at work").to_string();
+        let ours = format!("`lab up` (process {}) is at work in {}", std::process::id(), dir.path().display());
+        assert!(error.starts_with(&ours), "{error}");
+        starter.join().expect("no panic").expect("up")
+    });
+    assert_eq!(said(&lab, "admin", "n1", "hostname"), "n1");
+}
+
+#[test]
+fn many_that_take_it_down_at_once_all_end_well_and_no_lock_is_taken_away() {
+    let dir = scratch();
+    let mut setup = setup(dir.path());
+    setup.outlives = true;
+    drop(Lab::up(LabSpec::new([node("n1", 11)]), &setup, &|_| {}).expect("up"));
+    let locks = || ["holder.lock", "up.lock"].map(|name| std::fs::metadata(dir.path().join(name)).map(|lock| lock.ino()).ok());
+    let before = locks();
+    std::thread::scope(|scope| {
+        let down = || scope.spawn(|| Lab::down(dir.path()));
+        for ended in [down(), down(), down(), down()] {
+            ended.join().expect("no panic").expect("down");
+        }
+    });
+    wait_until_traceless(dir.path());
+    assert_eq!(locks(), before);
+    assert!(before.iter().all(Option::is_some), "{before:?}");
+    // Another at once: what those before left stands in nobody's way.
+    drop(up(dir.path(), LabSpec::new([node("n1", 11)])).expect("up again"));
     wait_until_traceless(dir.path());
 }
