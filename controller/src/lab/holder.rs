@@ -93,10 +93,11 @@ fn hold_for(place: &Place, starter: &Wire) -> Result<(), LabError> {
     keeper.send(&(), &[listener.as_fd()])?;
     drop(listener);
     let outcome = relay(place, &plan, starter, &keeper);
+    // From now on this lab is not up: who comes next waits for its end.
+    let _ = fs::remove_file(place.socket());
     drop(keeper);
     // Late, `unshare` is killed, and the lab's PID 1 with it.
     let ended = child::wait(&mut child, "the lab's PID 1", END_LIMIT);
-    let _ = fs::remove_file(place.socket());
     outcome.and(ended.map(drop))
 }
 
@@ -125,9 +126,10 @@ fn start_init(place: &Place, channel: OwnedFd) -> Result<Child, LabError> {
     command.spawn().map_err(|source| LabError::Start { command: shown, source })
 }
 
-/// Passes the keeper's words on to the starter and starts the gateway, until the keeper ends (or the starter, where it is tied).
+/// Passes the keeper's words on to the starter and starts the gateway, until the keeper ends. The starter's end is the lab's while
+/// it comes up, and afterwards where it is tied.
 fn relay(place: &Place, plan: &Plan, starter: &Wire, keeper: &Wire) -> Result<(), LabError> {
-    let mut listening_to_starter = true;
+    let (mut tied, mut listening_to_starter) = (true, true);
     loop {
         let mut watched = vec![keeper.as_fd()];
         if listening_to_starter {
@@ -135,7 +137,7 @@ fn relay(place: &Place, plan: &Plan, starter: &Wire, keeper: &Wire) -> Result<()
         }
         let ready = wire::readable(&watched, None)?;
         if ready.get(1) == Some(&true) {
-            if plan.tied {
+            if tied {
                 return Ok(());
             }
             listening_to_starter = false;
@@ -146,8 +148,12 @@ fn relay(place: &Place, plan: &Plan, starter: &Wire, keeper: &Wire) -> Result<()
         let Some((event, descriptors)) = keeper.receive::<Event>()? else { return Ok(()) };
         match event {
             Event::Listeners => start_gateway(place, plan, descriptors)?,
-            Event::Notice(_) | Event::NodeUp(_) | Event::Up | Event::Failed(_) => {
-                // A starter that has left is no reason to end a lab that is to outlive it.
+            Event::Up => {
+                starter.send(&event, &[])?;
+                tied = plan.tied;
+            }
+            Event::Notice(_) | Event::NodeUp(_) | Event::Failed(_) => {
+                // A starter that has left is seen above.
                 let _ = starter.send(&event, &[]);
             }
         }

@@ -17,6 +17,15 @@ fn limit(pid: &str, limit: &str) {
     assert!(Command::new("prlimit").args(["--pid", pid, limit]).status().expect("prlimit").success(), "{limit}");
 }
 
+/// Does something at the end of a test, however that ends.
+struct Finally<F: Fn()>(F);
+
+impl<F: Fn()> Drop for Finally<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
 #[test]
 fn a_keeper_without_descriptors_or_room_for_threads_keeps_the_lab_and_answers_later() {
     let dir = scratch();
@@ -104,5 +113,39 @@ fn many_that_take_it_down_at_once_all_end_well_and_no_lock_is_taken_away() {
     assert!(before.iter().all(Option::is_some), "{before:?}");
     // Another at once: what those before left stands in nobody's way.
     drop(up(dir.path(), LabSpec::new([node("n1", 11)])).expect("up again"));
+    wait_until_traceless(dir.path());
+}
+
+#[test]
+fn a_lab_whose_starter_is_interrupted_before_it_is_up_goes_with_it() {
+    let dir = scratch();
+    std::fs::create_dir(dir.path().join("site")).expect("a site");
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join("site").join(name), text).expect("written");
+    write("ostler.yaml", "edition: 1\nlab:\n  nodes:\n    n1: {suite: bookworm}\n    n2: {suite: bookworm}\n");
+    write("nodes.yaml", "nodes:\n  n1: {host: 10.78.0.11}\n  n2: {host: 10.78.0.12}\n");
+    let ostler = |verb: &str| {
+        let mut command = Command::new(program());
+        command.args(["-C", "site", "lab", verb]).current_dir(dir.path()).env("XDG_STATE_HOME", dir.path().join("state"));
+        command
+    };
+    // Also where this test ends early.
+    let _end = Finally(|| drop(ostler("down").status()));
+    for signal in ["-INT", "-KILL"] {
+        let mut starter = ostler("up").spawn().expect("started");
+        let end = Instant::now() + Duration::from_secs(60);
+        while !traces(dir.path()).iter().any(|line| line.contains("lab-holder keeper")) {
+            assert!(Instant::now() < end && starter.try_wait().expect("asked").is_none(), "no keeper was ever seen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(Command::new("kill").args([signal, &starter.id().to_string()]).status().expect("kill").success());
+        assert!(!starter.wait().expect("ended").success());
+        wait_until_traceless(dir.path());
+        assert!(ostler("down").status().expect("ran").success());
+    }
+    // Once it is up it stays.
+    assert!(ostler("up").status().expect("ran").success());
+    let status = ostler("status").output().expect("ran");
+    assert_eq!(String::from_utf8_lossy(&status.stdout).matches("running").count(), 2);
+    assert!(ostler("down").status().expect("ran").success());
     wait_until_traceless(dir.path());
 }
