@@ -12,6 +12,8 @@ mod killed;
 mod lost;
 #[path = "protocol/planning.rs"]
 mod planning;
+#[path = "protocol/proving.rs"]
+mod proving;
 #[path = "protocol/running.rs"]
 mod running;
 

@@ -2,7 +2,7 @@
 
 use ostler_agent::engine::{Applied, ApplyContext, Examined, Hands};
 use ostler_roles::catalog::{Action, Step};
-use ostler_roles::check::{Check, Demands, Verdict};
+use ostler_roles::check::{Check, Demands, Evidence, Verdict};
 use ostler_roles::outcome::{Event, Failure, FailureKind};
 use ostler_roles::resource::{Desired, Shown, Thing};
 use ostler_roles::words::{Bytes, Content, Digest, Span};
@@ -34,6 +34,12 @@ pub struct FakeNode {
     pub says: Option<String>,
     /// What `connect` checks find: anything but this port fails.
     pub open_port: u16,
+    /// So many connections are refused before that port answers.
+    #[serde(default)]
+    pub refuses: u32,
+    /// Connections that were asked for so far.
+    #[serde(default)]
+    pub asked: u32,
     /// What commands bring about beside their own part: the command's name, what is there afterwards, and its word.
     #[serde(default)]
     pub brings: BTreeMap<String, (String, String)>,
@@ -175,7 +181,16 @@ impl Hands for FakeHands {
 
     fn check(&self, check: &Check, _within: Span, demands: &Demands) -> Verdict {
         match check {
-            Check::Connect(connect) if connect.port == self.node().open_port => Verdict::Pass { found: "it answers".to_owned() },
+            Check::Connect(connect) => {
+                let mut asked = 0;
+                self.change(|node| {
+                    node.asked += 1;
+                    asked = node.asked;
+                });
+                let node = self.node();
+                let opened = connect.port == node.open_port && asked > node.refuses;
+                check.judge(&Evidence::Connect((!opened).then(|| "connection refused".to_owned())))
+            }
             Check::Disk(_) => {
                 let writes = &demands.writes;
                 let total: u64 = writes.iter().filter_map(|write| write.bytes).map(Bytes::count).sum();

@@ -2,12 +2,11 @@
 
 use super::*;
 use ostler_roles::catalog::Action;
-use ostler_roles::check::{Check, Connect};
 use ostler_roles::outcome::FailureKind;
 use ostler_roles::plan::Planned;
 use ostler_roles::resource::Desired;
 use ostler_roles::wire::message::{Hidden, Refusal, SecretData, ToAgent};
-use ostler_roles::words::{AbsPath, Origin, RoleName, SecretRef, Span};
+use ostler_roles::words::{AbsPath, SecretRef};
 use ostler_tests::protocol::{command, package, secret_file};
 
 #[test]
@@ -205,29 +204,6 @@ fn what_may_change_may_change_in_its_turn() {
     bench.set_node(&node);
     conversation.send(&[Conversation::going(&bench.run_id(), &plan, Vec::new())]);
     assert!(matches!(ending(&conversation.story().0), Some(Ending::Good { changed: 2, .. })));
-}
-
-#[test]
-fn a_proof_that_does_not_hold_fails_the_run() {
-    let bench = bench();
-    let mut proven = web();
-    for port in [0, 9] {
-        proven.verify.push(ostler_roles::catalog::Requirement {
-            check: Check::Connect(Connect { host: "localhost".to_owned(), port }),
-            role: RoleName::parse("base").unwrap(),
-            origin: Origin::default(),
-            within: Span::seconds(1),
-        });
-    }
-    let (events, _) = apply(&bench, &proven);
-    let verdicts: Vec<(&str, bool)> = events
-        .iter()
-        .filter_map(
-            |(_, event)| if let Event::Verified { name, verdict, .. } = event { Some((name.as_str(), verdict.passed())) } else { None },
-        )
-        .collect();
-    assert_eq!(verdicts, [("connect localhost:0", true), ("connect localhost:9", false)]);
-    assert_eq!(ending(&events), Some(&Ending::Failed));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Carries out one run, outside of any session: every step in its turn, then the proofs, then the end.
 
 mod groups;
+mod proofs;
 mod scribe;
 mod turn;
 
@@ -11,24 +12,19 @@ use super::secrets::SecretStore;
 use super::stored::{self, Durable};
 use super::{BlobStore, Cleaner, EngineError, Hands, Lock, Moment, Owed, Places, Surroundings, cancel, detach};
 use groups::{Group, groups};
-use ostler_roles::catalog::{Catalog, Requirement};
-use ostler_roles::check::{Check, Demands, Verdict};
+use ostler_roles::catalog::Catalog;
 use ostler_roles::outcome::{Ending, Event, FailureKind, Outcome};
 use ostler_roles::plan::{Plan, Planned};
 use ostler_roles::resource::Thing;
 use ostler_roles::words::{Digest, RunId};
 use scribe::{Pen, ScribeState, hire};
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long those who only ask may stand in the way of the lock.
 const LOCK_WITHIN: Duration = Duration::from_secs(10);
-/// How long a port may take to open behind the change that opens it.
-const OPENS_WITHIN: Duration = Duration::from_secs(3);
-/// The pause before it is asked for again.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Finished runs that are kept.
 const KEPT_RUNS: usize = 20;
 
@@ -78,6 +74,7 @@ pub fn run(around: &dyn Surroundings, run: &RunId, detach_from: Option<&Path>) -
             pen,
             changed: AtomicU32::new(0),
             unchanged: AtomicU32::new(0),
+            may_open: AtomicBool::new(false),
             stop: Mutex::new(None),
             began: Instant::now(),
         };
@@ -133,6 +130,8 @@ struct Runner<'a> {
     pen: Pen<'a>,
     changed: AtomicU32,
     unchanged: AtomicU32,
+    /// A step was changed that may open a port.
+    may_open: AtomicBool,
     stop: Mutex<Option<Stop>>,
     began: Instant,
 }
@@ -178,27 +177,9 @@ impl Runner<'_> {
         if changed > 0 {
             self.hands.forget(&[Thing::Everything]);
         }
-        let mut good = true;
-        for (index, proof) in (0u32..).zip(&self.catalog.verify) {
-            let verdict = self.proved(proof, changed > 0);
-            good &= verdict.passed();
-            self.pen.write(Event::Verified { index, name: proof.check.to_string(), verdict });
-        }
+        let good = self.prove(self.may_open.load(Ordering::Acquire));
         let unchanged = self.unchanged.load(Ordering::Acquire);
         if good { Ending::Good { changed, unchanged, generation: self.generation } } else { Ending::Failed }
-    }
-
-    /// A proof's verdict. A port of what was just started or reloaded opens a moment later, so it is asked for again for a while.
-    fn proved(&self, proof: &Requirement, changed: bool) -> Verdict {
-        let patience = if changed && matches!(proof.check, Check::Connect(_)) { OPENS_WITHIN } else { Duration::ZERO };
-        let end = Instant::now() + patience.min(proof.within.duration());
-        loop {
-            let verdict = self.hands.check(&proof.check, proof.within, &Demands::default());
-            if verdict.passed() || Instant::now() >= end {
-                return verdict;
-            }
-            std::thread::sleep(LOOK_AGAIN);
-        }
     }
 
     fn together(&self, members: &[u32]) {
@@ -252,7 +233,10 @@ impl Runner<'_> {
 
     fn done(&self, index: u32, outcome: Outcome, took: Duration) {
         match &outcome {
-            Outcome::Changed { .. } => _ = self.changed.fetch_add(1, Ordering::AcqRel),
+            Outcome::Changed { .. } => {
+                self.changed.fetch_add(1, Ordering::AcqRel);
+                self.may_open.fetch_or(proofs::may_open_ports(&self.catalog.steps[index as usize]), Ordering::AcqRel);
+            }
             Outcome::Unchanged { .. } => _ = self.unchanged.fetch_add(1, Ordering::AcqRel),
             Outcome::Failed(failure) if failure.kind == FailureKind::Cancelled => self.stop(Stop::Cancelled),
             Outcome::Failed(_) => self.stop(Stop::Failed(index)),

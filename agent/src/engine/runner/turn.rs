@@ -196,7 +196,7 @@ impl Runner<'_> {
 }
 
 /// What is to be read again behind a step. A command may have changed anything, whatever it creates.
-fn altered(step: &Step) -> Vec<Thing> {
+pub(super) fn altered(step: &Step) -> Vec<Thing> {
     if step.desired.kind() == Kind::Command { vec![Thing::Everything] } else { step.desired.provides() }
 }
 

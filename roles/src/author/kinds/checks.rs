@@ -73,7 +73,7 @@ pub(super) const PACKAGE: KindSpec = KindSpec {
 pub(super) const CONNECT: KindSpec = KindSpec {
     kind: Kind::Connect,
     word: "connect",
-    doc: "A TCP connection from the node.",
+    doc: "A TCP connection from the node. In `verify`, a port of the node itself that is refused behind a changed service, package or command is asked for again for up to 3 seconds, and the report says how long was waited.",
     places: CHECKS,
     fields: &[
         FieldSpec::new("to", TEXT, "A host, or a URL whose host and port are meant.").required().key(),

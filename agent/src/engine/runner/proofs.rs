@@ -1,0 +1,111 @@
+//! The proofs behind the steps: each asked once, and again only for a port of this node that the run itself may just be opening.
+
+use super::Runner;
+use super::turn::altered;
+use ostler_roles::catalog::{Requirement, Step};
+use ostler_roles::check::{Check, Demands, Verdict};
+use ostler_roles::facts::Facts;
+use ostler_roles::outcome::Event;
+use ostler_roles::resource::Thing;
+use ostler_roles::words::Span;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// How long behind the last step, for all proofs together, a refused port may take to open: systemd calls a service of `Type=simple` or a
+/// reload done before the program listens (systemd.service(5)). What takes longer needs a `check` of its service.
+const OPENS_WITHIN: Duration = Duration::from_secs(3);
+/// The pause before it is asked for again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Whether a step's change may open a port a moment later: it starts or reloads programs.
+pub(super) fn may_open_ports(step: &Step) -> bool {
+    altered(step).iter().any(|thing| matches!(thing, Thing::Unit(_) | Thing::Packaged | Thing::Everything))
+}
+
+impl Runner<'_> {
+    /// Asks every proof, in order. True when all hold.
+    pub(super) fn prove(&self, may_open: bool) -> bool {
+        let end = Instant::now() + OPENS_WITHIN;
+        let mut good = true;
+        for (index, proof) in (0u32..).zip(&self.catalog.verify) {
+            let verdict = self.verdict(proof, may_open, end);
+            good &= verdict.passed();
+            self.pen.write(Event::Verified { index, name: proof.check.to_string(), verdict });
+        }
+        good
+    }
+
+    /// One proof's verdict; how long was waited for it is told.
+    fn verdict(&self, proof: &Requirement, may_open: bool, end: Instant) -> Verdict {
+        let began = Instant::now();
+        let mut verdict = self.hands.check(&proof.check, proof.within, &Demands::default());
+        let Check::Connect(connect) = &proof.check else { return verdict };
+        let end = end.min(began + proof.within.duration());
+        if !may_open || !is_refused(&verdict) || !self.around.facts().is_ok_and(|(facts, _)| is_own(&connect.host, &facts)) {
+            return verdict;
+        }
+        let place = format!("{}:{}", connect.host, connect.port);
+        loop {
+            std::thread::sleep(LOOK_AGAIN.min(end.saturating_duration_since(Instant::now())));
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let left = Span::millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+            verdict = self.hands.check(&proof.check, left, &Demands::default());
+            if !is_refused(&verdict) {
+                break;
+            }
+        }
+        let waited = format!("waited {:.1} s for {place}", began.elapsed().as_secs_f64());
+        match &mut verdict {
+            Verdict::Fail { found, .. } => *found = format!("{found}; {waited}"),
+            Verdict::Pass { .. } | Verdict::CouldNotTell { .. } => self.pen.write(Event::Note { index: None, text: waited }),
+        }
+        verdict
+    }
+}
+
+fn is_refused(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Fail { .. })
+}
+
+/// Whether a host's name or address means this very node, as far as its words and the facts tell.
+fn is_own(host: &str, facts: &Facts) -> bool {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return address.is_loopback() || facts.addresses.iter().any(|own| own.parse() == Ok(address));
+    }
+    let first = |name: &str| name.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    host == "localhost" || (!host.is_empty() && first(host) == first(&facts.hostname))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ostler_roles::facts::{Kernel, System};
+    use ostler_roles::words::{Bytes, Version};
+
+    #[test]
+    fn a_node_knows_its_own_names_and_addresses() {
+        let system = System { id: String::new(), version: String::new(), codename: String::new(), family: String::new() };
+        let facts = Facts {
+            hostname: "build-1".to_owned(),
+            system,
+            arch: String::new(),
+            kernel: Kernel { release: Version(String::new()), shared: false },
+            virtualization: String::new(),
+            cpus: 1,
+            memory: Bytes(0),
+            addresses: vec!["192.0.2.7".to_owned(), "2001:db8::7".to_owned()],
+            host_keys: Vec::new(),
+            package_manager: String::new(),
+            init: String::new(),
+        };
+        for own in ["127.0.0.1", "::1", "localhost", "build-1", "build-1.example.org", "192.0.2.7", "2001:db8:0::7"] {
+            assert!(is_own(own, &facts), "{own}");
+        }
+        for other in ["192.0.2.70", "build-10", "master", "master.example.org", ""] {
+            assert!(!is_own(other, &facts), "{other}");
+        }
+    }
+}
