@@ -1,4 +1,5 @@
-//! `authorized_key` at work: `~/.ssh/authorized_keys`, with owner and mode as sshd(8) wants them.
+//! `authorized_key` at work: `~/.ssh/authorized_keys`, with owner and mode as sshd(8) wants them. Of `authorized_keys2`, which sshd reads as
+//! well, keys are only taken away.
 
 use super::Act;
 use super::fault::{failure, hinted, unmade, unread};
@@ -34,11 +35,11 @@ fn split_options(line: &str) -> Option<(&str, &str)> {
 }
 
 fn is_algorithm(word: &str) -> bool {
-    ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"].iter().any(|start| word.starts_with(start))
+    ["ssh-", "rsa-sha2-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "webauthn-sk-"].iter().any(|start| word.starts_with(start))
 }
 
 /// A key's line (sshd(8), AUTHORIZED_KEYS FILE FORMAT); none for comments and what is no key.
-fn parse(line: &str) -> Option<ObservedKey> {
+fn parse(line: &str, second: bool) -> Option<ObservedKey> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
         return None;
@@ -48,8 +49,10 @@ fn parse(line: &str) -> Option<ObservedKey> {
     let (algorithm, rest) = rest.split_once(char::is_whitespace).filter(|(algorithm, _)| is_algorithm(algorithm))?;
     let rest = rest.trim_start();
     let (blob, comment) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    // sshd takes the names of RSA's signatures for the key's own (OpenSSH sshkey.c, `peek_type_nid`).
+    let algorithm = if algorithm.starts_with("rsa-sha2-") { "ssh-rsa" } else { algorithm };
     let key = KeyBlob { algorithm: algorithm.to_owned(), blob: blob.to_owned() };
-    Some(ObservedKey { key, options: options.to_owned(), comment: comment.trim().to_owned() })
+    Some(ObservedKey { key, options: options.to_owned(), comment: comment.trim().to_owned(), second })
 }
 
 fn written(desired: &Desired) -> String {
@@ -70,6 +73,7 @@ struct Place {
     home: PathBuf,
     directory: PathBuf,
     file: PathBuf,
+    second: PathBuf,
 }
 
 impl Place {
@@ -77,14 +81,36 @@ impl Place {
         let home = AbsPath::parse(&account.home)
             .map_err(|error| failure(FailureKind::Observe, format!("the home of {} is unusable: {error}", account.name)))?;
         let directory = home.as_path().join(".ssh");
-        Ok(Self { home: home.as_path().to_owned(), file: directory.join("authorized_keys"), directory, account })
+        Ok(Self {
+            home: home.as_path().to_owned(),
+            file: directory.join("authorized_keys"),
+            second: directory.join("authorized_keys2"),
+            directory,
+            account,
+        })
     }
 
-    /// The file as it is. It will belong to the account: bytes that the account may not read already are not written into it.
-    fn bytes(&self, node: &Node) -> Result<Vec<u8>, Failure> {
-        let Some((bytes, entry)) = node.host.read_to_edit(&self.file, CAP).map_err(unread)? else { return Ok(Vec::new()) };
+    /// The second file as it is; none: no such file, or a link to the first, as it was made for old servers.
+    fn second(&self, node: &Node) -> Result<Option<Vec<u8>>, Failure> {
+        match node.host.look(&self.second).map_err(unread)? {
+            None => Ok(None),
+            Some(entry) if entry.kind == EntryKind::Link => {
+                let target = node.host.read_link(&self.second).map_err(unread)?.unwrap_or_default();
+                if self.directory.join(&target) == self.file {
+                    return Ok(None);
+                }
+                let message = format!("{} leads to {}: sshd may read keys there too", self.second.display(), target.display());
+                Err(hinted(FailureKind::Contradiction, message, format!("on the node: rm {}", self.second.display())))
+            }
+            Some(_) => self.bytes(node, &self.second).map(Some),
+        }
+    }
+
+    /// A file as it is. It will belong to the account: bytes that the account may not read already are not written into it.
+    fn bytes(&self, node: &Node, file: &Path) -> Result<Vec<u8>, Failure> {
+        let Some((bytes, entry)) = node.host.read_to_edit(file, CAP).map_err(unread)? else { return Ok(Vec::new()) };
         if entry.user != self.account.uid && entry.mode & 0o004 == 0 {
-            let file = self.file.display();
+            let file = file.display();
             let message =
                 format!("{file} belongs to uid {} and {} may not read it: it is not given its bytes", entry.user, self.account.name);
             return Err(hinted(FailureKind::Contradiction, message, format!("on the node: ls -l {file}; chown or remove it")));
@@ -105,8 +131,11 @@ impl Act for Desired {
                 unsafe_modes = unsafe_modes.or_else(|| distrusted(path, &entry, place.account.uid));
             }
         }
-        let bytes = place.bytes(node)?;
-        let keys = String::from_utf8_lossy(&bytes).lines().filter_map(parse).collect();
+        let (first, second) = (place.bytes(node, &place.file)?, place.second(node)?.unwrap_or_default());
+        let mut keys = Vec::new();
+        for (bytes, second) in [(first, false), (second, true)] {
+            keys.extend(String::from_utf8_lossy(&bytes).lines().filter_map(|line| parse(line, second)));
+        }
         Ok(Observed { user_exists: true, keys, unsafe_modes })
     }
 
@@ -123,10 +152,25 @@ impl Act for Desired {
             node.host.set_ownership(&place.home, Writing { group: home.group, ..owned(home.mode & !0o022) }).map_err(unmade)?;
         }
         node.host.make_directory(&place.directory, owned(0o700)).map_err(unmade)?;
-        let bytes = place.bytes(node)?;
-        node.host.write::<OsError>(&place.file, &edited(self, &bytes, &changes), owned(0o600), None).map_err(unmade)?;
+        let gone: Vec<&KeyBlob> =
+            changes.iter().filter_map(|change| if let Change::RemoveSecond(key) = change { Some(key) } else { None }).collect();
+        if !gone.is_empty() {
+            let bytes = place.second(node)?.unwrap_or_default();
+            node.host.write::<OsError>(&place.second, &without(&gone, &bytes), owned(0o600), None).map_err(unmade)?;
+        }
+        // Nothing is written into the first where only the second was wrong.
+        if gone.len() < changes.len() {
+            let bytes = place.bytes(node, &place.file)?;
+            node.host.write::<OsError>(&place.file, &edited(self, &bytes, &changes), owned(0o600), None).map_err(unmade)?;
+        }
         Ok(Vec::new())
     }
+}
+
+/// The second file's new bytes: lines that are no keys stay.
+fn without(gone: &[&KeyBlob], bytes: &[u8]) -> Vec<u8> {
+    let stays = |line: &&[u8]| parse(&String::from_utf8_lossy(line), true).is_none_or(|found| !gone.contains(&&found.key));
+    bytes.split_inclusive(|byte| *byte == b'\n').filter(stays).flatten().copied().collect()
 }
 
 /// The file's new bytes: lines that are no keys stay, and so do comments in whatever encoding.
@@ -136,7 +180,7 @@ fn edited(desired: &Desired, bytes: &[u8], changes: &[Change]) -> Vec<u8> {
     let mut wanted = !desired.absent;
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = match parse(&String::from_utf8_lossy(line)) {
+        let line = match parse(&String::from_utf8_lossy(line), false) {
             Some(found) if found.key == desired.key => {
                 if !std::mem::take(&mut wanted) {
                     continue;
@@ -162,13 +206,14 @@ mod tests {
 
     #[test]
     fn keys_are_read_with_options_and_comments() {
-        let key = parse(r#"from="10.0.0.0/8",command="echo \"a b\"" ssh-ed25519 AAAAC3 who@where it is"#).unwrap();
+        let key = parse(r#"from="10.0.0.0/8",command="echo \"a b\"" ssh-ed25519 AAAAC3 who@where it is"#, false).unwrap();
         assert_eq!(key.options, r#"from="10.0.0.0/8",command="echo \"a b\"""#);
         assert_eq!((key.key.algorithm.as_str(), key.key.blob.as_str(), key.comment.as_str()), ("ssh-ed25519", "AAAAC3", "who@where it is"));
-        assert_eq!(parse("sk-ssh-ed25519@openssh.com AAAA").unwrap().comment, "");
-        assert_eq!(parse("# ssh-rsa AAAA"), None);
-        assert_eq!(parse("restrict ssh-rsa"), None);
-        assert_eq!(parse("garbage"), None);
+        assert_eq!(parse("sk-ssh-ed25519@openssh.com AAAA", false).unwrap().comment, "");
+        assert_eq!(parse("# ssh-rsa AAAA", false), None);
+        assert_eq!(parse("restrict ssh-rsa", false), None);
+        assert_eq!(parse("garbage", false), None);
+        assert_eq!(parse("rsa-sha2-512 AAAA", false).unwrap().key.algorithm, "ssh-rsa", "sshd lets it in as well");
     }
 
     #[test]

@@ -157,6 +157,52 @@ fn a_key_is_added_purged_and_its_file_made_private() {
 }
 
 #[test]
+fn the_second_file_of_keys_lets_nobody_in_whom_no_role_names() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let fixture = Fixture::new();
+    let at = |name: &str| fixture.path("/home/ci/.ssh").join(name);
+    std::fs::create_dir_all(at("")).unwrap();
+    let key = authorized_key::KeyBlob { algorithm: "ssh-ed25519".to_owned(), blob: "AAAAC3Nz".to_owned() };
+    let desired = |absent, only: Option<&authorized_key::KeyBlob>| {
+        Desired::AuthorizedKey(authorized_key::Desired {
+            user: account("ci"),
+            key: key.clone(),
+            comment: String::new(),
+            options: "restrict".to_owned(),
+            absent,
+            only: only.map(|key| [key.clone()].into()),
+        })
+    };
+    let own = |name: &str| std::os::unix::fs::chown(at(name), Some(1001), Some(1001)).unwrap();
+    std::fs::write(at("authorized_keys"), "restrict ssh-ed25519 AAAAC3Nz\n").unwrap();
+    std::fs::write(at("authorized_keys2"), "# kept\nssh-ed25519 AAAAC3Nz open\nrsa-sha2-512 BBBB me\nssh-rsa BBBB again").unwrap();
+    ["", "authorized_keys", "authorized_keys2"].into_iter().for_each(own);
+    std::os::unix::fs::chown(fixture.path("/home/ci"), Some(1001), Some(1001)).unwrap();
+    let before = std::fs::metadata(at("authorized_keys")).unwrap();
+    let second = "key in authorized_keys2";
+    assert_eq!(fields(&fixture.twice(&desired(false, Some(&key)))), [second, second]);
+    assert_eq!(std::fs::read_to_string(at("authorized_keys2")).unwrap(), "# kept\n");
+    let after = std::fs::metadata(at("authorized_keys")).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::ino(&before), std::os::unix::fs::MetadataExt::ino(&after), "the first is left alone");
+    std::fs::write(at("authorized_keys2"), "ssh-ed25519 AAAAC3Nz\n").unwrap();
+    assert_eq!(fields(&fixture.twice(&desired(true, None))), ["key", second]);
+    assert_eq!(std::fs::read_to_string(at("authorized_keys2")).unwrap(), "");
+    // A link to the first holds nothing of its own; one that leads elsewhere is not read, and not passed over either.
+    std::fs::remove_file(at("authorized_keys2")).unwrap();
+    std::os::unix::fs::symlink("authorized_keys", at("authorized_keys2")).unwrap();
+    assert_eq!(fields(&fixture.twice(&desired(false, Some(&key)))), ["key"]);
+    std::fs::remove_file(at("authorized_keys2")).unwrap();
+    std::os::unix::fs::symlink("/etc/keys", at("authorized_keys2")).unwrap();
+    let failed = fixture.apply(&desired(false, Some(&key))).unwrap_err();
+    assert_eq!(
+        (failed.kind, failed.message.as_str()),
+        (FailureKind::Contradiction, "/home/ci/.ssh/authorized_keys2 leads to /etc/keys: sshd may read keys there too")
+    );
+}
+
+#[test]
 fn a_link_that_the_account_planted_is_not_followed() {
     if !rustix::process::geteuid().is_root() {
         return;

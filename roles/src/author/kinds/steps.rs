@@ -126,7 +126,11 @@ pub(super) const AUTHORIZED_KEY: KindSpec = KindSpec {
         FieldSpec::new("key", PUBLIC_KEY, "One public key.").key(),
         FieldSpec::new("keys", Shape::List(&PUBLIC_KEY), "Several public keys.").key(),
         FieldSpec::new("options", TEXTS, "Restrictions written before each key."),
-        FieldSpec::new("exclusive", BOOLEAN, "Removes every key that no role of the node declares."),
+        FieldSpec::new(
+            "exclusive",
+            BOOLEAN,
+            "Removes every key that no role of the node declares, also from `authorized_keys2`, which sshd reads too.",
+        ),
         ABSENT,
     ],
     rules: &[Rule::ExactlyOne(&["key", "keys"]), Rule::AtMostOne(&["exclusive", "absent"])],
