@@ -5,6 +5,8 @@
 mod anywhere;
 #[path = "jenkins/bench.rs"]
 mod bench;
+#[path = "jenkins/consoles.rs"]
+mod consoles;
 #[path = "jenkins/faults.rs"]
 mod faults;
 #[path = "jenkins/interrupted.rs"]

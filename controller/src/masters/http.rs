@@ -6,6 +6,7 @@ use super::trust::PinConnector;
 pub use super::way::Way;
 use base64::Engine as _;
 use ostler_roles::words::Secret;
+use std::io::Read as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use ureq::Error;
@@ -224,7 +225,7 @@ pub struct Answer {
     pub status: u16,
     /// Its headers.
     pub headers: ureq::http::HeaderMap,
-    /// Its body, whole.
+    /// Its body: whole, but for [`Ask::Beginning`].
     pub body: Vec<u8>,
 }
 
@@ -240,6 +241,8 @@ impl Answer {
 pub enum Ask<'a> {
     /// `GET`.
     Get,
+    /// `GET`, of whose answer only so many bytes are read; the connection is given up where there are more.
+    Beginning(u64),
     /// `POST` of a body of this content type.
     Post(&'a str, &'a [u8]),
 }
@@ -252,14 +255,20 @@ impl Http {
     pub fn ask(&self, ask: Ask<'_>, path: &str, headers: &[(&str, &str)]) -> Result<Answer, HttpError> {
         let url = self.url(path);
         let (method, answer) = match ask {
-            Ask::Get => ("GET", headers.iter().fold(self.agent.get(&url), |request, (name, value)| request.header(*name, *value)).call()),
+            Ask::Get | Ask::Beginning(_) => {
+                ("GET", headers.iter().fold(self.agent.get(&url), |request, (name, value)| request.header(*name, *value)).call())
+            }
             Ask::Post(kind, body) => {
                 let request = self.agent.post(&url).header("content-type", kind);
                 ("POST", headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send(body))
             }
         };
         let whole = answer.and_then(|mut answer| {
-            let body = answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec()?;
+            let mut body = Vec::new();
+            match ask {
+                Ask::Beginning(limit) => drop(answer.body_mut().as_reader().take(limit).read_to_end(&mut body)?),
+                Ask::Get | Ask::Post(..) => body = answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec()?,
+            }
             Ok(Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body })
         });
         whole.map_err(|source| HttpError::exchange(method, url, source))
@@ -301,7 +310,7 @@ pub fn encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read as _, Write as _};
+    use std::io::Write as _;
     use std::net::{TcpListener, TcpStream};
 
     #[test]

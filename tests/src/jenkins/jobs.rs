@@ -383,7 +383,7 @@ impl Run {
         }
         let success = command.stdout(output).status().is_ok_and(|status| status.success());
         let head = format!("[{}] $ /bin/sh -xe /tmp/jenkins1.sh\n", self.job);
-        (head + &std::fs::read_to_string(&log).unwrap_or_default(), success)
+        (head + &String::from_utf8_lossy(&std::fs::read(&log).unwrap_or_default()), success)
     }
 
     /// Whether the process that began it is still there.

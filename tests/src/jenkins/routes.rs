@@ -161,7 +161,8 @@ impl Call<'_> {
         let start = self.request.parameter("start").and_then(|text| text.parse().ok()).unwrap_or(0_usize);
         let raw = log.replace("\r\n", "\n");
         let from = if start > raw.len() { 0 } else { start };
-        let body = raw.get(from..).unwrap_or("").replace('\n', "\r\n");
+        // A start in the middle of a character gives what is left of it.
+        let body = String::from_utf8_lossy(raw.as_bytes().get(from..).unwrap_or_default()).replace('\n', "\r\n");
         let response = Response::empty(200).header("Content-Type", "text/plain;charset=utf-8").header("X-Text-Size", raw.len().to_string());
         if more { response.header("X-More-Data", "true").body(body) } else { response.body(body) }
     }

@@ -131,6 +131,7 @@ fn one_build(call: &mut Call<'_>, job: &Job, build: &Build, verb: &[&str]) -> Re
             }
             Ok(Response::empty(302).header("Location", "."))
         }
+        ["logText", "progressiveText"] if call.state.has_lost_logs => Err(call.oops()),
         ["logText", "progressiveText"] => Ok(call.log(&build.console, build.is_running())),
         _ => Err(call.not_found()),
     }

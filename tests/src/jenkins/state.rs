@@ -71,6 +71,8 @@ pub struct State {
     pub quiet_period: Duration,
     /// Builds wait at their end while this is set.
     pub hold_builds: bool,
+    /// Logs of builds cannot be read any more: 500.
+    pub has_lost_logs: bool,
     /// A directory put before `PATH` of builds.
     pub build_path: Option<std::path::PathBuf>,
     /// A program that runs the script on its input where the node really is; here, when empty.
@@ -101,6 +103,7 @@ impl State {
             launch_delay: Some(Duration::from_millis(20)),
             quiet_period: Duration::from_secs(5),
             hold_builds: false,
+            has_lost_logs: false,
             build_path: None,
             build_elsewhere: Vec::new(),
             numbers: 0,

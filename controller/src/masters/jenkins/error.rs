@@ -5,6 +5,19 @@ use super::xml::XmlError;
 use ostler_roles::master::jenkins::{Change, CredentialId, Name, NotOurs, Stranger};
 use std::time::Duration;
 
+impl JenkinsError {
+    /// All of it on one line, causes included.
+    pub(super) fn told(&self) -> String {
+        let mut told = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            told.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        told
+    }
+}
+
 /// Why Jenkins could not be asked or told.
 #[derive(Debug, thiserror::Error)]
 pub enum JenkinsError {

@@ -8,6 +8,7 @@ mod client;
 mod config;
 mod credential;
 mod error;
+mod log;
 mod node;
 mod register;
 mod session;

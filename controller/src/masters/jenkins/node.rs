@@ -4,6 +4,7 @@ use super::super::http::encode;
 use super::super::wait::Wait;
 use super::config;
 use super::error::JenkinsError;
+use super::log::End;
 use super::session::Session;
 use super::xml::{self, Element};
 use ostler_roles::master::jenkins::{Config, Hold, Name, Node, NotOurs, Owner, Seen, Site, Stage, diff};
@@ -316,14 +317,17 @@ fn toggle(session: &Session, name: &Name, message: &str, is_offline: bool) -> Re
 /// The last lines of the launch log, without the environment of the remote user that the SSH launcher dumps there.
 fn launch_log(session: &Session, name: &Name) -> Vec<String> {
     let action = format!("read the launch log of node `{name}`");
-    let Ok(answer) = session.read(&action, &path(name, "logText/progressiveText?start=0")) else { return Vec::new() };
-    if answer.status != 200 { Vec::new() } else { without_environment(&String::from_utf8_lossy(&answer.body)) }
+    match End::read(session, &action, &format!("/computer/{}", encode(name.as_str()))) {
+        Ok(end) => without_environment(&end),
+        Err(error) => vec![format!("no launch log: {}", error.told())],
+    }
 }
 
-fn without_environment(log: &str) -> Vec<String> {
-    let mut is_environment = false;
+fn without_environment(log: &End) -> Vec<String> {
+    // What begins in the middle may begin in the middle of the environment, and of one of its lines.
+    let mut is_environment = log.is_cut;
     let mut lines = Vec::new();
-    for line in log.lines() {
+    for line in log.text.lines().skip(usize::from(log.is_cut)) {
         if line.starts_with('[') {
             is_environment = false;
         }
@@ -372,14 +376,20 @@ pub(super) fn agent_program(session: &Session) -> Result<Vec<u8>, JenkinsError> 
 
 #[cfg(test)]
 mod tests {
-    use super::without_environment;
+    use super::{End, without_environment};
 
     #[test]
     fn the_environment_in_a_launch_log_is_never_quoted() {
         let log = "[11/22/26] [SSH] Authentication successful.\r\n[11/22/26] [SSH] The remote user's environment is:\r\nTOKEN=hunter2\r\nA=b\r\n\
             [11/22/26] [SSH] Starting sftp client.\r\njava.lang.X: no\r\n\tat a.b(C.java:1)\r\n";
-        let lines = without_environment(log);
+        let lines = without_environment(&End { text: log.to_owned(), is_cut: false });
         assert!(lines.iter().all(|line| !line.contains("hunter2")), "{lines:?}");
         assert_eq!(lines.last().map(String::as_str), Some("java.lang.X: no"));
+        // Where only its end was read, in the middle of the environment or of one of its lines.
+        for beginning in ["TOKEN=hunter2", "en=hunter2", "[1]=hunter2", "2\r\nTOKEN=hunter2"] {
+            let (_, rest) = log.split_once("TOKEN=hunter2").unwrap();
+            let lines = without_environment(&End { text: format!("{beginning}{rest}"), is_cut: true });
+            assert_eq!(lines, ["[11/22/26] [SSH] Starting sftp client.", "java.lang.X: no"], "{beginning}");
+        }
     }
 }

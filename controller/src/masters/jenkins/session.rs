@@ -178,9 +178,18 @@ impl Session {
 
     /// Reads a document that is no JSON, with the status it came with.
     pub(super) fn read(&self, action: &str, path: &str) -> Result<Answer, JenkinsError> {
+        self.get(action, Ask::Get, path)
+    }
+
+    /// Reads no more of a document than its first `limit` bytes.
+    pub(super) fn read_beginning(&self, action: &str, path: &str, limit: u64) -> Result<Answer, JenkinsError> {
+        self.get(action, Ask::Beginning(limit), path)
+    }
+
+    fn get(&self, action: &str, ask: Ask<'_>, path: &str) -> Result<Answer, JenkinsError> {
         let started = Instant::now();
         loop {
-            let answer = self.http.ask(Ask::Get, path, &[("authorization", self.login.header().expose()), ("accept", "*/*")]);
+            let answer = self.http.ask(ask, path, &[("authorization", self.login.header().expose()), ("accept", "*/*")]);
             if let Some(answer) = self.judge(action, answer)? {
                 return Ok(answer);
             }

@@ -3,6 +3,7 @@
 use super::super::http::encode;
 use super::super::wait::{Pace, Wait};
 use super::error::JenkinsError;
+use super::log::End;
 use super::session::Session;
 use super::xml::{self, Element};
 use ostler_roles::executor::Smoke;
@@ -336,16 +337,13 @@ fn take_back(session: &Session, job: &str, item: u64, executable: Option<&Execut
     session.expect(&action, answer, &[200, 204, 302, 404]).map(drop)
 }
 
+/// The last lines of a build's console, or why there are none.
 fn console(session: &Session, job: &str, number: u64) -> Vec<String> {
-    let path = format!("/job/{}/{number}/consoleText", encode(job));
-    let Ok(answer) = session.read(&format!("read the console of job `{job}`"), &path) else { return Vec::new() };
-    if answer.status != 200 {
-        return Vec::new();
+    let action = format!("read the console of job `{job}`");
+    match End::read(session, &action, &format!("/job/{}/{number}", encode(job))) {
+        Ok(end) => end.lines(TAIL),
+        Err(error) => vec![format!("no console: {}", error.told())],
     }
-    let text = String::from_utf8_lossy(&answer.body);
-    let clean = |line: &str| line.chars().filter(|character| !character.is_control()).take(300).collect();
-    let lines: Vec<String> = text.lines().map(clean).collect();
-    lines[lines.len().saturating_sub(TAIL)..].to_vec()
 }
 
 fn remove(session: &Session, job: &str) -> Result<(), JenkinsError> {

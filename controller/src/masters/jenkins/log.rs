@@ -1,0 +1,106 @@
+//! The end of a log of Jenkins', however long it is.
+//!
+//! `progressiveText` gives a log from any byte on, and its whole length in `X-Text-Size` ahead of the text (recorded from 2.532: `job-18`,
+//! `job-19`; a start beyond the end gives all of it, `job-20`). Lines end in CR LF there, and a console holds notes, which the length counts.
+
+use super::error::JenkinsError;
+use super::session::Session;
+
+/// How many bytes of a log's end are read: some hundred lines.
+const END: u64 = 64 << 10;
+/// How much of one line is quoted.
+const LINE: usize = 300;
+/// What opens and closes a note, a link for browsers in the midst of a line (`hudson.console.ConsoleNote`).
+const NOTE: (&str, &str) = ("\u{1b}[8mha:", "\u{1b}[0m");
+
+/// The end of a log.
+#[derive(Debug)]
+pub(super) struct End {
+    /// Its text.
+    pub(super) text: String,
+    /// It begins in the middle, mostly of a line.
+    pub(super) is_cut: bool,
+}
+
+impl End {
+    /// Reads the end of the log of what is at `path`.
+    pub(super) fn read(session: &Session, action: &str, path: &str) -> Result<Self, JenkinsError> {
+        let from = |start: u64| format!("{path}/logText/progressiveText?start={start}");
+        // Each line may have become longer by a CR.
+        let answer = session.read_beginning(action, &from(0), END * 2)?;
+        let answer = session.expect(action, answer, &[200])?;
+        let size = answer.header("x-text-size").and_then(|size| size.parse::<u64>().ok());
+        let size = size.ok_or_else(|| JenkinsError::NotJenkins { action: action.to_owned(), kind: "no X-Text-Size".to_owned() })?;
+        let start = size.saturating_sub(END);
+        let answer = if start == 0 { answer } else { session.expect(action, session.read(action, &from(start))?, &[200])? };
+        Ok(Self { text: String::from_utf8_lossy(&answer.body).into_owned(), is_cut: start > 0 })
+    }
+
+    /// Its last lines, fit for a terminal. Of a line whose beginning was not read the last characters are shown, of any other the first.
+    pub(super) fn lines(&self, count: usize) -> Vec<String> {
+        let text = self.without_notes();
+        let mut lines: Vec<String> = text.lines().map(|line| line.chars().filter(|character| !character.is_control()).collect()).collect();
+        for (at, line) in lines.iter_mut().enumerate() {
+            let length = line.chars().count();
+            *line = match at == 0 && self.is_cut {
+                true => std::iter::once('…').chain(line.chars().skip(length.saturating_sub(LINE))).collect(),
+                false => line.chars().take(LINE).collect(),
+            };
+        }
+        lines.split_off(lines.len().saturating_sub(count))
+    }
+
+    fn without_notes(&self) -> String {
+        let (open, close) = NOTE;
+        let (mut rest, mut text) = (self.text.as_str(), String::new());
+        // A note that was cut has its end alone.
+        if self.is_cut
+            && let Some((within, after)) = rest.split_once(close)
+            && !within.contains(open)
+            && !within.contains('\n')
+        {
+            rest = after;
+        }
+        while let Some((before, note)) = rest.split_once(open) {
+            text.push_str(before);
+            rest = note.split_once(close).map_or("", |(_, after)| after);
+        }
+        text + rest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str, is_cut: bool, count: usize) -> Vec<String> {
+        End { text: text.to_owned(), is_cut }.lines(count)
+    }
+
+    #[test]
+    fn notes_are_left_out_also_one_that_was_cut() {
+        // The beginning of the recording job-18, the notes made shorter.
+        let text = "Started by user \u{1b}[8mha:////4LQLmAGGJBt3RshFf3iRX6+CeI3ZDjpgp=\u{1b}[0madmin\r\nRunning as SYSTEM\r\n\
+            Building remotely on \u{1b}[8mha:////4Oltt4nlvSniWhI2iPGi=\u{1b}[0mdevstack_slave2 (devstack_slave)\r\n";
+        let whole = ["Started by user admin", "Running as SYSTEM", "Building remotely on devstack_slave2 (devstack_slave)"];
+        assert_eq!(lines(text, false, 9), whole);
+        assert_eq!(lines(text, false, 1), whole[2..]);
+        let cut = &text[text.find("RshFf").unwrap()..];
+        assert_eq!(lines(cut, true, 9), ["…admin", whole[1], whole[2]]);
+        // No note, but colours of a program.
+        assert_eq!(lines("ed\r\n\u{1b}[31mred\u{1b}[0m\r\n", true, 9), ["…ed", "[31mred[0m"]);
+        assert_eq!(lines("x \u{1b}[8mha:////never closed", false, 9), ["x "]);
+    }
+
+    #[test]
+    fn long_lines_are_cut_where_they_say_least() {
+        let long = "a".repeat(400) + &"z".repeat(400);
+        assert_eq!(lines(&format!("{long}\nFinished: FAILURE\n"), false, 12), [&long[..300], "Finished: FAILURE"]);
+        assert_eq!(
+            lines(&format!("{long}\nFinished: FAILURE\n"), true, 12),
+            [format!("…{}", &long[500..]), "Finished: FAILURE".to_owned()]
+        );
+        assert_eq!(lines("", false, 12), [""; 0]);
+        assert_eq!(lines("", true, 12), [""; 0]);
+    }
+}
