@@ -56,7 +56,9 @@ fn quarantined(model: &Model, name: &str) -> bool {
 fn a_node_that_is_waited_for_stays_in_quarantine() {
     let (model, client, interrupt) = ready();
     let wanted = registration(node("n2", Launcher::Inbound), "true");
-    let ending = interrupt_when(&model, &client, &interrupt, &wanted, |model| model.state().nodes.contains_key("n2"));
+    // Its state is asked for only by who waits.
+    let is_awaited = |model: &Model| model.take_log().iter().any(|request| request.path == "/computer/n2/api/json");
+    let ending = interrupt_when(&model, &client, &interrupt, &wanted, is_awaited);
     assert!(matches!(ending, Ending::Stopped(Left::Quarantined, None)), "{ending:?}");
     assert_eq!(ending.to_string(), "not registered: interrupted; it stays on the master in quarantine, without its labels");
     assert!(quarantined(&model, "n2"));
