@@ -323,14 +323,10 @@ fn only_the_account_may_start_jobs_and_its_password_is_not_shown() {
 
 /// The program that the role puts on the master's node, with a `systemctl` that signals this master.
 fn reload_master(master: &Master, check: bool, pair: &str) -> std::process::Output {
-    let bin = master.home().join("bin");
-    std::fs::create_dir_all(&bin).unwrap();
-    let systemctl = format!("#!/bin/sh\n[ \"$*\" = 'reload buildbot-master.service' ] && kill -HUP {}\n", master.pid());
-    std::fs::write(bin.join("systemctl"), systemctl).unwrap();
-    std::fs::set_permissions(bin.join("systemctl"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let bin = concat!(env!("CARGO_MANIFEST_DIR"), "/data/buildbot/bin");
     let mut command = std::process::Command::new(ostler_tests::buildbot::library("files/buildbot/reload-master"));
     command.args(check.then_some("--check")).arg(master.home()).args(["buildbot-master.service", pair]);
-    command.env("PATH", format!("{}:/usr/bin:/bin", bin.display())).output().unwrap()
+    command.env("PATH", format!("{bin}:/usr/bin:/bin")).env("MASTER", master.pid().to_string()).output().unwrap()
 }
 
 #[test]
@@ -345,6 +341,19 @@ fn the_nodes_reload_returns_only_when_the_files_are_taken_up() {
     assert!(seen(&master, "node-1").loaded.is_some());
     assert_eq!(reload_master(&master, true, &pair).status.code(), Some(0));
     assert_eq!(master.reloads(), 1, "asking reloads nothing");
+}
+
+/// Buildbot writes them in another thread, and Twisted then keeps some back for ever.
+#[test]
+fn answers_are_written_whole_and_in_the_reactors_thread() {
+    let master = Master::start();
+    let mut command = std::process::Command::new(ostler_tests::buildbot::venv(ostler_tests::buildbot::Side::Master).join("bin/python"));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/data/buildbot/answer.py");
+    let done = command.args([script.as_ref(), master.home().as_os_str()]).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let seen: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    let body = r#"{"workers": [1, 2]}"#;
+    assert_eq!(seen, serde_json::json!([[format!("content-length: {}", body.len()), true], [body, true], ["the end", true]]));
 }
 
 #[test]

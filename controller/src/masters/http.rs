@@ -121,7 +121,7 @@ pub struct Http {
 }
 
 impl Http {
-    /// A client for `base`, reached this way; each request ends within `deadline`.
+    /// A client for `base`, reached this way; each request ends within `deadline`, and its body half of that after its head.
     ///
     /// # Errors
     /// [`HttpError::Base`], [`HttpError::Trust`].
@@ -136,6 +136,7 @@ impl Http {
         let config = ureq::Agent::config_builder()
             .tls_config(TlsConfig::builder().root_certs(RootCerts::WebPki).build())
             .timeout_global(Some(deadline))
+            .timeout_recv_body(Some(deadline / 2)) // the head is there by then: what is late is a lost body, not a busy master
             .http_status_as_error(false)
             .max_redirects(0) // an API does not redirect; a login page would, and following it hides the refusal
             .proxy(None) // the site says how a master is reached, not this process's environment
@@ -153,17 +154,25 @@ impl Http {
         format!("{}/{}", self.base, path.trim_start_matches('/'))
     }
 
-    /// Reads JSON from `path`.
+    /// Reads JSON from `path`. An answer whose body does not come whole is asked for once more: reading changes nothing.
     ///
     /// # Errors
     /// Every variant but [`HttpError::Base`].
     pub fn get_json<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, HttpError> {
         let url = self.url(path);
-        let mut request = self.agent.get(&url).header("accept", "application/json");
-        if let Some(cookie) = self.cookie() {
-            request = request.header("cookie", cookie.expose());
-        }
-        read("GET", url, request.call())
+        let ask = || {
+            let request = self.agent.get(&url).header("accept", "application/json");
+            match self.cookie() {
+                Some(cookie) => request.header("cookie", cookie.expose()).call(),
+                None => request.call(),
+            }
+        };
+        let again = |error| match error {
+            Error::BodyExceedsLimit(_) => Err(error),
+            _ => ask().and_then(whole),
+        };
+        let whole = ask().and_then(|answer| whole(answer).or_else(again));
+        parse("GET", url, whole)
     }
 
     /// Posts JSON to `path` and reads JSON back.
@@ -176,7 +185,7 @@ impl Http {
         if let Some(cookie) = self.cookie() {
             request = request.header("cookie", cookie.expose());
         }
-        read("POST", url, request.send(body.to_string().as_bytes()))
+        parse("POST", url, request.send(body.to_string().as_bytes()).and_then(whole))
     }
 
     /// Shows `path` an account's password (HTTP basic, RFC 7617) and keeps the session that it opens for all later requests.
@@ -275,16 +284,14 @@ impl Http {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(
-    method: &'static str,
-    url: String,
-    answer: Result<Response<ureq::Body>, Error>,
-) -> Result<T, HttpError> {
-    let bytes = answer.and_then(|mut answer| {
-        let status = answer.status().as_u16();
-        answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec().map(|body| (status, body))
-    });
-    match bytes {
+/// Its status and its whole body.
+fn whole(mut answer: Response<ureq::Body>) -> Result<(u16, Vec<u8>), Error> {
+    let status = answer.status().as_u16();
+    answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec().map(|body| (status, body))
+}
+
+fn parse<T: serde::de::DeserializeOwned>(method: &'static str, url: String, whole: Result<(u16, Vec<u8>), Error>) -> Result<T, HttpError> {
+    match whole {
         Err(source) => Err(HttpError::exchange(method, url, source)),
         Ok((200..=299, body)) => serde_json::from_slice(&body).map_err(|source| HttpError::Shape { method, url, source }),
         Ok((status, body)) => {
@@ -327,17 +334,20 @@ mod tests {
         assert_eq!(encode("a b/c?d=é"), "a%20b%2Fc%3Fd%3D%C3%A9");
     }
 
-    /// Answers one connection with fixed bytes; the address in the URL leads nowhere, so only the dialler can reach it.
-    fn dialled(answer: &'static str) -> (Http, std::thread::JoinHandle<()>) {
+    /// Answers one connection each with fixed bytes, and says nothing more until the client gives up; the address in the URL leads
+    /// nowhere, so only the dialler can reach it.
+    fn dialled_each(answers: &'static [&'static str]) -> (Http, std::thread::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let real = listener.local_addr().unwrap();
         let server = std::thread::spawn(move || {
-            let (mut socket, _) = listener.accept().unwrap();
-            let mut head = [0u8; 4096];
-            let _ = socket.read(&mut head).unwrap();
-            socket.write_all(answer.as_bytes()).unwrap();
-            if answer.is_empty() {
-                let _ = socket.read(&mut head); // says nothing until the client gives up
+            for answer in answers {
+                let (mut socket, _) = listener.accept().unwrap();
+                let mut head = [0u8; 4096];
+                let _ = socket.read(&mut head).unwrap();
+                socket.write_all(answer.as_bytes()).unwrap();
+                if !answer.contains("connection: close") {
+                    let _ = socket.read(&mut head);
+                }
             }
         });
         let dial: Dial = Arc::new(move |wanted, patience| {
@@ -347,9 +357,34 @@ mod tests {
         (Http::new("http://203.0.113.7:8010", Duration::from_millis(500), Way { dial: Some(dial), trust: None }).unwrap(), server)
     }
 
+    fn dialled(answer: &'static str) -> (Http, std::thread::JoinHandle<()>) {
+        dialled_each(Box::leak(Box::new([answer])))
+    }
+
+    const WHOLE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\n{\"a\":1}";
+    const SHORT: &str = "HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\n{\"a";
+    const STUCK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n";
+
+    #[test]
+    fn a_body_that_does_not_come_whole_is_asked_for_once_more() {
+        for answers in [&[SHORT, WHOLE], &[STUCK, WHOLE]] {
+            let (http, server) = dialled_each(answers);
+            let answer: serde_json::Value = http.get_json("x").unwrap();
+            assert_eq!(answer["a"], 1);
+            drop(http);
+            server.join().unwrap();
+        }
+        let (http, server) = dialled_each(&[SHORT, STUCK]);
+        let error = http.get_json::<serde_json::Value>("x").unwrap_err();
+        let late = matches!(&error, HttpError::Exchange { source, .. } if matches!(**source, Error::Timeout(ureq::Timeout::RecvBody)));
+        assert!(late && error.is_silence(), "{error:?}");
+        drop(http);
+        server.join().unwrap();
+    }
+
     #[test]
     fn a_dialler_opens_every_connection() {
-        let (http, server) = dialled("HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\n{\"a\":1}");
+        let (http, server) = dialled(WHOLE);
         let answer: serde_json::Value = http.get_json("x").unwrap();
         assert_eq!(answer["a"], 1);
         server.join().unwrap();
