@@ -49,7 +49,8 @@ pub(super) fn check(certificate: &Certificate, host: &str, now: SystemTime) -> R
     if principals.is_empty() {
         return Err(CertificateFault::NoHost);
     }
-    if !principals.iter().any(|principal| principal.eq_ignore_ascii_case(host)) {
+    // Letter by letter, no wildcards, as OpenSSH does; `host` is in lower case.
+    if !principals.iter().any(|principal| principal == host) {
         return Err(CertificateFault::OtherHost { principals: principals.to_vec(), host: host.to_owned() });
     }
     let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());

@@ -2,8 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use russh::keys::{Algorithm, PublicKey};
 
 use super::pattern::Hosts;
+
+/// What stands between the words of a line.
+const BLANKS: [char; 2] = [' ', '\t'];
+/// An RSA key's own name, and the names of its signatures (RFC 8332), under which OpenSSH reads it too.
+const RSA: &str = "ssh-rsa";
+const RSA_SIGNATURES: [&str; 2] = ["rsa-sha2-256", "rsa-sha2-512"];
 
 /// What a line's key is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +30,7 @@ pub struct Entry {
     pub marker: Marker,
     /// Of which hosts it speaks.
     pub hosts: Hosts,
-    /// The key's type, as written: `ssh-ed25519`.
+    /// The key's type, as the key itself names it: `ssh-ed25519`.
     pub key_type: String,
     /// The key in its wire form.
     pub key: Vec<u8>,
@@ -53,7 +60,8 @@ pub fn parse(text: &str) -> Vec<Entry> {
 
 /// Reads one line.
 pub(super) fn parse_line(text: &str, line: usize) -> Line {
-    let text = text.trim();
+    // Other blanks are part of a word.
+    let text = text.trim_matches(BLANKS);
     if text.is_empty() || text.starts_with('#') {
         return Line::Nothing;
     }
@@ -61,7 +69,7 @@ pub(super) fn parse_line(text: &str, line: usize) -> Line {
 }
 
 fn entry(text: &str, line: usize) -> Option<Entry> {
-    let mut fields = text.split_ascii_whitespace().peekable();
+    let mut fields = text.split(BLANKS).filter(|field| !field.is_empty()).peekable();
     let marker = match *fields.peek()? {
         "@cert-authority" => Marker::CertAuthority,
         "@revoked" => Marker::Revoked,
@@ -72,9 +80,20 @@ fn entry(text: &str, line: usize) -> Option<Entry> {
         fields.next();
     }
     let hosts = Hosts::parse(fields.next()?)?;
-    let key_type = fields.next()?.to_owned();
+    let written = fields.next()?;
     let key = STANDARD.decode(fields.next()?).ok()?;
-    (inner_type(&key)? == key_type).then_some(Entry { marker, hosts, key_type, key, line })
+    let key_type = inner_type(&key)?.to_owned();
+    let same = key_type == written || (key_type == RSA && RSA_SIGNATURES.contains(&written));
+    (same && is_whole(&key_type, &key)).then_some(Entry { marker, hosts, key_type, key, line })
+}
+
+/// Returns whether a key is all there and nothing behind it. One of a type that we do not know is taken as it stands: it still says that
+/// something is recorded.
+fn is_whole(key_type: &str, key: &[u8]) -> bool {
+    match key_type.parse() {
+        Ok(Algorithm::Other(_)) | Err(_) => true,
+        Ok(_) => PublicKey::from_bytes(key).is_ok(),
+    }
 }
 
 /// Returns the type that a key in wire form names itself (RFC 4253, 6.6: a length and the name).

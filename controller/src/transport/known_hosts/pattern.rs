@@ -5,6 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 
+/// Bytes of a hashed name's salt and hash: those of a SHA-1 digest. OpenSSH reads no others.
+const DIGEST: usize = 20;
+/// The longest pattern. One that is longer spoils its whole list, as in OpenSSH (`match_pattern_list`).
+const LONGEST: usize = 1022;
+
 /// The hosts a line speaks of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hosts {
@@ -29,19 +34,21 @@ pub enum Negated {
 }
 
 impl Hosts {
-    /// Reads the field; none for a hashed name of a kind we do not know.
+    /// Reads the field; none for a hashed name of a kind we do not know and for a list with a pattern that is too long.
     pub fn parse(field: &str) -> Option<Self> {
         if let Some(hidden) = field.strip_prefix('|') {
             let mut parts = hidden.strip_prefix("1|")?.split('|');
             let salt = STANDARD.decode(parts.next()?).ok()?;
             let hash = STANDARD.decode(parts.next()?).ok()?;
-            return parts.next().is_none().then_some(Hosts::Hashed { salt, hash });
+            let fits = salt.len() == DIGEST && hash.len() == DIGEST && parts.next().is_none();
+            return fits.then_some(Hosts::Hashed { salt, hash });
         }
         let patterns = field.split(',').filter(|pattern| !pattern.is_empty()).map(|pattern| match pattern.strip_prefix('!') {
             Some(rest) => (Negated::Yes, rest.to_ascii_lowercase()),
             None => (Negated::No, pattern.to_ascii_lowercase()),
         });
-        Some(Hosts::Patterns(patterns.collect()))
+        let patterns: Vec<_> = patterns.collect();
+        patterns.iter().all(|(_, pattern)| pattern.len() <= LONGEST).then_some(Hosts::Patterns(patterns))
     }
 
     /// Returns whether `name` (as [`host_names`] writes it) is meant. A negated pattern that fits decides, wherever it stands.

@@ -50,7 +50,7 @@ pub enum Verdict {
         /// Where.
         by: Record,
     },
-    /// A recorded authority signed it, but not for this host, this time or this purpose.
+    /// A recorded authority signed it, but not for this host, this time or this purpose; and its key is not recorded for itself.
     BadCertificate {
         /// The authority's record.
         authority: Record,
@@ -153,7 +153,11 @@ impl Records {
         };
         match certificate::check(certificate, &self.principal, now) {
             Ok(()) => Verdict::Known,
-            Err(fault) => Verdict::BadCertificate { authority: record.clone(), fault },
+            // The key inside may be recorded for itself here too, as in OpenSSH; but it is never taken for a new one.
+            Err(fault) => match self.judge_key(&subject) {
+                Verdict::Known => Verdict::Known,
+                _ => Verdict::BadCertificate { authority: record.clone(), fault },
+            },
         }
     }
 }
