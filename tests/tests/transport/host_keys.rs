@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use ostler::transport::known_hosts::CertificateFault;
+use ostler::transport::known_hosts::{AppendError, CertificateFault};
 use ostler::transport::{ConnectFault, Exit, HostKeyFault, LinkEvent, NewKeys};
 use ostler_tests::sshd::{Sshd, keygen, public, run as program};
 
@@ -54,11 +54,7 @@ async fn accept_new_records_the_key_once_and_later_runs_are_strict() {
     desk.new_keys = NewKeys::Refuse;
     desk.connect(&server).await.unwrap();
     // The real client agrees with what was written.
-    let port = server.port.to_string();
-    program(
-        "ssh",
-        &["-F", desk.config.to_str().unwrap(), "-oStrictHostKeyChecking=yes", "-oBatchMode=yes", "-p", &port, "127.0.0.1", "true"],
-    );
+    ssh_reaches(&desk, &server);
 }
 
 #[tokio::test]
@@ -215,4 +211,50 @@ async fn known_hosts_may_be_dev_null() {
     assert!(matches!(refused(&desk, &server).await, HostKeyFault::Unknown { .. }));
     desk.new_keys = NewKeys::Accept;
     desk.connect(&server).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_certificate_that_does_not_hold_leaves_a_recorded_key_to_count_as_ssh_has_it() {
+    let desk = Desk::new();
+    for options in [["-h", "-n", "elsewhere", "-V", "always:forever"], ["-h", "-n", "127.0.0.1", "-V", "20200101:20200201"]] {
+        let (server, authority) = certified(&desk, &options);
+        desk.know(&format!("@cert-authority * {authority}\n{} {}\n", server.name(), public(&server.host_key("ed25519"))));
+        ssh_reaches(&desk, &server);
+        desk.connect(&server).await.unwrap();
+        // No new key is accepted in the place of a certificate that should have held.
+        let mut accepting = Desk::new();
+        accepting.new_keys = NewKeys::Accept;
+        accepting.know(&format!("@cert-authority * {authority}\n"));
+        assert!(matches!(refused(&accepting, &server).await, HostKeyFault::Certificate { .. }));
+        fs::remove_file(desk.home.path().join("authority")).unwrap();
+        fs::remove_file(desk.home.path().join("authority.pub")).unwrap();
+    }
+}
+
+/// The real client comes to the same.
+fn ssh_reaches(desk: &Desk, server: &Sshd) {
+    let (config, port) = (desk.config.to_str().unwrap(), server.port.to_string());
+    program("ssh", &["-F", config, "-oStrictHostKeyChecking=yes", "-oBatchMode=yes", "-p", &port, "127.0.0.1", "true"]);
+}
+
+#[tokio::test]
+async fn a_principal_in_other_letters_is_another_host() {
+    let desk = Desk::new();
+    desk.configure("HostKeyAlias Rack");
+    let (server, authority) = certified(&desk, &["-h", "-n", "Rack"]);
+    desk.know(&format!("@cert-authority * {authority}\n"));
+    let HostKeyFault::Certificate { fault, .. } = refused(&desk, &server).await else { panic!() };
+    assert_eq!(fault, CertificateFault::OtherHost { principals: vec!["Rack".into()], host: "rack".into() });
+}
+
+#[tokio::test]
+async fn without_a_file_of_the_users_own_no_new_key_is_written_to_the_machines() {
+    let mut desk = Desk::new();
+    let machines = desk.home.path().join("machines");
+    desk.configure(&format!("UserKnownHostsFile none\nGlobalKnownHostsFile {}", machines.display()));
+    let server = Sshd::start(&desk.key, "");
+    desk.new_keys = NewKeys::Accept;
+    let fault = refused(&desk, &server).await;
+    assert!(matches!(&fault, HostKeyFault::NotRecorded(AppendError::NoFile)), "{fault}");
+    assert!(!machines.exists());
 }

@@ -29,6 +29,9 @@ pub enum AppendError {
         /// The file.
         file: PathBuf,
     },
+    /// `UserKnownHostsFile none`: the machine's own files are not ours to write.
+    #[error("there is no known_hosts file of the user's own")]
+    NoFile,
     /// The key cannot be written in OpenSSH's form.
     #[error("the key has no OpenSSH form")]
     Unwritable,

@@ -163,6 +163,7 @@ impl Ssh {
             host: config.alias.clone(),
             records,
             new_keys: if self.new_keys == NewKeys::Accept { NewKeys::Accept } else { config.new_keys },
+            own_file: config.user_known_hosts.first().cloned(),
             looked_in: config.user_known_hosts.iter().chain(&config.global_known_hosts).cloned().collect(),
             hash_names: config.hash_known_hosts,
             ca_signatures: config.algorithms.ca_signatures.clone(),

@@ -50,6 +50,8 @@ pub(super) struct Checker {
     pub host: String,
     pub records: Records,
     pub new_keys: NewKeys,
+    /// Where a new key is written.
+    pub own_file: Option<PathBuf>,
     pub looked_in: Vec<PathBuf>,
     pub hash_names: bool,
     pub ca_signatures: Vec<String>,
@@ -81,7 +83,7 @@ impl Checker {
 
     async fn accept(&self, key: &PublicKey, fingerprint: String) -> Result<(), HostKeyFault> {
         let unwritable = || HostKeyFault::NotRecorded(known_hosts::AppendError::Unwritable);
-        let file = self.looked_in.first().cloned().ok_or_else(unwritable)?;
+        let file = self.own_file.clone().ok_or(HostKeyFault::NotRecorded(known_hosts::AppendError::NoFile))?;
         let (name, owned, hash, path) = (self.records.host().to_owned(), key.clone(), self.hash_names, file.clone());
         let written = tokio::task::spawn_blocking(move || known_hosts::append(&path, &name, &owned, hash)).await;
         written.map_err(|_| unwritable())??;
