@@ -2,14 +2,19 @@
 
 use super::*;
 use ostler_roles::wire::message::{Become, Hidden, ToAgent};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::Write as _;
 
 /// What sudo does in `-k -S -p MARKER PROGRAM...`, in a shell. `$marker` is set when `body` is reached, `$@` is the command.
+///
+/// A program of its own writes it: a file that this one has open for writing may be open in a child that another test starts just then,
+/// and can't be run until that has closed it (`ETXTBSY`).
 fn install_sudo(bench: &Bench, body: &str) {
     let script = format!("#!/bin/sh\n[ \"$1 $2 $3\" = '-k -S -p' ] || exit 99\nmarker=$4\nshift 4\n{body}\n");
     let path = bench.path().join("sudo");
-    std::fs::write(&path, script).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut install = std::process::Command::new("install");
+    let mut install = install.args(["-m", "755", "/dev/stdin"]).arg(path).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    install.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    assert!(install.wait().unwrap().success());
 }
 
 /// Asks until the password is `open sesame`, three times at most, as sudo does.
