@@ -1,5 +1,6 @@
 //! Labs for tests: in a scratch directory of their own, ended with the test however it ends.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use ostler::environment::Environment;
@@ -21,12 +22,16 @@ pub fn program() -> PathBuf {
     built.expect("the ostler program is not built: run `cargo build -p ostler`, or set OSTLER_BIN")
 }
 
-/// Returns the setup of a lab whose state lies in `dir`.
+/// Returns the setup of a lab whose state lies in `dir`; one that is there is closed to others, as the lab wants it.
 ///
 /// # Panics
 /// When the program to test is missing.
 #[must_use]
+#[expect(clippy::expect_used, reason = "test support: a directory that is not ours must stop the test at once")]
 pub fn setup(dir: &Path) -> Setup {
+    if dir.is_dir() {
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).expect("a directory of the test's own");
+    }
     let environment = Environment::read();
     let cache_dir = environment.cache.join("lab");
     Setup { state_dir: dir.to_owned(), cache_dir, program: program(), outlives: false, environment }

@@ -22,6 +22,22 @@ pub enum LabError {
     /// The description of the lab contradicts itself.
     #[error("lab description: {0}")]
     Spec(String),
+    /// The state directory is open to others.
+    #[error(
+        "state directory {} is owned by user {owner} with mode {mode:04o}, and the lab keeps its keys there: it must be owned by user {us} \
+         and closed to all others (chmod 700)",
+        dir.display()
+    )]
+    NotPrivate {
+        /// The directory.
+        dir: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Its mode.
+        mode: u32,
+        /// Whose it must be.
+        us: u32,
+    },
     /// A file or directory operation failed.
     #[error("{what} {}", path.display())]
     File {

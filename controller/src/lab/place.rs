@@ -1,7 +1,8 @@
 //! Where a lab keeps what belongs to it: one directory per lab, one cache for all.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -18,10 +19,16 @@ impl Place {
     /// Makes the directory (mode 0700) where it is missing and returns its place.
     ///
     /// # Errors
-    /// When it cannot be made, or lies where the lab mounts something of its own.
+    /// When it cannot be made, is there but is not this user's alone, or lies where the lab mounts something of its own.
     pub fn create(dir: &Path) -> Result<Self, LabError> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(LabError::file("create directory", dir))?;
         let dir = fs::canonicalize(dir).map_err(LabError::file("resolve", dir))?;
+        // Keys and the socket lie in there: whoever may enter has every node, and whoever may write leads root astray.
+        let found = fs::symlink_metadata(&dir).map_err(LabError::file("look at", &dir))?;
+        let (owner, mode, us) = (found.uid(), found.mode() & 0o7777, rustix::process::geteuid().as_raw());
+        if owner != us || mode & 0o077 != 0 {
+            return Err(LabError::NotPrivate { dir, owner, mode, us });
+        }
         // Inside the lab these are covered by mounts of its own: its files would be out of sight.
         for covered in ["/run", "/sys", "/proc", "/dev"] {
             if dir.starts_with(covered) {
@@ -128,16 +135,68 @@ impl Place {
 
 /// Removes a file or a directory with all in it; one that is not there is fine.
 fn remove(path: &Path) -> Result<(), LabError> {
-    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let removed = if path.symlink_metadata().is_ok_and(|found| found.is_dir()) { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LabError::file("remove", path)(error)),
         _ => Ok(()),
     }
 }
 
-/// Writes a file readable by its owner alone.
+/// Writes a file readable by its owner alone, in place of whatever is there.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), LabError> {
     use std::io::Write;
-    let open = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    open.and_then(|mut file| file.write_all(content)).map_err(LabError::file("write", path))
+    // One that is there would keep its mode and its readers, and a link would lead elsewhere.
+    remove(path)?;
+    create_private(path).and_then(|mut file| file.write_all(content)).map_err(LabError::file("write", path))
+}
+
+/// Creates a file readable by its owner alone; one that is there is an error, a link too.
+pub(crate) fn create_private(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).expect("there").mode() & 0o7777
+    }
+
+    #[test]
+    fn a_directory_that_others_may_enter_or_that_is_anothers_is_refused() {
+        let dir = tempfile::tempdir().expect("scratch");
+        assert_eq!(mode(Place::create(&dir.path().join("new/one")).expect("made").dir()), 0o700);
+        for open in [0o755, 0o750, 0o701, 0o1777] {
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(open)).expect("mode");
+            let refused = Place::create(dir.path()).expect_err("open to others").to_string();
+            assert!(refused.contains(&format!("mode {open:04o}")) && refused.contains("chmod 700"), "{refused}");
+            assert_eq!(mode(dir.path()), open, "and it is left as it is");
+        }
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).expect("mode");
+        Place::create(dir.path()).expect("private");
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(dir.path(), Some(1000), None).expect("another's");
+            let refused = Place::create(dir.path()).expect_err("another's").to_string();
+            assert!(refused.contains("owned by user 1000"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_in_private_is_private_whatever_lay_there() {
+        let dir = tempfile::tempdir().expect("scratch");
+        let [path, far] = ["key", "far"].map(|name| dir.path().join(name));
+        fs::write(&path, "an old one, longer than the new one").expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("mode");
+        write_private(&path, b"new").expect("written");
+        assert_eq!((fs::read_to_string(&path).expect("there").as_str(), mode(&path)), ("new", 0o600));
+
+        fs::write(&far, "far").expect("written");
+        fs::remove_file(&path).expect("removed");
+        symlink(&far, &path).expect("link");
+        write_private(&path, b"new").expect("written");
+        assert_eq!((fs::read_to_string(&path).expect("there").as_str(), mode(&path)), ("new", 0o600));
+        assert_eq!(fs::read_to_string(&far).expect("there"), "far");
+    }
 }

@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn one_that_comes_up_is_told_of_at_once_and_one_that_goes_down_is_waited_for() {
         let dir = tempfile::tempdir().expect("scratch");
-        let place = Place::create(dir.path()).expect("place");
+        let place = Place::create(&dir.path().join("lab")).expect("place");
         let first = Turn::take(&place, Duration::ZERO).expect("free");
         first.tell(Work::Up);
         let refused = Turn::take(&place, Duration::from_secs(600)).expect_err("taken").to_string();
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn the_words_of_one_that_was_killed_are_not_believed() {
         let dir = tempfile::tempdir().expect("scratch");
-        let place = Place::create(dir.path()).expect("place");
+        let place = Place::create(&dir.path().join("lab")).expect("place");
         let lock = Turn::take(&place, Duration::ZERO).expect("free");
         // No process has this number (proc(5), pid_max).
         std::fs::write(place.up_lock(), "up 4194305\n").expect("written");

@@ -6,7 +6,9 @@ mod control;
 pub(crate) mod image;
 
 use std::fs;
+use std::io;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -16,7 +18,7 @@ use super::cgroup::Cgroup;
 use super::container::identity;
 use super::error::LabError;
 use super::net::link;
-use super::place::Place;
+use super::place::{Place, create_private};
 use super::protocol::Plan;
 use super::spec::{LabNode, PREFIX, Sudo};
 
@@ -84,10 +86,10 @@ pub(crate) fn arguments(image: &Path, ends: &Ends) -> Vec<String> {
 /// Gives a new node its disk: a copy of the image's, snapshot included.
 pub(crate) fn make_disk(ends: &Ends, image: &Path) -> Result<(), LabError> {
     if let Some(dir) = ends.disk.parent() {
-        fs::create_dir_all(dir).map_err(LabError::file("create directory", dir))?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(LabError::file("create directory", dir))?;
     }
-    fs::copy(image.join("machine.qcow2"), &ends.disk).map_err(LabError::file("copy the image's disk to", &ends.disk))?;
-    Ok(())
+    let copied = fs::File::open(image.join("machine.qcow2")).and_then(|mut from| io::copy(&mut from, &mut create_private(&ends.disk)?));
+    copied.map(drop).map_err(LabError::file("copy the image's disk to", &ends.disk))
 }
 
 /// Starts the machine in its cgroup: out of the snapshot, or with a cold boot from its disk.
@@ -141,4 +143,25 @@ fn network(address: Ipv4Addr) -> String {
         "#!/bin/sh\nset -e\nip link set lo up\nuntil [ -e /sys/class/net/eth0 ]; do sleep 0.1; done\nip link set eth0 address 52:54:00:79:{third:02x}:{fourth:02x}\n\
          ip addr add {address}/{PREFIX} dev eth0\nip link set eth0 up\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn a_machines_disk_is_its_owners_alone_and_never_written_over() {
+        let dir = tempfile::tempdir().expect("scratch");
+        let image = dir.path().join("image");
+        fs::create_dir(&image).expect("directory");
+        fs::write(image.join("machine.qcow2"), "a disk").expect("written");
+        let place = Place::create(&dir.path().join("lab")).expect("place");
+        let ends = Ends::of_node(&place, "vm", 0);
+        make_disk(&ends, &image).expect("made");
+        assert_eq!(fs::read_to_string(&ends.disk).expect("there"), "a disk");
+        let mode = |path: &Path| fs::metadata(path).expect("there").mode() & 0o7777;
+        assert_eq!((mode(&ends.disk), mode(&place.disks())), (0o600, 0o700));
+        assert!(matches!(make_disk(&ends, &image), Err(LabError::File { .. })));
+    }
 }
