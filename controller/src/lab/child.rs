@@ -13,7 +13,7 @@ use super::error::LabError;
 use super::wire;
 
 /// Longer than any of them takes on a loaded machine; the longest copies a root tree to a disk image.
-const LIMIT: Duration = Duration::from_secs(180);
+pub(crate) const LIMIT: Duration = Duration::from_secs(180);
 /// A root tree over a slow link.
 const BUILD_LIMIT: Duration = Duration::from_secs(3600);
 
@@ -22,8 +22,17 @@ pub(crate) fn run(command: &mut Command) -> Result<Output, LabError> {
     feed(command, b"")
 }
 
+/// Runs a program to its end, which must come within this time.
+pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Result<Output, LabError> {
+    feed_within(command, b"", limit)
+}
+
 /// Runs a program with this standard input.
 pub(crate) fn feed(command: &mut Command, input: &[u8]) -> Result<Output, LabError> {
+    feed_within(command, input, LIMIT)
+}
+
+fn feed_within(command: &mut Command, input: &[u8], limit: Duration) -> Result<Output, LabError> {
     let shown = shown(command);
     let start = |source| LabError::Start { command: shown.clone(), source };
     let mut child = Running(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(start)?);
@@ -32,7 +41,7 @@ pub(crate) fn feed(command: &mut Command, input: &[u8]) -> Result<Output, LabErr
         // A program that ends without reading says why itself.
         let _ = stdin.write_all(input);
     }
-    let status = wait(&mut child.0, &shown, LIMIT)?;
+    let status = wait(&mut child.0, &shown, limit)?;
     let output = Output { status, stdout: stdout.join().unwrap_or_default(), stderr: stderr.join().unwrap_or_default() };
     if status.success() {
         return Ok(output);

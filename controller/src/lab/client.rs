@@ -17,22 +17,26 @@ use super::error::LabError;
 use super::ground::lay_out;
 use super::holder::{HOLDER_VERB, read_plan};
 use super::keys;
+use super::node;
 use super::place::Place;
 use super::programs;
 use super::protocol::{Event, Plan, Reply, Request, WIRE};
 use super::spec::{Fault, LabNode, LabSpec, Status};
 use super::turn::{Turn, Work};
+use super::vm;
 use super::wire::Wire;
 use crate::environment::Environment;
 
-/// How long a lab may take to come up once its trees are there.
-const UP_LIMIT: Duration = Duration::from_secs(180);
+/// How long a keeper may take to mount, to link, to copy disks.
+const GROUND_LIMIT: Duration = child::LIMIT;
+/// How long a lab may take to come up once its trees are there: longer than the keeper needs to find and tell what is wrong.
+const UP_LIMIT: Duration = GROUND_LIMIT.saturating_add(vm::IDENTITY_LIMIT).saturating_add(node::ON_LIMIT);
 /// How long a holder that goes down may take to say so.
 const DOWN_ANSWER: Duration = Duration::from_secs(10);
 /// How long its end may take.
 const DOWN_LIMIT: Duration = Duration::from_secs(30);
-/// Any other request's answer; a node's boot is the longest.
-const ANSWER_LIMIT: Duration = Duration::from_secs(300);
+/// Any other request's answer; a node's boot is the longest, and its own words about that must come first.
+const ANSWER_LIMIT: Duration = node::ON_LIMIT.saturating_add(Duration::from_secs(30));
 
 /// Where a lab lives and what holds it.
 #[derive(Debug, Clone)]
@@ -192,17 +196,7 @@ impl Lab {
     fn wait_until_up(&mut self, progress: &(dyn Fn(Progress) + Sync)) -> Result<(), LabError> {
         let gone = || LabError::HolderGone(self.place.log());
         let Some((_, wire)) = &self.held else { return Err(gone()) };
-        let end = Instant::now() + UP_LIMIT;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            match wire.receive_within::<Event>(left, "the lab's nodes")?.ok_or_else(gone)?.0 {
-                Event::Up => return Ok(()),
-                Event::Failed(why) => return Err(LabError::Refused(why)),
-                Event::NodeUp(name) => progress(Progress::NodeUp(name)),
-                Event::Notice(text) => progress(Progress::Notice(text)),
-                Event::Listeners => {}
-            }
-        }
+        if hear_until_up(wire, UP_LIMIT, progress)? { Ok(()) } else { Err(gone()) }
     }
 
     /// Returns the state directory.
@@ -328,6 +322,27 @@ impl Drop for Lab {
     }
 }
 
+/// Passes on what the holder tells until its lab is up; false when it ended before.
+fn hear_until_up(wire: &Wire, limit: Duration, progress: &(dyn Fn(Progress) + Sync)) -> Result<bool, LabError> {
+    let end = Instant::now() + limit;
+    loop {
+        let heard = wire.receive_within::<Event>(end.saturating_duration_since(Instant::now()), "the lab's nodes");
+        // What was left of it says nothing to anybody: the whole of it was too short.
+        let heard = heard.map_err(|error| match error {
+            LabError::Deadline { what, .. } => LabError::Deadline { what, after: limit },
+            other => other,
+        })?;
+        match heard {
+            None => return Ok(false),
+            Some((Event::Up, _)) => return Ok(true),
+            Some((Event::Failed(why), _)) => return Err(LabError::Refused(why)),
+            Some((Event::NodeUp(name), _)) => progress(Progress::NodeUp(name)),
+            Some((Event::Notice(text), _)) => progress(Progress::Notice(text)),
+            Some((Event::Listeners, _)) => {}
+        }
+    }
+}
+
 /// Kills the holder at the other end, if it still is one.
 fn kill_holder(wire: &Wire) {
     let Ok(peer) = rustix::net::sockopt::socket_peercred(wire) else { return };
@@ -371,4 +386,34 @@ fn start_holder(place: &Place, program: &Path) -> Result<(Child, Wire), LabError
     let shown = super::child::shown(&command);
     let child = command.spawn().map_err(|source| LabError::Start { command: shown, source })?;
     Ok((child, wire))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_is_late_is_named_before_those_who_wait_for_it_give_up() {
+        let slowest = vm::IDENTITY_LIMIT + node::ON_LIMIT;
+        assert!(UP_LIMIT > slowest, "{UP_LIMIT:?}, and a node may take {slowest:?}");
+        assert!(ANSWER_LIMIT > node::ON_LIMIT, "{ANSWER_LIMIT:?}");
+    }
+
+    #[test]
+    fn a_holder_that_falls_silent_is_left_after_the_time_that_is_named() {
+        let (ours, theirs) = Wire::pair().expect("pair");
+        let (theirs, limit) = (Wire::from(theirs), Duration::from_millis(400));
+        let begun = Instant::now();
+        let silent = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0..3 {
+                    thread::sleep(Duration::from_millis(100));
+                    theirs.send(&Event::NodeUp(format!("n{number}")), &[]).expect("sent");
+                }
+            });
+            hear_until_up(&ours, limit, &|_| {}).expect_err("never up").to_string()
+        });
+        assert_eq!(silent, "no answer within 0.4 s while waiting for the lab's nodes");
+        assert!(begun.elapsed() >= limit);
+    }
 }

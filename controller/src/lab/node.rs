@@ -22,6 +22,10 @@ use super::vm::{self, Ends};
 
 /// How long a node may take from power-on until its sshd lets people in.
 const BOOT_LIMIT: Duration = Duration::from_secs(240);
+/// How long one try to log in may take; the last one may begin when the time is nearly up.
+const LOGIN_LIMIT: Duration = Duration::from_secs(60);
+/// How long it may take all in all until a node that is switched on answers, or is named as one that does not.
+pub(crate) const ON_LIMIT: Duration = BOOT_LIMIT.saturating_add(LOGIN_LIMIT);
 /// How long a killed node's processes may take to be gone.
 const KILL_LIMIT: Duration = Duration::from_secs(20);
 
@@ -224,7 +228,7 @@ impl Node {
             Door::Machine { ssh_config, name } => {
                 let mut login = Command::new("ssh");
                 login.arg("-F").arg(ssh_config).args(["-ladmin", "-oConnectTimeout=10", &name, "true"]);
-                super::child::run(&mut login).is_ok()
+                super::child::run_within(&mut login, LOGIN_LIMIT).is_ok()
             }
         }
     }

@@ -25,7 +25,7 @@ use super::spec::{LabNode, PREFIX, Sudo};
 /// Name of the snapshot an image carries.
 const SNAPSHOT: &str = "ready";
 /// A restored machine answers on its port within seconds; a loaded host may need more.
-const IDENTITY_LIMIT: Duration = Duration::from_secs(90);
+pub(crate) const IDENTITY_LIMIT: Duration = Duration::from_secs(90);
 
 /// Where one machine's qemu meets the host.
 #[derive(Debug)]
