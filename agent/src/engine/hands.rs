@@ -47,6 +47,8 @@ pub trait Hands: Sync {
 pub struct Examined {
     /// What differs; empty: nothing.
     pub changes: Vec<Shown>,
+    /// Nothing is at its path, and something shall be.
+    pub absent: bool,
     /// Why nothing is to be done, when nothing differs.
     pub why: String,
     /// Bytes that applying it will write; none: that cannot be known before.

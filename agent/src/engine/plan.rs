@@ -134,6 +134,7 @@ impl Planning<'_> {
         let step = &self.catalog.steps[index];
         let standing = match &found {
             Ok(found) if found.changes.is_empty() => Standing::AsDesired,
+            Ok(found) if found.absent => Standing::Absent,
             Ok(_) => Standing::Otherwise,
             Err(_) => Standing::Impossible,
         };
@@ -213,7 +214,16 @@ fn share(requirement: &Requirement) -> Option<Share> {
 
 /// Where a step writes, for disk checks: its first path, else the root.
 fn place_of(step: &Step) -> String {
-    let paths = step.desired.provides().into_iter();
-    let mut paths = paths.filter_map(|thing| if let Thing::Path(path) = thing { Some(path.as_str().to_owned()) } else { None });
-    paths.next().unwrap_or_else(|| "/".to_owned())
+    let path = |thing| match thing {
+        Thing::Path(path) | Thing::Directory(path) => Some(path.as_str().to_owned()),
+        Thing::User(_)
+        | Thing::Group(_)
+        | Thing::Unit(_)
+        | Thing::Package(_)
+        | Thing::Kernel
+        | Thing::Answers
+        | Thing::Packaged
+        | Thing::Everything => None,
+    };
+    step.desired.provides().into_iter().find_map(path).unwrap_or_else(|| "/".to_owned())
 }

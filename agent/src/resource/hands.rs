@@ -61,7 +61,8 @@ where
     let observed = desired.observe(node)?;
     let changes = desired.diff(&observed).map_err(contradicted)?;
     let why = if changes.is_empty() { desired.unchanged(&observed) } else { String::new() };
-    Ok(Examined { to_write: desired.to_write(node, &changes), changes: shown(&changes), why })
+    let absent = changes.iter().any(Describe::makes_path);
+    Ok(Examined { to_write: desired.to_write(node, &changes), changes: shown(&changes), absent, why })
 }
 
 fn apply<R: Act>(node: &Node, desired: &R, context: &ApplyContext<'_>) -> Result<Applied, Failure>

@@ -55,6 +55,9 @@ impl Describe for Change {
             Self::Remove => Shown::new("directory", "present", "absent"),
         }
     }
+    fn makes_path(&self) -> bool {
+        matches!(self, Self::Create)
+    }
 }
 
 impl Resource for Desired {
@@ -87,7 +90,7 @@ impl Resource for Desired {
     }
 
     fn provides(&self) -> Vec<Thing> {
-        vec![Thing::Path(self.path.clone())]
+        vec![Thing::Directory(self.path.clone())]
     }
 
     fn needs(&self) -> Vec<Thing> {

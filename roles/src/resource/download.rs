@@ -70,6 +70,9 @@ impl Describe for Change {
             Self::Ownership(change) => change.shown(),
         }
     }
+    fn makes_path(&self) -> bool {
+        matches!(self, Self::Fetch { .. })
+    }
 }
 
 impl Resource for Desired {

@@ -2,7 +2,7 @@
 
 use super::ownership::{ObservedOwnership, Ownership, OwnershipChange};
 use super::{Contradiction, Describe, Resource, Shown, Thing};
-use crate::words::{AbsPath, Content, Digest};
+use crate::words::{AbsPath, Content, Digest, count};
 use serde::{Deserialize, Serialize};
 
 /// A file as it shall be.
@@ -73,13 +73,16 @@ impl Describe for Change {
     fn shown(&self) -> Shown {
         match self {
             Self::MakeParent(path) => Shown::new("parent", "absent", path),
-            Self::Create { length: Some(length) } => Shown::new("file", "absent", format_args!("present, {length} bytes")),
+            Self::Create { length: Some(length) } => Shown::new("file", "absent", format_args!("present, {}", count(*length, "byte"))),
             Self::Create { length: None } => Shown::new("file", "absent", "present, secret"),
             Self::Content { from, to: Some(to) } => Shown::new("content", from.short(), to.short()),
             Self::Content { to: None, .. } => Shown::new("content", "secret", "secret, changed"),
             Self::Ownership(change) => change.shown(),
             Self::Remove => Shown::new("file", "present", "absent"),
         }
+    }
+    fn makes_path(&self) -> bool {
+        matches!(self, Self::Create { .. })
     }
 }
 

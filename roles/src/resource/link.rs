@@ -54,6 +54,9 @@ impl Describe for Change {
             Self::Remove => Shown::new("link", "present", "absent"),
         }
     }
+    fn makes_path(&self) -> bool {
+        matches!(self, Self::Create(_))
+    }
 }
 
 impl Resource for Desired {

@@ -95,6 +95,10 @@ pub trait Resource: Sized {
 pub trait Describe {
     /// The change as a field, its present and its future value.
     fn shown(&self) -> Shown;
+    /// Whether it makes a path where nothing is: then nothing of it, its owner included, is compared before.
+    fn makes_path(&self) -> bool {
+        false
+    }
 }
 
 macro_rules! kinds {

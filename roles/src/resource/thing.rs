@@ -7,6 +7,8 @@ use crate::words::{AbsPath, AccountName, PackageName, UnitName};
 pub enum Thing {
     /// A path and all below it.
     Path(AbsPath),
+    /// A directory itself: made where nothing is, given to somebody, taken away when it is empty. What stands in it stays.
+    Directory(AbsPath),
     /// An account.
     User(AccountName),
     /// A group.
@@ -30,6 +32,8 @@ pub enum Thing {
 pub enum Standing {
     /// It is as desired.
     AsDesired,
+    /// Nothing is at its path, and something shall be.
+    Absent,
     /// It is not.
     Otherwise,
     /// It could not be read, or cannot be made so as things are.
@@ -51,8 +55,12 @@ impl Thing {
         match (self, needed) {
             (Self::Packaged, needed) => packages_alter(needed, standing),
             (Self::Everything, _) | (_, Self::Everything | Self::Packaged) => true,
+            // Whose it shall be is not compared while there is nothing.
+            (Self::User(_) | Self::Group(_), _) if standing == Standing::Absent => false,
             // What has answered answers; what has not may be what an earlier step starts.
             (Self::Unit(_), Self::Answers) => standing == Standing::Impossible,
+            // What cannot be read may want the directory that it stands in.
+            (Self::Directory(made), Self::Path(read)) => made.is_within(read) || standing == Standing::Impossible && read.is_within(made),
             (Self::Path(made), Self::Path(read)) => read.is_within(made) || made.is_within(read),
             (made, read) => made == read,
         }
@@ -65,15 +73,15 @@ fn packages_alter(needed: &Thing, standing: Standing) -> bool {
     match needed {
         Thing::Path(path) => !below(&NEVER_PACKAGED, path) && (standing != Standing::AsDesired || !below(&LEFT_ALONE, path)),
         // Packages make accounts that they lack and touch no other (Debian Policy 9.2).
-        Thing::User(name) | Thing::Group(name) => standing != Standing::AsDesired && name.as_str() != ROOT,
+        Thing::User(name) | Thing::Group(name) => !matches!(standing, Standing::AsDesired | Standing::Absent) && name.as_str() != ROOT,
         Thing::Answers => standing == Standing::Impossible,
-        Thing::Unit(_) | Thing::Package(_) | Thing::Kernel | Thing::Packaged | Thing::Everything => true,
+        Thing::Directory(_) | Thing::Unit(_) | Thing::Package(_) | Thing::Kernel | Thing::Packaged | Thing::Everything => true,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Standing::{AsDesired, Impossible, Otherwise};
+    use super::Standing::{Absent, AsDesired, Impossible, Otherwise};
     use super::*;
 
     fn path(text: &str) -> Thing {
@@ -90,6 +98,33 @@ mod tests {
             let (user, group) = (AccountName::parse("a").unwrap(), AccountName::parse("a").unwrap());
             assert!(!Thing::User(user).alters(&Thing::Group(group), standing));
         }
+    }
+
+    #[test]
+    fn whose_a_missing_path_shall_be_is_nothing_to_compare_yet() {
+        let account = |name: &str| AccountName::parse(name).unwrap();
+        for thing in [Thing::User(account("ci")), Thing::Group(account("ci"))] {
+            for made in [&thing, &Thing::Packaged] {
+                assert!(made.alters(&thing, Otherwise) && made.alters(&thing, Impossible), "{made:?}");
+                assert!(!made.alters(&thing, Absent), "{made:?}");
+            }
+            assert!(Thing::Everything.alters(&thing, Absent));
+        }
+        assert!(path("/home/ci").alters(&path("/home/ci/.profile"), Absent), "a home is made with what is in it");
+        assert!(Thing::Packaged.alters(&path("/etc/x"), Absent) && Thing::Packaged.alters(&path("/srv/x"), Absent));
+    }
+
+    #[test]
+    fn a_directory_alters_itself_and_what_holds_it_and_nothing_that_stands_in_it() {
+        let directory = Thing::Directory(AbsPath::parse("/srv/a").unwrap());
+        for standing in [AsDesired, Absent, Otherwise] {
+            assert!(directory.alters(&path("/srv/a"), standing) && directory.alters(&path("/srv"), standing));
+            assert!(directory.alters(&Thing::Everything, standing));
+            for other in [path("/srv/a/b"), path("/srv/a/b/c"), path("/srv/ab"), Thing::Kernel] {
+                assert!(!directory.alters(&other, standing), "{other:?}");
+            }
+        }
+        assert!(directory.alters(&path("/srv/a/b"), Impossible) && !directory.alters(&path("/srv/ab"), Impossible));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use super::FakeSurroundings;
 use ostler_roles::catalog::{Action, Catalog, Step, Watch};
 use ostler_roles::resource::{self, Desired, Kind, Ownership, ResourceId};
-use ostler_roles::words::{AbsPath, Blob, Content, Digest, Mode, NodeName, Origin, PackageName, RoleName, SecretRef, Span, UnitName};
+use ostler_roles::words::{
+    AbsPath, AccountName, Blob, Content, Digest, Mode, NodeName, Origin, PackageName, RoleName, SecretRef, Span, UnitName,
+};
 
 /// A catalog of these steps, for the facts of the fake node.
 pub fn catalog(steps: Vec<Step>) -> Catalog {
@@ -43,6 +45,28 @@ fn desired_file(path: &str, content: Content) -> Desired {
 /// A file with the content of this name.
 pub fn file(path: &str, name: &str) -> Step {
     step(desired_file(path, Content::Blob(Blob::of(&content(name)))))
+}
+
+/// A file that shall belong to an account.
+pub fn file_of(owner: &str, path: &str, name: &str) -> Step {
+    let mut step = file(path, name);
+    if let Desired::File(resource::file::Desired { present: Some(present), .. }) = &mut step.desired {
+        present.ownership.owner = AccountName::parse(owner).expect("an account's name");
+    }
+    step
+}
+
+/// A directory.
+pub fn directory(path: &str) -> Step {
+    let path = AbsPath::parse(path).expect("a path");
+    step(Desired::Directory(resource::directory::Desired { path, present: Some(Ownership::root(Mode::DIRECTORY)) }))
+}
+
+/// An account with a home.
+pub fn user(name: &str, home: &str) -> Step {
+    let home = Some(AbsPath::parse(home).expect("a path"));
+    let present = resource::user::Present { home, ..resource::user::Present::default() };
+    step(Desired::User(resource::user::Desired { name: AccountName::parse(name).expect("an account's name"), present: Some(present) }))
 }
 
 /// A file with a secret.

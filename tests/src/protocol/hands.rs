@@ -173,10 +173,12 @@ impl Hands for FakeHands {
             return Err(failure(FailureKind::Contradiction, &format!("{name} is impossible")));
         }
         let Some(wanted) = Self::wanted(desired).filter(|wanted| there.as_ref() != Some(wanted)) else {
-            return Ok(Examined { changes: Vec::new(), why: "is as it shall be".to_owned(), to_write: Some(Bytes(0)) });
+            return Ok(Examined { changes: Vec::new(), absent: false, why: "is as it shall be".to_owned(), to_write: Some(Bytes(0)) });
         };
+        let absent = there.is_none() && matches!(desired, Desired::File(_) | Desired::Directory(_));
         let from = there.unwrap_or_else(|| "absent".to_owned());
-        Ok(Examined { changes: vec![Shown::new("content", from, wanted)], why: String::new(), to_write: Some(Bytes(1000)) })
+        let changes = vec![Shown::new("content", from, wanted)];
+        Ok(Examined { changes, absent, why: String::new(), to_write: Some(Bytes(1000)) })
     }
 
     fn check(&self, check: &Check, _within: Span, demands: &Demands) -> Verdict {

@@ -7,7 +7,7 @@ mod conversation;
 mod hands;
 mod surroundings;
 
-pub use catalog::{blob_of, catalog, command, content, file, package, secret_file, service, step};
+pub use catalog::{blob_of, catalog, command, content, directory, file, file_of, package, secret_file, service, step, user};
 pub use conversation::{Bench, Conversation};
 pub use hands::{Act, FakeHands, FakeNode};
 pub use surroundings::FakeSurroundings;

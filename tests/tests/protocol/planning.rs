@@ -4,10 +4,10 @@ use super::*;
 use ostler_roles::catalog::Action;
 use ostler_roles::check::{Check, Connect, Disk, Verdict};
 use ostler_roles::outcome::FailureKind;
-use ostler_roles::plan::Planned;
+use ostler_roles::plan::{Plan, Planned};
 use ostler_roles::wire::message::{BlobData, Hidden, Refusal, ToAgent};
 use ostler_roles::words::{AbsPath, Bytes, Origin, RoleName, Span};
-use ostler_tests::protocol::{command, package};
+use ostler_tests::protocol::{command, directory, file_of, package, user};
 
 #[test]
 fn a_plan_writes_nothing_and_asks_only_for_what_changes() {
@@ -77,14 +77,62 @@ fn behind_a_package_only_what_packages_may_alter_may_change() {
         file("/etc/one", "one"),
     ];
     let (plan, _) = conversation.plan(&catalog(steps));
-    let words = plan.steps.iter().map(|step| match step {
+    // Watched is what stands; a missing entry of /srv may be made by a package; in /home none makes any.
+    assert_eq!(words(&plan), ["change", "unchanged", "may", "change", "unchanged", "may"]);
+}
+
+/// What becomes of each step.
+fn words(plan: &Plan) -> Vec<&'static str> {
+    let word = |step: &Planned| match step {
         Planned::Unchanged { .. } => "unchanged",
         Planned::Change { .. } => "change",
         Planned::MayChange { .. } => "may",
         Planned::Impossible(_) => "impossible",
-    });
-    // Watched is what stands; a missing entry of /srv may be made by a package; in /home none makes any.
-    assert_eq!(words.collect::<Vec<_>>(), ["change", "unchanged", "may", "change", "unchanged", "may"]);
+    };
+    plan.steps.iter().map(word).collect()
+}
+
+#[test]
+fn what_stands_in_a_directory_that_this_run_makes_is_certain() {
+    let bench = bench();
+    let mut conversation = bench.connect();
+    conversation.hello();
+    let steps = vec![directory("/srv/web"), directory("/srv/web/conf"), file("/srv/web/one", "one"), service("web", &["/srv/web/one"])];
+    let (plan, _) = conversation.plan(&catalog(steps));
+    assert_eq!(words(&plan), ["change", "change", "change", "change"]);
+    let Planned::Change { triggered: Some((Action::Restart, because)), .. } = &plan.steps[3] else { panic!("{:?}", plan.steps[3]) };
+    assert_eq!(because.len(), 1, "and so is the restart");
+}
+
+#[test]
+fn a_missing_file_of_an_account_that_this_run_makes_is_certain_and_what_a_new_home_holds_is_not() {
+    let bench = bench();
+    let mut node = FakeNode::default();
+    node.there.insert("file /srv/other".to_owned(), "other".to_owned());
+    bench.set_node(&node);
+    let mut conversation = bench.connect();
+    conversation.hello();
+    let steps = vec![
+        user("ci", "/home/ci"),
+        file_of("ci", "/srv/new", "one"),
+        // It is there: whose it is was compared.
+        file_of("ci", "/srv/other", "two"),
+        file("/home/ci/.profile", "three"),
+    ];
+    let (plan, _) = conversation.plan(&catalog(steps));
+    assert_eq!(words(&plan), ["change", "change", "may", "may"]);
+}
+
+#[test]
+fn what_cannot_be_read_may_want_the_directory_that_this_run_makes() {
+    let bench = bench();
+    let mut node = FakeNode::default();
+    node.there.insert("file /srv/web/one".to_owned(), "impossible".to_owned());
+    bench.set_node(&node);
+    let mut conversation = bench.connect();
+    conversation.hello();
+    let (plan, _) = conversation.plan(&catalog(vec![directory("/srv/web"), file("/srv/web/one", "one")]));
+    assert_eq!(words(&plan), ["change", "may"]);
 }
 
 #[test]
