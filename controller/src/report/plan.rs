@@ -1,11 +1,17 @@
-//! The plan as people read it: grouped by identical change, refusals with the numbers.
+//! The plan as people read it: grouped by identical change.
+
+mod picture;
+mod refusal;
+
+pub use picture::action_word;
+pub use refusal::{impossible, refusal_lines};
 
 use super::{Paint, Style, sanitize};
-use ostler_roles::catalog::{Action, Catalog, Step};
-use ostler_roles::check::Verdict;
+use ostler_roles::catalog::{Catalog, Step};
 use ostler_roles::plan::{Plan, Planned};
-use ostler_roles::resource::{Desired, ResourceId, Shown};
-use ostler_roles::words::{Content, Digest, NodeName};
+use ostler_roles::resource::{Desired, ResourceId};
+use ostler_roles::words::{Digest, NodeName};
+use picture::{content_diff, picture};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One node's part of the plan.
@@ -66,12 +72,13 @@ pub fn plan_lines(nodes: &[PlannedNode<'_>], diff: bool, style: Style) -> Vec<St
         let next = kinds_of_node.len();
         let kind = *kinds_of_node.entry(steps).or_insert(next);
         let mut add = |order: usize, change: Change| groups.entry(change).or_insert_with(|| ((kind, order), Vec::new())).1.push(one.node);
-        let made = made_paths(one.catalog);
+        let mut made = made_paths(one.catalog);
         // Steps of which nothing can be said but on what they depend, by that.
         let mut unsure: BTreeMap<String, (usize, Vec<String>)> = BTreeMap::new();
         for (order, (step, planned)) in one.catalog.steps.iter().zip(&one.plan.steps).enumerate() {
             let name = sanitize(&step.id().to_string(), false);
             let Some(picture) = picture(planned, &made) else { continue };
+            made.extend(parents(planned));
             if let Planned::MayChange { because, changes } = planned {
                 if changes.is_empty() {
                     unsure.entry(sanitize(&because.to_string(), false)).or_insert_with(|| (order, Vec::new())).1.push(name);
@@ -97,6 +104,15 @@ pub fn plan_lines(nodes: &[PlannedNode<'_>], diff: bool, style: Style) -> Vec<St
         lines.extend(style.paragraph(&note, 2).iter().map(|line| style.paint(Paint::Dim, line)));
     }
     lines
+}
+
+/// Directories that the step makes on its way: a later one finds them there.
+fn parents(planned: &Planned) -> Vec<String> {
+    let changes = match planned {
+        Planned::Change { changes, .. } | Planned::MayChange { changes, .. } => changes.as_slice(),
+        Planned::Unchanged { .. } | Planned::Impossible(_) => &[],
+    };
+    changes.iter().filter(|change| change.field == "parent").map(|change| change.to.clone()).collect()
 }
 
 /// Directories that the catalog makes itself: that their parents are missing now says nothing.
@@ -159,131 +175,10 @@ fn paint_of(mark: char) -> Paint {
     }
 }
 
-/// A change as things are now.
-struct Picture {
-    mark: char,
-    /// How large what is made is, or that it is secret.
-    size: Option<String>,
-    lines: Vec<String>,
-}
-
-/// The picture of a step that is not as it should be; `made` are directories that need not be told of.
-fn picture(planned: &Planned, made: &BTreeSet<String>) -> Option<Picture> {
-    let (changes, triggered) = match planned {
-        Planned::Unchanged { .. } => return None,
-        Planned::Change { changes, triggered, .. } => (changes.as_slice(), triggered.as_ref()),
-        Planned::MayChange { changes, .. } => (changes.as_slice(), None),
-        Planned::Impossible(failure) => {
-            let causes = failure.causes.iter().cloned().chain(failure.hint.iter().map(|hint| format!("try: {hint}")));
-            let lines = std::iter::once(failure.message.clone()).chain(causes).map(|line| sanitize(&line, false)).collect();
-            return Some(Picture { mark: '!', size: None, lines });
-        }
-    };
-    let mut picture = Picture { mark: mark_of(changes), size: None, lines: Vec::new() };
-    for change in changes {
-        let Shown { field, from, to, .. } = change;
-        let line = match (from.as_str(), to.as_str()) {
-            // The mark says it.
-            ("absent", "present" | "installed") | ("present" | "installed", "absent") => continue,
-            ("absent", parent) if field == "parent" && made.contains(parent) => continue,
-            ("absent", to) if to.starts_with("present, ") => {
-                picture.size = to.strip_prefix("present, ").map(|size| sanitize(size, false));
-                continue;
-            }
-            (reason, "done") => format!("{field}: {reason}"),
-            (from, to) => format!("{field}: {from} -> {to}"),
-        };
-        picture.lines.push(sanitize(&line, false));
-    }
-    if let Some((action, because)) = triggered {
-        let names: Vec<String> = because.iter().map(ToString::to_string).collect();
-        picture.lines.push(sanitize(&format!("{}: because of {}", action_word(*action), names.join(", ")), false));
-    }
-    Some(picture)
-}
-
-fn mark_of(changes: &[Shown]) -> char {
-    match changes {
-        _ if changes.iter().any(|change| change.from == "absent" && change.field != "parent") => '+',
-        _ if changes.iter().any(|change| change.to == "absent") => '-',
-        _ => '~',
-    }
-}
-
-/// Why a plan may not go, in one line.
-pub fn impossible(plan: &Plan) -> String {
-    let steps =
-        plan.steps.iter().filter_map(|step| if let Planned::Impossible(failure) = step { Some(failure.message.clone()) } else { None });
-    let checks = plan.requirements.iter().filter_map(|verdict| match verdict {
-        Verdict::Pass { .. } => None,
-        Verdict::Fail { found, wanted, .. } => Some(format!("{found}, wanted: {wanted}")),
-        Verdict::CouldNotTell { why } => Some(why.clone()),
-    });
-    checks.chain(steps).collect::<Vec<_>>().join("; ")
-}
-
-/// What a watcher does, as a word.
-pub fn action_word(action: Action) -> &'static str {
-    match action {
-        Action::Run => "runs",
-        Action::Reload => "reloads",
-        Action::Restart => "restarts",
-    }
-}
-
-fn content_diff(desired: &Desired, planned: &Planned, blob: &dyn Fn(&Digest) -> Option<Vec<u8>>) -> Vec<String> {
-    let Planned::Change { old, .. } = planned else { return Vec::new() };
-    let Some(Content::Blob(new)) = desired.contents().into_iter().next() else { return Vec::new() };
-    let Some(new) = blob(&new.digest).and_then(|bytes| String::from_utf8(bytes).ok()) else { return Vec::new() };
-    let old = old.clone().unwrap_or_default();
-    let diff = similar::TextDiff::from_lines(&old, &new);
-    let unified = diff.unified_diff().context_radius(2).to_string();
-    unified.lines().filter(|line| !line.starts_with("---") && !line.starts_with("+++")).map(|line| sanitize(line, false)).collect()
-}
-
-/// Requirements that do not hold, and steps that are impossible: what, where, how much is missing, the one thing to do.
-pub fn refusal_lines(one: &PlannedNode<'_>, style: Style) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (requirement, verdict) in one.catalog.require.iter().zip(&one.plan.requirements) {
-        let name = format!("{}  {}", one.node, requirement.check);
-        match verdict {
-            Verdict::Pass { .. } => continue,
-            Verdict::Fail { found, wanted, missing, hint } => {
-                lines.extend(bad(&format!("  {}", sanitize(&name, false)), style));
-                let missing = missing.as_ref().map(|missing| format!(" ({missing} missing)")).unwrap_or_default();
-                lines.extend(wrapped(style, &format!("wanted: {wanted}{missing}")));
-                lines.extend(wrapped(style, &format!("found:  {found}")));
-                lines.extend(wrapped(style, &format!("try:    {hint}")));
-            }
-            Verdict::CouldNotTell { why } => {
-                lines.extend(bad(&format!("  {}", sanitize(&name, false)), style));
-                lines.extend(wrapped(style, &format!("could not tell: {why}")));
-            }
-        }
-        lines.extend(wrapped(style, &format!("at:     {} ({})", requirement.origin, requirement.role)));
-    }
-    for (step, planned) in one.catalog.steps.iter().zip(&one.plan.steps) {
-        let Some(Picture { mark: '!', lines: details, .. }) = picture(planned, &BTreeSet::new()) else { continue };
-        lines.extend(bad(&format!("  {}  {}", one.node, sanitize(&step.id().to_string(), false)), style));
-        lines.extend(details.iter().flat_map(|detail| wrapped(style, detail)));
-        lines.extend(wrapped(style, &format!("at:     {} ({})", step.origin, step.role)));
-    }
-    lines
-}
-
-/// What is refused.
-fn bad(text: &str, style: Style) -> Vec<String> {
-    style.paragraph(text, 4).iter().map(|line| style.paint(Paint::Bad, line)).collect()
-}
-
-fn wrapped(style: Style, text: &str) -> Vec<String> {
-    style.wrap(&sanitize(text, false), 6).into_iter().map(|line| format!("      {line}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ostler_roles::resource::{Kind, group};
+    use ostler_roles::resource::{Kind, Shown, group};
     use ostler_roles::words::{AccountName, Origin, RoleName, Span};
 
     fn catalog(node: &NodeName, steps: usize) -> Catalog {
@@ -361,6 +256,25 @@ mod tests {
         assert_eq!(
             one(&[parent, ("mode", "0600", "0644")]),
             ["  ~ group g0 [n0]", "      parent: absent -> /srv/a", "      mode: 0600 -> 0644"]
+        );
+    }
+
+    #[test]
+    fn a_missing_parent_is_told_of_where_it_is_made_and_not_again() {
+        let parents = |names: &[&str]| names.iter().map(|name| Shown::new("parent", "absent", name)).collect::<Vec<_>>();
+        let step = |names| Planned::Change {
+            changes: [parents(names), vec![Shown::new("file", "absent", "present, 1 byte")]].concat(),
+            triggered: None,
+            old: None,
+        };
+        assert_eq!(
+            lines(&[vec![step(&["/srv/a"]), step(&["/srv/a", "/srv/a/b"])]], Style::PLAIN),
+            [
+                "  + group g0 (1 byte) [n0]",
+                "      parent: absent -> /srv/a",
+                "  + group g1 (1 byte) [n0]",
+                "      parent: absent -> /srv/a/b",
+            ]
         );
     }
 
