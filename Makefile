@@ -13,9 +13,9 @@ WHEELS := $(CACHE)/wheels
 BENCH_TOOLS := $(CACHE)/bench/venv
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-# What the lab, the tests and the demo run on: real sshd, systemd, apt, git, qemu.
+# What the lab, the tests and the demo run on: real sshd, systemd, apt, git, qemu, the shells that take our completions.
 PACKAGES := build-essential ca-certificates cmake git iproute2 nftables openssh-client openssh-server sudo \
-	systemd-container mmdebstrap zstd apt-utils dpkg-dev e2fsprogs python3-venv python3-pip time
+	systemd-container mmdebstrap zstd apt-utils dpkg-dev e2fsprogs python3-venv python3-pip time zsh fish
 VM_PACKAGES := qemu-system-x86 qemu-utils
 VAGRANT_PACKAGES := vagrant
 

@@ -3,6 +3,7 @@
 //! Snapshots lie in `tests/tests/cli/snapshots`; `INSTA_UPDATE=always cargo test -p ostler-tests --test cli` writes them anew.
 
 mod cli {
+    mod completions;
     mod first_steps;
     mod generated;
     mod help;

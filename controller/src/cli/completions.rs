@@ -6,6 +6,8 @@ use clap::Args;
 ///
 /// Examples:
 ///   ostler completions bash > /etc/bash_completion.d/ostler
+///   ostler completions zsh > /usr/local/share/zsh/site-functions/_ostler
+///   ostler completions fish > ~/.config/fish/completions/ostler.fish
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 pub struct CompletionsArgs {

@@ -1,4 +1,4 @@
-//! What is made from the types: schemas, completions, the manual, the pages of the reference.
+//! What is made from the types: schemas, the manual, the pages of the reference.
 
 use ostler::report::Exit;
 use ostler_tests::house::root;
@@ -16,22 +16,6 @@ fn schemas_are_valid_json_with_a_root() {
         assert_eq!(schema["type"], "object", "{of}");
         assert_eq!(schema["additionalProperties"], false, "{of}: unknown keys are refused");
     }
-}
-
-#[test]
-fn completions_know_every_verb() {
-    let desk = Desk::new();
-    for shell in ["bash", "zsh", "fish"] {
-        let said = desk.run(&["completions", shell]);
-        assert_eq!(said.code, Some(0), "{shell}");
-        for verb in ["init", "lint", "check", "plan", "apply", "attach", "cancel", "secret", "lab", "schema"] {
-            assert!(said.out.contains(verb), "{shell}: no {verb}");
-        }
-    }
-    let script = desk.run(&["completions", "bash"]).out;
-    desk.write("completion.bash", script);
-    let parsed = std::process::Command::new("bash").arg("-n").arg(desk.at("completion.bash")).status().expect("bash runs");
-    assert!(parsed.success(), "bash does not read its completions");
 }
 
 #[test]
