@@ -94,13 +94,17 @@ impl OsError {
 
     /// As it is told: `kind` unless the disk is full.
     pub fn failure(&self, kind: FailureKind) -> Failure {
-        let (kind, hint) = if self.is_full() {
+        let mut cause = self.source.to_string();
+        let (kind, hint) = if self.is_away() {
+            cause = "its file system does not answer: the server or program behind it is gone".to_owned();
+            (kind, Some(format!("on the node: `findmnt -T {}` names it", self.subject)))
+        } else if self.is_full() {
             (FailureKind::NoSpace, Some("on the node: df -h; df -i".to_owned()))
         } else if self.is_loop() {
             (kind, Some("a link on the way belongs to neither root nor us and is not followed: name the real path".to_owned()))
         } else {
             (kind, None)
         };
-        Failure { kind, message: format!("cannot {self}"), causes: vec![self.source.to_string()], command: None, hint }
+        Failure { kind, message: format!("cannot {self}"), causes: vec![cause], command: None, hint }
     }
 }

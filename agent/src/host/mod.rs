@@ -1,6 +1,7 @@
 //! The only door to the operating system: files, accounts, children, names, systemd.
 
 pub mod accounts;
+mod away;
 pub mod child;
 pub mod dbus;
 mod directories;
@@ -15,6 +16,8 @@ pub mod resolve;
 mod touched;
 mod write;
 
+#[cfg(test)]
+pub(crate) use away::tests;
 pub use entry::{Entry, EntryKind};
 pub use error::{Operation, OsError};
 pub use write::{Proof, Writing, aside_path};
@@ -29,6 +32,7 @@ pub struct Host {
     root: OwnedFd,
     prefix: PathBuf,
     touched: touched::Touched,
+    away: away::Away,
     user: u32,
     group: u32,
 }
@@ -53,6 +57,7 @@ impl Host {
             root,
             prefix: prefix.to_owned(),
             touched: touched::Touched::default(),
+            away: away::Away::default(),
             user: rustix::process::geteuid().as_raw(),
             group: rustix::process::getegid().as_raw(),
         })

@@ -173,12 +173,14 @@ impl Host {
     /// The opened directory that holds `path`, and its last part.
     pub(super) fn place(&self, path: &Path) -> Result<(OwnedFd, OsString), Errno> {
         let name = path.file_name().unwrap_or(OsStr::new("."));
-        let parent = path.parent().unwrap_or(Path::new("/"));
-        Ok((self.directory(parent)?, name.to_owned()))
+        let parent = self.directory(path.parent().unwrap_or(Path::new("/")))?;
+        self.answers_in(&parent, name)?;
+        Ok((parent, name.to_owned()))
     }
 
     /// The opened directory `path` (O_PATH): by one call where no link is on the way.
     pub(super) fn directory(&self, path: &Path) -> Result<OwnedFd, Errno> {
+        self.answers(&self.outside(path))?;
         let inside = path.strip_prefix("/").unwrap_or(path);
         let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
         let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::BENEATH;
@@ -203,6 +205,7 @@ impl Host {
                 continue;
             }
             let Some(here) = way.last() else { return Err(Errno::NOENT) };
+            self.answers_in(here, &part)?;
             let next = rustix::fs::openat(here, &part, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
             let entry = Entry::of(&rustix::fs::fstat(&next)?);
             match entry.kind {

@@ -41,6 +41,12 @@ impl RealHands {
         Ok(Self { node: Node::new(Host::at(tree)?, key) })
     }
 
+    /// Hands that take the server of a file system for gone after so short a silence.
+    #[cfg(test)]
+    pub(super) fn at_with_answer(tree: &Path, answer: std::time::Duration) -> Self {
+        Self { node: Node::new(Host::at(tree).unwrap().with_answer(answer), None) }
+    }
+
     /// Hands that take a server for gone after so short a silence.
     #[cfg(test)]
     pub(super) fn at_with_stall(tree: &Path, stall: std::time::Duration) -> Self {

@@ -1,7 +1,9 @@
 //! Checks, on a tree and on this machine.
 
 use super::*;
+use crate::host::tests::Dead;
 use ostler_roles::check::{Check, Connect, Demands, Disk, Kernel, Memory, Package, PackageWant, Share, Verdict, Virtualization, Write};
+use ostler_roles::outcome::FailureKind;
 use ostler_roles::resource::command;
 use ostler_roles::words::{Bytes, ModuleName, PackageName, Version};
 
@@ -23,6 +25,27 @@ fn a_disk_is_judged_by_what_really_holds_the_path() {
     let demands = Demands { writes, ..Demands::default() };
     let Verdict::Fail { found, .. } = fixture.hands.check(&disk(None, Some(Bytes(1))), SOON, &demands) else { panic!() };
     assert!(found.contains("this plan writes") && found.ends_with("; what git_cache /srv/image will write is not known"), "{found}");
+}
+
+#[test]
+fn a_file_system_whose_server_is_gone_holds_up_neither_step_nor_check() {
+    let mut fixture = Fixture::new();
+    std::fs::create_dir(fixture.path("/srv/dead")).unwrap();
+    let Some(_dead) = Dead::at(&fixture.path("/srv/dead")) else { return };
+    fixture.hands = RealHands::at_with_answer(fixture.tree.path(), Duration::from_millis(300));
+    let content = fixture.blob(b"x");
+    let present = Some(ostler_roles::resource::file::Present { content, ownership: owned("0644"), validate: None });
+    let file = |path| Desired::File(ostler_roles::resource::file::Desired { path: at(path), present: present.clone() });
+    let began = Instant::now();
+    for failed in [fixture.hands.examine(&file("/srv/dead/motd")).unwrap_err(), fixture.apply(&file("/srv/dead/a/motd")).unwrap_err()] {
+        assert_eq!(failed.kind, FailureKind::Observe);
+        assert_eq!(failed.causes, ["its file system does not answer: the server or program behind it is gone"]);
+    }
+    let disk = Check::Disk(Disk { path: at("/srv/dead/cache"), size: Some(Bytes(1)), free_after: None, executors: None });
+    let Verdict::CouldNotTell { why } = fixture.hands.check(&disk, Span::seconds(2), &Demands::default()) else { panic!() };
+    assert_eq!(why, "cannot wait for the file system of /srv/dead/cache: timed out");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(fields(&fixture.twice(&file("/srv/motd"))), ["file"], "the rest goes on");
 }
 
 #[test]

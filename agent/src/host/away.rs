@@ -1,0 +1,159 @@
+//! File systems with a server behind them: whoever asks one whose server is gone waits for ever, so it is asked once, in a thread that may
+//! be left behind, before anything else is asked of it.
+
+use super::mounts::{self, Mount, holding};
+use super::patience::within;
+use super::{Host, OsError};
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// How long the server of a file system may take to tell its room. A disk of its own may have to start turning first.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// What such file systems are called in /proc/self/mountinfo; those of FUSE begin with `fuse`. autofs is none of them: to ask it is to mount.
+const SERVED: [&str; 11] = ["nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "virtiofs", "lustre", "afs", "orangefs", "beegfs"];
+
+/// What is mounted, and which of it has not answered.
+#[derive(Debug)]
+pub(super) struct Away {
+    /// Read once, and only kept where anything is served.
+    mounts: OnceLock<Vec<(Mount, OnceLock<bool>)>>,
+    answer: Duration,
+}
+
+impl Default for Away {
+    fn default() -> Self {
+        Self { mounts: OnceLock::new(), answer: ANSWER }
+    }
+}
+
+fn is_served(mount: &Mount) -> bool {
+    mount.kind.starts_with("fuse") && mount.kind != "fusectl" || SERVED.contains(&mount.kind.as_str())
+}
+
+impl Host {
+    fn served(&self) -> &[(Mount, OnceLock<bool>)] {
+        self.away.mounts.get_or_init(|| {
+            let mounts = self.mounts().unwrap_or_default();
+            let any = mounts.iter().any(is_served);
+            mounts.into_iter().filter(|_| any).map(|mount| (mount, OnceLock::new())).collect()
+        })
+    }
+
+    /// Fails when `path`, as programs outside of the tree call it, lies in a file system that does not answer.
+    pub(super) fn answers(&self, path: &Path) -> Result<(), Errno> {
+        let served = self.served();
+        let Some(holding) = holding(served.iter().map(|(mount, _)| mount), path) else { return Ok(()) };
+        let Some((mount, answers)) = served.iter().find(|(mount, _)| std::ptr::eq(mount, holding)).filter(|(mount, _)| is_served(mount))
+        else {
+            return Ok(());
+        };
+        let ask = || {
+            let point = mount.point.clone();
+            // Any answer will do, a refusal too.
+            within("its file system", Instant::now() + self.away.answer, move || mounts::room(&point).is_ok()).is_ok()
+        };
+        if *answers.get_or_init(ask) { Ok(()) } else { Err(Errno::HOSTDOWN) }
+    }
+
+    /// The same for a name in an opened directory.
+    pub(super) fn answers_in(&self, directory: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
+        if self.served().is_empty() {
+            return Ok(());
+        }
+        // Told from memory, without a question to the file system.
+        let here = std::fs::read_link(format!("/proc/self/fd/{}", directory.as_raw_fd())).map_err(|_| Errno::BADF)?;
+        self.answers(&here.join(name))
+    }
+
+    /// A host that asks for so long only.
+    #[cfg(test)]
+    pub(crate) fn with_answer(mut self, answer: Duration) -> Self {
+        self.away.answer = answer;
+        self
+    }
+}
+
+impl OsError {
+    /// Whether the file system there does not answer.
+    pub fn is_away(&self) -> bool {
+        self.source.raw_os_error() == Some(Errno::HOSTDOWN.raw_os_error())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::path::PathBuf;
+    use std::process::{Child, Command, Stdio};
+
+    /// A file system in user space whose program never answers (fuse(4)); gone when it is dropped.
+    pub(crate) struct Dead {
+        program: Child,
+        point: PathBuf,
+    }
+
+    impl Dead {
+        /// None where we may not mount, or the kernel has no FUSE.
+        pub(crate) fn at(point: &Path) -> Option<Self> {
+            if !rustix::process::geteuid().is_root() || !Path::new("/dev/fuse").exists() {
+                return None;
+            }
+            let script =
+                "exec 3<>/dev/fuse && mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 dead \"$1\" && echo up && exec cat";
+            let mut command = Command::new("/bin/sh");
+            let mut program = command.args(["-c", script, "dead"]).arg(point).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            let mut up = [0; 2];
+            std::io::Read::read_exact(program.stdout.as_mut().unwrap(), &mut up).unwrap();
+            Some(Self { program, point: point.to_owned() })
+        }
+    }
+
+    impl Drop for Dead {
+        fn drop(&mut self) {
+            // Its end answers all who wait.
+            let _ = self.program.kill();
+            let _ = self.program.wait();
+            let _ = Command::new("umount").arg("-l").arg(&self.point).status();
+        }
+    }
+
+    #[test]
+    fn a_file_system_whose_server_is_gone_is_not_waited_for_and_the_rest_goes_on() {
+        let tree = tempfile::tempdir().unwrap();
+        let real = tree.path().canonicalize().unwrap();
+        for directory in ["mnt/dead", "srv"] {
+            std::fs::create_dir_all(real.join(directory)).unwrap();
+        }
+        std::os::unix::fs::symlink("/mnt/dead", real.join("srv/link")).unwrap();
+        std::os::unix::fs::symlink("../mnt", real.join("srv/above")).unwrap();
+        std::fs::write(real.join("srv/file"), "alive").unwrap();
+        let Some(_dead) = Dead::at(&real.join("mnt/dead")) else { return };
+        let host = Host::at(&real).unwrap().with_answer(Duration::from_millis(300));
+        let began = Instant::now();
+        for path in ["/mnt/dead", "/mnt/dead/file", "/mnt/dead/a/b", "/srv/link/file", "/srv/above/dead", "/srv/above/dead/file"] {
+            let told = host.look(Path::new(path)).unwrap_err();
+            assert!(told.is_away(), "{path}: {told:?}");
+            assert!(host.open(Path::new(path)).unwrap_err().is_away() && host.list(Path::new(path)).unwrap_err().is_away(), "{path}");
+        }
+        assert!(host.nearest(Path::new("/mnt/dead/a")).unwrap_err().is_away());
+        assert!(began.elapsed() < Duration::from_secs(2), "asked once: {:?}", began.elapsed());
+        assert_eq!(host.read(Path::new("/srv/file"), 100).unwrap().unwrap(), b"alive");
+        assert!(host.look(Path::new("/mnt/other")).unwrap().is_none());
+        let told = host.look(Path::new("/mnt/dead/file")).unwrap_err().failure(ostler_roles::outcome::FailureKind::Observe);
+        assert_eq!(told.causes, ["its file system does not answer: the server or program behind it is gone"]);
+        assert_eq!(told.hint.as_deref(), Some("on the node: `findmnt -T /mnt/dead/file` names it"));
+    }
+
+    #[test]
+    fn only_file_systems_with_a_server_are_asked() {
+        let kinds =
+            |kind: &str| is_served(&Mount { point: "/".into(), kind: kind.to_owned(), source: String::new(), device: String::new() });
+        assert!(["nfs4", "fuse.sshfs", "fuseblk", "fuse", "cifs"].into_iter().all(kinds));
+        assert!(!["ext4", "fusectl", "autofs", "tmpfs", "overlay"].into_iter().any(kinds));
+    }
+}
