@@ -1,6 +1,7 @@
 //! The digest of a large file, remembered with what the kernel says of it, so that a run that changes nothing does not read gigabytes.
 
 use super::super::node::Node;
+use super::fetch;
 use crate::host::{Entry, OsError, Writing};
 use ostler_roles::words::{AbsPath, Digest};
 use std::path::{Path, PathBuf};
@@ -29,9 +30,15 @@ pub(super) fn recall(node: &Node, path: &AbsPath, entry: &Entry) -> Result<Optio
     Ok(if was == seen(path, entry) { Digest::parse(digest).ok() } else { None })
 }
 
-/// Remembers what was just proved.
+/// Remembers a large file that has this digest under its final name. Hashed once more: whoever may write there could have put another file
+/// in its place since it was proved, and what is remembered is not asked again.
 pub(super) fn remember(node: &Node, path: &AbsPath, digest: &Digest) -> Result<(), OsError> {
     let Some(entry) = node.host.look(path.as_path())?.filter(|entry| entry.length >= LARGE) else { return Ok(()) };
+    let found = fetch::digest_of(node, path.as_path())?;
+    // What was altered while it was read is not known either.
+    if found != *digest || node.host.look(path.as_path())?.as_ref() != Some(&entry) {
+        return Ok(());
+    }
     let record = record(path);
     let (user, group) = node.host.default_owner();
     for parent in [Path::new("/var/lib/ostler"), Path::new("/var/lib/ostler/digests")] {
@@ -39,4 +46,28 @@ pub(super) fn remember(node: &Node, path: &AbsPath, digest: &Digest) -> Result<(
     }
     let text = format!("{} {}\n", digest.hex(), seen(path, &entry));
     node.host.write(&record, text.as_bytes(), Writing { user, group, mode: 0o600 }, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Host;
+
+    #[test]
+    fn a_file_that_took_the_place_of_the_proved_one_is_not_remembered() {
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(tree.path().join("var/lib")).unwrap();
+        std::fs::create_dir_all(tree.path().join("srv")).unwrap();
+        let node = Node::new(Host::at(tree.path()).unwrap(), None);
+        let path = AbsPath::parse("/srv/image").unwrap();
+        let bytes = |byte: u8| vec![byte; usize::try_from(LARGE).unwrap()];
+        let entry = || node.host.look(path.as_path()).unwrap().unwrap();
+        std::fs::write(tree.path().join("srv/image"), bytes(b'b')).unwrap();
+        remember(&node, &path, &Digest::of(&bytes(b'a'))).unwrap();
+        assert_eq!(recall(&node, &path, &entry()).unwrap(), None);
+        remember(&node, &path, &Digest::of(&bytes(b'b'))).unwrap();
+        assert_eq!(recall(&node, &path, &entry()).unwrap(), Some(Digest::of(&bytes(b'b'))));
+        std::fs::write(tree.path().join("srv/image"), bytes(b'a')).unwrap();
+        assert_eq!(recall(&node, &path, &entry()).unwrap(), None, "it has changed since");
+    }
 }
