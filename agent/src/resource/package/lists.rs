@@ -10,6 +10,8 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const LISTS: &str = "/var/lib/apt/lists";
+/// Where lists are read anew, in /run: this and the number of the process that does so.
+const PLACE: &str = "ostler-lists-";
 /// Made anew by each of our updates: apt leaves no trace of an update that found nothing new.
 const STAMP: &str = "/var/lib/apt/ostler-updated";
 /// Lists older than this are read anew before an install.
@@ -17,20 +19,29 @@ const OLD: Duration = Duration::from_secs(24 * 3600);
 /// The main list of a Debian release has 50 MB.
 const CAP: u64 = 512 << 20;
 
-/// Whether the lists are missing, a day old, or older than the package sources.
-pub(super) fn are_old(node: &Node) -> Result<bool, OsError> {
+/// Whether the lists are missing, a day old, or older than the package sources. `now` is in seconds since 1970 by the node's clock.
+///
+/// A time that has not come yet was given by a clock that was wrong: it tells nothing of an age.
+fn are_old_at(node: &Node, now: u64) -> Result<bool, OsError> {
     let names = node.host.list(Path::new(LISTS))?.unwrap_or_default();
     if !names.iter().any(|name| name.to_string_lossy().contains("_Packages") || name.to_string_lossy().ends_with("Release")) {
         return Ok(true);
     }
-    let changed = |path: &Path| -> Result<i64, OsError> { Ok(node.host.look(path)?.map_or(0, |entry| entry.modified.0)) };
+    let changed = |path: &Path| -> Result<u64, OsError> {
+        let seconds = node.host.look(path)?.map_or(0, |entry| u64::try_from(entry.modified.0).unwrap_or(0));
+        Ok(if seconds > now { 0 } else { seconds })
+    };
     let read = changed(Path::new(STAMP))?.max(changed(Path::new(LISTS))?);
     let mut sources = changed(Path::new("/etc/apt/sources.list"))?.max(changed(Path::new("/etc/apt/sources.list.d"))?);
     for name in node.host.list(Path::new("/etc/apt/sources.list.d"))?.unwrap_or_default() {
         sources = sources.max(changed(&Path::new("/etc/apt/sources.list.d").join(name))?);
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(sources > read || now.as_secs().saturating_sub(u64::try_from(read).unwrap_or(0)) > OLD.as_secs())
+    Ok(sources > read || now.saturating_sub(read) > OLD.as_secs())
+}
+
+/// The same, now.
+pub(super) fn are_old(node: &Node) -> Result<bool, OsError> {
+    are_old_at(node, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
 /// Remembers that the lists were just read.
@@ -55,7 +66,8 @@ impl Offers {
         if !node.host.is_running() || !node.host.is_root() || !are_old(node)? {
             return Ok(Self::default());
         }
-        let place = format!("/run/ostler-lists-{}", std::process::id());
+        remove_left_over(node)?;
+        let place = format!("/run/{PLACE}{}", std::process::id());
         let inside = node.host.outside(Path::new(&place));
         let fail = |source| OsError::new(Operation::Write, place.clone(), source);
         std::fs::create_dir_all(inside.join("partial")).map_err(fail)?;
@@ -106,6 +118,19 @@ impl Offers {
     }
 }
 
+/// Removes the places of processes that were killed before they could.
+fn remove_left_over(node: &Node) -> Result<(), OsError> {
+    for name in node.host.list(Path::new("/run"))?.unwrap_or_default() {
+        let owner = name.to_str().and_then(|name| name.strip_prefix(PLACE)).and_then(|number| number.parse::<u32>().ok());
+        if owner.is_some_and(|owner| !Path::new("/proc").join(owner.to_string()).exists()) {
+            let place = Path::new("/run").join(&name);
+            let inside = node.host.outside(&place);
+            std::fs::remove_dir_all(inside).map_err(|source| OsError::new(Operation::Remove, place.display(), source))?;
+        }
+    }
+    Ok(())
+}
+
 fn update_into(place: &str, deadline: Instant) -> Result<(), OsError> {
     let lists = format!("Dir::State::lists={place}");
     // Its cache would be that of the node; `_apt` has no way into our place.
@@ -151,6 +176,7 @@ mod tests {
 
     #[test]
     fn lists_are_old_when_missing_or_before_the_sources() {
+        const YEAR: u64 = 365 * 24 * 3600;
         let tree = tempfile::tempdir().unwrap();
         let node = node(tree.path());
         assert!(are_old(&node).unwrap());
@@ -158,14 +184,37 @@ mod tests {
         assert!(!are_old(&node).unwrap());
         std::fs::create_dir_all(tree.path().join("etc/apt")).unwrap();
         let sources = std::fs::File::create(tree.path().join("etc/apt/sources.list")).unwrap();
-        sources.set_modified(SystemTime::now() + Duration::from_secs(60)).unwrap();
-        assert!(are_old(&node).unwrap());
-        sources.set_modified(UNIX_EPOCH).unwrap();
-        assert!(!are_old(&node).unwrap());
         let lists = std::fs::File::open(tree.path().join("var/lib/apt/lists")).unwrap();
-        lists.set_modified(SystemTime::now() - Duration::from_secs(100_000)).unwrap();
-        assert!(are_old(&node).unwrap());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let at = |seconds: u64| UNIX_EPOCH + Duration::from_secs(seconds);
+        for (read, written, old, why) in [
+            (now - 60, now - 30, true, "the sources are newer"),
+            (now - 60, 0, false, "they are not"),
+            (now - 100_000, 0, true, "more than a day"),
+            (now + YEAR, 0, true, "read under a clock that was ahead: nobody knows when"),
+            (now + YEAR, now - 30, true, "and the sources may be newer"),
+            (now - 60, now + YEAR, false, "sources of the same clock cannot be told from older ones"),
+            (now - YEAR, 0, true, "read under a clock that was behind"),
+        ] {
+            lists.set_modified(at(read)).unwrap();
+            sources.set_modified(at(written)).unwrap();
+            assert_eq!(are_old_at(&node, now).unwrap(), old, "{why}");
+        }
         now_fresh(&node).unwrap();
-        assert!(!are_old(&node).unwrap());
+        assert!(!are_old(&node).unwrap(), "our own stamp counts, whatever the lists say");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_in_run_goes_and_nothing_else() {
+        let tree = tempfile::tempdir().unwrap();
+        let node = node(tree.path());
+        remove_left_over(&node).unwrap();
+        let (own, other) = (format!("{PLACE}{}", std::process::id()), format!("{PLACE}mine"));
+        // Above what a process's number may be (proc(5), pid_max).
+        for name in [&format!("{PLACE}4194305"), &own, &other, "ostler"] {
+            std::fs::create_dir_all(tree.path().join("run").join(name).join("partial")).unwrap();
+        }
+        remove_left_over(&node).unwrap();
+        assert_eq!(node.host.list(Path::new("/run")).unwrap().unwrap(), ["ostler", own.as_str(), other.as_str()]);
     }
 }
