@@ -26,6 +26,8 @@ mod secrets;
 mod suites;
 #[path = "nodes/two_controllers.rs"]
 mod two_controllers;
+#[path = "nodes/vanished.rs"]
+mod vanished;
 
 use ostler::lab::{LabNode, LabSpec, Suite};
 use ostler_tests::e2e::Field;
