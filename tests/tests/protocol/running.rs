@@ -356,3 +356,37 @@ fn twenty_runs_are_kept() {
     let runs = std::fs::read_dir(bench.places().state.join("runs")).unwrap().count();
     assert_eq!(runs, 20);
 }
+
+#[test]
+fn the_oldest_runs_go_whatever_the_clocks_of_their_controllers_say() {
+    let bench = bench();
+    let one = catalog(vec![file("/etc/one", "one")]);
+    let run = |id: &str| {
+        let run = RunId::parse(id).unwrap();
+        let mut conversation = bench.connect();
+        conversation.hello();
+        go(&mut conversation, &run, &one);
+        conversation.story();
+        bench.await_rest();
+        run
+    };
+    // A year ahead of the others.
+    for count in 0..20 {
+        run(&format!("01a21000-0000-7000-8000-{count:012}"));
+    }
+    // An id that was answered "unknown" must stay so: its `Go` may still be on a dead line.
+    let unknown = bench.run_id();
+    let (_, end) = bench_attach(&bench, &unknown);
+    assert_eq!(end, Some(ToController::Refused(Refusal::NoRun(Some(unknown.clone())))));
+    let (first, second) = (run(bench.run_id().as_str()), run(bench.run_id().as_str()));
+    for kept in [&unknown, &first, &second] {
+        assert!(bench.places().of_run(kept).is_dir(), "{kept}");
+    }
+    assert!(!bench.places().of_run(&RunId::parse("01a21000-0000-7000-8000-000000000000").unwrap()).exists());
+}
+
+fn bench_attach(bench: &Bench, run: &RunId) -> Story {
+    let mut conversation = bench.connect();
+    conversation.hello();
+    conversation.attach(run, 0)
+}

@@ -100,11 +100,15 @@ fn tidy(places: &Places, run: &RunId, secrets: &SecretStore) -> Result<(), Engin
     secrets.remove()?;
     BlobStore::of(places).prune();
     let entries = std::fs::read_dir(places.runs()).map_err(EngineError::read(&places.runs()))?;
-    // Ids are UUIDv7: their order is that of time.
-    let mut runs: Vec<_> = entries.flatten().map(|entry| entry.path()).filter(|path| *path != places.of_run(run)).collect();
+    // By the node's own clock: ids carry those of their controllers, which may be years apart.
+    let mut runs: Vec<_> = entries
+        .flatten()
+        .map(|entry| (entry.metadata().and_then(|metadata| metadata.modified()).ok(), entry.path()))
+        .filter(|(_, path)| *path != places.of_run(run))
+        .collect();
     runs.sort();
     let spare = runs.len().saturating_sub(KEPT_RUNS - 1);
-    runs[..spare].iter().try_for_each(|path| stored::remove_tree(path))
+    runs[..spare].iter().try_for_each(|(_, path)| stored::remove_tree(path))
 }
 
 /// Why no further step is begun.
