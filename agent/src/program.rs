@@ -140,7 +140,7 @@ fn attempt(around: &dyn Surroundings, words: &[String]) -> Result<(), ProgramErr
             if asked != around.digest() {
                 return Err(ProgramError::OtherDigest { asked, own: around.digest() });
             }
-            let copy = around.install()?;
+            let copy = around.install().map_err(|error| engine::explained(around.places(), error))?;
             Err(ProgramError::Exec(Command::new(copy).args(["serve", "--root"]).exec()))
         }
         Task::Run(run, detached) => {

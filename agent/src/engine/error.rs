@@ -45,6 +45,14 @@ pub enum EngineError {
         /// Second choice.
         shm: PathBuf,
     },
+    /// The file system of our state has no room.
+    #[error("keep the run's plan and journal{}: {place}", .wanted.map_or_else(String::new, |wanted| format!(", {wanted} in all")))]
+    NoRoom {
+        /// How much is needed, where that is known.
+        wanted: Option<ostler_roles::words::Bytes>,
+        /// Where.
+        place: super::room::Place,
+    },
     /// The node cannot be reached at all.
     #[error("have hands on the node: {why}")]
     Hands {

@@ -3,11 +3,11 @@
 use super::node::{LastRun, NodeRecord, now};
 use super::secrets::{self, SecretStore};
 use super::stored::{self, Durable};
-use super::{BlobStore, EngineError, JournalReader, Lock, Moment, Surroundings, detach, lock};
+use super::{BlobStore, EngineError, JournalReader, Lock, Moment, Surroundings, detach, lock, room};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::plan::Plan;
 use ostler_roles::wire::message::{ActiveRun, Refusal, SecretData};
-use ostler_roles::words::{Digest, RunId, Span};
+use ostler_roles::words::{Bytes, Digest, RunId, Span};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -54,8 +54,8 @@ pub struct Accepted {
 /// The refusal; nothing was changed on the node, except that after [`Refusal::NoRunner`] the run may be on record without an event.
 pub fn go(around: &dyn Surroundings, order: &Order<'_>) -> Result<Accepted, Refusal> {
     refuse_at_once(around, order)?;
-    let own = |error: EngineError| Refusal::NoRunner(error.told());
     let places = around.places();
+    let own = |error: EngineError| Refusal::NoRunner(room::explained(places, error).told());
     let Some(go_lock) = Lock::take(&places.go_lock(), Duration::ZERO).map_err(own)? else { return Err(locked(around)) };
     let record = NodeRecord::read(places).map_err(own)?;
     let over = record.active(places).map_err(own)?.is_none();
@@ -127,6 +127,8 @@ fn persist(around: &dyn Surroundings, order: &Order<'_>) -> Result<(), EngineErr
     let places = around.places();
     stored::make_directory(&places.state, 0o755)?;
     stored::make_directory(&places.runs(), 0o700)?;
+    let contents: u64 = order.contents.values().map(|bytes| bytes.len() as u64).sum();
+    room::wanted(places, Bytes(contents), order.contents.len() as u64)?;
     let directory = places.of_run(&order.run);
     std::fs::DirBuilder::new().create(&directory).map_err(EngineError::write(&directory))?;
     stored::write(&places.catalog(&order.run), "catalog", order.catalog, 0o600, Durable::No)?;

@@ -3,6 +3,7 @@
 use super::{EngineError, stored};
 use ostler_roles::outcome::Event;
 use ostler_roles::wire::frame::{self, Decoder};
+use ostler_roles::words::Bytes;
 use rustix::fs::FallocateFlags;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Room kept for the story of a full disk.
-const RESERVE: u64 = 256 * 1024;
+pub(super) const RESERVE: Bytes = Bytes(256 << 10);
 
 /// One event as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +40,7 @@ impl JournalWriter {
         let opened = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path);
         let mut file = opened.map_err(EngineError::write(path))?;
         // A file system that cannot reserve (EOPNOTSUPP) still journals.
-        let _ = rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, RESERVE);
+        let _ = rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, RESERVE.count());
         file.write_all(stored::header("journal").as_bytes()).map_err(EngineError::write(path))?;
         Ok(Self { path: path.to_owned(), file, last: 0 })
     }

@@ -136,6 +136,7 @@ impl SessionError {
             Self::PasswordRefused { .. } => "give the right one: attempts can lock an account".to_owned(),
             Self::NeedsPassword { .. } => "run in a terminal to be asked, or allow sudo without password".to_owned(),
             Self::Refused(Refusal::Locked(_)) => "watch it with `ostler attach`, or stop it with `ostler cancel`".to_owned(),
+            Self::Refused(Refusal::NoRunner(_)) => "mend on the node what it says, then run the same command again".to_owned(),
             Self::Refused(_) => "plan again".to_owned(),
             Self::Cut(_) => "apply again: it goes on at the first unfinished step".to_owned(),
             Self::Fault(failure) => failure.hint.clone().unwrap_or_else(|| "see the causes above".to_owned()),

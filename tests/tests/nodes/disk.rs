@@ -1,6 +1,6 @@
-//! A disk that fills in mid-run.
+//! A disk that fills in mid-run, and one that is full before a run begins.
 
-use super::{AT_GATE, OPEN, field_of, node};
+use super::{AT_GATE, OPEN, SMALL, field, field_of, node};
 use ostler_tests::e2e::Running;
 
 const BIG: &str = r#"role: demo
@@ -43,4 +43,39 @@ fn a_disk_that_fills_in_mid_run_fails_the_step_and_leaves_the_old_file() {
     healed.assert_changed(1);
     assert_eq!(healed.changed("n1"), ["file /srv/big"]);
     assert_ne!(field.said("n1", "sha256sum < /srv/big"), digest);
+}
+
+#[test]
+fn a_node_without_room_for_a_runs_own_state_says_which_file_system_that_is_and_what_may_go() {
+    let field = field(1, SMALL);
+    let trouble = |said: &str, words: &[&str]| {
+        for word in words {
+            assert!(said.contains(word), "{word}: {said}");
+        }
+    };
+    // Not even root's copy of the agent fits.
+    field.run("n1", "mkdir -p /var/lib/ostler && mount -t tmpfs -o size=64k,mode=755 none /var/lib/ostler");
+    let copy = field.apply();
+    assert_eq!(copy.code, 1, "{copy}");
+    let place = "the file system /var/lib/ostler (tmpfs), which holds /var/lib/ostler, has 64 KiB of 64 KiB free";
+    trouble(&copy.trouble("n1"), &["there is no room for root's copy of the agent below /var/lib/ostler"]);
+    trouble(&copy.to_string(), &[place]);
+    // It fits, and the run's plan and journal do not.
+    field.run("n1", "mount -o remount,size=1g /var/lib/ostler");
+    field.apply().assert_changed(2);
+    field.write("roles/demo.yaml", &SMALL.replace("one\\n", "another\\n"));
+    field.run(
+        "n1",
+        "head -c 1500K /dev/zero > /var/lib/ostler/blobs/kept; head -c 2G /dev/zero > /var/lib/ostler/filler 2>/dev/null || true",
+    );
+    let full = field.apply();
+    assert_eq!((full.code, full.of("going", None).len()), (1, 0), "{full}");
+    let wanted = "the runner could not be started: keep the run's plan and journal, 320 KiB in all: the file system /var/lib/ostler (tmpfs), \
+                  which holds /var/lib/ostler, has 0 B of 1 GiB free: make room there, first with `rm -r /var/lib/ostler/blobs` (1.5 MiB; it is only a store)";
+    trouble(&full.trouble("n1"), &[wanted]);
+    assert_eq!(full.of("trouble", Some("n1"))[0]["hint"], "mend on the node what it says, then run the same command again", "{full}");
+    assert_eq!(field.said("n1", "cat /etc/demo-one; ls /var/lib/ostler/runs | wc -l"), "one\n1", "nothing was changed, and nothing begun");
+    // What it says helps.
+    field.run("n1", "rm -r /var/lib/ostler/blobs");
+    field.apply().assert_changed(1);
 }

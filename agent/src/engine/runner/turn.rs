@@ -230,6 +230,7 @@ fn own(error: &EngineError) -> Failure {
     let full = |error: &std::io::Error| error.raw_os_error() == Some(rustix::io::Errno::NOSPC.raw_os_error());
     let kind = match error {
         EngineError::Write { source, .. } if full(source) => FailureKind::NoSpace,
+        EngineError::NoRoom { .. } => FailureKind::NoSpace,
         EngineError::Read { .. }
         | EngineError::Write { .. }
         | EngineError::Content { .. }

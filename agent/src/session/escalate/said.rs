@@ -129,6 +129,11 @@ const KNOWN: &[Known] = &[
         message: "sudo may not execute the agent where it lies",
         hint: "look for `noexec` on the file systems of the login's home and of /var/lib/ostler",
     },
+    Known {
+        words: &["No space left on device", "Disk quota exceeded", "make room there"],
+        message: "there is no room for root's copy of the agent below /var/lib/ostler",
+        hint: "make room there as the last line says, then run it again",
+    },
 ];
 
 /// The first refusal that the text holds.

@@ -1,0 +1,139 @@
+//! Room for our own state: asked for before a run is put on record, and told with its numbers when it is missing.
+
+use super::{EngineError, Places};
+use crate::host::mounts::{self, Mount};
+use ostler_roles::words::Bytes;
+use rustix::io::Errno;
+use std::path::{Path, PathBuf};
+
+/// What a run needs beside its plan and its contents: its journal's reserve, and some blocks for directories and records.
+const FOR_A_RUN: Bytes = Bytes(super::journal::RESERVE.0 + (64 << 10));
+/// Inodes that a run takes beside those of its contents.
+const NAMES: u64 = 16;
+
+/// The file system that our state lies in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Where our state is.
+    path: PathBuf,
+    /// The mount that holds it.
+    mount: String,
+    free: Bytes,
+    size: Bytes,
+    /// Free and all; none where the file system counts none.
+    inodes: Option<(u64, u64)>,
+    /// What may be removed of ours, and how much that is.
+    spare: (PathBuf, Bytes),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, which holds {}, has {} of {} free", self.mount, self.path.display(), self.free, self.size)?;
+        if let Some((free, all)) = self.inodes.filter(|(free, _)| *free < 1000) {
+            write!(f, " and {free} of {all} inodes")?;
+        }
+        write!(f, ": make room there")?;
+        if self.spare.1.count() > 0 {
+            write!(f, ", first with `rm -r {}` ({}; it is only a store)", self.spare.0.display(), self.spare.1)?;
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    /// As it is now; none when that cannot be told.
+    fn of(places: &Places) -> Option<Self> {
+        let there = places.state.ancestors().find(|path| path.exists())?;
+        let room = mounts::room(there).ok()?;
+        let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let table: Vec<Mount> = mounts::parse(&table);
+        let real = there.canonicalize().ok()?;
+        let mount = mounts::holding(&table, &real);
+        let named = |mount: &Mount| format!("the file system {} ({})", mount.point.display(), mount.kind);
+        Some(Self {
+            path: places.state.clone(),
+            mount: mount.map_or_else(|| "the file system".to_owned(), named),
+            free: Bytes(room.free),
+            size: Bytes(room.size),
+            inodes: (room.inodes > 0).then_some((room.inodes_free, room.inodes)),
+            spare: (places.blobs(), held(&places.blobs())),
+        })
+    }
+}
+
+/// The bytes of a directory's files.
+fn held(directory: &Path) -> Bytes {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    Bytes(entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum())
+}
+
+/// Whether there is room for a run that writes so much.
+///
+/// # Errors
+/// When there is too little. What cannot be told is tried.
+pub(super) fn wanted(places: &Places, bytes: Bytes, files: u64) -> Result<(), EngineError> {
+    let Some(place) = Place::of(places) else { return Ok(()) };
+    let wanted = Bytes(bytes.count().saturating_add(FOR_A_RUN.count()));
+    let names = place.inodes.is_none_or(|(free, _)| free >= NAMES.saturating_add(files));
+    if place.free >= wanted && names { Ok(()) } else { Err(EngineError::NoRoom { wanted: Some(wanted), place }) }
+}
+
+/// The same error, or which file system has no room where that is what it means.
+pub(crate) fn explained(places: &Places, error: EngineError) -> EngineError {
+    match Place::of(places).filter(|_| is_full(&error)) {
+        Some(place) => EngineError::NoRoom { wanted: None, place },
+        None => error,
+    }
+}
+
+/// Whether the error, or one below it, is that of a full file system or an exhausted quota.
+fn is_full(error: &EngineError) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(below) = cause {
+        let code = below.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+        if [Errno::NOSPC, Errno::DQUOT].into_iter().any(|full| code == Some(full.raw_os_error())) {
+            return true;
+        }
+        cause = below.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_told_with_what_is_free_and_what_may_go() {
+        let inodes = Some((3, 100));
+        let spare = (PathBuf::from("/var/lib/ostler/blobs"), Bytes(3 << 20));
+        let path = PathBuf::from("/var/lib/ostler");
+        let mount = "the file system /var (ext4)".to_owned();
+        let mut place = Place { path, mount, free: Bytes(512), size: Bytes(1 << 30), inodes, spare };
+        assert_eq!(
+            place.to_string(),
+            "the file system /var (ext4), which holds /var/lib/ostler, has 512 B of 1 GiB free and 3 of 100 inodes: make room there, \
+             first with `rm -r /var/lib/ostler/blobs` (3 MiB; it is only a store)"
+        );
+        place.inodes = None;
+        place.spare.1 = Bytes(0);
+        let told = EngineError::NoRoom { wanted: Some(Bytes(1 << 20)), place }.to_string();
+        assert_eq!(
+            told,
+            "keep the run's plan and journal, 1 MiB in all: the file system /var (ext4), which holds /var/lib/ostler, has 512 B of 1 GiB \
+             free: make room there"
+        );
+    }
+
+    #[test]
+    fn only_what_a_full_file_system_said_is_explained_by_it() {
+        let places = Places::below(&std::env::temp_dir());
+        let wrote = |errno: Errno| EngineError::Write { path: "/x".into(), source: errno.into() };
+        for full in [Errno::NOSPC, Errno::DQUOT] {
+            assert!(matches!(explained(&places, wrote(full)), EngineError::NoRoom { wanted: None, .. }));
+        }
+        assert!(matches!(explained(&places, wrote(Errno::ROFS)), EngineError::Write { .. }));
+        assert!(matches!(wanted(&places, Bytes(u64::MAX / 2), 0), Err(EngineError::NoRoom { .. })));
+        assert!(wanted(&places, Bytes(0), 0).is_ok());
+    }
+}
