@@ -12,7 +12,7 @@ const CASES: &[(&str, &[&str])] = &[
     ("ostler man", &[]),
     ("ostler plan --det", &["--detailed-exitcode"]),
     ("ostler cancel --fo", &[]),
-    ("ostler -v --output j", &["json"]),
+    ("ostler plan -v --output j", &["json"]),
     ("ostler --output json che", &["check"]),
     ("ostler secret sh", &["show-recipients"]),
     ("ostler secret set --generate ", &["ed25519", "password"]),
