@@ -26,6 +26,7 @@ mod deadlines;
 mod dial;
 mod error;
 mod event;
+mod files;
 pub mod known_hosts;
 mod link;
 mod place;

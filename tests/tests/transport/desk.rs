@@ -8,7 +8,7 @@ use ostler::transport::{
     CommandLine, ConnectError, Deadlines, Ended, Exec, HostSettings, Link, LinkEvent, NewKeys, Ssh, SshLink, SshOptions, Surroundings,
     Target,
 };
-use ostler_tests::sshd::{Sshd, keygen, public};
+use ostler_tests::sshd::{Sshd, keygen, public, run as program};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 
@@ -112,6 +112,23 @@ pub async fn run(link: &impl Link, command: &CommandLine) -> (String, Ended) {
     stdout.read_to_string(&mut text).await.unwrap();
     drop(stdin);
     (text, ended.await)
+}
+
+/// A file system of its own, taken away at the end.
+pub struct Mounted(pub PathBuf);
+
+impl Mounted {
+    pub fn tmpfs(at: &Path, options: &str) -> Self {
+        fs::create_dir_all(at).unwrap();
+        program("mount", &["-t", "tmpfs", "-o", options, "ostler-test", at.to_str().unwrap()]);
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
 }
 
 /// Reads a file of the desk.

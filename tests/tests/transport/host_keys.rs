@@ -7,7 +7,7 @@ use ostler::transport::known_hosts::{AppendError, CertificateFault};
 use ostler::transport::{ConnectFault, Exit, HostKeyFault, LinkEvent, NewKeys};
 use ostler_tests::sshd::{Sshd, keygen, public, run as program};
 
-use super::desk::{Desk, read, run, words};
+use super::desk::{Desk, Mounted, read, run, words};
 
 async fn refused(desk: &Desk, server: &Sshd) -> HostKeyFault {
     match desk.connect(server).await.unwrap_err().fault {
@@ -257,4 +257,47 @@ async fn without_a_file_of_the_users_own_no_new_key_is_written_to_the_machines()
     let fault = refused(&desk, &server).await;
     assert!(matches!(&fault, HostKeyFault::NotRecorded(AppendError::NoFile)), "{fault}");
     assert!(!machines.exists());
+}
+
+#[tokio::test]
+async fn a_new_key_goes_beside_a_comment_in_another_character_set() {
+    let mut desk = Desk::new();
+    let server = Sshd::start(&desk.key, "");
+    let theirs = b"# M\xfcller's hosts\n";
+    fs::write(&desk.known_hosts, theirs).unwrap();
+    desk.new_keys = NewKeys::Accept;
+    desk.connect(&server).await.unwrap();
+    let whole = fs::read(&desk.known_hosts).unwrap();
+    let line = format!("{} {}\n", server.name(), public(&server.host_key("ed25519")));
+    assert!(whole == [theirs, line.as_bytes()].concat(), "{}", String::from_utf8_lossy(&whole));
+}
+
+#[tokio::test]
+async fn a_new_key_that_found_no_room_leaves_no_half_of_a_line() {
+    let mut desk = Desk::new();
+    let server = Sshd::start(&desk.key, "");
+    let full = Mounted::tmpfs(&desk.home.path().join("full"), "size=4k");
+    desk.known_hosts = full.0.join("known_hosts");
+    desk.configure("");
+    let before = format!("#{}\n", "x".repeat(4096 - 32));
+    desk.know(&before);
+    desk.new_keys = NewKeys::Accept;
+    let HostKeyFault::NotRecorded(fault) = refused(&desk, &server).await else { panic!() };
+    assert_eq!(fault.to_string(), format!("write {}: No space left on device (os error 28)", desk.known_hosts.display()));
+    let after = read(&desk.known_hosts);
+    assert!(after == before, "{:?} stayed", &after[before.len()..]);
+}
+
+#[tokio::test]
+async fn known_hosts_that_another_program_has_locked_are_named_and_not_waited_for_without_end() {
+    let mut desk = Desk::new();
+    let server = Sshd::start(&desk.key, "");
+    desk.know("");
+    let held = fs::File::open(&desk.known_hosts).unwrap();
+    held.lock().unwrap();
+    desk.new_keys = NewKeys::Accept;
+    let HostKeyFault::NotRecorded(fault) = refused(&desk, &server).await else { panic!() };
+    assert!(matches!(&fault, AppendError::Locked { file, .. } if *file == desk.known_hosts), "{fault}");
+    held.unlock().unwrap();
+    desk.connect(&server).await.unwrap();
 }

@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use ostler::transport::{ConnectFault, Dialer, Exit, Link as _, PlaceFault, Placement, Ssh, Target};
-use ostler_tests::sshd::{Sshd, public, run as program};
+use ostler_tests::sshd::{Sshd, public};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::desk::{Desk, at, run, shell, words};
+use super::desk::{Desk, Mounted, at, run, shell, words};
 
 #[tokio::test]
 async fn a_command_answers_on_both_outputs_and_with_its_status() {
@@ -89,23 +88,6 @@ async fn nothing_is_written_below_a_directory_of_somebody_else() {
         let fault = link.place(&Placement { path: path.to_str().unwrap(), bytes: b"x", mode: 0o755 }).await.unwrap_err().fault;
         assert!(matches!(&fault, PlaceFault::Permission(words) if words.ends_with("Permission denied: not ours")), "{fault:?}");
         assert!(!path.exists(), "{}", path.display());
-    }
-}
-
-/// A file system of its own, taken away at the end.
-struct Mounted(PathBuf);
-
-impl Mounted {
-    fn tmpfs(at: &Path, options: &str) -> Self {
-        fs::create_dir_all(at).unwrap();
-        program("mount", &["-t", "tmpfs", "-o", options, "ostler-test", at.to_str().unwrap()]);
-        Self(at.to_owned())
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
 

@@ -179,3 +179,17 @@ fn many_writers_at_once_leave_whole_lines() {
     let text = fs::read_to_string(&file).unwrap();
     assert_eq!((text.lines().count(), super::parse(&text).len()), (8, 8), "{text}");
 }
+
+#[test]
+fn a_name_that_would_speak_for_other_hosts_is_not_written() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("known_hosts");
+    let one = PublicKey::from_openssh(&key("ed1")).unwrap();
+    for name in ["*", "node?", "a,b", "!a", "|1|a|b", "@revoked", "#a", "a b", "a\nb", ""] {
+        for hash in [false, true] {
+            let written = super::append(&file, name, &one, hash);
+            assert!(matches!(&written, Err(super::AppendError::Name { name: named }) if named == name), "{name:?}: {written:?}");
+        }
+    }
+    assert!(!file.exists());
+}
