@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Deadlines {
     /// Asking the OpenSSH client what the user's configuration says.
     pub configuration: Duration,
+    /// Reading the user's keys and known hosts.
+    pub files: Duration,
     /// Resolving a name to addresses.
     pub resolve: Duration,
     /// Opening a TCP connection to one address.
@@ -43,6 +45,7 @@ impl Default for Deadlines {
     fn default() -> Self {
         Self {
             configuration: Duration::from_secs(10),
+            files: Duration::from_secs(10),
             resolve: Duration::from_secs(10),
             dial: Duration::from_secs(10),
             banner: Duration::from_secs(15),

@@ -60,6 +60,12 @@ pub enum ConnectFault {
         /// The deadline.
         seconds: u64,
     },
+    /// The user's own files cannot be read in time.
+    #[error("the key files and known_hosts of this machine could not be read within {seconds} s")]
+    FilesTimeout {
+        /// The deadline.
+        seconds: u64,
+    },
     /// Nothing listens there.
     #[error("connection refused by {address}")]
     Refused {
@@ -269,6 +275,11 @@ impl ConnectFault {
             ConnectFault::NameNotFound { name, .. } => format!("check the name, or give an address as `host:`; try `getent hosts {name}`"),
             ConnectFault::NoAddress { .. } => "AddressFamily or `host:` excludes every address it has".to_owned(),
             ConnectFault::ResolveTimeout { .. } => "the name server does not answer: check /etc/resolv.conf".to_owned(),
+            ConnectFault::FilesTimeout { .. } => {
+                format!(
+                    "is one of them on a file system that hangs? `ssh -G {host}` names them: identityfile, certificatefile, userknownhostsfile"
+                )
+            }
             ConnectFault::Refused { address } => format!("is sshd running there, on port {}?", address.port()),
             ConnectFault::NoRoute { .. } => "check the network, or whether a bastion (`jump:`) is needed".to_owned(),
             ConnectFault::DialTimeout { .. } => "is the node up? a firewall that drops packets looks the same".to_owned(),
@@ -308,6 +319,7 @@ impl HostKeyFault {
             HostKeyFault::Unverifiable { .. } => {
                 format!("record its ed25519 key beside it: `ssh-keyscan -t ed25519 '{host}'`, compared with the node's console")
             }
+            HostKeyFault::NotRecorded(AppendError::Locked { file, .. }) => format!("`fuser -v {}` names the program", file.display()),
             HostKeyFault::NotRecorded(_) => "make the known_hosts file writable, or record the key by hand".to_owned(),
             HostKeyFault::Unreadable { .. } => "make it readable, or name another with `known_hosts:`".to_owned(),
         }

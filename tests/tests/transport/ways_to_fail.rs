@@ -1,11 +1,14 @@
 //! Every way not to reach a node, told apart; nothing waits for ever.
 
-use std::io::Write as _;
+use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ostler::transport::{ConnectFault, Deadlines, Exit, Link as _, LinkEvent, Target};
-use ostler_tests::sshd::{Sshd, free_port};
+use ostler::transport::{ConfigError, ConnectFault, Deadlines, Exit, HostKeyFault, Link as _, LinkEvent, NewKeys, Target, Tried};
+use ostler_tests::sshd::{Sshd, free_port, run as program};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::desk::{Desk, at_port, run, shell, words};
@@ -247,4 +250,89 @@ async fn a_frozen_server_is_found_by_keepalives() {
     let (_, ended) = run(&link, &shell("kill -STOP $PPID; (sleep 20; kill -CONT $PPID) >/dev/null 2>&1 & sleep 20")).await;
     assert_eq!(ended.exit, Exit::Cut("no answer to keepalives".to_owned()));
     assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+}
+
+/// A pipe that nobody writes to.
+fn pipe(desk: &Desk, name: &str) -> PathBuf {
+    let file = desk.home.path().join(name);
+    program("mkfifo", &[file.to_str().unwrap()]);
+    file
+}
+
+#[tokio::test]
+async fn a_pipe_among_the_keys_is_not_waited_for() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "");
+    desk.know_server(&server);
+    let (key, certificate) = (pipe(&desk, "key"), pipe(&desk, "certificate"));
+    pipe(&desk, "key.pub");
+    pipe(&desk, "id_ed25519-cert.pub");
+    desk.configure(&format!("IdentityFile {}\nCertificateFile {}", key.display(), certificate.display()));
+    desk.connect(&server).await.unwrap();
+    fs::write(server.directory.path().join("authorized_keys"), "").unwrap();
+    let ConnectFault::NotLetIn { tried, .. } = desk.connect(&server).await.unwrap_err().fault else { panic!() };
+    let reason = "it is not a regular file".to_owned();
+    assert_eq!(tried[1..], [certificate, key].map(|file| Tried::Unreadable { file, reason: reason.clone() }));
+}
+
+#[tokio::test]
+async fn a_pipe_for_known_hosts_is_not_waited_for() {
+    let mut desk = Desk::new();
+    let server = Sshd::start(&desk.key, "");
+    pipe(&desk, "known_hosts");
+    desk.new_keys = NewKeys::Accept;
+    let ConnectFault::HostKey(HostKeyFault::Unreadable { file, reason }) = fault(&desk, &at_port(server.port)).await else { panic!() };
+    assert_eq!((file, reason.as_str()), (desk.known_hosts.display().to_string(), "it is not a regular file"));
+}
+
+#[tokio::test]
+async fn a_pipe_for_the_configuration_is_not_waited_for_without_a_client() {
+    let desk = Desk::new();
+    fs::remove_file(&desk.config).unwrap();
+    pipe(&desk, "config");
+    let ssh = desk.ssh().asking(desk.home.path().join("no-ssh"));
+    let fault = ssh.connect(&Target::new("n1")).await.unwrap_err().fault;
+    assert!(
+        matches!(&fault, ConnectFault::Config(ConfigError::Unreadable { reason, .. }) if reason == "it is not a regular file"),
+        "{fault}"
+    );
+}
+
+/// A file system on which everything hangs: nobody answers for it.
+struct Hung {
+    keeper: Child,
+    at: PathBuf,
+}
+
+impl Hung {
+    fn mount(at: PathBuf) -> Self {
+        fs::create_dir(&at).unwrap();
+        let script = "exec 3<>/dev/fuse; mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 hung \"$0\" && echo && exec sleep 60";
+        let mut keeper = Command::new("sh").args(["-c", script]).arg(&at).stdout(Stdio::piped()).spawn().unwrap();
+        keeper.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        Self { keeper, at }
+    }
+}
+
+impl Drop for Hung {
+    fn drop(&mut self) {
+        // With the last to hold it open the kernel answers every waiter.
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+        let _ = Command::new("umount").arg("-l").arg(&self.at).status();
+    }
+}
+
+#[tokio::test]
+async fn keys_and_known_hosts_on_a_file_system_that_hangs_are_left_after_their_deadline() {
+    let mut desk = Desk::new();
+    let server = Sshd::start(&desk.key, "");
+    desk.know_server(&server);
+    let hung = Hung::mount(desk.home.path().join("hung"));
+    desk.deadlines.files = Duration::from_millis(300);
+    for option in ["IdentityFile", "CertificateFile", "GlobalKnownHostsFile"] {
+        desk.configure(&format!("{option} {}/file", hung.at.display()));
+        let fault = fault(&desk, &at_port(server.port)).await;
+        assert!(matches!(&fault, ConnectFault::FilesTimeout { seconds: 0 }), "{option}: {fault}");
+    }
 }

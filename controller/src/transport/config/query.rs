@@ -14,6 +14,7 @@ use super::resolved::{ConfigError, HostConfig};
 use super::settings::{Surroundings, Target};
 use super::stock;
 use crate::transport::deadlines::Deadlines;
+use crate::transport::files;
 
 /// An option and its value, as `ssh -G` prints them.
 type Pair = (String, String);
@@ -81,7 +82,7 @@ impl Resolver {
                 self.refuse_unknown(&pairs, deadlines).await?;
                 pairs
             }
-            None => self.without_client(target).await?,
+            None => self.without_client(target, deadlines).await?,
         };
         HostConfig::from_pairs(target, &pairs, &self.surroundings).map(Arc::new)
     }
@@ -122,7 +123,7 @@ impl Resolver {
         }
     }
 
-    async fn without_client(&self, target: &Target) -> Result<Vec<Pair>, ConfigError> {
+    async fn without_client(&self, target: &Target, deadlines: &Deadlines) -> Result<Vec<Pair>, ConfigError> {
         let files = match &self.file {
             Some(file) => vec![file.clone()],
             None => vec![self.surroundings.home.join(".ssh/config"), PathBuf::from("/etc/ssh/ssh_config")],
@@ -130,10 +131,12 @@ impl Resolver {
         let mut pairs = Vec::new();
         for file in files {
             let shown = file.display().to_string();
-            match tokio::fs::read_to_string(&file).await {
-                Ok(text) => stock::read(&shown, &text, &target.host, &mut pairs)?,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.file.is_none() => {}
-                Err(error) => return Err(ConfigError::Unreadable { file: shown, reason: error.to_string() }),
+            let limit = deadlines.configuration;
+            match files::within(limit, move || files::read(&file)).await {
+                Some(Ok(bytes)) => stock::read(&shown, &String::from_utf8_lossy(&bytes), &target.host, &mut pairs)?,
+                Some(Err(error)) if error.kind() == std::io::ErrorKind::NotFound && self.file.is_none() => {}
+                Some(Err(error)) => return Err(ConfigError::Unreadable { file: shown, reason: error.to_string() }),
+                None => return Err(ConfigError::Unreadable { file: shown, reason: format!("not done within {} s", limit.as_secs()) }),
             }
         }
         for (name, value) in [("user", target.settings.user.clone()), ("port", target.settings.port.map(|port| port.to_string()))] {

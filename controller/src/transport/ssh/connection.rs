@@ -15,8 +15,9 @@ use super::{authenticate, identity};
 use crate::transport::config::{HostConfig, Jump, NewKeys, Target};
 use crate::transport::deadlines::{Deadlines, backoff};
 use crate::transport::dial::Goal;
-use crate::transport::error::{ConnectError, ConnectFault, HostKeyFault};
+use crate::transport::error::{ConnectError, ConnectFault};
 use crate::transport::event::LinkEvent;
+use crate::transport::files;
 use crate::transport::known_hosts::Records;
 use crate::transport::link::{BoxFuture, CommandLine, Exec, Link, LinkError};
 use crate::transport::socket::Quick;
@@ -129,10 +130,11 @@ impl Ssh {
 
     async fn prepare(&self, config: &HostConfig) -> Result<Prepared, ConnectFault> {
         let own = config.clone();
-        let reading = tokio::task::spawn_blocking(move || read_records(&own));
-        let (records, identities) = tokio::join!(reading, identity::collect(config, &self.favourite));
-        let gone = |_| HostKeyFault::Unreadable { file: "known_hosts".to_owned(), reason: "its reader died".to_owned() };
-        Ok(Prepared { records: records.map_err(gone)??, identities })
+        let limit = self.deadlines.files;
+        let reading = files::within(limit, move || read_records(&own).map(|records| (records, identity::read_files(&own))));
+        let (read, listed) = tokio::join!(reading, identity::list_agent(&config.agent));
+        let (records, held) = read.ok_or(ConnectFault::FilesTimeout { seconds: limit.as_secs() })??;
+        Ok(Prepared { records, identities: identity::collect(config, held, listed, &self.favourite) })
     }
 
     /// Shakes hands over a stream and logs in.
@@ -166,6 +168,7 @@ impl Ssh {
             own_file: config.user_known_hosts.first().cloned(),
             looked_in: config.user_known_hosts.iter().chain(&config.global_known_hosts).cloned().collect(),
             hash_names: config.hash_known_hosts,
+            patience: deadlines.files,
             ca_signatures: config.algorithms.ca_signatures.clone(),
             lost: lost.clone(),
             listener: Arc::clone(&self.listener.0),

@@ -1,7 +1,7 @@
 //! The host's key, checked against the records while keys are agreed on; and what russh tells us of a connection.
 
-use std::path::PathBuf;
-use std::time::SystemTime;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use russh::client::{DisconnectReason, Handler, Session};
 use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
@@ -10,6 +10,7 @@ use super::handshake::Lost;
 use crate::transport::config::{HostConfig, NewKeys};
 use crate::transport::error::HostKeyFault;
 use crate::transport::event::{LinkEvent, Listener};
+use crate::transport::files;
 use crate::transport::known_hosts::{self, Presented, Record, Records, Verdict};
 
 /// What the checker can say: the SSH library's faults pass through it.
@@ -29,7 +30,7 @@ impl From<russh::Error> for HandlerError {
 pub(super) fn read_records(config: &HostConfig) -> Result<Records, HostKeyFault> {
     let mut texts = Vec::new();
     for file in config.user_known_hosts.iter().chain(&config.global_known_hosts) {
-        match std::fs::read(file) {
+        match files::read(file) {
             Ok(bytes) => texts.push((file.clone(), String::from_utf8_lossy(&bytes).into_owned())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(HostKeyFault::Unreadable { file: file.display().to_string(), reason: error.to_string() }),
@@ -54,6 +55,8 @@ pub(super) struct Checker {
     pub own_file: Option<PathBuf>,
     pub looked_in: Vec<PathBuf>,
     pub hash_names: bool,
+    /// How long the writing may take.
+    pub patience: Duration,
     pub ca_signatures: Vec<String>,
     pub lost: Lost,
     pub listener: Listener,
@@ -82,11 +85,14 @@ impl Checker {
     }
 
     async fn accept(&self, key: &PublicKey, fingerprint: String) -> Result<(), HostKeyFault> {
-        let unwritable = || HostKeyFault::NotRecorded(known_hosts::AppendError::Unwritable);
+        let slow = |file: &Path| {
+            let reason = format!("not done within {} s", self.patience.as_secs());
+            HostKeyFault::NotRecorded(known_hosts::AppendError::Io { file: file.to_owned(), reason })
+        };
         let file = self.own_file.clone().ok_or(HostKeyFault::NotRecorded(known_hosts::AppendError::NoFile))?;
         let (name, owned, hash, path) = (self.records.host().to_owned(), key.clone(), self.hash_names, file.clone());
-        let written = tokio::task::spawn_blocking(move || known_hosts::append(&path, &name, &owned, hash)).await;
-        written.map_err(|_| unwritable())??;
+        let written = files::within(self.patience, move || known_hosts::append(&path, &name, &owned, hash)).await;
+        written.ok_or_else(|| slow(&file))??;
         let (host, file) = (self.host.clone(), file.display().to_string());
         (self.listener)(LinkEvent::HostKeyAccepted { host, fingerprint, file });
         Ok(())

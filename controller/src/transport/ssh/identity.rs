@@ -1,17 +1,19 @@
 //! The keys that may open a node: files, certificates, ssh-agent; in OpenSSH's order, the one that worked last first.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{Algorithm, Certificate, HashAlg, PrivateKey, PublicKey, decode_secret_key, load_openssh_certificate};
+use russh::keys::{Algorithm, Certificate, HashAlg, PrivateKey, PublicKey, decode_secret_key};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::transport::config::{AgentSocket, HostConfig};
+use crate::transport::files;
 
 /// How long the agent may take to list its keys. It is a local program.
 const AGENT_LISTS: Duration = Duration::from_secs(5);
@@ -175,15 +177,26 @@ enum Held {
     Nothing(Option<Tried>),
 }
 
+/// What the user's files hold.
+pub(super) struct Files {
+    held: Vec<(PathBuf, Held)>,
+    certificates: Vec<Certificate>,
+    unusable: Vec<Tried>,
+}
+
+/// Reads key and certificate files.
+pub(super) fn read_files(config: &HostConfig) -> Files {
+    let held = config.identities.iter().map(|file| (file.clone(), read_key(file))).collect();
+    let (certificates, unusable) = read_certificates(&config.identities, &config.certificates);
+    Files { held, certificates, unusable }
+}
+
+/// What the agent lists, and the way to it.
+pub(super) type Listed = (Option<Agent>, Vec<Candidate>);
+
 /// Gathers what may be offered to a host.
-pub(super) async fn collect(config: &HostConfig, favourite: &Favourite) -> Identities {
-    let (identities, certificates) = (config.identities.clone(), config.certificates.clone());
-    let reading = tokio::task::spawn_blocking(move || {
-        let held: Vec<(PathBuf, Held)> = identities.iter().map(|file| (file.clone(), read_key(file))).collect();
-        (held, read_certificates(&identities, &certificates))
-    });
-    let (files, listed) = tokio::join!(reading, list_agent(&config.agent));
-    let (held, (certificates, mut unusable)) = files.unwrap_or_default();
+pub(super) fn collect(config: &HostConfig, files: Files, listed: Result<Listed, Tried>, favourite: &Favourite) -> Identities {
+    let Files { held, certificates, mut unusable } = files;
     let (agent, listed) = match listed {
         Ok((agent, listed)) => (agent, listed),
         Err(tried) => {
@@ -255,7 +268,7 @@ fn accepted_type(candidate: &Candidate, types: &[String]) -> bool {
 }
 
 fn read_key(file: &Path) -> Held {
-    let text = match std::fs::read_to_string(file) {
+    let text = match read_text(file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let missing = || Tried::Missing { file: file.to_owned() };
@@ -286,11 +299,21 @@ fn read_key(file: &Path) -> Held {
     }
 }
 
+/// A comment may be in any character set; a key is ASCII.
+fn read_text(file: &Path) -> io::Result<String> {
+    files::read(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn read_certificate(file: &Path) -> Result<Certificate, String> {
+    let text = read_text(file).map_err(|error| error.to_string())?;
+    Certificate::from_openssh(text.trim()).map_err(|error| error.to_string())
+}
+
 /// Reads `FILE.pub`.
 fn public_beside(file: &Path) -> Option<PublicKey> {
     let mut name = file.as_os_str().to_owned();
     name.push(".pub");
-    PublicKey::from_openssh(std::fs::read_to_string(name).ok()?.trim()).ok()
+    PublicKey::from_openssh(read_text(Path::new(&name)).ok()?.trim()).ok()
 }
 
 fn is_default(file: &Path) -> bool {
@@ -302,15 +325,15 @@ fn is_default(file: &Path) -> bool {
 fn read_certificates(identities: &[PathBuf], named: &[PathBuf]) -> (Vec<Certificate>, Vec<Tried>) {
     let (mut certificates, mut faults) = (Vec::new(), Vec::new());
     for file in named {
-        match load_openssh_certificate(file) {
+        match read_certificate(file) {
             Ok(certificate) => certificates.push(certificate),
-            Err(error) => faults.push(Tried::Unreadable { file: file.clone(), reason: error.to_string() }),
+            Err(reason) => faults.push(Tried::Unreadable { file: file.clone(), reason }),
         }
     }
     for identity in identities {
         let mut name = identity.as_os_str().to_owned();
         name.push("-cert.pub");
-        if let Ok(certificate) = load_openssh_certificate(PathBuf::from(name)) {
+        if let Ok(certificate) = read_certificate(Path::new(&name)) {
             certificates.push(certificate);
         }
     }
@@ -318,7 +341,7 @@ fn read_certificates(identities: &[PathBuf], named: &[PathBuf]) -> (Vec<Certific
 }
 
 /// Asks the agent for its keys.
-async fn list_agent(socket: &AgentSocket) -> Result<(Option<Agent>, Vec<Candidate>), Tried> {
+pub(super) async fn list_agent(socket: &AgentSocket) -> Result<Listed, Tried> {
     let path = match socket {
         AgentSocket::None => return Ok((None, Vec::new())),
         AgentSocket::At(path) => path,
