@@ -6,6 +6,7 @@
 mod files;
 mod http;
 mod proxy;
+mod tunnel;
 
 use std::io;
 use std::net::{TcpListener, TcpStream};
@@ -18,13 +19,16 @@ use super::child;
 use super::error::LabError;
 use super::sources::Sources;
 use files::Files;
-use proxy::Proxy;
+use proxy::{Patience, Proxy};
 
 /// Nobody in the lab keeps a connection silent for longer.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// How long it rests after a connection that it could not serve.
 const REST: Duration = Duration::from_millis(50);
+
+/// How long the proxy waits.
+const PATIENCE: Patience = Patience { upstream: Duration::from_secs(30), silence: SILENCE };
 
 /// Both services, ready to start.
 #[derive(Debug)]
@@ -36,7 +40,7 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Returns a gateway that keeps packages in `packages` and serves `www`.
     pub(crate) fn new(sources: &Sources, packages: &Path, www: &Path) -> Result<Self, LabError> {
-        Ok(Self { proxy: Arc::new(Proxy::new(sources, packages)?), files: Arc::new(Files::new(www)) })
+        Ok(Self { proxy: Arc::new(Proxy::new(sources, packages, PATIENCE)?), files: Arc::new(Files::new(www)) })
     }
 
     /// Serves both listeners on threads that end with the process.

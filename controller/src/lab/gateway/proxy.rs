@@ -14,13 +14,21 @@ use super::super::error::LabError;
 use super::super::sources::{Sources, authority};
 use super::files::send;
 use super::http::{Head, answer, refuse};
+use super::tunnel::join;
 
-/// Reaching a mirror, and any pause while it sends.
-const UPSTREAM: Duration = Duration::from_secs(30);
+/// How long the proxy waits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// For a mirror to be reached, to answer, and in any pause while it sends.
+    pub(super) upstream: Duration,
+    /// While neither side of a tunnel says anything.
+    pub(super) silence: Duration,
+}
 
 /// The proxy and its store.
 #[derive(Debug)]
 pub(super) struct Proxy {
+    patience: Patience,
     allowed: BTreeSet<String>,
     secure: BTreeSet<String>,
     store: PathBuf,
@@ -31,17 +39,19 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    pub(super) fn new(sources: &Sources, store: &Path) -> Result<Self, LabError> {
+    pub(super) fn new(sources: &Sources, store: &Path, patience: Patience) -> Result<Self, LabError> {
         fs::create_dir_all(store).map_err(LabError::file("create directory", store))?;
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .tls_config(TlsConfig::builder().root_certs(machine_roots()).build())
-            .timeout_resolve(Some(UPSTREAM))
-            .timeout_connect(Some(UPSTREAM))
-            .timeout_recv_response(Some(UPSTREAM))
+            .timeout_resolve(Some(patience.upstream))
+            .timeout_connect(Some(patience.upstream))
+            .timeout_recv_response(Some(patience.upstream))
+            .timeout_per_read(Some(patience.upstream))
             .build()
             .into();
         Ok(Self {
+            patience,
             allowed: sources.allowed.clone(),
             secure: sources.secure.clone(),
             store: store.to_owned(),
@@ -154,22 +164,11 @@ impl Proxy {
             return refuse(&mut out, "403 Forbidden", "this host is in neither the apt nor the pip configuration of the lab's machine");
         }
         let found = head.target.to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?;
-        let upstream = TcpStream::connect_timeout(&found, UPSTREAM)?;
+        let upstream = TcpStream::connect_timeout(&found, self.patience.upstream)?;
         answer(&mut out, "200 Connection Established", &[])?;
-        let early = reader.buffer().to_vec();
-        let inside = reader.into_inner();
-        let (mut up_write, mut up_read) = (upstream.try_clone()?, upstream);
-        up_write.write_all(&early)?;
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                let mut inside = inside;
-                let _ = io::copy(&mut inside, &mut up_write);
-                let _ = up_write.shutdown(std::net::Shutdown::Write);
-            });
-            let copied = io::copy(&mut up_read, &mut out);
-            let _ = out.shutdown(std::net::Shutdown::Both);
-            copied.map(drop)
-        })
+        upstream.set_write_timeout(Some(self.patience.upstream))?;
+        (&upstream).write_all(reader.buffer())?;
+        join(&out, &upstream, self.patience.silence)
     }
 }
 
@@ -240,11 +239,109 @@ impl Drop for Turn<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::TcpListener;
+    use std::time::Instant;
 
     fn proxy(store: &Path) -> Proxy {
+        of("a.example", store)
+    }
+
+    const PATIENCE: Patience = Patience { upstream: Duration::from_millis(400), silence: Duration::from_millis(400) };
+
+    /// A proxy that lets one host through and waits for nothing long.
+    fn of(host: &str, store: &Path) -> Proxy {
         let sources =
-            Sources { mirror: "http://a.example/debian".into(), allowed: BTreeSet::from(["a.example".into()]), secure: BTreeSet::new() };
-        Proxy::new(&sources, store).expect("proxy")
+            Sources { mirror: format!("http://{host}/debian"), allowed: BTreeSet::from([host.to_owned()]), secure: BTreeSet::new() };
+        Proxy::new(&sources, store, PATIENCE).expect("proxy")
+    }
+
+    /// A host outside, a node inside, and the proxy between; returns the host's name, and where the node's connections come in.
+    fn between(store: &Path) -> (TcpListener, String, TcpListener, Proxy) {
+        let listen = || TcpListener::bind("127.0.0.1:0").expect("bound");
+        let (outside, inside) = (listen(), listen());
+        let host = outside.local_addr().expect("address").to_string();
+        let proxy = of(&host, store);
+        (outside, host, inside, proxy)
+    }
+
+    /// Serves the node's one connection as the gateway does.
+    fn serve(proxy: &Proxy, inside: &TcpListener) {
+        let (stream, _) = inside.accept().expect("accepted");
+        stream.set_read_timeout(Some(PATIENCE.silence)).expect("limit");
+        stream.set_write_timeout(Some(PATIENCE.silence)).expect("limit");
+        // Its errors are the node's affair.
+        let _ = proxy.serve(stream);
+    }
+
+    fn node(inside: &TcpListener, asks: &str) -> TcpStream {
+        let mut node = TcpStream::connect(inside.local_addr().expect("address")).expect("connected");
+        node.set_read_timeout(Some(Duration::from_secs(20))).expect("limit");
+        node.write_all(asks.as_bytes()).expect("asked");
+        node
+    }
+
+    /// Takes a connection in and reads the head of the request.
+    fn asked(outside: &TcpListener) -> TcpStream {
+        let (stream, _) = outside.accept().expect("accepted");
+        Head::read(&mut BufReader::new(stream.try_clone().expect("clone"))).expect("a head");
+        stream
+    }
+
+    #[test]
+    fn a_mirror_that_stalls_in_the_middle_is_left_and_nobody_waits_for_it() {
+        let dir = tempfile::tempdir().expect("scratch");
+        let (outside, host, inside, proxy) = between(dir.path());
+        let get = format!("GET http://{host}/x_1_all.deb HTTP/1.1\r\n\r\n");
+        std::thread::scope(|scope| {
+            scope.spawn(|| serve(&proxy, &inside));
+            let mut node = node(&inside, &get);
+            let mut mirror = asked(&outside);
+            mirror.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf.").expect("half of it");
+            let mut answer = String::new();
+            node.read_to_string(&mut answer).expect("the connection ends");
+            assert!(answer.ends_with("\r\n\r\nhalf."), "{answer}");
+        });
+        // It is not kept, and the next one who asks has his turn.
+        std::thread::scope(|scope| {
+            scope.spawn(|| serve(&proxy, &inside));
+            let mut node = node(&inside, &get.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
+            asked(&outside).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nall of it.").expect("all of it");
+            let mut answer = String::new();
+            node.read_to_string(&mut answer).expect("the connection ends");
+            assert!(answer.ends_with("\r\n\r\nall of it."), "{answer}");
+        });
+    }
+
+    #[test]
+    fn a_tunnel_that_is_busy_one_way_stays_and_a_silent_one_ends() {
+        let dir = tempfile::tempdir().expect("scratch");
+        for upload in [false, true] {
+            let (outside, host, inside, proxy) = between(dir.path());
+            std::thread::scope(|scope| {
+                scope.spawn(|| serve(&proxy, &inside));
+                let mut node = node(&inside, &format!("CONNECT {host} HTTP/1.1\r\n\r\n"));
+                let (mut far, _) = outside.accept().expect("accepted");
+                let head = b"HTTP/1.1 200 Connection Established\r\n\r\n";
+                node.read_exact(&mut vec![0; head.len()]).expect("the tunnel is there");
+                far.set_read_timeout(Some(Duration::from_secs(20))).expect("limit");
+                let (from, to) = if upload { (&mut node, &mut far) } else { (&mut far, &mut node) };
+                // Three times as long as a silence may last.
+                for number in 0..24 {
+                    from.write_all(&[number]).expect("the way is open");
+                    let mut got = [0];
+                    to.read_exact(&mut got).expect("it comes through");
+                    assert_eq!(got, [number]);
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                // Whoever sends all the time is not the one who ends it either.
+                to.write_all(b"!").expect("the way back is open");
+                from.read_exact(&mut [0]).expect("it comes back");
+                let quiet = Instant::now();
+                assert_eq!(to.read(&mut [0]).expect("its end"), 0);
+                assert_eq!(from.read(&mut [0]).expect("its end"), 0);
+                assert!(quiet.elapsed() >= PATIENCE.silence / 2 && quiet.elapsed() < Duration::from_secs(10), "{:?}", quiet.elapsed());
+            });
+        }
     }
 
     #[test]
