@@ -447,10 +447,13 @@ fn a_machine_has_its_own_kernel_and_disk_and_survives_a_power_cut() {
         printf '[Unit]\nWants=late.service\n' > /etc/systemd/system/lab-network.service.d/late.conf"#;
     said(&lab, "root", "vm", late);
     said(&lab, "root", "vm", "echo synced > /root/synced; sync; echo lost > /root/lost");
+    said(&lab, "root", "vm", "echo before the cut > /dev/ttyS0");
     let boot = said(&lab, "root", "vm", "cat /proc/sys/kernel/random/boot_id");
     lab.fault("vm", Fault::PowerCut).expect("cut");
     assert!(lab.connect(ssh_address(&lab, "vm"), Duration::from_millis(300)).is_err());
     lab.fault("vm", Fault::PowerOn).expect("on");
+    let console = std::fs::read(lab.console("vm")).expect("its console's log");
+    assert!(String::from_utf8_lossy(&console).contains("before the cut"), "the log of the first boot was wiped");
     assert_ne!(said(&lab, "root", "vm", "cat /proc/sys/kernel/random/boot_id"), boot);
     assert_eq!(said(&lab, "root", "vm", "cat /root/synced; test -s /root/lost || echo gone"), "synced\ngone");
     let fetch = "/usr/lib/apt/apt-helper download-file $(cut -d' ' -f2 /etc/apt/sources.list)/dists/bookworm/Release /tmp/r >&2; grep ^Codename /tmp/r";

@@ -109,7 +109,7 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> Result<JoinHandle<Vec<u8
 }
 
 /// A child that does not outlive its use.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {

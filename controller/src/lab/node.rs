@@ -104,7 +104,7 @@ impl Node {
         self.power_on()?;
         match &self.body {
             Body::Container { .. } => {}
-            Body::Machine { ends, .. } => vm::give_identity(&self.place, plan, &self.spec, ends)?,
+            Body::Machine { ends, .. } => vm::give_identity(&self.place, plan, &self.spec, ends, &|| self.pulse())?,
         }
         self.wait_for_ssh()
     }
@@ -205,19 +205,24 @@ impl Node {
     pub(crate) fn wait_for_ssh(&self) -> Result<(), LabError> {
         let end = Instant::now() + BOOT_LIMIT;
         while !(shows_banner(self.spec.address) && self.lets_people_in()) {
-            let is_late = Instant::now() >= end;
-            if is_late || self.power().carrier.is_none() {
-                let how = if is_late {
-                    format!("does not let people in within {} s", BOOT_LIMIT.as_secs())
-                } else {
-                    "ended while it booted".to_owned()
-                };
-                let said = std::fs::read_to_string(self.place.console(&self.spec.name)).unwrap_or_default();
-                return Err(LabError::Refused(format!("node {} {how}; its console:\n{}", self.spec.name, super::child::tail(&said))));
+            if Instant::now() >= end {
+                return Err(self.unwell(&format!("does not let people in within {} s", BOOT_LIMIT.as_secs())));
             }
+            self.pulse()?;
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
+    }
+
+    /// Says that nothing carries it any more, where that is so.
+    fn pulse(&self) -> Result<(), LabError> {
+        if self.power().carrier.is_some() { Ok(()) } else { Err(self.unwell("ended while it booted")) }
+    }
+
+    fn unwell(&self, how: &str) -> LabError {
+        let said = std::fs::read(self.place.console(&self.spec.name)).unwrap_or_default();
+        let said = super::child::tail(&String::from_utf8_lossy(&said));
+        LabError::Refused(format!("node {} {how}; its console:\n{said}", self.spec.name))
     }
 
     fn lets_people_in(&self) -> bool {

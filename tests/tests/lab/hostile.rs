@@ -2,7 +2,7 @@
 
 use crate::*;
 use ostler::lab::Progress;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::{Mutex, mpsc};
 
 /// Returns the process of a lab that runs this stage of the holder.
@@ -148,4 +148,28 @@ fn a_lab_whose_starter_is_interrupted_before_it_is_up_goes_with_it() {
     assert_eq!(String::from_utf8_lossy(&status.stdout).matches("running").count(), 2);
     assert!(ostler("down").status().expect("ran").success());
     wait_until_traceless(dir.path());
+}
+
+#[test]
+fn a_machine_whose_qemu_dies_at_once_is_named_at_once_with_its_words() {
+    let dir = scratch();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("mode");
+        path
+    };
+    std::fs::create_dir(dir.path().join("bin")).expect("directory");
+    write("bin/qemu-system-x86_64", "#!/bin/sh\necho 'qemu: could not open disk image' >&2\nexit 1\n");
+    let (bin, real) = (dir.path().join("bin"), program());
+    let holder = write("holder", &format!("#!/bin/sh\nPATH={}:$PATH exec {} \"$@\"\n", bin.display(), real.display()));
+    // The image is built by the real one, once, and that may take minutes.
+    let state = dir.path().join("state");
+    let setup = ostler::lab::Setup { program: holder, ..setup(&state) };
+    let error = Lab::up(LabSpec::new([node("vm", 31).as_vm()]), &setup, &|_| {}).expect_err("no qemu").to_string();
+    assert!(error.starts_with("node vm ended while it booted") && error.ends_with("qemu: could not open disk image"), "{error}");
+    let console = std::fs::metadata(state.join("console")).expect("consoles").modified().expect("when its log was made");
+    let took = console.elapsed().expect("a clock that goes on");
+    assert!(took < Duration::from_secs(45), "{took:?}");
+    wait_until_traceless(&state);
 }

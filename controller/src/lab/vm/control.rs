@@ -11,10 +11,13 @@ use serde_json::{Value, json};
 use super::super::child::tail;
 use super::super::error::LabError;
 
+/// Says why qemu is gone, where it is: nobody waits for a dead one.
+pub(super) type Pulse<'a> = &'a dyn Fn() -> Result<(), LabError>;
+
 /// Has the root shell behind the port run a script; returns what it printed. The script's failure is an error.
-pub(super) fn talk(port: &Path, script: &str, limit: Duration) -> Result<String, LabError> {
+pub(super) fn talk(port: &Path, script: &str, limit: Duration, pulse: Pulse<'_>) -> Result<String, LabError> {
     let end = Instant::now() + limit;
-    let mut conversation = Conversation { port, stream: connect(port, end)?, said: String::new() };
+    let mut conversation = Conversation { port, stream: connect(port, end, pulse)?, said: String::new(), pulse };
     // The guest opens its end anew whenever it found no host there, and what was on its way just then is lost. From the first
     // answer on the shell stays.
     while !conversation.hears("LAB-HERE", Instant::now() + Duration::from_millis(500))? {
@@ -45,11 +48,12 @@ struct Conversation<'a> {
     port: &'a Path,
     stream: UnixStream,
     said: String,
+    pulse: Pulse<'a>,
 }
 
 impl Conversation<'_> {
     fn say(&mut self, text: &str) -> Result<(), LabError> {
-        self.stream.write_all(text.as_bytes()).map_err(LabError::file("write to", self.port))
+        self.stream.write_all(text.as_bytes()).map_err(|error| last_beat(self.pulse, LabError::file("write to", self.port)(error)))
     }
 
     /// Listens until this was said or the time is up.
@@ -69,20 +73,20 @@ impl Conversation<'_> {
         self.stream.set_read_timeout(Some(left)).map_err(LabError::file("read from", self.port))?;
         let mut buffer = [0; 4096];
         match self.stream.read(&mut buffer) {
-            Ok(0) => Err(LabError::Refused(format!("qemu closed the machine's port after: {}", tail(&self.said)))),
+            Ok(0) => Err(last_beat(self.pulse, LabError::Refused(format!("qemu closed the machine's port after: {}", tail(&self.said))))),
             Ok(count) => {
                 self.said.push_str(&String::from_utf8_lossy(&buffer[..count]));
                 Ok(())
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(()),
-            Err(error) => Err(LabError::file("read from", self.port)(error)),
+            Err(error) => Err(last_beat(self.pulse, LabError::file("read from", self.port)(error))),
         }
     }
 }
 
 /// Has qemu carry out commands of its human monitor, in order.
-pub(super) fn monitor(control: &Path, commands: &[&str], limit: Duration) -> Result<(), LabError> {
-    let stream = connect(control, Instant::now() + limit)?;
+pub(super) fn monitor(control: &Path, commands: &[&str], limit: Duration, pulse: Pulse<'_>) -> Result<(), LabError> {
+    let stream = connect(control, Instant::now() + limit, pulse)?;
     stream.set_read_timeout(Some(limit)).map_err(LabError::file("read from", control))?;
     let mut reader = BufReader::new(stream);
     ask(&mut reader, control, &json!({"execute": "qmp_capabilities"}))?;
@@ -98,7 +102,7 @@ pub(super) fn monitor(control: &Path, commands: &[&str], limit: Duration) -> Res
 
 /// Ends qemu; its answer may already be lost.
 pub(super) fn quit(control: &Path, limit: Duration) {
-    let _ = monitor(control, &["quit"], limit);
+    let _ = monitor(control, &["quit"], limit, &|| Ok(()));
 }
 
 fn ask(reader: &mut BufReader<UnixStream>, control: &Path, request: &Value) -> Result<String, LabError> {
@@ -120,14 +124,29 @@ fn ask(reader: &mut BufReader<UnixStream>, control: &Path, request: &Value) -> R
 }
 
 /// Connects as soon as qemu listens.
-fn connect(path: &Path, end: Instant) -> Result<UnixStream, LabError> {
+fn connect(path: &Path, end: Instant, pulse: Pulse<'_>) -> Result<UnixStream, LabError> {
     loop {
         match UnixStream::connect(path) {
             Ok(stream) => return Ok(stream),
             Err(error) if Instant::now() >= end => return Err(LabError::file("connect to", path)(error)),
-            Err(_) => thread::sleep(Duration::from_millis(20)),
+            Err(_) => {
+                pulse()?;
+                thread::sleep(Duration::from_millis(20));
+            }
         }
     }
+}
+
+/// Returns why qemu is gone, or else the error: one that closed its socket may take a moment more to be dead.
+fn last_beat(pulse: Pulse<'_>, error: LabError) -> LabError {
+    let end = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < end {
+        if let Err(gone) = pulse() {
+            return gone;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    error
 }
 
 #[cfg(test)]
@@ -155,7 +174,7 @@ mod tests {
         for lost in [0, 1, 15, 16, 40] {
             let port = dir.path().join(lost.to_string());
             guest(&port, lost);
-            let said = talk(&port, "echo so it is", Duration::from_secs(20)).expect("answered");
+            let said = talk(&port, "echo so it is", Duration::from_secs(20), &|| Ok(())).expect("answered");
             assert!(said.ends_with("so it is\n"), "{said}");
         }
     }
@@ -165,10 +184,30 @@ mod tests {
         let dir = tempfile::tempdir().expect("scratch");
         let port = dir.path().join("port");
         guest(&port, 0);
-        let failed = talk(&port, "echo why >&2; exit 3", Duration::from_secs(20)).expect_err("failed").to_string();
+        let failed = talk(&port, "echo why >&2; exit 3", Duration::from_secs(20), &|| Ok(())).expect_err("failed").to_string();
         assert!(failed.starts_with("`a script on the machine's port` ended with 3: ") && failed.ends_with("why"), "{failed}");
         let silent = dir.path().join("silent");
         let _listener = UnixListener::bind(&silent).expect("bound");
-        assert!(matches!(talk(&silent, "true", Duration::from_millis(700)), Err(LabError::Deadline { .. })));
+        assert!(matches!(talk(&silent, "true", Duration::from_millis(700), &|| Ok(())), Err(LabError::Deadline { .. })));
+    }
+
+    #[test]
+    fn a_dead_qemu_is_named_before_it_listens_and_in_the_midst_of_its_words() {
+        let dir = tempfile::tempdir().expect("scratch");
+        let dead = || Err(LabError::Refused("qemu is dead".into()));
+        let begun = Instant::now();
+        let long = Duration::from_secs(600);
+        for failed in [
+            talk(&dir.path().join("nobody"), "true", long, &dead).expect_err("dead"),
+            monitor(&dir.path().join("nobody"), &["info status"], long, &dead).expect_err("dead"),
+        ] {
+            assert_eq!(failed.to_string(), "qemu is dead");
+        }
+        let port = dir.path().join("port");
+        let listener = UnixListener::bind(&port).expect("bound");
+        let hung_up = thread::spawn(move || listener.accept().map(drop));
+        assert_eq!(talk(&port, "true", long, &dead).expect_err("dead").to_string(), "qemu is dead");
+        hung_up.join().expect("no panic").expect("accepted");
+        assert!(begun.elapsed() < Duration::from_secs(20));
     }
 }

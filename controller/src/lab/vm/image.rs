@@ -1,13 +1,14 @@
 //! Machine images: a sparse disk with a Debian and its own kernel, and a snapshot of it, booted. Built once, kept in the cache.
 
+use std::cell::RefCell;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::super::cache::{self, Ingredients};
-use super::super::child::run;
+use super::super::child::{self, Running, run, tail};
 use super::super::error::LabError;
 use super::super::sources::Sources;
 use super::super::spec::{LabNode, Suite};
@@ -21,6 +22,8 @@ const BOOT_LIMIT: Duration = Duration::from_secs(300);
 /// Saving a gigabyte of memory.
 const SAVE_LIMIT: Duration = Duration::from_secs(120);
 
+/// The emulator.
+const QEMU: &str = "qemu-system-x86_64";
 /// Adds what a machine needs to a node's tree.
 const PREPARE: &str = include_str!("prepare.sh");
 /// Packages of a machine beside those of every node.
@@ -95,25 +98,48 @@ fn make_snapshot(image: &Path) -> Result<(), LabError> {
     };
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "unshare", "--net", "qemu-system-x86_64"]).args(arguments(image, &ends));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-    let qemu = command.spawn().map_err(|source| LabError::Start { command: "qemu-system-x86_64".into(), source })?;
-    let mut qemu = Running(qemu);
-    control::talk(&ends.port, "systemctl is-system-running --wait >/dev/null; sync", BOOT_LIMIT)?;
-    control::monitor(&ends.control, &[&format!("savevm {SNAPSHOT}")], SAVE_LIMIT)?;
-    control::quit(&ends.control, SAVE_LIMIT);
-    let _ = qemu.0.wait();
-    for left in [&ends.port, &ends.control] {
+    let words = image.join("qemu.log");
+    let log = fs::File::create(&words).map_err(LabError::file("create", &words))?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).process_group(0);
+    let qemu = command.spawn().map_err(|source| LabError::Start { command: QEMU.into(), source })?;
+    save(RefCell::new(Running(qemu)), &ends).map_err(|error| match tail(&fs::read_to_string(&words).unwrap_or_default()) {
+        said if said.is_empty() => error,
+        said => LabError::Refused(format!("{}; {QEMU} said: {said}", error.chain())),
+    })?;
+    for left in [&ends.port, &ends.control, &words] {
         let _ = fs::remove_file(left);
     }
     Ok(())
 }
 
-/// A qemu that does not outlive its use.
-struct Running(Child);
+/// Waits for the machine's root shell, saves the machine and ends it.
+fn save(qemu: RefCell<Running>, ends: &Ends) -> Result<(), LabError> {
+    let pulse = || match qemu.borrow_mut().0.try_wait() {
+        Ok(None) => Ok(()),
+        Ok(Some(status)) => Err(LabError::Refused(format!("{QEMU} ended with {status}"))),
+        Err(error) => Err(LabError::system("wait for qemu")(error)),
+    };
+    control::talk(&ends.port, "systemctl is-system-running --wait >/dev/null; sync", BOOT_LIMIT, &pulse)?;
+    control::monitor(&ends.control, &[&format!("savevm {SNAPSHOT}")], SAVE_LIMIT, &pulse)?;
+    control::quit(&ends.control, SAVE_LIMIT);
+    // One that does not end may not have written all of it.
+    child::wait(&mut qemu.into_inner().0, QEMU, SAVE_LIMIT).map(drop)
+}
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn a_qemu_that_ends_at_once_is_named_at_once_with_its_own_words() {
+        let dir = tempfile::tempdir().expect("scratch");
+        let begun = Instant::now();
+        let failed = make_snapshot(dir.path()).expect_err("there is no disk").to_string();
+        assert!(failed.starts_with("qemu-system-x86_64 ended with exit status: 1; qemu-system-x86_64 said: "), "{failed}");
+        if rustix::process::geteuid().is_root() {
+            assert!(failed.contains("machine.qcow2") && failed.contains("No such file or directory"), "{failed}");
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     }
 }

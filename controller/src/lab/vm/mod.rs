@@ -21,6 +21,7 @@ use super::net::link;
 use super::place::{Place, create_private};
 use super::protocol::Plan;
 use super::spec::{LabNode, PREFIX, Sudo};
+use control::Pulse;
 
 /// Name of the snapshot an image carries.
 const SNAPSHOT: &str = "ready";
@@ -65,8 +66,8 @@ pub(crate) fn arguments(image: &Path, ends: &Ends) -> Vec<String> {
     let drive = format!(
         // writeback: what the guest has synced is on the host's disk, what it has not is lost with a power cut.
         "file={},if=virtio,format=qcow2,cache=writeback,discard=unmap,backing.driver=raw,backing.file.filename={}",
-        ends.disk.display(),
-        image.join("base.raw").display()
+        escaped(&ends.disk),
+        escaped(&image.join("base.raw"))
     );
     for (option, value) in [
         ("-kernel", image.join("vmlinuz").display().to_string()),
@@ -76,11 +77,18 @@ pub(crate) fn arguments(image: &Path, ends: &Ends) -> Vec<String> {
         ("-netdev", format!("tap,id=net,ifname={},script=no,downscript=no", ends.tap)),
         ("-chardev", format!("socket,id=port,path={},server=on,wait=off", ends.port.display())),
         ("-qmp", format!("unix:{},server=on,wait=off", ends.control.display())),
-        ("-serial", format!("file:{}", ends.console.display())),
+        // Appended to: the log of the boots before, and what qemu itself said, must stay.
+        ("-chardev", format!("file,id=console,path={},append=on", escaped(&ends.console))),
+        ("-serial", "chardev:console".to_owned()),
     ] {
         words.extend([option.to_owned(), value]);
     }
     words
+}
+
+/// Returns a path as a value among qemu's comma-separated options.
+fn escaped(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
 }
 
 /// Gives a new node its disk: a copy of the image's, snapshot included.
@@ -106,7 +114,7 @@ pub(crate) fn boot(cgroup: &Cgroup, image: &Path, ends: &Ends, restore: bool) ->
 }
 
 /// Makes a restored machine this node: the time, its name, its keys, its address; then the door it came through is shut.
-pub(crate) fn give_identity(place: &Place, plan: &Plan, node: &LabNode, ends: &Ends) -> Result<(), LabError> {
+pub(crate) fn give_identity(place: &Place, plan: &Plan, node: &LabNode, ends: &Ends, pulse: Pulse<'_>) -> Result<(), LabError> {
     let read = |path: &Path| fs::read_to_string(path).map_err(LabError::file("read", path));
     let authorized = read(&place.private_key().with_extension("pub"))?;
     let host_key = read(&place.host_key(&node.name))?;
@@ -129,7 +137,7 @@ pub(crate) fn give_identity(place: &Place, plan: &Plan, node: &LabNode, ends: &E
     script.push_str("systemctl restart ssh\nsystemctl disable --quiet lab-port\nsync\n");
     // A moment later: the door's own shell must still tell how all this went.
     script.push_str("(sleep 1; systemctl stop --no-block lab-port) </dev/null >/dev/null 2>&1 &\n");
-    control::talk(&ends.port, &script, IDENTITY_LIMIT).map(drop)
+    control::talk(&ends.port, &script, IDENTITY_LIMIT, pulse).map(drop)
 }
 
 /// Ends a here-document: a line no file of ours has.
