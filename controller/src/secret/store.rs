@@ -51,7 +51,7 @@ pub enum SecretError {
         line: usize,
     },
     /// A recipient of the site is none.
-    #[error("`{0}` is no recipient that this release can encrypt to (age1...; ssh keys are not)")]
+    #[error("`{0}` is no age public key (age1...): a letter of it is wrong")]
     NotARecipient(String),
     /// The site names no recipient.
     #[error("ostler.yaml names no recipients: add `secrets: {{recipients: [age1...]}}`")]

@@ -11,11 +11,7 @@ const SITE_KEYS: [(&str, &str, &str); 8] = [
     ("id", "name", "What the site is called in its marks on Jenkins masters, the same for all its admins; `ostler init` makes one."),
     ("site", "map of constants", "Seen by `vars` and `masters` as `site.NAME`, never by roles."),
     ("ssh", "map, see below", "How every node is reached; what is not said, your own ssh configuration says."),
-    (
-        "secrets",
-        "`{recipients: [KEY]}`",
-        "Who can open `secrets/NAME.age`: age public keys. (Ssh keys may stand there; this release does not encrypt to them.)",
-    ),
+    ("secrets", "`{recipients: [KEY]}`", "Who can open `secrets/NAME.age`: age public keys, `age1…`. Ssh keys are refused."),
     ("masters", "`NAME: {buildbot: {…}}` or `NAME: {jenkins: {…}}`", "The CI masters that executors name."),
     ("vars", "`ROLE: {PARAMETER: VALUE}`", "Values for parameters of any role; weaker than those of groups and nodes."),
     ("lab", "map, see below", "Nodes of this site that `ostler lab up` starts on this machine."),

@@ -14,7 +14,7 @@ pub struct SiteFile {
     pub constants: Vec<Setting>,
     /// `ssh` for every node; fields as in [`super::kinds::SSH`].
     pub ssh: Option<Fields>,
-    /// `secrets.recipients`: age and ssh public keys.
+    /// `secrets.recipients`: age public keys.
     pub recipients: Vec<Spanned<String>>,
     /// `masters`.
     pub masters: Vec<Master>,
