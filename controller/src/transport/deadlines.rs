@@ -21,6 +21,8 @@ pub struct Deadlines {
     pub authenticate: Duration,
     /// Opening a channel, starting a command on it.
     pub open: Duration,
+    /// What still comes, and is still taken, after a command's exit status: a child that it left behind may print for ever.
+    pub after_exit: Duration,
     /// How long the other side may leave our bytes untaken.
     pub write: Duration,
     /// A small file's way onto the node: the base, to which [`Deadlines::upload`] adds its share by size.
@@ -52,6 +54,7 @@ impl Default for Deadlines {
             key_exchange: Duration::from_secs(15),
             authenticate: Duration::from_secs(45),
             open: Duration::from_secs(20),
+            after_exit: Duration::from_secs(30),
             write: Duration::from_secs(60),
             place: Duration::from_secs(30),
             close: Duration::from_secs(2),

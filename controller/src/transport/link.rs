@@ -41,7 +41,8 @@ pub trait Link: Send + Sync + fmt::Debug {
 /// The three ends of a running command.
 ///
 /// Read `stdout` to its end before asking for `ended`: the answer comes after the last byte. Nobody reading means the
-/// command is held back, and with it the connection.
+/// command is held back, and with it the connection. What still comes after its end is
+/// taken for [`Deadlines::after_exit`].
 pub struct Exec {
     /// Writes fail with `BrokenPipe` once the command has gone, and with `TimedOut` when nothing is taken for too long.
     pub stdin: Input,

@@ -252,6 +252,37 @@ async fn a_frozen_server_is_found_by_keepalives() {
     assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
 }
 
+#[tokio::test]
+async fn a_child_left_behind_that_prints_for_ever_does_not_hold_up_the_end() {
+    let mut desk = Desk::new();
+    desk.deadlines.after_exit = Duration::from_secs(2);
+    let server = Sshd::start(&desk.key, "");
+    desk.know_server(&server);
+    let link = desk.connect(&server).await.unwrap();
+    for prints in ["while :; do echo x; sleep 0.1; done", "while :; do echo x >&2; sleep 0.1; done", "exec yes"] {
+        let (command, start) = (shell(&format!("({prints}) & exit 3")), Instant::now());
+        let (_, ended) = tokio::time::timeout(Duration::from_secs(15), run(&link, &command)).await.unwrap();
+        assert_eq!(ended.exit, Exit::Status(3), "{prints}");
+        assert!(start.elapsed() >= Duration::from_secs(2), "{prints}: {:?}", start.elapsed());
+    }
+    // What still comes of them is nobody's, and stands in nobody's way.
+    assert_eq!(run(&link, &words(&["true"])).await.1.exit, Exit::Status(0));
+}
+
+#[tokio::test]
+async fn output_that_nobody_takes_does_not_hold_up_the_end() {
+    let mut desk = Desk::new();
+    desk.deadlines.after_exit = Duration::from_secs(2);
+    let server = Sshd::start(&desk.key, "");
+    desk.know_server(&server);
+    let link = desk.connect(&server).await.unwrap();
+    let exec = link.exec(&shell("(sleep 0.5; exec yes) & exit 3")).await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(15), exec.ended).await.unwrap();
+    assert_eq!(ended.exit, Exit::Status(3));
+    drop(exec.stdout);
+    assert_eq!(run(&link, &words(&["true"])).await.1.exit, Exit::Status(0));
+}
+
 /// A pipe that nobody writes to.
 fn pipe(desk: &Desk, name: &str) -> PathBuf {
     let file = desk.home.path().join(name);

@@ -8,7 +8,7 @@ use russh::{ChannelOpenFailure, Disconnect};
 use tokio::time::{Instant, timeout};
 
 use super::Ssh;
-use super::channel;
+use super::channel::{self, NotStarted};
 use super::handshake::{Lost, shake};
 use super::host_key::{Checker, read_records};
 use super::{authenticate, identity};
@@ -253,9 +253,10 @@ impl SshLink {
                 Err(_) => return Err(LinkError::OpenTimeout { host: host(), seconds: self.deadlines.open.as_secs() }),
             }
         };
-        channel::run(channel, command, &self.connection.lost, self.deadlines.write)
-            .await
-            .map_err(|()| LinkError::Cut { host: host(), reason: self.connection.lost.reason() })
+        channel::run(channel, command, &self.connection.lost, &self.deadlines).await.map_err(|fault| match fault {
+            NotStarted::Cut => LinkError::Cut { host: host(), reason: self.connection.lost.reason() },
+            NotStarted::Stuck => LinkError::OpenTimeout { host: host(), seconds: self.deadlines.open.as_secs() },
+        })
     }
 }
 
