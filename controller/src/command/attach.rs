@@ -10,7 +10,7 @@ use crate::fleet::{FleetEvent, Follower, Found, Preparation, Trouble, leave};
 use crate::report::{Exit, merge, sanitize};
 use crate::session::SessionError;
 use ostler_roles::outcome::{Ending, Event};
-use ostler_roles::wire::message::Refusal;
+use ostler_roles::wire::message::{ActiveRun, Refusal};
 use ostler_roles::words::{NodeName, RunId};
 use serde_json::json;
 use tokio::sync::watch;
@@ -128,7 +128,8 @@ fn say(context: &Context, node: &NodeName, told: &Told) -> Exit {
     exit
 }
 
-async fn stop(context: &Context, preparation: &Preparation, node: &NodeName) -> Result<Exit, Trouble> {
+/// Asks a node's run to stop; none: no run is going on there, or it has ended since it was seen.
+async fn ask_to_stop(preparation: &Preparation, node: &NodeName) -> Result<Option<ActiveRun>, Trouble> {
     preparation.tell.tell(node, FleetEvent::Connecting);
     let mut line = preparation.meet(node, async { Vec::new() }).await.map_err(|error| Trouble::from(&error))?;
     let session = &mut line.session;
@@ -140,13 +141,16 @@ async fn stop(context: &Context, preparation: &Preparation, node: &NodeName) -> 
         };
         match told.await {
             Ok(()) => {}
-            // It has ended since it was seen.
             Err(SessionError::Refused(Refusal::NoRun(_))) => active = None,
             Err(error) => return Err(Trouble::from(&error)),
         }
     }
     leave([line]).await;
-    let Some(active) = active else {
+    Ok(active)
+}
+
+async fn stop(context: &Context, preparation: &Preparation, node: &NodeName) -> Result<Exit, Trouble> {
+    let Some(active) = ask_to_stop(preparation, node).await? else {
         context.printer.json(&json!({ "v": 1, "type": "cancel", "node": node, "run": null }));
         context.printer.line(&format!("{node}: no run is going on"));
         return Ok(Exit::Good);
@@ -155,4 +159,32 @@ async fn stop(context: &Context, preparation: &Preparation, node: &NodeName) -> 
     let whose = sanitize(&active.controller, false);
     context.printer.line(&format!("{node}: run {} of {whose} stops before its next step", active.run.short()));
     Ok(Exit::Good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::fake::{Act, FakeNode, hello, name, run_id};
+    use ostler_roles::wire::message::{ToAgent, ToController};
+    use ostler_roles::words::Span;
+
+    /// What becomes of a request to stop on a node that answers it so.
+    async fn asked(answer: ToController) -> Result<Option<RunId>, Trouble> {
+        let ToController::Hello(mut busy) = hello() else { panic!("a hello") };
+        let controller = "eve@desk".to_owned();
+        busy.run = Some(ActiveRun { run: run_id(), alive: true, controller, since: 1, age: Span::seconds(2), events: 3 });
+        let fake = FakeNode::new(vec![Some(vec![Act::Hear, Act::Say(ToController::Hello(busy)), Act::Hear, Act::Say(answer)])]);
+        let (preparation, _told) = fake.preparation();
+        let active = ask_to_stop(&preparation, &name()).await?;
+        assert_eq!(fake.heard()[0], ToAgent::Cancel { run: run_id() });
+        Ok(active.map(|run| run.run))
+    }
+
+    #[tokio::test]
+    async fn a_run_that_ends_before_its_cancel_comes_is_no_trouble() {
+        assert_eq!(asked(ToController::Cancelling { run: run_id() }).await.unwrap(), Some(run_id()));
+        assert_eq!(asked(ToController::Refused(Refusal::NoRun(Some(run_id())))).await.unwrap(), None);
+        let trouble = asked(ToController::Refused(Refusal::NotRoot)).await.unwrap_err();
+        assert_eq!(trouble.chain.last().map(String::as_str), Some("the agent is not root"));
+    }
 }

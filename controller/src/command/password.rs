@@ -65,3 +65,33 @@ pub fn ask(question: &str, possible: bool, echo: &Echo) -> Option<Secret<String>
         Ok(_) | Err(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::environment::Environment;
+    use crate::report::{Format, Printer};
+
+    #[test]
+    fn a_file_that_holds_no_password_or_shows_it_is_wrong_usage() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("password");
+        let environment = Environment { sudo_password_file: Some(file.clone()), ..Environment::default() };
+        let printer = Printer::new(Format::Human, Some(false), 0, &environment);
+        let context = Context { printer, environment, site: None };
+        let read = |content: &str, mode: u32| {
+            std::fs::write(&file, content).unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+            from_file(&context)
+        };
+        assert_eq!(read("open sesame\nnot this\n", 0o600).unwrap().unwrap().expose(), "open sesame");
+        for (content, mode, end) in [
+            ("", 0o600, " holds no password in its first line"),
+            ("\nsecond\n", 0o600, " holds no password in its first line"),
+            ("open sesame\n", 0o644, " has mode 0644: others may read it"),
+        ] {
+            let Err(CommandError::Usage { what, .. }) = read(content, mode) else { panic!("{content:?} is taken") };
+            assert!(what.ends_with(end), "{what}");
+        }
+    }
+}

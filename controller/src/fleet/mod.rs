@@ -4,7 +4,7 @@
 mod apply;
 mod event;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 mod follow;
 mod line;
 mod order;

@@ -28,6 +28,9 @@ fn a_wrong_sudo_password_is_tried_on_one_node_once_and_the_right_one_is_kept_now
     assert_eq!(none.code, 1, "{none}");
     assert!(none.trouble("n1").contains("password"), "{none}");
 
+    let nobody = field.ostler(["plan", "--ask-become-pass"]);
+    assert!(nobody.code == 2 && nobody.stderr.contains("no password came for --ask-become-pass"), "{nobody}");
+
     let wrong = with_password(&field, WRONG);
     assert_eq!(wrong.code, 1, "{wrong}");
     let attempts: u64 = field.nodes().iter().map(|node| tried(node)).sum();

@@ -179,3 +179,21 @@ async fn a_goodbye_to_many_deaf_nodes_is_said_to_all_at_once() {
     super::super::leave(lines).await;
     assert!(begin.elapsed() < Duration::from_secs(9), "{:?}", begin.elapsed());
 }
+
+#[tokio::test]
+async fn a_content_that_is_gone_from_the_site_is_said_and_nothing_is_begun() {
+    let gone = Digest::of(b"gone");
+    let plan = Plan { catalog: Digest::of(b""), generation: 0, requirements: Vec::new(), steps: Vec::new(), verify: Vec::new() };
+    let planned = say(ToController::Planned(Box::new(plan.clone())));
+    let fake = FakeNode::new(vec![met([Act::Hear, say(ToController::NeedBlobs(vec![gone])), planned])]);
+    let (preparation, _told) = fake.preparation();
+    let mut line = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
+    line.session.ask(&catalog(), false, &[]).await.unwrap();
+    line.session.answer().await.unwrap();
+    let go = Go { run: &run_id(), plan: &plan, secrets: Vec::new(), controller: "ada@desk", blob: &|_| None };
+    let error = line.session.go(go).await.unwrap_err();
+    let told = format!("content {} of the plan is no longer in the site: nothing was changed on this node", gone.short());
+    assert_eq!(error.to_string(), told);
+    assert_eq!(error.hint(), "was a file of the site changed meanwhile? plan again");
+    assert!(!fake.heard().iter().any(|message| matches!(message, ToAgent::Go { .. })), "{:?}", fake.heard());
+}
