@@ -9,6 +9,8 @@ mod bench;
 mod consoles;
 #[path = "jenkins/faults.rs"]
 mod faults;
+#[path = "jenkins/front.rs"]
+mod front;
 #[path = "jenkins/interrupted.rs"]
 mod interrupted;
 #[path = "jenkins/registration.rs"]

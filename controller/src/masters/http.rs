@@ -76,8 +76,22 @@ pub enum HttpError {
         url: String,
         /// Where the JSON departs from it.
         #[source]
-        source: serde_json::Error,
+        source: Departure,
     },
+}
+
+/// Where JSON is not what was expected, without any word of it: it may be long, and secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Departure(String);
+
+impl Departure {
+    pub(super) fn of(error: &serde_json::Error) -> Self {
+        let told = error.to_string();
+        let quoted =
+            told.split_once(" \"").and_then(|(before, rest)| rest.rsplit_once("\", ").map(|(_, after)| format!("{before}, {after}")));
+        Self(quoted.unwrap_or(told).chars().filter(|character| !character.is_control()).take(EXCERPT).collect())
+    }
 }
 
 impl HttpError {
@@ -243,6 +257,21 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
+
+    /// The same with `***` for each of these; what has fewer than 4 characters is no secret.
+    #[must_use]
+    pub fn without(mut self, secrets: &[&str]) -> Self {
+        let hide = |text: &str| {
+            secrets.iter().filter(|secret| secret.len() >= 4).fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+        };
+        self.body = hide(&String::from_utf8_lossy(&self.body)).into_bytes();
+        for value in self.headers.values_mut() {
+            if let Ok(hidden) = hide(&String::from_utf8_lossy(value.as_bytes())).parse() {
+                *value = hidden;
+            }
+        }
+        self
+    }
 }
 
 /// What is asked by [`Http::ask`].
@@ -293,7 +322,9 @@ fn whole(mut answer: Response<ureq::Body>) -> Result<(u16, Vec<u8>), Error> {
 fn parse<T: serde::de::DeserializeOwned>(method: &'static str, url: String, whole: Result<(u16, Vec<u8>), Error>) -> Result<T, HttpError> {
     match whole {
         Err(source) => Err(HttpError::exchange(method, url, source)),
-        Ok((200..=299, body)) => serde_json::from_slice(&body).map_err(|source| HttpError::Shape { method, url, source }),
+        Ok((200..=299, body)) => {
+            serde_json::from_slice(&body).map_err(|error| HttpError::Shape { method, url, source: Departure::of(&error) })
+        }
         Ok((status, body)) => {
             let excerpt = String::from_utf8_lossy(&body).chars().filter(|c| !c.is_control()).take(EXCERPT).collect();
             Err(HttpError::Status { method, url, status, excerpt })

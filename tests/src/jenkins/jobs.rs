@@ -94,6 +94,7 @@ pub struct Run {
     scripts: Vec<String>,
     environment: Vec<(String, String)>,
     path: Option<PathBuf>,
+    directory: Option<PathBuf>,
     elsewhere: Vec<String>,
 }
 
@@ -327,6 +328,7 @@ pub fn schedule(state: &mut State) -> Vec<Run> {
                 .collect(),
             environment: environment.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
             path: state.build_path.clone(),
+            directory: state.build_directory.clone(),
             elsewhere: state.build_elsewhere.clone(),
         });
         state.queue[at].left = Some(Left::Build(number));
@@ -374,7 +376,7 @@ impl Run {
                 command
             }
         };
-        command.current_dir(directory.path()).envs(self.environment.iter().cloned());
+        command.current_dir(self.directory.as_deref().unwrap_or(directory.path())).envs(self.environment.iter().cloned());
         if let Some(path) = &self.path {
             command.env("PATH", format!("{}:/usr/bin:/bin", path.display()));
         }

@@ -38,10 +38,19 @@ enum Losing {
     /// None.
     #[default]
     Nothing,
-    /// The one after so many.
-    After(usize),
+    /// The one after so many, this way.
+    After(usize, Loss),
     /// It is done.
     Lost,
+}
+
+/// How an answer gets lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// The connection breaks.
+    Connection,
+    /// A proxy in front gave up waiting: 504.
+    Gateway,
 }
 
 #[derive(Debug)]
@@ -106,9 +115,9 @@ impl Model {
         *lock(&self.shared.timeline) = timeline;
     }
 
-    /// After this many answers one request is carried out, but its connection breaks before the answer.
-    pub fn lose_answer_after(&self, answers: usize) {
-        *lock(&self.shared.losing) = Losing::After(answers);
+    /// After this many answers one request is carried out, but its answer gets lost.
+    pub fn lose_answer_after(&self, answers: usize, how: Loss) {
+        *lock(&self.shared.losing) = Losing::After(answers, how);
     }
 
     /// Whether the answer was lost that [`Model::lose_answer_after`] asked for; nothing was while nobody asked.
@@ -190,6 +199,11 @@ fn answer(stream: &TcpStream, shared: &Arc<Shared>) {
         Some(Fault::Restarting) => http::write(stream, &pages::unavailable("Restarting"), head_only),
         Some(Fault::Starting) => http::write(stream, &pages::unavailable("Starting"), head_only),
         Some(Fault::Unauthorized) => http::write(stream, &pages::unauthorized(&request.path), head_only),
+        Some(Fault::Gateway) => http::write(stream, &pages::gateway(502, "Bad Gateway"), head_only),
+        Some(Fault::Moved) => http::write(stream, &Response::empty(301).header("Location", "https://ci.example/jenkins/"), head_only),
+        Some(Fault::Echo { status, writes_alone }) if !writes_alone || request.method == "POST" => {
+            http::write(stream, &pages::echo(status, &request), head_only);
+        }
         Some(Fault::Html) => {
             let page =
                 Response::empty(200).header("Content-Type", "text/html;charset=utf-8").body("<html><body>Please log in</body></html>");
@@ -211,28 +225,32 @@ fn answer(stream: &TcpStream, shared: &Arc<Shared>) {
             }
         }
         Some(Fault::Reset | Fault::Refused) => {}
-        None => {
+        None | Some(Fault::Echo { .. }) => {
             let response = respond(&request, shared);
-            if !lock(&shared.losing).loses_this() {
-                http::write(stream, &response, head_only);
+            let loss = lock(&shared.losing).loses_this();
+            match loss {
+                None => http::write(stream, &response, head_only),
+                Some(Loss::Connection) => {}
+                Some(Loss::Gateway) => http::write(stream, &pages::gateway(504, "Gateway Time-out"), head_only),
             }
         }
     }
 }
 
 impl Losing {
-    /// Counts one answer, and says whether it is the one to be lost.
-    fn loses_this(&mut self) -> bool {
+    /// Counts one answer, and says how it gets lost if it does.
+    fn loses_this(&mut self) -> Option<Loss> {
         match self {
-            Self::After(0) => {
+            Self::After(0, how) => {
+                let how = *how;
                 *self = Self::Lost;
-                true
+                Some(how)
             }
-            Self::After(left) => {
+            Self::After(left, _) => {
                 *left -= 1;
-                false
+                None
             }
-            Self::Nothing | Self::Lost => false,
+            Self::Nothing | Self::Lost => None,
         }
     }
 }

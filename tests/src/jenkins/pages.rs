@@ -1,6 +1,6 @@
 //! The pages: Jenkins' own (main panel in a frame) and the servlet container's.
 
-use super::http::Response;
+use super::http::{Request, Response};
 use super::state::State;
 use super::users::{Permission, Who};
 
@@ -139,4 +139,26 @@ pub fn unavailable(word: &str) -> Response {
     Response::empty(503)
         .header("Content-Type", "text/html;charset=utf-8")
         .body(format!("<!DOCTYPE html><html lang=\"en\"><head><title>{word} Jenkins</title></head><body></body></html>"))
+}
+
+/// What nginx says when it has no answer to pass on.
+pub fn gateway(status: u16, reason: &str) -> Response {
+    let page = format!(
+        "<html>\r\n<head><title>{status} {reason}</title></head>\r\n<body>\r\n<center><h1>{status} {reason}</h1></center>\r\n</html>\r\n"
+    );
+    Response::empty(status).header("Content-Type", "text/html").body(page)
+}
+
+/// All that was sent, as a talkative proxy gives it back.
+pub fn echo(status: u16, request: &Request) -> Response {
+    let headers: String = request.headers.iter().map(|(name, value)| format!("{name}: {value} ")).collect();
+    let body = request.text();
+    let line = body.replace(['\r', '\n'], " ");
+    let response = Response::empty(status).header("Content-Type", "application/json");
+    match status {
+        200 => response.body(serde_json::json!(format!("{headers} {body}")).to_string()),
+        400 => response.header("X-Error", format!("{headers} {line}")),
+        // The body first: a title is cut after its first words.
+        _ => response.body(format!("<title>{line} {headers}</title>")),
+    }
 }

@@ -17,6 +17,17 @@ pub enum Fault {
     Hang,
     /// 503 "Starting Jenkins" of the process that comes.
     Starting,
+    /// 502 of a proxy behind which nobody listens.
+    Gateway,
+    /// 301 to another address.
+    Moved,
+    /// This status, and all that was sent comes back: headers, and the body, in the page and in `X-Error`.
+    Echo {
+        /// The status.
+        status: u16,
+        /// Reads are answered as ever.
+        writes_alone: bool,
+    },
     /// 200 with HTML where JSON belongs, as a proxy's login page does it.
     Html,
     /// The answer breaks off in the middle of its body.

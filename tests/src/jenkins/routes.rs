@@ -76,7 +76,7 @@ impl Call<'_> {
             [""] => pages::html(self.state, 200, "Dashboard", "", self.has_cookie),
             ["api", "json"] => self.root(),
             ["me", "api", "json"] => self.me(),
-            ["crumbIssuer", "api", "json"] => self.crumb(),
+            ["crumbIssuer", "api", "json"] if self.state.wants_crumbs => self.crumb(),
             ["label", expression, "api", "json"] => {
                 let value = views::label(self.state, expression);
                 self.json(value)

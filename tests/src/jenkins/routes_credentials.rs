@@ -21,7 +21,13 @@ pub fn route(call: &mut Call<'_>, rest: &[&str]) -> Response {
             )
         }
         ["domain", "_", "api", "json"] => {
-            let value = domain_json(&call.state.credentials);
+            let mut value = domain_json(&call.state.credentials);
+            let is_german =
+                call.state.is_german && !call.request.header("Accept-Language").is_some_and(|language| language.starts_with("en"));
+            for credential in value["credentials"].as_array_mut().into_iter().flatten().filter(|_| is_german) {
+                // Names of types are translated, as are most errors.
+                credential["typeName"] = json!("SSH-Benutzername und privater Schlüssel");
+            }
             call.json(value)
         }
         ["domain", "_", "createCredentials"] => create(call).unwrap_or_else(|response| response),

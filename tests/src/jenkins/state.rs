@@ -71,6 +71,12 @@ pub struct State {
     pub quiet_period: Duration,
     /// Builds wait at their end while this is set.
     pub hold_builds: bool,
+    /// Whether writes by password need a crumb.
+    pub wants_crumbs: bool,
+    /// The language of a request that names none is German.
+    pub is_german: bool,
+    /// Where builds run; each in a scratch directory of its own when none.
+    pub build_directory: Option<std::path::PathBuf>,
     /// Logs of builds cannot be read any more: 500.
     pub has_lost_logs: bool,
     /// A directory put before `PATH` of builds.
@@ -103,6 +109,9 @@ impl State {
             launch_delay: Some(Duration::from_millis(20)),
             quiet_period: Duration::from_secs(5),
             hold_builds: false,
+            wants_crumbs: true,
+            is_german: false,
+            build_directory: None,
             has_lost_logs: false,
             build_path: None,
             build_elsewhere: Vec::new(),

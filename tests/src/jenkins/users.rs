@@ -222,7 +222,7 @@ pub fn identify(state: &State, request: &Request) -> Result<Who, Response> {
 
 /// The cross-site filter: a write by password needs a crumb issued to that very session.
 pub fn check_crumb(state: &mut State, request: &Request, who: &Who) -> Result<(), Response> {
-    if matches!(request.method.as_str(), "GET" | "HEAD") || matches!(who, Who::Token(_)) {
+    if !state.wants_crumbs || matches!(request.method.as_str(), "GET" | "HEAD") || matches!(who, Who::Token(_)) {
         return Ok(());
     }
     let cookie = session_cookie(state, request);

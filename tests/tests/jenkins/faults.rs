@@ -6,7 +6,7 @@ use ostler::masters::http::Way;
 use ostler::masters::jenkins::{Ending, JenkinsError, Login, Sent, register};
 use ostler_roles::master::jenkins::{Name, Stage};
 use ostler_roles::words::Secret;
-use ostler_tests::jenkins::{Fault, Model, Permission, Timeline, User};
+use ostler_tests::jenkins::{Fault, Loss, Model, Permission, Timeline, User};
 
 use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, registration, ssh, token, writes};
 
@@ -43,10 +43,19 @@ fn a_restart_as_it_was_recorded_is_waited_out_in_the_middle_of_a_registration() 
 
 #[test]
 fn an_answer_lost_at_any_point_leaves_no_orphan_no_duplicate_and_the_same_end() {
+    lose_each(Loss::Connection);
+}
+
+#[test]
+fn an_answer_that_a_proxy_did_not_wait_for_is_a_lost_one() {
+    lose_each(Loss::Gateway);
+}
+
+fn lose_each(how: Loss) {
     for answers in 0..60 {
         let model = model();
         let client = client(&model, token("narrow"));
-        model.lose_answer_after(answers);
+        model.lose_answer_after(answers, how);
         client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
         let wanted = registration(node("n1", ssh()), "true");
         let endings = register(&client, std::slice::from_ref(&wanted), &mut |_| {}).unwrap();
@@ -71,7 +80,7 @@ fn an_answer_counts_as_lost_only_when_that_was_asked_for_and_happened() {
     let client = client(&model, token("narrow"));
     client.observe(&[]).unwrap();
     assert!(!model.has_lost_answer(), "nobody asked");
-    model.lose_answer_after(1);
+    model.lose_answer_after(1, Loss::Connection);
     client.observe(&[]).unwrap();
     assert!(!model.has_lost_answer(), "not yet");
     client.observe(&[]).unwrap();

@@ -3,7 +3,7 @@
 //! Jenkins answers `<secret-redacted/>` for every secret, and takes it back as the new value without a word: reading, changing and
 //! posting a credential destroys it. So it is never read; an update is always the whole of it.
 
-use super::super::http::encode;
+use super::super::http::{Answer, encode};
 use super::error::JenkinsError;
 use super::session::Session;
 use super::xml::Element;
@@ -71,7 +71,8 @@ struct Domain {
 #[serde(rename_all = "camelCase")]
 struct Listed {
     id: String,
-    description: String,
+    /// Only credentials with a description of their own have one.
+    description: Option<String>,
     display_name: String,
     type_name: String,
 }
@@ -98,6 +99,19 @@ impl Credential {
             Kind::Password(_) => "/******",
         };
         format!("{}{hidden} ({})", self.username, site.mark())
+    }
+
+    /// What was answered when it was sent, without the secret, which may have come back: a key line by line.
+    fn quotable(&self, session: &Session, action: &str, answer: Answer) -> Result<Answer, JenkinsError> {
+        if answer.status == 404 {
+            return Err(unseen(session, action));
+        }
+        let (secret, more) = match &self.kind {
+            Kind::SshKey { private_key, passphrase } => (private_key, passphrase.as_ref()),
+            Kind::Password(password) => (password, None),
+        };
+        let lines: Vec<&str> = [Some(secret), more].into_iter().flatten().flat_map(|secret| secret.expose().lines()).collect();
+        Ok(answer.without(&lines))
     }
 
     fn document(&self, site: &Site) -> Vec<u8> {
@@ -155,7 +169,7 @@ pub(super) fn put(
         Err(JenkinsError::Lost { .. }) => session.write(&action, &path, XML, &credential.document(site))?,
         other => other?,
     };
-    session.expect(&action, hidden(session, &action, answer)?, &[200])?;
+    session.expect(&action, credential.quotable(session, &action, answer)?, &[200])?;
     Ok(Sent::Replaced)
 }
 
@@ -175,7 +189,7 @@ fn create(session: &Session, site: &Site, credential: &Credential) -> Result<(),
     if answer.status == 409 {
         return Err(JenkinsError::Refused { action, reason: "somebody else made it a moment ago".to_owned() });
     }
-    session.expect(&action, hidden(session, &action, answer)?, &[200]).map(drop)
+    session.expect(&action, credential.quotable(session, &action, answer)?, &[200]).map(drop)
 }
 
 /// Removes a credential of ours. Gone already is done.
@@ -199,7 +213,7 @@ fn find(session: &Session, site: &Site, id: &CredentialId) -> Result<Option<List
         session.json(action, &format!("{DOMAIN}/api/json?tree=credentials%5Bid,description,displayName,typeName%5D"))?;
     let domain = domain.ok_or_else(|| unseen(session, action))?;
     let found = domain.credentials.into_iter().find(|listed| listed.id == id.as_str());
-    match found.as_ref().map(|listed| site.owner(&listed.description)) {
+    match found.as_ref().map(|listed| site.owner(listed.description.as_deref().unwrap_or_default())) {
         Some(Owner::Other(stranger)) => Err(JenkinsError::ForeignCredential(id.clone(), stranger)),
         Some(Owner::Us) | None => Ok(found),
     }
@@ -214,10 +228,6 @@ fn unseen(session: &Session, action: &str) -> JenkinsError {
     }
 }
 
-fn hidden(session: &Session, action: &str, answer: super::super::http::Answer) -> Result<super::super::http::Answer, JenkinsError> {
-    if answer.status == 404 { Err(unseen(session, action)) } else { Ok(answer) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,6 +238,14 @@ mod tests {
             username: username.to_owned(),
             kind: Kind::Password(Secret::new(password.to_owned())),
         }
+    }
+
+    #[test]
+    fn a_credential_without_a_description_is_somebody_elses() {
+        // `CredentialsWrapper.getDescription` gives null for those that are no `StandardCredentials`.
+        let listed = serde_json::json!({"id": "x", "description": null, "displayName": "x", "typeName": "Other"});
+        let domain: Domain = serde_json::from_value(serde_json::json!({"credentials": [listed]})).unwrap();
+        assert_eq!(domain.credentials[0].description, None);
     }
 
     #[test]

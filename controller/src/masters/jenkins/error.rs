@@ -1,6 +1,6 @@
 //! What goes wrong between us and a Jenkins master.
 
-use super::super::http::HttpError;
+use super::super::http::{Departure, HttpError};
 use super::xml::XmlError;
 use ostler_roles::master::jenkins::{Change, CredentialId, Name, NotOurs, Stranger};
 use std::time::Duration;
@@ -93,6 +93,14 @@ pub enum JenkinsError {
         /// The title of the page, or its beginning.
         excerpt: String,
     },
+    /// The way leads elsewhere: to `https`, to another host, to a login page.
+    #[error("{action}: redirected to {to}; if that is this Jenkins, give its address as `url`")]
+    Redirected {
+        /// What was being done.
+        action: String,
+        /// Where to.
+        to: String,
+    },
     /// Something else than Jenkins' API answered: a proxy's login page, another program.
     #[error("{action}: the answer is not Jenkins' ({kind})")]
     NotJenkins {
@@ -108,7 +116,7 @@ pub enum JenkinsError {
         action: String,
         /// Where.
         #[source]
-        source: serde_json::Error,
+        source: Departure,
     },
     /// XML of another shape.
     #[error("{action}: a configuration that this client does not understand")]

@@ -5,7 +5,7 @@ use super::super::wait::Wait;
 use super::config;
 use super::error::JenkinsError;
 use super::log::End;
-use super::session::Session;
+use super::session::{Session, shape};
 use super::xml::{self, Element};
 use ostler_roles::master::jenkins::{Config, Hold, Name, Node, NotOurs, Owner, Seen, Site, Stage, diff};
 use ostler_roles::words::Secret;
@@ -24,7 +24,6 @@ const LOG_LINES: usize = 6;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Computer {
-    display_name: String,
     description: Option<String>,
     offline: bool,
     temporarily_offline: bool,
@@ -61,25 +60,29 @@ fn path(name: &Name, rest: &str) -> String {
 pub(super) fn observe(session: &Session, site: &Site, names: &[Name]) -> Result<BTreeMap<Name, Seen>, JenkinsError> {
     #[derive(Deserialize)]
     struct List {
-        computer: Vec<Computer>,
+        computer: Vec<serde_json::Value>,
     }
     let action = "list the nodes";
     let list: Option<List> = session.json(action, &format!("/computer/api/json?tree=computer%5B{FIELDS}%5D"))?;
     let list = list.ok_or_else(|| JenkinsError::NotJenkins { action: action.to_owned(), kind: "404".to_owned() })?;
     let mut seen = BTreeMap::new();
     for name in names {
-        let found = list.computer.iter().find(|computer| computer.display_name == name.as_str());
-        let state = match found {
+        let state = match found(&list.computer, name).map_err(|error| shape(action, &error))? {
             None if is_orphan(session, name)? => Seen::Orphan,
             None => Seen::Absent,
             Some(computer) => match site.owner(computer.description.as_deref().unwrap_or_default()) {
                 Owner::Other(stranger) => Seen::Foreign(stranger),
-                Owner::Us => ours(session, name, computer)?,
+                Owner::Us => ours(session, name, &computer)?,
             },
         };
         seen.insert(name.clone(), state);
     }
     Ok(seen)
+}
+
+/// A computer of the listing. What else is listed is others', and may be of kinds that nobody here has heard of.
+fn found(listed: &[serde_json::Value], name: &Name) -> Result<Option<Computer>, serde_json::Error> {
+    listed.iter().find(|computer| computer["displayName"] == name.as_str()).map(Computer::deserialize).transpose()
 }
 
 fn ours(session: &Session, name: &Name, computer: &Computer) -> Result<Seen, JenkinsError> {
@@ -376,7 +379,21 @@ pub(super) fn agent_program(session: &Session) -> Result<Vec<u8>, JenkinsError> 
 
 #[cfg(test)]
 mod tests {
-    use super::{End, without_environment};
+    use super::{End, found, without_environment};
+    use ostler_roles::master::jenkins::Name;
+    use serde_json::json;
+
+    #[test]
+    fn other_kinds_of_computers_stand_in_no_ones_way() {
+        let ours = json!({"_class": "hudson.slaves.SlaveComputer", "displayName": "n1", "description": "x", "offline": false,
+            "temporarilyOffline": false, "offlineCause": null, "offlineCauseReason": "", "idle": true});
+        let cloudy = json!({"_class": "a.Cloud", "displayName": "pod-1", "offline": null, "offlineCause": {}, "offlineCauseReason": null});
+        let listed = [json!({}), json!("?"), cloudy, ours];
+        let seen = found(&listed, &Name::parse("n1").unwrap()).unwrap().unwrap();
+        assert!(!seen.offline && seen.hold().is_none());
+        assert!(found(&listed, &Name::parse("n2").unwrap()).unwrap().is_none());
+        assert!(found(&listed, &Name::parse("pod-1").unwrap()).is_err());
+    }
 
     #[test]
     fn the_environment_in_a_launch_log_is_never_quoted() {

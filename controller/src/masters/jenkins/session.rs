@@ -3,13 +3,13 @@
 //! A restart shows itself as 503, refused, reset and hanging connections, and twice as a short 401 for a valid token (recorded from
 //! 2.532). So a 401 is believed only when it lasts. The end is a 200 from `/api/json` with `X-Jenkins-Session`.
 
-use super::super::http::{Answer, Ask, Http, HttpError, Way};
+use super::super::http::{Answer, Ask, Departure, Http, HttpError, Way};
 use super::super::wait::{Pace, Stop, Wait};
 use super::error::JenkinsError;
 use base64::Engine as _;
 use ostler_roles::words::Secret;
 use serde::de::DeserializeOwned;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How we log in.
@@ -38,12 +38,16 @@ impl Login {
         }
     }
 
+    fn secret(&self) -> &Secret<String> {
+        match self {
+            Self::Token { token, .. } => token,
+            Self::Password { password, .. } => password,
+        }
+    }
+
     fn header(&self) -> Secret<String> {
-        let (user, secret) = match self {
-            Self::Token { user, token } => (user, token),
-            Self::Password { user, password } => (user, password),
-        };
-        Secret::new(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{}", secret.expose()))))
+        let pair = format!("{}:{}", self.user(), self.secret().expose());
+        Secret::new(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)))
     }
 }
 
@@ -81,18 +85,17 @@ impl Default for Patience {
     }
 }
 
-#[derive(Debug)]
+/// What a write by password carries: nothing where this Jenkins wants no crumbs.
+#[derive(Debug, Default)]
 struct Crumb {
-    field: String,
-    value: Secret<String>,
-    cookie: Secret<String>,
+    headers: Vec<(String, Secret<String>)>,
 }
 
 #[derive(Debug, Default)]
 struct Memory {
     /// `X-Jenkins-Session` of the process that answered last.
     process: Option<String>,
-    crumb: Option<Crumb>,
+    crumb: Option<Arc<Crumb>>,
 }
 
 /// One Jenkins and one login.
@@ -105,6 +108,9 @@ pub(super) struct Session {
     memory: Mutex<Memory>,
 }
 
+/// How much of an address that we were sent to is quoted.
+const EXCERPT: usize = 200;
+
 /// What an answer says about the process behind it.
 enum Sign {
     Settled,
@@ -112,9 +118,14 @@ enum Sign {
     Unauthorized,
 }
 
+/// A proxy's word that nobody is behind it: 502 Bad Gateway, 504 Gateway Timeout. What was asked may have been heard all the same.
+fn is_unheard(answer: &Answer) -> bool {
+    matches!(answer.status, 502 | 504)
+}
+
 fn sign(answer: &Result<Answer, HttpError>) -> Sign {
     match answer {
-        Ok(answer) if answer.status == 503 => Sign::Restarting(format!("503 {}", title(&answer.body))),
+        Ok(answer) if answer.status == 503 || is_unheard(answer) => Sign::Restarting(format!("{} {}", answer.status, title(&answer.body))),
         Ok(answer) if answer.status == 401 => Sign::Unauthorized,
         Ok(_) => Sign::Settled,
         Err(error) if is_too_long(error) => Sign::Settled,
@@ -173,7 +184,7 @@ impl Session {
         if !kind.starts_with("application/json") {
             return Err(JenkinsError::NotJenkins { action: action.to_owned(), kind });
         }
-        serde_json::from_slice(&answer.body).map(Some).map_err(|source| JenkinsError::Shape { action: action.to_owned(), source })
+        serde_json::from_slice(&answer.body).map(Some).map_err(|error| shape(action, &error))
     }
 
     /// Reads a document that is no JSON, with the status it came with.
@@ -189,7 +200,7 @@ impl Session {
     fn get(&self, action: &str, ask: Ask<'_>, path: &str) -> Result<Answer, JenkinsError> {
         let started = Instant::now();
         loop {
-            let answer = self.http.ask(ask, path, &[("authorization", self.login.header().expose()), ("accept", "*/*")]);
+            let answer = self.ask(ask, path, &Crumb::default());
             if let Some(answer) = self.judge(action, answer)? {
                 return Ok(answer);
             }
@@ -224,6 +235,14 @@ impl Session {
                 self.wait_until_ready(action, &error.to_string())?;
                 continue;
             }
+            if let Ok(answer) = &answer
+                && is_unheard(answer)
+            {
+                let (status, excerpt) = (answer.status, title(&answer.body));
+                self.wait_until_ready(action, &format!("{status} {excerpt}"))?;
+                let source = HttpError::Status { method: "POST", url: self.http.url(path), status, excerpt };
+                return Err(JenkinsError::Lost { action: action.to_owned(), source });
+            }
             let Some(answer) = self.judge(action, answer)? else { continue };
             let is_crumb_fault = answer.status == 403 && String::from_utf8_lossy(&answer.body).contains("No valid crumb");
             if is_crumb_fault && !crumb_was_refused {
@@ -235,22 +254,41 @@ impl Session {
         }
     }
 
-    fn post(&self, action: &str, path: &str, kind: &str, body: &[u8]) -> Result<Result<Answer, HttpError>, JenkinsError> {
+    /// Asks once. Refusals are quoted, and whoever refuses, a proxy perhaps, may give back what it was sent: they come without our secrets.
+    fn ask(&self, ask: Ask<'_>, path: &str, crumb: &Crumb) -> Result<Answer, HttpError> {
         let login = self.login.header();
-        let mut headers = vec![("authorization", login.expose().as_str())];
+        let crumbs = || crumb.headers.iter().map(|(name, value)| (name.as_str(), value.expose().as_str()));
+        let headers: Vec<(&str, &str)> = Self::headers(&login).into_iter().chain(crumbs()).collect();
+        let answer = self.http.ask(ask, path, &headers)?;
+        if (200..300).contains(&answer.status) {
+            return Ok(answer);
+        }
+        let mut secrets = vec![self.login.secret().expose().as_str(), login.expose().trim_start_matches("Basic ")];
+        secrets.extend(crumbs().map(|(_, value)| value));
+        Ok(answer.without(&secrets))
+    }
+
+    /// What every request carries. Jenkins speaks the language that is asked for, and its errors are known here in English alone.
+    fn headers(login: &Secret<String>) -> [(&str, &str); 3] {
+        [("authorization", login.expose().as_str()), ("accept", "*/*"), ("accept-language", "en")]
+    }
+
+    fn post(&self, action: &str, path: &str, kind: &str, body: &[u8]) -> Result<Result<Answer, HttpError>, JenkinsError> {
+        let crumb = self.crumb(action)?;
+        Ok(self.ask(Ask::Post(kind, body), path, &crumb))
+    }
+
+    /// The crumb that writes need; a token needs none.
+    fn crumb(&self, action: &str) -> Result<Arc<Crumb>, JenkinsError> {
         if matches!(self.login, Login::Token { .. }) {
-            return Ok(self.http.ask(Ask::Post(kind, body), path, &headers));
+            return Ok(Arc::default());
         }
-        if self.memory().crumb.is_none() {
-            let crumb = self.fetch_crumb(action)?;
-            self.memory().crumb = Some(crumb);
+        if let Some(crumb) = self.memory().crumb.clone() {
+            return Ok(crumb);
         }
-        let memory = self.memory();
-        if let Some(crumb) = &memory.crumb {
-            headers.push((crumb.field.as_str(), crumb.value.expose()));
-            headers.push(("cookie", crumb.cookie.expose()));
-        }
-        Ok(self.http.ask(Ask::Post(kind, body), path, &headers))
+        let crumb = Arc::new(self.fetch_crumb(action)?);
+        self.memory().crumb = Some(Arc::clone(&crumb));
+        Ok(crumb)
     }
 
     fn fetch_crumb(&self, action: &str) -> Result<Crumb, JenkinsError> {
@@ -261,14 +299,18 @@ impl Session {
             crumb_request_field: String,
         }
         let answer = self.read(action, "/crumbIssuer/api/json")?;
+        if answer.status == 404 {
+            // No issuer: this Jenkins was set up to want no crumbs.
+            return Ok(Crumb::default());
+        }
         let answer = self.expect(action, answer, &[200])?;
         // All of them: a proxy in front may need its own to find the same process again.
         let cookies = answer.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
         let pairs: Vec<&str> = cookies.filter_map(|value| value.split(';').next()).filter(|pair| !pair.ends_with('=')).collect();
         let cookie = pairs.join("; ");
-        let issued: Issued =
-            serde_json::from_slice(&answer.body).map_err(|source| JenkinsError::Shape { action: action.to_owned(), source })?;
-        Ok(Crumb { field: issued.crumb_request_field, value: Secret::new(issued.crumb), cookie: Secret::new(cookie) })
+        let issued: Issued = serde_json::from_slice(&answer.body).map_err(|error| shape(action, &error))?;
+        let headers = vec![(issued.crumb_request_field, Secret::new(issued.crumb)), ("cookie".to_owned(), Secret::new(cookie))];
+        Ok(Crumb { headers })
     }
 
     /// The answer of a settled process; `None` after a restart was waited out, when the request may be sent again.
@@ -311,7 +353,7 @@ impl Session {
                 Wait::Over => return Err(JenkinsError::NotReady { action: action.to_owned(), waited: pace.waited(), last }),
                 Wait::Stopped => return Err(JenkinsError::Stopped { action: action.to_owned(), left: None }),
             }
-            let answer = self.http.ask(Ask::Get, "/api/json?tree=mode", &[("authorization", self.login.header().expose())]);
+            let answer = self.ask(Ask::Get, "/api/json?tree=mode", &Crumb::default());
             match sign(&answer) {
                 Sign::Settled => {
                     if let Ok(answer) = &answer {
@@ -348,8 +390,16 @@ impl Session {
         if let Some(reason) = answer.header("x-error") {
             return Err(JenkinsError::Refused { action, reason: reason.split_whitespace().collect::<Vec<_>>().join(" ") });
         }
+        if let (300..=399, Some(to)) = (answer.status, answer.header("location")) {
+            return Err(JenkinsError::Redirected { action, to: to.chars().take(EXCERPT).collect() });
+        }
         Err(JenkinsError::Status { action, status: answer.status, excerpt: title(&answer.body) })
     }
+}
+
+/// JSON that is not what was expected.
+pub(super) fn shape(action: &str, error: &serde_json::Error) -> JenkinsError {
+    JenkinsError::Shape { action: action.to_owned(), source: Departure::of(error) }
 }
 
 /// The permission of a 403: from the page's own words, or from the header's class name.

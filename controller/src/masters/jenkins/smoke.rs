@@ -202,7 +202,8 @@ fn job_xml(node: &Node, commands: &[Smoke]) -> Element {
 
 /// One line a command, every word quoted: the shell has nothing to expand. The first failure ends it (Jenkins runs `sh -xe`).
 fn script(commands: &[Smoke]) -> String {
-    let mut lines = vec!["set -eu".to_owned(), "touch .ostler-smoke && rm .ostler-smoke".to_owned()];
+    // One command a line: `-e` lets a failure pass on the left of `&&`.
+    let mut lines: Vec<String> = ["set -eu", "touch .ostler-smoke", "rm .ostler-smoke"].map(str::to_owned).into();
     for command in commands {
         let name: String = command.name.chars().filter(|character| !character.is_control()).collect();
         lines.push(format!(": {}", quote(&name)));
@@ -362,6 +363,6 @@ mod tests {
     fn commands_reach_the_shell_word_by_word() {
         let run = vec!["echo".to_owned(), "it's $HOME; rm -rf /".to_owned()];
         let command = Smoke { name: "a\nb".to_owned(), run, origin: Origin::generated("test") };
-        assert_eq!(script(&[command]).lines().skip(2).collect::<Vec<_>>(), [": 'ab'", "'echo' 'it'\\''s $HOME; rm -rf /'"]);
+        assert_eq!(script(&[command]).lines().skip(3).collect::<Vec<_>>(), [": 'ab'", "'echo' 'it'\\''s $HOME; rm -rf /'"]);
     }
 }
