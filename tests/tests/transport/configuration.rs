@@ -167,8 +167,10 @@ async fn a_host_that_looks_like_an_option_is_refused() {
 
 #[tokio::test]
 async fn tokens_that_we_do_not_have_are_named() {
-    let error = ask(&Home::with("IdentityFile /k/%C\n").resolver(), &Target::new("n1")).await.unwrap_err();
-    assert!(matches!(&error, ConfigError::Token { token, .. } if token == "%C"), "{error}");
+    for (path, named) in [("/k/%C", "%C"), ("${HOME}/k", "${HOME}"), ("~bob/k", "~bob"), ("/k/${A}/${B", "${A}"), ("/k/${A", "${A")] {
+        let error = ask(&Home::with(&format!("IdentityFile {path}\n")).resolver(), &Target::new("n1")).await.unwrap_err();
+        assert!(matches!(&error, ConfigError::Token { token, .. } if token == named), "{error}");
+    }
 }
 
 /// Makes a program of a script. Another process writes it: a file that this one holds open for writing while a

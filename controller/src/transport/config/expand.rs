@@ -17,7 +17,7 @@ pub(super) struct Tokens<'a> {
 }
 
 impl Tokens<'_> {
-    /// Expands a path; none for `none`.
+    /// Expands a path; none for `none`. Variables of the environment and the homes of others are not looked up.
     ///
     /// # Errors
     /// A token that we do not have.
@@ -30,6 +30,13 @@ impl Tokens<'_> {
             Some(rest) => (format!("{home}/"), rest),
             None => (String::new(), value),
         };
+        let unknown = |token: &str| ConfigError::Token { name: name.to_owned(), value: value.to_owned(), token: token.to_owned() };
+        if out.is_empty() && value.starts_with('~') {
+            return Err(unknown(value.split('/').next().unwrap_or(value)));
+        }
+        if let Some(at) = rest.find("${") {
+            return Err(unknown(rest[at..].split_inclusive('}').next().unwrap_or(rest)));
+        }
         let mut chars = rest.chars();
         while let Some(c) = chars.next() {
             if c != '%' {
@@ -46,10 +53,7 @@ impl Tokens<'_> {
                 Some('u') => out.push_str(&self.surroundings.user),
                 Some('k') => out.push_str(self.alias.unwrap_or(self.original)),
                 Some('i') => out.push_str(&rustix::process::getuid().as_raw().to_string()),
-                other => {
-                    let token = format!("%{}", other.map(String::from).unwrap_or_default());
-                    return Err(ConfigError::Token { name: name.to_owned(), value: value.to_owned(), token });
-                }
+                other => return Err(unknown(&format!("%{}", other.map(String::from).unwrap_or_default()))),
             }
         }
         Ok(Some(PathBuf::from(out)))
