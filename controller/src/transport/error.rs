@@ -315,6 +315,9 @@ impl HostKeyFault {
                 format!("if the node was rebuilt: `ssh-keygen -R '{host}'`, then --accept-new; if not, somebody may be in between")
             }
             HostKeyFault::Revoked { .. } => "this key must not be used: give the node a new host key".to_owned(),
+            HostKeyFault::Certificate { fault: CertificateFault::Authority(_), .. } => {
+                format!("record its own key beside the authority's: `ssh-keyscan -t ed25519 '{host}'`, compared with the node's console")
+            }
             HostKeyFault::Certificate { .. } => "have the host certificate signed anew for this name".to_owned(),
             HostKeyFault::Unverifiable { .. } => {
                 format!("record its ed25519 key beside it: `ssh-keyscan -t ed25519 '{host}'`, compared with the node's console")

@@ -128,8 +128,12 @@ async fn an_alias_stands_for_the_host() {
 
 /// A server that shows a certificate for its host key, made by a new authority with these options.
 fn certified(desk: &Desk, options: &[&str]) -> (Sshd, String) {
+    certified_by(desk, "ed25519", options)
+}
+
+fn certified_by(desk: &Desk, kind: &str, options: &[&str]) -> (Sshd, String) {
     let server = Sshd::prepare(&desk.key, &["ed25519"]);
-    let authority = keygen(desk.home.path(), "authority", "ed25519");
+    let authority = keygen(desk.home.path(), "authority", kind);
     let mut arguments = vec!["-q", "-s", authority.to_str().unwrap(), "-I", "host"];
     arguments.extend(options);
     let host_key = format!("{}.pub", server.host_key("ed25519").display());
@@ -229,6 +233,30 @@ async fn a_certificate_that_does_not_hold_leaves_a_recorded_key_to_count_as_ssh_
         fs::remove_file(desk.home.path().join("authority")).unwrap();
         fs::remove_file(desk.home.path().join("authority.pub")).unwrap();
     }
+}
+
+#[tokio::test]
+async fn an_authority_that_cannot_be_verified_here_is_named() {
+    let mut desk = Desk::new();
+    let (server, authority) = certified_by(&desk, "rsa", &["-h", "-n", "127.0.0.1"]);
+    desk.know(&format!("@cert-authority * {authority}\n"));
+    let HostKeyFault::Certificate { authority: place, fault } = refused(&desk, &server).await else { panic!() };
+    assert_eq!((place, fault), (format!("{}:1", desk.known_hosts.display()), CertificateFault::Authority("ssh-rsa".to_owned())));
+    // It may be revoked all the same.
+    let own = format!("{} {}\n", server.name(), public(&server.host_key("ed25519")));
+    desk.know(&format!("@cert-authority * {authority}\n@revoked * {authority}\n{own}"));
+    assert!(matches!(refused(&desk, &server).await, HostKeyFault::Revoked { .. }));
+    let other = format!("{} {}\n", server.name(), public(&desk.key));
+    desk.know(&format!("@cert-authority * {authority}\n{other}"));
+    desk.new_keys = NewKeys::Accept;
+    assert!(matches!(refused(&desk, &server).await, HostKeyFault::Changed { .. }));
+    // And the key inside may be recorded, or be accepted as a new one.
+    desk.know(&format!("@cert-authority * {authority}\n{own}"));
+    desk.connect(&server).await.unwrap();
+    desk.know(&format!("@cert-authority * {authority}\n"));
+    desk.new_keys = NewKeys::Accept;
+    desk.connect(&server).await.unwrap();
+    assert_eq!(read(&desk.known_hosts), format!("@cert-authority * {authority}\n{own}"));
 }
 
 /// The real client comes to the same.

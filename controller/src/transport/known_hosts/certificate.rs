@@ -9,6 +9,9 @@ use russh::keys::{Certificate, HashAlg};
 /// What is wrong with a certificate that a known authority signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateFault {
+    /// Its authority's key is of a type that we cannot verify (RSA), or that `CASignatureAlgorithms` leaves out.
+    #[error("it is signed by a key of type {0}, which cannot be verified here or is left out of CASignatureAlgorithms")]
+    Authority(String),
     /// It certifies a user.
     #[error("it is a user's certificate")]
     ForUser,

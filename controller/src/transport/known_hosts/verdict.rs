@@ -30,7 +30,12 @@ pub enum Presented<'a> {
     /// A plain key.
     Key(&'a PublicKey),
     /// A certificate.
-    Certificate(&'a Certificate),
+    Certificate {
+        /// It.
+        certificate: &'a Certificate,
+        /// Whether signatures of its authority's type count.
+        counts: bool,
+    },
 }
 
 /// The answer.
@@ -123,7 +128,7 @@ impl Records {
     pub fn judge(&self, presented: Presented<'_>, now: SystemTime) -> Verdict {
         match presented {
             Presented::Key(key) => self.judge_key(&wire(key)),
-            Presented::Certificate(certificate) => self.judge_certificate(certificate, now),
+            Presented::Certificate { certificate, counts } => self.judge_certificate(certificate, counts, now),
         }
     }
 
@@ -141,7 +146,7 @@ impl Records {
         if find(&self.portless, key).is_some() { Verdict::Known } else { Verdict::Unknown }
     }
 
-    fn judge_certificate(&self, certificate: &Certificate, now: SystemTime) -> Verdict {
+    fn judge_certificate(&self, certificate: &Certificate, counts: bool, now: SystemTime) -> Verdict {
         let authority = wire(&PublicKey::from(certificate.signature_key().clone()));
         let subject = wire(&PublicKey::from(certificate.public_key().clone()));
         if let Some(by) = find(&self.revoked, &authority).or_else(|| find(&self.revoked, &subject)) {
@@ -151,13 +156,16 @@ impl Records {
             // Nobody we know vouches for it: the key inside may still be recorded for itself (OpenSSH does the same).
             return self.judge_key(&subject);
         };
-        match certificate::check(certificate, &self.principal, now) {
-            Ok(()) => Verdict::Known,
-            // The key inside may be recorded for itself here too, as in OpenSSH; but it is never taken for a new one.
-            Err(fault) => match self.judge_key(&subject) {
-                Verdict::Known => Verdict::Known,
-                _ => Verdict::BadCertificate { authority: record.clone(), fault },
-            },
+        let checked = if counts {
+            certificate::check(certificate, &self.principal, now)
+        } else {
+            Err(CertificateFault::Authority(certificate.signature_key().algorithm().as_str().to_owned()))
+        };
+        // Where it does not hold the key inside counts here too, as in OpenSSH; but it is not taken for a new one.
+        match (checked, self.judge_key(&subject)) {
+            (Ok(()), _) => Verdict::Known,
+            (Err(fault), Verdict::Unknown) => Verdict::BadCertificate { authority: record.clone(), fault },
+            (Err(_), verdict) => verdict,
         }
     }
 }

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use russh::client::{DisconnectReason, Handler, Session};
-use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
+use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate};
 
 use super::handshake::Lost;
 use crate::transport::config::{HostConfig, NewKeys};
 use crate::transport::error::HostKeyFault;
 use crate::transport::event::{LinkEvent, Listener};
 use crate::transport::files;
-use crate::transport::known_hosts::{self, Presented, Record, Records, Verdict};
+use crate::transport::known_hosts::{self, CertificateFault, Presented, Record, Records, Verdict};
 
 /// What the checker can say: the SSH library's faults pass through it.
 #[derive(Debug)]
@@ -80,6 +80,10 @@ impl Checker {
                 Err(HostKeyFault::Changed { fingerprint, key_type, recorded: recorded.iter().map(shown).collect() })
             }
             Verdict::Revoked { by } => Err(HostKeyFault::Revoked { fingerprint, by: by.place() }),
+            // Its authority is no obstacle for a key that would be taken without it.
+            Verdict::BadCertificate { fault: CertificateFault::Authority(_), .. } if self.new_keys == NewKeys::Accept => {
+                self.accept(key, fingerprint).await
+            }
             Verdict::BadCertificate { authority, fault } => Err(HostKeyFault::Certificate { authority: authority.place(), fault }),
         }
     }
@@ -106,10 +110,10 @@ impl Handler for Checker {
         let key = shown.public_key();
         let presented = match shown {
             PublicKeyOrCertificate::PublicKey { key, .. } => Presented::Key(key),
-            PublicKeyOrCertificate::Certificate(certificate) if self.trusts(certificate.signature_key().algorithm().as_str()) => {
-                Presented::Certificate(certificate)
+            PublicKeyOrCertificate::Certificate(certificate) => {
+                let counts = self.counts(&certificate.signature_key().algorithm());
+                Presented::Certificate { certificate, counts }
             }
-            PublicKeyOrCertificate::Certificate(_) => Presented::Key(&key),
         };
         self.decide(presented, &key).await.map_err(HandlerError::HostKey)?;
         Ok(true)
@@ -134,8 +138,9 @@ impl Handler for Checker {
 }
 
 impl Checker {
-    /// `CASignatureAlgorithms`; empty: all that we can verify.
-    fn trusts(&self, algorithm: &str) -> bool {
-        self.ca_signatures.is_empty() || self.ca_signatures.iter().any(|known| known == algorithm)
+    /// `CASignatureAlgorithms`, which is empty for all, as far as we can verify.
+    fn counts(&self, algorithm: &Algorithm) -> bool {
+        let listed = self.ca_signatures.is_empty() || self.ca_signatures.iter().any(|known| known == algorithm.as_str());
+        listed && !matches!(algorithm, Algorithm::Rsa { .. } | Algorithm::Dsa)
     }
 }
