@@ -6,7 +6,7 @@ use super::file::value_of;
 use super::node::Node;
 use crate::engine::ApplyContext;
 use crate::host::child::{Finished, Program};
-use crate::host::{EntryKind, Operation, Writing, aside_path};
+use crate::host::{EntryKind, Operation, OsError, Writing, aside_path};
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::command::{Change, Desired, Observed};
 use ostler_roles::words::{Bytes, Secret, SecretRef, Sensitive};
@@ -64,6 +64,13 @@ pub(super) fn prepared(desired: &Desired, node: &Node, argv: &[String]) -> Resul
             return Ok(None);
         }
         program.identity = node.foreign_identity(name.as_str())?;
+    }
+    let own = argv.first().map(Path::new).filter(|path| path.is_absolute());
+    for path in desired.directory.as_ref().map(|path| path.as_path()).into_iter().chain(own) {
+        // The child would wait there between its start and its first word, and we for that word.
+        if let Some(away) = node.host.look(path).err().filter(OsError::is_away) {
+            return Err(unread(away));
+        }
     }
     program.directory = node.host.outside(desired.directory.as_ref().map_or(Path::new("/"), |path| path.as_path()));
     Ok(Some(program))

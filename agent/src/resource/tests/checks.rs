@@ -36,8 +36,24 @@ fn a_file_system_whose_server_is_gone_holds_up_neither_step_nor_check() {
     let content = fixture.blob(b"x");
     let present = Some(ostler_roles::resource::file::Present { content, ownership: owned("0644"), validate: None });
     let file = |path| Desired::File(ostler_roles::resource::file::Desired { path: at(path), present: present.clone() });
+    let mut guarded = command::Desired {
+        name: "build".to_owned(),
+        run: vec!["true".to_owned()],
+        creates: None,
+        unless: Some(vec!["true".to_owned()]),
+        environment: Vec::new(),
+        run_as: None,
+        directory: Some(at("/srv/dead")),
+        stdin: None,
+        accept: Vec::new(),
+        stdout_to: None,
+    };
+    let below = Desired::Command(guarded.clone());
+    guarded.directory = None;
+    guarded.unless = Some(vec!["/srv/dead/bin/asks".to_owned()]);
     let began = Instant::now();
-    for failed in [fixture.hands.examine(&file("/srv/dead/motd")).unwrap_err(), fixture.apply(&file("/srv/dead/a/motd")).unwrap_err()] {
+    let asked = [file("/srv/dead/motd"), below, Desired::Command(guarded)].map(|desired| fixture.hands.examine(&desired).unwrap_err());
+    for failed in asked.into_iter().chain([fixture.apply(&file("/srv/dead/a/motd")).unwrap_err()]) {
         assert_eq!(failed.kind, FailureKind::Observe);
         assert_eq!(failed.causes, ["its file system does not answer: the server or program behind it is gone"]);
     }
