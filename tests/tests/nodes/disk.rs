@@ -2,6 +2,7 @@
 
 use super::{AT_GATE, OPEN, SMALL, field, field_of, node};
 use ostler_tests::e2e::Running;
+use std::time::Duration;
 
 const BIG: &str = r#"role: demo
 summary: A large file behind a gate.
@@ -78,4 +79,27 @@ fn a_node_without_room_for_a_runs_own_state_says_which_file_system_that_is_and_w
     // What it says helps.
     field.run("n1", "rm -r /var/lib/ostler/blobs");
     field.apply().assert_changed(1);
+}
+
+/// A mount whose program never answers, as one of NFS whose server is gone.
+const DEAD: &str = "mkdir -p /mnt/dead; test -e /dev/fuse || mknod /dev/fuse c 10 229; \
+    systemd-run -q --unit dead sh -c 'exec 3<>/dev/fuse; mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 dead /mnt/dead; exec sleep 1000'; \
+    while ! grep -q ' /mnt/dead fuse ' /proc/mounts; do sleep 0.02; done";
+
+#[test]
+fn a_mount_whose_server_is_gone_is_said_within_seconds_and_holds_up_nothing_else() {
+    let other = SMALL.replace("steps:", "require:\n  - disk: {path: /mnt/dead, size: 1 MiB}\nsteps:");
+    let field = field(1, &other);
+    field.run("n1", DEAD);
+    let refused = field.apply();
+    assert_eq!(refused.code, 6, "{refused}");
+    assert!(refused.took < Duration::from_secs(40), "{refused}");
+    let why = "cannot look at /mnt/dead: its file system does not answer: the server or program behind it is gone";
+    assert_eq!(refused.of("requirement", Some("n1"))[0]["verdict"]["could_not_tell"]["why"], why, "{refused}");
+    field.write("roles/demo.yaml", &SMALL.replace("/srv/demo/two", "/mnt/dead/two"));
+    let impossible = field.apply();
+    assert_eq!(impossible.code, 6, "{impossible}");
+    assert!(impossible.to_string().contains("cannot look at /mnt/dead/two"), "{impossible}");
+    field.write("roles/demo.yaml", SMALL);
+    field.apply().assert_changed(2);
 }

@@ -4,8 +4,8 @@ use super::{AT_GATE, GATED, NO_RUN, OPEN, field};
 use ostler::lab::Fault;
 use ostler_tests::e2e::{Field, Running};
 
-/// Prints how many agents serve as root.
-const SERVING: &str = "pgrep -c -u root -f '[a]gent-[0-9a-f]+ serve --root' || true";
+/// Succeeds once a single agent serves as root: the others have taken leave.
+const ONE_SERVES: &str = "test $(pgrep -c -u root -f '[a]gent-[0-9a-f]+ serve --root') = 1";
 /// Prints the other end's port of the only connection to the node's sshd.
 const PEER: &str = "ss -Htn state established sport = :22 | awk '{print $4}' | sed 's/.*://'";
 
@@ -25,7 +25,8 @@ fn assert_another_is_served(field: &Field) {
     // Nothing of it is left to wait for: neither the lock nor the generation.
     field.write("roles/demo.yaml", &GATED.replace("after\\n", "later\\n"));
     field.apply().assert_changed(1);
-    assert_eq!(field.said("n1", SERVING), "1", "the first one's session is still there");
+    // The first one's session stood all the while.
+    field.wait_for("n1", ONE_SERVES);
 }
 
 #[test]
