@@ -133,7 +133,7 @@ impl Context<'_> {
                 credentials: values.entries("credentials").iter().map(|(id, value)| credential(values, id, value)).collect::<Built<_>>()?,
             },
         };
-        Ok(Master { name, url: text(values, "url")?, node: self.machine(values)?, settings })
+        Ok(Master { name, url: address(values)?, node: self.machine(values)?, settings })
     }
 
     /// The machine a master runs on.
@@ -155,6 +155,17 @@ impl Context<'_> {
 
 fn text(values: &Values, field: &str) -> Built<String> {
     values.text(field).ok_or_else(|| Box::new(Fault::new(&values.span, format!("`{field}` is missing"))))
+}
+
+/// The address of a master: it stands in messages, and on the command lines of agents, so nobody's password may be part of it.
+fn address(values: &Values) -> Built<String> {
+    let url = text(values, "url")?;
+    let authority = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest).split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        let fault = Fault::new(values.span("url"), "the address of a master holds the name or password of a user");
+        return Err(Box::new(fault.hint("everybody sees an address; give them as `user` and `password`")));
+    }
+    Ok(url)
 }
 
 /// One entry of `credentials`.
