@@ -189,6 +189,17 @@ impl Stage {
     }
 }
 
+/// How many processes, this one and those that it started, have a word on their command line that holds this.
+pub fn on_command_lines(process: u32, word: &str) -> usize {
+    let read = |file: &str| String::from_utf8_lossy(&std::fs::read(format!("/proc/{file}")).unwrap_or_default()).into_owned();
+    let all = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    // proc(5): the parent stands behind the name, which ends with the last `)`, and the state.
+    let parent =
+        |id: u32| read(&format!("{id}/stat")).rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
+    let children: usize = all.filter(|id| parent(*id) == Some(process)).map(|child| on_command_lines(child, word)).sum();
+    usize::from(read(&format!("{process}/cmdline")).contains(word)) + children
+}
+
 /// Waits until it is so.
 pub fn within(what: &str, holds: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
