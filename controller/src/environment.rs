@@ -1,7 +1,7 @@
 //! Every environment variable the program reads: name, meaning, default. Nothing else reads the environment (but clap, for
 //! `OSTLER_*` twins of flags).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The environment, read once.
 #[derive(Debug, Clone, Default)]
@@ -12,7 +12,7 @@ pub struct Environment {
     pub term: Option<String>,
     /// `CI`: any value but the empty one turns live lines off.
     pub ci: bool,
-    /// `HOME`: where `~` is.
+    /// `HOME`: where `~` is; unset, the home that `/etc/passwd` names.
     pub home: Option<PathBuf>,
     /// `XDG_STATE_HOME`, default `~/.local/state`: journals of runs, last facts, the key for secrets' HMACs, whose proof is owed, labs with their sockets.
     pub state: PathBuf,
@@ -41,10 +41,9 @@ impl Environment {
         let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let home = path("HOME");
-        let below = |name: &str, default: &str| {
-            path(name).or_else(|| home.as_ref().map(|home| home.join(default))).unwrap_or_else(|| PathBuf::from("/tmp").join(default))
-        };
+        let of_account = || home_of(&std::fs::read_to_string("/etc/passwd").unwrap_or_default(), rustix::process::getuid().as_raw());
+        let home = path("HOME").or_else(of_account);
+        let below = |name: &str, default: &str| path(name).unwrap_or_else(|| in_home(home.as_deref(), default));
         Self {
             no_color: set("NO_COLOR"),
             term: text("TERM"),
@@ -64,5 +63,37 @@ impl Environment {
             ssh_auth_sock: path("SSH_AUTH_SOCK"),
             home,
         }
+    }
+}
+
+/// A directory of ours in the home. Where there is none, never one in which others write: there anybody could lay a key or a journal.
+fn in_home(home: Option<&Path>, name: &str) -> PathBuf {
+    home.unwrap_or(Path::new("/")).join(name)
+}
+
+/// The home of an account (passwd(5): name, password, number, group, comment, home, shell).
+fn home_of(passwd: &str, uid: u32) -> Option<PathBuf> {
+    let fields = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let mut homes =
+        fields.filter(|fields| fields.get(2).is_some_and(|number| *number == uid.to_string())).filter_map(|fields| fields.get(5).copied());
+    homes.next().filter(|home| home.starts_with('/')).map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_home_nothing_of_ours_is_looked_for_where_everybody_writes() {
+        assert_eq!(in_home(None, ".config"), Path::new("/.config"));
+        assert_eq!(in_home(Some(Path::new("/home/ci")), ".config"), Path::new("/home/ci/.config"));
+    }
+
+    #[test]
+    fn the_home_of_an_account_is_the_sixth_field_of_its_line() {
+        let passwd = "root:x:0:0:root:/root:/bin/bash\n# a comment\n\nci:x:1000:100::/home/ci:/bin/sh\nodd:x:7:7::relative:/bin/sh\n";
+        assert_eq!(home_of(passwd, 1000), Some(PathBuf::from("/home/ci")));
+        assert_eq!(home_of(passwd, 0), Some(PathBuf::from("/root")));
+        assert_eq!((home_of(passwd, 100), home_of(passwd, 7), home_of("", 0)), (None, None, None));
     }
 }

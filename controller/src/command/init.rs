@@ -39,7 +39,7 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<Exit, CommandError> {
         written.push(path);
     }
     for path in written {
-        context.printer.json(&json!({ "v": 1, "type": "written", "path": path }));
+        context.printer.json(&json!({ "v": 1, "type": "written", "path": path.to_string_lossy() }));
         context.printer.line(&format!("wrote {}", path.display()));
     }
     let there = if root == Path::new(".") { String::new() } else { format!("cd {} && ", shell_quote(&root.to_string_lossy())) };

@@ -6,6 +6,9 @@ use ostler_roles::catalog::Catalog;
 use ostler_roles::words::{NodeName, RoleName};
 use std::collections::BTreeSet;
 
+/// Where roles are seen.
+const NODES: &str = "ostler nodes lists each node's roles";
+
 /// What a partial run is about.
 #[derive(Debug, Clone)]
 pub struct Only {
@@ -22,7 +25,7 @@ impl Only {
         let roles = &workspace.inventory.roles;
         let unknown = || CommandError::Usage {
             what: format!("--only: there is no role `{name}`"),
-            hint: nearest(name, roles.names()).map_or_else(|| "ostler nodes".to_owned(), |near| format!("did you mean `{near}`?")),
+            hint: nearest(name, roles.names()).map_or_else(|| NODES.to_owned(), |near| format!("did you mean `{near}`?")),
         };
         let role = roles.get(name).and_then(|role| RoleName::parse(&role.name.value).ok()).ok_or_else(unknown)?;
         let with_needs = roles.ordered([name]).into_iter().filter_map(|role| RoleName::parse(&role.name.value).ok()).collect();
@@ -43,7 +46,7 @@ impl Only {
         let having: Vec<NodeName> = nodes.into_iter().filter(has).collect();
         if having.is_empty() {
             let what = format!("--only: no selected node has the role `{}`", self.role);
-            return Err(CommandError::Usage { what, hint: "ostler nodes".to_owned() });
+            return Err(CommandError::Usage { what, hint: NODES.to_owned() });
         }
         Ok(having)
     }

@@ -55,6 +55,11 @@ impl Workspace {
         for text in set {
             overrides.push(Override::parse(text).map_err(CommandError::Arguments)?);
         }
+        let mut unknown = Faults::new();
+        overrides.iter().filter_map(|given| given.unknown(&inventory.roles)).for_each(|fault| unknown.push(fault));
+        if !unknown.is_empty() {
+            return Err(CommandError::Site(unknown));
+        }
         let facts = FactStore::new(&state);
         let names: Vec<NodeName> = inventory.site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect();
         let known = Mutex::new(facts.all(&names));

@@ -1,6 +1,7 @@
 //! Reads a site directory once.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -82,8 +83,13 @@ pub fn find(from: &Path) -> Option<PathBuf> {
 /// # Errors
 /// When files cannot be read. What is wrong in them comes back as faults.
 pub fn read(root: &Path) -> Result<Reading, ReadSiteError> {
-    if !root.join(SITE_FILE).is_file() {
-        return Err(ReadSiteError::NoSite { path: root.to_owned() });
+    let file = root.join(SITE_FILE);
+    match std::fs::metadata(&file) {
+        Ok(found) if found.is_file() => {}
+        Err(source) if !matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Err(ReadSiteError::Read { path: file, source });
+        }
+        Ok(_) | Err(_) => return Err(ReadSiteError::NoSite { path: root.to_owned() }),
     }
     let mut faults = Faults::new();
     let site = source(root, SITE_FILE, &mut faults)?.and_then(|source| lower::site_file(&source, &mut faults));

@@ -22,9 +22,10 @@ pub fn select(nodes: &NodesFile, limit: &[String]) -> Result<Vec<NodeName>, Sele
     let selection = Selection::parse(limit);
     // `--limit "$UNSET"` must not mean every node.
     if selection.0.is_empty() && !limit.is_empty() {
-        return Err(SelectError::Empty("''".to_owned()));
+        return Err(SelectError::Empty(String::new()));
     }
     let chosen = selection.choose(&all, &of).map_err(|error| match error {
+        SelectError::Unknown { word, .. } if nodes.groups.iter().any(|group| group.name.value == word) => SelectError::Empty(word),
         SelectError::Unknown { word, .. } => {
             let near = nearest(&word, all.iter().copied().chain(groups)).map(str::to_owned);
             SelectError::Unknown { word, nearest: near }
@@ -53,7 +54,7 @@ struct Selection(Vec<Selector>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
     /// No node and no group matches.
-    #[error("--limit: no node or group is called `{word}`{}", nearest.as_ref().map(|near| format!("; nearest: {near}")).unwrap_or_default())]
+    #[error("no node or group {} `{word}`{}", if word.contains('*') { "matches" } else { "is called" }, nearest.as_ref().map(|near| format!("; nearest: {near}")).unwrap_or_default())]
     Unknown {
         /// The word.
         word: String,
@@ -61,7 +62,7 @@ pub enum SelectError {
         nearest: Option<String>,
     },
     /// Everything matched was left out again.
-    #[error("--limit {0} selects no node")]
+    #[error("`{0}` selects no node")]
     Empty(String),
     /// The inventory has no nodes.
     #[error("nodes.yaml has no nodes")]

@@ -13,7 +13,7 @@ pub fn check_type(node: &Node, wanted: &Type, faults: &mut Faults) {
     }
     match wanted {
         Type::Scalar(scalar) => check_scalar(node, *scalar, faults),
-        Type::List(element) => each_element(node, faults, |node, faults| check_type(node, element, faults)),
+        Type::List(element) => each_element(node, faults, elements, |node, faults| check_type(node, element, faults)),
         Type::Map(value) => each_value(node, faults, |node, faults| check_type(node, value, faults)),
         Type::Record(params) => check_record(node, params, faults),
         Type::Microversions => check_microversions(node, faults),
@@ -52,12 +52,12 @@ pub fn check_shape(node: &Node, wanted: &'static Shape, faults: &mut Faults) {
     match wanted {
         Shape::Scalar(scalar) => check_scalar(node, *scalar, faults),
         Shape::Choice(words) => check_choice(node, words, faults),
-        Shape::List(element) => each_element(node, faults, |node, faults| check_shape(node, element, faults)),
+        Shape::List(element) => each_element(node, faults, elements, |node, faults| check_shape(node, element, faults)),
         Shape::Map(value) => each_value(node, faults, |node, faults| check_shape(node, value, faults)),
         Shape::Record(specs) => {
             fields::lower(node, "this map", specs, &[] as &[Rule], faults);
         }
-        Shape::Triggers => each_element(node, faults, check_trigger),
+        Shape::Triggers => each_element(node, faults, one_element, check_trigger),
         Shape::Expression => {
             fields::expression(node, "this field", faults);
         }
@@ -73,14 +73,36 @@ pub fn is_expression(node: &Node) -> bool {
     })
 }
 
+/// How a text would be written as a list of one element.
+fn one_element(node: &Node) -> String {
+    format!("write `[{}]`", node.span.text().trim())
+}
+
+/// How a text would be written as a list. Plain words with blanks or commas between them were meant as elements; what a shell reads is
+/// for a shell.
+fn elements(node: &Node) -> String {
+    let text = node.as_scalar().map_or("", |scalar| scalar.text.trim());
+    let words: Vec<&str> = text.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    let plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._+@%=-".contains(&byte));
+    let shell = ["&&", "||", "|", ";", ">", ">>", "<"];
+    match words.as_slice() {
+        [] | [_] => one_element(node),
+        many if many.iter().all(plain) => format!("write each by itself: `[{}]`", many.join(", ")),
+        many if many.iter().any(|word| shell.contains(word)) && !text.contains('"') => {
+            format!("a shell is a program too: `[sh, -c, \"{text}\"]`")
+        }
+        _ => one_element(node),
+    }
+}
+
 /// Runs `check` on each element of a list.
-fn each_element(node: &Node, faults: &mut Faults, check: impl Fn(&Node, &mut Faults)) {
+fn each_element(node: &Node, faults: &mut Faults, as_list: fn(&Node) -> String, check: impl Fn(&Node, &mut Faults)) {
     match &node.kind {
         NodeKind::List(items) => items.iter().for_each(|item| check(item, faults)),
         NodeKind::Map(_) | NodeKind::Scalar(_) => {
             let mut fault = mismatch(node, "a list");
             if node.as_scalar().is_some() {
-                fault = fault.hint(format!("write `[{}]`", node.span.text().trim()));
+                fault = fault.hint(as_list(node));
             }
             faults.push(fault);
         }

@@ -152,6 +152,27 @@ fn nothing_of_a_node_is_needed_without_home_or_state() {
 }
 
 #[test]
+fn a_path_that_is_no_text_is_served() {
+    use std::os::unix::ffi::OsStrExt;
+    let desk = Desk::new();
+    let name = std::ffi::OsStr::from_bytes(b"si\xffte");
+    for arguments in [&["init"][..], &["lint", "--site"], &["nodes", "--output", "json", "--site"]] {
+        let said = Said::of(&desk.command(arguments).arg(name).output().expect("ostler runs"), &desk);
+        assert_eq!(said.code, Some(0), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_site_that_may_not_be_looked_into_is_not_called_missing() {
+    let desk = Desk::new().with_site();
+    // A name longer than the file system takes: who is root may look into everything else.
+    let said = desk.run(&["lint", "--site", &"x".repeat(300)]);
+    assert!(said.code == Some(3) && said.err.contains("File name too long"), "{said}");
+    let said = desk.run(&["lint", "--site", "ostler.yaml"]);
+    assert!(said.code == Some(3) && said.err.contains("it has no ostler.yaml"), "{said}");
+}
+
+#[test]
 fn a_state_directory_that_cannot_be_written_is_named() {
     let desk = Desk::new().with_site();
     let output = desk.command(&["plan"]).env("XDG_STATE_HOME", "/proc/nowhere").output().expect("ostler runs");

@@ -24,6 +24,23 @@ fn a_limit_that_means_nothing_is_wrong_usage() {
 }
 
 #[test]
+fn a_name_that_nobody_has_is_told_as_it_was_written() {
+    let desk = Desk::new().with_site();
+    desk.write("nodes.yaml", "groups: {spare: {roles: [first]}}\nnodes: {build-1: {roles: [first]}}\n");
+    for (arguments, wanted) in [
+        (&["attach", "biuld-1"][..], "error: no node or group is called `biuld-1`; nearest: build-1\n"),
+        (&["explain", "var", "biuld-1", "first"], "error: no node or group is called `biuld-1`; nearest: build-1\n"),
+        (&["nodes", "--limit", "x*"], "error: no node or group matches `x*`\n"),
+        (&["nodes", "--limit", "spare"], "error: `spare` selects no node\n"),
+        (&["plan", "--only", "frist"], "error: --only: there is no role `frist`\n  try: did you mean `first`?\n"),
+        (&["plan", "--only", "qqqqq"], "error: --only: there is no role `qqqqq`\n  try: ostler nodes lists each node's roles\n"),
+    ] {
+        let said = desk.run(arguments);
+        assert!(said.code == Some(2) && said.err.starts_with(wanted), "{wanted}: {said}");
+    }
+}
+
+#[test]
 fn wrong_words_are_wrong_usage() {
     let desk = Desk::new().with_site();
     insta::assert_snapshot!("unknown_verb", desk.run(&["aply"]));
@@ -93,6 +110,11 @@ fn values_of_the_command_line_are_proved_too() {
         let lint = desk.run(&["lint", "--set", set]);
         assert_eq!(lint.code, Some(3), "{set}: {lint}");
         assert!(lint.err.contains(said), "{set}: {lint}");
+    }
+    // What can be said without a node is not said after it was met.
+    for verb in ["plan", "apply", "check"] {
+        let said = desk.run(&[verb, "--set", "frist.greeting=x"]);
+        assert!(said.code == Some(3) && said.err.contains("unknown role `frist`"), "{verb}: {said}");
     }
     let fine = desk.run(&["lint", "--set", "first.greeting=hello"]);
     assert_eq!(fine.code, Some(0), "{fine}");

@@ -70,20 +70,11 @@ impl<'a> Params<'a> {
             );
         }
         for given_here in input.overrides {
-            match input.roles.get(&given_here.role) {
-                None => faults.push(
-                    Fault::new(&given_here.value.span, format!("unknown role `{}`", given_here.role))
-                        .nearest(&given_here.role, input.roles.names()),
-                ),
-                Some(role) if role.param(&given_here.param).is_none() => faults.push(
-                    Fault::new(&given_here.value.span, format!("`{}` has no parameter `{}`", given_here.role, given_here.param))
-                        .nearest(&given_here.param, role.params.iter().map(|param| param.name.value.as_str())),
-                ),
-                Some(_) if has(&given_here.role) => {
-                    let key = (given_here.role.as_str(), given_here.param.as_str());
-                    given.entry(key).or_default().push(Given { layer: Layer::CommandLine, node: &given_here.value, by: None });
-                }
-                Some(_) => {}
+            if let Some(fault) = given_here.unknown(input.roles) {
+                faults.push(fault);
+            } else if has(&given_here.role) {
+                let key = (given_here.role.as_str(), given_here.param.as_str());
+                given.entry(key).or_default().push(Given { layer: Layer::CommandLine, node: &given_here.value, by: None });
             }
         }
         Self { given, states: RefCell::default(), open: RefCell::default() }

@@ -7,6 +7,7 @@ use std::fmt;
 pub use explain::{Explained, Losing};
 
 use super::diagnostic::{Fault, Faults};
+use super::graph::Roles;
 use super::source::{self, Node, NodeKind, Scalar, Source, Style, Tree};
 
 /// The layers, weakest first.
@@ -72,5 +73,16 @@ impl Override {
             Some(value) if faults.is_empty() => Ok(Self { role: role.to_owned(), param: param.to_owned(), value }),
             Some(_) | None => Err(faults),
         }
+    }
+
+    /// That the role is not there, or has no such parameter.
+    #[must_use]
+    pub fn unknown(&self, roles: &Roles) -> Option<Fault> {
+        let Some(role) = roles.get(&self.role) else {
+            return Some(Fault::new(&self.value.span, format!("unknown role `{}`", self.role)).nearest(&self.role, roles.names()));
+        };
+        let fault = || Fault::new(&self.value.span, format!("`{}` has no parameter `{}`", self.role, self.param));
+        let params = || role.params.iter().map(|param| param.name.value.as_str());
+        role.param(&self.param).is_none().then(|| fault().nearest(&self.param, params()))
     }
 }

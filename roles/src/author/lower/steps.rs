@@ -120,7 +120,27 @@ fn unknown_kind(entry: &Entry, place: Place) -> Fault {
     if let Some(instead) = read::absent(word) {
         return fault(format!("there is no `{word}`")).hint(instead);
     }
-    fault(format!("unknown kind `{word}`")).expected(kinds_at(place)).nearest(word, here(place).chain(BLOCKS))
+    let unknown = fault(format!("unknown kind `{word}`"));
+    match called_here(word).filter(|_| place == Place::Steps) {
+        Some(instead) => unknown.hint(format!("in its place: {instead}")),
+        None => unknown.expected(kinds_at(place)).nearest(word, here(place).chain(BLOCKS)),
+    }
+}
+
+/// What other tools call a kind of ours.
+fn called_here(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "shell" | "script" | "exec" | "raw" => "`command`, with its arguments as a list and a reason to stop",
+        "apt" | "yum" | "dnf" | "packages" => "`package`",
+        "copy" => "`file`, with `from` for a file of files/",
+        "lineinfile" => "`line`",
+        "systemd" | "systemd_service" | "unit" => "`service`",
+        "get_url" | "fetch" => "`download`",
+        "modprobe" | "module" => "`kernel_module`",
+        "symlink" => "`link`",
+        "git" => "`git_cache` for mirrors, `command` for a checkout",
+        _ => return None,
+    })
 }
 
 /// The kinds that may stand at a place.
