@@ -69,6 +69,11 @@ impl Default for Deadlines {
 }
 
 impl Deadlines {
+    /// Returns the silence after which keepalives find a connection lost.
+    pub fn silence(&self) -> Duration {
+        self.keepalive_interval.saturating_mul(u32::try_from(self.keepalive_count).unwrap_or(u32::MAX).saturating_add(1))
+    }
+
     /// Returns the deadline for placing `length` bytes: the base and one second for each 32 KiB, the slowest link we wait for.
     pub fn upload(&self, length: usize) -> Duration {
         self.place + Duration::from_secs((length / (32 * 1024)) as u64)

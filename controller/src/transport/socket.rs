@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -16,12 +17,14 @@ use tokio::net::TcpStream;
 pub struct Quick(TcpStream);
 
 impl Quick {
-    /// Takes a connected stream.
+    /// Takes a connected stream. The kernel ends it once it has had no room for our bytes for `silence` (`TCP_USER_TIMEOUT`, tcp(7)):
+    /// keepalives cannot be sent over a full buffer, and by itself the kernel goes on for a quarter of an hour.
     ///
     /// # Errors
-    /// The socket refuses the option: it is not a TCP socket.
-    pub fn new(stream: TcpStream) -> io::Result<Self> {
+    /// The socket refuses an option: it is not a TCP socket.
+    pub fn new(stream: TcpStream, silence: Duration) -> io::Result<Self> {
         stream.set_nodelay(true)?;
+        rustix::net::sockopt::set_tcp_user_timeout(&stream, u32::try_from(silence.as_millis()).unwrap_or(u32::MAX))?;
         let quick = Self(stream);
         quick.acknowledge();
         Ok(quick)

@@ -2,14 +2,19 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use ostler::transport::{ConfigError, ConnectFault, Deadlines, Exit, HostKeyFault, Link as _, LinkEvent, NewKeys, Target, Tried};
-use ostler_tests::sshd::{Sshd, free_port, run as program};
+use ostler::transport::{
+    ConfigError, ConnectFault, Deadlines, Dialer, Exit, HostKeyFault, Link as _, LinkEvent, NewKeys, Ssh, Target, Tried,
+};
+use ostler_tests::sshd::{Sshd, free_port, public, run as program};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
 
 use super::desk::{Desk, at_port, run, shell, words};
 
@@ -242,14 +247,71 @@ async fn a_noisy_login_shell_does_not_spoil_a_placed_file() {
 #[tokio::test]
 async fn a_frozen_server_is_found_by_keepalives() {
     let desk = Desk::new();
-    desk.configure("ServerAliveInterval 1\nServerAliveCountMax 1");
     let server = Sshd::start(&desk.key, "");
     desk.know_server(&server);
-    let link = desk.connect(&server).await.unwrap();
+    // A limit of none is no limitlessness.
+    for limit in [0, 1] {
+        desk.configure(&format!("ServerAliveInterval 1\nServerAliveCountMax {limit}"));
+        let link = desk.connect(&server).await.unwrap();
+        let start = Instant::now();
+        let (_, ended) = run(&link, &shell("kill -STOP $PPID; (sleep 20; kill -CONT $PPID) >/dev/null 2>&1 & sleep 20")).await;
+        assert_eq!(ended.exit, Exit::Cut("no answer to keepalives".to_owned()));
+        assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    }
+}
+
+/// A way to a server that can be stopped: from then on nothing of ours is taken, and nothing is closed.
+fn stoppable(server: &Sshd) -> (u16, Arc<AtomicBool>) {
+    let (stopped, to) = (Arc::new(AtomicBool::new(false)), server.port);
+    let is_stopped = Arc::clone(&stopped);
+    let port = speaking(move |ours| {
+        let theirs = TcpStream::connect(("127.0.0.1", to)).unwrap();
+        for (mut from, mut into) in [(ours.try_clone().unwrap(), theirs.try_clone().unwrap()), (theirs, ours)] {
+            let is_stopped = Arc::clone(&is_stopped);
+            std::thread::spawn(move || {
+                let mut piece = [0; 4096];
+                while let Ok(length @ 1..) = from.read(&mut piece) {
+                    while is_stopped.load(Ordering::Relaxed) {
+                        std::thread::park_timeout(Duration::from_millis(50));
+                    }
+                    if into.write_all(&piece[..length]).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    (port, stopped)
+}
+
+#[tokio::test]
+async fn a_link_that_falls_silent_while_we_write_is_found_as_one_where_we_wait() {
+    let desk = Desk::new();
+    desk.configure("ServerAliveInterval 1\nServerAliveCountMax 2");
+    let server = Sshd::start(&desk.key, "");
+    let (port, stopped) = stoppable(&server);
+    desk.know(&format!("[127.0.0.1]:{port} {}\n", public(&server.host_key("ed25519"))));
+    // A full buffer is what keeps keepalives back: a small one is soon full.
+    let mut options = desk.options();
+    options.dialer = Dialer::Through(Arc::new(|address| {
+        Box::pin(async move {
+            let socket = TcpSocket::new_v4()?;
+            socket.set_send_buffer_size(64 * 1024)?;
+            socket.connect(address).await
+        })
+    }));
+    let link = Ssh::new(options).connect(&at_port(port)).await.unwrap();
+    let mut exec = link.exec(&words(&["cat"])).await.unwrap();
+    exec.stdin.write_all(b"the way is there").await.unwrap();
+    exec.stdout.read_exact(&mut [0; 16]).await.unwrap();
+    stopped.store(true, Ordering::Relaxed);
     let start = Instant::now();
-    let (_, ended) = run(&link, &shell("kill -STOP $PPID; (sleep 20; kill -CONT $PPID) >/dev/null 2>&1 & sleep 20")).await;
-    assert_eq!(ended.exit, Exit::Cut("no answer to keepalives".to_owned()));
-    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    let writing = async { exec.stdin.write_all(&vec![0; 64 << 20]).await.unwrap_err().kind() };
+    let both = async { tokio::join!(writing, exec.ended) };
+    let (kind, ended) = tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
+    assert_eq!(kind, std::io::ErrorKind::BrokenPipe);
+    assert!(matches!(&ended.exit, Exit::Cut(reason) if reason.contains("timed out")), "{}", ended.exit);
+    assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

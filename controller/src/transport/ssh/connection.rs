@@ -114,7 +114,7 @@ impl Ssh {
                 let (prepared, stream) = tokio::join!(self.prepare(config), self.dialer.dial(&goal, &deadlines));
                 let (prepared, stream) = (prepared?, stream?);
                 let peer = stream.peer_addr();
-                let quick = Quick::new(stream).map_err(|error| match peer {
+                let quick = Quick::new(stream, deadlines.silence()).map_err(|error| match peer {
                     Ok(address) => ConnectFault::Dial { address, reason: error.to_string() },
                     Err(_) => ConnectFault::Cut { step: "dialling", reason: error.to_string() },
                 })?;
@@ -156,8 +156,8 @@ impl Ssh {
             .map_err(|error| ConnectFault::Config(error.into()))?;
         let settings = client::Config {
             preferred,
-            keepalive_interval: Some(config.keepalive_interval.unwrap_or(deadlines.keepalive_interval)),
-            keepalive_max: config.keepalive_interval.map_or(deadlines.keepalive_count, |_| config.keepalive_count),
+            keepalive_interval: Some(deadlines.keepalive_interval),
+            keepalive_max: deadlines.keepalive_count,
             nodelay: true,
             ..client::Config::default()
         };
@@ -206,12 +206,17 @@ fn session_refusal(reason: &ChannelOpenFailure) -> String {
 /// (`channel_garbage_collect`), and with `MaxSessions 1` refuses the next.
 const REOPEN: [u64; 5] = [20, 60, 180, 400, 800];
 
-/// `ConnectTimeout` holds for the dialling and for the banner, as in OpenSSH.
+/// `ConnectTimeout` holds for the dialling and for the banner, as in OpenSSH; `ServerAliveInterval` and its count for keepalives. A count of
+/// none, which means no limit to the library, is one.
 fn within(deadlines: &Deadlines, config: &HostConfig) -> Deadlines {
     let mut own = deadlines.clone();
     if let Some(limit) = config.connect_timeout {
         own.dial = limit;
         own.banner = limit;
+    }
+    if let Some(interval) = config.keepalive_interval {
+        own.keepalive_interval = interval;
+        own.keepalive_count = config.keepalive_count.max(1);
     }
     own
 }
