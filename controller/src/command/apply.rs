@@ -318,3 +318,65 @@ fn result_of(end: &NodeEnd, state: &NodeState, registered: &[Registered]) -> (No
 fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::fake::{Act, FakeNode, hello, run_id};
+    use crate::fleet::{Prepared, Told};
+    use ostler_roles::catalog::Catalog;
+    use ostler_roles::outcome::Event;
+    use ostler_roles::plan::{Plan, Planned};
+    use ostler_roles::resource::{Kind, ResourceId};
+    use ostler_roles::wire::message::ToController;
+    use ostler_roles::words::Digest;
+    use std::sync::Arc;
+
+    fn node(text: &str) -> NodeName {
+        NodeName::parse(text).unwrap()
+    }
+
+    /// Two nodes, one behind the other; whom each was told to wait for.
+    async fn waits(cancelled: bool, first_run: Vec<Act>) -> Vec<(NodeName, Vec<NodeName>)> {
+        let met = |more: Vec<Act>| Some([Act::Hear, Act::Say(hello())].into_iter().chain(more).collect());
+        let fake = FakeNode::new(vec![met(first_run), met(Vec::new())]);
+        let (preparation, mut events) = fake.preparation();
+        let mut ready = Vec::new();
+        for name in ["first", "second"].map(node) {
+            let catalog =
+                Catalog { node: name.clone(), facts: Digest::of(b""), require: Vec::new(), steps: Vec::new(), verify: Vec::new() };
+            let prepared = Prepared { catalog, blob: Arc::new(|_| None), secrets: Arc::default(), executors: Vec::new() };
+            let because = ResourceId { kind: Kind::File, key: "/etc/motd".to_owned() };
+            let steps = vec![Planned::MayChange { because, changes: Vec::new() }];
+            let plan = Plan { catalog: Digest::of(b""), generation: 0, requirements: Vec::new(), steps, verify: Vec::new() };
+            let line = preparation.meet(&name, async { Vec::new() }).await.unwrap();
+            ready.push(Ready { node: name, prepared, plan, line });
+        }
+        let (_stop, cancel) = tokio::sync::watch::channel(cancelled);
+        let runner = Runner { preparation: preparation.clone(), controller: "ada@desk".to_owned(), cancel };
+        let after = BTreeMap::from([(node("second"), BTreeSet::from([node("first")]))]);
+        let ends = run_waves(&runner, &[vec![node("first")], vec![node("second")]], &after, ready, &[]).await;
+        assert_eq!(ends.iter().map(|end| end.node.clone()).collect::<Vec<_>>(), ["first", "second"].map(node));
+        preparation.tell.end();
+        let mut told = Vec::new();
+        while let Some(Told::Event(name, event) | Told::Run(name, event, _)) = events.recv().await {
+            if let FleetEvent::Waiting(whom) = event {
+                told.push((name, whom));
+            }
+        }
+        told
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_turn_in_which_there_is_nothing_to_do() {
+        assert_eq!(waits(true, Vec::new()).await, []);
+        let ended = Event::Ended { ending: Ending::Failed, millis: 1 };
+        let run = vec![
+            Act::Hear,
+            Act::Say(ToController::Going { run: run_id() }),
+            Act::Say(ToController::Event { seq: 1, event: Box::new(ended) }),
+            Act::Say(ToController::Done { run: run_id(), last: 1 }),
+        ];
+        assert_eq!(waits(false, run).await, [(node("second"), vec![node("first")])], "who has something to wait for is told");
+    }
+}
