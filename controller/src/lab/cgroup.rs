@@ -106,6 +106,12 @@ pub(crate) fn sweep_lab(hierarchy: &Path, id: &str, limit: Duration) -> Result<(
     Ok(())
 }
 
+/// Kills every process of a lab, wherever in it.
+pub(crate) fn kill_lab(hierarchy: &Path, id: &str) {
+    // One that is gone is what was wanted.
+    let _ = Cgroup { dir: hierarchy.join(HOUSE).join(id) }.kill();
+}
+
 /// Removes what labs that are gone left behind.
 pub(crate) fn sweep_dead(hierarchy: &Path) {
     let house = hierarchy.join(HOUSE);

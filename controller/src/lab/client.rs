@@ -9,13 +9,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
+use rustix::process::Pid;
 
 use super::cgroup;
 use super::child;
 use super::command::{LabCommand, unexpected};
 use super::error::LabError;
 use super::ground::lay_out;
-use super::holder::{HOLDER_VERB, read_plan};
+use super::holder::{END_LIMIT, HOLDER_VERB, read_plan};
 use super::keys;
 use super::node;
 use super::place::Place;
@@ -33,6 +34,8 @@ const GROUND_LIMIT: Duration = child::LIMIT;
 const UP_LIMIT: Duration = GROUND_LIMIT.saturating_add(vm::IDENTITY_LIMIT).saturating_add(node::ON_LIMIT);
 /// How long a holder that goes down may take to say so.
 const DOWN_ANSWER: Duration = Duration::from_secs(10);
+/// How long one that said so may take before it is killed: it waits itself for those that it holds.
+const DOWN_PATIENCE: Duration = END_LIMIT.saturating_add(Duration::from_secs(2));
 /// How long its end may take.
 const DOWN_LIMIT: Duration = Duration::from_secs(30);
 /// Any other request's answer; a node's boot is the longest, and its own words about that must come first.
@@ -152,7 +155,8 @@ impl Lab {
     /// When something of it does not end, or when another is bringing it up.
     pub fn down(state_dir: &Path) -> Result<(), LabError> {
         if !state_dir.is_dir() {
-            return Ok(());
+            // Somebody may have cleaned up under a lab that is up.
+            return Place::of_missing(state_dir).map_or(Ok(()), |place| Self::bring_down(&place));
         }
         let place = Place::create(state_dir)?;
         let turn = Turn::take(&place, DOWN_LIMIT)?;
@@ -161,13 +165,18 @@ impl Lab {
     }
 
     fn bring_down(place: &Place) -> Result<(), LabError> {
-        if let Ok(wire) = Wire::connect(&place.socket()) {
-            let asked = wire.ask::<_, Reply>(&Request::Down, &[], DOWN_ANSWER, "the lab to go down");
-            // One that does not understand, or hangs, ends like any other process; everything of the lab goes with it. One that
-            // died while it answered is as good as one that has answered.
-            if !matches!(asked, Ok(Some((Reply::Done, _)))) {
-                kill_holder(&wire);
-            }
+        let wire = Wire::connect(&place.socket()).ok();
+        let asked = wire.as_ref().map(|wire| wire.ask::<_, Reply>(&Request::Down, &[], DOWN_ANSWER, "the lab to go down"));
+        // One that does not understand, hangs or cannot be reached ends like any other process; everything of the lab goes with it.
+        // One that died while it answered is as good as one that has answered.
+        let answered = matches!(asked, Some(Ok(Some((Reply::Done, _)))));
+        if !answered || wait_for_holder(place, DOWN_PATIENCE).is_err() {
+            kill_holder(place, wire.as_ref());
+        }
+        wait_for_holder(place, DOWN_LIMIT)?;
+        // Nobody holds what is left, if anything is.
+        if let Some(hierarchy) = cgroup::hierarchy() {
+            cgroup::kill_lab(&hierarchy, &place.id());
         }
         clear(place)
     }
@@ -343,19 +352,22 @@ fn hear_until_up(wire: &Wire, limit: Duration, progress: &(dyn Fn(Progress) + Sy
     }
 }
 
-/// Kills the holder at the other end, if it still is one.
-fn kill_holder(wire: &Wire) {
-    let Ok(peer) = rustix::net::sockopt::socket_peercred(wire) else { return };
-    let line = fs::read(format!("/proc/{}/cmdline", peer.pid.as_raw_pid())).unwrap_or_default();
-    if line.split(|byte| *byte == 0).any(|word| word == HOLDER_VERB.as_bytes()) {
+/// Kills the holder of this place, if one lives: it is who listens on the socket, or else who wrote its number into the lock.
+fn kill_holder(place: &Place, wire: Option<&Wire>) {
+    let peer = wire.and_then(|wire| rustix::net::sockopt::socket_peercred(wire).ok()).map(|peer| peer.pid);
+    let said = || Pid::from_raw(fs::read_to_string(place.lock()).ok()?.trim().parse().ok()?);
+    let Some(holder) = peer.or_else(said) else { return };
+    let line = fs::read(format!("/proc/{}/cmdline", holder.as_raw_pid())).unwrap_or_default();
+    let mut words = line.split(|byte| *byte == 0);
+    if words.any(|word| word == HOLDER_VERB.as_bytes()) && words.any(|word| word == place.dir().as_os_str().as_encoded_bytes()) {
         // One that has ended meanwhile is what was wanted.
-        let _ = rustix::process::kill_process(peer.pid, rustix::process::Signal::KILL);
+        let _ = rustix::process::kill_process(holder, rustix::process::Signal::KILL);
     }
 }
 
 /// Waits until nothing of an earlier lab in this place lives, then removes its cgroups and what only it needed.
 fn clear(place: &Place) -> Result<(), LabError> {
-    wait_for_holder(place)?;
+    wait_for_holder(place, DOWN_LIMIT)?;
     if let Some(hierarchy) = cgroup::hierarchy() {
         cgroup::sweep_lab(&hierarchy, &place.id(), DOWN_LIMIT)?;
     }
@@ -363,13 +375,13 @@ fn clear(place: &Place) -> Result<(), LabError> {
 }
 
 /// Waits for the holder's lock to be free: its process has ended then, and so has PID 1 of the lab.
-fn wait_for_holder(place: &Place) -> Result<(), LabError> {
+fn wait_for_holder(place: &Place, limit: Duration) -> Result<(), LabError> {
     let path = place.lock();
     let Ok(file) = fs::File::open(&path) else { return Ok(()) };
-    let end = Instant::now() + DOWN_LIMIT;
+    let end = Instant::now() + limit;
     while rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_err() {
         if Instant::now() >= end {
-            return Err(LabError::Deadline { what: format!("the holder of {} to end", place.dir().display()), after: DOWN_LIMIT });
+            return Err(LabError::Deadline { what: format!("the holder of {} to end", place.dir().display()), after: limit });
         }
         thread::sleep(Duration::from_millis(5));
     }

@@ -7,8 +7,10 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
 use std::time::Duration;
@@ -28,7 +30,7 @@ use super::wire::{self, Wire};
 pub const HOLDER_VERB: &str = "lab-holder";
 
 /// How long the lab's processes may take to end once the keeper has.
-const END_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// How many inotify instances a lab wants the machine to allow; each systemd takes several.
 const INOTIFY_INSTANCES: u32 = 8192;
@@ -104,9 +106,15 @@ fn hold_for(place: &Place, starter: &Wire) -> Result<(), LabError> {
 /// Taken for the holder's life; the kernel gives it back at any death.
 fn lock(place: &Place) -> Result<fs::File, LabError> {
     let path = place.lock();
-    let file = fs::File::create(&path).map_err(LabError::file("create", &path))?;
+    // Not emptied before it is ours: another's number may stand in it.
+    let open = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let mut file = open.map_err(LabError::file("create", &path))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => {
+            // For whoever must end a holder that cannot be reached; on a full disk it is not said.
+            let _ = file.set_len(0).and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
+            Ok(file)
+        }
         Err(rustix::io::Errno::WOULDBLOCK) => Err(LabError::AlreadyUp(place.dir().to_owned())),
         Err(error) => Err(LabError::file("lock", &path)(error.into())),
     }

@@ -139,9 +139,11 @@ fn take_in(keeper: &Arc<Keeper>, client: Wire, stop: &Arc<OwnedFd>) -> Result<()
     let client = Arc::new(client);
     let (keeper, stop, theirs) = (Arc::clone(keeper), Arc::clone(stop), Arc::clone(&client));
     let work = move || {
-        // A client that went away in the middle has nobody to tell.
-        if let Ok(End::Lab) = keeper.answer(&theirs) {
-            let _ = rustix::io::write(&*stop, b".");
+        match keeper.answer(&theirs) {
+            Ok(End::Connection) => {}
+            Ok(End::Lab) => drop(rustix::io::write(&*stop, b".")),
+            // A client that went away in the middle does not hear it.
+            Err(error) => drop(theirs.send(&Reply::Failed(error.chain()), &[])),
         }
     };
     let started = child::thread("the lab's keeper has no room for another request", work);

@@ -42,6 +42,11 @@ impl Place {
         Ok(Self { dir })
     }
 
+    /// Returns the place of a directory that is not there, if it would be found.
+    pub(crate) fn of_missing(dir: &Path) -> Option<Self> {
+        Some(Self { dir: fs::canonicalize(dir.parent()?).ok()?.join(dir.file_name()?) })
+    }
+
     /// Returns the directory itself.
     #[must_use]
     pub fn dir(&self) -> &Path {

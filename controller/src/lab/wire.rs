@@ -96,7 +96,10 @@ impl Wire {
 
     /// Receives the next message and its descriptors; `None` when the other side has ended.
     pub(crate) fn receive<T: DeserializeOwned>(&self) -> Result<Option<(T, Vec<OwnedFd>)>, LabError> {
-        let mut bytes = vec![0; PACKET];
+        // Asked for in words: a machine without memory is told so, and nobody ends for it.
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(PACKET).map_err(|_| LabError::system("make room for a message")(rustix::io::Errno::NOMEM))?;
+        bytes.resize(PACKET, 0);
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut is_reset = false;

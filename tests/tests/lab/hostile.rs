@@ -17,6 +17,9 @@ fn limit(pid: &str, limit: &str) {
     assert!(Command::new("prlimit").args(["--pid", pid, limit]).status().expect("prlimit").success(), "{limit}");
 }
 
+/// What befalls a lab, and what does it.
+type Hurt<'a> = (&'a str, &'a dyn Fn(&Path));
+
 /// Does something at the end of a test, however that ends.
 struct Finally<F: Fn()>(F);
 
@@ -57,11 +60,12 @@ fn a_keeper_without_descriptors_or_room_for_threads_keeps_the_lab_and_answers_la
         assert!(sleepers.len() < 64, "never refused");
         match lab.command(["sleep", "1000"]).spawn() {
             Ok(sleeper) => sleepers.push(sleeper),
-            Err(error) => break error.to_string(),
+            Err(error) => break error,
         }
     };
+    // In the keeper's own words: it is there.
     let log = std::fs::read_to_string(dir.path().join("holder.log")).expect("its log");
-    assert!(refused.starts_with("the lab's keeper has no room for another request"), "{refused}: {log}");
+    assert!(matches!(refused, LabError::Refused(_)), "{refused}: {log}");
     limit(&keeper, "--as=unlimited:");
     drop(sleepers);
     assert_eq!(lab.command(["true"]).output().expect("ran").ended, Ended::Exited(0));
@@ -172,4 +176,26 @@ fn a_machine_whose_qemu_dies_at_once_is_named_at_once_with_its_words() {
     let took = console.elapsed().expect("a clock that goes on");
     assert!(took < Duration::from_secs(45), "{took:?}");
     wait_until_traceless(&state);
+}
+
+#[test]
+fn a_lab_whose_holder_is_stopped_or_out_of_reach_goes_down_all_the_same() {
+    let stop = |dir: &Path| assert!(Command::new("kill").args(["-STOP", &stage(dir, "hold")]).status().expect("kill").success());
+    let cut_off = |dir: &Path| std::fs::remove_file(dir.join("holder.sock")).expect("its socket");
+    // As somebody who cleans up does it: the lab's mounts are not to be seen from here.
+    let forget = |dir: &Path| std::fs::remove_dir_all(dir).expect("its directory");
+    let hurts: [Hurt<'_>; 3] = [("stopped", &stop), ("no socket", &cut_off), ("no directory", &forget)];
+    for (what, hurt) in hurts {
+        let scratch = scratch();
+        let dir = scratch.path().join("state");
+        let mut setup = setup(&dir);
+        setup.outlives = true;
+        drop(Lab::up(LabSpec::new([node("n1", 11)]), &setup, &|_| {}).expect("up"));
+        let holder = stage(&dir, "hold");
+        let _end = Finally(|| drop(Command::new("kill").args(["-9", &holder]).stderr(std::process::Stdio::null()).status()));
+        hurt(&dir);
+        Lab::down(&dir).unwrap_or_else(|error| panic!("{what}: {error}"));
+        wait_until_traceless(&dir);
+        assert_eq!(cgroups(&dir), [""; 0], "{what}");
+    }
 }
