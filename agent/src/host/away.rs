@@ -1,13 +1,13 @@
 //! File systems with a server behind them: whoever asks one whose server is gone waits for ever, so it is asked once, in a thread that may
 //! be left behind, before anything else is asked of it.
 
-use super::mounts::{self, Mount, holding};
+use super::mounts::{Mount, room};
 use super::patience::within;
 use super::{Host, OsError};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -17,47 +17,45 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// What such file systems are called in /proc/self/mountinfo; those of FUSE begin with `fuse`. autofs is none of them: to ask it is to mount.
 const SERVED: [&str; 11] = ["nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "virtiofs", "lustre", "afs", "orangefs", "beegfs"];
 
-/// What is mounted, and which of it has not answered.
+/// Where such file systems are mounted, and which of them answer.
 #[derive(Debug)]
 pub(super) struct Away {
-    /// Read once, and only kept where anything is served.
-    mounts: OnceLock<Vec<(Mount, OnceLock<bool>)>>,
+    /// Read once.
+    served: OnceLock<Vec<(PathBuf, OnceLock<bool>)>>,
     answer: Duration,
 }
 
 impl Default for Away {
     fn default() -> Self {
-        Self { mounts: OnceLock::new(), answer: ANSWER }
+        Self { served: OnceLock::new(), answer: ANSWER }
     }
 }
 
 fn is_served(mount: &Mount) -> bool {
-    mount.kind.starts_with("fuse") && mount.kind != "fusectl" || SERVED.contains(&mount.kind.as_str())
+    (mount.kind.starts_with("fuse") && mount.kind != "fusectl") || SERVED.contains(&mount.kind.as_str())
 }
 
 impl Host {
-    fn served(&self) -> &[(Mount, OnceLock<bool>)] {
-        self.away.mounts.get_or_init(|| {
+    fn served(&self) -> &[(PathBuf, OnceLock<bool>)] {
+        self.away.served.get_or_init(|| {
             let mounts = self.mounts().unwrap_or_default();
-            let any = mounts.iter().any(is_served);
-            mounts.into_iter().filter(|_| any).map(|mount| (mount, OnceLock::new())).collect()
+            mounts.into_iter().filter(is_served).map(|mount| (mount.point, OnceLock::new())).collect()
         })
     }
 
-    /// Fails when `path`, as programs outside of the tree call it, lies in a file system that does not answer.
+    /// Fails when the way to `path`, as programs outside of the tree call it, leads into a file system that does not answer.
     pub(super) fn answers(&self, path: &Path) -> Result<(), Errno> {
-        let served = self.served();
-        let Some(holding) = holding(served.iter().map(|(mount, _)| mount), path) else { return Ok(()) };
-        let Some((mount, answers)) = served.iter().find(|(mount, _)| std::ptr::eq(mount, holding)).filter(|(mount, _)| is_served(mount))
-        else {
-            return Ok(());
-        };
-        let ask = || {
-            let point = mount.point.clone();
-            // Any answer will do, a refusal too.
-            within("its file system", Instant::now() + self.away.answer, move || mounts::room(&point).is_ok()).is_ok()
-        };
-        if *answers.get_or_init(ask) { Ok(()) } else { Err(Errno::HOSTDOWN) }
+        for (point, answers) in self.served().iter().filter(|(point, _)| path.starts_with(point)) {
+            let ask = || {
+                let point = point.clone();
+                // Any answer will do, a refusal too.
+                within("its file system", Instant::now() + self.away.answer, move || room(&point).is_ok()).is_ok()
+            };
+            if !*answers.get_or_init(ask) {
+                return Err(Errno::HOSTDOWN);
+            }
+        }
+        Ok(())
     }
 
     /// The same for a name in an opened directory.
@@ -88,7 +86,6 @@ impl OsError {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use std::path::PathBuf;
     use std::process::{Child, Command, Stdio};
 
     /// A file system in user space whose program never answers (fuse(4)); gone when it is dropped.
