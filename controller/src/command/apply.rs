@@ -303,7 +303,7 @@ fn result_of(end: &NodeEnd, state: &NodeState, registered: &[Registered]) -> (No
         Ok(Ending::Failed) => {
             Some(state.failures.last().map_or_else(|| "failed".to_owned(), |(_, step, failure)| format!("{step}: {}", failure.message)))
         }
-        Ok(Ending::Cancelled) => Some("cancelled".to_owned()),
+        Ok(Ending::Cancelled) => Some(report::CANCELLED.to_owned()),
         Err(trouble) => trouble.chain.first().cloned(),
     };
     let exit = match (&end.ending, &trouble) {

@@ -62,7 +62,11 @@ pub fn ask(question: &str, possible: bool, echo: &Echo) -> Option<Secret<String>
     echo.restore();
     match read {
         Ok(count) if count > 0 => Some(Secret::new(line.trim_end_matches(['\r', '\n']).to_owned())),
-        Ok(_) | Err(_) => None,
+        Ok(_) | Err(_) => {
+            // Nothing that is typed has ended the line; who no longer sees it does not miss it.
+            let _ = err.write_all(b"\n");
+            None
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reads a site directory once.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,13 +10,13 @@ use ostler_roles::author::compile::{self, Site, SiteContent, SiteEntry};
 use ostler_roles::author::diagnostic::{Fault, Faults};
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::role::Role;
-use ostler_roles::author::site::NodesFile;
-use ostler_roles::author::source::{MAX_BYTES, Source, Tree};
+use ostler_roles::author::site::{NodeEntry, NodesFile};
+use ostler_roles::author::source::{MAX_BYTES, Source, Span, Tree};
 use ostler_roles::author::{library, lower, references};
 use ostler_roles::words::{Blob, SecretName};
 
 use super::walk::{self, MAX_TEXT};
-use super::{ReadSiteError, foreign};
+use super::{ReadSiteError, foreign, reach};
 
 /// The file that makes a directory a site.
 const SITE_FILE: &str = "ostler.yaml";
@@ -108,10 +109,34 @@ pub fn read(root: &Path) -> Result<Reading, ReadSiteError> {
         compile::in_scope(&roles, &mut faults);
     }
     let site = Site { file: site.unwrap_or_default(), nodes: nodes.unwrap_or_default() };
+    one_node_a_machine(&site, &mut faults);
     images(root, &mut faults)?;
     let inventory = Inventory { root: root.to_owned(), roles, site, content: contents(root)?, secrets: secrets(root, &mut faults)? };
     faults.sort();
     Ok(Reading { inventory, faults })
+}
+
+/// Two nodes that are reached in one way are one machine: each would undo what the other did, run after run.
+fn one_node_a_machine(site: &Site, faults: &mut Faults) {
+    let mut seen: BTreeMap<_, &NodeEntry> = BTreeMap::new();
+    for node in &site.nodes.nodes {
+        // What is said twice about the way is told where the way is gone.
+        let Ok(way) = reach(site, node) else { continue };
+        let name = &node.name.value;
+        match seen.entry((way.host, way.port, way.jump)) {
+            Entry::Vacant(free) => _ = free.insert(node),
+            Entry::Occupied(first) => faults.push(
+                Fault::new(span_of(node), format!("`{name}` is the same machine as `{}`", first.get().name.value))
+                    .hint("a machine is one node: give it the groups and roles of both")
+                    .also(span_of(first.get()), "the same host, port and jump"),
+            ),
+        }
+    }
+}
+
+/// Where a node's host is written.
+fn span_of(node: &NodeEntry) -> &Span {
+    node.host.as_ref().map_or(&node.name.span, |host| &host.span)
 }
 
 /// `nodes.yaml`, which a site must have.

@@ -21,7 +21,7 @@ pub use exit::{Exit, merge};
 pub use json::{event_json, plan_json, recap_json, trouble_json, verdict_json};
 pub use plan::{PlannedNode, change_count, impossible, plan_lines, refusal_lines};
 pub use printer::{Format, Printer, Progress};
-pub use recap::{NodeResult, Recap, recap_lines};
+pub use recap::{CANCELLED, NodeResult, Recap, recap_lines};
 pub use sanitize::sanitize;
 pub use state::{NodeState, Phase, State};
 pub use style::{Paint, Style};

@@ -105,7 +105,11 @@ impl Printer {
         let mut answer = String::new();
         match std::io::stdin().read_line(&mut answer) {
             Ok(count) if count > 0 => Some(answer.trim_end_matches(['\r', '\n']).to_owned()),
-            Ok(_) | Err(_) => None,
+            Ok(_) | Err(_) => {
+                // Nothing that is typed has ended the line.
+                self.aside("");
+                None
+            }
         }
     }
     /// Whether a question can be asked.

@@ -36,6 +36,9 @@ impl NodeResult {
     }
 }
 
+/// The trouble of a node whose run was cancelled.
+pub const CANCELLED: &str = "cancelled";
+
 /// Everything for the last lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recap {
@@ -77,6 +80,9 @@ pub fn recap_lines(recap: &Recap, style: Style) -> Vec<String> {
             (Paint::Good, format!("Done. {} in {seconds}: {changed} changed, {} {hold}.", nodes(good.len()), count(checks, "check")))
         }
         (0, true) => (Paint::Change, format!("Cancelled after {seconds}: {changed} changed.")),
+        (_, _) if bad.iter().all(|node| node.trouble.as_deref() == Some(CANCELLED)) => {
+            (Paint::Change, format!("Cancelled after {seconds}: {changed} changed. The next apply goes on where it stopped."))
+        }
         (failed, _) => (Paint::Bad, format!("{} came through, {} did not, in {seconds}.", nodes(good.len()), nodes(failed))),
     };
     lines.extend(painted(paint, &end, style));
@@ -134,6 +140,19 @@ mod tests {
                 "    2.0 s."
             ]
         );
+    }
+
+    #[test]
+    fn a_run_that_was_stopped_is_no_failure_and_says_how_it_goes_on() {
+        let recap = |other: &str| Recap {
+            nodes: vec![node("a", 2, Some(CANCELLED)), node("b", 0, Some(other))],
+            took: Duration::from_secs(2),
+            cancelled: true,
+            only: None,
+        };
+        let last = |recap: &Recap| recap_lines(recap, Style::PLAIN).pop();
+        assert_eq!(last(&recap(CANCELLED)).unwrap(), "Cancelled after 2.0 s: 2 changed. The next apply goes on where it stopped.");
+        assert_eq!(last(&recap("lost")).unwrap(), "0 nodes came through, 2 nodes did not, in 2.0 s.");
     }
 
     #[test]

@@ -168,4 +168,10 @@ fn a_secret_that_is_typed_is_not_shown() {
     terminal.types("half a wo\u{3}");
     assert_eq!((terminal.end(), terminal.echoes()), (130, true), "{}", terminal.said());
     assert!(!desk.at("secrets/other.age").exists());
+    let mut terminal = Terminal::start(&desk.command(&["secret", "set", "other"]));
+    terminal.wait_for("value of other: ");
+    terminal.wait_for_silence();
+    terminal.types("\u{4}");
+    assert_eq!(terminal.end(), 3, "{}", terminal.said());
+    terminal.wait_for("value of other: \r\nerror: the value is empty");
 }

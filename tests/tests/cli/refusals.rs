@@ -134,6 +134,19 @@ fn a_wrong_site_shows_every_fault_with_its_place() {
 }
 
 #[test]
+fn one_machine_under_two_names_is_refused() {
+    let desk = Desk::new().with_site();
+    let nodes = |second: &str| format!("nodes:\n  a: {{host: 192.0.2.7, roles: [first]}}\n  b: {{{second}, roles: [first]}}\n");
+    desk.write("nodes.yaml", nodes("host: 192.0.2.7"));
+    insta::assert_snapshot!("lint_of_one_machine_twice", desk.run(&["lint"]));
+    for other in ["host: 192.0.2.8", "host: 192.0.2.7, ssh: {port: 2222}", "host: 192.0.2.7, ssh: {jump: a}"] {
+        desk.write("nodes.yaml", nodes(other));
+        let said = desk.run(&["lint"]);
+        assert_eq!(said.code, Some(0), "{other}: {said}");
+    }
+}
+
+#[test]
 fn failure_is_json_where_json_was_asked_for() {
     let desk = Desk::new();
     let none = desk.run(&["--output", "json", "lint"]);
