@@ -184,12 +184,11 @@ fn machine_roots() -> RootCerts {
     RootCerts::new_with_certs(&certificates)
 }
 
-/// Sends `length` bytes on and puts them into the store, renamed into place once they are all there.
+/// Sends `length` bytes on and puts them into the store, renamed into place once they are all there. A store that takes nothing, on a
+/// full disk, is this machine's affair: the node gets its package all the same.
 fn keep_and_send(body: &mut impl Read, out: &mut TcpStream, path: &Path, length: u64) -> io::Result<()> {
-    let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    fs::create_dir_all(dir)?;
     let part = path.with_added_extension(format!("{}.part", std::process::id()));
-    let mut file = File::create(&part)?;
+    let mut file = path.parent().and_then(|dir| fs::create_dir_all(dir).and_then(|()| File::create(&part)).ok());
     let mut buffer = vec![0; 64 * 1024];
     let mut arrived: u64 = 0;
     let outcome = loop {
@@ -197,16 +196,16 @@ fn keep_and_send(body: &mut impl Read, out: &mut TcpStream, path: &Path, length:
             Ok(0) => break Ok(()),
             Ok(count) => {
                 arrived += count as u64;
-                if let Err(error) = file.write_all(&buffer[..count]).and_then(|()| out.write_all(&buffer[..count])) {
+                file = file.filter(|mut file| file.write_all(&buffer[..count]).is_ok());
+                if let Err(error) = out.write_all(&buffer[..count]) {
                     break Err(error);
                 }
             }
             Err(error) => break Err(error),
         }
     };
-    if outcome.is_ok() && arrived == length {
-        fs::rename(&part, path)?;
-    } else {
+    let kept = outcome.is_ok() && arrived == length && file.is_some() && fs::rename(&part, path).is_ok();
+    if !kept {
         let _ = fs::remove_file(&part);
     }
     outcome
@@ -310,6 +309,34 @@ mod tests {
             node.read_to_string(&mut answer).expect("the connection ends");
             assert!(answer.ends_with("\r\n\r\nall of it."), "{answer}");
         });
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_passed_on_all_the_same() {
+        let dir = tempfile::tempdir().expect("scratch");
+        let full = Path::new("/dev/full");
+        for blocked in ["the shelf", "the file"] {
+            let (outside, host, inside, proxy) = between(dir.path());
+            match blocked {
+                "the shelf" => fs::write(dir.path().join(&host), "no directory").expect("written"),
+                // As on a full disk: it can be made, and not be written.
+                _ => {
+                    fs::create_dir(dir.path().join(&host)).expect("directory");
+                    let part = dir.path().join(&host).join(format!("x_1_all.deb.{}.part", std::process::id()));
+                    std::os::unix::fs::symlink(full, part).expect("link");
+                }
+            }
+            std::thread::scope(|scope| {
+                scope.spawn(|| serve(&proxy, &inside));
+                let mut node = node(&inside, &format!("GET http://{host}/x_1_all.deb HTTP/1.1\r\nConnection: close\r\n\r\n"));
+                asked(&outside).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nall of it.").expect("all of it");
+                let mut answer = String::new();
+                node.read_to_string(&mut answer).expect("the connection ends");
+                assert!(answer.ends_with("\r\n\r\nall of it."), "{blocked}: {answer}");
+            });
+            assert!(!dir.path().join(&host).join("x_1_all.deb").exists(), "{blocked}");
+        }
+        assert!(full.exists());
     }
 
     #[test]
