@@ -19,7 +19,7 @@ use super::ground::lay_out;
 use super::holder::{END_LIMIT, HOLDER_VERB, read_plan};
 use super::keys;
 use super::node;
-use super::place::Place;
+use super::place::{MISREAD_AS_LAYERS, Place, legible};
 use super::programs;
 use super::protocol::{Event, Plan, Reply, Request, WIRE};
 use super::spec::{Fault, LabNode, LabSpec, Status};
@@ -105,6 +105,7 @@ impl Lab {
     pub fn up(spec: LabSpec, setup: &Setup, progress: &(dyn Fn(Progress) + Sync)) -> Result<Self, LabError> {
         programs::check(&spec, &setup.environment.search)?;
         spec.validate()?;
+        legible("cache directory", &setup.cache_dir, MISREAD_AS_LAYERS)?;
         let place = Place::create(&setup.state_dir)?;
         // The keys and the plan of a lab that comes up must neither be written over nor taken away by another.
         let turn = Turn::take(&place, DOWN_LIMIT)?;

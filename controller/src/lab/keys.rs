@@ -25,14 +25,19 @@ pub(crate) fn generate(path: &Path, comment: &str) -> Result<String, LabError> {
     Ok(public)
 }
 
+/// Returns a path as one word of ssh_config(5), where `%` begins a token. Quotes have no place in a state directory's path.
+fn quoted(path: &Path) -> String {
+    format!("\"{}\"", path.display().to_string().replace('%', "%%"))
+}
+
 /// Writes every key of a lab, its `known_hosts` and its `ssh_config`.
 pub(crate) fn write_all(place: &Place, spec: &LabSpec) -> Result<(), LabError> {
     generate(&place.private_key(), "lab")?;
     let mut known = String::new();
     let mut config = format!(
         "Host *\n  IdentityFile {}\n  IdentitiesOnly yes\n  UserKnownHostsFile {}\n  GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n",
-        place.private_key().display(),
-        place.known_hosts().display()
+        quoted(&place.private_key()),
+        quoted(&place.known_hosts())
     );
     for node in &spec.nodes {
         let line = generate(&place.host_key(&node.name), &node.name)?;

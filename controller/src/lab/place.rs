@@ -19,10 +19,13 @@ impl Place {
     /// Makes the directory (mode 0700) where it is missing and returns its place.
     ///
     /// # Errors
-    /// When it cannot be made, is there but is not this user's alone, or lies where the lab mounts something of its own.
+    /// When it cannot be made, is there but is not this user's alone, lies where the lab mounts something of its own, or has a path that
+    /// the programs of the lab would misread.
     pub fn create(dir: &Path) -> Result<Self, LabError> {
+        legible("state directory", dir, MISREAD)?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(LabError::file("create directory", dir))?;
         let dir = fs::canonicalize(dir).map_err(LabError::file("resolve", dir))?;
+        legible("state directory", &dir, MISREAD)?;
         // Keys and the socket lie in there: whoever may enter has every node, and whoever may write leads root astray.
         let found = fs::symlink_metadata(&dir).map_err(LabError::file("look at", &dir))?;
         let (owner, mode, us) = (found.uid(), found.mode() & 0o7777, rustix::process::geteuid().as_raw());
@@ -136,6 +139,19 @@ impl Place {
         let dirs = [self.dir.join("host-keys"), self.disks(), self.scratch()];
         files.iter().chain(&dirs).try_for_each(|path| remove(path))
     }
+}
+
+/// Signs that mount(8) and ssh_config(5) give a meaning that no quoting takes away.
+const MISREAD: &[char] = &[',', '\\', '"', '\''];
+/// Signs with a meaning in a list of overlay layers (overlayfs, `lowerdir`).
+pub(crate) const MISREAD_AS_LAYERS: &[char] = &[',', '\\', ':'];
+
+/// Refuses a path that one of the programs of the lab would read as something else.
+pub(crate) fn legible(what: &str, path: &Path, misread: &[char]) -> Result<(), LabError> {
+    let text = path.to_string_lossy();
+    // `${` begins a variable in ssh_config(5).
+    let sign = text.chars().find(|sign| sign.is_control() || misread.contains(sign)).or(text.contains("${").then_some('{'));
+    sign.map_or(Ok(()), |sign| Err(LabError::Spec(format!("{what} {} must not have {sign:?} in its path", path.display()))))
 }
 
 /// Removes a file or a directory with all in it; one that is not there is fine.

@@ -199,3 +199,24 @@ fn a_lab_whose_holder_is_stopped_or_out_of_reach_goes_down_all_the_same() {
         assert_eq!(cgroups(&dir), [""; 0], "{what}");
     }
 }
+
+#[test]
+fn a_directory_with_a_blank_and_a_percent_sign_serves_and_one_that_others_misread_is_refused() {
+    let dir = scratch();
+    let blank = dir.path().join("a b %h$x:y");
+    let lab = up(&blank, LabSpec::new([node("n1", 11)])).expect("up");
+    assert_eq!(said(&lab, "admin", "n1", "hostname"), "n1");
+    assert_eq!(lab.command(["ssh", "n1", "hostname"]).output().expect("ran").text(), "n1");
+    lab.end().expect("down");
+    // mount(8), ssh_config(5) and overlayfs would each read one of them as something else.
+    for (name, sign) in [("a,b", ','), ("a\\b", '\\'), ("a\"b", '"'), ("a'b", '\''), ("a\nb", '\n'), ("a${HOME}b", '{')] {
+        let refused = up(&dir.path().join(name), LabSpec::new([node("n1", 11)])).expect_err("refused");
+        let said = refused.to_string();
+        assert!(matches!(refused, LabError::Spec(_)) && said.contains(&format!("must not have {sign:?} in its path")), "{said}");
+        assert!(!dir.path().join(name).exists(), "{said}");
+    }
+    let mut setup = setup(&dir.path().join("state"));
+    setup.cache_dir = dir.path().join("a:b");
+    let refused = Lab::up(LabSpec::new([node("n1", 11)]), &setup, &|_| {}).expect_err("refused").to_string();
+    assert!(refused.contains("cache directory") && refused.contains("must not have ':' in its path"), "{refused}");
+}
