@@ -18,6 +18,7 @@ pub struct Place {
     path: PathBuf,
     /// The mount that holds it.
     mount: String,
+    /// For root.
     free: Bytes,
     size: Bytes,
     /// Free and all; none where the file system counts none.
@@ -44,7 +45,8 @@ impl Place {
     /// As it is now; none when that cannot be told.
     fn of(places: &Places) -> Option<Self> {
         let there = places.state.ancestors().find(|path| path.exists())?;
-        let room = mounts::room(there).ok()?;
+        // What root may use: a disk that jobs have filled has some left for it (mke2fs(8), -m).
+        let room = rustix::fs::statvfs(there).ok().filter(|room| room.f_blocks > 0)?;
         let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let table: Vec<Mount> = mounts::parse(&table);
         let real = there.canonicalize().ok()?;
@@ -53,9 +55,9 @@ impl Place {
         Some(Self {
             path: places.state.clone(),
             mount: mount.map_or_else(|| "the file system".to_owned(), named),
-            free: Bytes(room.free),
-            size: Bytes(room.size),
-            inodes: (room.inodes > 0).then_some((room.inodes_free, room.inodes)),
+            free: Bytes(room.f_bfree.saturating_mul(room.f_frsize)),
+            size: Bytes(room.f_blocks.saturating_mul(room.f_frsize)),
+            inodes: (room.f_files > 0).then_some((room.f_ffree, room.f_files)),
             spare: (places.blobs(), held(&places.blobs())),
         })
     }
@@ -135,5 +137,42 @@ mod tests {
         assert!(matches!(explained(&places, wrote(Errno::ROFS)), EngineError::Write { .. }));
         assert!(matches!(wanted(&places, Bytes(u64::MAX / 2), 0), Err(EngineError::NoRoom { .. })));
         assert!(wanted(&places, Bytes(0), 0).is_ok());
+    }
+
+    /// A small ext4 of its own; none where we may not mount.
+    fn small_disk(directory: &Path) -> Option<PathBuf> {
+        let (image, point) = (directory.join("image"), directory.join("state"));
+        std::fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
+        std::fs::create_dir(&point).unwrap();
+        let done = |program: &str, words: &[&Path]| {
+            let output = std::process::Command::new(program).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args(words).output();
+            output.is_ok_and(|output| output.status.success())
+        };
+        let made = done("mkfs.ext4", &[Path::new("-q"), &image]) && done("mount", &[Path::new("-o"), Path::new("loop"), &image, &point]);
+        made.then_some(point)
+    }
+
+    #[test]
+    fn a_disk_that_jobs_have_filled_has_room_for_a_run_of_roots() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let Some(point) = small_disk(directory.path()) else { return };
+        for place in [directory.path(), &point] {
+            std::fs::set_permissions(place, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        }
+        let fill = format!("cat /dev/zero > {}/filler", point.display());
+        let filled = std::process::Command::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", &fill])
+            .stderr(std::process::Stdio::null())
+            .status();
+        assert!(!filled.unwrap().success(), "it is full");
+        let (jobs, root) = (mounts::room(&point).unwrap().free, wanted(&Places::below(directory.path()), Bytes(0), 0));
+        let none = wanted(&Places::below(directory.path()), Bytes(64 << 20), 0);
+        std::process::Command::new("umount").arg(&point).status().unwrap();
+        assert!(jobs < FOR_A_RUN.count(), "{jobs}");
+        assert!(root.is_ok(), "{root:?}");
+        assert!(matches!(none, Err(EngineError::NoRoom { .. })));
     }
 }
