@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
@@ -16,6 +16,9 @@ use super::wire;
 pub(crate) const LIMIT: Duration = Duration::from_secs(180);
 /// A root tree over a slow link.
 const BUILD_LIMIT: Duration = Duration::from_secs(3600);
+
+/// How long a log may take to be written once its writer has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs a program to its end and returns what it printed; a failure carries the end of its output.
 pub(crate) fn run(command: &mut Command) -> Result<Output, LabError> {
@@ -106,6 +109,25 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> Result<JoinHandle<Vec<u8
         }
         bytes
     })
+}
+
+/// What carries a node, and who writes its console's log.
+#[derive(Debug)]
+pub(crate) struct Carrier {
+    pub(crate) child: Child,
+    pub(crate) log: Option<JoinHandle<()>>,
+}
+
+impl Carrier {
+    /// Waits for its end, and for its last words to be in the log; returns the status it ended with.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        let status = self.child.wait().ok().and_then(|status| status.code());
+        let end = Instant::now() + LAST_WORDS;
+        while self.log.as_ref().is_some_and(|log| !log.is_finished()) && Instant::now() < end {
+            thread::sleep(Duration::from_millis(1));
+        }
+        status
+    }
 }
 
 /// A child that does not outlive its use.

@@ -1,13 +1,16 @@
 //! A container node: its root on an overlay over a cached tree, its identity, its systemd-nspawn process.
 
 use std::fs;
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+
+use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::cgroup::Cgroup;
-use super::child::{feed, run};
+use super::child::{self, Carrier, feed, run};
 use super::error::LabError;
 use super::net;
 use super::place::Place;
@@ -112,10 +115,13 @@ fn set_password(root: &Path, password: &str) -> Result<(), LabError> {
 }
 
 /// Starts the node's systemd in its cgroup and its network namespace.
-pub(crate) fn boot(place: &Place, cgroup: &Cgroup, node: &LabNode, root: &Path, real_sync: bool) -> Result<Child, LabError> {
+pub(crate) fn boot(place: &Place, cgroup: &Cgroup, node: &LabNode, root: &Path, real_sync: bool) -> Result<Carrier, LabError> {
     let console_path = place.console(&node.name);
-    let console = fs::OpenOptions::new().create(true).append(true).open(&console_path).map_err(LabError::file("open", &console_path))?;
-    let errors = console.try_clone().map_err(LabError::file("open", &console_path))?;
+    let log = fs::OpenOptions::new().create(true).append(true).open(&console_path).map_err(LabError::file("open", &console_path))?;
+    // Not the file itself: systemd-nspawn ends, and the node with it, when its output cannot be written.
+    let (said, console) = pipe_with(PipeFlags::CLOEXEC).map_err(LabError::system("make a pipe"))?;
+    let errors = console.try_clone().map_err(LabError::system("make a pipe"))?;
+    let log = child::thread("start a thread for a console", move || keep(fs::File::from(said), log))?;
     let wrap = cgroup.wrap();
     let mut command = Command::new(&wrap[0]);
     command
@@ -130,7 +136,21 @@ pub(crate) fn boot(place: &Place, cgroup: &Cgroup, node: &LabNode, root: &Path, 
         .stdout(console)
         .stderr(errors)
         .process_group(0);
-    command.spawn().map_err(|source| LabError::Start { command: "systemd-nspawn".into(), source })
+    let child = command.spawn().map_err(|source| LabError::Start { command: "systemd-nspawn".into(), source })?;
+    Ok(Carrier { child, log: Some(log) })
+}
+
+/// Writes what a console says into its log; what a full disk does not take is lost, and the node goes on.
+fn keep(mut said: impl Read, mut log: impl Write) {
+    let mut buffer = [0; 4096];
+    loop {
+        match said.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(count) => drop(log.write_all(&buffer[..count])),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
 }
 
 /// Returns the node's own PID 1 as the lab's pid namespace numbers it: the only child of its systemd-nspawn.

@@ -3,13 +3,14 @@
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::cgroup::Cgroup;
+use super::child::Carrier;
 use super::container;
 use super::error::LabError;
 use super::exec::Door;
@@ -151,15 +152,15 @@ impl Node {
         net::set_link(self.index, true)?;
         // The thread first: a carrier that nobody follows would never be known to have ended.
         let (node, (carrier, carriers)) = (Arc::clone(self), mpsc::channel());
-        super::child::thread("start a thread for a node", move || carriers.iter().for_each(|child| node.follow(child)))?;
-        let child = self.boot(!power.ran)?;
-        *power = Power { ran: true, wanted: true, carrier: Some(child.id()) };
+        super::child::thread("start a thread for a node", move || carriers.iter().for_each(|carrier| node.follow(carrier)))?;
+        let booted = self.boot(!power.ran)?;
+        *power = Power { ran: true, wanted: true, carrier: Some(booted.child.id()) };
         // It waits for nothing else.
-        let _ = carrier.send(child);
+        let _ = carrier.send(booted);
         Ok(())
     }
 
-    fn boot(&self, first: bool) -> Result<Child, LabError> {
+    fn boot(&self, first: bool) -> Result<Carrier, LabError> {
         match &self.body {
             Body::Container { root, real_sync } => container::boot(&self.place, &self.cgroup, &self.spec, root, *real_sync),
             Body::Machine { image, ends } => vm::boot(&self.cgroup, image, ends, first),
@@ -167,15 +168,15 @@ impl Node {
     }
 
     /// Waits for the carrier's end again and again: a node that asks for a reboot boots, any other end is the end.
-    fn follow(&self, mut child: Child) {
+    fn follow(&self, mut carrier: Carrier) {
         loop {
-            let asked = child.wait().is_ok_and(|status| status.code() == Some(container::REBOOT));
+            let asked = carrier.wait() == Some(container::REBOOT);
             let mut power = self.power();
             let next = if asked && power.wanted { self.boot(false).ok() } else { None };
-            power.carrier = next.as_ref().map(Child::id);
+            power.carrier = next.as_ref().map(|next| next.child.id());
             self.changed.notify_all();
             match next {
-                Some(next) => child = next,
+                Some(next) => carrier = next,
                 None => return,
             }
         }

@@ -220,3 +220,30 @@ fn a_directory_with_a_blank_and_a_percent_sign_serves_and_one_that_others_misrea
     let refused = Lab::up(LabSpec::new([node("n1", 11)]), &setup, &|_| {}).expect_err("refused").to_string();
     assert!(refused.contains("cache directory") && refused.contains("must not have ':' in its path"), "{refused}");
 }
+
+#[test]
+fn a_node_outlives_the_full_disk_of_its_consoles_log() {
+    let dir = scratch();
+    let state = dir.path().join("state");
+    std::fs::create_dir(&state).expect("directory");
+    let run = |program: &str, words: &[&str]| assert!(Command::new(program).args(words).arg(&state).status().expect("ran").success());
+    run("mount", &["-t", "tmpfs", "-o", "size=1m,mode=700", "lab-full"]);
+    let _end = Finally(|| drop(Command::new("umount").arg("--lazy").arg(&state).status()));
+    let lab = up(&state, LabSpec::new([node("n1", 11)])).expect("up");
+    let fill = state.join("fill");
+    assert!(std::fs::write(&fill, vec![0; 2 << 20]).is_err(), "the disk is full");
+    said(&lab, "root", "n1", "for i in $(seq 2000); do echo 'a word on the console, and one more'; done > /dev/console");
+    let boot = |lab: &Lab| said(lab, "root", "n1", "cat /proc/sys/kernel/random/boot_id");
+    let first = boot(&lab);
+    lab.fault("n1", Fault::PowerCut).expect("cut");
+    lab.fault("n1", Fault::PowerOn).expect("on, with nowhere to write what it says");
+    assert_ne!(boot(&lab), first);
+    std::fs::remove_file(fill).expect("room");
+    said(&lab, "root", "n1", "echo there is room again > /dev/console");
+    let end = Instant::now() + SHORT;
+    while !std::fs::read_to_string(lab.console("n1")).expect("its log").contains("there is room again") {
+        assert!(Instant::now() < end, "never logged");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    lab.end().expect("down");
+}

@@ -11,10 +11,11 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::cgroup::Cgroup;
+use super::child::Carrier;
 use super::container::identity;
 use super::error::LabError;
 use super::net::link;
@@ -101,7 +102,7 @@ pub(crate) fn make_disk(ends: &Ends, image: &Path) -> Result<(), LabError> {
 }
 
 /// Starts the machine in its cgroup: out of the snapshot, or with a cold boot from its disk.
-pub(crate) fn boot(cgroup: &Cgroup, image: &Path, ends: &Ends, restore: bool) -> Result<Child, LabError> {
+pub(crate) fn boot(cgroup: &Cgroup, image: &Path, ends: &Ends, restore: bool) -> Result<Carrier, LabError> {
     let log = fs::OpenOptions::new().create(true).append(true).open(&ends.console).map_err(LabError::file("open", &ends.console))?;
     let wrap = cgroup.wrap();
     let mut command = Command::new(&wrap[0]);
@@ -110,7 +111,9 @@ pub(crate) fn boot(cgroup: &Cgroup, image: &Path, ends: &Ends, restore: bool) ->
         command.args(["-loadvm", SNAPSHOT]);
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).process_group(0);
-    command.spawn().map_err(|source| LabError::Start { command: "qemu-system-x86_64".into(), source })
+    let child = command.spawn().map_err(|source| LabError::Start { command: "qemu-system-x86_64".into(), source })?;
+    // qemu goes on when it cannot write its log.
+    Ok(Carrier { child, log: None })
 }
 
 /// Makes a restored machine this node: the time, its name, its keys, its address; then the door it came through is shut.
