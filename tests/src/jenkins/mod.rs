@@ -73,9 +73,8 @@ pub struct Model {
 impl Model {
     /// Starts one on a free loopback port with these accounts.
     pub fn start(users: Vec<User>) -> std::io::Result<Self> {
-        // Bound by number, the port stays ours while nobody listens on it (tcp(7); the kernel gives back only ports that it chose).
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let listener = TcpListener::bind(address)?;
+        let listener = own_port()?;
+        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(&format!("http://{address}/"), users)),
             log: Mutex::default(),
@@ -146,6 +145,20 @@ impl Drop for Model {
         let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
         if let Some(server) = self.server.take() {
             let _ = server.join();
+        }
+    }
+}
+
+/// Bound by number, the port stays ours while nobody listens on it (tcp(7); the kernel gives back only ports that it chose). In between,
+/// somebody else may be given it: then another one does as well.
+fn own_port() -> std::io::Result<TcpListener> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        match TcpListener::bind(address) {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && tries < 100 => {}
+            bound => return bound,
         }
     }
 }

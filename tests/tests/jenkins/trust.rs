@@ -1,6 +1,6 @@
 //! Whose word is taken for a master's certificate: a real TLS server (openssl), with an authority of its own.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -61,22 +61,26 @@ fn serve(certificate: &str) -> Server {
     let own = "req -x509 -newkey ed25519 -nodes -days 2 -subj /CN=self -keyout self.key -out self.pem -addext subjectAltName=IP:127.0.0.1";
     openssl(at, own);
     std::fs::write(at.join("x"), "{\"a\":1}").unwrap();
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let told = at.join("told");
     let child = Command::new("openssl")
-        .args(["s_server", "-accept", &address.to_string(), "-WWW", "-quiet"])
+        .args(["s_server", "-accept", "127.0.0.1:0", "-WWW"])
         .args(["-cert", &format!("{certificate}.pem"), "-key", &format!("{certificate}.key"), "-cert_chain", "middle.pem"])
         .current_dir(at)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(std::fs::File::create(&told).unwrap())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let end = Instant::now() + Duration::from_secs(20);
-    while TcpStream::connect(address).is_err() {
-        assert!(Instant::now() < end, "openssl s_server does not listen");
+    loop {
+        // The port is its own choice: one that we chose could be another's by then.
+        let text = std::fs::read_to_string(&told).unwrap();
+        if let Some(address) = text.lines().find_map(|line| line.strip_prefix("ACCEPT ")?.parse().ok()) {
+            return Server { child, directory, address };
+        }
+        assert!(Instant::now() < end, "openssl s_server does not listen: {text}");
         std::thread::sleep(Duration::from_millis(10));
     }
-    Server { child, directory, address }
 }
 
 impl Server {
