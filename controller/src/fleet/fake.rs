@@ -3,9 +3,9 @@
 use super::{Compile, CompileError, Patience, Preparation, Prepared, Reach, Tell, Told};
 use crate::session::{AgentFile, Identity, Password};
 use crate::transport::{BoxFuture, CommandLine, ConnectError, ConnectFault, Deadlines, Ended, Exec, Exit, Link, LinkError, Tail};
-use ostler_roles::facts::{Facts, LiveFacts};
+use ostler_roles::facts::Facts;
 use ostler_roles::wire::frame::{self, Decoder, MAGIC};
-use ostler_roles::wire::message::{Hello, SCHEMA, ToAgent, ToController};
+use ostler_roles::wire::message::{ToAgent, ToController};
 use ostler_roles::words::{Digest, NodeName, RunId};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -78,17 +78,7 @@ pub fn run_id() -> RunId {
 
 /// The hello of a root agent.
 pub fn hello() -> ToController {
-    ToController::Hello(Box::new(Hello {
-        schema: SCHEMA,
-        agent: Digest::of(b"agent"),
-        user: "root".to_owned(),
-        root: true,
-        boot_id: String::new(),
-        run: None,
-        generation: 0,
-        facts: ostler_roles::author::compile::recorded().into_values().next().unwrap(),
-        live: LiveFacts::default(),
-    }))
+    ToController::Hello(Box::new(crate::session::fake::hello()))
 }
 
 struct NoSite;

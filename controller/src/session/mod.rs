@@ -3,6 +3,8 @@
 mod agent;
 mod channel;
 mod error;
+#[cfg(test)]
+pub(crate) mod fake;
 mod meet;
 mod password;
 mod talk;

@@ -236,25 +236,11 @@ fn unexpected(awaited: &'static str, message: ToController) -> SessionError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fake::hello;
     use super::*;
     use crate::transport::{Ended, Exec, Exit, Tail};
     use ostler_roles::wire::frame::{self, MAGIC};
     use tokio::io::AsyncWriteExt;
-
-    fn hello() -> Hello {
-        let facts = ostler_roles::author::compile::recorded().into_values().next().unwrap();
-        Hello {
-            schema: ostler_roles::wire::message::SCHEMA,
-            agent: Digest::of(b"agent"),
-            user: "root".to_owned(),
-            root: true,
-            boot_id: String::new(),
-            run: None,
-            generation: 0,
-            facts,
-            live: ostler_roles::facts::LiveFacts::default(),
-        }
-    }
 
     #[tokio::test]
     async fn an_agent_that_only_beats_on_has_not_answered() {
