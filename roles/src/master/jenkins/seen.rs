@@ -1,0 +1,106 @@
+//! What is seen of a node on the master.
+
+use super::{HostKey, Mode, Stranger};
+use std::collections::BTreeSet;
+
+/// The launcher as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SeenLauncher {
+    /// SSH. A key is there only when it was provided by hand (`ManuallyProvided`).
+    Ssh {
+        /// Host.
+        host: String,
+        /// Port, as text: anything may stand there.
+        port: String,
+        /// Credential id.
+        credential: String,
+        /// Pinned key.
+        host_key: Option<HostKey>,
+        /// Java path.
+        java: Option<String>,
+    },
+    /// Inbound.
+    Inbound {
+        /// Over a WebSocket, or over the TCP port.
+        is_websocket: bool,
+    },
+    /// Another class, or none.
+    Other(String),
+}
+
+/// The configuration of a node of ours, as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Executors.
+    pub executors: i64,
+    /// Label atoms.
+    pub labels: BTreeSet<String>,
+    /// Mode; none when the element is missing.
+    pub mode: Option<Mode>,
+    /// Remote file system root.
+    pub remote_fs: String,
+    /// Launcher.
+    pub launcher: SeenLauncher,
+}
+
+/// An offline mark: an operator's, or our own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The reason given; may be empty.
+    pub reason: String,
+}
+
+impl Hold {
+    const OURS: &str = "ostler: ";
+
+    /// The message of a mark that we set ourselves.
+    pub fn message(reason: &str) -> String {
+        format!("{}{reason}", Self::OURS)
+    }
+
+    /// Whether we set it: only then may we take it off.
+    pub fn is_ours(&self) -> bool {
+        self.reason.starts_with(Self::OURS)
+    }
+}
+
+impl std::fmt::Display for Hold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.reason.is_empty() { f.write_str("marked offline") } else { write!(f, "marked offline: {}", self.reason) }
+    }
+}
+
+/// What is seen of one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// The listing does not have it.
+    Absent,
+    /// The name is taken, but the node has no address: it was made with 0 executors.
+    Orphan,
+    /// A node that this site did not make.
+    Foreign(Stranger),
+    /// A node of ours.
+    Ours {
+        /// Its configuration.
+        config: Box<Config>,
+        /// Whether its agent is connected, the offline mark left aside.
+        is_connected: bool,
+        /// The offline mark.
+        hold: Option<Hold>,
+    },
+}
+
+impl std::fmt::Display for SeenLauncher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ssh { host, port, credential, host_key, .. } => {
+                let key = host_key.as_ref().map_or("no pinned key", |key| key.algorithm.as_str());
+                write!(f, "ssh {host}:{port} as {credential}, {key}")
+            }
+            Self::Inbound { is_websocket: true } => f.write_str("inbound websocket"),
+            Self::Inbound { is_websocket: false } => f.write_str("inbound tcp"),
+            Self::Other(class) if class.is_empty() => f.write_str("none"),
+            Self::Other(class) => f.write_str(class),
+        }
+    }
+}
