@@ -134,6 +134,20 @@ async fn what_cannot_be_honoured_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn a_known_hosts_file_with_a_blank_in_its_path_is_refused_for_the_client_prints_it_as_two() {
+    for name in ["UserKnownHostsFile", "GlobalKnownHostsFile"] {
+        let home = Home::with(&format!("{name} \"/home/ann/my hosts/known\"\n"));
+        for resolver in [home.resolver(), home.bare()] {
+            let error = ask(&resolver, &Target::new("n1")).await.unwrap_err();
+            let value = "/home/ann/my hosts/known".to_owned();
+            assert_eq!(error, ConfigError::BadValue { name: name.to_ascii_lowercase(), value });
+        }
+    }
+    let config = of("UserKnownHostsFile known other ~/third\n", "n1").await;
+    assert_eq!(config.user_known_hosts[..2], [Path::new("known"), Path::new("other")]);
+}
+
+#[tokio::test]
 async fn proxy_command_none_and_preferred_keys_are_fine() {
     of(
         "ProxyCommand none\nPreferredAuthentications publickey,password\nForwardAgent yes\nSendEnv FOO\nSetEnv A=b\nRequestTTY force\n",

@@ -72,7 +72,13 @@ impl HostConfig {
             Ok(expanded?.into_iter().flatten().collect())
         };
         let words = |name: &str| -> Result<Vec<PathBuf>, ConfigError> {
-            let split = pairs.first(name).unwrap_or("").split_ascii_whitespace();
+            let value = pairs.first(name).unwrap_or("");
+            let split = value.split_ascii_whitespace();
+            // The client prints a path with a blank in it as two: a relative one behind an absolute one is taken for that.
+            let is_rooted = |word: &str| word.starts_with(['/', '~']);
+            if value.starts_with('/') && !split.clone().all(is_rooted) {
+                return Err(ConfigError::BadValue { name: name.to_owned(), value: value.to_owned() });
+            }
             let expanded: Result<Vec<_>, _> = split.map(|value| tokens.path(name, value)).collect();
             Ok(expanded?.into_iter().flatten().collect())
         };
