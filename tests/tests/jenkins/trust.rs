@@ -72,15 +72,16 @@ fn serve(certificate: &str) -> Server {
         .spawn()
         .unwrap();
     let end = Instant::now() + Duration::from_secs(20);
-    loop {
+    let address = loop {
         // The port is its own choice: one that we chose could be another's by then.
         let text = std::fs::read_to_string(&told).unwrap();
         if let Some(address) = text.lines().find_map(|line| line.strip_prefix("ACCEPT ")?.parse().ok()) {
-            return Server { child, directory, address };
+            break address;
         }
         assert!(Instant::now() < end, "openssl s_server does not listen: {text}");
         std::thread::sleep(Duration::from_millis(10));
-    }
+    };
+    Server { child, directory, address }
 }
 
 impl Server {
