@@ -53,12 +53,13 @@ fn feed_within(command: &mut Command, input: &[u8], limit: Duration) -> Result<O
     Err(LabError::Command { command: shown, status: status.to_string(), output: tail(&text) })
 }
 
-/// Runs a builder, passing on each line of its standard error; its last lines go into the error. It is told to stop when this
-/// process ends.
+/// Runs a builder, passing on each line of its standard error; its last lines go into the error. It ends with this process, however
+/// that ends, and with all that it started and mounted: its namespaces are its own.
 pub(crate) fn follow(builder: &Command, progress: &(dyn Fn(&str) + Sync)) -> Result<(), LabError> {
     let shown = shown(builder);
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM"]).arg(builder.get_program()).args(builder.get_args());
+    command.args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"]);
+    command.arg(builder.get_program()).args(builder.get_args());
     command.envs(builder.get_envs().filter_map(|(name, value)| Some((name, value?)))).process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|source| LabError::Start { command: shown.clone(), source })?;

@@ -2,6 +2,7 @@
 
 use crate::*;
 use ostler::lab::Progress;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::{Mutex, mpsc};
 
@@ -246,4 +247,51 @@ fn a_node_outlives_the_full_disk_of_its_consoles_log() {
         std::thread::sleep(Duration::from_millis(10));
     }
     lab.end().expect("down");
+}
+
+#[test]
+fn a_first_boot_that_is_interrupted_while_it_builds_leaves_nothing_in_the_next_ones_way() {
+    let dir = scratch();
+    for made in ["site", "bin"] {
+        std::fs::create_dir(dir.path().join(made)).expect("directory");
+    }
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("written");
+    write("site/ostler.yaml", "edition: 1\nlab:\n  nodes:\n    n1: {suite: bookworm}\n");
+    write("site/nodes.yaml", "nodes:\n  n1: {host: 10.78.0.11}\n");
+    // As the real one: mounts below the tree, children of its own, and it takes its time.
+    write(
+        "bin/mmdebstrap",
+        "#!/bin/sh\nfor word; do before=$last; last=$word; case $word in */trees/.*) tree=$word;; esac; done\n\
+         mkdir -p $tree/proc && mount -t tmpfs lab-half $tree/proc && echo half of it is there >&2 || exit 9\n\
+         trap '' TERM\nsleep 1000 & wait\n",
+    );
+    let builder = dir.path().join("bin/mmdebstrap");
+    std::fs::set_permissions(&builder, std::fs::Permissions::from_mode(0o755)).expect("mode");
+    let up = || {
+        let mut command = Command::new(program());
+        command.args(["-C", "site", "lab", "up"]).current_dir(dir.path()).env("XDG_STATE_HOME", dir.path().join("state"));
+        command.env("XDG_CACHE_HOME", dir.path().join("cache")).stderr(std::process::Stdio::piped());
+        command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", dir.path().join("bin").display()));
+        command
+    };
+    let trees = dir.path().join("cache/ostler/lab/trees");
+    let _end = Finally(|| {
+        // Nothing is there, unless this test fails.
+        for tree in std::fs::read_dir(&trees).into_iter().flatten().filter_map(Result::ok) {
+            let _ = Command::new("umount").args(["--quiet", "--lazy"]).arg(tree.path().join("proc")).output();
+        }
+    });
+    for signal in ["-INT", "-KILL"] {
+        let mut starter = up().spawn().expect("started");
+        let mut said = BufReader::new(starter.stderr.take().expect("piped")).lines();
+        let building = said.find(|line| line.as_ref().is_ok_and(|line| line.contains("half of it is there")));
+        assert!(building.is_some(), "it builds");
+        assert!(Command::new("kill").args([signal, &starter.id().to_string()]).status().expect("kill").success());
+        starter.wait().expect("ended");
+        wait_until_traceless(dir.path());
+    }
+    std::fs::write(&builder, "#!/bin/sh\necho nothing was in the way >&2\nexit 3\n").expect("written");
+    let next = up().output().expect("ran");
+    let said = String::from_utf8_lossy(&next.stderr).into_owned();
+    assert!(said.contains("ended with exit status: 3: ") && said.contains("nothing was in the way"), "{said}");
 }
