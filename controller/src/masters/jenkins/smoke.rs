@@ -97,7 +97,14 @@ struct Build {
     building: bool,
     result: Option<String>,
     built_on: String,
-    queue_id: u64,
+    /// -1 while Jenkins has not said yet (`Run.QUEUE_ID_UNKNOWN`).
+    queue_id: i64,
+}
+
+impl Build {
+    fn is_of(&self, item: i64) -> bool {
+        self.queue_id == item || self.queue_id < 0
+    }
 }
 
 fn job_name(node: &Node) -> String {
@@ -217,7 +224,7 @@ fn quote(word: &str) -> String {
 }
 
 /// Asks for a build at once; the queue item's number.
-fn start(session: &Session, job: &str) -> Result<u64, JenkinsError> {
+fn start(session: &Session, job: &str) -> Result<i64, JenkinsError> {
     let action = format!("start job `{job}`");
     let path = format!("/job/{}/build?delay=0sec", encode(job));
     // Asked twice, Jenkins gives the same item while it waits.
@@ -248,7 +255,7 @@ enum Look {
 }
 
 /// Follows a queue item to the end of its build. A late one is taken back.
-fn follow(session: &Session, job: &str, item: u64, pace: &mut Pace) -> Result<Followed, JenkinsError> {
+fn follow(session: &Session, job: &str, item: i64, pace: &mut Pace) -> Result<Followed, JenkinsError> {
     let mut process = session.process();
     let mut executable: Option<Executable> = None;
     loop {
@@ -283,7 +290,7 @@ fn follow(session: &Session, job: &str, item: u64, pace: &mut Pace) -> Result<Fo
 }
 
 /// Looks once, in the queue and then at the build. After a crash an item's number may be given again: to another job, or to ours.
-fn look(session: &Session, job: &str, item: u64, executable: &mut Option<Executable>) -> Result<Look, JenkinsError> {
+fn look(session: &Session, job: &str, item: i64, executable: &mut Option<Executable>) -> Result<Look, JenkinsError> {
     if executable.is_none() {
         let path = format!("/queue/item/{item}/api/json?tree=cancelled,why,task%5Bname%5D,executable%5Bnumber,url%5D");
         let seen = session.json::<Item>(&format!("follow job `{job}` in the queue"), &path)?;
@@ -300,7 +307,7 @@ fn look(session: &Session, job: &str, item: u64, executable: &mut Option<Executa
     let Some(build) = executable else { return Ok(Look::Unknown) };
     let path = format!("/job/{}/{}/api/json?tree=building,result,builtOn,queueId", encode(job), build.number);
     let seen = session.json::<Build>(&format!("follow job `{job}`"), &path)?;
-    Ok(match seen.filter(|seen| seen.queue_id == item) {
+    Ok(match seen.filter(|seen| seen.is_of(item)) {
         Some(seen) if seen.building => Look::Goes("it is still running".to_owned()),
         Some(seen) => Look::Ended(seen),
         None => Look::Unknown,
@@ -308,7 +315,7 @@ fn look(session: &Session, job: &str, item: u64, executable: &mut Option<Executa
 }
 
 /// The build that a queue item became, by the job's own account.
-fn build_of(session: &Session, job: &str, item: u64) -> Result<Option<Executable>, JenkinsError> {
+fn build_of(session: &Session, job: &str, item: i64) -> Result<Option<Executable>, JenkinsError> {
     #[derive(Deserialize)]
     struct Builds {
         builds: Vec<Listed>,
@@ -316,7 +323,7 @@ fn build_of(session: &Session, job: &str, item: u64) -> Result<Option<Executable
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Listed {
-        queue_id: u64,
+        queue_id: i64,
         #[serde(flatten)]
         executable: Executable,
     }
@@ -327,7 +334,7 @@ fn build_of(session: &Session, job: &str, item: u64) -> Result<Option<Executable
 }
 
 /// Takes a queue item back, or stops its build.
-fn take_back(session: &Session, job: &str, item: u64, executable: Option<&Executable>) -> Result<(), JenkinsError> {
+fn take_back(session: &Session, job: &str, item: i64, executable: Option<&Executable>) -> Result<(), JenkinsError> {
     let path = match executable {
         Some(build) => format!("/job/{}/{}/stop", encode(job), build.number),
         None => format!("/queue/cancelItem?id={item}"),
@@ -358,6 +365,14 @@ fn remove(session: &Session, job: &str) -> Result<(), JenkinsError> {
 mod tests {
     use super::*;
     use ostler_roles::words::Origin;
+
+    #[test]
+    fn a_build_is_an_items_unless_it_says_it_is_anothers() {
+        let build = |queue_id: i64| -> Build {
+            serde_json::from_value(serde_json::json!({"building": true, "result": null, "builtOn": "n1", "queueId": queue_id})).unwrap()
+        };
+        assert!(build(7).is_of(7) && build(-1).is_of(7) && !build(6).is_of(7));
+    }
 
     #[test]
     fn commands_reach_the_shell_word_by_word() {
