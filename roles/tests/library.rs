@@ -35,6 +35,16 @@ fn every_role_is_read_without_a_fault() {
 }
 
 #[test]
+fn every_parameter_says_what_it_is_for() {
+    let mut mute = Vec::new();
+    for role in ostler_roles::author::library::roles(&mut Faults::new()) {
+        let without = role.params.iter().filter(|param| param.help.is_none());
+        mute.extend(without.map(|param| format!("{}.{}", role.name.value, param.name.value)));
+    }
+    assert!(mute.is_empty(), "no `help`: {mute:?}");
+}
+
+#[test]
 fn every_file_and_template_that_a_role_names_is_there() {
     for (name, text) in texts() {
         let words = text.split(|c: char| c.is_whitespace() || matches!(c, ',' | '{' | '}' | '"' | '\''));

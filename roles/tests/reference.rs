@@ -8,8 +8,10 @@ use std::path::Path;
 use ostler_roles::author::reference;
 
 #[test]
-fn the_pages_of_kinds_and_of_the_site_are_fresh() {
-    for (name, page) in [("kinds", reference::kinds()), ("site", reference::site())] {
+fn the_pages_of_kinds_sites_and_roles_are_fresh() {
+    let pages =
+        [("kinds", reference::kinds()), ("site", reference::site()), ("role", reference::role()), ("library", reference::library())];
+    for (name, page) in pages {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/reference/{name}.md"));
         if std::env::var_os("BLESS").is_some() {
             fs::create_dir_all(path.parent().unwrap()).unwrap();

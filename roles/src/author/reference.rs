@@ -1,4 +1,8 @@
-//! The reference as Markdown, from the tables: `docs/reference/kinds.md` and `docs/reference/site.md` are these texts.
+//! The reference as Markdown, from the tables: pages of `docs/reference/` are these texts.
+
+mod role;
+
+pub use role::{library, role};
 
 use std::fmt::Write as _;
 
@@ -46,25 +50,28 @@ pub fn site() -> String {
     ] {
         let _ = writeln!(page, "\n## {title}\n");
         table(&mut page, fields);
-        for field in fields.iter().filter(|field| !field.later) {
-            nested(&mut page, field.name, &field.shape);
-        }
+        fields_in(&mut page, fields);
     }
     page
 }
 
-/// The fields of maps inside a field.
-fn nested(page: &mut String, name: &str, shape: &Shape) {
+/// The fields of maps inside a field; `how` the field holds them: `In` it, or `Each of` it.
+fn nested(page: &mut String, how: &str, name: &str, shape: &Shape) {
     match shape {
-        Shape::List(inner) | Shape::Map(inner) => nested(page, name, inner),
+        Shape::List(inner) | Shape::Map(inner) => nested(page, "Each of", name, inner),
         Shape::Record(fields) => {
-            let _ = writeln!(page, "\nEach of `{name}`:\n");
+            let _ = writeln!(page, "\n{how} `{name}`:\n");
             table(page, fields);
-            for field in *fields {
-                nested(page, field.name, &field.shape);
-            }
+            fields_in(page, fields);
         }
         Shape::Scalar(_) | Shape::Choice(_) | Shape::Triggers | Shape::Expression => {}
+    }
+}
+
+/// The fields of maps inside the fields of this release.
+fn fields_in(page: &mut String, fields: &[FieldSpec]) {
+    for field in fields.iter().filter(|field| !field.later) {
+        nested(page, "In", field.name, &field.shape);
     }
 }
 
@@ -106,6 +113,7 @@ fn section(page: &mut String, spec: &KindSpec) {
     let places = words(spec.places.iter().map(|place| place.word()));
     let _ = writeln!(page, "\n### `{}`\n\n{} Stands in {places}.\n", spec.word, spec.doc);
     table(page, spec.fields);
+    fields_in(page, spec.fields);
     let rules: Vec<String> = spec.rules.iter().map(sentence).collect();
     if !rules.is_empty() {
         let _ = writeln!(page, "\n{}", rules.join(" "));

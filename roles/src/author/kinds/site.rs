@@ -28,10 +28,10 @@ pub const EXECUTOR: &[FieldSpec] = &[
 pub const SSH: &[FieldSpec] = &[
     FieldSpec::new("user", NAME, "The account to log in as."),
     FieldSpec::new("port", PORT, "The port; 22 if nothing else says one."),
-    FieldSpec::new("become", Shape::Choice(&["none", "sudo", "doas"]), "How root is reached."),
+    FieldSpec::new("become", Shape::Choice(&["none", "sudo", "doas"]), "How root is reached from that account; `none` where it is root."),
     FieldSpec::new("jump", NAME, "The node to go through; `none` for straight."),
-    FieldSpec::new("known_hosts", TEXT, "A file of the site with host keys."),
-    FieldSpec::new("identity", TEXT, "The private key's file on this machine."),
+    FieldSpec::new("known_hosts", TEXT, "A file with host keys, below the site or absolute."),
+    FieldSpec::new("identity", TEXT, "The private key's file, below the site or absolute."),
 ];
 
 /// `lab` of `ostler.yaml`: nodes of the site that the lab holds.
@@ -39,7 +39,7 @@ pub const LAB: &[FieldSpec] = &[FieldSpec::new(
     "nodes",
     Shape::Map(&Shape::Record(&[
         FieldSpec::new("suite", Shape::Choice(&["bullseye", "bookworm", "trixie"]), "Its Debian; `bookworm` if not written."),
-        FieldSpec::new("disk", Shape::Scalar(ScalarType::Bytes), "The size of its disk."),
+        FieldSpec::new("disk", Shape::Scalar(ScalarType::Bytes), "The size of its disk; half of this machine's memory if not written."),
         FieldSpec::new("vm", Shape::Scalar(ScalarType::Boolean), "A virtual machine with a kernel of its own."),
     ])),
     "Its nodes, by their names in `nodes.yaml`, where `host` is their address.",
@@ -50,8 +50,8 @@ pub const LAB: &[FieldSpec] = &[FieldSpec::new(
 pub const BUILDBOT: &[FieldSpec] = &[
     FieldSpec::new("url", URL, "Its web address.").required(),
     FieldSpec::new("node", NODE, "The node it runs on."),
-    FieldSpec::new("directory", PATH, "Its base directory on that node."),
-    FieldSpec::new("service", NAME, "The unit that is reloaded after its files change."),
+    FieldSpec::new("directory", PATH, "Its base directory on that node; /var/lib/buildbot/master if not written."),
+    FieldSpec::new("service", NAME, "The unit that is reloaded after its files change; buildbot-master if not written."),
     FieldSpec::new("port", PORT, "The port its workers connect to; 9989 if not written."),
     FieldSpec::new("user", NAME, "The account of its web interface."),
     FieldSpec::new("password", SECRET, "Its password.").secret(),
