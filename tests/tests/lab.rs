@@ -4,6 +4,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -22,7 +23,9 @@ fn node(name: &str, last: u8) -> LabNode {
 }
 
 fn scratch() -> tempfile::TempDir {
-    tempfile::Builder::new().prefix("lab-").tempdir().expect("scratch directory")
+    // As the lab wants a state directory that is there.
+    let closed = std::fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new().prefix("lab-").permissions(closed).tempdir().expect("scratch directory")
 }
 
 fn ssh_address(lab: &Lab, name: &str) -> SocketAddr {
@@ -466,8 +469,9 @@ fn what_cannot_work_is_refused_before_anything_is_touched() {
     let refused = up(&dir.path().join("never"), LabSpec::new([node("n1", 11), node("n1", 12)])).expect_err("refused");
     assert_eq!(refused.to_string(), "lab description: two nodes are named \"n1\"");
     assert!(!dir.path().join("never").exists());
-    let status = Command::new(program()).args(["lab-holder", "dance"]).arg(dir.path()).status().expect("ran");
-    assert!(!status.success());
+    let output = Command::new(program()).args(["lab-holder", "dance"]).arg(dir.path()).output().expect("ran");
+    assert!(!output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "lab description: unknown holder stage \"dance\"\n");
 }
 
 #[test]

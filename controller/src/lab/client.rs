@@ -113,7 +113,11 @@ impl Lab {
             return Err(LabError::AlreadyUp(place.dir().to_owned()));
         }
         turn.tell(Work::Up);
-        clear(&place)?;
+        clear(&place, DOWN_PATIENCE).map_err(|error| match error {
+            // One that cannot be reached is up all the same.
+            LabError::Deadline { .. } => LabError::AlreadyUp(place.dir().to_owned()),
+            other => other,
+        })?;
         let plan = lay_out(spec, setup, progress)?;
         place.prepare()?;
         keys::write_all(&place, &plan.spec)?;
@@ -179,7 +183,7 @@ impl Lab {
         if let Some(hierarchy) = cgroup::hierarchy() {
             cgroup::kill_lab(&hierarchy, &place.id());
         }
-        clear(place)
+        clear(place, DOWN_LIMIT)
     }
 
     /// Takes this lab down.
@@ -367,10 +371,10 @@ fn kill_holder(place: &Place, wire: Option<&Wire>) {
 }
 
 /// Waits until nothing of an earlier lab in this place lives, then removes its cgroups and what only it needed.
-fn clear(place: &Place) -> Result<(), LabError> {
-    wait_for_holder(place, DOWN_LIMIT)?;
+fn clear(place: &Place, limit: Duration) -> Result<(), LabError> {
+    wait_for_holder(place, limit)?;
     if let Some(hierarchy) = cgroup::hierarchy() {
-        cgroup::sweep_lab(&hierarchy, &place.id(), DOWN_LIMIT)?;
+        cgroup::sweep_lab(&hierarchy, &place.id(), limit)?;
     }
     place.forget()
 }

@@ -3,7 +3,7 @@
 use crate::*;
 use ostler::lab::Progress;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, mpsc};
 
 /// Returns the process of a lab that runs this stage of the holder.
@@ -19,7 +19,7 @@ fn limit(pid: &str, limit: &str) {
 }
 
 /// What befalls a lab, and what does it.
-type Hurt<'a> = (&'a str, &'a dyn Fn(&Path));
+type Hurt<'a> = (&'a str, &'a (dyn Fn(&Path) + Sync));
 
 /// Does something at the end of a test, however that ends.
 struct Finally<F: Fn()>(F);
@@ -186,19 +186,25 @@ fn a_lab_whose_holder_is_stopped_or_out_of_reach_goes_down_all_the_same() {
     // As somebody who cleans up does it: the lab's mounts are not to be seen from here.
     let forget = |dir: &Path| std::fs::remove_dir_all(dir).expect("its directory");
     let hurts: [Hurt<'_>; 3] = [("stopped", &stop), ("no socket", &cut_off), ("no directory", &forget)];
-    for (what, hurt) in hurts {
+    let end_after = |(what, hurt): Hurt<'_>| {
         let scratch = scratch();
         let dir = scratch.path().join("state");
         let mut setup = setup(&dir);
         setup.outlives = true;
-        drop(Lab::up(LabSpec::new([node("n1", 11)]), &setup, &|_| {}).expect("up"));
+        let up = || Lab::up(LabSpec::new([node("n1", 11)]), &setup, &|_| {});
+        drop(up().expect("up"));
         let holder = stage(&dir, "hold");
         let _end = Finally(|| drop(Command::new("kill").args(["-9", &holder]).stderr(std::process::Stdio::null()).status()));
         hurt(&dir);
+        if dir.is_dir() {
+            let again = up().expect_err("there is one");
+            assert!(matches!(again, LabError::AlreadyUp(_)), "{what}: {again}");
+        }
         Lab::down(&dir).unwrap_or_else(|error| panic!("{what}: {error}"));
         wait_until_traceless(&dir);
         assert_eq!(cgroups(&dir), [""; 0], "{what}");
-    }
+    };
+    std::thread::scope(|scope| hurts.map(|hurt| scope.spawn(move || end_after(hurt))).map(|thread| thread.join().expect("no panic")));
 }
 
 #[test]
