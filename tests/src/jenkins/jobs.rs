@@ -73,7 +73,7 @@ pub enum Left {
 pub struct QueueItem {
     /// Id, from 1.
     pub id: u64,
-    /// Job.
+    /// Job; empty for the step of a pipeline.
     pub job: String,
     /// Who asked, once for each request.
     pub causes: Vec<String>,
@@ -238,7 +238,9 @@ pub fn enqueue(state: &mut State, job: &str, user: &str, delay: Option<Duration>
 
 /// A queue item as JSON.
 pub fn item_json(state: &State, item: &QueueItem) -> Value {
-    let task = state.jobs.get(&item.job).map(|job| job.reference(state));
+    // The task of a pipeline's step exports no name (`ExecutorStepExecution.PlaceholderTask`).
+    let step = json!({"_class": "org.jenkinsci.plugins.workflow.support.steps.ExecutorStepExecution$PlaceholderTask"});
+    let task = if item.job.is_empty() { Some(step) } else { state.jobs.get(&item.job).map(|job| job.reference(state)) };
     let waits = now() < item.due;
     let mut value = json!({
         "actions": actions(&item.causes), "blocked": false, "buildable": false, "id": item.id, "inQueueSince": item.since, "params": "",

@@ -99,21 +99,24 @@ fn a_smoke_job_that_was_lost_in_a_crash_says_so_and_leaves_nothing() {
 
 #[test]
 fn another_jobs_queue_item_is_not_taken_for_ours_after_a_crash() {
-    let (model, client, wanted) = ready();
-    model.state().quieting = true;
-    let ending = and_then(&model, &client, &wanted, waits, |model| {
-        let mut state = model.state();
-        state.will_crash = true;
-        state.restart();
-        // Somebody is quicker than we are: his job is given the id that ours had.
-        let job = "<project><canRoam>true</canRoam></project>";
-        state.jobs.insert("other".to_owned(), Job::new("other", xml::parse(job).unwrap()));
-        assert_eq!(enqueue(&mut state, "other", "admin", Some(Duration::from_secs(3600))), 1);
-    });
-    assert!(matches!(&ending, Ending::Red(report) if matches!(report.outcome, SmokeOutcome::Restarted)), "{ending:?}");
-    let state = model.state();
-    assert_eq!(state.jobs.keys().collect::<Vec<_>>(), ["other"]);
-    assert!(state.queue[0].left.is_none(), "somebody else's item was taken back");
+    // The step of a pipeline has no name.
+    for name in ["other", ""] {
+        let (model, client, wanted) = ready();
+        model.state().quieting = true;
+        let ending = and_then(&model, &client, &wanted, waits, |model| {
+            let mut state = model.state();
+            state.will_crash = true;
+            state.restart();
+            // Somebody is quicker than we are: his job is given the id that ours had.
+            let job = "<project><canRoam>true</canRoam></project>";
+            state.jobs.insert("other".to_owned(), Job::new("other", xml::parse(job).unwrap()));
+            assert_eq!(enqueue(&mut state, name, "admin", Some(Duration::from_secs(3600))), 1);
+        });
+        assert!(matches!(&ending, Ending::Red(report) if matches!(report.outcome, SmokeOutcome::Restarted)), "{ending:?}");
+        let state = model.state();
+        assert_eq!(state.jobs.keys().collect::<Vec<_>>(), ["other"]);
+        assert!(state.queue[0].left.is_none(), "somebody else's item was taken back");
+    }
 }
 
 #[test]
@@ -179,6 +182,30 @@ fn a_smoke_job_that_somebody_cancels_or_aborts_is_red_and_stays_to_be_looked_at(
     assert!(model.state().jobs.contains_key(JOB));
     assert!(!writes(&model).iter().any(|write| write.ends_with("/doDelete")));
     goes_on_from_red(&model, &client, &wanted);
+}
+
+#[test]
+fn a_smoke_job_that_waited_through_a_restart_and_was_then_aborted_is_no_casualty_of_it() {
+    let (model, client, wanted) = ready();
+    model.state().quieting = true;
+    model.state().hold_builds = true;
+    let ending = and_then(&model, &client, &wanted, waits, |model| {
+        model.play(recorded_restart(0.02));
+        let end = Instant::now() + Duration::from_secs(60);
+        // Once it was seen to run: of the last of these looks it cannot be known.
+        let mut looks = 0;
+        while looks < 3 {
+            assert!(Instant::now() < end, "it was never looked at");
+            std::thread::sleep(Duration::from_millis(2));
+            looks += model.take_log().iter().filter(|request| request.path.starts_with(&format!("/job/{JOB}/1/api/json"))).count();
+        }
+        let mut state = model.state();
+        assert_eq!(state.restarts, 1);
+        state.jobs.get_mut(JOB).unwrap().builds[0].result = Some("ABORTED");
+        state.hold_builds = false;
+    });
+    assert_eq!(ending.to_string(), "not registered: smoke job: ABORTED");
+    assert!(model.state().jobs.contains_key(JOB));
 }
 
 fn goes_on_from_red(model: &Model, client: &Client, wanted: &Registration) {

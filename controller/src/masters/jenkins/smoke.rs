@@ -82,7 +82,8 @@ struct Item {
 
 #[derive(Debug, Deserialize)]
 struct Task {
-    name: String,
+    /// The step of a pipeline has none.
+    name: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -259,11 +260,16 @@ fn follow(session: &Session, job: &str, item: i64, pace: &mut Pace) -> Result<Fo
     let mut process = session.process();
     let mut executable: Option<Executable> = None;
     loop {
+        let before = session.process();
         let look = look(session, job, item, &mut executable)?;
         process = process.or_else(|| session.process());
         let is_same_process = process == session.process();
         let why = match look {
-            Look::Goes(why) => why,
+            Look::Goes(why) => {
+                // No earlier process has said so. A later one may be known by now: others ask too.
+                process = before.or(process);
+                why
+            }
             Look::Cancelled => return Ok((Err(SmokeOutcome::Cancelled), None)),
             // Jenkins interrupts what runs before it goes.
             Look::Ended(build) if !is_same_process && build.result.as_deref().is_none_or(|result| result == "ABORTED") => {
@@ -294,7 +300,7 @@ fn look(session: &Session, job: &str, item: i64, executable: &mut Option<Executa
     if executable.is_none() {
         let path = format!("/queue/item/{item}/api/json?tree=cancelled,why,task%5Bname%5D,executable%5Bnumber,url%5D");
         let seen = session.json::<Item>(&format!("follow job `{job}` in the queue"), &path)?;
-        match seen.filter(|seen| seen.task.name == job) {
+        match seen.filter(|seen| seen.task.name.as_deref() == Some(job)) {
             Some(seen) if seen.cancelled => return Ok(Look::Cancelled),
             Some(Item { executable: None, why, .. }) => {
                 return Ok(Look::Goes(why.unwrap_or_else(|| "it waits in the queue".to_owned())));
