@@ -51,6 +51,8 @@ pub enum Loss {
     Connection,
     /// A proxy in front gave up waiting: 504.
     Gateway,
+    /// The request does: a proxy in front could not pass it on, 502.
+    Unheard,
 }
 
 #[derive(Debug)]
@@ -239,11 +241,14 @@ fn answer(stream: &TcpStream, shared: &Arc<Shared>) {
         }
         Some(Fault::Reset | Fault::Refused) => {}
         None | Some(Fault::Echo { .. }) => {
-            let response = respond(&request, shared);
             let loss = lock(&shared.losing).loses_this();
+            if loss == Some(Loss::Unheard) {
+                return http::write(stream, &pages::gateway(502, "Bad Gateway"), head_only);
+            }
+            let response = respond(&request, shared);
             match loss {
                 None => http::write(stream, &response, head_only),
-                Some(Loss::Connection) => {}
+                Some(Loss::Connection | Loss::Unheard) => {}
                 Some(Loss::Gateway) => http::write(stream, &pages::gateway(504, "Gateway Time-out"), head_only),
             }
         }

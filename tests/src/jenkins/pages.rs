@@ -158,6 +158,8 @@ pub fn echo(status: u16, request: &Request) -> Response {
     match status {
         200 => response.body(serde_json::json!(format!("{headers} {body}")).to_string()),
         400 => response.header("X-Error", format!("{headers} {line}")),
+        // What a proxy could not pass on it may quote by its end.
+        502 | 504 => response.body(line.chars().skip(line.chars().count().saturating_sub(180)).collect::<String>()),
         // The body first: a title is cut after its first words.
         _ => response.body(format!("<title>{line} {headers}</title>")),
     }

@@ -51,6 +51,11 @@ fn an_answer_that_a_proxy_did_not_wait_for_is_a_lost_one() {
     lose_each(Loss::Gateway);
 }
 
+#[test]
+fn what_a_proxy_did_not_pass_on_is_sent_again() {
+    lose_each(Loss::Unheard);
+}
+
 fn lose_each(how: Loss) {
     for answers in 0..60 {
         let model = model();
@@ -64,10 +69,12 @@ fn lose_each(how: Loss) {
         assert_eq!((state.nodes.len(), state.credentials.len(), state.jobs.len()), (1, 1, 0), "after {answers} answers");
         assert_eq!(state.nodes["n1"].label, "big debian", "after {answers} answers");
         drop(state);
+        client.delete_credential(&credential(PLANTED).id).unwrap();
+        assert!(model.state().credentials.is_empty(), "after {answers} answers");
         if !model.has_lost_answer() {
-            // Credential, node, job, build, labels: each of these was written, and its answer lost, before.
+            // Credential, node, job, build, labels, no credential: each of these was written, and its answer lost, before.
             let writes = writes(&model);
-            assert!(writes.len() >= 6 && answers > writes.len(), "after {answers} answers: {writes:?}");
+            assert!(writes.len() >= 7 && answers > writes.len(), "after {answers} answers: {writes:?}");
             return;
         }
     }

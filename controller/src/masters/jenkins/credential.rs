@@ -6,7 +6,7 @@
 use super::super::http::{Answer, encode};
 use super::error::JenkinsError;
 use super::session::Session;
-use super::xml::Element;
+use super::xml::{Element, escape};
 use ostler_roles::master::jenkins::{CredentialId, Owner, Site};
 use ostler_roles::words::{Digest, Secret, SecretRef};
 use serde::Deserialize;
@@ -16,6 +16,8 @@ const DIRECT: &str = "com.cloudbees.jenkins.plugins.sshcredentials.impl.BasicSSH
 const PASSWORD: &str = "com.cloudbees.plugins.credentials.impl.UsernamePasswordCredentialsImpl";
 const DOMAIN: &str = "/credentials/store/system/domain/_";
 const XML: &str = "application/xml";
+/// How often a removal is sent whose answer is lost.
+const ATTEMPTS: usize = 3;
 
 /// The secret part of a credential.
 #[derive(Debug, Clone)]
@@ -101,7 +103,7 @@ impl Credential {
         format!("{}{hidden} ({})", self.username, site.mark())
     }
 
-    /// What was answered when it was sent, without the secret, which may have come back: a key line by line.
+    /// What was answered when it was sent, without the secret, which may have come back: a key line by line, as it is and as it was sent.
     fn quotable(&self, session: &Session, action: &str, answer: Answer) -> Result<Answer, JenkinsError> {
         if answer.status == 404 {
             return Err(unseen(session, action));
@@ -110,8 +112,11 @@ impl Credential {
             Kind::SshKey { private_key, passphrase } => (private_key, passphrase.as_ref()),
             Kind::Password(password) => (password, None),
         };
-        let lines: Vec<&str> = [Some(secret), more].into_iter().flatten().flat_map(|secret| secret.expose().lines()).collect();
-        Ok(answer.without(&lines))
+        let lines = [Some(secret), more].into_iter().flatten().flat_map(|secret| secret.expose().lines());
+        // Whoever quotes the document in a page may escape it once more.
+        let forms = lines.flat_map(|line| [escape(&escape(line)), escape(line), line.to_owned()]);
+        let forms: Vec<Secret<String>> = forms.map(Secret::new).collect();
+        Ok(answer.without(&forms.iter().map(|form| form.expose().as_str()).collect::<Vec<_>>()))
     }
 
     fn document(&self, site: &Site) -> Vec<u8> {
@@ -194,16 +199,21 @@ fn create(session: &Session, site: &Site, credential: &Credential) -> Result<(),
 
 /// Removes a credential of ours. Gone already is done.
 pub(super) fn delete(session: &Session, site: &Site, id: &CredentialId) -> Result<(), JenkinsError> {
-    if find(session, site, id)?.is_none() {
-        return Ok(());
-    }
     let action = format!("remove credential `{id}`");
     let path = format!("{DOMAIN}/credential/{}/doDelete", encode(id.as_str()));
-    match session.write(&action, &path, "application/x-www-form-urlencoded", b"") {
-        Ok(answer) => session.expect(&action, answer, &[200, 302]).map(drop),
-        Err(JenkinsError::Lost { .. }) if find(session, site, id)?.is_none() => Ok(()),
-        Err(error) => Err(error),
+    for _ in 0..ATTEMPTS {
+        if find(session, site, id)?.is_none() {
+            return Ok(());
+        }
+        match session.write(&action, &path, "application/x-www-form-urlencoded", b"") {
+            Ok(answer) => {
+                session.expect(&action, answer, &[200, 302])?;
+            }
+            Err(JenkinsError::Lost { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
+    Err(JenkinsError::Refused { action, reason: "it is still there".to_owned() })
 }
 
 /// The credential of that id, if it is there; an error when it is not ours.

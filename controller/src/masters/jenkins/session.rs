@@ -11,6 +11,7 @@ use ostler_roles::words::Secret;
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use ureq::http::StatusCode;
 
 /// How we log in.
 #[derive(Debug, Clone)]
@@ -275,7 +276,15 @@ impl Session {
 
     fn post(&self, action: &str, path: &str, kind: &str, body: &[u8]) -> Result<Result<Answer, HttpError>, JenkinsError> {
         let crumb = self.crumb(action)?;
-        Ok(self.ask(Ask::Post(kind, body), path, &crumb))
+        let mut answer = self.ask(Ask::Post(kind, body), path, &crumb);
+        if let Ok(answer) = &mut answer
+            && matches!(answer.status, 502..=504)
+        {
+            // A proxy's page may hold what was sent, and the caller, who knows the secrets in it, never sees this answer.
+            let reason = StatusCode::from_u16(answer.status).ok().and_then(|status| status.canonical_reason());
+            answer.body = reason.unwrap_or_default().into();
+        }
+        Ok(answer)
     }
 
     /// The crumb that writes need; a token needs none.
@@ -304,10 +313,7 @@ impl Session {
             return Ok(Crumb::default());
         }
         let answer = self.expect(action, answer, &[200])?;
-        // All of them: a proxy in front may need its own to find the same process again.
-        let cookies = answer.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
-        let pairs: Vec<&str> = cookies.filter_map(|value| value.split(';').next()).filter(|pair| !pair.ends_with('=')).collect();
-        let cookie = pairs.join("; ");
+        let cookie = cookies(&answer);
         let issued: Issued = serde_json::from_slice(&answer.body).map_err(|error| shape(action, &error))?;
         let headers = vec![(issued.crumb_request_field, Secret::new(issued.crumb)), ("cookie".to_owned(), Secret::new(cookie))];
         Ok(Crumb { headers })
@@ -397,6 +403,13 @@ impl Session {
     }
 }
 
+/// The cookies that an answer sets, all of them: a proxy in front may need its own to find the same process again.
+fn cookies(answer: &Answer) -> String {
+    let is_set = |pair: &&str| pair.split_once('=').is_some_and(|(_, value)| !value.trim().is_empty());
+    let cookies = answer.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
+    cookies.filter_map(|value| value.split(';').next()).filter(is_set).collect::<Vec<_>>().join("; ")
+}
+
 /// JSON that is not what was expected.
 pub(super) fn shape(action: &str, error: &serde_json::Error) -> JenkinsError {
     JenkinsError::Shape { action: action.to_owned(), source: Departure::of(error) }
@@ -433,4 +446,18 @@ fn title(body: &[u8]) -> String {
     let body = String::from_utf8_lossy(body);
     let title = body.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>")).map_or(&*body, |(title, _)| title);
     title.chars().filter(|character| !character.is_control()).take(120).collect::<String>().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_may_end_with_an_equals_sign_and_an_empty_one_is_none() {
+        let mut headers = ureq::http::HeaderMap::new();
+        for cookie in ["JSESSIONID.1=node0a; Path=/; HttpOnly", "route=Ym94MQ==; Path=/", "remember-me=; Max-Age=0", "bare"] {
+            headers.append("set-cookie", cookie.parse().unwrap());
+        }
+        assert_eq!(cookies(&Answer { status: 200, headers, body: Vec::new() }), "JSESSIONID.1=node0a; route=Ym94MQ==");
+    }
 }

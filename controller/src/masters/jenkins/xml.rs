@@ -107,7 +107,7 @@ impl Element {
 }
 
 /// Escapes text for XML 1.1. Control characters go as references: as they are, a parser would refuse or change them.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
