@@ -39,13 +39,14 @@ impl Act for Desired {
             match change {
                 Change::Create => {
                     let present = self.present.clone().unwrap_or_default();
-                    if let Some(above) = present.home.as_ref() {
+                    let home = self.new_home();
+                    if let Some(above) = &home {
                         for parent in node.host.missing_parents(above).map_err(unmade)? {
                             node.host.make_parent(parent.as_path()).map_err(unmade)?;
                         }
                     }
                     let own_group = node.accounts()?.group(&node.host, name).map_err(unread)?.is_some();
-                    node.shadow("useradd", creating(&present, own_group, name), name, work)?;
+                    node.shadow("useradd", creating(&present, home.as_ref(), own_group, name), name, work)?;
                 }
                 Change::Group { to, .. } => options.push(format!("--gid={to}")),
                 Change::AddGroups(groups) => options.extend(["--append".to_owned(), format!("--groups={}", joined(&groups))]),
@@ -69,8 +70,8 @@ fn joined(groups: &BTreeSet<AccountName>) -> String {
     groups.iter().map(AccountName::as_str).collect::<Vec<_>>().join(",")
 }
 
-/// The options of useradd for a new account.
-fn creating(present: &Present, own_group: bool, name: &str) -> Vec<String> {
+/// The options of useradd for a new account with this home. It is named: the one of /etc/default/useradd may be another than was planned.
+fn creating(present: &Present, home: Option<&AbsPath>, own_group: bool, name: &str) -> Vec<String> {
     // `*` is no password's hash. `!` would also lock the account, and sshd without PAM refuses a locked one (sshd(8)).
     let mut options = vec!["--password=*".to_owned()];
     match &present.group {
@@ -82,9 +83,8 @@ fn creating(present: &Present, own_group: bool, name: &str) -> Vec<String> {
     if !present.groups.is_empty() {
         options.push(format!("--groups={}", joined(&present.groups)));
     }
-    options.extend(present.home.as_ref().map(|home| format!("--home-dir={home}")));
-    let makes_home = present.home.is_some() || !present.system;
-    options.push(if makes_home { "--create-home" } else { "--no-create-home" }.to_owned());
+    options.extend(home.map(|home| format!("--home-dir={home}")));
+    options.push(if home.is_some() { "--create-home" } else { "--no-create-home" }.to_owned());
     options.extend(present.shell.as_ref().map(|shell| format!("--shell={shell}")));
     if present.system {
         options.push("--system".to_owned());
@@ -120,9 +120,11 @@ mod tests {
 
     #[test]
     fn a_new_account_has_no_password_that_works() {
-        let present = Present { home: Some(AbsPath::parse("/var/lib/ci").unwrap()), system: true, uid: Some(900), ..Present::default() };
-        let options = creating(&present, false, "ci");
+        let home = AbsPath::parse("/var/lib/ci").unwrap();
+        let present = Present { home: Some(home.clone()), system: true, uid: Some(900), ..Present::default() };
+        let options = creating(&present, Some(&home), false, "ci");
         assert_eq!(options, ["--password=*", "--user-group", "--uid=900", "--home-dir=/var/lib/ci", "--create-home", "--system"]);
-        assert!(creating(&Present { system: true, ..Present::default() }, true, "ci").contains(&"--gid=ci".to_owned()));
+        let options = creating(&Present { system: true, ..Present::default() }, None, true, "ci");
+        assert_eq!(options, ["--password=*", "--gid=ci", "--no-create-home", "--system"]);
     }
 }

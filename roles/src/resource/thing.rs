@@ -55,7 +55,7 @@ impl Thing {
         match (self, needed) {
             (Self::Packaged, needed) => packages_alter(needed, standing),
             (Self::Everything, _) | (_, Self::Everything | Self::Packaged) => true,
-            // Whose it shall be is not compared while there is nothing.
+            // Whose it shall be is not compared while there is nothing. The home that an account brings is a path of its own.
             (Self::User(_) | Self::Group(_), _) if standing == Standing::Absent => false,
             // What has answered answers; what has not may be what an earlier step starts.
             (Self::Unit(_), Self::Answers) => standing == Standing::Impossible,

@@ -5,6 +5,9 @@ use crate::words::{AbsPath, AccountName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
+/// Where people's homes are (FHS 3.0).
+const HOMES: &str = "/home";
+
 /// An account as it shall be. A field that is none is left as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired {
@@ -23,7 +26,7 @@ pub struct Present {
     pub group: Option<AccountName>,
     /// Supplementary groups it must be in; others stay.
     pub groups: BTreeSet<AccountName>,
-    /// Home directory, made when missing.
+    /// Home directory, made when missing; where none, that of an account that is there stays, and a new one gets [`Desired::new_home`].
     pub home: Option<AbsPath>,
     /// Login shell.
     pub shell: Option<AbsPath>,
@@ -104,6 +107,15 @@ impl Describe for Change {
     }
 }
 
+impl Desired {
+    /// The home that comes with a new account, and its skeleton's files; none: none is made.
+    pub fn new_home(&self) -> Option<AbsPath> {
+        let present = self.present.as_ref()?;
+        let usual = || AbsPath::parse(&format!("{HOMES}/{}", self.name)).ok().filter(|_| !present.system);
+        present.home.clone().or_else(usual)
+    }
+}
+
 impl Resource for Desired {
     type Observed = Observed;
     type Change = Change;
@@ -148,9 +160,7 @@ impl Resource for Desired {
 
     fn provides(&self) -> Vec<Thing> {
         let mut things = vec![Thing::User(self.name.clone())];
-        if let Some(present) = &self.present {
-            things.extend(present.home.iter().cloned().map(Thing::Path));
-        }
+        things.extend(self.new_home().map(Thing::Path));
         // useradd makes a group of its own where none is named, and userdel takes it away (login.defs(5), USERGROUPS_ENAB).
         if self.present.as_ref().is_none_or(|present| present.group.is_none()) {
             things.push(Thing::Group(self.name.clone()));
@@ -183,11 +193,40 @@ mod tests {
     fn a_group_of_its_own_comes_and_goes_with_it() {
         let name = AccountName::parse("ci").unwrap();
         let group = AccountName::parse("build").unwrap();
-        let present = |group| Present { uid: None, group, groups: BTreeSet::new(), home: None, shell: None, system: false };
+        let present = |group| Present { group, system: true, ..Present::default() };
         let provides = |present| Desired { name: name.clone(), present }.provides();
         let both = [Thing::User(name.clone()), Thing::Group(name.clone())];
         assert_eq!(provides(Some(present(None))), both);
         assert_eq!(provides(None), both, "userdel takes it away");
         assert_eq!(provides(Some(present(Some(group)))), [Thing::User(name.clone())]);
+    }
+
+    #[test]
+    fn a_new_account_brings_a_home_unless_it_is_the_systems_and_one_that_is_there_keeps_its_own() {
+        let path = |text: &str| Some(AbsPath::parse(text).unwrap());
+        let desired = |home, system| Desired {
+            name: AccountName::parse("ci").unwrap(),
+            present: Some(Present { home, system, ..Present::default() }),
+        };
+        for (home, system, made) in [
+            (None, false, path("/home/ci")),
+            (None, true, None),
+            (path("/srv/ci"), false, path("/srv/ci")),
+            (path("/var/lib/ci"), true, path("/var/lib/ci")),
+        ] {
+            let desired = desired(home, system);
+            assert_eq!(desired.new_home(), made);
+            let paths: Vec<_> = desired.provides().into_iter().filter(|thing| matches!(thing, Thing::Path(_))).collect();
+            assert_eq!(paths, Vec::from_iter(made.map(Thing::Path)));
+        }
+        let elsewhere = Observed::Present {
+            uid: 1000,
+            group: "ci".to_owned(),
+            groups: BTreeSet::new(),
+            home: "/export/ci".to_owned(),
+            home_exists: false,
+            shell: "/bin/sh".to_owned(),
+        };
+        assert_eq!(desired(None, false).diff(&elsewhere), Ok(Vec::new()), "no drift");
     }
 }

@@ -62,9 +62,9 @@ pub fn directory(path: &str) -> Step {
     step(Desired::Directory(resource::directory::Desired { path, present: Some(Ownership::root(Mode::DIRECTORY)) }))
 }
 
-/// An account with a home.
-pub fn user(name: &str, home: &str) -> Step {
-    let home = Some(AbsPath::parse(home).expect("a path"));
+/// An account; with this home where one is named.
+pub fn user(name: &str, home: Option<&str>) -> Step {
+    let home = home.map(|home| AbsPath::parse(home).expect("a path"));
     let present = resource::user::Present { home, ..resource::user::Present::default() };
     step(Desired::User(resource::user::Desired { name: AccountName::parse(name).expect("an account's name"), present: Some(present) }))
 }

@@ -49,3 +49,27 @@ fn a_package_that_cannot_be_unpacked_shows_what_stands_in_its_way_and_heals() {
     assert_eq!(field.said("n1", "dpkg --audit; tree --version | cut -c1-4"), "tree");
     field.apply().assert_changed(0);
 }
+
+/// An account whose home nobody writes down, and what an administrator puts into it.
+const HOME: &str = r#"role: demo
+summary: An account, its home's mode, a file of the skeleton's name.
+steps:
+  - user: {name: deploy}
+  - directory: {path: /home/deploy, owner: deploy, mode: "0750"}
+  - file: {path: /home/deploy/.bashrc, owner: deploy, content: "umask 027\n"}
+"#;
+
+#[test]
+fn an_account_without_a_written_home_and_what_is_in_its_home_are_made_in_one_run() {
+    let field = field(1, HOME);
+    // Where useradd puts homes by itself is not where the plan saw them.
+    field.run("n1", "mkdir /export; useradd -D -b /export; test -e /etc/skel/.bashrc");
+    let first = field.apply();
+    first.assert_changed(3);
+    let told = field.said("n1", "getent passwd deploy | cut -d: -f6; stat -c '%U %a' /home/deploy; cat ~deploy/.bashrc; ls -A /export");
+    assert_eq!(told, "/home/deploy\ndeploy 750\numask 027");
+    field.apply().assert_changed(0);
+    // An account that has another home keeps it.
+    field.run("n1", "usermod --home /export/deploy --move-home deploy && mkdir /home/deploy && chown deploy: /home/deploy && chmod 750 /home/deploy && cp -p /export/deploy/.bashrc /home/deploy");
+    field.apply().assert_changed(0);
+}

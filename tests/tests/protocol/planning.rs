@@ -113,14 +113,19 @@ fn a_missing_file_of_an_account_that_this_run_makes_is_certain_and_what_a_new_ho
     let mut conversation = bench.connect();
     conversation.hello();
     let steps = vec![
-        user("ci", "/home/ci"),
+        user("ci", Some("/srv/homes/ci")),
         file_of("ci", "/srv/new", "one"),
         // It is there: whose it is was compared.
         file_of("ci", "/srv/other", "two"),
-        file("/home/ci/.profile", "three"),
+        file("/srv/homes/ci/.profile", "three"),
+        // The home that useradd chooses where none is written.
+        user("deploy", None),
+        directory("/home/deploy"),
+        file("/home/deploy/.bashrc", "one"),
+        file("/home/other", "two"),
     ];
     let (plan, _) = conversation.plan(&catalog(steps));
-    assert_eq!(words(&plan), ["change", "change", "may", "may"]);
+    assert_eq!(words(&plan), ["change", "change", "may", "may", "change", "may", "may", "change"]);
 }
 
 #[test]
