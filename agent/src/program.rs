@@ -41,10 +41,12 @@ fn unread(error: &OsError) -> Failure {
 }
 
 impl Surroundings for Real {
-    fn facts(&self) -> Result<(Facts, LiveFacts), Failure> {
+    fn facts(&self) -> Result<Facts, Failure> {
         let host = Host::running().map_err(|error| unread(&error))?;
-        let stable = crate::facts::stable(&host).map_err(|error| unread(&error))?;
-        Ok((stable, crate::facts::live().map_err(|error| unread(&error))?))
+        crate::facts::stable(&host).map_err(|error| unread(&error))
+    }
+    fn live(&self) -> Result<LiveFacts, Failure> {
+        crate::facts::live().map_err(|error| unread(&error))
     }
     fn hands(&self, secret_key: &[u8]) -> Result<Box<dyn Hands + '_>, Failure> {
         let key = (!secret_key.is_empty()).then(|| Secret::new(secret_key.to_vec()));

@@ -9,11 +9,17 @@ use std::path::{Path, PathBuf};
 
 /// The node and the program around the engine.
 pub trait Surroundings: Sync {
-    /// Reads what is known of the node.
+    /// Reads what is known of the node and holds for the whole run.
     ///
     /// # Errors
     /// When that cannot be read.
-    fn facts(&self) -> Result<(Facts, LiveFacts), Failure>;
+    fn facts(&self) -> Result<Facts, Failure>;
+
+    /// Reads what changes all the time; a disk that hangs takes seconds.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    fn live(&self) -> Result<LiveFacts, Failure>;
 
     /// Hands for one plan or one run; secrets are compared under `secret_key`.
     ///

@@ -141,7 +141,7 @@ fn attend(around: &dyn Surroundings, mut input: Input, outbox: &Outbox) -> Resul
 }
 
 fn hello(around: &dyn Surroundings) -> Result<(ostler_roles::words::Digest, Hello), Farewell> {
-    let (facts, live) = around.facts()?;
+    let (facts, live) = (around.facts()?, around.live()?);
     let places = around.places();
     let own = |error: crate::engine::EngineError| from_error(FailureKind::Internal, &error);
     let record = NodeRecord::read(places).map_err(own)?;

@@ -100,7 +100,7 @@ impl<'a> Work<'a> {
         let generation = NodeRecord::read(places)?.generation;
         let known = self.facts.take().filter(|facts| *facts == catalog.facts);
         if known.is_none() || base.is_some_and(|base| base != generation) {
-            let (facts, _) = self.around.facts()?;
+            let facts = self.around.facts()?;
             if facts.digest() != catalog.facts || base.is_some_and(|base| base != generation) {
                 self.facts = Some(facts.digest());
                 outbox.send(&ToController::Stale { facts: Box::new(facts), generation })?;

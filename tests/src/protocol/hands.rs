@@ -40,6 +40,9 @@ pub struct FakeNode {
     /// Connections that were asked for so far.
     #[serde(default)]
     pub asked: u32,
+    /// The times, in milliseconds, that those were given.
+    #[serde(default)]
+    pub given: std::collections::BTreeSet<u128>,
     /// What commands bring about beside their own part: the command's name, what is there afterwards, and its word.
     #[serde(default)]
     pub brings: BTreeMap<String, (String, String)>,
@@ -181,12 +184,13 @@ impl Hands for FakeHands {
         Ok(Examined { changes, absent, why: String::new(), to_write: Some(Bytes(1000)) })
     }
 
-    fn check(&self, check: &Check, _within: Span, demands: &Demands) -> Verdict {
+    fn check(&self, check: &Check, within: Span, demands: &Demands) -> Verdict {
         match check {
             Check::Connect(connect) => {
                 let mut asked = 0;
                 self.change(|node| {
                     node.asked += 1;
+                    node.given.insert(within.duration().as_millis());
                     asked = node.asked;
                 });
                 let node = self.node();

@@ -59,8 +59,11 @@ impl FakeSurroundings {
 }
 
 impl Surroundings for FakeSurroundings {
-    fn facts(&self) -> Result<(Facts, LiveFacts), Failure> {
-        Ok((Self::fixed_facts(), LiveFacts::default()))
+    fn facts(&self) -> Result<Facts, Failure> {
+        Ok(Self::fixed_facts())
+    }
+    fn live(&self) -> Result<LiveFacts, Failure> {
+        Ok(LiveFacts::default())
     }
     fn hands(&self, _secret_key: &[u8]) -> Result<Box<dyn Hands + '_>, Failure> {
         Ok(Box::new(FakeHands::on(&self.bench.join("node.json"))))

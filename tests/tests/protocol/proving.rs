@@ -30,14 +30,14 @@ fn a_proof_that_does_not_hold_fails_the_run() {
 }
 
 /// The verdict on a connection to `host` behind these steps, what was told of it, how often it was asked for, and how long the run took.
-fn proved(node: &FakeNode, steps: Vec<Step>, host: &str) -> (Verdict, Vec<String>, u32, Duration) {
+fn proved(node: &FakeNode, steps: Vec<Step>, host: &str, within: Span) -> (Verdict, Vec<String>, u32, Duration) {
     let bench = bench_with(node);
     let mut proven = catalog(steps);
     proven.verify.push(Requirement {
         check: Check::Connect(Connect { host: host.to_owned(), port: 80 }),
         role: RoleName::parse("base").unwrap(),
         origin: Origin::default(),
-        within: Span::seconds(1),
+        within,
     });
     let (events, _) = apply(&bench, &proven);
     let mut notes = Vec::new();
@@ -50,7 +50,9 @@ fn proved(node: &FakeNode, steps: Vec<Step>, host: &str) -> (Verdict, Vec<String
         }
     }
     let Some((_, Event::Ended { millis, .. })) = events.last() else { panic!("{events:?}") };
-    (verdicts.remove(0), notes, bench.node().asked, Duration::from_millis(*millis))
+    let node = bench.node();
+    assert_eq!(Vec::from_iter(node.given), [within.duration().as_millis()], "each time it is asked for as long");
+    (verdicts.remove(0), notes, node.asked, Duration::from_millis(*millis))
 }
 
 /// The seconds in `waited 0.4 s for ...`.
@@ -63,21 +65,21 @@ fn waited<'a>(text: &'a str, place: &str) -> (f64, &'a str) {
 #[test]
 fn a_port_that_a_service_of_this_run_opens_late_is_waited_for_and_that_is_told() {
     let node = FakeNode { open_port: 80, refuses: 3, ..FakeNode::default() };
-    let (verdict, notes, asked, _) = proved(&node, vec![service("nginx", &[])], "127.0.0.1");
+    let (verdict, notes, asked, _) = proved(&node, vec![service("nginx", &[])], "127.0.0.1", Span::seconds(5));
     assert_eq!((verdict, asked), (Verdict::Pass { found: "127.0.0.1:80 answers".to_owned() }, 4));
     let [note] = notes.as_slice() else { panic!("{notes:?}") };
     let (seconds, before) = waited(note, "127.0.0.1:80");
-    assert!(before.is_empty() && (0.3..1.0).contains(&seconds), "{note}");
+    assert!(before.is_empty() && seconds >= 0.3, "three pauses: {note}");
 }
 
 #[test]
 fn a_port_that_never_opens_fails_with_the_time_that_was_waited_and_no_later() {
-    let (verdict, notes, asked, took) = proved(&FakeNode::default(), vec![service("nginx", &[])], "localhost");
+    let (verdict, notes, asked, took) = proved(&FakeNode::default(), vec![service("nginx", &[])], "localhost", Span::seconds(1));
     let Verdict::Fail { found, wanted, .. } = &verdict else { panic!("{verdict:?}") };
     assert_eq!(wanted, "a TCP connection from the node to localhost:80");
     let (seconds, before) = waited(found, "localhost:80");
-    assert!(before == "connection refused; " && (1.0..1.5).contains(&seconds), "the proof's own second: {found}");
-    assert!(notes.is_empty() && asked > 2 && took < Duration::from_secs(3), "{notes:?} {asked} {took:?}");
+    assert!(before == "connection refused; " && seconds >= 1.0, "the proof's own second: {found}");
+    assert!(notes.is_empty() && asked > 2 && took < Duration::from_secs(30), "{notes:?} {asked} {took:?}");
 }
 
 #[test]
@@ -91,7 +93,7 @@ fn a_port_that_no_change_of_this_run_can_open_is_asked_for_once() {
         ("a file opens no port", &late, vec![file("/etc/one", "one")], "127.0.0.1", 1),
         ("it is another machine's", &late, vec![service("nginx", &[])], "192.0.2.1", 1),
     ] {
-        let (verdict, notes, asked, _) = proved(node, steps, host);
+        let (verdict, notes, asked, _) = proved(node, steps, host, Span::seconds(1));
         let Verdict::Fail { found, .. } = &verdict else { panic!("{why}: {verdict:?}") };
         assert_eq!((found.as_str(), notes, asked), ("connection refused", Vec::new(), asks), "{why}");
     }
