@@ -6,9 +6,10 @@ use super::patience::within;
 use super::{Host, OsError};
 use rustix::io::Errno;
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the server of a file system may take to tell its room. A disk of its own may have to start turning first.
@@ -21,8 +22,33 @@ const SERVED: [&str; 11] = ["nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "virtio
 #[derive(Debug)]
 pub(super) struct Away {
     /// Read once.
-    served: OnceLock<Vec<(PathBuf, OnceLock<bool>)>>,
+    served: OnceLock<Vec<Served>>,
     answer: Duration,
+}
+
+/// A file system with a server behind it.
+#[derive(Debug)]
+struct Served {
+    point: PathBuf,
+    /// None until it was asked, and told or kept silent.
+    answers: Mutex<Option<bool>>,
+}
+
+impl Served {
+    /// Whether it answers; asked once. An error other than silence says nothing of the server, and is asked again.
+    fn answers(&self, ask: impl FnOnce() -> Result<(), OsError>) -> Result<bool, Errno> {
+        let mut known = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answers) = *known {
+            return Ok(answers);
+        }
+        let answers = match ask() {
+            Ok(()) => true,
+            Err(error) if error.source.kind() == ErrorKind::TimedOut => false,
+            Err(error) => return Err(Errno::from_io_error(&error.source).unwrap_or(Errno::IO)),
+        };
+        *known = Some(answers);
+        Ok(answers)
+    }
 }
 
 impl Default for Away {
@@ -36,22 +62,20 @@ fn is_served(mount: &Mount) -> bool {
 }
 
 impl Host {
-    fn served(&self) -> &[(PathBuf, OnceLock<bool>)] {
+    fn served(&self) -> &[Served] {
         self.away.served.get_or_init(|| {
             let mounts = self.mounts().unwrap_or_default();
-            mounts.into_iter().filter(is_served).map(|mount| (mount.point, OnceLock::new())).collect()
+            mounts.into_iter().filter(is_served).map(|mount| Served { point: mount.point, answers: Mutex::default() }).collect()
         })
     }
 
     /// Fails when the way to `path`, as programs outside of the tree call it, leads into a file system that does not answer.
     pub(super) fn answers(&self, path: &Path) -> Result<(), Errno> {
-        for (point, answers) in self.served().iter().filter(|(point, _)| path.starts_with(point)) {
-            let ask = || {
-                let point = point.clone();
-                // Any answer will do, a refusal too.
-                within("its file system", Instant::now() + self.away.answer, move || room(&point).is_ok()).is_ok()
-            };
-            if !*answers.get_or_init(ask) {
+        for served in self.served().iter().filter(|served| path.starts_with(&served.point)) {
+            let point = served.point.clone();
+            // Any answer will do, a refusal too.
+            let ask = || within("its file system", Instant::now() + self.away.answer, move || drop(room(&point)));
+            if !served.answers(ask)? {
                 return Err(Errno::HOSTDOWN);
             }
         }
@@ -71,7 +95,7 @@ impl Host {
     /// A host that asks for so long only.
     #[cfg(test)]
     pub(crate) fn with_answer(mut self, answer: Duration) -> Self {
-        self.away.answer = answer;
+        self.away = std::sync::Arc::new(Away { answer, ..Away::default() });
         self
     }
 }
@@ -94,10 +118,21 @@ pub(crate) mod tests {
         point: PathBuf,
     }
 
+    /// Whether we are root, and a test can prove this; says so where it cannot.
+    #[must_use]
+    #[expect(clippy::print_stderr, reason = "a test that proves nothing says so")]
+    pub(crate) fn proves_as_root(what: &str) -> bool {
+        let root = rustix::process::geteuid().is_root();
+        if !root {
+            eprintln!("note: not root, so this stays unproved: {what}");
+        }
+        root
+    }
+
     impl Dead {
-        /// None where we may not mount, or the kernel has no FUSE.
+        /// None where we may not mount.
         pub(crate) fn at(point: &Path) -> Option<Self> {
-            if !rustix::process::geteuid().is_root() || !Path::new("/dev/fuse").exists() {
+            if !proves_as_root("what a file system without its server does") {
                 return None;
             }
             let script =
@@ -144,6 +179,16 @@ pub(crate) mod tests {
         let told = host.look(Path::new("/mnt/dead/file")).unwrap_err().failure(ostler_roles::outcome::FailureKind::Observe);
         assert_eq!(told.causes, ["its file system does not answer: the server or program behind it is gone"]);
         assert_eq!(told.hint.as_deref(), Some("on the node: `findmnt -T /mnt/dead/file` names it"));
+    }
+
+    #[test]
+    fn only_silence_means_that_a_server_is_gone_and_only_answers_are_remembered() {
+        let served = Served { point: "/mnt".into(), answers: Mutex::default() };
+        let wait = |source: std::io::Error| Err(OsError::new(crate::host::Operation::Wait, "its file system", source));
+        assert_eq!(served.answers(|| wait(Errno::AGAIN.into())), Err(Errno::AGAIN), "no thread can be had");
+        assert_eq!(served.answers(|| wait(std::io::Error::other("the question itself failed"))), Err(Errno::IO));
+        assert_eq!(served.answers(|| wait(ErrorKind::TimedOut.into())), Ok(false));
+        assert_eq!(served.answers(|| panic!("asked twice")), Ok(false));
     }
 
     #[test]

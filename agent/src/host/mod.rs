@@ -25,6 +25,7 @@ pub use write::{Proof, Writing, aside_path};
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A node's root tree. `/` in production; a directory in tests.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub struct Host {
     root: OwnedFd,
     prefix: PathBuf,
     touched: touched::Touched,
-    away: away::Away,
+    away: Arc<away::Away>,
     user: u32,
     group: u32,
 }
@@ -57,10 +58,18 @@ impl Host {
             root,
             prefix: prefix.to_owned(),
             touched: touched::Touched::default(),
-            away: away::Away::default(),
+            away: Arc::default(),
             user: rustix::process::geteuid().as_raw(),
             group: rustix::process::getegid().as_raw(),
         })
+    }
+
+    /// The same tree for a thread that may be left behind; which file systems answer is asked once for both.
+    ///
+    /// # Errors
+    /// When its root cannot be opened any more.
+    pub fn again(&self) -> Result<Self, OsError> {
+        Ok(Self { away: self.away.clone(), ..Self::at(&self.prefix)? })
     }
 
     /// Whether this is the running system and not a tree beside it.

@@ -12,8 +12,8 @@ use std::time::Instant;
 
 pub(super) fn read(node: &Node, disk: &Disk, demands: &Demands, deadline: Instant) -> Result<Evidence, Failure> {
     let what = format!("the file system of {}", disk.path);
-    let (tree, disk, demands) = (node.host.outside(Path::new("/")), disk.clone(), demands.clone());
-    let answer = within(&what, deadline, move || found(&Host::at(&tree).map_err(unread)?, &disk, &demands));
+    let (host, disk, demands) = (node.host.again().map_err(unread)?, disk.clone(), demands.clone());
+    let answer = within(&what, deadline, move || found(&host, &disk, &demands));
     answer.map_err(unread)?
 }
 

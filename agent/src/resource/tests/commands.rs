@@ -158,7 +158,7 @@ fn a_key_is_added_purged_and_its_file_made_private() {
 
 #[test]
 fn the_second_file_of_keys_lets_nobody_in_whom_no_role_names() {
-    if !rustix::process::geteuid().is_root() {
+    if !crate::host::tests::proves_as_root("keys of another account in authorized_keys2") {
         return;
     }
     let fixture = Fixture::new();
