@@ -66,13 +66,14 @@ impl Offers {
         if !node.host.is_running() || !node.host.is_root() || !are_old(node)? {
             return Ok(Self::default());
         }
-        remove_left_over(node)?;
+        remove_left_over(node);
         let place = format!("/run/{PLACE}{}", std::process::id());
         let inside = node.host.outside(Path::new(&place));
         let fail = |source| OsError::new(Operation::Write, place.clone(), source);
         std::fs::create_dir_all(inside.join("partial")).map_err(fail)?;
         let offers = update_into(&place, deadline).and_then(|()| Self::of_lists(node, Path::new(&place), deadline));
-        std::fs::remove_dir_all(&inside).map_err(fail)?;
+        // The next one removes what stays.
+        let _ = std::fs::remove_dir_all(&inside);
         offers
     }
 
@@ -118,17 +119,14 @@ impl Offers {
     }
 }
 
-/// Removes the places of processes that were killed before they could.
-fn remove_left_over(node: &Node) -> Result<(), OsError> {
-    for name in node.host.list(Path::new("/run"))?.unwrap_or_default() {
+/// Removes the places of processes that were killed before they could. What cannot be removed, or goes meanwhile, is in nobody's way.
+fn remove_left_over(node: &Node) {
+    for name in node.host.list(Path::new("/run")).ok().flatten().unwrap_or_default() {
         let owner = name.to_str().and_then(|name| name.strip_prefix(PLACE)).and_then(|number| number.parse::<u32>().ok());
         if owner.is_some_and(|owner| !Path::new("/proc").join(owner.to_string()).exists()) {
-            let place = Path::new("/run").join(&name);
-            let inside = node.host.outside(&place);
-            std::fs::remove_dir_all(inside).map_err(|source| OsError::new(Operation::Remove, place.display(), source))?;
+            let _ = std::fs::remove_dir_all(node.host.outside(&Path::new("/run").join(&name)));
         }
     }
-    Ok(())
 }
 
 fn update_into(place: &str, deadline: Instant) -> Result<(), OsError> {
@@ -208,13 +206,18 @@ mod tests {
     fn what_a_killed_process_left_in_run_goes_and_nothing_else() {
         let tree = tempfile::tempdir().unwrap();
         let node = node(tree.path());
-        remove_left_over(&node).unwrap();
+        remove_left_over(&node);
         let (own, other) = (format!("{PLACE}{}", std::process::id()), format!("{PLACE}mine"));
         // Above what a process's number may be (proc(5), pid_max).
         for name in [&format!("{PLACE}4194305"), &own, &other, "ostler"] {
             std::fs::create_dir_all(tree.path().join("run").join(name).join("partial")).unwrap();
         }
-        remove_left_over(&node).unwrap();
-        assert_eq!(node.host.list(Path::new("/run")).unwrap().unwrap(), ["ostler", own.as_str(), other.as_str()]);
+        // One that cannot be removed so holds up neither the others nor the plan.
+        let stays = format!("{PLACE}4194304");
+        std::fs::write(tree.path().join("run").join(&stays), "").unwrap();
+        remove_left_over(&node);
+        let mut wanted = ["ostler", own.as_str(), other.as_str(), stays.as_str()];
+        wanted.sort_unstable();
+        assert_eq!(node.host.list(Path::new("/run")).unwrap().unwrap(), wanted);
     }
 }
