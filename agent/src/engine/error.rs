@@ -46,9 +46,9 @@ pub enum EngineError {
         shm: PathBuf,
     },
     /// The file system of our state has no room.
-    #[error("keep the run's plan and journal{}: {place}", .wanted.map_or_else(String::new, |wanted| format!(", {wanted} in all")))]
+    #[error("keep the run's plan and journal{}: {place}", .wanted.map_or_else(String::new, |wanted| format!(", at least {wanted}")))]
     NoRoom {
-        /// How much is needed, where that is known.
+        /// How much is needed at least, where that is known.
         wanted: Option<ostler_roles::words::Bytes>,
         /// Where.
         place: super::room::Place,
@@ -104,6 +104,22 @@ impl EngineError {
     pub(crate) fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Write { path, source }
+    }
+    /// What was to be written when it failed.
+    pub(super) fn written(&self) -> Option<&Path> {
+        match self {
+            Self::Write { path, .. } | Self::Lock { path, .. } | Self::Copy(super::CopyError::Write { path, .. }) => Some(path),
+            Self::Copy(super::CopyError::ReadSelf(_) | super::CopyError::NotOurs { .. })
+            | Self::Read { .. }
+            | Self::Content { .. }
+            | Self::NoTmpfs { .. }
+            | Self::NoRoom { .. }
+            | Self::Hands { .. }
+            | Self::Busy { .. }
+            | Self::Start { .. }
+            | Self::Ended { .. }
+            | Self::Late { .. } => None,
+        }
     }
     /// The whole chain in one line, for refusals and notes.
     pub fn told(&self) -> String {

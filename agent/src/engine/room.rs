@@ -80,20 +80,21 @@ pub(super) fn wanted(places: &Places, bytes: Bytes, files: u64) -> Result<(), En
     if place.free >= wanted && names { Ok(()) } else { Err(EngineError::NoRoom { wanted: Some(wanted), place }) }
 }
 
-/// The same error, or which file system has no room where that is what it means.
+/// The same error, or which file system has no room where that is what it means: the one of our state. A quota or a full /run has other
+/// numbers.
 pub(crate) fn explained(places: &Places, error: EngineError) -> EngineError {
-    match Place::of(places).filter(|_| is_full(&error)) {
+    let there = error.written().is_some_and(|path| path.starts_with(&places.state)) && is_full(&error);
+    match Place::of(places).filter(|_| there) {
         Some(place) => EngineError::NoRoom { wanted: None, place },
         None => error,
     }
 }
 
-/// Whether the error, or one below it, is that of a full file system or an exhausted quota.
+/// Whether the error, or one below it, is that of a full file system.
 fn is_full(error: &EngineError) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(below) = cause {
-        let code = below.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
-        if [Errno::NOSPC, Errno::DQUOT].into_iter().any(|full| code == Some(full.raw_os_error())) {
+        if below.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error) == Some(Errno::NOSPC.raw_os_error()) {
             return true;
         }
         cause = below.source();
@@ -104,6 +105,8 @@ fn is_full(error: &EngineError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::tests::proves_as_root;
+    use std::process::Command;
 
     #[test]
     fn a_place_is_told_with_what_is_free_and_what_may_go() {
@@ -122,57 +125,76 @@ mod tests {
         let told = EngineError::NoRoom { wanted: Some(Bytes(1 << 20)), place }.to_string();
         assert_eq!(
             told,
-            "keep the run's plan and journal, 1 MiB in all: the file system /var (ext4), which holds /var/lib/ostler, has 512 B of 1 GiB \
+            "keep the run's plan and journal, at least 1 MiB: the file system /var (ext4), which holds /var/lib/ostler, has 512 B of 1 GiB \
              free: make room there"
         );
     }
 
     #[test]
-    fn only_what_a_full_file_system_said_is_explained_by_it() {
+    fn only_what_a_full_file_system_of_our_state_said_is_explained_by_it() {
         let places = Places::below(&std::env::temp_dir());
-        let wrote = |errno: Errno| EngineError::Write { path: "/x".into(), source: errno.into() };
-        for full in [Errno::NOSPC, Errno::DQUOT] {
-            assert!(matches!(explained(&places, wrote(full)), EngineError::NoRoom { wanted: None, .. }));
+        let wrote = |path: PathBuf, errno: Errno| EngineError::Write { path, source: errno.into() };
+        let of_state = || places.state.join("runs");
+        assert!(matches!(explained(&places, wrote(of_state(), Errno::NOSPC)), EngineError::NoRoom { wanted: None, .. }));
+        for (path, errno) in [
+            (of_state(), Errno::ROFS),
+            // Whose quota is used up has room enough on the disk.
+            (of_state(), Errno::DQUOT),
+            (places.run.join("secrets"), Errno::NOSPC),
+            (places.shm.join("secrets"), Errno::NOSPC),
+        ] {
+            let told = wrote(path.clone(), errno).told();
+            assert_eq!(explained(&places, wrote(path, errno)).told(), told);
         }
-        assert!(matches!(explained(&places, wrote(Errno::ROFS)), EngineError::Write { .. }));
         assert!(matches!(wanted(&places, Bytes(u64::MAX / 2), 0), Err(EngineError::NoRoom { .. })));
         assert!(wanted(&places, Bytes(0), 0).is_ok());
     }
 
-    /// A small ext4 of its own; none where we may not mount.
-    fn small_disk(directory: &Path) -> Option<PathBuf> {
-        let (image, point) = (directory.join("image"), directory.join("state"));
-        std::fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
-        std::fs::create_dir(&point).unwrap();
-        let done = |program: &str, words: &[&Path]| {
-            let output = std::process::Command::new(program).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args(words).output();
-            output.is_ok_and(|output| output.status.success())
-        };
-        let made = done("mkfs.ext4", &[Path::new("-q"), &image]) && done("mount", &[Path::new("-o"), Path::new("loop"), &image, &point]);
-        made.then_some(point)
+    /// A small ext4 of its own; gone when it is dropped.
+    struct SmallDisk(PathBuf);
+
+    impl SmallDisk {
+        fn at(directory: &Path) -> Self {
+            let (image, point) = (directory.join("image"), directory.join("state"));
+            std::fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
+            std::fs::create_dir(&point).unwrap();
+            let done = |program: &str, words: &[&Path]| {
+                let output = Command::new(program).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args(words).output().unwrap();
+                assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+            };
+            done("mkfs.ext4", &[Path::new("-q"), &image]);
+            done("mount", &[Path::new("-o"), Path::new("loop"), &image, &point]);
+            Self(point)
+        }
+    }
+
+    impl Drop for SmallDisk {
+        fn drop(&mut self) {
+            let _ = Command::new("umount").arg(&self.0).status();
+        }
     }
 
     #[test]
     fn a_disk_that_jobs_have_filled_has_room_for_a_run_of_roots() {
-        if !rustix::process::geteuid().is_root() {
+        if !proves_as_root("what is free for root on a disk that jobs have filled") {
             return;
         }
         let directory = tempfile::tempdir().unwrap();
-        let Some(point) = small_disk(directory.path()) else { return };
-        for place in [directory.path(), &point] {
+        let disk = SmallDisk::at(directory.path());
+        for place in [directory.path(), &disk.0] {
             std::fs::set_permissions(place, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
         }
-        let fill = format!("cat /dev/zero > {}/filler", point.display());
-        let filled = std::process::Command::new("setpriv")
+        let fill = format!("cat /dev/zero > {}/filler", disk.0.display());
+        let filled = Command::new("setpriv")
             .args(["--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", &fill])
             .stderr(std::process::Stdio::null())
             .status();
         assert!(!filled.unwrap().success(), "it is full");
-        let (jobs, root) = (mounts::room(&point).unwrap().free, wanted(&Places::below(directory.path()), Bytes(0), 0));
-        let none = wanted(&Places::below(directory.path()), Bytes(64 << 20), 0);
-        std::process::Command::new("umount").arg(&point).status().unwrap();
+        let jobs = mounts::room(&disk.0).unwrap().free;
         assert!(jobs < FOR_A_RUN.count(), "{jobs}");
+        let root = wanted(&Places::below(directory.path()), Bytes(0), 0);
         assert!(root.is_ok(), "{root:?}");
+        let none = wanted(&Places::below(directory.path()), Bytes(64 << 20), 0);
         assert!(matches!(none, Err(EngineError::NoRoom { .. })));
     }
 }

@@ -130,7 +130,8 @@ const KNOWN: &[Known] = &[
         hint: "look for `noexec` on the file systems of the login's home and of /var/lib/ostler",
     },
     Known {
-        words: &["No space left on device", "Disk quota exceeded", "make room there"],
+        // Our own words: of its own disks sudo says "No space left on device" too.
+        words: &["make room there"],
         message: "there is no room for root's copy of the agent below /var/lib/ostler",
         hint: "make room there as the last line says, then run it again",
     },
@@ -163,6 +164,11 @@ mod tests {
         assert_eq!(message("Sorry, user admin is not allowed to execute '/x' as root on n1."), Some(KNOWN[1].message));
         assert_eq!(message("sudo: sorry, you must have a tty to run sudo"), Some(KNOWN[2].message));
         assert_eq!(message("doas: Operation not permitted"), Some(KNOWN[8].message));
+        assert_eq!(message("sudo: unable to write to /var/lib/sudo/ts/admin: No space left on device"), None);
+        assert_eq!(
+            message("ostler-agent: keep the run's plan and journal: / has 0 B free: make room there"),
+            KNOWN.last().map(|known| known.message)
+        );
         assert_eq!(message("Segmentation fault"), None);
     }
 }
