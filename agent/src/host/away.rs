@@ -120,7 +120,6 @@ pub(crate) mod tests {
 
     /// Whether we are root, and a test can prove this; says so where it cannot.
     #[must_use]
-    #[expect(clippy::print_stderr, reason = "a test that proves nothing says so")]
     pub(crate) fn proves_as_root(what: &str) -> bool {
         let root = rustix::process::geteuid().is_root();
         if !root {
