@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::config::{AddressFamily, ConfigError};
+use super::files::Undone;
 use super::known_hosts::{AppendError, CertificateFault};
 use super::ssh::Tried;
 
@@ -66,6 +67,9 @@ pub enum ConnectFault {
         /// The deadline.
         seconds: u64,
     },
+    /// They cannot be read for want of a thread, or by a fault of ours.
+    #[error("the key files and known_hosts of this machine could not be read")]
+    FilesUndone(#[source] Undone),
     /// Nothing listens there.
     #[error("connection refused by {address}")]
     Refused {
@@ -234,6 +238,15 @@ pub enum HostKeyFault {
     },
 }
 
+impl From<Undone> for ConnectFault {
+    fn from(undone: Undone) -> Self {
+        match undone {
+            Undone::Late { seconds } => Self::FilesTimeout { seconds },
+            Undone::NoThread { .. } | Undone::BrokeOff => Self::FilesUndone(undone),
+        }
+    }
+}
+
 impl From<AppendError> for HostKeyFault {
     fn from(error: AppendError) -> Self {
         HostKeyFault::NotRecorded(error)
@@ -280,6 +293,10 @@ impl ConnectFault {
                     "is one of them on a file system that hangs? `ssh -G {host}` names them: identityfile, certificatefile, userknownhostsfile"
                 )
             }
+            ConnectFault::FilesUndone(Undone::NoThread { .. }) => {
+                "too much runs here: see `ulimit -u`, or run with fewer nodes at once (-f)".to_owned()
+            }
+            ConnectFault::FilesUndone(_) => "this is a fault of ostler: please tell us".to_owned(),
             ConnectFault::Refused { address } => format!("is sshd running there, on port {}?", address.port()),
             ConnectFault::NoRoute { .. } => "check the network, or whether a bastion (`jump:`) is needed".to_owned(),
             ConnectFault::DialTimeout { .. } => "is the node up? a firewall that drops packets looks the same".to_owned(),
@@ -323,7 +340,19 @@ impl HostKeyFault {
                 format!("record its ed25519 key beside it: `ssh-keyscan -t ed25519 '{host}'`, compared with the node's console")
             }
             HostKeyFault::NotRecorded(AppendError::Locked { file, .. }) => format!("`fuser -v {}` names the program", file.display()),
-            HostKeyFault::NotRecorded(_) => "make the known_hosts file writable, or record the key by hand".to_owned(),
+            HostKeyFault::NotRecorded(AppendError::Io { .. }) => "make the known_hosts file writable, or record the key by hand".to_owned(),
+            HostKeyFault::NotRecorded(AppendError::Raced { .. }) => {
+                "another run has just recorded it: compare both with the node's console, then run again".to_owned()
+            }
+            HostKeyFault::NotRecorded(AppendError::NoFile) => {
+                "name a file with `known_hosts:`, or record the key in the machine's own known_hosts".to_owned()
+            }
+            HostKeyFault::NotRecorded(AppendError::Name { .. }) => {
+                "give the node's `host:` or HostKeyAlias the name of one host".to_owned()
+            }
+            HostKeyFault::NotRecorded(AppendError::Unwritable) => {
+                format!("record its key by hand: `ssh-keyscan '{host}'`, compared with the node's console")
+            }
             HostKeyFault::Unreadable { .. } => "make it readable, or name another with `known_hosts:`".to_owned(),
         }
     }
@@ -340,4 +369,26 @@ fn not_let_in(user: &str, tried: &[Tried], accepts: &[String]) -> String {
         return "load the encrypted key into ssh-agent: `ssh-add FILE`".to_owned();
     }
     format!("add one of these keys to the authorized_keys of {user}, or name another with `identity:`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_file_that_cannot_be_written_is_to_be_made_writable() {
+        let file = || std::path::PathBuf::from("/known_hosts");
+        let faults = [
+            (AppendError::Io { file: file(), reason: "full".to_owned() }, true),
+            (AppendError::Raced { file: file() }, false),
+            (AppendError::NoFile, false),
+            (AppendError::Locked { file: file(), seconds: 5 }, false),
+            (AppendError::Name { name: "a,b".to_owned() }, false),
+            (AppendError::Unwritable, false),
+        ];
+        for (fault, is_file) in faults {
+            let hint = HostKeyFault::NotRecorded(fault).hint("n1");
+            assert_eq!(hint.contains("writable"), is_file, "{hint}");
+        }
+    }
 }

@@ -39,14 +39,49 @@ pub(super) fn open(how: &mut OpenOptions, file: &Path) -> io::Result<File> {
     if metadata.is_file() || is_null { Ok(open) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")) }
 }
 
-/// Does work on files within a limit; none when it is not done then. The work has a thread of its own: one that a dead file system holds is
+/// Why work on files was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Undone {
+    /// It takes too long.
+    #[error("not done within {seconds} s")]
+    Late {
+        /// The limit.
+        seconds: u64,
+    },
+    /// This machine has no room for its thread.
+    #[error("no thread can be started here: {reason}")]
+    NoThread {
+        /// Why.
+        reason: String,
+    },
+    /// It panicked: a fault of ours.
+    #[error("the work on it broke off")]
+    BrokeOff,
+}
+
+/// Does work on files within a limit. The work has a thread of its own: one that a dead file system holds is
 /// left behind, where a runtime would wait for it at the end of the program.
-pub(super) async fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+pub(super) async fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Undone> {
     let (tell, told) = oneshot::channel();
     let working = std::thread::Builder::new().name("files".to_owned()).spawn(move || {
         // Nobody waits any more: then nobody is told.
         let _ = tell.send(work());
     });
-    working.ok()?;
-    timeout(limit, told).await.ok()?.ok()
+    working.map_err(|error| Undone::NoThread { reason: error.to_string() })?;
+    let told = timeout(limit, told).await.map_err(|_| Undone::Late { seconds: limit.as_secs() })?;
+    told.map_err(|_| Undone::BrokeOff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_panics_is_not_told_as_late() {
+        assert_eq!(within(Duration::from_secs(60), || 7).await, Ok(7));
+        assert_eq!(within(Duration::from_secs(60), || panic!("planted")).await, Err::<(), _>(Undone::BrokeOff));
+        let (_keep, never) = std::sync::mpsc::channel::<()>();
+        let late = within(Duration::ZERO, move || never.recv().is_err()).await;
+        assert_eq!(late, Err(Undone::Late { seconds: 0 }));
+    }
 }

@@ -40,8 +40,8 @@ pub trait Link: Send + Sync + fmt::Debug {
 
 /// The three ends of a running command.
 ///
-/// Read `stdout` to its end before asking for `ended`: the answer comes after the last byte. Nobody reading means the
-/// command is held back, and with it the connection. What still comes after its end is
+/// Read `stdout` to its end before asking for `ended`: the answer comes after the last byte. Whoever holds
+/// `stdout` has to read on, or to drop it: while nobody reads, the command is held back, and with it the whole connection. What still comes after its end is
 /// taken for [`Deadlines::after_exit`].
 pub struct Exec {
     /// Writes fail with `BrokenPipe` once the command has gone, and with `TimedOut` when nothing is taken for too long.

@@ -41,6 +41,7 @@ pub use deadlines::{Deadlines, backoff};
 pub use dial::{Dialer, Source};
 pub use error::{ConnectError, ConnectFault, HostKeyFault};
 pub use event::{LinkEvent, Listener};
+pub use files::Undone;
 pub use link::{BoxFuture, CommandLine, Ended, Exec, Exit, Input, Link, LinkError, Output, Tail, UnquotableWord};
 pub use place::{PlaceError, PlaceFault, Placement, read_bounded};
 pub use ssh::{Ssh, SshLink, SshOptions, Tried};

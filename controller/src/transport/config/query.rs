@@ -133,10 +133,10 @@ impl Resolver {
             let shown = file.display().to_string();
             let limit = deadlines.configuration;
             match files::within(limit, move || files::read(&file)).await {
-                Some(Ok(bytes)) => stock::read(&shown, &String::from_utf8_lossy(&bytes), &target.host, &mut pairs)?,
-                Some(Err(error)) if error.kind() == std::io::ErrorKind::NotFound && self.file.is_none() => {}
-                Some(Err(error)) => return Err(ConfigError::Unreadable { file: shown, reason: error.to_string() }),
-                None => return Err(ConfigError::Unreadable { file: shown, reason: format!("not done within {} s", limit.as_secs()) }),
+                Ok(Ok(bytes)) => stock::read(&shown, &String::from_utf8_lossy(&bytes), &target.host, &mut pairs)?,
+                Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound && self.file.is_none() => {}
+                Ok(Err(error)) => return Err(ConfigError::Unreadable { file: shown, reason: error.to_string() }),
+                Err(undone) => return Err(ConfigError::Unreadable { file: shown, reason: undone.to_string() }),
             }
         }
         for (name, value) in [("user", target.settings.user.clone()), ("port", target.settings.port.map(|port| port.to_string()))] {

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use russh::keys::PublicKey;
@@ -55,6 +56,9 @@ pub enum AppendError {
 const LOCK: Duration = Duration::from_secs(5);
 const ASKED_EACH: Duration = Duration::from_millis(50);
 
+/// Who of this program may write.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// Adds `key` for the host `name` to `file`, which is made private (0600, its directory 0700) when it is missing. A key
 /// that another run added meanwhile is not added twice; one that finds no room leaves nothing behind.
 ///
@@ -65,6 +69,8 @@ pub fn append(file: &Path, name: &str, key: &PublicKey, hash_name: bool) -> Resu
         return Err(AppendError::Name { name: name.to_owned() });
     }
     let io = |error: io::Error| AppendError::Io { file: file.to_owned(), reason: error.to_string() };
+    // Our own writers, one for each new node, come one after another, and their wait is not blamed on another program.
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut open = open(file).map_err(io)?;
     lock(&open, file)?;
     let mut bytes = Vec::new();

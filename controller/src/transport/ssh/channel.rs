@@ -94,7 +94,8 @@ async fn drain(mut reader: ChannelReadHalf, out: mpsc::Sender<Vec<u8>>, lost: &L
     Ended { exit: exit.unwrap_or_else(|| Exit::Cut(lost.reason())), stderr }
 }
 
-/// Hands a piece on; a slow reader holds the command back while it runs, and no longer.
+/// Hands a piece on. A slow reader holds the command back while it runs, and with it every other channel of the connection: to read on, or to
+/// let go of the stream, is the caller's duty ([`Exec`]).
 async fn sent(to: &mpsc::Sender<Vec<u8>>, piece: Vec<u8>, over: Option<Instant>) -> bool {
     match over {
         None => to.send(piece).await.is_ok(),

@@ -133,7 +133,7 @@ impl Ssh {
         let limit = self.deadlines.files;
         let reading = files::within(limit, move || read_records(&own).map(|records| (records, identity::read_files(&own))));
         let (read, listed) = tokio::join!(reading, identity::list_agent(&config.agent));
-        let (records, held) = read.ok_or(ConnectFault::FilesTimeout { seconds: limit.as_secs() })??;
+        let (records, held) = read.map_err(ConnectFault::from)??;
         Ok(Prepared { records, identities: identity::collect(config, held, listed, &self.favourite) })
     }
 

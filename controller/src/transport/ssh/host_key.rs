@@ -1,6 +1,6 @@
 //! The host's key, checked against the records while keys are agreed on; and what russh tells us of a connection.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use russh::client::{DisconnectReason, Handler, Session};
@@ -89,14 +89,11 @@ impl Checker {
     }
 
     async fn accept(&self, key: &PublicKey, fingerprint: String) -> Result<(), HostKeyFault> {
-        let slow = |file: &Path| {
-            let reason = format!("not done within {} s", self.patience.as_secs());
-            HostKeyFault::NotRecorded(known_hosts::AppendError::Io { file: file.to_owned(), reason })
-        };
         let file = self.own_file.clone().ok_or(HostKeyFault::NotRecorded(known_hosts::AppendError::NoFile))?;
         let (name, owned, hash, path) = (self.records.host().to_owned(), key.clone(), self.hash_names, file.clone());
         let written = files::within(self.patience, move || known_hosts::append(&path, &name, &owned, hash)).await;
-        written.ok_or_else(|| slow(&file))??;
+        let undone = |undone: files::Undone| known_hosts::AppendError::Io { file: file.clone(), reason: undone.to_string() };
+        written.map_err(|fault| HostKeyFault::NotRecorded(undone(fault)))??;
         let (host, file) = (self.host.clone(), file.display().to_string());
         (self.listener)(LinkEvent::HostKeyAccepted { host, fingerprint, file });
         Ok(())
