@@ -68,6 +68,11 @@ fn distrusted(path: &Path, entry: &Entry, uid: u32) -> Option<String> {
     (entry.mode & 0o022 != 0).then(|| format!("{} is {:04o}", path.display(), entry.mode))
 }
 
+/// Whether some key shall not let in.
+fn promises(desired: &Desired) -> bool {
+    desired.absent || desired.only.is_some()
+}
+
 struct Place {
     account: Account,
     home: PathBuf,
@@ -90,18 +95,20 @@ impl Place {
         })
     }
 
-    /// The second file as it is; none: no such file, or a link to the first, as it was made for old servers.
-    fn second(&self, node: &Node) -> Result<Option<Vec<u8>>, Failure> {
+    /// The second file as it is; none: no such file, a link to the first, as it was made for old servers, or nothing that sshd could read
+    /// there as the account. Where no key's absence is promised, what cannot be told apart holds nothing up.
+    fn second(&self, node: &Node, promised: bool) -> Result<Option<Vec<u8>>, Failure> {
         match node.host.look(&self.second).map_err(unread)? {
             None => Ok(None),
             Some(entry) if entry.kind == EntryKind::Link => {
                 let target = node.host.read_link(&self.second).map_err(unread)?.unwrap_or_default();
-                if self.directory.join(&target) == self.file {
+                if !promised || self.directory.join(&target) == self.file || target == Path::new("/dev/null") {
                     return Ok(None);
                 }
                 let message = format!("{} leads to {}: sshd may read keys there too", self.second.display(), target.display());
                 Err(hinted(FailureKind::Contradiction, message, format!("on the node: rm {}", self.second.display())))
             }
+            Some(entry) if entry.user != self.account.uid && entry.mode & 0o004 == 0 && (!promised || entry.mode & 0o040 == 0) => Ok(None),
             Some(_) => self.bytes(node, &self.second).map(Some),
         }
     }
@@ -131,7 +138,7 @@ impl Act for Desired {
                 unsafe_modes = unsafe_modes.or_else(|| distrusted(path, &entry, place.account.uid));
             }
         }
-        let (first, second) = (place.bytes(node, &place.file)?, place.second(node)?.unwrap_or_default());
+        let (first, second) = (place.bytes(node, &place.file)?, place.second(node, promises(self))?.unwrap_or_default());
         let mut keys = Vec::new();
         for (bytes, second) in [(first, false), (second, true)] {
             keys.extend(String::from_utf8_lossy(&bytes).lines().filter_map(|line| parse(line, second)));
@@ -155,7 +162,7 @@ impl Act for Desired {
         let gone: Vec<&KeyBlob> =
             changes.iter().filter_map(|change| if let Change::RemoveSecond(key) = change { Some(key) } else { None }).collect();
         if !gone.is_empty() {
-            let bytes = place.second(node)?.unwrap_or_default();
+            let bytes = place.second(node, promises(self))?.unwrap_or_default();
             node.host.write::<OsError>(&place.second, &without(&gone, &bytes), owned(0o600), None).map_err(unmade)?;
         }
         // Nothing is written into the first where only the second was wrong.

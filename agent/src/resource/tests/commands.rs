@@ -200,6 +200,22 @@ fn the_second_file_of_keys_lets_nobody_in_whom_no_role_names() {
         (failed.kind, failed.message.as_str()),
         (FailureKind::Contradiction, "/home/ci/.ssh/authorized_keys2 leads to /etc/keys: sshd may read keys there too")
     );
+    // Where no key's absence is promised, nothing is held up by it.
+    assert_eq!(fields(&fixture.twice(&desired(false, None))), Vec::<String>::new());
+    // Nobody is let in by what is nothing, or by what sshd may not read as the account.
+    std::fs::remove_file(at("authorized_keys2")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", at("authorized_keys2")).unwrap();
+    assert_eq!(fields(&fixture.twice(&desired(false, Some(&key)))), Vec::<String>::new());
+    std::fs::remove_file(at("authorized_keys2")).unwrap();
+    std::fs::write(at("authorized_keys2"), "ssh-rsa BBBB roots").unwrap();
+    let may = |mode| std::fs::set_permissions(at("authorized_keys2"), std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    may(0o600);
+    assert_eq!(fields(&fixture.twice(&desired(false, Some(&key)))), Vec::<String>::new());
+    // Its group may be one of the account's.
+    may(0o640);
+    assert_eq!(fields(&fixture.twice(&desired(false, None))), Vec::<String>::new());
+    let failed = fixture.apply(&desired(false, Some(&key))).unwrap_err();
+    assert!(failed.kind == FailureKind::Contradiction && failed.message.contains("is not given its bytes"), "{failed:?}");
 }
 
 #[test]
