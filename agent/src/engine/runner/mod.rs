@@ -18,10 +18,10 @@ use ostler_roles::plan::{Plan, Planned};
 use ostler_roles::resource::Thing;
 use ostler_roles::words::{Digest, RunId};
 use scribe::{Pen, ScribeState, hire};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long those who only ask may stand in the way of the lock.
 const LOCK_WITHIN: Duration = Duration::from_secs(10);
@@ -101,14 +101,21 @@ fn tidy(places: &Places, run: &RunId, secrets: &SecretStore) -> Result<(), Engin
     BlobStore::of(places).prune();
     let entries = std::fs::read_dir(places.runs()).map_err(EngineError::read(&places.runs()))?;
     // By the node's own clock: ids carry those of their controllers, which may be years apart.
-    let mut runs: Vec<_> = entries
+    let runs = entries
         .flatten()
         .map(|entry| (entry.metadata().and_then(|metadata| metadata.modified()).ok(), entry.path()))
         .filter(|(_, path)| *path != places.of_run(run))
         .collect();
-    runs.sort();
+    let runs = oldest_first(runs, SystemTime::now());
     let spare = runs.len().saturating_sub(KEPT_RUNS - 1);
-    runs[..spare].iter().try_for_each(|(_, path)| stored::remove_tree(path))
+    runs[..spare].iter().try_for_each(|path| stored::remove_tree(path))
+}
+
+/// By their times. One that has not come yet is of a clock that was wrong, and no run of the one that is right is given up for it.
+fn oldest_first(runs: Vec<(Option<SystemTime>, PathBuf)>, now: SystemTime) -> Vec<PathBuf> {
+    let mut runs: Vec<_> = runs.into_iter().map(|(time, path)| (time.filter(|time| *time <= now), path)).collect();
+    runs.sort();
+    runs.into_iter().map(|(_, path)| path).collect()
 }
 
 /// Why no further step is begun.
@@ -254,5 +261,25 @@ impl Runner<'_> {
 
     fn secret(&self, hmac: &Digest) -> std::io::Result<Option<Vec<u8>>> {
         self.secrets.value(hmac).map_err(|error| std::io::Error::other(error.told()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_a_clock_that_was_ahead_go_before_those_of_the_right_one() {
+        let now = SystemTime::now();
+        let run = |name: &str, time| (time, PathBuf::from(name));
+        let minute = Duration::from_secs(60);
+        let runs = vec![
+            run("newest", Some(now)),
+            run("ahead", Some(now + minute)),
+            run("oldest", Some(now - minute * 2)),
+            run("older", Some(now - minute)),
+            run("untold", None),
+        ];
+        assert_eq!(oldest_first(runs, now), ["ahead", "untold", "oldest", "older", "newest"].map(PathBuf::from));
     }
 }
