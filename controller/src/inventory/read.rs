@@ -116,19 +116,20 @@ pub fn read(root: &Path) -> Result<Reading, ReadSiteError> {
     Ok(Reading { inventory, faults })
 }
 
-/// Two nodes that are reached in one way are one machine: each would undo what the other did, run after run.
+/// Two nodes that are reached in one way are one machine: each would undo what the other did, run after run. Behind some gateways the user
+/// says which machine is meant; and what stands for a port that is not written is known to ssh's configuration alone.
 fn one_node_a_machine(site: &Site, faults: &mut Faults) {
     let mut seen: BTreeMap<_, &NodeEntry> = BTreeMap::new();
     for node in &site.nodes.nodes {
         // What is said twice about the way is told where the way is gone.
         let Ok(way) = reach(site, node) else { continue };
         let name = &node.name.value;
-        match seen.entry((way.host, way.port, way.jump)) {
+        match seen.entry((way.host, way.port, way.user, way.jump)) {
             Entry::Vacant(free) => _ = free.insert(node),
             Entry::Occupied(first) => faults.push(
                 Fault::new(span_of(node), format!("`{name}` is the same machine as `{}`", first.get().name.value))
                     .hint("a machine is one node: give it the groups and roles of both")
-                    .also(span_of(first.get()), "the same host, port and jump"),
+                    .also(span_of(first.get()), "the same host, port, user and jump"),
             ),
         }
     }

@@ -88,8 +88,9 @@ fn elements(node: &Node) -> String {
     match words.as_slice() {
         [] | [_] => one_element(node),
         many if many.iter().all(plain) => format!("write each by itself: `[{}]`", many.join(", ")),
-        many if many.iter().any(|word| shell.contains(word)) && !text.contains('"') => {
-            format!("a shell is a program too: `[sh, -c, \"{text}\"]`")
+        // In single quotes YAML reads everything as it stands, but a quote (two of them) and the end of a line.
+        many if many.iter().any(|word| shell.contains(word)) && !text.contains(char::is_control) => {
+            format!("a shell is a program too: `[sh, -c, '{}']`", text.replace('\'', "''"))
         }
         _ => one_element(node),
     }

@@ -139,7 +139,9 @@ fn one_machine_under_two_names_is_refused() {
     let nodes = |second: &str| format!("nodes:\n  a: {{host: 192.0.2.7, roles: [first]}}\n  b: {{{second}, roles: [first]}}\n");
     desk.write("nodes.yaml", nodes("host: 192.0.2.7"));
     insta::assert_snapshot!("lint_of_one_machine_twice", desk.run(&["lint"]));
-    for other in ["host: 192.0.2.8", "host: 192.0.2.7, ssh: {port: 2222}", "host: 192.0.2.7, ssh: {jump: a}"] {
+    for other in
+        ["host: 192.0.2.8", "host: 192.0.2.7, ssh: {port: 2222}", "host: 192.0.2.7, ssh: {jump: a}", "host: 192.0.2.7, ssh: {user: b}"]
+    {
         desk.write("nodes.yaml", nodes(other));
         let said = desk.run(&["lint"]);
         assert_eq!(said.code, Some(0), "{other}: {said}");
