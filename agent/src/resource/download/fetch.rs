@@ -4,7 +4,7 @@ use super::super::fault::{failure, unmade};
 use super::super::node::Node;
 use crate::engine::ApplyContext;
 use crate::host::http::{Http, Patience};
-use crate::host::{Operation, OsError};
+use crate::host::{Entry, Operation, OsError};
 use ostler_roles::outcome::{Event, Failure, FailureKind};
 use ostler_roles::words::{Bytes, Digest};
 use sha2::Digest as _;
@@ -79,7 +79,10 @@ impl Fetch<'_> {
         let Some(mut file) = known else { return Ok((self.node.host.create_private(self.file)?, sha2::Sha256::new(), 0)) };
         let mut hasher = sha2::Sha256::new();
         file.seek(SeekFrom::Start(0)).map_err(fail)?;
-        let have = hash_rest(&mut file, &mut hasher).map_err(fail)?;
+        let stops = || (self.work.cancelled)() || Instant::now() >= self.work.deadline;
+        let Some(have) = hash_rest(&mut file, &mut hasher, &stops).map_err(fail)? else {
+            return Err(Broken::Passing("stopped".to_owned()));
+        };
         Ok((file, hasher, have))
     }
 
@@ -125,18 +128,20 @@ fn finished(hasher: sha2::Sha256) -> Digest {
     Digest::from_bytes(hasher.finalize().into())
 }
 
-fn hash_rest(file: &mut File, hasher: &mut sha2::Sha256) -> std::io::Result<u64> {
+/// Hashes to the end; none where it was stopped before.
+fn hash_rest(file: &mut File, hasher: &mut sha2::Sha256, stops: &dyn Fn() -> bool) -> std::io::Result<Option<u64>> {
     let mut block = vec![0u8; BLOCK];
     let mut have = 0;
-    loop {
+    while !stops() {
         match file.read(&mut block)? {
-            0 => return Ok(have),
+            0 => return Ok(Some(have)),
             count => {
                 hasher.update(&block[..count]);
                 have += count as u64;
             }
         }
     }
+    Ok(None)
 }
 
 /// The first byte that a `Content-Range` names (RFC 9110 section 14.4).
@@ -145,10 +150,10 @@ fn starts_at(response: &Response<Body>) -> Option<u64> {
     range.strip_prefix("bytes ")?.split('-').next()?.trim().parse().ok()
 }
 
-/// The digest of a file's bytes.
-pub(super) fn digest_of(node: &Node, path: &Path) -> Result<Digest, OsError> {
-    let Some((mut file, _)) = node.host.open(path)? else { return Ok(Digest::of(b"")) };
+/// The digest of a file's bytes, and what was said of that very file before it was read; none: no such file, or it was stopped.
+pub(super) fn digest_of(node: &Node, path: &Path, stops: &dyn Fn() -> bool) -> Result<Option<(Digest, Entry)>, OsError> {
+    let Some((mut file, entry)) = node.host.open(path)? else { return Ok(None) };
     let mut hasher = sha2::Sha256::new();
-    hash_rest(&mut file, &mut hasher).map_err(|source| OsError::new(Operation::Read, path.display(), source))?;
-    Ok(finished(hasher))
+    let read = hash_rest(&mut file, &mut hasher, stops).map_err(|source| OsError::new(Operation::Read, path.display(), source))?;
+    Ok(read.map(|_| (finished(hasher), entry)))
 }
