@@ -119,7 +119,7 @@ fn locked(around: &dyn Surroundings) -> Refusal {
             let alive = lock::is_held(&places.run_lock()).unwrap_or(true);
             Refusal::Locked(ActiveRun { run: last.run, alive, controller: last.controller, since: last.since, age, events: 0 })
         }
-        None => Refusal::NoRunner("another controller is just starting a run".to_owned()),
+        None => Refusal::Starting,
     }
 }
 

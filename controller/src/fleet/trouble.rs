@@ -51,7 +51,7 @@ impl From<&SessionError> for Trouble {
     fn from(error: &SessionError) -> Self {
         use ostler_roles::wire::message::Refusal;
         let kind = match error {
-            SessionError::Refused(Refusal::Locked(_)) => TroubleKind::Locked,
+            SessionError::Refused(Refusal::Locked(_) | Refusal::Starting) => TroubleKind::Locked,
             lost if lost.is_lost() => TroubleKind::Unreachable,
             _ => TroubleKind::Failed,
         };

@@ -136,11 +136,24 @@ impl SessionError {
             Self::PasswordRefused { .. } => "give the right one: attempts can lock an account".to_owned(),
             Self::NeedsPassword { .. } => "run in a terminal to be asked, or allow sudo without password".to_owned(),
             Self::Refused(Refusal::Locked(_)) => "watch it with `ostler attach`, or stop it with `ostler cancel`".to_owned(),
+            Self::Refused(Refusal::Starting) => "run the same command again in a moment, or watch that run with `ostler attach`".to_owned(),
             Self::Refused(Refusal::NoRunner(_)) => "mend on the node what it says, then run the same command again".to_owned(),
             Self::Refused(_) => "plan again".to_owned(),
             Self::Cut(_) => "apply again: it goes on at the first unfinished step".to_owned(),
             Self::Fault(failure) => failure.hint.clone().unwrap_or_else(|| "see the causes above".to_owned()),
             Self::Send(_) => "run the same command again".to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_while_a_run_is_being_started_has_nothing_to_mend() {
+        let told = SessionError::Refused(Refusal::Starting);
+        assert_eq!(told.hint(), "run the same command again in a moment, or watch that run with `ostler attach`");
+        assert!(SessionError::Refused(Refusal::NoRunner("no room".to_owned())).hint().starts_with("mend on the node"));
     }
 }

@@ -229,6 +229,9 @@ pub enum Refusal {
     /// No such run on this node.
     #[error("the node knows no run {}", .0.as_ref().map_or("at all", |run| run.short()))]
     NoRun(Option<RunId>),
+    /// Another controller has begun to start a run, which is not on record yet.
+    #[error("another controller is just starting a run")]
+    Starting,
     /// The runner could not be started: why.
     #[error("the runner could not be started: {0}")]
     NoRunner(String),

@@ -1,6 +1,7 @@
 //! Runs that nobody disturbs, and those that go wrong by themselves.
 
 use super::*;
+use ostler_agent::engine::Lock;
 use ostler_roles::catalog::Action;
 use ostler_roles::outcome::FailureKind;
 use ostler_roles::plan::Planned;
@@ -8,6 +9,7 @@ use ostler_roles::resource::Desired;
 use ostler_roles::wire::message::{Hidden, Refusal, SecretData, ToAgent};
 use ostler_roles::words::{AbsPath, SecretRef};
 use ostler_tests::protocol::{command, package, secret_file};
+use std::time::Duration;
 
 #[test]
 fn a_run_changes_what_was_shown_and_the_second_plan_is_empty() {
@@ -309,6 +311,24 @@ fn a_second_controller_is_refused_and_learns_who_has_the_node() {
     // When the first has ended, the second's plan is of an older generation.
     second.send(&[Conversation::going(&late, &plan, Vec::new())]);
     assert_eq!(second.receive(), Some(ToController::Refused(Refusal::Moved { planned: 0, found: 1 })));
+}
+
+#[test]
+fn a_run_that_is_just_being_started_is_said_to_be_no_fault_of_the_node() {
+    let bench = bench();
+    let mut conversation = bench.connect();
+    conversation.hello();
+    let (plan, needed) = conversation.plan(&web());
+    conversation.give(&needed, &contents());
+    // Another controller's `Go` is being carried out, and nothing is on record yet.
+    let places = bench.places();
+    std::fs::create_dir_all(places.go_lock().parent().unwrap()).unwrap();
+    let other = Lock::take(&places.go_lock(), Duration::ZERO).unwrap().unwrap();
+    conversation.send(&[Conversation::going(&bench.run_id(), &plan, Vec::new())]);
+    assert_eq!(conversation.receive(), Some(ToController::Refused(Refusal::Starting)));
+    drop(other);
+    conversation.send(&[Conversation::going(&bench.run_id(), &plan, Vec::new())]);
+    assert!(matches!(ending(&conversation.story().0), Some(Ending::Good { .. })));
 }
 
 #[test]
