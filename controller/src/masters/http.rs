@@ -367,7 +367,7 @@ mod tests {
 
     /// Answers one connection each with fixed bytes, and says nothing more until the client gives up; the address in the URL leads
     /// nowhere, so only the dialler can reach it.
-    fn dialled_each(answers: &'static [&'static str]) -> (Http, std::thread::JoinHandle<()>) {
+    fn dialled_each(answers: &'static [&'static str], limit: Duration) -> (Http, std::thread::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let real = listener.local_addr().unwrap();
         let server = std::thread::spawn(move || {
@@ -385,13 +385,16 @@ mod tests {
             assert_eq!(wanted.to_string(), "203.0.113.7:8010");
             TcpStream::connect_timeout(&real, patience)
         });
-        (Http::new("http://203.0.113.7:8010", Duration::from_millis(500), Way { dial: Some(dial), trust: None }).unwrap(), server)
+        (Http::new("http://203.0.113.7:8010", limit, Way { dial: Some(dial), trust: None }).unwrap(), server)
     }
 
     fn dialled(answer: &'static str) -> (Http, std::thread::JoinHandle<()>) {
-        dialled_each(Box::leak(Box::new([answer])))
+        dialled_each(Box::leak(Box::new([answer])), ENOUGH)
     }
 
+    /// For what is answered, and for what never is.
+    const ENOUGH: Duration = Duration::from_secs(4);
+    const SOON: Duration = Duration::from_millis(500);
     const WHOLE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\n{\"a\":1}";
     const SHORT: &str = "HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\n{\"a";
     const STUCK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n";
@@ -399,15 +402,17 @@ mod tests {
     #[test]
     fn a_body_that_does_not_come_whole_is_asked_for_once_more() {
         for answers in [&[SHORT, WHOLE], &[STUCK, WHOLE]] {
-            let (http, server) = dialled_each(answers);
+            let (http, server) = dialled_each(answers, ENOUGH);
             let answer: serde_json::Value = http.get_json("x").unwrap();
             assert_eq!(answer["a"], 1);
             drop(http);
             server.join().unwrap();
         }
-        let (http, server) = dialled_each(&[SHORT, STUCK]);
+        let (http, server) = dialled_each(&[SHORT, STUCK], SOON);
         let error = http.get_json::<serde_json::Value>("x").unwrap_err();
-        let late = matches!(&error, HttpError::Exchange { source, .. } if matches!(**source, Error::Timeout(ureq::Timeout::RecvBody)));
+        // Whichever of the two limits is nearer by then.
+        let late = |error: &Error| matches!(error, Error::Timeout(ureq::Timeout::RecvBody | ureq::Timeout::Global));
+        let late = matches!(&error, HttpError::Exchange { source, .. } if late(source));
         assert!(late && error.is_silence(), "{error:?}");
         drop(http);
         server.join().unwrap();
@@ -423,7 +428,7 @@ mod tests {
 
     #[test]
     fn a_silent_master_meets_the_deadline() {
-        let (http, server) = dialled("");
+        let (http, server) = dialled_each(&[""], SOON);
         let error = http.get_json::<serde_json::Value>("x").unwrap_err();
         assert!(error.is_silence(), "{error:?}");
         assert!(matches!(&error, HttpError::Exchange { source, .. } if matches!(**source, Error::Timeout(_))), "{error:?}");
