@@ -69,6 +69,8 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         let _ = self.file.set_len(0);
+        // Closing is not enough: a child between its fork and its exec has the file open too.
+        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
     }
 }
 
@@ -107,6 +109,16 @@ mod tests {
             drop(second);
             waiting.join().expect("no panic").expect("in turn");
         });
+    }
+
+    #[test]
+    fn it_is_given_back_though_a_child_has_the_file_open() {
+        let dir = tempfile::tempdir().expect("scratch");
+        let place = Place::create(&dir.path().join("lab")).expect("place");
+        let first = Turn::take(&place, Duration::ZERO).expect("free");
+        let _of_the_child = first.file.try_clone().expect("a second descriptor");
+        drop(first);
+        Turn::take(&place, Duration::ZERO).expect("free again");
     }
 
     #[test]
