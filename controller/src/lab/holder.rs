@@ -98,7 +98,11 @@ fn hold_for(place: &Place, starter: &Wire) -> Result<(), LabError> {
     // From now on this lab is not up: who comes next waits for its end.
     let _ = fs::remove_file(place.socket());
     drop(keeper);
-    // Late, `unshare` is killed, and the lab's PID 1 with it.
+    if matches!(outcome, Ok(Over::Abandoned)) {
+        // `unshare`, and the lab's PID 1 with it: the keeper would see this only once a node has booted.
+        let _ = child.kill();
+    }
+    // Late, it is killed too.
     let ended = child::wait(&mut child, "the lab's PID 1", END_LIMIT);
     outcome.and(ended.map(drop))
 }
@@ -134,10 +138,18 @@ fn start_init(place: &Place, channel: OwnedFd) -> Result<Child, LabError> {
     command.spawn().map_err(|source| LabError::Start { command: shown, source })
 }
 
+/// Why the holder's part is over.
+enum Over {
+    /// The keeper has ended, or does so by itself.
+    Keeper,
+    /// The starter left while the lab came up.
+    Abandoned,
+}
+
 /// Passes the keeper's words on to the starter and starts the gateway, until the keeper ends. The starter's end is the lab's while
 /// it comes up, and afterwards where it is tied.
-fn relay(place: &Place, plan: &Plan, starter: &Wire, keeper: &Wire) -> Result<(), LabError> {
-    let (mut tied, mut listening_to_starter) = (true, true);
+fn relay(place: &Place, plan: &Plan, starter: &Wire, keeper: &Wire) -> Result<Over, LabError> {
+    let (mut tied, mut listening_to_starter, mut is_up) = (true, true, false);
     loop {
         let mut watched = vec![keeper.as_fd()];
         if listening_to_starter {
@@ -146,19 +158,19 @@ fn relay(place: &Place, plan: &Plan, starter: &Wire, keeper: &Wire) -> Result<()
         let ready = wire::readable(&watched, None)?;
         if ready.get(1) == Some(&true) {
             if tied {
-                return Ok(());
+                return Ok(if is_up { Over::Keeper } else { Over::Abandoned });
             }
             listening_to_starter = false;
         }
         if !ready[0] {
             continue;
         }
-        let Some((event, descriptors)) = keeper.receive::<Event>()? else { return Ok(()) };
+        let Some((event, descriptors)) = keeper.receive::<Event>()? else { return Ok(Over::Keeper) };
         match event {
             Event::Listeners => start_gateway(place, plan, descriptors)?,
             Event::Up => {
                 starter.send(&event, &[])?;
-                tied = plan.tied;
+                (tied, is_up) = (plan.tied, true);
             }
             Event::Notice(_) | Event::NodeUp(_) | Event::Failed(_) => {
                 // A starter that has left is seen above.

@@ -6,6 +6,9 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, mpsc};
 
+/// Longer than a lab takes that is built for the first time.
+const LONG: Duration = Duration::from_secs(900);
+
 /// Returns the process of a lab that runs this stage of the holder.
 fn stage(dir: &Path, stage: &str) -> String {
     let ours = format!("lab-holder {stage} {}", dir.display());
@@ -79,16 +82,18 @@ fn a_down_while_another_brings_it_up_is_told_so_and_harms_nothing() {
     let dir = scratch();
     let ((coming, is_coming), (go, may_go)) = (mpsc::channel(), mpsc::channel::<()>());
     let (coming, may_go) = (Mutex::new(coming), Mutex::new(may_go));
+    let setup = setup(dir.path());
     let lab = std::thread::scope(|scope| {
-        let starter = scope.spawn(|| {
-            Lab::up(LabSpec::new([node("n1", 11)]), &setup(dir.path()), &|progress| {
+        // With the channels' ends, so that they go with it where it fails.
+        let starter = scope.spawn(move || {
+            Lab::up(LabSpec::new([node("n1", 11)]), &setup, &move |progress| {
                 if matches!(progress, Progress::NodeUp(_)) {
                     coming.lock().expect("no panic").send(()).expect("heard");
-                    may_go.lock().expect("no panic").recv().expect("told");
+                    may_go.lock().expect("no panic").recv_timeout(LONG).expect("told");
                 }
             })
         });
-        is_coming.recv().expect("it comes up");
+        is_coming.recv_timeout(LONG).expect("it comes up");
         let told = Lab::down(dir.path());
         go.send(()).expect("heard");
         let error = told.expect_err("another is at work").to_string();
@@ -133,6 +138,9 @@ fn a_lab_whose_starter_is_interrupted_before_it_is_up_goes_with_it() {
         command.args(["-C", "site", "lab", verb]).current_dir(dir.path()).env("XDG_STATE_HOME", dir.path().join("state"));
         command
     };
+    // Its tree is built once, and that may take minutes.
+    drop(up(&dir.path().join("warm"), LabSpec::new([node("n1", 11)])).expect("up"));
+    wait_until_traceless(&dir.path().join("warm"));
     // Also where this test ends early.
     let _end = Finally(|| drop(ostler("down").status()));
     for signal in ["-INT", "-KILL"] {
