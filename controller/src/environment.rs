@@ -41,8 +41,9 @@ impl Environment {
         let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let of_account = || home_of(&std::fs::read_to_string("/etc/passwd").unwrap_or_default(), rustix::process::getuid().as_raw());
-        let home = path("HOME").or_else(of_account);
+        let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let (name, own_home) = account(&passwd, rustix::process::getuid().as_raw()).unzip();
+        let home = path("HOME").or_else(|| own_home.flatten());
         let below = |name: &str, default: &str| path(name).unwrap_or_else(|| in_home(home.as_deref(), default));
         Self {
             no_color: set("NO_COLOR"),
@@ -53,7 +54,7 @@ impl Environment {
             config: below("XDG_CONFIG_HOME", ".config").join("ostler"),
             identity: path("OSTLER_IDENTITY"),
             sudo_password_file: path("OSTLER_SUDO_PASSWORD_FILE"),
-            user: text("USER").or_else(|| text("LOGNAME")).unwrap_or_else(|| "unknown".to_owned()),
+            user: text("USER").or_else(|| text("LOGNAME")).unwrap_or_else(|| name.unwrap_or("unknown").to_owned()),
             search: std::env::var_os("PATH").map(|value| std::env::split_paths(&value).collect()).unwrap_or_default(),
             pip_indexes: ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"]
                 .iter()
@@ -71,12 +72,14 @@ fn in_home(home: Option<&Path>, name: &str) -> PathBuf {
     home.unwrap_or(Path::new("/")).join(name)
 }
 
-/// The home of an account (passwd(5): name, password, number, group, comment, home, shell).
-fn home_of(passwd: &str, uid: u32) -> Option<PathBuf> {
-    let fields = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let mut homes =
-        fields.filter(|fields| fields.get(2).is_some_and(|number| *number == uid.to_string())).filter_map(|fields| fields.get(5).copied());
-    homes.next().filter(|home| home.starts_with('/')).map(PathBuf::from)
+/// An account's name and home (passwd(5): name, password, number, group, comment, home, shell).
+fn account(passwd: &str, uid: u32) -> Option<(&str, Option<PathBuf>)> {
+    passwd.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let is_ours = fields.get(2).is_some_and(|number| *number == uid.to_string());
+        let home = fields.get(5).filter(|home| home.starts_with('/')).map(PathBuf::from);
+        is_ours.then(|| (fields[0], home))
+    })
 }
 
 #[cfg(test)]
@@ -90,10 +93,11 @@ mod tests {
     }
 
     #[test]
-    fn the_home_of_an_account_is_the_sixth_field_of_its_line() {
+    fn an_account_has_its_name_and_home_from_its_line() {
         let passwd = "root:x:0:0:root:/root:/bin/bash\n# a comment\n\nci:x:1000:100::/home/ci:/bin/sh\nodd:x:7:7::relative:/bin/sh\n";
-        assert_eq!(home_of(passwd, 1000), Some(PathBuf::from("/home/ci")));
-        assert_eq!(home_of(passwd, 0), Some(PathBuf::from("/root")));
-        assert_eq!((home_of(passwd, 100), home_of(passwd, 7), home_of("", 0)), (None, None, None));
+        assert_eq!(account(passwd, 1000), Some(("ci", Some(PathBuf::from("/home/ci")))));
+        assert_eq!(account(passwd, 0), Some(("root", Some(PathBuf::from("/root")))));
+        assert_eq!(account(passwd, 7), Some(("odd", None)));
+        assert_eq!((account(passwd, 100), account("", 0)), (None, None));
     }
 }
