@@ -91,7 +91,7 @@ fn the_environment_is_ours_alone_and_secrets_are_masked() {
 
 #[test]
 fn another_identity_has_its_own_groups_and_none_of_ours() {
-    if !rustix::process::geteuid().is_root() {
+    if !crate::host::tests::proves_as_root("another identity has its own groups and none of ours") {
         return;
     }
     let mut program = shell("id -u; id -g; id -G; echo $HOME");

@@ -4,7 +4,7 @@ use super::*;
 use ostler_roles::resource::{group, user};
 
 fn may_run() -> bool {
-    rustix::process::geteuid().is_root() && Path::new("/usr/sbin/useradd").exists()
+    crate::host::tests::proves_as_root("what useradd and its like do")
 }
 
 #[test]

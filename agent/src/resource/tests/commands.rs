@@ -128,7 +128,7 @@ fn a_line_is_put_replaced_and_removed_and_the_rest_stays() {
 
 #[test]
 fn a_key_is_added_purged_and_its_file_made_private() {
-    if !rustix::process::geteuid().is_root() {
+    if !crate::host::tests::proves_as_root("a key is added purged and its file made private") {
         return;
     }
     let fixture = Fixture::new();
@@ -220,7 +220,7 @@ fn the_second_file_of_keys_lets_nobody_in_whom_no_role_names() {
 
 #[test]
 fn a_link_that_the_account_planted_is_not_followed() {
-    if !rustix::process::geteuid().is_root() {
+    if !crate::host::tests::proves_as_root("a link that the account planted is not followed") {
         return;
     }
     let fixture = Fixture::new();

@@ -127,7 +127,7 @@ fn mirrors_are_filled_in_lanes_and_the_second_run_changes_nothing() {
 
 #[test]
 fn the_job_user_owns_the_mirrors_and_clones_from_them() {
-    if !rustix::process::geteuid().is_root() {
+    if !crate::host::tests::proves_as_root("the job user owns the mirrors and clones from them") {
         return;
     }
     let fixture = fixture();
