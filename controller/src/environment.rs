@@ -24,7 +24,7 @@ pub struct Environment {
     pub identity: Option<PathBuf>,
     /// `OSTLER_SUDO_PASSWORD_FILE`: a private file whose first line is the sudo password, for use without a terminal.
     pub sudo_password_file: Option<PathBuf>,
-    /// `USER` or `LOGNAME`: who asks, for the lock's name on nodes.
+    /// `USER` or `LOGNAME`: who asks, for the lock's name on nodes (the account's name where neither is set).
     pub user: String,
     /// `PATH`: where the lab looks for the programs it runs.
     pub search: Vec<PathBuf>,
