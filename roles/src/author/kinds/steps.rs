@@ -94,7 +94,11 @@ pub(super) const USER: KindSpec = KindSpec {
         FieldSpec::new("uid", INTEGER, "Its number; the next free one if not written."),
         FieldSpec::new("group", NAME, "Its first group; one of its own name if not written."),
         FieldSpec::new("groups", NAMES, "Further groups; it is added to them and stays in others."),
-        FieldSpec::new("home", PATH, "Its home directory; made when missing."),
+        FieldSpec::new(
+            "home",
+            PATH,
+            "Its home directory; made when missing. Where none is written, a new account that is not `system` gets `/home/NAME`, and others keep theirs.",
+        ),
         FieldSpec::new("shell", PATH, "Its login shell."),
         FieldSpec::new("system", BOOLEAN, "A system account: a low number, no ageing."),
         ABSENT,
