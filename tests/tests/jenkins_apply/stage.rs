@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -189,15 +190,34 @@ impl Stage {
     }
 }
 
-/// How many processes, this one and those that it started, have a word on their command line that holds this.
-pub fn on_command_lines(process: u32, word: &str) -> usize {
+/// Looks all the time, until this is over, and returns how often each of these was seen on a command line: of this process, and of those
+/// that it started.
+pub fn seen_on_command_lines<const N: usize>(process: u32, words: [&str; N], is_over: &AtomicBool) -> [usize; N] {
+    let end = Instant::now() + Duration::from_secs(90);
+    let mut seen = [0; N];
+    loop {
+        // The last look is one after the end.
+        let is_last = is_over.load(Ordering::SeqCst) || Instant::now() > end;
+        let lines = command_lines(process);
+        for (seen, word) in seen.iter_mut().zip(words) {
+            *seen += lines.iter().filter(|line| line.contains(word)).count();
+        }
+        if is_last {
+            return seen;
+        }
+    }
+}
+
+/// The command lines of a process and of all that it started.
+fn command_lines(process: u32) -> Vec<String> {
     let read = |file: &str| String::from_utf8_lossy(&std::fs::read(format!("/proc/{file}")).unwrap_or_default()).into_owned();
     let all = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     // proc(5): the parent stands behind the name, which ends with the last `)`, and the state.
     let parent =
         |id: u32| read(&format!("{id}/stat")).rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
-    let children: usize = all.filter(|id| parent(*id) == Some(process)).map(|child| on_command_lines(child, word)).sum();
-    usize::from(read(&format!("{process}/cmdline")).contains(word)) + children
+    let mut lines: Vec<String> = all.filter(|id| parent(*id) == Some(process)).flat_map(command_lines).collect();
+    lines.push(read(&format!("{process}/cmdline")));
+    lines
 }
 
 /// Waits until it is so.
