@@ -323,10 +323,51 @@ fn only_the_account_may_start_jobs_and_its_password_is_not_shown() {
 
 /// The program that the role puts on the master's node, with a `systemctl` that signals this master.
 fn reload_master(master: &Master, check: bool, pair: &str) -> std::process::Output {
+    reload(&master.home(), master.pid(), check, pair)
+}
+
+fn reload(home: &std::path::Path, master: u32, check: bool, pair: &str) -> std::process::Output {
     let bin = concat!(env!("CARGO_MANIFEST_DIR"), "/data/buildbot/bin");
     let mut command = std::process::Command::new(ostler_tests::buildbot::library("files/buildbot/reload-master"));
-    command.args(check.then_some("--check")).arg(master.home()).args(["buildbot-master.service", pair]);
-    command.env("PATH", format!("{bin}:/usr/bin:/bin")).env("MASTER", master.pid().to_string()).output().unwrap()
+    command.args(check.then_some("--check")).arg(home).args(["buildbot-master.service", pair]);
+    command.env("PATH", format!("{bin}:/usr/bin:/bin")).env("MASTER", master.to_string()).output().unwrap()
+}
+
+/// What Buildbot answers in the midst of a reload: the scheduler is new, the workers are still the old ones.
+#[test]
+fn a_file_counts_as_taken_up_only_with_its_worker() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let digest = ostler_roles::words::Digest::of(b"the file");
+    let state = serde_json::json!({"workers": {"node-1": digest}, "refused": {"spoilt": {"digest": digest, "why": "not JSON"}}});
+    let scheduler = serde_json::json!({"forceschedulers": [{"all_fields": [{"name": "ostler_state", "default": state.to_string()}]}]});
+    let (known, on_a_builder) = (serde_json::json!({"builderid": 1}), |on: &[serde_json::Value]| {
+        serde_json::json!({"workers": [{"name": "node-1", "configured_on": on}]}).to_string()
+    });
+    for (workers, pair, code) in [
+        (r#"{"workers": []}"#.to_owned(), "node-1", 1),
+        (on_a_builder(&[]), "node-1", 1),
+        (on_a_builder(&[known]), "node-1", 0),
+        (r#"{"workers": []}"#.to_owned(), "spoilt", 0),
+    ] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::fs::write(home.path().join("master.json"), serde_json::json!({"http_port": format!("tcp:{port}")}).to_string()).unwrap();
+        let scheduler = scheduler.to_string();
+        let server = std::thread::spawn(move || {
+            for path in ["/api/v2/forceschedulers/ostler-smoke", "/api/v2/workers"] {
+                let (mut socket, _) = listener.accept().unwrap();
+                let mut head = BufReader::new(socket.try_clone().unwrap()).lines().map(Result::unwrap);
+                assert_eq!(head.next().unwrap(), format!("GET {path} HTTP/1.1"));
+                head.find(String::is_empty);
+                let body = if path.ends_with("workers") { &workers } else { &scheduler };
+                write!(socket, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()).unwrap();
+            }
+        });
+        let done = reload(home.path(), 0, true, &format!("{pair}={digest}"));
+        assert_eq!(done.status.code(), Some(code), "{pair}: {}", String::from_utf8_lossy(&done.stderr));
+        server.join().unwrap();
+    }
 }
 
 #[test]
