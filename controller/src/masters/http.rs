@@ -10,7 +10,7 @@ use std::io::Read as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use ureq::Error;
-use ureq::http::{Response, Uri};
+use ureq::http::{HeaderMap, Response, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector as _, RustlsConnector, TcpConnector};
@@ -216,7 +216,7 @@ impl Http {
         if status >= 400 {
             return Err(HttpError::Status { method: "GET", url, status, excerpt: "the account or its password is refused".to_owned() });
         }
-        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = cookies(&answer);
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = cookies(answer.headers());
         Ok(())
     }
 
@@ -230,14 +230,16 @@ impl Http {
     }
 }
 
-/// The `cookie` header that answers `set-cookie` headers; of one name the last wins (RFC 6265 5.3).
-fn cookies<T>(answer: &Response<T>) -> Option<Secret<String>> {
+/// The `cookie` header that answers `set-cookie` headers, all of them: a proxy in front may need its own to find the same process again.
+/// Of one name the last wins (RFC 6265 5.3), and one without a value is none.
+pub(super) fn cookies(headers: &HeaderMap) -> Option<Secret<String>> {
     let mut kept = std::collections::BTreeMap::new();
-    for header in answer.headers().get_all("set-cookie") {
+    for header in headers.get_all("set-cookie") {
         let pair = header.to_str().ok().and_then(|text| text.split(';').next()).and_then(|pair| pair.split_once('='));
         kept.extend(pair.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())));
     }
-    let line: Vec<String> = kept.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let set = kept.into_iter().filter(|(_, value)| !value.is_empty());
+    let line: Vec<String> = set.map(|(name, value)| format!("{name}={value}")).collect();
     (!line.is_empty()).then(|| Secret::new(line.join("; ")))
 }
 
@@ -247,7 +249,7 @@ pub struct Answer {
     /// The HTTP status.
     pub status: u16,
     /// Its headers.
-    pub headers: ureq::http::HeaderMap,
+    pub headers: HeaderMap,
     /// Its body: whole, but for [`Ask::Beginning`].
     pub body: Vec<u8>,
 }
@@ -434,6 +436,16 @@ mod tests {
         assert!(matches!(&error, HttpError::Exchange { source, .. } if matches!(**source, Error::Timeout(_))), "{error:?}");
         drop(http);
         server.join().unwrap();
+    }
+
+    #[test]
+    fn a_cookie_may_end_with_an_equals_sign_and_an_empty_one_is_none() {
+        let mut headers = HeaderMap::new();
+        assert!(cookies(&headers).is_none());
+        for cookie in ["JSESSIONID.1=node0a; Path=/; HttpOnly", "route=Ym94MQ==; Path=/", "me=1", "me=; Max-Age=0", "bare"] {
+            headers.append("set-cookie", cookie.parse().unwrap());
+        }
+        assert_eq!(cookies(&headers).unwrap().expose(), "JSESSIONID.1=node0a; route=Ym94MQ==");
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::num::{NonZeroU16, NonZeroU32};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use ostler::masters::http::Way;
-use ostler::masters::jenkins::{Client, Credential, Kind, Login, Patience, Registration};
+use ostler::masters::jenkins::{Client, Credential, Ending, Kind, Login, Patience, Registration, register};
 use ostler_roles::executor::Smoke;
 use ostler_roles::master::jenkins::{CredentialId, HostKey, Launcher, Mode, Name, Node, Proof, Site, Ssh};
 use ostler_roles::words::{AbsPath, Label, Origin, Secret};
@@ -146,4 +146,23 @@ impl Anywhere {
             .header("content-type", "application/x-www-form-urlencoded");
         request.send(body).unwrap().status().as_u16()
     }
+}
+
+/// Registers one node.
+pub fn run(client: &Client, registration: &Registration) -> Ending {
+    register(client, std::slice::from_ref(registration), &mut |_| {}).unwrap().remove(0).1
+}
+
+/// Registers, and once it has come to this, lets that happen.
+pub fn and_then(model: &Model, client: &Client, wanted: &Registration, is_so: impl Fn(&Model) -> bool, happens: impl Fn(&Model)) -> Ending {
+    std::thread::scope(|scope| {
+        let done = scope.spawn(|| run(client, wanted));
+        let end = Instant::now() + Duration::from_secs(60);
+        while !is_so(model) && !done.is_finished() {
+            assert!(Instant::now() < end, "it never came to that");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        happens(model);
+        done.join().unwrap()
+    })
 }

@@ -1,7 +1,7 @@
 //! A run that is interrupted while it waits for the master: every wait ends, nothing half-made stays, and what is left is said.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ostler::masters::Stop;
 use ostler::masters::jenkins::{Bring, BringError, Client, Ending, Event, JenkinsError, Left, Registration, register};
@@ -10,7 +10,7 @@ use ostler_roles::words::Secret;
 use ostler_tests::jenkins::{Fault, Model, Timeline};
 use tokio::sync::watch;
 
-use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, registration, ssh, token, writes};
+use super::bench::{PLANTED, SITE_KEY, and_then, client, credential, model, node, registration, run, ssh, token, writes};
 
 /// A model, a client, and what interrupts it.
 fn ready() -> (Model, Client, watch::Sender<bool>) {
@@ -22,10 +22,6 @@ fn ready() -> (Model, Client, watch::Sender<bool>) {
     (model, client, interrupt)
 }
 
-fn run(client: &Client, registration: &Registration) -> Ending {
-    register(client, std::slice::from_ref(registration), &mut |_| {}).unwrap().remove(0).1
-}
-
 /// Registers, and interrupts when this is so.
 fn interrupt_when(
     model: &Model,
@@ -34,16 +30,7 @@ fn interrupt_when(
     wanted: &Registration,
     is_so: impl Fn(&Model) -> bool,
 ) -> Ending {
-    std::thread::scope(|scope| {
-        let done = scope.spawn(|| run(client, wanted));
-        let end = Instant::now() + Duration::from_secs(60);
-        while !is_so(model) && !done.is_finished() {
-            assert!(Instant::now() < end, "it never came to that");
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        interrupt.send(true).unwrap();
-        done.join().unwrap()
-    })
+    and_then(model, client, wanted, is_so, |_| interrupt.send(true).unwrap())
 }
 
 fn quarantined(model: &Model, name: &str) -> bool {

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use ostler::masters::jenkins::{Client, Ending, Registration, SmokeOutcome, register};
+use ostler::masters::jenkins::{Client, Ending, Registration, SmokeOutcome};
 use ostler_tests::jenkins::jobs::{Job, Left, enqueue};
 use ostler_tests::jenkins::{Fault, Model, Timeline, xml};
 
-use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, registration, ssh, token, writes};
+use super::bench::{PLANTED, SITE_KEY, and_then, client, credential, model, node, registration, run, ssh, token, writes};
 use super::faults::recorded_restart;
 
 const JOB: &str = "ostler-smoke-n1";
@@ -17,24 +17,6 @@ fn ready() -> (Model, Client, Registration) {
     client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
     model.take_log();
     (model, client, registration(node("n1", ssh()), "true"))
-}
-
-fn run(client: &Client, registration: &Registration) -> Ending {
-    register(client, std::slice::from_ref(registration), &mut |_| {}).unwrap().remove(0).1
-}
-
-/// Registers, and once it has come to this, lets that happen.
-fn and_then(model: &Model, client: &Client, wanted: &Registration, is_so: impl Fn(&Model) -> bool, happens: impl Fn(&Model)) -> Ending {
-    std::thread::scope(|scope| {
-        let done = scope.spawn(|| run(client, wanted));
-        let end = Instant::now() + Duration::from_secs(60);
-        while !is_so(model) && !done.is_finished() {
-            assert!(Instant::now() < end, "it never came to that");
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        happens(model);
-        done.join().unwrap()
-    })
 }
 
 fn runs(model: &Model) -> bool {

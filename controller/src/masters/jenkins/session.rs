@@ -3,7 +3,7 @@
 //! A restart shows itself as 503, refused, reset and hanging connections, and twice as a short 401 for a valid token (recorded from
 //! 2.532). So a 401 is believed only when it lasts. The end is a 200 from `/api/json` with `X-Jenkins-Session`.
 
-use super::super::http::{Answer, Ask, Departure, Http, HttpError, Way};
+use super::super::http::{Answer, Ask, Departure, Http, HttpError, Way, cookies};
 use super::super::wait::{Pace, Stop, Wait};
 use super::error::JenkinsError;
 use base64::Engine as _;
@@ -313,10 +313,9 @@ impl Session {
             return Ok(Crumb::default());
         }
         let answer = self.expect(action, answer, &[200])?;
-        let cookie = cookies(&answer);
         let issued: Issued = serde_json::from_slice(&answer.body).map_err(|error| shape(action, &error))?;
-        let headers = vec![(issued.crumb_request_field, Secret::new(issued.crumb)), ("cookie".to_owned(), Secret::new(cookie))];
-        Ok(Crumb { headers })
+        let cookies = cookies(&answer.headers).map(|cookies| ("cookie".to_owned(), cookies));
+        Ok(Crumb { headers: [(issued.crumb_request_field, Secret::new(issued.crumb))].into_iter().chain(cookies).collect() })
     }
 
     /// The answer of a settled process; `None` after a restart was waited out, when the request may be sent again.
@@ -403,13 +402,6 @@ impl Session {
     }
 }
 
-/// The cookies that an answer sets, all of them: a proxy in front may need its own to find the same process again.
-fn cookies(answer: &Answer) -> String {
-    let is_set = |pair: &&str| pair.split_once('=').is_some_and(|(_, value)| !value.trim().is_empty());
-    let cookies = answer.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
-    cookies.filter_map(|value| value.split(';').next()).filter(is_set).collect::<Vec<_>>().join("; ")
-}
-
 /// JSON that is not what was expected.
 pub(super) fn shape(action: &str, error: &serde_json::Error) -> JenkinsError {
     JenkinsError::Shape { action: action.to_owned(), source: Departure::of(error) }
@@ -446,18 +438,4 @@ fn title(body: &[u8]) -> String {
     let body = String::from_utf8_lossy(body);
     let title = body.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>")).map_or(&*body, |(title, _)| title);
     title.chars().filter(|character| !character.is_control()).take(120).collect::<String>().trim().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cookie_may_end_with_an_equals_sign_and_an_empty_one_is_none() {
-        let mut headers = ureq::http::HeaderMap::new();
-        for cookie in ["JSESSIONID.1=node0a; Path=/; HttpOnly", "route=Ym94MQ==; Path=/", "remember-me=; Max-Age=0", "bare"] {
-            headers.append("set-cookie", cookie.parse().unwrap());
-        }
-        assert_eq!(cookies(&Answer { status: 200, headers, body: Vec::new() }), "JSESSIONID.1=node0a; route=Ym94MQ==");
-    }
 }
