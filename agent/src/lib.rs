@@ -1,6 +1,6 @@
-//! The hands: make this node so. Synchronous threads, one static file, one door to the operating system.
+//! Makes this node so. Synchronous threads, one static file, one door to the operating system.
 //!
-//! Arrows: `session` -> `engine` -> `resource` -> `host`. The engine meets the resources through one trait, [`engine::Hands`],
+//! Arrows: `session` -> `engine` -> `resource` -> `host`. The engine meets the resources through one trait, [`engine::Provider`],
 //! so that the protocol and the journal are tested with a fake host.
 
 pub mod engine;

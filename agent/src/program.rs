@@ -1,8 +1,8 @@
 //! The program around the rooms: its few words on the command line, and the real surroundings.
 
-use crate::engine::{self, CopyError, EngineError, Hands, Places, Surroundings};
+use crate::engine::{self, CopyError, EngineError, Facilities, Provider, StatePaths};
 use crate::host::{Host, OsError};
-use crate::resource::RealHands;
+use crate::resource::NodeProvider;
 use crate::session::{Half, serve};
 use ostler_roles::facts::{Facts, LiveFacts};
 use ostler_roles::outcome::{Failure, FailureKind};
@@ -16,7 +16,7 @@ use std::process::{Command, ExitCode};
 /// The real node.
 #[derive(Debug)]
 pub struct Real {
-    places: Places,
+    paths: StatePaths,
     digest: Digest,
 }
 
@@ -26,7 +26,7 @@ impl Real {
     /// # Errors
     /// When the program's own file cannot be read.
     pub fn new() -> Result<Self, CopyError> {
-        Ok(Self { places: Places::default(), digest: engine::own_digest()? })
+        Ok(Self { paths: StatePaths::default(), digest: engine::own_digest()? })
     }
 }
 
@@ -40,7 +40,7 @@ fn unread(error: &OsError) -> Failure {
     Failure { kind: FailureKind::Observe, message: error.to_string(), causes, command: None, hint: None }
 }
 
-impl Surroundings for Real {
+impl Facilities for Real {
     fn facts(&self) -> Result<Facts, Failure> {
         let host = Host::running().map_err(|error| unread(&error))?;
         crate::facts::stable(&host).map_err(|error| unread(&error))
@@ -48,21 +48,21 @@ impl Surroundings for Real {
     fn live(&self) -> Result<LiveFacts, Failure> {
         crate::facts::live().map_err(|error| unread(&error))
     }
-    fn hands(&self, secret_key: &[u8]) -> Result<Box<dyn Hands + '_>, Failure> {
+    fn provider(&self, secret_key: &[u8]) -> Result<Box<dyn Provider + '_>, Failure> {
         let key = (!secret_key.is_empty()).then(|| Secret::new(secret_key.to_vec()));
-        Ok(Box::new(RealHands::running(key).map_err(|error| unread(&error))?))
+        Ok(Box::new(NodeProvider::running(key).map_err(|error| unread(&error))?))
     }
-    fn places(&self) -> &Places {
-        &self.places
+    fn paths(&self) -> &StatePaths {
+        &self.paths
     }
     fn digest(&self) -> Digest {
         self.digest
     }
     fn roots_copy(&self) -> Option<PathBuf> {
-        engine::roots_copy(&self.places, &self.digest)
+        engine::roots_copy(&self.paths, &self.digest)
     }
     fn install(&self) -> Result<PathBuf, EngineError> {
-        Ok(engine::install(&self.places, &self.digest)?)
+        Ok(engine::install(&self.paths, &self.digest)?)
     }
 }
 
@@ -118,8 +118,8 @@ pub fn start_here(words: &[String]) -> ExitCode {
 }
 
 /// Does what the words ask for, and returns how the process shall end.
-pub fn start(around: &dyn Surroundings, words: &[String]) -> ExitCode {
-    match attempt(around, words) {
+pub fn start(facilities: &dyn Facilities, words: &[String]) -> ExitCode {
+    match attempt(facilities, words) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
@@ -129,25 +129,25 @@ pub fn start(around: &dyn Surroundings, words: &[String]) -> ExitCode {
     }
 }
 
-fn attempt(around: &dyn Surroundings, words: &[String]) -> Result<(), ProgramError> {
+fn attempt(facilities: &dyn Facilities, words: &[String]) -> Result<(), ProgramError> {
     // Whatever the login brings: modes are what we say, for us and for what we start.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     match parse(words).ok_or(ProgramError::Usage)? {
         Task::Serve(half) => {
             let (input, output) = keep_streams().map_err(ProgramError::Streams)?;
-            serve(around, half, input, output);
+            serve(facilities, half, input, output);
             Ok(())
         }
         Task::Install(asked) => {
-            if asked != around.digest() {
-                return Err(ProgramError::OtherDigest { asked, own: around.digest() });
+            if asked != facilities.digest() {
+                return Err(ProgramError::OtherDigest { asked, own: facilities.digest() });
             }
-            let copy = around.install().map_err(|error| engine::explained(around.places(), error))?;
+            let copy = facilities.install().map_err(|error| engine::explained(facilities.paths(), error))?;
             Err(ProgramError::Exec(Command::new(copy).args(["serve", "--root"]).exec()))
         }
         Task::Run(run, detached) => {
             let program = engine::own_file().map_err(ProgramError::OwnFile)?;
-            Ok(engine::run(around, &run, detached.then_some(program.as_path()))?)
+            Ok(engine::run(facilities, &run, detached.then_some(program.as_path()))?)
         }
     }
 }

@@ -176,7 +176,7 @@ fn a_git_cache_takes_its_names_from_a_list_or_a_projects_yaml_of_the_site() {
     site.run(&["apply", "--yes", "--limit", "listed"]).nothing_to_do();
 
     // None of the three: refused with the role's own words. Two of them: refused with both places. Nothing is changed.
-    site.write("nodes.yaml", &nodes.replace("{list: files/names.txt}", "{lanes: 4}"));
+    site.write("nodes.yaml", &nodes.replace("{list: files/names.txt}", "{workers: 4}"));
     let refused = site.run(&["apply", "--yes", "--limit", "listed"]).good_with(6);
     let [(check, verdict)] = &refused.refused("listed")[..] else { panic!("{}", refused.told()) };
     assert!(check.starts_with("assert "), "{check}");

@@ -1,7 +1,7 @@
 //! The node's store of public contents, by digest. A stored content is hashed before it is believed, so it needs no fsync.
 
 use super::stored::{self, Durable};
-use super::{EngineError, Places};
+use super::{EngineError, StatePaths};
 use ostler_roles::words::Digest;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -17,8 +17,8 @@ pub struct BlobStore {
 
 impl BlobStore {
     /// The store of a node.
-    pub fn of(places: &Places) -> Self {
-        Self { directory: places.blobs() }
+    pub fn of(paths: &StatePaths) -> Self {
+        Self { directory: paths.blobs() }
     }
     /// A content.
     ///

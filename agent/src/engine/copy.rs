@@ -1,6 +1,6 @@
 //! Root's copy of the agent: verified, durable, named by its digest, and only then run.
 
-use super::Places;
+use super::StatePaths;
 use ostler_roles::words::Digest;
 use rustix::fs::Mode;
 use std::ffi::OsStr;
@@ -78,10 +78,10 @@ fn read_self() -> Result<Vec<u8>, CopyError> {
 }
 
 /// Root's copy, when there is one that only root can alter: it was verified before it was named.
-pub fn roots_copy(places: &Places, digest: &Digest) -> Option<PathBuf> {
-    let path = places.copy_of(digest);
+pub fn roots_copy(paths: &StatePaths, digest: &Digest) -> Option<PathBuf> {
+    let path = paths.copy_of(digest);
     let file = std::fs::symlink_metadata(&path).ok()?;
-    let directories = [places.bin(), places.state.clone()];
+    let directories = [paths.bin(), paths.state.clone()];
     let safe = |metadata: &std::fs::Metadata| metadata.uid() == 0 && metadata.mode() & 0o022 == 0;
     let guarded =
         directories.iter().all(|directory| std::fs::symlink_metadata(directory).is_ok_and(|found| found.is_dir() && safe(&found)));
@@ -92,8 +92,8 @@ pub fn roots_copy(places: &Places, digest: &Digest) -> Option<PathBuf> {
 ///
 /// # Errors
 /// When the running file is another, or the copy cannot be written.
-pub fn install(places: &Places, digest: &Digest) -> Result<PathBuf, CopyError> {
-    if let Some(path) = roots_copy(places, digest) {
+pub fn install(paths: &StatePaths, digest: &Digest) -> Result<PathBuf, CopyError> {
+    if let Some(path) = roots_copy(paths, digest) {
         return Ok(path);
     }
     let bytes = read_self()?;
@@ -101,10 +101,10 @@ pub fn install(places: &Places, digest: &Digest) -> Result<PathBuf, CopyError> {
     if found != *digest {
         return Err(CopyError::NotOurs { wanted: *digest, found });
     }
-    let path = places.copy_of(digest);
+    let path = paths.copy_of(digest);
     let wrong = |source| CopyError::Write { path: path.clone(), source };
-    make(&places.state).and_then(|()| make(&places.bin())).map_err(wrong)?;
-    let aside = places.bin().join(format!(".agent-{}", std::process::id()));
+    make(&paths.state).and_then(|()| make(&paths.bin())).map_err(wrong)?;
+    let aside = paths.bin().join(format!(".agent-{}", std::process::id()));
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o755).open(&aside)?;
         file.write_all(&bytes)?;
@@ -113,14 +113,14 @@ pub fn install(places: &Places, digest: &Digest) -> Result<PathBuf, CopyError> {
         file.sync_all()?;
         drop(file);
         std::fs::rename(&aside, &path)?;
-        File::open(places.bin())?.sync_all()
+        File::open(paths.bin())?.sync_all()
     })();
     if let Err(source) = written {
         // The first error is the one to tell.
         let _ = std::fs::remove_file(&aside);
         return Err(wrong(source));
     }
-    prune(places, &path);
+    prune(paths, &path);
     Ok(path)
 }
 
@@ -131,8 +131,8 @@ fn make(path: &Path) -> std::io::Result<()> {
 }
 
 /// Removes the oldest copies. One that cannot be removed stays: it does no harm.
-fn prune(places: &Places, newest: &Path) {
-    let Ok(entries) = std::fs::read_dir(places.bin()) else { return };
+fn prune(paths: &StatePaths, newest: &Path) {
+    let Ok(entries) = std::fs::read_dir(paths.bin()) else { return };
     let mut copies: Vec<(SystemTime, PathBuf)> = entries
         .flatten()
         .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))

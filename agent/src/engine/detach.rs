@@ -1,7 +1,7 @@
 //! Starts the runner outside of the session: a transient systemd service, or its own session where systemd does not run.
 
 use super::error::chain;
-use super::{EngineError, Surroundings};
+use super::{EngineError, Facilities};
 use crate::host::dbus::{Call, Connection, Property, Value};
 use ostler_roles::words::RunId;
 use std::path::Path;
@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Starts `program run ID` so that it outlives us.
-pub(super) fn start_runner(around: &dyn Surroundings, program: &Path, run: &RunId) -> Result<(), EngineError> {
-    if around.has_systemd() { start_service(program, run) } else { start_session(program, run) }
+pub(super) fn start_runner(facilities: &dyn Facilities, program: &Path, run: &RunId) -> Result<(), EngineError> {
+    if facilities.has_systemd() { start_service(program, run) } else { start_session(program, run) }
 }
 
 /// As a service: `KillMode=process`, so that a package manager in its transaction is left to finish when the runner is killed;

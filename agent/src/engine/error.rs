@@ -54,8 +54,8 @@ pub enum EngineError {
         place: super::room::Place,
     },
     /// The node cannot be reached at all.
-    #[error("have hands on the node: {why}")]
-    Hands {
+    #[error("open the node: {why}")]
+    Provider {
         /// Why.
         why: String,
     },
@@ -114,7 +114,7 @@ impl EngineError {
             | Self::Content { .. }
             | Self::NoTmpfs { .. }
             | Self::NoRoom { .. }
-            | Self::Hands { .. }
+            | Self::Provider { .. }
             | Self::Busy { .. }
             | Self::Start { .. }
             | Self::Ended { .. }

@@ -3,7 +3,7 @@
 use super::node::{LastRun, NodeRecord, now};
 use super::secrets::{self, SecretStore};
 use super::stored::{self, Durable};
-use super::{BlobStore, EngineError, JournalReader, Lock, Moment, Surroundings, detach, lock, room};
+use super::{BlobStore, EngineError, Facilities, JournalReader, Lock, Moment, detach, lock, room};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::plan::Plan;
 use ostler_roles::wire::message::{ActiveRun, Refusal, SecretData};
@@ -52,49 +52,49 @@ pub struct Accepted {
 ///
 /// # Errors
 /// The refusal; nothing was changed on the node, except that after [`Refusal::NoRunner`] the run may be on record without an event.
-pub fn go(around: &dyn Surroundings, order: &Order<'_>) -> Result<Accepted, Refusal> {
-    refuse_at_once(around, order)?;
-    let places = around.places();
-    let own = |error: EngineError| Refusal::NoRunner(room::explained(places, error).told());
-    let Some(go_lock) = Lock::take(&places.go_lock(), Duration::ZERO).map_err(own)? else { return Err(locked(around)) };
-    let record = NodeRecord::read(places).map_err(own)?;
-    let over = record.active(places).map_err(own)?.is_none();
+pub fn go(facilities: &dyn Facilities, order: &Order<'_>) -> Result<Accepted, Refusal> {
+    refuse_at_once(facilities, order)?;
+    let paths = facilities.paths();
+    let own = |error: EngineError| Refusal::NoRunner(room::explained(paths, error).told());
+    let Some(go_lock) = Lock::take(&paths.go_lock(), Duration::ZERO).map_err(own)? else { return Err(locked(facilities)) };
+    let record = NodeRecord::read(paths).map_err(own)?;
+    let over = record.active(paths).map_err(own)?.is_none();
     let patience = if over { LEAVE_WITHIN } else { Duration::ZERO };
-    let Some(run_lock) = Lock::take(&places.run_lock(), patience).map_err(own)? else { return Err(locked(around)) };
+    let Some(run_lock) = Lock::take(&paths.run_lock(), patience).map_err(own)? else { return Err(locked(facilities)) };
     // Read again: only now nobody else can write it.
-    let record = NodeRecord::read(places).map_err(own)?;
+    let record = NodeRecord::read(paths).map_err(own)?;
     if record.generation != order.generation {
         return Err(Refusal::Moved { planned: order.generation, found: record.generation });
     }
-    let resumes = record.active(places).map_err(own)?.is_some();
-    around.passed(Moment::Locked);
-    let program = around.install().map_err(own)?;
-    if let Err(error) = persist(around, order) {
+    let resumes = record.active(paths).map_err(own)?.is_some();
+    facilities.passed(Moment::Locked);
+    let program = facilities.install().map_err(own)?;
+    if let Err(error) = persist(facilities, order) {
         // Nothing names the run yet; what is left of it would be removed by the next one as well.
-        let _ = stored::remove_tree(&places.of_run(&order.run));
-        let _ = SecretStore::of(places, &order.run).remove();
+        let _ = stored::remove_tree(&paths.of_run(&order.run));
+        let _ = SecretStore::of(paths, &order.run).remove();
         return Err(own(error));
     }
-    around.passed(Moment::Persisted);
+    facilities.passed(Moment::Persisted);
     let last = LastRun { run: order.run.clone(), controller: order.controller.clone(), since: now(), ended: false, resumes };
-    NodeRecord { generation: record.generation + 1, last: Some(last) }.write(places, Durable::Yes).map_err(own)?;
-    around.passed(Moment::Recorded);
+    NodeRecord { generation: record.generation + 1, last: Some(last) }.write(paths, Durable::Yes).map_err(own)?;
+    facilities.passed(Moment::Recorded);
     drop(run_lock);
-    around.passed(Moment::Released);
-    let begun = detach::start_runner(around, &program, &order.run).and_then(|()| {
-        around.passed(Moment::Launched);
-        await_beginning(around, &order.run)
+    facilities.passed(Moment::Released);
+    let begun = detach::start_runner(facilities, &program, &order.run).and_then(|()| {
+        facilities.passed(Moment::Launched);
+        await_beginning(facilities, &order.run)
     });
     if let Err(error) = begun {
-        call_off(around, &order.run, error).map_err(own)?;
+        call_off(facilities, &order.run, error).map_err(own)?;
     }
-    around.passed(Moment::Begun);
+    facilities.passed(Moment::Begun);
     drop(go_lock);
     Ok(Accepted { run: order.run.clone() })
 }
 
-fn refuse_at_once(around: &dyn Surroundings, order: &Order<'_>) -> Result<(), Refusal> {
-    if !around.is_root() {
+fn refuse_at_once(facilities: &dyn Facilities, order: &Order<'_>) -> Result<(), Refusal> {
+    if !facilities.is_root() {
         return Err(Refusal::NotRoot);
     }
     if order.plan_digest != order.plan.digest() || order.generation != order.plan.generation {
@@ -110,55 +110,55 @@ fn refuse_at_once(around: &dyn Surroundings, order: &Order<'_>) -> Result<(), Re
 }
 
 /// Who has the node, as far as it is on record.
-fn locked(around: &dyn Surroundings) -> Refusal {
-    let places = around.places();
-    let record = NodeRecord::read(places).unwrap_or_default();
+fn locked(facilities: &dyn Facilities) -> Refusal {
+    let paths = facilities.paths();
+    let record = NodeRecord::read(paths).unwrap_or_default();
     match record.last {
         Some(last) => {
             let age = Span::seconds(now().saturating_sub(last.since));
-            let alive = lock::is_held(&places.run_lock()).unwrap_or(true);
+            let alive = lock::is_held(&paths.run_lock()).unwrap_or(true);
             Refusal::Locked(ActiveRun { run: last.run, alive, controller: last.controller, since: last.since, age, events: 0 })
         }
         None => Refusal::Starting,
     }
 }
 
-fn persist(around: &dyn Surroundings, order: &Order<'_>) -> Result<(), EngineError> {
-    let places = around.places();
-    stored::make_directory(&places.state, 0o755)?;
-    stored::make_directory(&places.runs(), 0o700)?;
+fn persist(facilities: &dyn Facilities, order: &Order<'_>) -> Result<(), EngineError> {
+    let paths = facilities.paths();
+    stored::make_directory(&paths.state, 0o755)?;
+    stored::make_directory(&paths.runs(), 0o700)?;
     let contents: u64 = order.contents.values().map(|bytes| bytes.len() as u64).sum();
-    room::wanted(places, Bytes(contents), order.contents.len() as u64)?;
-    let directory = places.of_run(&order.run);
+    room::wanted(paths, Bytes(contents), order.contents.len() as u64)?;
+    let directory = paths.of_run(&order.run);
     std::fs::DirBuilder::new().create(&directory).map_err(EngineError::write(&directory))?;
-    stored::write(&places.catalog(&order.run), "catalog", order.catalog, 0o600, Durable::No)?;
-    stored::write(&places.plan(&order.run), "plan", order.plan, 0o600, Durable::No)?;
-    let store = BlobStore::of(places);
+    stored::write(&paths.catalog(&order.run), "catalog", order.catalog, 0o600, Durable::No)?;
+    stored::write(&paths.plan(&order.run), "plan", order.plan, 0o600, Durable::No)?;
+    let store = BlobStore::of(paths);
     for (digest, bytes) in order.contents {
         store.write(digest, bytes)?;
     }
-    secrets::remove_others(places, &order.run)?;
+    secrets::remove_others(paths, &order.run)?;
     let key = if order.catalog.secrets().is_empty() { &[] } else { order.secret_key };
-    SecretStore::of(places, &order.run).write(key, order.secrets)
+    SecretStore::of(paths, &order.run).write(key, order.secrets)
 }
 
 /// The runner was not seen to begin: makes sure that it never will. A runner that has its lock by now has begun after all.
-pub(super) fn call_off(around: &dyn Surroundings, run: &RunId, error: EngineError) -> Result<(), EngineError> {
-    let places = around.places();
-    let Some(_run_lock) = Lock::take(&places.run_lock(), Duration::ZERO)? else { return Ok(()) };
-    let mut record = NodeRecord::read(places)?;
+pub(super) fn call_off(facilities: &dyn Facilities, run: &RunId, error: EngineError) -> Result<(), EngineError> {
+    let paths = facilities.paths();
+    let Some(_run_lock) = Lock::take(&paths.run_lock(), Duration::ZERO)? else { return Ok(()) };
+    let mut record = NodeRecord::read(paths)?;
     if let Some(last) = record.last.as_mut().filter(|last| last.run == *run) {
         last.ended = true;
-        record.write(places, Durable::Yes)?;
+        record.write(paths, Durable::Yes)?;
     }
-    SecretStore::of(places, run).remove()?;
+    SecretStore::of(paths, run).remove()?;
     Err(error)
 }
 
 /// Waits until the runner's first event is in its journal.
-pub(super) fn await_beginning(around: &dyn Surroundings, run: &RunId) -> Result<(), EngineError> {
-    let places = around.places();
-    let path = places.journal(run);
+pub(super) fn await_beginning(facilities: &dyn Facilities, run: &RunId) -> Result<(), EngineError> {
+    let paths = facilities.paths();
+    let path = paths.journal(run);
     let begun = || -> Result<bool, EngineError> {
         let Some(mut journal) = JournalReader::open(&path)? else { return Ok(false) };
         Ok(journal.next_record()?.is_some())
@@ -170,13 +170,13 @@ pub(super) fn await_beginning(around: &dyn Surroundings, run: &RunId) -> Result<
             return Ok(());
         }
         // The runner holds its lock before it makes its journal, and until its end.
-        if path.exists() && !lock::is_held(&places.run_lock())? {
+        if path.exists() && !lock::is_held(&paths.run_lock())? {
             let died = ": it has died at once".to_owned();
             return if begun()? { Ok(()) } else { Err(EngineError::Late { seconds: BEGIN_WITHIN.as_secs(), said: died }) };
         }
         if Instant::now() >= end {
             let log = || format!("; on the node, `journalctl -u ostler-run-{run}` may say why");
-            let said = if around.has_systemd() { log() } else { String::new() };
+            let said = if facilities.has_systemd() { log() } else { String::new() };
             return Err(EngineError::Late { seconds: BEGIN_WITHIN.as_secs(), said });
         }
         std::thread::sleep(pause);

@@ -1,4 +1,4 @@
-//! The journal of one run: a file that only grows, written by one scribe, read by any number of tails.
+//! The journal of one run: a file that only grows, written by one thread, read by any number of tails.
 
 use super::{EngineError, stored};
 use ostler_roles::outcome::Event;
@@ -28,13 +28,13 @@ pub struct Record {
 
 /// Appends to a new journal.
 #[derive(Debug)]
-pub(super) struct JournalWriter {
+pub(super) struct JournalFile {
     path: PathBuf,
     file: File,
     last: u64,
 }
 
-impl JournalWriter {
+impl JournalFile {
     /// Makes the journal of a run; one that is there already is an error: no run begins twice.
     pub(super) fn create(path: &Path) -> Result<Self, EngineError> {
         let opened = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path);

@@ -2,7 +2,7 @@
 
 use super::go::{await_beginning, call_off};
 use super::stored;
-use super::{EngineError, Lock, NodeRecord, Surroundings};
+use super::{EngineError, Facilities, Lock, NodeRecord};
 use ostler_roles::words::RunId;
 use std::time::Duration;
 
@@ -16,31 +16,31 @@ const GO_WITHIN: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// When the records cannot be read or written.
-pub fn look_up(around: &dyn Surroundings, run: Option<RunId>) -> Result<Option<RunId>, EngineError> {
-    let places = around.places();
+pub fn look_up(facilities: &dyn Facilities, run: Option<RunId>) -> Result<Option<RunId>, EngineError> {
+    let paths = facilities.paths();
     let Some(run) = run else {
-        let Some(last) = NodeRecord::read(places)?.last else { return Ok(None) };
-        return look_up(around, Some(last.run));
+        let Some(last) = NodeRecord::read(paths)?.last else { return Ok(None) };
+        return look_up(facilities, Some(last.run));
     };
-    let journal = places.journal(&run);
+    let journal = paths.journal(&run);
     if journal.exists() {
         return Ok(Some(run));
     }
-    let Some(_go_lock) = Lock::take(&places.go_lock(), GO_WITHIN)? else { return Err(EngineError::Busy { seconds: GO_WITHIN.as_secs() }) };
+    let Some(_go_lock) = Lock::take(&paths.go_lock(), GO_WITHIN)? else { return Err(EngineError::Busy { seconds: GO_WITHIN.as_secs() }) };
     if journal.exists() {
         return Ok(Some(run));
     }
-    let recorded = NodeRecord::read(places)?.last.is_some_and(|last| last.run == run && !last.ended);
+    let recorded = NodeRecord::read(paths)?.last.is_some_and(|last| last.run == run && !last.ended);
     if recorded {
         // Whoever started it died before it was seen to begin. Either it holds its lock by now, or it never will.
-        match call_off(around, &run, EngineError::Late { seconds: 0, said: String::new() }) {
-            Ok(()) => return await_beginning(around, &run).map(|()| Some(run)),
+        match call_off(facilities, &run, EngineError::Late { seconds: 0, said: String::new() }) {
+            Ok(()) => return await_beginning(facilities, &run).map(|()| Some(run)),
             Err(EngineError::Late { .. }) => return Ok(None),
             Err(error) => return Err(error),
         }
     }
-    stored::make_directory(&places.state, 0o755)?;
-    stored::make_directory(&places.runs(), 0o700)?;
-    stored::make_directory(&places.of_run(&run), 0o700)?;
+    stored::make_directory(&paths.state, 0o755)?;
+    stored::make_directory(&paths.runs(), 0o700)?;
+    stored::make_directory(&paths.of_run(&run), 0o700)?;
     Ok(None)
 }

@@ -1,7 +1,7 @@
 //! What the node remembers of its last run: one small file, compared and swapped at `Go`.
 
 use super::stored::{self, Durable};
-use super::{EngineError, JournalReader, Places, lock};
+use super::{EngineError, JournalReader, StatePaths, lock};
 use ostler_roles::wire::message::ActiveRun;
 use ostler_roles::words::{RunId, Span};
 use serde::{Deserialize, Serialize};
@@ -43,21 +43,21 @@ impl NodeRecord {
     ///
     /// # Errors
     /// When there is one and it cannot be read.
-    pub fn read(places: &Places) -> Result<Self, EngineError> {
-        Ok(stored::read(&places.node(), "node")?.unwrap_or_default())
+    pub fn read(paths: &StatePaths) -> Result<Self, EngineError> {
+        Ok(stored::read(&paths.node(), "node")?.unwrap_or_default())
     }
-    pub(super) fn write(&self, places: &Places, durable: Durable) -> Result<(), EngineError> {
-        stored::write(&places.node(), "node", self, 0o644, durable)
+    pub(super) fn write(&self, paths: &StatePaths, durable: Durable) -> Result<(), EngineError> {
+        stored::write(&paths.node(), "node", self, 0o644, durable)
     }
     /// The last run, when it has not ended: at work, or cut off.
     ///
     /// # Errors
     /// When lock or journal cannot be asked.
-    pub fn active(&self, places: &Places) -> Result<Option<ActiveRun>, EngineError> {
+    pub fn active(&self, paths: &StatePaths) -> Result<Option<ActiveRun>, EngineError> {
         let Some(last) = self.last.as_ref().filter(|last| !last.ended) else { return Ok(None) };
-        let alive = lock::is_held(&places.run_lock())?;
+        let alive = lock::is_held(&paths.run_lock())?;
         // Without root the journal is out of reach: then the lock alone tells.
-        let (events, ended) = match JournalReader::open(&places.journal(&last.run)) {
+        let (events, ended) = match JournalReader::open(&paths.journal(&last.run)) {
             Ok(Some(mut journal)) => journal.count()?,
             Ok(None) => (0, false),
             Err(_) if !rustix::process::geteuid().is_root() => (0, !alive),

@@ -1,11 +1,11 @@
 //! What a run would do: examines every step, asks every requirement, and writes nothing.
 
-use super::{BlobStore, Cleaner, Examined, Hands, Owed};
+use super::{BlobStore, Cleaner, Examined, PendingActions, Provider};
 use ostler_roles::catalog::{Action, Catalog, Requirement, Step};
 use ostler_roles::check::{Check, Demands, Share, Verdict, Write};
 use ostler_roles::outcome::Failure;
 use ostler_roles::plan::{Plan, Planned};
-use ostler_roles::resource::{Kind, ResourceId, Standing, Thing};
+use ostler_roles::resource::{Effect, Kind, ResourceId, Standing};
 use ostler_roles::words::{Content, Digest};
 use std::collections::BTreeSet;
 
@@ -15,11 +15,11 @@ const PROOFS_AT_ONCE: usize = 8;
 /// What a plan is made from.
 pub struct Planning<'a> {
     /// Observes.
-    pub hands: &'a dyn Hands,
+    pub provider: &'a dyn Provider,
     /// What the node shall be.
     pub catalog: &'a Catalog,
     /// Actions owed since earlier runs.
-    pub owed: &'a Owed,
+    pub owed: &'a PendingActions,
     /// The node's generation.
     pub generation: u64,
     /// Whether present contents of files are wanted.
@@ -50,13 +50,13 @@ struct Changing {
     index: usize,
     id: ResourceId,
     sure: bool,
-    provides: Vec<Thing>,
+    provides: Vec<Effect>,
 }
 
 impl Planning<'_> {
     /// Makes the plan; none when nobody waits for it any more.
     pub fn draft(&self) -> Option<Draft> {
-        let examine = |step: &Step| (self.wanted)().then(|| self.hands.examine(&step.desired));
+        let examine = |step: &Step| (self.wanted)().then(|| self.provider.examine(&step.desired));
         let examined: Vec<Result<Examined, Failure>> = self.catalog.steps.iter().map(examine).collect::<Option<_>>()?;
         let requirements = self.requirements(self.writes(&examined))?;
         let mut changing: Vec<Changing> = Vec::new();
@@ -92,7 +92,7 @@ impl Planning<'_> {
             if !(self.wanted)() {
                 return None;
             }
-            let ask = |proof: &Requirement| self.hands.check(&proof.check, proof.within, &Demands::default());
+            let ask = |proof: &Requirement| self.provider.check(&proof.check, proof.within, &Demands::default());
             let asked: Vec<Verdict> = std::thread::scope(|scope| {
                 let asking: Vec<_> = lane.iter().map(|proof| scope.spawn(move || ask(proof))).collect();
                 let answer = |thread: std::thread::ScopedJoinHandle<'_, Verdict>| {
@@ -125,7 +125,7 @@ impl Planning<'_> {
                 return None;
             }
             demands.own = share(requirement).and_then(|_| before.next());
-            verdicts.push(cleaner.verdict(self.hands.check(&requirement.check, requirement.within, &demands)));
+            verdicts.push(cleaner.verdict(self.provider.check(&requirement.check, requirement.within, &demands)));
         }
         Some(verdicts)
     }
@@ -150,7 +150,7 @@ impl Planning<'_> {
         if found.changes.is_empty() && triggered.is_none() {
             return Planned::Unchanged { why: found.why };
         }
-        let old = if self.want_old && !found.changes.is_empty() { self.hands.old_content(&step.desired) } else { None };
+        let old = if self.want_old && !found.changes.is_empty() { self.provider.old_content(&step.desired) } else { None };
         Planned::Change { changes: found.changes, triggered, old }
     }
 
@@ -214,16 +214,16 @@ fn share(requirement: &Requirement) -> Option<Share> {
 
 /// Where a step writes, for disk checks: its first path, else the root.
 fn place_of(step: &Step) -> String {
-    let path = |thing| match thing {
-        Thing::Path(path) | Thing::Directory(path) => Some(path.as_str().to_owned()),
-        Thing::User(_)
-        | Thing::Group(_)
-        | Thing::Unit(_)
-        | Thing::Package(_)
-        | Thing::Kernel
-        | Thing::Answers
-        | Thing::Packaged
-        | Thing::Everything => None,
+    let path = |effect| match effect {
+        Effect::Path(path) | Effect::Directory(path) => Some(path.as_str().to_owned()),
+        Effect::User(_)
+        | Effect::Group(_)
+        | Effect::Unit(_)
+        | Effect::Package(_)
+        | Effect::Kernel
+        | Effect::Answers
+        | Effect::Packaged
+        | Effect::Everything => None,
     };
     step.desired.provides().into_iter().find_map(path).unwrap_or_else(|| "/".to_owned())
 }

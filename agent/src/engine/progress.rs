@@ -1,6 +1,6 @@
 //! How far long steps are: one small file that is replaced, read by tails, and may be lost.
 
-use super::Places;
+use super::StatePaths;
 use super::stored::{self, Durable};
 use ostler_roles::outcome::Event;
 use ostler_roles::words::RunId;
@@ -24,8 +24,8 @@ pub(super) struct ProgressBoard {
 }
 
 impl ProgressBoard {
-    pub(super) fn of(places: &Places, run: &RunId) -> Self {
-        Self { path: places.in_memory(run).join(FILE), state: Mutex::new((None, BTreeMap::new())) }
+    pub(super) fn of(paths: &StatePaths, run: &RunId) -> Self {
+        Self { path: paths.in_memory(run).join(FILE), state: Mutex::new((None, BTreeMap::new())) }
     }
     /// Shows how far a step is; too many in a short time are dropped.
     pub(super) fn show(&self, index: u32, event: Event) {
@@ -47,7 +47,7 @@ impl ProgressBoard {
 }
 
 /// What a tail may show now.
-pub fn shown_progress(places: &Places, run: &RunId) -> Vec<Event> {
-    let shown = stored::read::<Vec<Event>>(&places.in_memory(run).join(FILE), FILE);
+pub fn shown_progress(paths: &StatePaths, run: &RunId) -> Vec<Event> {
+    let shown = stored::read::<Vec<Event>>(&paths.in_memory(run).join(FILE), FILE);
     shown.ok().flatten().unwrap_or_default().into_iter().filter(|event| matches!(event, Event::Progress { .. })).take(SHOWN).collect()
 }

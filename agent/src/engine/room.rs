@@ -1,6 +1,6 @@
 //! Room for our own state: asked for before a run is put on record, and told with its numbers when it is missing.
 
-use super::{EngineError, Places};
+use super::{EngineError, StatePaths};
 use crate::host::mounts::{self, Mount};
 use ostler_roles::words::Bytes;
 use rustix::io::Errno;
@@ -43,8 +43,8 @@ impl std::fmt::Display for Place {
 
 impl Place {
     /// As it is now; none when that cannot be told.
-    fn of(places: &Places) -> Option<Self> {
-        let there = places.state.ancestors().find(|path| path.exists())?;
+    fn of(paths: &StatePaths) -> Option<Self> {
+        let there = paths.state.ancestors().find(|path| path.exists())?;
         // What root may use: a disk that jobs have filled has some left for it (mke2fs(8), -m).
         let room = rustix::fs::statvfs(there).ok().filter(|room| room.f_blocks > 0)?;
         let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
@@ -53,12 +53,12 @@ impl Place {
         let mount = mounts::holding(&table, &real);
         let named = |mount: &Mount| format!("the file system {} ({})", mount.point.display(), mount.kind);
         Some(Self {
-            path: places.state.clone(),
+            path: paths.state.clone(),
             mount: mount.map_or_else(|| "the file system".to_owned(), named),
             free: Bytes(room.f_bfree.saturating_mul(room.f_frsize)),
             size: Bytes(room.f_blocks.saturating_mul(room.f_frsize)),
             inodes: (room.f_files > 0).then_some((room.f_ffree, room.f_files)),
-            spare: (places.blobs(), held(&places.blobs())),
+            spare: (paths.blobs(), held(&paths.blobs())),
         })
     }
 }
@@ -73,8 +73,8 @@ fn held(directory: &Path) -> Bytes {
 ///
 /// # Errors
 /// When there is too little. What cannot be told is tried.
-pub(super) fn wanted(places: &Places, bytes: Bytes, files: u64) -> Result<(), EngineError> {
-    let Some(place) = Place::of(places) else { return Ok(()) };
+pub(super) fn wanted(paths: &StatePaths, bytes: Bytes, files: u64) -> Result<(), EngineError> {
+    let Some(place) = Place::of(paths) else { return Ok(()) };
     let wanted = Bytes(bytes.count().saturating_add(FOR_A_RUN.count()));
     let names = place.inodes.is_none_or(|(free, _)| free >= NAMES.saturating_add(files));
     if place.free >= wanted && names { Ok(()) } else { Err(EngineError::NoRoom { wanted: Some(wanted), place }) }
@@ -82,9 +82,9 @@ pub(super) fn wanted(places: &Places, bytes: Bytes, files: u64) -> Result<(), En
 
 /// The same error, or which file system has no room where that is what it means: the one of our state. A quota or a full /run has other
 /// numbers.
-pub(crate) fn explained(places: &Places, error: EngineError) -> EngineError {
-    let there = error.written().is_some_and(|path| path.starts_with(&places.state)) && is_full(&error);
-    match Place::of(places).filter(|_| there) {
+pub(crate) fn explained(paths: &StatePaths, error: EngineError) -> EngineError {
+    let there = error.written().is_some_and(|path| path.starts_with(&paths.state)) && is_full(&error);
+    match Place::of(paths).filter(|_| there) {
         Some(place) => EngineError::NoRoom { wanted: None, place },
         None => error,
     }
@@ -132,22 +132,22 @@ mod tests {
 
     #[test]
     fn only_what_a_full_file_system_of_our_state_said_is_explained_by_it() {
-        let places = Places::below(&std::env::temp_dir());
+        let paths = StatePaths::below(&std::env::temp_dir());
         let wrote = |path: PathBuf, errno: Errno| EngineError::Write { path, source: errno.into() };
-        let of_state = || places.state.join("runs");
-        assert!(matches!(explained(&places, wrote(of_state(), Errno::NOSPC)), EngineError::NoRoom { wanted: None, .. }));
+        let of_state = || paths.state.join("runs");
+        assert!(matches!(explained(&paths, wrote(of_state(), Errno::NOSPC)), EngineError::NoRoom { wanted: None, .. }));
         for (path, errno) in [
             (of_state(), Errno::ROFS),
             // Whose quota is used up has room enough on the disk.
             (of_state(), Errno::DQUOT),
-            (places.run.join("secrets"), Errno::NOSPC),
-            (places.shm.join("secrets"), Errno::NOSPC),
+            (paths.run.join("secrets"), Errno::NOSPC),
+            (paths.shm.join("secrets"), Errno::NOSPC),
         ] {
             let told = wrote(path.clone(), errno).told();
-            assert_eq!(explained(&places, wrote(path, errno)).told(), told);
+            assert_eq!(explained(&paths, wrote(path, errno)).told(), told);
         }
-        assert!(matches!(wanted(&places, Bytes(u64::MAX / 2), 0), Err(EngineError::NoRoom { .. })));
-        assert!(wanted(&places, Bytes(0), 0).is_ok());
+        assert!(matches!(wanted(&paths, Bytes(u64::MAX / 2), 0), Err(EngineError::NoRoom { .. })));
+        assert!(wanted(&paths, Bytes(0), 0).is_ok());
     }
 
     /// A small ext4 of its own; gone when it is dropped.
@@ -192,9 +192,9 @@ mod tests {
         assert!(!filled.unwrap().success(), "it is full");
         let jobs = mounts::room(&disk.0).unwrap().free;
         assert!(jobs < FOR_A_RUN.count(), "{jobs}");
-        let root = wanted(&Places::below(directory.path()), Bytes(0), 0);
+        let root = wanted(&StatePaths::below(directory.path()), Bytes(0), 0);
         assert!(root.is_ok(), "{root:?}");
-        let none = wanted(&Places::below(directory.path()), Bytes(64 << 20), 0);
+        let none = wanted(&StatePaths::below(directory.path()), Bytes(64 << 20), 0);
         assert!(matches!(none, Err(EngineError::NoRoom { .. })));
     }
 }

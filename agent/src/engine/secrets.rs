@@ -1,7 +1,7 @@
 //! Values of secrets of one run: in memory only (tmpfs), one file each, gone with the run.
 
 use super::stored::{self, Durable};
-use super::{EngineError, Places};
+use super::{EngineError, StatePaths};
 use ostler_roles::wire::message::SecretData;
 use ostler_roles::words::{Digest, RunId, Secret};
 use std::path::{Path, PathBuf};
@@ -22,8 +22,8 @@ fn is_in_memory(path: &Path) -> bool {
 }
 
 impl SecretStore {
-    pub(super) fn of(places: &Places, run: &RunId) -> Self {
-        Self { candidates: [places.run.join(run.as_str()), places.shm.join(run.as_str())] }
+    pub(super) fn of(paths: &StatePaths, run: &RunId) -> Self {
+        Self { candidates: [paths.run.join(run.as_str()), paths.shm.join(run.as_str())] }
     }
     /// Writes the values and the key under which they are compared. Without any there is nothing to protect.
     pub(super) fn write(&self, key: &[u8], secrets: &[SecretData]) -> Result<(), EngineError> {
@@ -72,8 +72,8 @@ impl SecretStore {
 }
 
 /// Removes what other runs left in memory. Called under the run lock: they are dead.
-pub(super) fn remove_others(places: &Places, run: &RunId) -> Result<(), EngineError> {
-    for directory in [&places.run, &places.shm] {
+pub(super) fn remove_others(paths: &StatePaths, run: &RunId) -> Result<(), EngineError> {
+    for directory in [&paths.run, &paths.shm] {
         let Ok(entries) = std::fs::read_dir(directory) else { continue };
         for entry in entries.flatten().filter(|entry| entry.file_name() != run.as_str()) {
             // Only directories named as runs are ours.
@@ -93,7 +93,7 @@ mod tests {
     fn a_value_that_is_there_and_cannot_be_read_is_an_error_and_not_missing() {
         let directory = tempfile::tempdir().unwrap();
         let run = RunId::parse("01234567-89ab-7cde-8f01-23456789abcd").unwrap();
-        let store = SecretStore::of(&Places::below(directory.path()), &run);
+        let store = SecretStore::of(&StatePaths::below(directory.path()), &run);
         let hmac = Digest::of(b"x");
         assert!(store.value(&hmac).unwrap().is_none());
         // A directory in its place reads as EISDIR.

@@ -52,7 +52,7 @@ impl Host {
     ///
     /// # Errors
     /// Each that could not be made durable: what was written there may be lost.
-    pub fn settle(&self) -> Result<(), Vec<OsError>> {
+    pub fn sync(&self) -> Result<(), Vec<OsError>> {
         let writes = std::mem::take(&mut *self.touched.0.lock().unwrap_or_else(PoisonError::into_inner));
         let mut failed = writes.lost;
         for directory in writes.file_systems.into_values() {
@@ -80,7 +80,7 @@ mod tests {
         let tree = tempfile::tempdir().unwrap();
         let host = Host::at(tree.path()).unwrap();
         host.touched_below(std::path::Path::new("/"));
-        assert!(host.settle().is_ok());
+        assert!(host.sync().is_ok());
         // What syncfs(2) refuses with EBADF.
         for (device, name) in [(1, "one"), (2, "two")] {
             std::fs::create_dir(tree.path().join(name)).unwrap();
@@ -89,7 +89,7 @@ mod tests {
         }
         // No directory: it cannot be opened as one.
         host.touch(std::fs::File::create(tree.path().join("file")).unwrap());
-        let mut told: Vec<String> = host.settle().unwrap_err().iter().map(|error| format!("{error}: {}", error.source)).collect();
+        let mut told: Vec<String> = host.sync().unwrap_err().iter().map(|error| format!("{error}: {}", error.source)).collect();
         told.sort();
         let ends = |text: &str, end: &str| text.starts_with("make durable ") && text.ends_with(end);
         assert_eq!(told.len(), 3, "{told:?}");
@@ -98,6 +98,6 @@ mod tests {
             ends(&told[1], "/one: Bad file descriptor (os error 9)") && ends(&told[2], "/two: Bad file descriptor (os error 9)"),
             "{told:?}"
         );
-        assert!(host.settle().is_ok(), "told once");
+        assert!(host.sync().is_ok(), "told once");
     }
 }

@@ -1,8 +1,8 @@
-//! `git_cache` at work: mirrors observed and filled in lanes, each with only its owner's rights, swapped in whole.
+//! `git_cache` at work: mirrors observed and filled in workers, each with only its owner's rights, swapped in whole.
 
-mod lanes;
 mod look;
 mod refill;
+mod workers;
 
 pub(super) use look::{Failed, Filled};
 
@@ -22,9 +22,9 @@ use std::time::{Duration, Instant};
 /// An origin that does not say within this time what it has is away.
 const ANSWER: Duration = Duration::from_secs(30);
 /// More at once only wait for each other.
-const LANES: usize = 64;
+const WORKERS: usize = 64;
 
-/// The cache as all lanes see it.
+/// The cache as all workers see it.
 pub(super) struct Cache<'a> {
     node: &'a Node,
     desired: &'a Desired,
@@ -47,8 +47,8 @@ impl<'a> Cache<'a> {
         Ok(Self { node, desired, owner, identity, silent: Mutex::default() })
     }
 
-    fn lanes(&self) -> usize {
-        usize::from(self.desired.lanes).clamp(1, LANES)
+    fn workers(&self) -> usize {
+        usize::from(self.desired.workers).clamp(1, WORKERS)
     }
 
     fn place(&self, repository: &str) -> Result<AbsPath, Failure> {
@@ -63,7 +63,7 @@ impl Act for Desired {
         let http = node.http()?;
         let names: Vec<&String> = self.repositories.keys().collect();
         let mut observed = Observed::default();
-        lanes::run(
+        workers::run(
             &cache,
             names,
             |name| cache.look(name, &http, Instant::now() + ANSWER),

@@ -6,7 +6,7 @@ use super::node::Node;
 use crate::engine::ApplyContext;
 use crate::host::child::Program;
 use ostler_roles::outcome::Failure;
-use ostler_roles::resource::Thing;
+use ostler_roles::resource::Effect;
 use ostler_roles::resource::group::{Change, Desired, Observed};
 
 impl Act for Desired {
@@ -48,6 +48,6 @@ impl Node {
 
     /// Forgets one thing; for kinds that change a database in the middle of their work.
     pub(super) fn forget_package_state(&self) {
-        self.forget(&Thing::Everything);
+        self.forget(&Effect::Everything);
     }
 }

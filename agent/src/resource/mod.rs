@@ -9,7 +9,6 @@ mod fault;
 mod file;
 mod git_cache;
 mod group;
-mod hands;
 mod kernel_module;
 mod line;
 mod link;
@@ -17,11 +16,12 @@ mod modules;
 mod node;
 mod ownership;
 mod package;
+mod provider;
 mod service;
 mod sysctl;
 mod user;
 
-pub use hands::RealHands;
+pub use provider::NodeProvider;
 
 use crate::engine::ApplyContext;
 use node::Node;

@@ -9,7 +9,7 @@ use crate::host::child::Identity;
 use crate::host::http::Http;
 use crate::host::{Host, Writing};
 use ostler_roles::outcome::{Failure, FailureKind};
-use ostler_roles::resource::Thing;
+use ostler_roles::resource::Effect;
 use ostler_roles::words::{Mode, Secret};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -124,14 +124,14 @@ impl Node {
     }
 
     /// Forgets what `thing` may have altered.
-    pub(super) fn forget(&self, thing: &Thing) {
+    pub(super) fn forget(&self, effect: &Effect) {
         let path_is =
-            |paths: &[&str]| matches!(thing, Thing::Path(path) if paths.iter().any(|watched| thing_touches(path.as_str(), watched)));
-        let all = matches!(thing, Thing::Everything | Thing::Packaged);
-        if all || matches!(thing, Thing::User(_) | Thing::Group(_)) || path_is(&["/etc/passwd", "/etc/group", "/etc/nsswitch.conf"]) {
+            |paths: &[&str]| matches!(effect, Effect::Path(path) if paths.iter().any(|watched| thing_touches(path.as_str(), watched)));
+        let all = matches!(effect, Effect::Everything | Effect::Packaged);
+        if all || matches!(effect, Effect::User(_) | Effect::Group(_)) || path_is(&["/etc/passwd", "/etc/group", "/etc/nsswitch.conf"]) {
             self.accounts.forget();
         }
-        if all || matches!(thing, Thing::Package(_)) || path_is(&["/var/lib/dpkg", "/var/lib/apt", "/etc/apt"]) {
+        if all || matches!(effect, Effect::Package(_)) || path_is(&["/var/lib/dpkg", "/var/lib/apt", "/etc/apt"]) {
             self.packages.forget();
             self.offers.forget();
             self.fresh_offers.forget();

@@ -1,6 +1,6 @@
 //! `service` at work: the unit's file, systemd's own word on its state, links for "at boot".
 
-mod card;
+mod diagnose;
 mod links;
 mod manager;
 
@@ -166,13 +166,18 @@ fn act(desired: &Desired, node: &Node, verb: Verb, work: &ApplyContext<'_>) -> R
     let state = node.manager.settled(node, name, work, started).map_err(unmade)?;
     let Some(state) = state else {
         let kind = if (work.cancelled)() { FailureKind::Cancelled } else { FailureKind::Deadline };
-        return Err(card::told(node, verb.word(), name, failure(kind, format!("{name} did not {} in time", verb.word()))));
+        return Err(diagnose::diagnose(node, verb.word(), name, failure(kind, format!("{name} did not {} in time", verb.word()))));
     };
     if is_good(verb, desired.state, &state) {
         return Ok(());
     }
     let hint = format!("on the node: systemctl status {name}; journalctl -u {name}");
-    Err(card::told(node, verb.word(), name, hinted(FailureKind::Apply, format!("{name} is {state} after its {}", verb.word()), hint)))
+    Err(diagnose::diagnose(
+        node,
+        verb.word(),
+        name,
+        hinted(FailureKind::Apply, format!("{name} is {state} after its {}", verb.word()), hint),
+    ))
 }
 
 fn is_good(verb: Verb, wanted: Option<State>, state: &str) -> bool {
@@ -187,7 +192,7 @@ fn is_good(verb: Verb, wanted: Option<State>, state: &str) -> bool {
 
 fn refused(node: &Node, verb: Verb, name: &str, error: crate::host::OsError) -> Failure {
     let failed = unmade(error);
-    card::told(node, verb.word(), name, Failure { message: format!("cannot {} {name}", verb.word()), ..failed })
+    diagnose::diagnose(node, verb.word(), name, Failure { message: format!("cannot {} {name}", verb.word()), ..failed })
 }
 
 /// Runs systemctl(1) for what only it does: links of [Install], also those of old init scripts.

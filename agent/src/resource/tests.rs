@@ -9,7 +9,7 @@ mod git;
 mod server;
 
 use super::*;
-use crate::engine::{Applied, Hands as _};
+use crate::engine::{Applied, Provider as _};
 use ostler_roles::catalog::Step;
 use ostler_roles::resource::{Desired, Ownership, Shown};
 use ostler_roles::words::{AbsPath, AccountName, Content, Digest, Mode, Origin, RoleName, Secret, SecretRef, Span};
@@ -20,10 +20,10 @@ use std::time::{Duration, Instant};
 
 const KEY: &[u8] = b"the site's key";
 
-/// A root tree with our own account in it, and the hands on it.
+/// A root tree with our own account in it, and the provider on it.
 struct Fixture {
     tree: tempfile::TempDir,
-    hands: RealHands,
+    provider: NodeProvider,
     blobs: HashMap<Digest, Vec<u8>>,
     secrets: HashMap<Digest, Vec<u8>>,
     told: Mutex<Vec<Event>>,
@@ -41,8 +41,8 @@ impl Fixture {
         std::fs::write(tree.path().join("etc/passwd"), passwd).unwrap();
         std::fs::write(tree.path().join("etc/group"), format!("root:x:{gid}:\nadm:x:4:\nci:x:1001:\n")).unwrap();
         std::fs::write(tree.path().join("etc/shadow"), "root:*:19000::::::\nci:!:19000::::::\n").unwrap();
-        let hands = RealHands::at(tree.path(), Some(Secret::new(KEY.to_vec()))).unwrap();
-        Self { tree, hands, blobs: HashMap::new(), secrets: HashMap::new(), told: Mutex::new(Vec::new()) }
+        let provider = NodeProvider::at(tree.path(), Some(Secret::new(KEY.to_vec()))).unwrap();
+        Self { tree, provider, blobs: HashMap::new(), secrets: HashMap::new(), told: Mutex::new(Vec::new()) }
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -67,7 +67,7 @@ impl Fixture {
 
     fn apply_until(&self, desired: &Desired, deadline: Instant, cancelled: &(dyn Fn() -> bool + Sync)) -> Result<Applied, Failure> {
         let step = step(desired.clone());
-        self.with_work(deadline, cancelled, |work| self.hands.apply(&[&step], work).remove(0))
+        self.with_work(deadline, cancelled, |work| self.provider.apply(&[&step], work).remove(0))
     }
 
     fn with_work<T>(&self, deadline: Instant, cancelled: &(dyn Fn() -> bool + Sync), act: impl FnOnce(&ApplyContext<'_>) -> T) -> T {
@@ -79,14 +79,14 @@ impl Fixture {
 
     /// Applies twice: what the first changed; the second changes nothing.
     fn twice(&self, desired: &Desired) -> Vec<Shown> {
-        let planned = self.hands.examine(desired).unwrap();
+        let planned = self.provider.examine(desired).unwrap();
         let first = self.apply(desired).unwrap();
         assert_eq!(planned.changes, first.changes);
         let second = self.apply(desired).unwrap();
         assert_eq!(second.changes, []);
         assert!(!second.why.is_empty());
-        assert_eq!(self.hands.examine(desired).unwrap().changes, []);
-        self.hands.settle().unwrap();
+        assert_eq!(self.provider.examine(desired).unwrap().changes, []);
+        self.provider.sync().unwrap();
         first.changes
     }
 }

@@ -6,7 +6,7 @@ mod said;
 use super::fault::{failure, from_error};
 use super::line::{Incoming, Input, Outbox, await_readable, put};
 use super::serve::Farewell;
-use crate::engine::Surroundings;
+use crate::engine::Facilities;
 use ostler_roles::outcome::{CommandFailure, Ended, Failure, FailureKind};
 use ostler_roles::wire::frame::{self, Decoder, MAGIC};
 use ostler_roles::wire::message::{Become, Open, ToAgent, ToController};
@@ -23,8 +23,8 @@ const WITHIN: Duration = Duration::from_secs(60);
 const PASSWORD_WITHIN: Duration = Duration::from_secs(300);
 
 /// Becomes root as `how` says and carries bytes until either side ends.
-pub(super) fn escalate(around: &dyn Surroundings, how: Become, open: &Open, mut input: Input, outbox: &Outbox) -> Result<(), Farewell> {
-    let mut root = RootHalf::start(around, how)?;
+pub(super) fn escalate(facilities: &dyn Facilities, how: Become, open: &Open, mut input: Input, outbox: &Outbox) -> Result<(), Farewell> {
+    let mut root = RootHalf::start(facilities, how)?;
     let waiting = match root.await_magic(&mut input, outbox) {
         Ok(Some(waiting)) => waiting,
         Ok(None) => {
@@ -59,7 +59,7 @@ pub(super) struct RootHalf {
 }
 
 impl RootHalf {
-    fn start(around: &dyn Surroundings, how: Become) -> Result<Self, Failure> {
+    fn start(facilities: &dyn Facilities, how: Become) -> Result<Self, Failure> {
         let program = match how {
             Become::Sudo => "sudo",
             Become::Doas => "doas",
@@ -68,9 +68,9 @@ impl RootHalf {
             let hint = format!("install {program} on the node, or log in as root and leave `become` out");
             failure(FailureKind::Apply, format_args!("{program} is not installed on the node"), Some(&hint))
         };
-        let path = around.escalator(how).ok_or_else(not_there)?;
+        let path = facilities.escalator(how).ok_or_else(not_there)?;
         let marker = marker().map_err(|error| from_error(FailureKind::Internal, &error))?;
-        let mut command = command(around, how, &path, &marker)?;
+        let mut command = command(facilities, how, &path, &marker)?;
         // One language for what we must recognise.
         command.env("LC_ALL", "C").current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| {
@@ -255,16 +255,16 @@ enum Heard {
 }
 
 /// Root's copy serves; where there is none, our own file installs it first.
-fn command(around: &dyn Surroundings, how: Become, program: &Path, marker: &str) -> Result<Command, Failure> {
+fn command(facilities: &dyn Facilities, how: Become, program: &Path, marker: &str) -> Result<Command, Failure> {
     let mut command = Command::new(program);
     match how {
         Become::Sudo => command.args(["-k", "-S", "-p", marker]),
         // It reads passwords from a terminal only (readpassphrase(3)).
         Become::Doas => command.arg("-n"),
     };
-    match around.roots_copy() {
+    match facilities.roots_copy() {
         Some(copy) => command.arg(copy).args(["serve", "--root"]),
-        None => command.arg(own_file()?).args(["install", &around.digest().hex(), "--serve"]),
+        None => command.arg(own_file()?).args(["install", &facilities.digest().hex(), "--serve"]),
     };
     Ok(command)
 }

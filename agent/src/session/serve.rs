@@ -4,7 +4,7 @@ use super::escalate::escalate;
 use super::fault::{failure, from_error};
 use super::line::{Gone, Incoming, Input, Outbox};
 use super::work::{Next, Work, WorkError};
-use crate::engine::{NodeRecord, Surroundings};
+use crate::engine::{Facilities, NodeRecord};
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::wire::message::{Hello, Login, Open, SCHEMA, ToAgent, ToController};
 use rustix::fd::OwnedFd;
@@ -25,7 +25,7 @@ pub enum Half {
 }
 
 /// Serves one controller on these two descriptors. Returns when the conversation has ended; a run that began goes on.
-pub fn serve(around: &dyn Surroundings, half: Half, input: OwnedFd, output: OwnedFd) {
+pub fn serve(facilities: &dyn Facilities, half: Half, input: OwnedFd, output: OwnedFd) {
     let outbox = Outbox::new(output);
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     std::thread::scope(|scope| {
@@ -33,7 +33,7 @@ pub fn serve(around: &dyn Surroundings, half: Half, input: OwnedFd, output: Owne
             let stopped = stopped;
             outbox.beat(&stopped);
         });
-        if let Err(Farewell::Fault(failure)) = converse(around, half, Input::new(input), &outbox) {
+        if let Err(Farewell::Fault(failure)) = converse(facilities, half, Input::new(input), &outbox) {
             // The last word; with nobody there to hear it, it is lost.
             let _ = outbox.send(&ToController::Fault(*failure));
         }
@@ -72,7 +72,7 @@ impl From<WorkError> for Farewell {
     }
 }
 
-fn converse(around: &dyn Surroundings, half: Half, mut input: Input, outbox: &Outbox) -> Result<(), Farewell> {
+fn converse(facilities: &dyn Facilities, half: Half, mut input: Input, outbox: &Outbox) -> Result<(), Farewell> {
     if half == Half::Root {
         // The login half sends nothing before it has seen this: sudo would take it for a password.
         outbox.begin()?;
@@ -83,11 +83,11 @@ fn converse(around: &dyn Surroundings, half: Half, mut input: Input, outbox: &Ou
         return Err(failure(FailureKind::Internal, message, None).into());
     }
     match open.r#become {
-        Some(how) if half == Half::Login && !around.is_root() => {
-            outbox.send(&ToController::Login(Login { schema: SCHEMA, agent: around.digest(), user: user() }))?;
-            escalate(around, how, &open, input, outbox)
+        Some(how) if half == Half::Login && !facilities.is_root() => {
+            outbox.send(&ToController::Login(Login { schema: SCHEMA, agent: facilities.digest(), user: user() }))?;
+            escalate(facilities, how, &open, input, outbox)
         }
-        Some(_) | None => attend(around, input, outbox),
+        Some(_) | None => attend(facilities, input, outbox),
     }
 }
 
@@ -109,10 +109,10 @@ fn await_open(input: &mut Input) -> Result<Option<Open>, Farewell> {
 }
 
 /// Says hello and does what is asked, message by message.
-fn attend(around: &dyn Surroundings, mut input: Input, outbox: &Outbox) -> Result<(), Farewell> {
-    let (facts, hello) = hello(around)?;
+fn attend(facilities: &dyn Facilities, mut input: Input, outbox: &Outbox) -> Result<(), Farewell> {
+    let (facts, hello) = hello(facilities)?;
     outbox.send(&ToController::Hello(Box::new(hello)))?;
-    let mut work = Work::new(around, facts);
+    let mut work = Work::new(facilities, facts);
     loop {
         let message = match input.next(NEXT_WITHIN)? {
             Incoming::Message(message) => *message,
@@ -140,17 +140,17 @@ fn attend(around: &dyn Surroundings, mut input: Input, outbox: &Outbox) -> Resul
     }
 }
 
-fn hello(around: &dyn Surroundings) -> Result<(ostler_roles::words::Digest, Hello), Farewell> {
-    let (facts, live) = (around.facts()?, around.live()?);
-    let places = around.places();
+fn hello(facilities: &dyn Facilities) -> Result<(ostler_roles::words::Digest, Hello), Farewell> {
+    let (facts, live) = (facilities.facts()?, facilities.live()?);
+    let paths = facilities.paths();
     let own = |error: crate::engine::EngineError| from_error(FailureKind::Internal, &error);
-    let record = NodeRecord::read(places).map_err(own)?;
-    let run = record.active(places).map_err(own)?;
+    let record = NodeRecord::read(paths).map_err(own)?;
+    let run = record.active(paths).map_err(own)?;
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
-    let root = around.is_root();
+    let root = facilities.is_root();
     let digest = facts.digest();
     let hello =
-        Hello { schema: SCHEMA, agent: around.digest(), user: user(), root, boot_id, run, generation: record.generation, facts, live };
+        Hello { schema: SCHEMA, agent: facilities.digest(), user: user(), root, boot_id, run, generation: record.generation, facts, live };
     Ok((digest, hello))
 }
 

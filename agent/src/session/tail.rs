@@ -1,7 +1,7 @@
 //! Shows a run's events from its journal, from any number on, to the end: none lost, none twice.
 
 use super::line::{Gone, Incoming, Input, Outbox, await_readable};
-use crate::engine::{EngineError, JournalReader, Places, Surroundings, ask_to_cancel, is_held, shown_progress};
+use crate::engine::{EngineError, Facilities, JournalReader, StatePaths, ask_to_cancel, is_held, shown_progress};
 use ostler_roles::outcome::Event;
 use ostler_roles::wire::frame::FrameError;
 use ostler_roles::wire::message::{Refusal, ToAgent, ToController};
@@ -19,7 +19,7 @@ const BATCH: usize = 64;
 #[derive(Debug)]
 pub(super) enum TailEnd {
     /// All was told.
-    Told,
+    Complete,
     /// The controller said goodbye or is gone.
     Left,
 }
@@ -39,7 +39,7 @@ pub(super) enum TailError {
 
 /// One tail.
 pub(super) struct Tail<'a> {
-    around: &'a dyn Surroundings,
+    facilities: &'a dyn Facilities,
     run: RunId,
     after: u64,
     journal: JournalReader,
@@ -51,12 +51,12 @@ pub(super) struct Tail<'a> {
 
 impl<'a> Tail<'a> {
     /// Opens a run's journal; none where the node knows no such run.
-    pub(super) fn open(around: &'a dyn Surroundings, run: RunId, after: u64) -> Result<Option<Self>, EngineError> {
-        let places = around.places();
+    pub(super) fn open(facilities: &'a dyn Facilities, run: RunId, after: u64) -> Result<Option<Self>, EngineError> {
+        let paths = facilities.paths();
         // Watched first, read afterwards: what comes in between is seen by one or the other.
-        let news = watch(places, &run);
-        let Some(journal) = JournalReader::open(&places.journal(&run))? else { return Ok(None) };
-        Ok(Some(Self { around, run, after, journal, last: 0, ended: false, news, progress: Vec::new() }))
+        let news = watch(paths, &run);
+        let Some(journal) = JournalReader::open(&paths.journal(&run))? else { return Ok(None) };
+        Ok(Some(Self { facilities, run, after, journal, last: 0, ended: false, news, progress: Vec::new() }))
     }
 
     /// Shows events until the run's end, its cut, or the controller's goodbye.
@@ -69,12 +69,12 @@ impl<'a> Tail<'a> {
                 self.show_news(outbox)?;
                 if !self.ended {
                     outbox.send(&ToController::Cut { run: self.run, last: self.last })?;
-                    return Ok(TailEnd::Told);
+                    return Ok(TailEnd::Complete);
                 }
             }
             if self.ended {
                 outbox.send(&ToController::Done { run: self.run, last: self.last })?;
-                return Ok(TailEnd::Told);
+                return Ok(TailEnd::Complete);
             }
             quiet = self.wait(input)?;
             if self.listen(input, outbox)? {
@@ -88,7 +88,7 @@ impl<'a> Tail<'a> {
         loop {
             match input.next(Duration::ZERO)? {
                 Incoming::Message(message) => match *message {
-                    ToAgent::Cancel { run } => outbox.send(&cancel(self.around, run)?)?,
+                    ToAgent::Cancel { run } => outbox.send(&cancel(self.facilities, run)?)?,
                     ToAgent::Bye => return Ok(true),
                     ToAgent::Open(_)
                     | ToAgent::Password(_)
@@ -105,10 +105,10 @@ impl<'a> Tail<'a> {
 
     /// Whether this very run has a runner.
     fn is_at_work(&self) -> Result<bool, EngineError> {
-        let places = self.around.places();
-        let record = crate::engine::NodeRecord::read(places)?;
+        let paths = self.facilities.paths();
+        let record = crate::engine::NodeRecord::read(paths)?;
         let named = record.last.is_some_and(|last| last.run == self.run);
-        Ok(named && is_held(&places.run_lock())?)
+        Ok(named && is_held(&paths.run_lock())?)
     }
 
     fn show_news(&mut self, outbox: &Outbox) -> Result<(), TailError> {
@@ -125,7 +125,7 @@ impl<'a> Tail<'a> {
             }
         }
         if !self.ended {
-            let progress = shown_progress(self.around.places(), &self.run);
+            let progress = shown_progress(self.facilities.paths(), &self.run);
             let fresh = progress.iter().filter(|event| !self.progress.contains(event));
             messages.extend(fresh.map(|event| ToController::Event { seq: 0, event: Box::new(event.clone()) }));
             self.progress = progress;
@@ -153,23 +153,23 @@ impl<'a> Tail<'a> {
 }
 
 /// Leaves the wish to stop with a run that is at work.
-pub(super) fn cancel(around: &dyn Surroundings, run: RunId) -> Result<ToController, EngineError> {
-    let places = around.places();
-    if !around.is_root() {
+pub(super) fn cancel(facilities: &dyn Facilities, run: RunId) -> Result<ToController, EngineError> {
+    let paths = facilities.paths();
+    if !facilities.is_root() {
         return Ok(ToController::Refused(Refusal::NotRoot));
     }
-    let active = crate::engine::NodeRecord::read(places)?.active(places)?;
+    let active = crate::engine::NodeRecord::read(paths)?.active(paths)?;
     if active.is_none_or(|active| active.run != run || !active.alive) {
         return Ok(ToController::Refused(Refusal::NoRun(Some(run))));
     }
-    ask_to_cancel(places, &run)?;
+    ask_to_cancel(paths, &run)?;
     Ok(ToController::Cancelling { run })
 }
 
-fn watch(places: &Places, run: &RunId) -> Option<OwnedFd> {
+fn watch(paths: &StatePaths, run: &RunId) -> Option<OwnedFd> {
     let fd = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).ok()?;
-    inotify::add_watch(&fd, places.journal(run), inotify::WatchFlags::MODIFY).ok()?;
+    inotify::add_watch(&fd, paths.journal(run), inotify::WatchFlags::MODIFY).ok()?;
     // A run that has ended keeps nothing in memory.
-    let _ = inotify::add_watch(&fd, places.in_memory(run), inotify::WatchFlags::MOVED_TO);
+    let _ = inotify::add_watch(&fd, paths.in_memory(run), inotify::WatchFlags::MOVED_TO);
     Some(fd)
 }

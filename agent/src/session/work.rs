@@ -3,7 +3,7 @@
 use super::fault::{failure, from_error};
 use super::line::{Gone, Input, Outbox};
 use super::tail::{self, Tail, TailEnd, TailError};
-use crate::engine::{BlobStore, Draft, EngineError, NodeRecord, Order, Owed, Planning, Surroundings, go, look_up};
+use crate::engine::{BlobStore, Draft, EngineError, Facilities, NodeRecord, Order, PendingActions, Planning, go, look_up};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::plan::Planned;
@@ -74,15 +74,15 @@ pub(super) struct Asked {
 
 /// The working half's state.
 pub(super) struct Work<'a> {
-    around: &'a dyn Surroundings,
+    facilities: &'a dyn Facilities,
     /// Digest of the facts last told; none: they may have changed since.
     facts: Option<Digest>,
     shown: Option<Shown>,
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn new(around: &'a dyn Surroundings, facts: Digest) -> Self {
-        Self { around, facts: Some(facts), shown: None }
+    pub(super) fn new(facilities: &'a dyn Facilities, facts: Digest) -> Self {
+        Self { facilities, facts: Some(facts), shown: None }
     }
 
     /// Answers a catalog: stale, or its plan.
@@ -96,25 +96,26 @@ impl<'a> Work<'a> {
         outbox: &Outbox,
     ) -> Result<Next, WorkError> {
         self.shown = None;
-        let places = self.around.places();
-        let generation = NodeRecord::read(places)?.generation;
+        let paths = self.facilities.paths();
+        let generation = NodeRecord::read(paths)?.generation;
         let known = self.facts.take().filter(|facts| *facts == catalog.facts);
         if known.is_none() || base.is_some_and(|base| base != generation) {
-            let facts = self.around.facts()?;
+            let facts = self.facilities.facts()?;
             if facts.digest() != catalog.facts || base.is_some_and(|base| base != generation) {
                 self.facts = Some(facts.digest());
                 outbox.send(&ToController::Stale { facts: Box::new(facts), generation })?;
                 return Ok(Next::Listen);
             }
         }
-        let owed = Owed::read_if_allowed(places)?;
-        let blobs = BlobStore::of(places);
-        let hands = self.around.hands(&secret_key.0)?;
+        let owed = PendingActions::read_if_allowed(paths)?;
+        let blobs = BlobStore::of(paths);
+        let provider = self.facilities.provider(&secret_key.0)?;
         // Whoever has gone waits for no plan; what it would still take is not asked of the node.
         let wanted = || !input.has_ended() && !outbox.is_gone();
-        let planning = Planning { hands: &*hands, catalog: &catalog, owed: &owed, generation, want_old, blobs: &blobs, wanted: &wanted };
+        let planning =
+            Planning { provider: &*provider, catalog: &catalog, owed: &owed, generation, want_old, blobs: &blobs, wanted: &wanted };
         let drafted = planning.draft();
-        drop(hands);
+        drop(provider);
         let Some(mut draft) = drafted else { return Ok(Next::Leave) };
         let mut messages = Vec::new();
         if !draft.missing.is_empty() {
@@ -170,7 +171,7 @@ impl<'a> Work<'a> {
             contents: &shown.contents,
             missing: u32::try_from(missing).unwrap_or(u32::MAX),
         };
-        match go(self.around, &order) {
+        match go(self.facilities, &order) {
             Err(refusal) => {
                 outbox.send(&ToController::Refused(refusal))?;
                 Ok(Next::Listen)
@@ -185,11 +186,11 @@ impl<'a> Work<'a> {
 
     /// Shows a run's events.
     pub(super) fn attach(&mut self, run: Option<RunId>, after: u64, input: &mut Input, outbox: &Outbox) -> Result<Next, WorkError> {
-        if !self.around.is_root() {
+        if !self.facilities.is_root() {
             outbox.send(&ToController::Refused(Refusal::NotRoot))?;
             return Ok(Next::Listen);
         }
-        match look_up(self.around, run.clone())? {
+        match look_up(self.facilities, run.clone())? {
             None => {
                 outbox.send(&ToController::Refused(Refusal::NoRun(run)))?;
                 Ok(Next::Listen)
@@ -202,21 +203,21 @@ impl<'a> Work<'a> {
     }
 
     fn show(&mut self, run: RunId, after: u64, input: &mut Input, outbox: &Outbox) -> Result<Next, WorkError> {
-        let Some(tail) = Tail::open(self.around, run.clone(), after)? else {
+        let Some(tail) = Tail::open(self.facilities, run.clone(), after)? else {
             outbox.send(&ToController::Refused(Refusal::NoRun(Some(run))))?;
             return Ok(Next::Listen);
         };
         // A run may have changed what we know of the node.
         self.facts = None;
         Ok(match tail.show(input, outbox)? {
-            TailEnd::Told => Next::Listen,
+            TailEnd::Complete => Next::Listen,
             TailEnd::Left => Next::Leave,
         })
     }
 
     /// Asks a run to stop.
     pub(super) fn cancel(&mut self, run: RunId, outbox: &Outbox) -> Result<Next, WorkError> {
-        outbox.send(&tail::cancel(self.around, run)?)?;
+        outbox.send(&tail::cancel(self.facilities, run)?)?;
         Ok(Next::Listen)
     }
 }

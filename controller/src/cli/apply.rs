@@ -12,7 +12,7 @@ use clap::Args;
 /// Examples:
 ///   ostler apply
 ///   ostler apply --limit build-1 --yes
-///   ostler apply -e git-cache.lanes=4
+///   ostler apply -e git-cache.workers=4
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 pub struct ApplyArgs {

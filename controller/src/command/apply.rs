@@ -3,7 +3,7 @@
 use super::{
     CommandError, Context,
     interrupt::Stage,
-    prepare::{self, Expedition},
+    prepare::{self, RunContext},
     reach,
     register::{self, Proofs, Registered, Registrar},
 };
@@ -25,16 +25,16 @@ pub fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError> {
 }
 
 async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError> {
-    let expedition = Expedition::open(context, &args.fleet, args.only.as_deref(), args.diff)?;
-    let after = inventory::order(&expedition.workspace.inventory);
-    let turns = waves(&expedition.nodes, &after)?;
-    let (ready, lost) = expedition.plans().await;
-    expedition.preparation.tell.settle().await;
+    let run = RunContext::open(context, &args.fleet, args.only.as_deref(), args.diff)?;
+    let after = inventory::order(&run.workspace.inventory);
+    let turns = waves(&run.nodes, &after)?;
+    let (ready, lost) = run.plans().await;
+    run.preparation.events.flush().await;
     // Their values may read facts, which are known now.
-    let masters = expedition.workspace.masters()?;
+    let masters = run.workspace.masters()?;
     if let Some(exit) = refused(context, &ready, &lost) {
-        not_begun(context, &expedition, &ready, &lost, exit);
-        return Ok(end(expedition, ready, exit).await);
+        not_begun(context, &run, &ready, &lost, exit);
+        return Ok(end(run, ready, exit).await);
     }
     let changes = show(context, args, &ready);
     prepare::print_lost(context, &lost);
@@ -44,36 +44,35 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
             Answered::No => {
                 context.printer.line("Nothing was changed.");
                 let exit = merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)));
-                not_begun(context, &expedition, &ready, &lost, exit);
-                return Ok(end(expedition, ready, exit).await);
+                not_begun(context, &run, &ready, &lost, exit);
+                return Ok(end(run, ready, exit).await);
             }
             Answered::Nobody => {
-                end(expedition, ready, Exit::NoConfirmation).await;
+                end(run, ready, Exit::NoConfirmation).await;
                 return Err(CommandError::NoConfirmation);
             }
         }
     }
-    let lab = reach::lab_of(context, &expedition.workspace)?;
-    let proofs = Proofs::owe(&expedition.workspace.state, &ready)?;
-    expedition.interrupts.enter(Stage::Running);
-    let cancel = expedition.interrupts.stop();
+    let lab = reach::lab_of(context, &run.workspace)?;
+    let proofs = Proofs::owe(&run.workspace.state, &ready)?;
+    run.interrupts.enter(Stage::Running);
+    let cancel = run.interrupts.stop();
     let controller = format!("{}@{}", context.environment.user, hostname());
-    let runner = Runner { preparation: expedition.preparation.clone(), controller: controller.clone(), cancel };
+    let runner = Runner { preparation: run.preparation.clone(), controller: controller.clone(), cancel };
     let mut ends = run_waves(&runner, &turns, &after, ready, &lost).await;
     proofs.settle_untouched(&ends);
     let candidates = register::candidates(&ends, &proofs);
-    expedition.interrupts.enter(Stage::Registering);
+    run.interrupts.enter(Stage::Registering);
     let stop = runner.cancel.clone().into();
     // Also after an interrupt: a node that was changed must not keep labels that it earned before.
-    let registrar =
-        Registrar { workspace: expedition.workspace.clone(), preparation: expedition.preparation.clone(), lab, controller, stop };
+    let registrar = Registrar { workspace: run.workspace.clone(), preparation: run.preparation.clone(), lab, controller, stop };
     // A half-applied node proves nothing: what it changed is owed to the next whole run.
-    let registered = if expedition.only.is_some() { Vec::new() } else { registrar.register(&masters, &candidates, &mut ends).await };
+    let registered = if run.only.is_some() { Vec::new() } else { registrar.register(&masters, &candidates, &mut ends).await };
     proofs.settle_proved(&registered);
     let cancelled = *runner.cancel.borrow();
     drop(runner);
-    let Expedition { preparation, console, log, began, only, .. } = expedition;
-    let state = console.finish(&preparation.tell).await.state;
+    let RunContext { preparation, console, log, began, only, .. } = run;
+    let state = console.finish(&preparation.events).await.state;
     let exit = report_end(
         context,
         &Story {
@@ -87,7 +86,7 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
             only: only.as_ref(),
         },
     );
-    leave(ends.into_iter().filter_map(|end| end.line)).await;
+    leave(ends.into_iter().filter_map(|end| end.connection)).await;
     Ok(exit)
 }
 
@@ -113,7 +112,7 @@ fn refused(context: &Context, ready: &[Ready], lost: &[(NodeName, Trouble)]) -> 
 }
 
 /// The recap of a run that did not begin, for programs: what was said to people stands above.
-fn not_begun(context: &Context, expedition: &Expedition, ready: &[Ready], lost: &[(NodeName, Trouble)], exit: Exit) {
+fn not_begun(context: &Context, run: &RunContext, ready: &[Ready], lost: &[(NodeName, Trouble)], exit: Exit) {
     let unbegun = |one: &Ready| {
         let refused = (!one.plan.may_go()).then(|| format!("refused: {}", report::impossible(&one.plan)));
         let checks = one.plan.requirements.iter().filter(|verdict| verdict.passed()).count();
@@ -122,7 +121,7 @@ fn not_begun(context: &Context, expedition: &Expedition, ready: &[Ready], lost: 
     };
     let nodes = ready.iter().map(unbegun).chain(lost.iter().map(out)).collect();
     // Nobody was refused and nobody is lost: a person has said no.
-    let recap = Recap { nodes, took: expedition.began.elapsed(), cancelled: exit == Exit::Good, only: expedition.only.clone() };
+    let recap = Recap { nodes, took: run.began.elapsed(), cancelled: exit == Exit::Good, only: run.only.clone() };
     context.printer.json(&recap_json(&recap, exit));
 }
 
@@ -189,7 +188,7 @@ async fn run_waves(
         // Nobody waits for a turn in which there is nothing to do.
         let waits = waiting.values().filter(|one| !now.is_empty() && !one.plan.is_empty());
         for node in waits.map(|one| &one.node) {
-            runner.preparation.tell.tell(node, FleetEvent::Waiting(now.iter().map(|one| one.node.clone()).collect()));
+            runner.preparation.events.send(node, FleetEvent::Waiting(now.iter().map(|one| one.node.clone()).collect()));
         }
         let came = runner.run(now, &new_run).await;
         bad.extend(came.iter().filter(|end| !end.is_good()).map(|end| end.node.clone()));
@@ -206,8 +205,15 @@ fn not_started(runner: &Runner, ready: Ready, missing: &[NodeName]) -> NodeEnd {
         hint: format!("mend {} first", names.join(", ")),
         failure: None,
     };
-    runner.preparation.tell.tell(&ready.node, FleetEvent::Trouble(Box::new(trouble.clone())));
-    NodeEnd { node: ready.node, prepared: ready.prepared, plan: ready.plan, run: None, ending: Err(trouble), line: Some(ready.line) }
+    runner.preparation.events.send(&ready.node, FleetEvent::Trouble(Box::new(trouble.clone())));
+    NodeEnd {
+        node: ready.node,
+        prepared: ready.prepared,
+        plan: ready.plan,
+        run: None,
+        ending: Err(trouble),
+        connection: Some(ready.connection),
+    }
 }
 
 fn cancelled(ready: Ready) -> NodeEnd {
@@ -217,14 +223,14 @@ fn cancelled(ready: Ready) -> NodeEnd {
         plan: ready.plan,
         run: None,
         ending: Ok(Ending::Cancelled),
-        line: Some(ready.line),
+        connection: Some(ready.connection),
     }
 }
 
-async fn end(expedition: Expedition, ready: Vec<Ready>, exit: Exit) -> Exit {
-    let Expedition { preparation, console, .. } = expedition;
-    console.finish(&preparation.tell).await;
-    leave(ready.into_iter().map(|one| one.line)).await;
+async fn end(run: RunContext, ready: Vec<Ready>, exit: Exit) -> Exit {
+    let RunContext { preparation, console, .. } = run;
+    console.finish(&preparation.events).await;
+    leave(ready.into_iter().map(|one| one.connection)).await;
     exit
 }
 
@@ -323,7 +329,7 @@ fn hostname() -> String {
 mod tests {
     use super::*;
     use crate::fleet::fake::{Act, FakeNode, hello, run_id};
-    use crate::fleet::{Prepared, Told};
+    use crate::fleet::{FleetMessage, Prepared};
     use ostler_roles::catalog::Catalog;
     use ostler_roles::outcome::Event;
     use ostler_roles::plan::{Plan, Planned};
@@ -349,17 +355,17 @@ mod tests {
             let because = ResourceId { kind: Kind::File, key: "/etc/motd".to_owned() };
             let steps = vec![Planned::MayChange { because, changes: Vec::new() }];
             let plan = Plan { catalog: Digest::of(b""), generation: 0, requirements: Vec::new(), steps, verify: Vec::new() };
-            let line = preparation.meet(&name, async { Vec::new() }).await.unwrap();
-            ready.push(Ready { node: name, prepared, plan, line });
+            let connection = preparation.meet(&name, async { Vec::new() }).await.unwrap();
+            ready.push(Ready { node: name, prepared, plan, connection });
         }
         let (_stop, cancel) = tokio::sync::watch::channel(cancelled);
         let runner = Runner { preparation: preparation.clone(), controller: "ada@desk".to_owned(), cancel };
         let after = BTreeMap::from([(node("second"), BTreeSet::from([node("first")]))]);
         let ends = run_waves(&runner, &[vec![node("first")], vec![node("second")]], &after, ready, &[]).await;
         assert_eq!(ends.iter().map(|end| end.node.clone()).collect::<Vec<_>>(), ["first", "second"].map(node));
-        preparation.tell.end();
+        preparation.events.end();
         let mut told = Vec::new();
-        while let Some(Told::Event(name, event) | Told::Run(name, event, _)) = events.recv().await {
+        while let Some(FleetMessage::Event(name, event) | FleetMessage::Run(name, event, _)) = events.recv().await {
             if let FleetEvent::Waiting(whom) = event {
                 told.push((name, whom));
             }

@@ -3,7 +3,7 @@
 use super::{
     CommandError, Context,
     interrupt::Stage,
-    prepare::{self, Expedition},
+    prepare::{self, RunContext},
 };
 use crate::cli::{AttachArgs, CancelArgs, FleetArgs, SelectArgs};
 use crate::fleet::{FleetEvent, Follower, Found, Preparation, Trouble, leave};
@@ -22,15 +22,15 @@ pub fn attach(context: &Context, args: &AttachArgs) -> Result<Exit, CommandError
     select.limit.extend(args.node.clone());
     let fleet = FleetArgs { select, pace: args.pace.clone(), reach: args.reach.clone(), ..FleetArgs::default() };
     prepare::runtime()?.block_on(async {
-        let expedition = Expedition::to_runs(context, &fleet)?;
-        expedition.interrupts.enter(Stage::Watching);
+        let run = RunContext::to_runs(context, &fleet)?;
+        run.interrupts.enter(Stage::Watching);
         let mut tasks = JoinSet::new();
-        for node in &expedition.nodes {
-            let (preparation, node) = (expedition.preparation.clone(), node.clone());
+        for node in &run.nodes {
+            let (preparation, node) = (run.preparation.clone(), node.clone());
             tasks.spawn(async move {
                 let end = follow(&preparation, &node).await;
                 if let Err(trouble) = &end {
-                    preparation.tell.tell(&node, FleetEvent::Trouble(Box::new(trouble.clone())));
+                    preparation.events.send(&node, FleetEvent::Trouble(Box::new(trouble.clone())));
                 }
                 (node, end)
             });
@@ -42,9 +42,9 @@ pub fn attach(context: &Context, args: &AttachArgs) -> Result<Exit, CommandError
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
         }
-        let Expedition { preparation, console, nodes, .. } = expedition;
+        let RunContext { preparation, console, nodes, .. } = run;
         // First the stories, then how they ended.
-        console.finish(&preparation.tell).await;
+        console.finish(&preparation.events).await;
         ends.sort_by_key(|(node, _)| nodes.iter().position(|one| one == node));
         Ok(merge(ends.into_iter().map(|(node, end)| match end {
             Ok(told) => say(context, &node, &told),
@@ -58,20 +58,20 @@ pub fn cancel(context: &Context, args: &CancelArgs) -> Result<Exit, CommandError
     let select = SelectArgs { limit: vec![args.node.clone()] };
     let fleet = FleetArgs { select, reach: args.reach.clone(), ..FleetArgs::default() };
     prepare::runtime()?.block_on(async {
-        let expedition = Expedition::to_runs(context, &fleet)?;
-        expedition.interrupts.enter(Stage::Watching);
+        let run = RunContext::to_runs(context, &fleet)?;
+        run.interrupts.enter(Stage::Watching);
         let mut exits = Vec::new();
-        for node in expedition.nodes.clone() {
-            exits.push(match stop(context, &expedition.preparation, &node).await {
+        for node in run.nodes.clone() {
+            exits.push(match stop(context, &run.preparation, &node).await {
                 Ok(exit) => exit,
                 Err(trouble) => {
-                    expedition.preparation.tell.tell(&node, FleetEvent::Trouble(Box::new(trouble.clone())));
+                    run.preparation.events.send(&node, FleetEvent::Trouble(Box::new(trouble.clone())));
                     lost(context, node, trouble)
                 }
             });
         }
-        let Expedition { preparation, console, .. } = expedition;
-        console.finish(&preparation.tell).await;
+        let RunContext { preparation, console, .. } = run;
+        console.finish(&preparation.events).await;
         Ok(merge(exits))
     })
 }
@@ -84,18 +84,18 @@ fn lost(context: &Context, node: NodeName, trouble: Trouble) -> Exit {
 
 /// What there was to tell of a node.
 #[derive(Debug)]
-enum Told {
+enum Followed {
     NoRun,
     Ended(RunId, Option<Ending>),
 }
 
-async fn follow(preparation: &Preparation, node: &NodeName) -> Result<Told, Trouble> {
-    preparation.tell.tell(node, FleetEvent::Connecting);
+async fn follow(preparation: &Preparation, node: &NodeName) -> Result<Followed, Trouble> {
+    preparation.events.send(node, FleetEvent::Connecting);
     let mut follower = match Follower::attach(preparation, node).await.map_err(|error| Trouble::from(&error))? {
         Found::Run(follower) => follower,
-        Found::NoRun(line) => {
-            leave([line]).await;
-            return Ok(Told::NoRun);
+        Found::NoRun(connection) => {
+            leave([connection]).await;
+            return Ok(Followed::NoRun);
         }
     };
     // Nobody stops it from here: `ostler cancel` does.
@@ -105,15 +105,15 @@ async fn follow(preparation: &Preparation, node: &NodeName) -> Result<Told, Trou
         if let Event::Ended { ending: how, .. } = &event {
             ending = Some(how.clone());
         }
-        preparation.tell.run(node, seq, event).await;
+        preparation.events.run(node, seq, event).await;
     }
     let run = follower.run().clone();
-    leave(follower.into_line()).await;
-    Ok(Told::Ended(run, ending))
+    leave(follower.into_connection()).await;
+    Ok(Followed::Ended(run, ending))
 }
 
-fn say(context: &Context, node: &NodeName, told: &Told) -> Exit {
-    let Told::Ended(run, ending) = told else {
+fn say(context: &Context, node: &NodeName, told: &Followed) -> Exit {
+    let Followed::Ended(run, ending) = told else {
         context.printer.json(&json!({ "v": 1, "type": "attached", "node": node, "run": null, "ending": null }));
         context.printer.line(&format!("{node}: no run"));
         return Exit::Good;
@@ -130,9 +130,9 @@ fn say(context: &Context, node: &NodeName, told: &Told) -> Exit {
 
 /// Asks a node's run to stop; none: no run is going on there, or it has ended since it was seen.
 async fn ask_to_stop(preparation: &Preparation, node: &NodeName) -> Result<Option<ActiveRun>, Trouble> {
-    preparation.tell.tell(node, FleetEvent::Connecting);
-    let mut line = preparation.meet(node, async { Vec::new() }).await.map_err(|error| Trouble::from(&error))?;
-    let session = &mut line.session;
+    preparation.events.send(node, FleetEvent::Connecting);
+    let mut connection = preparation.meet(node, async { Vec::new() }).await.map_err(|error| Trouble::from(&error))?;
+    let session = &mut connection.session;
     let mut active = session.hello.run.clone().filter(|run| run.alive);
     if let Some(run) = &active {
         let told = async {
@@ -145,7 +145,7 @@ async fn ask_to_stop(preparation: &Preparation, node: &NodeName) -> Result<Optio
             Err(error) => return Err(Trouble::from(&error)),
         }
     }
-    leave([line]).await;
+    leave([connection]).await;
     Ok(active)
 }
 

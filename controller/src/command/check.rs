@@ -2,7 +2,7 @@
 
 use super::{
     CommandError, Context,
-    prepare::{self, Expedition},
+    prepare::{self, RunContext},
 };
 use crate::cli::CheckArgs;
 use crate::fleet::leave;
@@ -13,11 +13,11 @@ use serde_json::json;
 /// Asks every requirement of every node.
 pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, CommandError> {
     prepare::runtime()?.block_on(async {
-        let expedition = Expedition::open(context, &args.fleet, args.only.as_deref(), false)?;
-        let began = expedition.began;
-        let (ready, lost) = expedition.plans().await;
-        let Expedition { preparation, console, .. } = expedition;
-        console.finish(&preparation.tell).await;
+        let run = RunContext::open(context, &args.fleet, args.only.as_deref(), false)?;
+        let began = run.began;
+        let (ready, lost) = run.plans().await;
+        let RunContext { preparation, console, .. } = run;
+        console.finish(&preparation.events).await;
         let refused = prepare::print_refusals(context, &ready);
         if refused {
             prepare::print_plans_json(context, &ready);
@@ -25,7 +25,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, CommandError> {
         prepare::print_lost(context, &lost);
         let checks: usize = ready.iter().map(|one| one.plan.requirements.len()).sum();
         let nodes = ready.len();
-        leave(ready.into_iter().map(|one| one.line)).await;
+        leave(ready.into_iter().map(|one| one.connection)).await;
         let exit = merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)).chain(refused.then_some(Exit::Refused)));
         let seconds = began.elapsed().as_secs_f64();
         context.printer.json(&json!({ "v": 1, "type": "checked", "nodes": nodes, "requirements": checks, "exit": exit.code() }));

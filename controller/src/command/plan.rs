@@ -2,7 +2,7 @@
 
 use super::{
     CommandError, Context,
-    prepare::{self, Expedition},
+    prepare::{self, RunContext},
 };
 use crate::cli::PlanArgs;
 use crate::fleet::leave;
@@ -12,11 +12,11 @@ use ostler_roles::words::count;
 /// Shows what would change.
 pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
     prepare::runtime()?.block_on(async {
-        let expedition = Expedition::open(context, &args.fleet, args.only.as_deref(), args.diff)?;
-        let began = expedition.began;
-        let (ready, lost) = expedition.plans().await;
-        let Expedition { preparation, console, only, .. } = expedition;
-        console.finish(&preparation.tell).await;
+        let run = RunContext::open(context, &args.fleet, args.only.as_deref(), args.diff)?;
+        let began = run.began;
+        let (ready, lost) = run.plans().await;
+        let RunContext { preparation, console, only, .. } = run;
+        console.finish(&preparation.events).await;
         let printer = &context.printer;
         let views: Vec<_> = ready.iter().map(prepare::planned).collect();
         printer.lines(&plan_lines(&views, args.diff, printer.style));
@@ -38,7 +38,7 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
             printer.lines(&recap_lines(&Recap { nodes, took: began.elapsed(), cancelled: false, only }, printer.style));
         }
         let unproved = ready.iter().any(|one| !one.unproved().is_empty());
-        leave(ready.into_iter().map(|one| one.line)).await;
+        leave(ready.into_iter().map(|one| one.connection)).await;
         let found = (change + may > 0 && args.detailed_exitcode).then_some(Exit::Changes);
         let unproved = unproved.then_some(Exit::NodeFailed);
         let exit = merge(

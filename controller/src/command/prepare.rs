@@ -9,7 +9,7 @@ use super::{
     workspace::{Open, SiteCompiler, Workspace},
 };
 use crate::cli::FleetArgs;
-use crate::fleet::{Patience, Preparation, Ready, Tell, Trouble, TroubleKind, prepare};
+use crate::fleet::{EventSender, Patience, Preparation, Ready, Trouble, TroubleKind, prepare};
 use crate::inventory;
 use crate::journal::RunStore;
 use crate::report::{Console, Exit, PlannedNode, Style, plan_json, refusal_lines, sanitize, verdict_json};
@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// A fleet ready to be planned.
-pub struct Expedition {
+pub struct RunContext {
     /// The site.
     pub workspace: Arc<Workspace>,
     /// The nodes selected, in order.
@@ -39,7 +39,7 @@ pub struct Expedition {
     pub interrupts: Interrupts,
 }
 
-impl Expedition {
+impl RunContext {
     /// Opens the site and the way to its nodes, to plan.
     ///
     /// # Errors
@@ -67,10 +67,10 @@ impl Expedition {
             nodes = only.among(&workspace, nodes)?;
         }
         let agent = AgentFile::embedded().ok_or(CommandError::NoAgent)?;
-        let (tell, events) = Tell::channel();
+        let (sender, events) = EventSender::channel();
         let all: Vec<NodeName> =
             workspace.inventory.site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect();
-        let reach = Arc::new(SshReach::new(context, &workspace, (&args.pace, &args.reach), &all, &tell)?);
+        let reach = Arc::new(SshReach::new(context, &workspace, (&args.pace, &args.reach), &all, &sender)?);
         let store = RunStore::create(&workspace.state)?;
         let log = store.directory().to_owned();
         let console = Console::start(context.printer, events, Some(Box::new(store)));
@@ -82,7 +82,7 @@ impl Expedition {
             forks: usize::from(args.pace.forks),
             want_old,
             patience: Patience::default(),
-            tell,
+            events: sender,
         };
         let only = only.map(|only| only.role().clone());
         Ok(Self { workspace, nodes, only, preparation, console, log, began, interrupts })

@@ -2,11 +2,11 @@
 
 use super::{CommandError, Context, workspace::Workspace};
 use crate::cli::{PaceArgs, ReachArgs};
-use crate::fleet::{FleetEvent, Reach, Tell};
+use crate::fleet::{EventSender, FleetEvent, Reach};
 use crate::inventory::{self, NodeReach};
 use crate::lab::{Lab, LabError};
 use crate::session::Identity;
-use crate::transport::{BoxFuture, ConnectError, Dialer, HostSettings, Jump, Link, NewKeys, Ssh, SshOptions, Surroundings, Target};
+use crate::transport::{BoxFuture, ConnectError, Dialer, HostSettings, Jump, Link, LocalUser, NewKeys, Ssh, SshOptions, Target};
 use ostler_roles::wire::message::Become;
 use ostler_roles::words::NodeName;
 use std::collections::BTreeMap;
@@ -41,20 +41,20 @@ impl SshReach {
         workspace: &Workspace,
         (pace, args): (&PaceArgs, &ReachArgs),
         nodes: &[NodeName],
-        tell: &Tell,
+        events: &EventSender,
     ) -> Result<Self, CommandError> {
         let lab = lab_of(context, workspace)?;
         let mut reached = BTreeMap::new();
         for node in nodes {
             reached.insert(node.clone(), target(workspace, node, lab.as_deref())?);
         }
-        let mut options = SshOptions::new(Surroundings::of_this_process());
+        let mut options = SshOptions::new(LocalUser::of_this_process());
         options.config_file = args.ssh_config.clone();
         options.new_keys = if args.accept_new { NewKeys::Accept } else { NewKeys::Refuse };
         options.handshakes = usize::from(pace.forks);
         options.dialer = lab.map_or(Dialer::Direct, dial_in);
         let by_host: BTreeMap<String, NodeName> = reached.iter().map(|(node, (target, _))| (target.host.clone(), node.clone())).collect();
-        let tell = tell.clone();
+        let events = events.clone();
         options.listener = Arc::new(move |event| {
             let host = match &event {
                 crate::transport::LinkEvent::Dropped { host, .. }
@@ -64,7 +64,7 @@ impl SshReach {
                 | crate::transport::LinkEvent::Banner { host, .. } => host,
             };
             if let Some(node) = by_host.get(host) {
-                tell.tell(node, FleetEvent::Link(event));
+                events.send(node, FleetEvent::Link(event));
             }
         });
         Ok(Self { ssh: Ssh::new(options), nodes: reached, user: context.environment.user.clone() })
@@ -130,7 +130,7 @@ fn settings(root: &Path, reach: &NodeReach, jump: Jump) -> HostSettings {
 }
 
 impl Reach for SshReach {
-    fn connect<'a>(&'a self, node: &'a NodeName, _tell: &'a Tell) -> BoxFuture<'a, Result<Arc<dyn Link>, ConnectError>> {
+    fn connect<'a>(&'a self, node: &'a NodeName, _tell: &'a EventSender) -> BoxFuture<'a, Result<Arc<dyn Link>, ConnectError>> {
         Box::pin(async move {
             let unknown = Target::new(node.as_str());
             let target = self.nodes.get(node).map_or(&unknown, |(target, _)| target);
@@ -173,7 +173,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("config");
         std::fs::write(&file, "Host build-1\n  User root\nHost build-2\n  User builder\n").unwrap();
-        let mut options = SshOptions::new(Surroundings::of_this_process());
+        let mut options = SshOptions::new(LocalUser::of_this_process());
         options.config_file = Some(file);
         let names = ["build-1", "build-2"].map(|name| NodeName::parse(name).unwrap());
         let nodes = names.iter().map(|name| (name.clone(), (Target::new(name.as_str()), Some(Become::Sudo)))).collect();

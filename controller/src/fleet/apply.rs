@@ -1,6 +1,6 @@
 //! Letting prepared nodes go: each run on its own, told event by event.
 
-use super::{FleetEvent, Follower, Line, Preparation, Prepared, Ready, Trouble, TroubleKind};
+use super::{Connection, FleetEvent, Follower, Preparation, Prepared, Ready, Trouble, TroubleKind};
 use crate::session::Go;
 use ostler_roles::catalog::Catalog;
 use ostler_roles::outcome::{Ending, Event};
@@ -26,7 +26,7 @@ pub struct NodeEnd {
     /// How the run ended, or why nothing is known of it.
     pub ending: Result<Ending, Trouble>,
     /// The conversation, while it can be gone on with.
-    pub line: Option<Line>,
+    pub connection: Option<Connection>,
 }
 
 /// Lets nodes go.
@@ -61,24 +61,24 @@ impl Runner {
     }
 
     async fn one(mut self, ready: Ready, run: RunId) -> NodeEnd {
-        let Ready { node, prepared, plan, line } = ready;
+        let Ready { node, prepared, plan, connection } = ready;
         if plan.is_empty() {
             let ending = Ok(self.proofs(&node, &prepared, &plan));
-            return NodeEnd { node, prepared, plan, run: None, ending, line: Some(line) };
+            return NodeEnd { node, prepared, plan, run: None, ending, connection: Some(connection) };
         }
         let preparation = self.preparation.clone();
-        let mut follower = Follower::new(&preparation, &node, run.clone(), line);
+        let mut follower = Follower::new(&preparation, &node, run.clone(), connection);
         let ending = self.follow(&mut follower, &node, &prepared, &plan).await;
         match &ending {
             Ok(_) => self.tell(&node, FleetEvent::Done),
             Err(trouble) => self.tell(&node, FleetEvent::Trouble(Box::new(trouble.clone()))),
         }
-        let line = follower.into_line();
-        NodeEnd { node, prepared, plan, run: Some(run), ending, line }
+        let connection = follower.into_connection();
+        NodeEnd { node, prepared, plan, run: Some(run), ending, connection }
     }
 
     fn tell(&self, node: &NodeName, event: FleetEvent) {
-        self.preparation.tell.tell(node, event);
+        self.preparation.events.send(node, event);
     }
 
     /// A node with nothing to do has answered its proofs with its plan.
@@ -110,7 +110,7 @@ impl Runner {
             if let Event::Ended { ending: how, .. } = &event {
                 ending = Some(how.clone());
             }
-            self.preparation.tell.run(node, seq, event).await;
+            self.preparation.events.run(node, seq, event).await;
         }
         ending.ok_or_else(|| unknown(&run))
     }

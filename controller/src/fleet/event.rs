@@ -62,35 +62,35 @@ const WAITING: usize = 1024;
 
 /// Takes events; a reader that has gone away is no reason to stop the work.
 #[derive(Debug, Clone)]
-pub struct Tell {
+pub struct EventSender {
     // Our own events are few: so many a node. What a node says has no such bound, and needs room.
-    sender: mpsc::UnboundedSender<Told>,
+    sender: mpsc::UnboundedSender<FleetMessage>,
     room: Arc<Semaphore>,
 }
 
 /// What a reader gets: an event of a node, or the word that no more will come.
 #[derive(Debug)]
-pub enum Told {
+pub enum FleetMessage {
     /// Something happened to a node.
     Event(NodeName, FleetEvent),
     /// A node's run tells something; its room is free again once it is taken.
     Run(NodeName, FleetEvent, OwnedSemaphorePermit),
     /// Others want the terminal: take the picture away, then say so.
-    Settle(tokio::sync::oneshot::Sender<()>),
+    Flush(tokio::sync::oneshot::Sender<()>),
     /// The teller is done. Links keep tellers alive, so that waiting for the last of them could last for ever.
     End,
 }
 
-impl Tell {
+impl EventSender {
     /// A way to tell, and the end to read from.
-    pub fn channel() -> (Self, mpsc::UnboundedReceiver<Told>) {
+    pub fn channel() -> (Self, mpsc::UnboundedReceiver<FleetMessage>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self { sender, room: Arc::new(Semaphore::new(WAITING)) }, receiver)
     }
     /// Tells an event of ours.
-    pub fn tell(&self, node: &NodeName, event: FleetEvent) {
+    pub fn send(&self, node: &NodeName, event: FleetEvent) {
         // Nobody listens any more: the run itself goes on.
-        let _ = self.sender.send(Told::Event(node.clone(), event));
+        let _ = self.sender.send(FleetMessage::Event(node.clone(), event));
     }
     /// Tells what a node's run has told. Waits for room; but what is only of the moment is left out where there is none.
     pub async fn run(&self, node: &NodeName, seq: u64, event: Event) {
@@ -100,13 +100,13 @@ impl Tell {
         if let Some(room) = room {
             let event = FleetEvent::Run { seq, event: Box::new(event) };
             // Nobody listens any more: the run itself goes on.
-            let _ = self.sender.send(Told::Run(node.clone(), event, room));
+            let _ = self.sender.send(FleetMessage::Run(node.clone(), event, room));
         }
     }
     /// Waits until all that was told is shown and the terminal is free for others.
-    pub async fn settle(&self) {
+    pub async fn flush(&self) {
         let (done, settled) = tokio::sync::oneshot::channel();
-        if self.sender.send(Told::Settle(done)).is_ok() {
+        if self.sender.send(FleetMessage::Flush(done)).is_ok() {
             // A reader that went away meanwhile holds the terminal no more.
             let _ = settled.await;
         }
@@ -114,7 +114,7 @@ impl Tell {
     /// Says that no more will come.
     pub fn end(&self) {
         // Nobody listens any more, which is what this asks for.
-        let _ = self.sender.send(Told::End);
+        let _ = self.sender.send(FleetMessage::End);
     }
 }
 
@@ -129,34 +129,34 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_reader_holds_up_the_nodes_and_misses_nothing_but_progress() {
-        let (tell, mut told) = Tell::channel();
+        let (events, mut told) = EventSender::channel();
         let node = NodeName::parse("n1").unwrap();
         let many = async {
             for number in 0..WAITING + 10 {
-                tell.run(&node, 1, note(number)).await;
+                events.run(&node, 1, note(number)).await;
             }
         };
         tokio::pin!(many);
         assert!(tokio::time::timeout(Duration::from_millis(200), &mut many).await.is_err(), "nothing waited");
         assert_eq!(told.len(), WAITING);
         let progress = Event::Progress { index: 0, what: "half".to_owned(), items: None, bytes: None };
-        tell.run(&node, 0, progress.clone()).await;
+        events.run(&node, 0, progress.clone()).await;
         // What is our own is told at any time.
-        tell.tell(&node, FleetEvent::Done);
+        events.send(&node, FleetEvent::Done);
         assert_eq!(told.len(), WAITING + 1);
         let mut notes = Vec::new();
         let read = async {
             while notes.len() < WAITING + 10 {
                 match told.recv().await {
-                    Some(Told::Run(_, FleetEvent::Run { event, .. }, _room)) => notes.push(*event),
-                    Some(Told::Event(_, FleetEvent::Done)) => {}
+                    Some(FleetMessage::Run(_, FleetEvent::Run { event, .. }, _room)) => notes.push(*event),
+                    Some(FleetMessage::Event(_, FleetEvent::Done)) => {}
                     other => panic!("{other:?}"),
                 }
             }
         };
         tokio::join!(many, read);
         assert_eq!(notes, (0..WAITING + 10).map(note).collect::<Vec<_>>());
-        tell.run(&node, 0, progress).await;
+        events.run(&node, 0, progress).await;
         assert_eq!(told.len(), 1, "there is room again");
     }
 }

@@ -1,6 +1,6 @@
 //! A node for tests: each connection to it plays its part from a script, over a pipe in memory.
 
-use super::{Compile, CompileError, Patience, Preparation, Prepared, Reach, Tell, Told};
+use super::{Compile, CompileError, EventSender, FleetMessage, Patience, Preparation, Prepared, Reach};
 use crate::session::{AgentFile, Identity, Password};
 use crate::transport::{BoxFuture, CommandLine, ConnectError, ConnectFault, Deadlines, Ended, Exec, Exit, Link, LinkError, Tail};
 use ostler_roles::facts::Facts;
@@ -48,8 +48,8 @@ impl FakeNode {
         self.script.lock().unwrap().len()
     }
     /// A preparation for it, impatient, and what it tells.
-    pub fn preparation(self: &Arc<Self>) -> (Preparation, UnboundedReceiver<Told>) {
-        let (tell, told) = Tell::channel();
+    pub fn preparation(self: &Arc<Self>) -> (Preparation, UnboundedReceiver<FleetMessage>) {
+        let (events, told) = EventSender::channel();
         let reach: Arc<dyn Reach> = Arc::new(Way(Arc::clone(self)));
         let patience = Patience { tries: 3, pause: Duration::from_millis(1), within: Duration::from_secs(5), without_news: 4 };
         let preparation = Preparation {
@@ -60,7 +60,7 @@ impl FakeNode {
             forks: 1,
             want_old: false,
             patience,
-            tell,
+            events,
         };
         (preparation, told)
     }
@@ -99,7 +99,7 @@ impl Compile for NoSite {
 struct Way(Arc<FakeNode>);
 
 impl Reach for Way {
-    fn connect<'a>(&'a self, _node: &'a NodeName, _tell: &'a Tell) -> BoxFuture<'a, Result<Arc<dyn Link>, ConnectError>> {
+    fn connect<'a>(&'a self, _node: &'a NodeName, _tell: &'a EventSender) -> BoxFuture<'a, Result<Arc<dyn Link>, ConnectError>> {
         let next = self.0.script.lock().unwrap().pop_front().flatten();
         let node = Arc::clone(&self.0);
         Box::pin(async move {
@@ -144,16 +144,16 @@ impl Link for FakeLink {
     }
 }
 
-async fn play(mut line: DuplexStream, acts: Vec<Act>, heard: Arc<Mutex<Vec<ToAgent>>>) {
+async fn play(mut connection: DuplexStream, acts: Vec<Act>, heard: Arc<Mutex<Vec<ToAgent>>>) {
     let mut decoder = Decoder::new();
-    line.write_all(MAGIC).await.unwrap();
+    connection.write_all(MAGIC).await.unwrap();
     for act in acts {
         match act {
-            Act::Say(message) => line.write_all(&frame::encode(&message).unwrap()).await.unwrap(),
+            Act::Say(message) => connection.write_all(&frame::encode(&message).unwrap()).await.unwrap(),
             Act::Beat => {
                 let beat = frame::encode(&ToController::Alive).unwrap();
                 let mut pause = tokio::time::interval(Duration::from_millis(20));
-                while line.write_all(&beat).await.is_ok() {
+                while connection.write_all(&beat).await.is_ok() {
                     pause.tick().await;
                 }
             }
@@ -163,7 +163,7 @@ async fn play(mut line: DuplexStream, acts: Vec<Act>, heard: Arc<Mutex<Vec<ToAge
                     break;
                 }
                 let mut bytes = [0; 4096];
-                match line.read(&mut bytes).await {
+                match connection.read(&mut bytes).await {
                     Ok(count @ 1..) => decoder.push(&bytes[..count]),
                     Ok(0) | Err(_) => return,
                 }

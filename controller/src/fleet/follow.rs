@@ -1,6 +1,6 @@
 //! One run on one node, followed to its end over as many connections as that takes.
 
-use super::{FleetEvent, Line, MeetError, Preparation, Trouble, TroubleKind, chain};
+use super::{Connection, FleetEvent, MeetError, Preparation, Trouble, TroubleKind, chain};
 use crate::session::{Go, SessionError};
 use crate::transport::{LinkEvent, backoff};
 use ostler_roles::outcome::Event;
@@ -36,7 +36,7 @@ pub struct Follower<'a> {
     node: &'a NodeName,
     run: RunId,
     /// None: lost for good.
-    line: Option<Line>,
+    connection: Option<Connection>,
     /// Number of the last event that came.
     last: u64,
     /// Times attached again since the last news.
@@ -51,7 +51,7 @@ pub enum Found<'a> {
     /// A run that goes on, or the last one.
     Run(Follower<'a>),
     /// It has never had a run.
-    NoRun(Line),
+    NoRun(Connection),
 }
 
 /// Why a run could not be attached to again.
@@ -83,8 +83,8 @@ impl Away {
 
 impl<'a> Follower<'a> {
     /// A run that is about to be let go over this line.
-    pub fn new(preparation: &'a Preparation, node: &'a NodeName, run: RunId, line: Line) -> Self {
-        Self { preparation, node, run, line: Some(line), last: 0, again: 0, asked: false }
+    pub fn new(preparation: &'a Preparation, node: &'a NodeName, run: RunId, connection: Connection) -> Self {
+        Self { preparation, node, run, connection: Some(connection), last: 0, again: 0, asked: false }
     }
 
     /// The run that is going on, or the last one, from its first event on.
@@ -92,10 +92,10 @@ impl<'a> Follower<'a> {
     /// # Errors
     /// When the node cannot be met, or refuses.
     pub async fn attach(preparation: &'a Preparation, node: &'a NodeName) -> Result<Found<'a>, MeetError> {
-        let mut line = preparation.meet(node, async { Vec::new() }).await?;
-        match line.session.attach(None, 0).await {
-            Ok(run) => Ok(Found::Run(Self::new(preparation, node, run, line))),
-            Err(SessionError::Refused(Refusal::NoRun(_))) => Ok(Found::NoRun(line)),
+        let mut connection = preparation.meet(node, async { Vec::new() }).await?;
+        match connection.session.attach(None, 0).await {
+            Ok(run) => Ok(Found::Run(Self::new(preparation, node, run, connection))),
+            Err(SessionError::Refused(Refusal::NoRun(_))) => Ok(Found::NoRun(connection)),
             Err(error) => Err(Box::new(error).into()),
         }
     }
@@ -106,8 +106,8 @@ impl<'a> Follower<'a> {
     }
 
     /// The line, for what comes next; none when it is lost.
-    pub fn into_line(self) -> Option<Line> {
-        self.line
+    pub fn into_connection(self) -> Option<Connection> {
+        self.connection
     }
 
     /// Lets the run go. A link that is lost on the way leaves open whether it began: then the node is asked.
@@ -116,8 +116,8 @@ impl<'a> Follower<'a> {
     /// When it has not begun, or nothing can be learnt of it.
     pub async fn go(&mut self, go: Go<'_>) -> Result<(), Trouble> {
         let gone = Err(SessionError::Lost { awaited: "the start of the run", said: String::new() });
-        let error = match &mut self.line {
-            Some(line) => line.session.go(go).await,
+        let error = match &mut self.connection {
+            Some(connection) => connection.session.go(go).await,
             None => gone,
         };
         match error {
@@ -171,14 +171,14 @@ impl<'a> Follower<'a> {
 
     async fn listen(&mut self, stop: &mut watch::Receiver<bool>) -> Result<Option<(u64, Event)>, SessionError> {
         let awaited = "the run's next event";
-        let Some(line) = &mut self.line else { return Err(SessionError::Lost { awaited, said: String::new() }) };
+        let Some(connection) = &mut self.connection else { return Err(SessionError::Lost { awaited, said: String::new() }) };
         loop {
             if !self.asked && *stop.borrow_and_update() {
-                line.session.cancel(self.run.clone()).await?;
+                connection.session.cancel(self.run.clone()).await?;
                 self.asked = true;
             }
             tokio::select! {
-                event = line.session.event() => return event,
+                event = connection.session.event() => return event,
                 Ok(()) = stop.changed(), if !self.asked => {}
             }
         }
@@ -187,41 +187,41 @@ impl<'a> Follower<'a> {
     /// Connects and attaches behind the last event that came, a few times within a deadline.
     async fn attach_again(&mut self) -> Result<(), Away> {
         // What is dead is let go first: the node's end of it ends, too.
-        self.line = None;
+        self.connection = None;
         let patience = &self.preparation.patience;
         self.again += 1;
         if self.again > patience.without_news {
             return Err(Away::TooOften(patience.without_news));
         }
-        let line = tokio::time::timeout(patience.within, self.try_lines()).await.unwrap_or(Err(Away::Late(patience.within)))?;
-        self.line = Some(line);
+        let connection = tokio::time::timeout(patience.within, self.try_lines()).await.unwrap_or(Err(Away::Late(patience.within)))?;
+        self.connection = Some(connection);
         self.asked = false;
-        self.preparation.tell.tell(self.node, FleetEvent::AttachedAgain { run: self.run.clone(), after: self.last });
+        self.preparation.events.send(self.node, FleetEvent::AttachedAgain { run: self.run.clone(), after: self.last });
         Ok(())
     }
 
-    async fn try_lines(&mut self) -> Result<Line, Away> {
+    async fn try_lines(&mut self) -> Result<Connection, Away> {
         let patience = &self.preparation.patience;
         let mut attempt = 1;
         loop {
             tokio::time::sleep(backoff(patience.pause, attempt)).await;
             let error = match self.try_line().await {
-                Ok(line) => return Ok(line),
+                Ok(connection) => return Ok(connection),
                 Err(error) => error,
             };
             if !error.may_pass() || attempt >= patience.tries {
                 return Err(error.into());
             }
             let (host, reason) = (self.node.to_string(), chain(&error).join(": "));
-            self.preparation.tell.tell(self.node, FleetEvent::Link(LinkEvent::Retried { host, attempt, reason }));
+            self.preparation.events.send(self.node, FleetEvent::Link(LinkEvent::Retried { host, attempt, reason }));
             attempt += 1;
         }
     }
 
-    async fn try_line(&mut self) -> Result<Line, MeetError> {
-        let mut line = self.preparation.meet(self.node, async { Vec::new() }).await?;
-        line.session.attach(Some(self.run.clone()), self.last).await.map_err(Box::new)?;
-        Ok(line)
+    async fn try_line(&mut self) -> Result<Connection, MeetError> {
+        let mut connection = self.preparation.meet(self.node, async { Vec::new() }).await?;
+        connection.session.attach(Some(self.run.clone()), self.last).await.map_err(Box::new)?;
+        Ok(connection)
     }
 
     fn hint(&self) -> String {
@@ -229,24 +229,24 @@ impl<'a> Follower<'a> {
     }
 
     fn lost(&self, error: &SessionError, away: &Away, what: String) -> Trouble {
-        let mut lines = vec![what];
-        lines.extend(chain(error));
-        lines.push("attach to it again".to_owned());
-        lines.extend(away.chain());
-        Trouble { kind: TroubleKind::Unreachable, chain: lines, hint: self.hint(), failure: None }
+        let mut causes = vec![what];
+        causes.extend(chain(error));
+        causes.push("attach to it again".to_owned());
+        causes.extend(away.chain());
+        Trouble { kind: TroubleKind::Unreachable, chain: causes, hint: self.hint(), failure: None }
     }
 
     /// The node has answered: it knows no such run.
     fn not_begun(&self, error: &SessionError) -> Trouble {
-        let mut lines = vec![format!("run {} has not begun: nothing was changed on this node", self.run.short())];
-        lines.extend(chain(error));
-        Trouble { kind: TroubleKind::Unreachable, chain: lines, hint: "run the same command again".to_owned(), failure: None }
+        let mut causes = vec![format!("run {} has not begun: nothing was changed on this node", self.run.short())];
+        causes.extend(chain(error));
+        Trouble { kind: TroubleKind::Unreachable, chain: causes, hint: "run the same command again".to_owned(), failure: None }
     }
 
     fn forgotten(&self) -> Trouble {
-        let lines = vec![format!("the node knows nothing of run {} any more, which had begun", self.run.short())];
+        let causes = vec![format!("the node knows nothing of run {} any more, which had begun", self.run.short())];
         let hint = "was the node reinstalled, or /var/lib/ostler removed? plan again".to_owned();
-        Trouble { kind: TroubleKind::Failed, chain: lines, hint, failure: None }
+        Trouble { kind: TroubleKind::Failed, chain: causes, hint, failure: None }
     }
 }
 

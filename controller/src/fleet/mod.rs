@@ -2,19 +2,19 @@
 //! on any node stops all before anything is changed anywhere.
 
 mod apply;
+mod connection;
 mod event;
 #[cfg(test)]
 pub(crate) mod fake;
 mod follow;
-mod line;
 mod order;
 mod prepare;
 mod trouble;
 
 pub use apply::{NodeEnd, Runner, secrets_of};
-pub use event::{FleetEvent, Tell, Told};
+pub use connection::{Connection, MeetError, leave};
+pub use event::{EventSender, FleetEvent, FleetMessage};
 pub use follow::{Follower, Found, Patience};
-pub use line::{Line, MeetError, leave};
 pub use order::{OrderCycle, waves};
 pub use prepare::{Blobs, Compile, CompileError, Preparation, Prepared, Reach, Ready, prepare};
 pub use trouble::{Trouble, TroubleKind, chain};

@@ -1,6 +1,6 @@
 //! The way to a plan: connect, meet, compile, ask. Nothing on any node is changed by it.
 
-use super::{FleetEvent, Line, Patience, Tell, Trouble, TroubleKind};
+use super::{Connection, EventSender, FleetEvent, Patience, Trouble, TroubleKind};
 use crate::session::{AgentFile, Answer, Identity, Password, Session, SessionError, ask_plan};
 use crate::transport::{BoxFuture, ConnectError, Link};
 use ostler_roles::catalog::Catalog;
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 /// The way to nodes: SSH in earnest, something at hand in tests.
 pub trait Reach: Send + Sync {
     /// Opens a link.
-    fn connect<'a>(&'a self, node: &'a NodeName, tell: &'a Tell) -> BoxFuture<'a, Result<Arc<dyn Link>, ConnectError>>;
+    fn connect<'a>(&'a self, node: &'a NodeName, events: &'a EventSender) -> BoxFuture<'a, Result<Arc<dyn Link>, ConnectError>>;
     /// Who we are to a node.
     fn identity<'a>(&'a self, node: &'a NodeName) -> BoxFuture<'a, Identity>;
     /// The host and the port of a node's sshd, as far as they are known.
@@ -82,7 +82,7 @@ pub struct Ready {
     /// What was answered.
     pub plan: Plan,
     /// The open conversation on its connection.
-    pub line: Line,
+    pub connection: Connection,
 }
 
 impl Ready {
@@ -111,7 +111,7 @@ pub struct Preparation {
     /// How hard a run is looked for whose connection was lost.
     pub patience: Patience,
     /// Takes events.
-    pub tell: Tell,
+    pub events: EventSender,
 }
 
 impl std::fmt::Debug for Preparation {
@@ -122,13 +122,13 @@ impl std::fmt::Debug for Preparation {
 
 /// Prepares all nodes, `forks` at a time; those in trouble come back with it.
 pub async fn prepare(preparation: &Preparation, nodes: &[NodeName]) -> (Vec<Ready>, Vec<(NodeName, Trouble)>) {
-    let lanes = Arc::new(Semaphore::new(preparation.forks.max(1)));
+    let workers = Arc::new(Semaphore::new(preparation.forks.max(1)));
     let mut tasks = JoinSet::new();
     for node in nodes {
-        let (preparation, node, lanes) = (preparation.clone(), node.clone(), Arc::clone(&lanes));
+        let (preparation, node, workers) = (preparation.clone(), node.clone(), Arc::clone(&workers));
         tasks.spawn(async move {
             // The semaphore is never closed: a permit always comes.
-            let _lane = lanes.acquire().await;
+            let _worker = workers.acquire().await;
             let result = one(&preparation, &node).await;
             (node, result)
         });
@@ -138,7 +138,7 @@ pub async fn prepare(preparation: &Preparation, nodes: &[NodeName]) -> (Vec<Read
         match joined {
             Ok((_, Ok(one))) => ready.push(one),
             Ok((node, Err(trouble))) => {
-                preparation.tell.tell(&node, FleetEvent::Trouble(Box::new(trouble.clone())));
+                preparation.events.send(&node, FleetEvent::Trouble(Box::new(trouble.clone())));
                 lost.push((node, trouble));
             }
             Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -151,8 +151,8 @@ pub async fn prepare(preparation: &Preparation, nodes: &[NodeName]) -> (Vec<Read
 }
 
 async fn one(preparation: &Preparation, node: &NodeName) -> Result<Ready, Trouble> {
-    let tell = &preparation.tell;
-    tell.tell(node, FleetEvent::Connecting);
+    let events = &preparation.events;
+    events.send(node, FleetEvent::Connecting);
     let key = preparation.compile.secret_key();
     let mut sent = None;
     // The catalog of the last known facts is compiled while the connection is made, and travels right behind the exec.
@@ -162,13 +162,13 @@ async fn one(preparation: &Preparation, node: &NodeName) -> Result<Ready, Troubl
         }
         sent.iter().map(|prepared| ask_plan(&prepared.catalog, preparation.want_old, &key)).collect()
     };
-    let mut line = preparation.meet(node, early).await.map_err(|error| Trouble::from(&error))?;
-    let session = &mut line.session;
-    tell.tell(node, FleetEvent::Met { placed: session.placed, noise: session.noise().to_vec() });
+    let mut connection = preparation.meet(node, early).await.map_err(|error| Trouble::from(&error))?;
+    let session = &mut connection.session;
+    events.send(node, FleetEvent::Met { placed: session.placed, noise: session.noise().to_vec() });
     preparation.compile.keep_facts(node, &session.hello.facts);
     let (prepared, plan) = converse(preparation, node, session, sent, &key).await?;
-    tell.tell(node, FleetEvent::Planned(Box::new(plan.clone())));
-    Ok(Ready { node: node.clone(), prepared, plan, line })
+    events.send(node, FleetEvent::Planned(Box::new(plan.clone())));
+    Ok(Ready { node: node.clone(), prepared, plan, connection })
 }
 
 /// From hello to plan: an early catalog that proves stale is compiled again from the facts that came.

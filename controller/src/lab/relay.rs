@@ -75,7 +75,7 @@ struct Held {
 
 /// Decides when a frame leaves. One for each direction.
 #[derive(Debug)]
-struct Lane {
+struct Direction {
     delay: Delay,
     /// When the wire is free again, where it is paced.
     free: Instant,
@@ -84,7 +84,7 @@ struct Lane {
     random: u64,
 }
 
-impl Lane {
+impl Direction {
     fn new(delay: Delay, now: Instant, seed: u64) -> Self {
         Self { delay, free: now, last: now, random: seed }
     }
@@ -124,7 +124,7 @@ impl Lane {
 /// Carries frames both ways until the stop pipe closes.
 fn carry(mut taps: [File; 2], stopped: &OwnedFd, delay: Delay) {
     let begin = Instant::now();
-    let mut lanes = [Lane::new(delay, begin, 1), Lane::new(delay, begin, 2)];
+    let mut directions = [Direction::new(delay, begin, 1), Direction::new(delay, begin, 2)];
     let mut held: BinaryHeap<Reverse<Held>> = BinaryHeap::new();
     let mut number = 0;
     let mut buffer = vec![0; FRAME];
@@ -144,7 +144,7 @@ fn carry(mut taps: [File; 2], stopped: &OwnedFd, delay: Delay) {
             // A bounded batch, so that frames that are due are not kept waiting by a flood.
             for _ in 0..64 {
                 let Ok(length) = taps[source].read(&mut buffer) else { break };
-                if let Some(due) = lanes[source].due(Instant::now(), length) {
+                if let Some(due) = directions[source].due(Instant::now(), length) {
                     number += 1;
                     held.push(Reverse(Held { due, number, out: 1 - source, frame: buffer[..length].to_vec() }));
                 }
@@ -186,18 +186,19 @@ fn tap(name: &str) -> Result<File, LabError> {
 mod tests {
     use super::*;
 
-    fn lane(delay: Delay) -> (Lane, Instant) {
+    fn direction(delay: Delay) -> (Direction, Instant) {
         let now = Instant::now();
-        (Lane::new(delay, now, 7), now)
+        (Direction::new(delay, now, 7), now)
     }
 
     #[test]
     fn a_frame_leaves_after_its_delay_and_never_before_the_one_ahead() {
-        let (mut lane, now) = lane(Delay { one_way: Duration::from_millis(10), jitter: Duration::from_millis(5), ..Delay::default() });
+        let (mut direction, now) =
+            direction(Delay { one_way: Duration::from_millis(10), jitter: Duration::from_millis(5), ..Delay::default() });
         let mut last = now;
         for step in 0..1000 {
             let now = now + Duration::from_micros(step * 10);
-            let due = lane.due(now, 100).expect("not lost");
+            let due = direction.due(now, 100).expect("not lost");
             assert!(due >= last && due <= now + Duration::from_millis(15) + Duration::from_millis(10));
             last = due;
         }
@@ -206,17 +207,17 @@ mod tests {
 
     #[test]
     fn a_paced_wire_spaces_frames_and_drops_past_its_queue() {
-        let (mut lane, now) = lane(Delay { rate_kbit: 80, ..Delay::default() });
-        assert_eq!(lane.due(now, 1000), Some(now + Duration::from_millis(100)));
-        assert_eq!(lane.due(now, 1000), Some(now + Duration::from_millis(200)));
-        let kept = (0..20).filter(|_| lane.due(now, 1000).is_some()).count();
+        let (mut direction, now) = direction(Delay { rate_kbit: 80, ..Delay::default() });
+        assert_eq!(direction.due(now, 1000), Some(now + Duration::from_millis(100)));
+        assert_eq!(direction.due(now, 1000), Some(now + Duration::from_millis(200)));
+        let kept = (0..20).filter(|_| direction.due(now, 1000).is_some()).count();
         assert_eq!(kept, 4, "half a second of queue");
     }
 
     #[test]
     fn loss_is_near_what_was_asked_for() {
-        let (mut lane, now) = lane(Delay { loss_percent: 20, ..Delay::default() });
-        let lost = (0..10_000).filter(|_| lane.due(now, 100).is_none()).count();
+        let (mut direction, now) = direction(Delay { loss_percent: 20, ..Delay::default() });
+        let lost = (0..10_000).filter(|_| direction.due(now, 100).is_none()).count();
         assert!((1800..2200).contains(&lost), "{lost}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::live::Live;
 use super::{Format, Printer, Progress, State, event_json, lines};
-use crate::fleet::{FleetEvent, Tell, Told};
+use crate::fleet::{EventSender, FleetEvent, FleetMessage};
 use ostler_roles::words::NodeName;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -27,7 +27,7 @@ pub struct Console(JoinHandle<Finished>);
 
 impl Console {
     /// Starts reading.
-    pub fn start(printer: Printer, mut events: UnboundedReceiver<Told>, mut journal: Option<Box<dyn Journal>>) -> Self {
+    pub fn start(printer: Printer, mut events: UnboundedReceiver<FleetMessage>, mut journal: Option<Box<dyn Journal>>) -> Self {
         let task = async move {
             let mut state = State::default();
             let mut live = (printer.progress == Progress::Live).then(Live::new);
@@ -42,8 +42,8 @@ impl Console {
                     }
                 };
                 let (node, event) = match next {
-                    Some(Told::Event(node, event) | Told::Run(node, event, _)) => (node, event),
-                    Some(Told::Settle(done)) => {
+                    Some(FleetMessage::Event(node, event) | FleetMessage::Run(node, event, _)) => (node, event),
+                    Some(FleetMessage::Flush(done)) => {
                         if let Some(live) = &mut live {
                             live.clear();
                         }
@@ -51,7 +51,7 @@ impl Console {
                         let _ = done.send(());
                         continue;
                     }
-                    Some(Told::End) | None => break,
+                    Some(FleetMessage::End) | None => break,
                 };
                 state.apply(&node, &event);
                 if let Some(journal) = &mut journal {
@@ -69,8 +69,8 @@ impl Console {
     }
 
     /// Ends the telling and waits until all that was told is shown.
-    pub async fn finish(self, tell: &Tell) -> Finished {
-        tell.end();
+    pub async fn finish(self, events: &EventSender) -> Finished {
+        events.end();
         match self.0.await {
             Ok(finished) => finished,
             Err(error) => std::panic::resume_unwind(error.into_panic()),

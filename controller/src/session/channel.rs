@@ -95,7 +95,7 @@ impl Channel {
         }
     }
 
-    /// The next message that is more than a sign of life, all within one deadline: an agent that only beats on has not answered. None: the
+    /// The next message that is more than a keep-alive, all within one deadline: an agent that only beats on has not answered. None: the
     /// stream has ended.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl Channel {
         tokio::time::timeout(wait.within, self.beyond_beats(awaited, wait.silence)).await.unwrap_or(Err(late))
     }
 
-    /// The next message that is more than a sign of life, for as long as these come: each begins the silence anew. None: the stream has ended.
+    /// The next message that is more than a keep-alive, for as long as these come: each begins the silence anew. None: the stream has ended.
     ///
     /// # Errors
     /// As for [`Channel::receive`].

@@ -79,7 +79,7 @@ pub(super) fn word(message: &ToController) -> &'static str {
         ToController::Done { .. } => "the end of a run",
         ToController::Cut { .. } => "the end of a run that was cut off",
         ToController::Cancelling { .. } => "the word that a run will stop",
-        ToController::Alive => "a sign of life",
+        ToController::Alive => "a keep-alive",
         ToController::Fault(_) => "a fault",
     }
 }

@@ -34,8 +34,8 @@ mod socket;
 mod ssh;
 
 pub use config::{
-    AddressFamily, AgentSocket, Algorithms, BadJump, ConfigError, HostConfig, HostSettings, Jump, NewKeys, NothingLeft, OPTIONS, Resolver,
-    Surroundings, Target, Treatment, parse_chain,
+    AddressFamily, AgentSocket, Algorithms, BadJump, ConfigError, HostConfig, HostSettings, Jump, LocalUser, NewKeys, NothingLeft, OPTIONS,
+    Resolver, Target, Treatment, parse_chain,
 };
 pub use deadlines::{Deadlines, backoff};
 pub use dial::{Dialer, Source};

@@ -76,8 +76,12 @@ fn rule(text: &str, holds: bool, why: &'static str) -> Result<(), TextError> {
 fn name(text: &str) -> Result<(), TextError> {
     rule(text, !text.is_empty(), "is empty")?;
     rule(text, text.len() <= 255, "is longer than 255 bytes")?;
-    rule(text, text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'), "begins with a sign")?;
-    rule(text, text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+@:-\\".contains(&byte)), "holds a sign that no name may have")
+    rule(text, text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'), "begins with a character that no name may begin with")?;
+    rule(
+        text,
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+@:-\\".contains(&byte)),
+        "holds a character that no name may have",
+    )
 }
 
 /// A name or an address.
@@ -116,7 +120,11 @@ fn site_path(text: &str) -> Result<(), TextError> {
 /// A version: one word that begins with a letter or digit.
 fn version(text: &str) -> Result<(), TextError> {
     rule(text, text.starts_with(|c: char| c.is_ascii_alphanumeric()), "is no version")?;
-    rule(text, text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-~:_".contains(&byte)), "holds a sign that no version may have")
+    rule(
+        text,
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-~:_".contains(&byte)),
+        "holds a character that no version may have",
+    )
 }
 
 /// `TYPE BASE64 COMMENT`, one line.

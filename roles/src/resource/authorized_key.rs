@@ -1,6 +1,6 @@
 //! `authorized_key`: one public key that may log in to an account (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
 
-use super::{Contradiction, Describe, Resource, Shown, Thing};
+use super::{Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::AccountName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -134,12 +134,12 @@ impl Resource for Desired {
         Ok(changes)
     }
 
-    fn provides(&self) -> Vec<Thing> {
+    fn provides(&self) -> Vec<Effect> {
         Vec::new()
     }
 
-    fn needs(&self) -> Vec<Thing> {
-        vec![Thing::User(self.user.clone())]
+    fn needs(&self) -> Vec<Effect> {
+        vec![Effect::User(self.user.clone())]
     }
 
     fn unchanged(&self, _observed: &Observed) -> String {

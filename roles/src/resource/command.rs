@@ -1,6 +1,6 @@
 //! `command`: a program run until its guard says that it is done.
 
-use super::{Contradiction, Describe, Resource, Shown, Thing};
+use super::{Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, AccountName, Sensitive};
 use serde::{Deserialize, Serialize};
 
@@ -71,17 +71,17 @@ impl Resource for Desired {
         Ok(wanting)
     }
 
-    fn provides(&self) -> Vec<Thing> {
+    fn provides(&self) -> Vec<Effect> {
         match &self.creates {
-            Some(path) => std::iter::once(path).chain(&self.stdout_to).cloned().map(Thing::Path).collect(),
-            None => vec![Thing::Everything],
+            Some(path) => std::iter::once(path).chain(&self.stdout_to).cloned().map(Effect::Path).collect(),
+            None => vec![Effect::Everything],
         }
     }
 
-    fn needs(&self) -> Vec<Thing> {
+    fn needs(&self) -> Vec<Effect> {
         match (&self.creates, &self.unless) {
-            (Some(path), None) => vec![Thing::Path(path.clone())],
-            (_, Some(_)) => vec![Thing::Everything],
+            (Some(path), None) => vec![Effect::Path(path.clone())],
+            (_, Some(_)) => vec![Effect::Everything],
             // It runs because of what it watches, and for no other reason.
             (None, None) => Vec::new(),
         }
@@ -115,8 +115,8 @@ mod tests {
             accept: Vec::new(),
             stdout_to: Some(path("/srv/said")),
         };
-        assert_eq!(command.provides(), [Thing::Path(path("/srv/made")), Thing::Path(path("/srv/said"))]);
+        assert_eq!(command.provides(), [Effect::Path(path("/srv/made")), Effect::Path(path("/srv/said"))]);
         command.creates = None;
-        assert_eq!(command.provides(), [Thing::Everything]);
+        assert_eq!(command.provides(), [Effect::Everything]);
     }
 }

@@ -1,7 +1,7 @@
 //! `directory`: a directory with this owner and mode.
 
 use super::ownership::{ObservedOwnership, Ownership, OwnershipChange};
-use super::{Contradiction, Describe, Resource, Shown, Thing};
+use super::{Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::AbsPath;
 use serde::{Deserialize, Serialize};
 
@@ -89,14 +89,14 @@ impl Resource for Desired {
         }
     }
 
-    fn provides(&self) -> Vec<Thing> {
-        vec![Thing::Directory(self.path.clone())]
+    fn provides(&self) -> Vec<Effect> {
+        vec![Effect::Directory(self.path.clone())]
     }
 
-    fn needs(&self) -> Vec<Thing> {
-        let mut things = vec![Thing::Path(self.path.clone())];
-        things.extend(self.present.iter().flat_map(Ownership::needs));
-        things
+    fn needs(&self) -> Vec<Effect> {
+        let mut effects = vec![Effect::Path(self.path.clone())];
+        effects.extend(self.present.iter().flat_map(Ownership::needs));
+        effects
     }
 
     fn unchanged(&self, _observed: &Observed) -> String {

@@ -1,7 +1,7 @@
 //! `download`: a file from a URL, proved by its SHA-256 before it gets its name.
 
 use super::ownership::{ObservedOwnership, Ownership, OwnershipChange};
-use super::{Contradiction, Describe, Resource, Shown, Thing};
+use super::{Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, Digest};
 use serde::{Deserialize, Serialize};
 
@@ -96,12 +96,12 @@ impl Resource for Desired {
         }
     }
 
-    fn provides(&self) -> Vec<Thing> {
-        vec![Thing::Path(self.path.clone())]
+    fn provides(&self) -> Vec<Effect> {
+        vec![Effect::Path(self.path.clone())]
     }
 
-    fn needs(&self) -> Vec<Thing> {
-        [Thing::Path(self.path.clone())].into_iter().chain(self.ownership.needs()).collect()
+    fn needs(&self) -> Vec<Effect> {
+        [Effect::Path(self.path.clone())].into_iter().chain(self.ownership.needs()).collect()
     }
 
     fn unchanged(&self, _observed: &Observed) -> String {

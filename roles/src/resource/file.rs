@@ -1,7 +1,7 @@
 //! `file`: a regular file with this content, owner and mode.
 
 use super::ownership::{ObservedOwnership, Ownership, OwnershipChange};
-use super::{Contradiction, Describe, Resource, Shown, Thing};
+use super::{Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, Content, Digest, count};
 use serde::{Deserialize, Serialize};
 
@@ -141,14 +141,14 @@ impl Resource for Desired {
         }
     }
 
-    fn provides(&self) -> Vec<Thing> {
-        vec![Thing::Path(self.path.clone())]
+    fn provides(&self) -> Vec<Effect> {
+        vec![Effect::Path(self.path.clone())]
     }
 
-    fn needs(&self) -> Vec<Thing> {
-        let mut things = vec![Thing::Path(self.path.clone())];
-        things.extend(self.present.iter().flat_map(|present| present.ownership.needs()));
-        things
+    fn needs(&self) -> Vec<Effect> {
+        let mut effects = vec![Effect::Path(self.path.clone())];
+        effects.extend(self.present.iter().flat_map(|present| present.ownership.needs()));
+        effects
     }
 
     fn unchanged(&self, _observed: &Observed) -> String {

@@ -1,6 +1,6 @@
 //! `git_cache`: bare mirrors of a list of repositories, below one root, readable by the job user.
 
-use super::{Contradiction, Describe, Resource, Shown, Thing};
+use super::{Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, AccountName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ pub struct Desired {
     /// Those that must be there and fresh; any other may fail without failing the step.
     pub required: BTreeSet<String>,
     /// How many at a time.
-    pub lanes: u16,
+    pub workers: u16,
 }
 
 /// Where a repository comes from.
@@ -126,15 +126,15 @@ impl Resource for Desired {
         Ok(changes)
     }
 
-    fn provides(&self) -> Vec<Thing> {
-        vec![Thing::Path(self.root.clone())]
+    fn provides(&self) -> Vec<Effect> {
+        vec![Effect::Path(self.root.clone())]
     }
 
-    fn needs(&self) -> Vec<Thing> {
-        let git = crate::words::PackageName::parse("git").map(Thing::Package);
+    fn needs(&self) -> Vec<Effect> {
+        let git = crate::words::PackageName::parse("git").map(Effect::Package);
         let urls = self.repositories.values().flat_map(|source| &source.urls);
-        let local = urls.filter_map(|url| AbsPath::parse(url.strip_prefix("file://").unwrap_or(url)).ok()).map(Thing::Path);
-        let own = [Thing::Path(self.root.clone()), Thing::User(self.owner.clone()), Thing::Answers];
+        let local = urls.filter_map(|url| AbsPath::parse(url.strip_prefix("file://").unwrap_or(url)).ok()).map(Effect::Path);
+        let own = [Effect::Path(self.root.clone()), Effect::User(self.owner.clone()), Effect::Answers];
         own.into_iter().chain(git.ok()).chain(local).collect()
     }
 

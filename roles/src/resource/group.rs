@@ -1,6 +1,6 @@
 //! `group`: a group of accounts.
 
-use super::{Contradiction, Describe, Resource, Shown, Thing};
+use super::{Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::AccountName;
 use serde::{Deserialize, Serialize};
 
@@ -75,12 +75,12 @@ impl Resource for Desired {
         }
     }
 
-    fn provides(&self) -> Vec<Thing> {
-        vec![Thing::Group(self.name.clone())]
+    fn provides(&self) -> Vec<Effect> {
+        vec![Effect::Group(self.name.clone())]
     }
 
-    fn needs(&self) -> Vec<Thing> {
-        vec![Thing::Group(self.name.clone())]
+    fn needs(&self) -> Vec<Effect> {
+        vec![Effect::Group(self.name.clone())]
     }
 
     fn unchanged(&self, observed: &Observed) -> String {

@@ -1,6 +1,6 @@
 //! `kernel_module`: a module loaded now and at boot (modules-load.d(5)).
 
-use super::{Contradiction, Describe, Resource, Shown, Thing};
+use super::{Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, ModuleName};
 use serde::{Deserialize, Serialize};
 
@@ -89,12 +89,12 @@ impl Resource for Desired {
         Ok(changes)
     }
 
-    fn provides(&self) -> Vec<Thing> {
-        vec![Thing::Kernel, Thing::Path(self.stored_in())]
+    fn provides(&self) -> Vec<Effect> {
+        vec![Effect::Kernel, Effect::Path(self.stored_in())]
     }
 
-    fn needs(&self) -> Vec<Thing> {
-        vec![Thing::Kernel, Thing::Path(self.stored_in())]
+    fn needs(&self) -> Vec<Effect> {
+        vec![Effect::Kernel, Effect::Path(self.stored_in())]
     }
 
     fn unchanged(&self, _observed: &Observed) -> String {

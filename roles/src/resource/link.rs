@@ -1,6 +1,6 @@
 //! `link`: a symbolic link to this target.
 
-use super::{Contradiction, Describe, Resource, Shown, Thing};
+use super::{Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::AbsPath;
 use serde::{Deserialize, Serialize};
 
@@ -83,12 +83,12 @@ impl Resource for Desired {
         }
     }
 
-    fn provides(&self) -> Vec<Thing> {
-        vec![Thing::Path(self.path.clone())]
+    fn provides(&self) -> Vec<Effect> {
+        vec![Effect::Path(self.path.clone())]
     }
 
-    fn needs(&self) -> Vec<Thing> {
-        vec![Thing::Path(self.path.clone())]
+    fn needs(&self) -> Vec<Effect> {
+        vec![Effect::Path(self.path.clone())]
     }
 
     fn unchanged(&self, _observed: &Observed) -> String {

@@ -4,6 +4,7 @@ pub mod authorized_key;
 pub mod command;
 pub mod directory;
 pub mod download;
+mod effect;
 pub mod file;
 pub mod git_cache;
 pub mod group;
@@ -14,11 +15,10 @@ pub mod ownership;
 pub mod package;
 pub mod service;
 pub mod sysctl;
-mod thing;
 pub mod user;
 
+pub use effect::{Effect, Standing};
 pub use ownership::Ownership;
-pub use thing::{Standing, Thing};
 
 use crate::words::Content;
 use serde::{Deserialize, Serialize};
@@ -80,9 +80,9 @@ pub trait Resource: Sized {
     /// When the two contradict each other and no change of ours may mend it.
     fn diff(&self, observed: &Self::Observed) -> Result<Vec<Self::Change>, Contradiction>;
     /// What exists once this is applied.
-    fn provides(&self) -> Vec<Thing>;
+    fn provides(&self) -> Vec<Effect>;
     /// What its observation or application reads of the node.
-    fn needs(&self) -> Vec<Thing>;
+    fn needs(&self) -> Vec<Effect>;
     /// One sentence for "unchanged": why nothing is to be done.
     fn unchanged(&self, observed: &Self::Observed) -> String;
     /// Public and secret contents that must be at hand to apply it.
@@ -137,11 +137,11 @@ macro_rules! kinds {
                 ResourceId { kind: self.kind(), key: match self { $(Self::$variant(desired) => desired.key()),* } }
             }
             /// What exists once this is applied.
-            pub fn provides(&self) -> Vec<Thing> {
+            pub fn provides(&self) -> Vec<Effect> {
                 match self { $(Self::$variant(desired) => desired.provides()),* }
             }
             /// What its observation or application reads of the node.
-            pub fn needs(&self) -> Vec<Thing> {
+            pub fn needs(&self) -> Vec<Effect> {
                 match self { $(Self::$variant(desired) => desired.needs()),* }
             }
             /// Contents that must be at hand to apply it.

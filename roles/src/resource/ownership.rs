@@ -1,6 +1,6 @@
 //! Owner, group and mode: the same for files, directories and downloads.
 
-use super::{Shown, Thing};
+use super::{Effect, Shown};
 use crate::words::{AccountName, Mode};
 use serde::{Deserialize, Serialize};
 
@@ -88,9 +88,9 @@ impl Ownership {
         changes
     }
     /// The accounts it names.
-    pub fn needs(&self) -> Vec<Thing> {
-        let mut things = vec![Thing::User(self.owner.clone())];
-        things.extend(self.group.iter().cloned().map(Thing::Group));
-        things
+    pub fn needs(&self) -> Vec<Effect> {
+        let mut effects = vec![Effect::User(self.owner.clone())];
+        effects.extend(self.group.iter().cloned().map(Effect::Group));
+        effects
     }
 }

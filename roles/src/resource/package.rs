@@ -1,6 +1,6 @@
 //! `package`: a Debian package, installed or removed.
 
-use super::{Contradiction, Describe, Resource, Shown, Thing};
+use super::{Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{PackageName, Version};
 use serde::{Deserialize, Serialize};
 
@@ -88,12 +88,12 @@ impl Resource for Desired {
         })
     }
 
-    fn provides(&self) -> Vec<Thing> {
-        vec![Thing::Packaged]
+    fn provides(&self) -> Vec<Effect> {
+        vec![Effect::Packaged]
     }
 
-    fn needs(&self) -> Vec<Thing> {
-        vec![Thing::Package(self.name.clone())]
+    fn needs(&self) -> Vec<Effect> {
+        vec![Effect::Package(self.name.clone())]
     }
 
     fn unchanged(&self, observed: &Observed) -> String {

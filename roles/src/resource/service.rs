@@ -1,6 +1,6 @@
 //! `service`: a systemd unit: its file, whether it runs, whether it starts at boot.
 
-use super::{Contradiction, Describe, Resource, Shown, Thing};
+use super::{Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, Content, Digest, UnitName};
 use serde::{Deserialize, Serialize};
 
@@ -151,16 +151,16 @@ impl Resource for Desired {
         Ok(changes)
     }
 
-    fn provides(&self) -> Vec<Thing> {
-        let mut things = vec![Thing::Unit(self.name.clone())];
+    fn provides(&self) -> Vec<Effect> {
+        let mut effects = vec![Effect::Unit(self.name.clone())];
         if self.unit.is_some() {
-            things.push(Thing::Path(self.unit_path()));
+            effects.push(Effect::Path(self.unit_path()));
         }
-        things
+        effects
     }
 
-    fn needs(&self) -> Vec<Thing> {
-        vec![Thing::Unit(self.name.clone()), Thing::Path(self.unit_path())]
+    fn needs(&self) -> Vec<Effect> {
+        vec![Effect::Unit(self.name.clone()), Effect::Path(self.unit_path())]
     }
 
     fn unchanged(&self, observed: &Observed) -> String {

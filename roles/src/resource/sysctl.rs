@@ -1,6 +1,6 @@
 //! `sysctl`: a kernel setting, now and at boot (sysctl.d(5)).
 
-use super::{Contradiction, Describe, Resource, Shown, Thing};
+use super::{Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, SysctlName};
 use serde::{Deserialize, Serialize};
 
@@ -90,12 +90,12 @@ impl Resource for Desired {
         Ok(changes)
     }
 
-    fn provides(&self) -> Vec<Thing> {
-        vec![Thing::Path(self.stored_in())]
+    fn provides(&self) -> Vec<Effect> {
+        vec![Effect::Path(self.stored_in())]
     }
 
-    fn needs(&self) -> Vec<Thing> {
-        vec![Thing::Kernel, Thing::Path(self.stored_in())]
+    fn needs(&self) -> Vec<Effect> {
+        vec![Effect::Kernel, Effect::Path(self.stored_in())]
     }
 
     fn unchanged(&self, _observed: &Observed) -> String {

@@ -1,6 +1,6 @@
 //! `user`: an account. Passwords are not ours: a new account has none that works.
 
-use super::{Contradiction, Describe, Resource, Shown, Thing};
+use super::{Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, AccountName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -158,23 +158,23 @@ impl Resource for Desired {
         Ok(changes)
     }
 
-    fn provides(&self) -> Vec<Thing> {
-        let mut things = vec![Thing::User(self.name.clone())];
-        things.extend(self.new_home().map(Thing::Path));
+    fn provides(&self) -> Vec<Effect> {
+        let mut effects = vec![Effect::User(self.name.clone())];
+        effects.extend(self.new_home().map(Effect::Path));
         // useradd makes a group of its own where none is named, and userdel takes it away (login.defs(5), USERGROUPS_ENAB).
         if self.present.as_ref().is_none_or(|present| present.group.is_none()) {
-            things.push(Thing::Group(self.name.clone()));
+            effects.push(Effect::Group(self.name.clone()));
         }
-        things
+        effects
     }
 
-    fn needs(&self) -> Vec<Thing> {
-        let mut things = vec![Thing::User(self.name.clone())];
+    fn needs(&self) -> Vec<Effect> {
+        let mut effects = vec![Effect::User(self.name.clone())];
         if let Some(present) = &self.present {
-            things.extend(present.group.iter().chain(&present.groups).cloned().map(Thing::Group));
-            things.extend(present.home.iter().cloned().map(Thing::Path));
+            effects.extend(present.group.iter().chain(&present.groups).cloned().map(Effect::Group));
+            effects.extend(present.home.iter().cloned().map(Effect::Path));
         }
-        things
+        effects
     }
 
     fn unchanged(&self, observed: &Observed) -> String {
@@ -195,10 +195,10 @@ mod tests {
         let group = AccountName::parse("build").unwrap();
         let present = |group| Present { group, system: true, ..Present::default() };
         let provides = |present| Desired { name: name.clone(), present }.provides();
-        let both = [Thing::User(name.clone()), Thing::Group(name.clone())];
+        let both = [Effect::User(name.clone()), Effect::Group(name.clone())];
         assert_eq!(provides(Some(present(None))), both);
         assert_eq!(provides(None), both, "userdel takes it away");
-        assert_eq!(provides(Some(present(Some(group)))), [Thing::User(name.clone())]);
+        assert_eq!(provides(Some(present(Some(group)))), [Effect::User(name.clone())]);
     }
 
     #[test]
@@ -216,8 +216,8 @@ mod tests {
         ] {
             let desired = desired(home, system);
             assert_eq!(desired.new_home(), made);
-            let paths: Vec<_> = desired.provides().into_iter().filter(|thing| matches!(thing, Thing::Path(_))).collect();
-            assert_eq!(paths, Vec::from_iter(made.map(Thing::Path)));
+            let paths: Vec<_> = desired.provides().into_iter().filter(|effect| matches!(effect, Effect::Path(_))).collect();
+            assert_eq!(paths, Vec::from_iter(made.map(Effect::Path)));
         }
         let elsewhere = Observed::Present {
             uid: 1000,

@@ -1,6 +1,6 @@
 //! Catalogs, written shortly.
 
-use super::FakeSurroundings;
+use super::FakeFacilities;
 use ostler_roles::catalog::{Action, Catalog, Step, Watch};
 use ostler_roles::resource::{self, Desired, Kind, Ownership, ResourceId};
 use ostler_roles::words::{
@@ -10,7 +10,7 @@ use ostler_roles::words::{
 /// A catalog of these steps, for the facts of the fake node.
 pub fn catalog(steps: Vec<Step>) -> Catalog {
     let node = NodeName::parse("build-1").expect("a name");
-    Catalog { node, facts: FakeSurroundings::fixed_facts().digest(), require: Vec::new(), steps, verify: Vec::new() }
+    Catalog { node, facts: FakeFacilities::fixed_facts().digest(), require: Vec::new(), steps, verify: Vec::new() }
 }
 
 /// A step without triggers.

@@ -1,8 +1,8 @@
 //! A controller's end of the line, every wait with a deadline; and the bench that a fake agent works on.
 
 use super::FakeNode;
-use super::surroundings::{BENCH, KILL, LOGIN};
-use ostler_agent::engine::Places;
+use super::facilities::{BENCH, KILL, LOGIN};
+use ostler_agent::engine::StatePaths;
 use ostler_roles::catalog::Catalog;
 use ostler_roles::outcome::Event;
 use ostler_roles::plan::Plan;
@@ -41,8 +41,8 @@ impl Bench {
         self.directory.path()
     }
     /// Where the agent keeps its state.
-    pub fn places(&self) -> Places {
-        Places::below(self.path())
+    pub fn paths(&self) -> StatePaths {
+        StatePaths::below(self.path())
     }
     /// The node as it is.
     pub fn node(&self) -> FakeNode {
@@ -70,7 +70,7 @@ impl Bench {
     }
     /// Waits until no runner is at work.
     pub fn await_rest(&self) {
-        let lock = self.places().run_lock();
+        let lock = self.paths().run_lock();
         self.await_that("the runner leaves", || !ostler_agent::engine::is_held(&lock).expect("the lock can be asked"));
     }
     /// The moments passed so far.
@@ -125,8 +125,8 @@ impl Bench {
             }
         }
         let mut files = Vec::new();
-        let places = self.places();
-        for place in [&places.state, &places.run, &places.shm] {
+        let paths = self.paths();
+        for place in [&paths.state, &paths.run, &paths.shm] {
             walk(place, &mut files);
         }
         files

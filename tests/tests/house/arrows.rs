@@ -22,7 +22,7 @@ const CONTROLLER: Rooms = &[
     ("environment", &[]),
 ];
 
-/// The engine asks for hands by a trait (`engine::hands`), which `resource` gives: so the resources stand above it.
+/// The engine asks for a provider by a trait (`engine::provider`), which `resource` gives: so the resources stand above it.
 const AGENT: Rooms = &[
     ("program", &["engine", "facts", "host", "resource", "session"]),
     ("session", &["engine"]),

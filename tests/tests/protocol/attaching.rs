@@ -110,7 +110,7 @@ fn a_journal_torn_anywhere_shows_its_whole_events_and_a_cut() {
     go(&mut conversation, &run, &web());
     let (all, _) = conversation.story();
     bench.await_rest();
-    let path = bench.places().journal(&run);
+    let path = bench.paths().journal(&run);
     let whole = std::fs::read(&path).unwrap();
     let mut seen = std::collections::BTreeSet::new();
     for cut in (0..whole.len()).step_by(13).chain([whole.len() - 1]) {

@@ -53,7 +53,7 @@ fn assert_heals(bench: &Bench, catalog: &Catalog, expected: &BTreeMap<String, St
     }
     assert!(after.acts.len() <= 2, "killed at {moment}: {:?}", after.acts);
     assert!(conversation.plan(catalog).0.is_empty(), "killed at {moment}: the second plan is empty");
-    let leftovers = std::fs::read_dir(&bench.places().run).map(|entries| entries.count()).unwrap_or(0);
+    let leftovers = std::fs::read_dir(&bench.paths().run).map(|entries| entries.count()).unwrap_or(0);
     bench.await_rest();
     assert!(plan.is_empty() || leftovers == 0, "killed at {moment}: something is left in memory");
 }

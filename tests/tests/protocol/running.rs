@@ -321,9 +321,9 @@ fn a_run_that_is_just_being_started_is_said_to_be_no_fault_of_the_node() {
     let (plan, needed) = conversation.plan(&web());
     conversation.give(&needed, &contents());
     // Another controller's `Go` is being carried out, and nothing is on record yet.
-    let places = bench.places();
-    std::fs::create_dir_all(places.go_lock().parent().unwrap()).unwrap();
-    let other = Lock::take(&places.go_lock(), Duration::ZERO).unwrap().unwrap();
+    let paths = bench.paths();
+    std::fs::create_dir_all(paths.go_lock().parent().unwrap()).unwrap();
+    let other = Lock::take(&paths.go_lock(), Duration::ZERO).unwrap().unwrap();
     conversation.send(&[Conversation::going(&bench.run_id(), &plan, Vec::new())]);
     assert_eq!(conversation.receive(), Some(ToController::Refused(Refusal::Starting)));
     drop(other);
@@ -373,7 +373,7 @@ fn twenty_runs_are_kept() {
         apply(&bench, &one);
     }
     bench.await_rest();
-    let runs = std::fs::read_dir(bench.places().state.join("runs")).unwrap().count();
+    let runs = std::fs::read_dir(bench.paths().state.join("runs")).unwrap().count();
     assert_eq!(runs, 20);
 }
 
@@ -400,9 +400,9 @@ fn the_oldest_runs_go_whatever_the_clocks_of_their_controllers_say() {
     assert_eq!(end, Some(ToController::Refused(Refusal::NoRun(Some(unknown.clone())))));
     let (first, second) = (run(bench.run_id().as_str()), run(bench.run_id().as_str()));
     for kept in [&unknown, &first, &second] {
-        assert!(bench.places().of_run(kept).is_dir(), "{kept}");
+        assert!(bench.paths().of_run(kept).is_dir(), "{kept}");
     }
-    assert!(!bench.places().of_run(&RunId::parse("01a21000-0000-7000-8000-000000000000").unwrap()).exists());
+    assert!(!bench.paths().of_run(&RunId::parse("01a21000-0000-7000-8000-000000000000").unwrap()).exists());
 }
 
 fn bench_attach(bench: &Bench, run: &RunId) -> Story {

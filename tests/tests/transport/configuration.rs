@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ostler::transport::{
-    AddressFamily, AgentSocket, ConfigError, Deadlines, HostConfig, HostSettings, Jump, NewKeys, OPTIONS, Resolver, Surroundings, Target,
+    AddressFamily, AgentSocket, ConfigError, Deadlines, HostConfig, HostSettings, Jump, LocalUser, NewKeys, OPTIONS, Resolver, Target,
     Treatment,
 };
 use ostler_tests::sshd::run;
@@ -29,8 +29,8 @@ impl Home {
 
     fn resolver(&self) -> Resolver {
         let home = self.directory.path().to_owned();
-        let surroundings = Surroundings { home, user: "ann".to_owned(), agent: Some("/run/agent.sock".into()) };
-        Resolver::new(surroundings, Some(self.file()))
+        let local_user = LocalUser { home, user: "ann".to_owned(), agent: Some("/run/agent.sock".into()) };
+        Resolver::new(local_user, Some(self.file()))
     }
 
     /// A home without an OpenSSH client.

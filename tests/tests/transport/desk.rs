@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use ostler::transport::{
-    CommandLine, ConnectError, Deadlines, Ended, Exec, HostSettings, Link, LinkEvent, NewKeys, Ssh, SshLink, SshOptions, Surroundings,
-    Target,
+    CommandLine, ConnectError, Deadlines, Ended, Exec, HostSettings, Link, LinkEvent, LocalUser, NewKeys, Ssh, SshLink, SshOptions, Target,
 };
 use ostler_tests::sshd::{Sshd, keygen, public, run as program};
 use tempfile::TempDir;
@@ -69,8 +68,8 @@ impl Desk {
     }
 
     pub fn options(&self) -> SshOptions {
-        let surroundings = Surroundings { home: self.home.path().to_owned(), user: "root".to_owned(), agent: self.agent.clone() };
-        let mut options = SshOptions::new(surroundings);
+        let local_user = LocalUser { home: self.home.path().to_owned(), user: "root".to_owned(), agent: self.agent.clone() };
+        let mut options = SshOptions::new(local_user);
         options.config_file = Some(self.config.clone());
         options.deadlines = self.deadlines.clone();
         options.new_keys = self.new_keys;

@@ -1,23 +1,23 @@
 //! Carries out one run, outside of any session: every step in its turn, then the proofs, then the end.
 
 mod groups;
+mod journal_writer;
 mod proofs;
-mod scribe;
-mod turn;
+mod run_step;
 
-use super::journal::JournalWriter;
+use super::journal::JournalFile;
 use super::node::{LastRun, NodeRecord};
 use super::progress::ProgressBoard;
 use super::secrets::SecretStore;
 use super::stored::{self, Durable};
-use super::{BlobStore, Cleaner, EngineError, Hands, Lock, Moment, Owed, Places, Surroundings, cancel, detach};
+use super::{BlobStore, Cleaner, EngineError, Facilities, Lock, Moment, PendingActions, Provider, StatePaths, cancel, detach};
 use groups::{Group, groups};
+use journal_writer::{JournalState, JournalWriter, start_journal};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::outcome::{Ending, Event, FailureKind, Outcome};
 use ostler_roles::plan::{Plan, Planned};
-use ostler_roles::resource::Thing;
+use ostler_roles::resource::Effect;
 use ostler_roles::words::{Digest, RunId};
-use scribe::{Pen, ScribeState, hire};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -32,19 +32,19 @@ const KEPT_RUNS: usize = 20;
 ///
 /// # Errors
 /// When the run cannot be begun or its end cannot be written; failures of steps are told in the journal.
-pub fn run(around: &dyn Surroundings, run: &RunId, detach_from: Option<&Path>) -> Result<(), EngineError> {
+pub fn run(facilities: &dyn Facilities, run: &RunId, detach_from: Option<&Path>) -> Result<(), EngineError> {
     if let Some(program) = detach_from {
         return detach::detach(program, run);
     }
-    let places = around.places();
-    let Some(_lock) = Lock::take(&places.run_lock(), LOCK_WITHIN)? else { return Ok(()) };
-    let record = NodeRecord::read(places)?;
+    let paths = facilities.paths();
+    let Some(_lock) = Lock::take(&paths.run_lock(), LOCK_WITHIN)? else { return Ok(()) };
+    let record = NodeRecord::read(paths)?;
     let Some(last) = record.last.clone().filter(|last| last.run == *run && !last.ended) else { return Ok(()) };
     let absent = |path: &Path| EngineError::Content { path: path.to_owned(), why: "it is not there".to_owned() };
-    let catalog: Catalog = stored::read(&places.catalog(run), "catalog")?.ok_or_else(|| absent(&places.catalog(run)))?;
-    let plan: Plan = stored::read(&places.plan(run), "plan")?.ok_or_else(|| absent(&places.plan(run)))?;
-    let journal = JournalWriter::create(&places.journal(run))?;
-    let secrets = SecretStore::of(places, run);
+    let catalog: Catalog = stored::read(&paths.catalog(run), "catalog")?.ok_or_else(|| absent(&paths.catalog(run)))?;
+    let plan: Plan = stored::read(&paths.plan(run), "plan")?.ok_or_else(|| absent(&paths.plan(run)))?;
+    let journal = JournalFile::create(&paths.journal(run))?;
+    let secrets = SecretStore::of(paths, run);
     let key = secrets.key()?;
     // One that is there and cannot be read could not be masked either.
     let mut values = Vec::new();
@@ -52,26 +52,26 @@ pub fn run(around: &dyn Surroundings, run: &RunId, detach_from: Option<&Path>) -
         values.extend(secrets.value(hmac)?);
     }
     let cleaner = Cleaner::of(values.iter().map(Vec::as_slice));
-    let owed = Owed::read(places)?;
-    let hands = around.hands(key.expose()).map_err(|failure| EngineError::Hands { why: failure.message })?;
-    let state = ScribeState::default();
+    let owed = PendingActions::read(paths)?;
+    let provider = facilities.provider(key.expose()).map_err(|failure| EngineError::Provider { why: failure.message })?;
+    let state = JournalState::default();
     let generation = record.generation;
     let ended = std::thread::scope(|scope| {
-        let (scribe, pen) = hire(around, &*hands, &cleaner, &state, journal);
-        scope.spawn(move || scribe.write_on());
+        let (journal_thread, writer) = start_journal(facilities, &*provider, &cleaner, &state, journal);
+        scope.spawn(move || journal_thread.write_on());
         let runner = Runner {
-            around,
-            hands: &*hands,
+            facilities,
+            provider: &*provider,
             catalog: &catalog,
             plan: &plan,
             run,
             generation,
             cleaner: &cleaner,
             secrets: &secrets,
-            blobs: BlobStore::of(places),
-            progress: ProgressBoard::of(places, run),
+            blobs: BlobStore::of(paths),
+            progress: ProgressBoard::of(paths, run),
             owed: Mutex::new(owed),
-            pen,
+            writer,
             changed: AtomicU32::new(0),
             unchanged: AtomicU32::new(0),
             may_open: AtomicBool::new(false),
@@ -81,30 +81,30 @@ pub fn run(around: &dyn Surroundings, run: &RunId, detach_from: Option<&Path>) -
         runner.carry_out(&last)
     });
     if ended {
-        around.passed(Moment::Ended);
-        finished(places, record)?;
+        facilities.passed(Moment::Ended);
+        finished(paths, record)?;
     }
     Ok(())
 }
 
 /// The end is in the journal: the record may say so too.
-fn finished(places: &Places, mut record: NodeRecord) -> Result<(), EngineError> {
+fn finished(paths: &StatePaths, mut record: NodeRecord) -> Result<(), EngineError> {
     if let Some(last) = &mut record.last {
         last.ended = true;
     }
-    record.write(places, Durable::No)
+    record.write(paths, Durable::No)
 }
 
 /// Removes what only this run needed. Told before the end, so that nothing is left to do after it.
-fn tidy(places: &Places, run: &RunId, secrets: &SecretStore) -> Result<(), EngineError> {
+fn tidy(paths: &StatePaths, run: &RunId, secrets: &SecretStore) -> Result<(), EngineError> {
     secrets.remove()?;
-    BlobStore::of(places).prune();
-    let entries = std::fs::read_dir(places.runs()).map_err(EngineError::read(&places.runs()))?;
+    BlobStore::of(paths).prune();
+    let entries = std::fs::read_dir(paths.runs()).map_err(EngineError::read(&paths.runs()))?;
     // By the node's own clock: ids carry those of their controllers, which may be years apart.
     let runs = entries
         .flatten()
         .map(|entry| (entry.metadata().and_then(|metadata| metadata.modified()).ok(), entry.path()))
-        .filter(|(_, path)| *path != places.of_run(run))
+        .filter(|(_, path)| *path != paths.of_run(run))
         .collect();
     let runs = oldest_first(runs, SystemTime::now());
     let spare = runs.len().saturating_sub(KEPT_RUNS - 1);
@@ -127,8 +127,8 @@ enum Stop {
 }
 
 struct Runner<'a> {
-    around: &'a dyn Surroundings,
-    hands: &'a dyn Hands,
+    facilities: &'a dyn Facilities,
+    provider: &'a dyn Provider,
     catalog: &'a Catalog,
     plan: &'a Plan,
     run: &'a RunId,
@@ -137,8 +137,8 @@ struct Runner<'a> {
     secrets: &'a SecretStore,
     blobs: BlobStore,
     progress: ProgressBoard,
-    owed: Mutex<Owed>,
-    pen: Pen<'a>,
+    owed: Mutex<PendingActions>,
+    writer: JournalWriter<'a>,
     changed: AtomicU32,
     unchanged: AtomicU32,
     /// A step was changed that may open a port.
@@ -153,30 +153,30 @@ impl Runner<'_> {
         let steps = u32::try_from(self.catalog.steps.len()).unwrap_or(u32::MAX);
         let first = self.plan.steps.iter().position(|planned| !matches!(planned, Planned::Unchanged { .. }));
         let resumed_at = first.filter(|_| last.resumes).and_then(|index| u32::try_from(index).ok());
-        self.pen.write(Event::Started { run: self.run.clone(), steps, resumed_at });
+        self.writer.write(Event::Started { run: self.run.clone(), steps, resumed_at });
         // A run that is not in its journal must not change anything: whoever waits for its beginning would call it off.
-        if !self.pen.all_is_written() {
+        if !self.writer.all_is_written() {
             return false;
         }
         for group in groups(&self.catalog.steps) {
             self.look_for_reasons_to_stop();
             match (self.stopped(), group) {
                 (Some(stop), group) => self.leave_out(&group.members(), stop),
-                (None, Group::Transaction(members)) => self.turn(&members),
+                (None, Group::Transaction(members)) => self.run_step(&members),
                 (None, Group::Together(members)) => self.together(&members),
             }
         }
         let ending = self.ending();
-        if let Err(error) = tidy(self.around.places(), self.run, self.secrets) {
-            self.pen.write(Event::Note { index: None, text: error.told() });
+        if let Err(error) = tidy(self.facilities.paths(), self.run, self.secrets) {
+            self.writer.write(Event::Note { index: None, text: error.told() });
         }
         let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.pen.write(Event::Ended { ending, millis });
-        self.pen.all_is_written()
+        self.writer.write(Event::Ended { ending, millis });
+        self.writer.all_is_written()
     }
 
     fn ending(&self) -> Ending {
-        let written = self.pen.all_is_written();
+        let written = self.writer.all_is_written();
         self.look_for_reasons_to_stop();
         match self.stopped() {
             Some(Stop::Cancelled) => return Ending::Cancelled,
@@ -186,7 +186,7 @@ impl Runner<'_> {
         }
         let changed = self.changed.load(Ordering::Acquire);
         if changed > 0 {
-            self.hands.forget(&[Thing::Everything]);
+            self.provider.forget(&[Effect::Everything]);
         }
         let good = self.prove(self.may_open.load(Ordering::Acquire));
         let unchanged = self.unchanged.load(Ordering::Acquire);
@@ -199,7 +199,7 @@ impl Runner<'_> {
             for _ in 0..members.len().min(groups::LANES) {
                 scope.spawn(|| {
                     while let Some(member) = members.get(next.fetch_add(1, Ordering::AcqRel) as usize) {
-                        self.turn(&[*member]);
+                        self.run_step(&[*member]);
                     }
                 });
             }
@@ -216,7 +216,7 @@ impl Runner<'_> {
     }
 
     fn look_for_reasons_to_stop(&self) {
-        if self.pen.has_failed() {
+        if self.writer.has_failed() {
             self.stop(Stop::Journal);
         }
         if self.is_cancelled() {
@@ -225,7 +225,7 @@ impl Runner<'_> {
     }
 
     fn is_cancelled(&self) -> bool {
-        cancel::is_cancelled(self.around.places(), self.run)
+        cancel::is_cancelled(self.facilities.paths(), self.run)
     }
 
     fn leave_out(&self, members: &[u32], stop: Stop) {
@@ -256,7 +256,7 @@ impl Runner<'_> {
         self.progress.done(index);
         let id = self.catalog.steps[index as usize].id();
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        self.pen.write(Event::StepDone { index, id, outcome, millis });
+        self.writer.write(Event::StepDone { index, id, outcome, millis });
     }
 
     fn secret(&self, hmac: &Digest) -> std::io::Result<Option<Vec<u8>>> {

@@ -1,12 +1,12 @@
 //! The proofs behind the steps: each asked once, and again only for a port of this node that the run itself may just be opening.
 
 use super::Runner;
-use super::turn::altered;
+use super::run_step::altered;
 use ostler_roles::catalog::{Requirement, Step};
 use ostler_roles::check::{Check, Demands, Verdict};
 use ostler_roles::facts::Facts;
 use ostler_roles::outcome::Event;
-use ostler_roles::resource::Thing;
+use ostler_roles::resource::Effect;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Whether a step's change may open a port a moment later: it starts or reloads programs.
 pub(super) fn may_open_ports(step: &Step) -> bool {
-    altered(step).iter().any(|thing| matches!(thing, Thing::Unit(_) | Thing::Packaged | Thing::Everything))
+    altered(step).iter().any(|effect| matches!(effect, Effect::Unit(_) | Effect::Packaged | Effect::Everything))
 }
 
 impl Runner<'_> {
@@ -26,13 +26,13 @@ impl Runner<'_> {
     pub(super) fn prove(&self, may_open: bool) -> bool {
         let connects = self.catalog.verify.iter().any(|proof| matches!(proof.check, Check::Connect(_)));
         // Read before the clock starts; without them no port is known for this node's.
-        let own = if may_open && connects { self.around.facts().ok() } else { None };
+        let own = if may_open && connects { self.facilities.facts().ok() } else { None };
         let end = Instant::now() + OPENS_WITHIN;
         let mut good = true;
         for (index, proof) in (0u32..).zip(&self.catalog.verify) {
             let verdict = self.verdict(proof, own.as_ref(), end);
             good &= verdict.passed();
-            self.pen.write(Event::Verified { index, name: proof.check.to_string(), verdict });
+            self.writer.write(Event::Verified { index, name: proof.check.to_string(), verdict });
         }
         good
     }
@@ -40,7 +40,7 @@ impl Runner<'_> {
     /// One proof's verdict; how long was waited for it is told. `own`: the node whose ports may be opening.
     fn verdict(&self, proof: &Requirement, own: Option<&Facts>, end: Instant) -> Verdict {
         let began = Instant::now();
-        let mut verdict = self.hands.check(&proof.check, proof.within, &Demands::default());
+        let mut verdict = self.provider.check(&proof.check, proof.within, &Demands::default());
         let Check::Connect(connect) = &proof.check else { return verdict };
         let end = end.min(began + proof.within.duration());
         if !is_refused(&verdict) || !own.is_some_and(|facts| is_own(&connect.host, facts)) {
@@ -53,7 +53,7 @@ impl Runner<'_> {
                 break;
             }
             // With the time of the first: one that is cut short would tell of a silence of our own making.
-            verdict = self.hands.check(&proof.check, proof.within, &Demands::default());
+            verdict = self.provider.check(&proof.check, proof.within, &Demands::default());
             if !is_refused(&verdict) {
                 break;
             }
@@ -61,7 +61,7 @@ impl Runner<'_> {
         let waited = format!("waited {:.1} s for {place}", began.elapsed().as_secs_f64());
         match &mut verdict {
             Verdict::Fail { found, .. } => *found = format!("{found}; {waited}"),
-            Verdict::Pass { .. } | Verdict::CouldNotTell { .. } => self.pen.write(Event::Note { index: None, text: waited }),
+            Verdict::Pass { .. } | Verdict::CouldNotTell { .. } => self.writer.write(Event::Note { index: None, text: waited }),
         }
         verdict
     }

@@ -1,7 +1,7 @@
 //! Filling: fetches into mirrors that are good, new ones beside those that are not, swapped in whole.
 
 use super::super::fault::{failure, unmade};
-use super::{ANSWER, Cache, lanes};
+use super::{ANSWER, Cache, workers};
 use crate::engine::ApplyContext;
 use crate::host::git::{self, Advertised, Asking};
 use crate::host::http::Http;
@@ -125,7 +125,7 @@ impl Cache<'_> {
             let tally = shared.borrow();
             told(&tally, "", asides.iter().map(|aside| self.packed(aside)).sum());
         };
-        lanes::watched(self, jobs, |job| self.fill(job, http, work), take, look)?;
+        workers::watched(self, jobs, |job| self.fill(job, http, work), take, look)?;
         Ok(again)
     }
 

@@ -10,7 +10,7 @@ use ostler_roles::words::{Bytes, ModuleName, PackageName, Version};
 const SOON: Span = Span::seconds(20);
 
 fn judged(fixture: &Fixture, check: &Check) -> Verdict {
-    fixture.hands.check(check, SOON, &Demands::default())
+    fixture.provider.check(check, SOON, &Demands::default())
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn a_disk_is_judged_by_what_really_holds_the_path() {
     let write = |bytes, by: &str| Write { path: "/srv/image".to_owned(), bytes, by: by.to_owned() };
     let writes = vec![write(Some(Bytes(u64::MAX / 2)), "file /srv/image"), write(None, "git_cache /srv/image")];
     let demands = Demands { writes, ..Demands::default() };
-    let Verdict::Fail { found, .. } = fixture.hands.check(&disk(None, Some(Bytes(1))), SOON, &demands) else { panic!() };
+    let Verdict::Fail { found, .. } = fixture.provider.check(&disk(None, Some(Bytes(1))), SOON, &demands) else { panic!() };
     assert!(found.contains("this plan writes") && found.ends_with("; what git_cache /srv/image will write is not known"), "{found}");
 }
 
@@ -32,7 +32,7 @@ fn a_file_system_whose_server_is_gone_holds_up_neither_step_nor_check() {
     let mut fixture = Fixture::new();
     std::fs::create_dir(fixture.path("/srv/dead")).unwrap();
     let Some(_dead) = Dead::at(&fixture.path("/srv/dead")) else { return };
-    fixture.hands = RealHands::at_with_answer(fixture.tree.path(), Duration::from_millis(300));
+    fixture.provider = NodeProvider::at_with_answer(fixture.tree.path(), Duration::from_millis(300));
     let content = fixture.blob(b"x");
     let present = Some(ostler_roles::resource::file::Present { content, ownership: owned("0644"), validate: None });
     let file = |path| Desired::File(ostler_roles::resource::file::Desired { path: at(path), present: present.clone() });
@@ -52,13 +52,13 @@ fn a_file_system_whose_server_is_gone_holds_up_neither_step_nor_check() {
     guarded.directory = None;
     guarded.unless = Some(vec!["/srv/dead/bin/asks".to_owned()]);
     let began = Instant::now();
-    let asked = [file("/srv/dead/motd"), below, Desired::Command(guarded)].map(|desired| fixture.hands.examine(&desired).unwrap_err());
+    let asked = [file("/srv/dead/motd"), below, Desired::Command(guarded)].map(|desired| fixture.provider.examine(&desired).unwrap_err());
     for failed in asked.into_iter().chain([fixture.apply(&file("/srv/dead/a/motd")).unwrap_err()]) {
         assert_eq!(failed.kind, FailureKind::Observe);
         assert_eq!(failed.causes, ["its file system does not answer: the server or program behind it is gone"]);
     }
     let disk = Check::Disk(Disk { path: at("/srv/dead/cache"), size: Some(Bytes(1)), free_after: None, executors: None });
-    let Verdict::CouldNotTell { why } = fixture.hands.check(&disk, Span::seconds(2), &Demands::default()) else { panic!() };
+    let Verdict::CouldNotTell { why } = fixture.provider.check(&disk, Span::seconds(2), &Demands::default()) else { panic!() };
     let silent = "its file system does not answer: the server or program behind it is gone";
     assert_eq!(why, format!("cannot look at /srv/dead/cache: {silent}"), "asked once for all steps and checks");
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
@@ -82,10 +82,10 @@ fn needs_on_one_file_system_add_up_and_are_told_with_the_largest() {
     let mut demands =
         Demands { writes: Vec::new(), shares: vec![share("/srv/none", "one", 1 << 40), share("/etc", "two", 3 << 60)], own: Some(1) };
     let check = |free_after| Check::Disk(Disk { path: at("/srv/none"), size: None, free_after: Some(Bytes(free_after)), executors: None });
-    let Verdict::Fail { wanted, .. } = fixture.hands.check(&check(1), SOON, &demands) else { panic!() };
+    let Verdict::Fail { wanted, .. } = fixture.provider.check(&check(1), SOON, &demands) else { panic!() };
     assert!(wanted.contains("free in all: 1 TiB for /srv/none (one), ") && wanted.ends_with(" for /etc (two)"), "{wanted}");
     demands.own = Some(0);
-    assert!(fixture.hands.check(&check(1), SOON, &demands).passed(), "the other one is judged alone");
+    assert!(fixture.provider.check(&check(1), SOON, &demands).passed(), "the other one is judged alone");
 }
 
 #[test]
@@ -159,6 +159,8 @@ fn a_probe_has_no_rights_of_roots() {
     assert!(judged(&fixture, &probe("test $(id -u) != 0")).passed(), "{:?}", judged(&fixture, &probe("id")));
     let Verdict::Fail { found, .. } = judged(&fixture, &probe("echo no good; exit 4")) else { panic!() };
     assert_eq!(found, "exit status 4: no good");
-    let Verdict::CouldNotTell { why } = fixture.hands.check(&probe("sleep 30"), Span::millis(200), &Demands::default()) else { panic!() };
+    let Verdict::CouldNotTell { why } = fixture.provider.check(&probe("sleep 30"), Span::millis(200), &Demands::default()) else {
+        panic!()
+    };
     assert_eq!(why, "it did not end in time");
 }

@@ -36,7 +36,7 @@ fn a_guard_that_cannot_start_does_not_hold() {
     let fixture = Fixture::new();
     let mut desired = command(&fixture, "exit 3");
     desired.unless = Some(vec!["/no/such/guard".to_owned()]);
-    assert_eq!(fields(&fixture.hands.examine(&Desired::Command(desired.clone())).unwrap().changes), ["run"]);
+    assert_eq!(fields(&fixture.provider.examine(&Desired::Command(desired.clone())).unwrap().changes), ["run"]);
     let failed = fixture.apply(&Desired::Command(desired.clone())).unwrap_err();
     assert_eq!((failed.kind, failed.command.unwrap().status), (FailureKind::Apply, Ended::Exit(3)));
     desired.accept = vec![0, 3];
@@ -103,9 +103,9 @@ fn a_deadline_ends_a_command_and_a_cancel_lets_it_finish() {
 fn a_triggered_command_runs_without_a_guard() {
     let fixture = Fixture::new();
     let desired = Desired::Command(command(&fixture, "echo ran >>log"));
-    assert_eq!(fixture.hands.examine(&desired).unwrap().changes, []);
+    assert_eq!(fixture.provider.examine(&desired).unwrap().changes, []);
     let step = step(desired);
-    let act = |work: &ApplyContext<'_>| fixture.hands.act(&step, ostler_roles::catalog::Action::Run, work);
+    let act = |work: &ApplyContext<'_>| fixture.provider.act(&step, ostler_roles::catalog::Action::Run, work);
     fixture.with_work(Instant::now() + Duration::from_secs(20), &|| false, act).unwrap();
     assert_eq!(std::fs::read_to_string(fixture.path("/srv/log")).unwrap(), "ran\n");
 }
@@ -277,7 +277,8 @@ fn a_service_that_shall_not_run_is_not_restarted() {
         ostler_roles::resource::service::Desired { name, unit: None, state, enabled: None, check: Some(vec!["false".to_owned()]) };
     let step = step(Desired::Service(service));
     for action in [ostler_roles::catalog::Action::Restart, ostler_roles::catalog::Action::Reload] {
-        let acted = fixture.with_work(Instant::now() + Duration::from_secs(10), &|| false, |work| fixture.hands.act(&step, action, work));
+        let acted =
+            fixture.with_work(Instant::now() + Duration::from_secs(10), &|| false, |work| fixture.provider.act(&step, action, work));
         assert_eq!(acted, Ok(()));
     }
 }

@@ -33,7 +33,7 @@ fn a_file_is_fetched_proved_and_then_unchanged() {
     let desired = desired(server.url("/moved"), &body);
     server.length.store(300_000, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(
-        fixture.hands.examine(&desired).unwrap().to_write,
+        fixture.provider.examine(&desired).unwrap().to_write,
         Some(ostler_roles::words::Bytes(300_000)),
         "the forecast asks the server"
     );
@@ -156,7 +156,7 @@ fn a_loop_of_redirects_ends() {
 #[test]
 fn silence_is_given_up_and_what_came_is_kept() {
     let mut fixture = Fixture::new();
-    fixture.hands = RealHands::at_with_stall(fixture.tree.path(), Duration::from_millis(300));
+    fixture.provider = NodeProvider::at_with_stall(fixture.tree.path(), Duration::from_millis(300));
     let body = bytes(100_000);
     let server = {
         let body = body.clone();
@@ -203,5 +203,5 @@ fn the_digest_of_a_large_file_is_remembered_until_it_changes() {
     assert_eq!(records, 1);
     let file = std::fs::OpenOptions::new().write(true).open(fixture.path("/opt/cache/image.qcow2")).unwrap();
     std::os::unix::fs::FileExt::write_at(&file, b"x", 1000).unwrap();
-    assert_eq!(fields(&fixture.hands.examine(&desired).unwrap().changes), ["sha256"]);
+    assert_eq!(fields(&fixture.provider.examine(&desired).unwrap().changes), ["sha256"]);
 }

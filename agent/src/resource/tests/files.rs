@@ -63,7 +63,7 @@ fn a_secret_is_compared_by_hmac_and_never_shown() {
     let desired = file("/etc/key", fixture.secret(b"hunter2"), "0600");
     assert_eq!(fixture.twice(&desired), [Shown::new("file", "absent", "present, secret")]);
     std::fs::write(fixture.path("/etc/key"), "other").unwrap();
-    assert_eq!(fixture.hands.old_content(&desired), None);
+    assert_eq!(fixture.provider.old_content(&desired), None);
     assert_eq!(fixture.twice(&desired), [Shown::new("content", "secret", "secret, changed")]);
     fixture.secrets.clear();
     std::fs::write(fixture.path("/etc/key"), "other").unwrap();

@@ -96,7 +96,7 @@ fn cache(repositories: impl IntoIterator<Item = (String, Source)>) -> git_cache:
         repositories: repositories.into_iter().collect::<BTreeMap<_, _>>(),
         owner: account(owner()),
         required: Default::default(),
-        lanes: 4,
+        workers: 4,
     }
 }
 
@@ -169,7 +169,7 @@ fn one_bad_repository_is_reported_and_the_rest_is_done() {
     assert_eq!(fields(&applied.changes), ["good"]);
     assert_eq!(applied.notes.len(), 1);
     assert!(applied.notes[0].starts_with("none: cannot ask http://127.0.0.1") && applied.notes[0].contains("404"), "{:?}", applied.notes);
-    let again = fixture.hands.examine(&Desired::GitCache(desired.clone())).unwrap();
+    let again = fixture.provider.examine(&Desired::GitCache(desired.clone())).unwrap();
     assert_eq!((again.changes.as_slice(), again.why.as_str()), (&[][..], "1 mirrors are fresh, 1 could not be reached"));
     let required = git_cache::Desired { required: ["none".to_owned()].into(), ..desired };
     let failed = fixture.apply(&Desired::GitCache(required)).unwrap_err();
@@ -184,7 +184,7 @@ fn a_broken_mirror_is_filled_anew_and_swapped_in() {
     let desired = Desired::GitCache(cache([origins.source("a")]));
     fixture.twice(&desired);
     let place = mirror(&fixture, "a");
-    let why = || fixture.hands.examine(&desired).unwrap().changes[0].from.clone();
+    let why = || fixture.provider.examine(&desired).unwrap().changes[0].from.clone();
 
     let id = git(&origins.path("a"), &["rev-parse", "main"]);
     let object = place.join("objects").join(&id[..2]).join(&id[2..]);

@@ -1,6 +1,6 @@
 //! Executors of a Buildbot: one batch of worker files on the master's node.
 
-use super::errand::{Errand, Load};
+use super::node_job::{NodeJob, Patch};
 use super::{Candidate, Registered, Registrar, chain, failed};
 use crate::fleet::NodeEnd;
 use crate::masters::buildbot::{self, Account, Install, InstallError, Place, Worker, WorkerFile};
@@ -38,12 +38,12 @@ impl Registrar {
         };
         let account = account.as_ref().map(|(name, password)| Account { name: name.clone(), password: password.clone() });
         let client = buildbot::Client::new(http, account).stoppable(self.stop.clone());
-        let errand = match self.errand(node, ends).await {
-            Ok(errand) => errand,
+        let job = match self.job(node, ends).await {
+            Ok(job) => job,
             Err(why) => return fail(why),
         };
         let place = Place { directory: directory.clone(), group: group.clone(), service: service.clone(), role: role() };
-        let mut machine = MasterMachine { errand, place };
+        let mut machine = MasterMachine { job, place };
         let workers: Vec<(Worker, Proof)> = accepted.iter().map(|(one, worker)| (worker.clone(), one.proof())).collect();
         let (this, master_name) = (self.clone(), name.clone());
         let nodes: BTreeMap<String, NodeName> = accepted.iter().map(|(one, _)| (one.executor.name.to_string(), one.node.clone())).collect();
@@ -51,14 +51,14 @@ impl Registrar {
             let mut events = |event: buildbot::Event| tell(&this, &master_name, &nodes, event);
             let reason = format!("ostler, for {}", this.controller);
             let done = buildbot::register(&client, &mut machine, &workers, &reason, &buildbot::Patience::default(), &mut events);
-            (done, machine.errand)
+            (done, machine.job)
         })
         .await;
-        let (done, errand) = match registered {
+        let (done, job) = match registered {
             Ok(registered) => registered,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
-        errand.end(ends).await;
+        job.end(ends).await;
         let mut came = match done {
             Err(error) => fail(chain(&error)),
             Ok(endings) => accepted
@@ -117,7 +117,7 @@ fn tell(registrar: &Registrar, master: &MasterName, nodes: &BTreeMap<String, Nod
 
 /// The machine of a master that is configured by files: written by its own agent, as one small run.
 struct MasterMachine {
-    errand: Errand,
+    job: NodeJob,
     place: Place,
 }
 
@@ -125,7 +125,7 @@ impl Install for MasterMachine {
     fn install(&mut self, files: &[WorkerFile]) -> Result<(), InstallError> {
         let steps = buildbot::steps(files, &self.place).map_err(|error| InstallError(Box::new(error)))?;
         let contents = files.iter().map(|file| (Digest::of(&file.bytes), file.bytes.clone())).collect();
-        let load = Load { steps, contents, secrets: BTreeMap::new() };
-        self.errand.run(&load, &mut || Ok(())).map(drop).map_err(|error| InstallError(Box::new(error)))
+        let patch = Patch { steps, contents, secrets: BTreeMap::new() };
+        self.job.run(&patch, &mut || Ok(())).map(drop).map_err(|error| InstallError(Box::new(error)))
     }
 }

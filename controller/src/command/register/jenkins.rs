@@ -1,6 +1,6 @@
 //! Executors of a Jenkins: its credentials, its nodes over HTTP, and the agents of those that call in by themselves.
 
-use super::errand::{Errand, Load};
+use super::node_job::{NodeJob, Patch};
 use super::{Candidate, Registered, Registrar, chain, failed};
 use crate::fleet::NodeEnd;
 use crate::journal::CredentialStore;
@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// An errand that several executors of one node take turns with.
-type Shared = Arc<Mutex<Errand>>;
+/// An job that several executors of one node take turns with.
+type Shared = Arc<Mutex<NodeJob>>;
 
 /// Executors that Jenkins can take, each with what it becomes there.
 struct Accepted {
@@ -41,10 +41,10 @@ impl Registrar {
             Ok(client) => client.stoppable(self.stop.clone()),
             Err(error) => return fail(chain(&error)),
         };
-        let mut errands = BTreeMap::new();
+        let mut jobs = BTreeMap::new();
         let (mut accepted, mut done) = (Vec::new(), Vec::new());
         for one in batch {
-            match self.accept(one, &site, master, trust.as_ref(), &mut errands, ends).await {
+            match self.accept(one, &site, master, trust.as_ref(), &mut jobs, ends).await {
                 Ok(fit) => accepted.push(fit),
                 Err(why) => done.push(failed(one, why)),
             }
@@ -53,7 +53,7 @@ impl Registrar {
             let names = accepted.iter().map(|fit| (fit.node.name.as_str().to_owned(), fit.one.node.clone())).collect();
             let (this, master_name, credentials) = (self.clone(), name.clone(), credentials.clone());
             let work = move || {
-                let told = Told { registrar: &this, master: &master_name, nodes: names, mark };
+                let told = Reporter { registrar: &this, master: &master_name, nodes: names, mark };
                 work(&told, &client, &key, &credentials, accepted)
             };
             match tokio::task::spawn_blocking(work).await {
@@ -61,8 +61,8 @@ impl Registrar {
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
         }
-        for errand in errands.into_values().filter_map(Arc::into_inner) {
-            errand.into_inner().unwrap_or_else(PoisonError::into_inner).end(ends).await;
+        for job in jobs.into_values().filter_map(Arc::into_inner) {
+            job.into_inner().unwrap_or_else(PoisonError::into_inner).end(ends).await;
         }
         done
     }
@@ -82,7 +82,7 @@ impl Registrar {
         site: &model::Site,
         master: &Master,
         trust: Option<&String>,
-        errands: &mut BTreeMap<NodeName, Shared>,
+        jobs: &mut BTreeMap<NodeName, Shared>,
         ends: &mut [NodeEnd],
     ) -> Result<Accepted, String> {
         let executor = &one.executor;
@@ -94,12 +94,12 @@ impl Registrar {
         let agent = match node.launcher {
             model::Launcher::Ssh(_) => None,
             model::Launcher::Inbound => {
-                let errand = match errands.get(&one.node) {
-                    Some(errand) => Arc::clone(errand),
+                let job = match jobs.get(&one.node) {
+                    Some(job) => Arc::clone(job),
                     None => {
-                        let errand = Arc::new(Mutex::new(self.errand(&one.node, ends).await?));
-                        errands.insert(one.node.clone(), Arc::clone(&errand));
-                        errand
+                        let job = Arc::new(Mutex::new(self.job(&one.node, ends).await?));
+                        jobs.insert(one.node.clone(), Arc::clone(&job));
+                        job
                     }
                 };
                 let agent = Agent {
@@ -110,7 +110,7 @@ impl Registrar {
                     user: executor.user.clone(),
                     remote_fs: executor.remote_fs.clone(),
                 };
-                Some((agent, errand))
+                Some((agent, job))
             }
         };
         Ok(Accepted { one: one.clone(), node, agent })
@@ -148,14 +148,14 @@ impl Mark {
 }
 
 /// To whom events go.
-struct Told<'a> {
+struct Reporter<'a> {
     registrar: &'a Registrar,
     master: &'a MasterName,
     nodes: BTreeMap<String, NodeName>,
     mark: Mark,
 }
 
-impl Told<'_> {
+impl Reporter<'_> {
     fn everyone(&self, text: &str) {
         self.nodes.values().for_each(|node| self.registrar.tell(node, self.master, text));
     }
@@ -186,7 +186,7 @@ impl Told<'_> {
 }
 
 /// Everything that is asked of the master, in order: credentials, the agents' program, the nodes. Blocks.
-fn work(told: &Told<'_>, client: &Client, key: &[u8], credentials: &[JenkinsCredential], accepted: Vec<Accepted>) -> Vec<Registered> {
+fn work(told: &Reporter<'_>, client: &Client, key: &[u8], credentials: &[JenkinsCredential], accepted: Vec<Accepted>) -> Vec<Registered> {
     let batch: Vec<Candidate> = accepted.iter().map(|fit| fit.one.clone()).collect();
     let fail = |text: String| batch.iter().map(|one| failed(one, text.clone())).collect::<Vec<_>>();
     // After an interrupt nothing new is begun: only labels that are no longer earned are still taken off.
@@ -202,8 +202,8 @@ fn work(told: &Told<'_>, client: &Client, key: &[u8], credentials: &[JenkinsCred
     let registrations: Vec<Registration> = accepted
         .into_iter()
         .map(|Accepted { one, node, agent }| {
-            let agent = agent.map(|(agent, errand)| -> Arc<dyn Bring> {
-                Arc::new(Bringer { agent, errand, program: Arc::clone(&program), key: Key(key.to_vec()) })
+            let agent = agent.map(|(agent, job)| -> Arc<dyn Bring> {
+                Arc::new(Bringer { agent, job, program: Arc::clone(&program), key: Key(key.to_vec()) })
             });
             Registration { node, smoke: one.executor.smoke.clone(), proof: one.proof(), agent }
         })
@@ -233,7 +233,7 @@ fn ended(one: &Candidate, ending: &jenkins::Ending) -> Registered {
 }
 
 /// Sends the credentials that are not what was sent last; returns how many.
-fn put_credentials(told: &Told<'_>, client: &Client, key: &[u8], credentials: &[JenkinsCredential]) -> Result<u32, String> {
+fn put_credentials(told: &Reporter<'_>, client: &Client, key: &[u8], credentials: &[JenkinsCredential]) -> Result<u32, String> {
     let store = CredentialStore::new(&told.registrar.workspace.state);
     let mut sent = 0;
     for wanted in credentials {
@@ -266,7 +266,7 @@ impl std::fmt::Debug for Key {
 #[derive(Debug)]
 struct Bringer {
     agent: Agent,
-    errand: Shared,
+    job: Shared,
     program: Arc<Vec<u8>>,
     key: Key,
 }
@@ -275,9 +275,9 @@ impl Bring for Bringer {
     fn bring(&self, secret: &Secret<String>, before: &mut dyn FnMut() -> Result<(), JenkinsError>) -> Result<bool, BringError> {
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| BringError(error);
         let steps = self.agent.steps(&self.program, secret, &self.key.0).map_err(|error| failed(Box::new(error)))?;
-        let load = Load { steps: steps.steps, contents: steps.contents, secrets: steps.secrets };
-        let mut errand = self.errand.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = errand.run(&load, &mut || before().map_err(|error| Box::new(error) as _));
+        let patch = Patch { steps: steps.steps, contents: steps.contents, secrets: steps.secrets };
+        let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = job.run(&patch, &mut || before().map_err(|error| Box::new(error) as _));
         changed.map(|changed| changed > 0).map_err(|error| failed(Box::new(error)))
     }
 }

@@ -1,8 +1,8 @@
 //! Registration: executors of nodes that came through are brought to their labels, one batch a master.
 
 mod buildbot;
-mod errand;
 mod jenkins;
+mod node_job;
 mod proofs;
 
 pub use proofs::Proofs;
@@ -120,7 +120,7 @@ impl Registrar {
     }
 
     fn tell(&self, node: &NodeName, master: &MasterName, text: &str) {
-        self.preparation.tell.tell(node, FleetEvent::Master { master: master.to_string(), text: text.to_owned() });
+        self.preparation.events.send(node, FleetEvent::Master { master: master.to_string(), text: text.to_owned() });
     }
 
     /// Sockets to a master: opened inside the lab where the site has one and the address is the lab's.
@@ -152,7 +152,7 @@ pub fn candidates(ends: &[NodeEnd], proofs: &Proofs) -> Vec<Candidate> {
     good.flat_map(|end| {
         let Prepared { executors, .. } = &end.prepared;
         let changed = matches!(end.ending, Ok(Ending::Good { changed, .. }) if changed > 0) || proofs.is_owed(&end.node);
-        let host_keys = end.line.as_ref().map(|line| line.session.hello.facts.host_keys.clone()).unwrap_or_default();
+        let host_keys = end.connection.as_ref().map(|connection| connection.session.hello.facts.host_keys.clone()).unwrap_or_default();
         let node = end.node.clone();
         executors.iter().map(move |executor| Candidate {
             node: node.clone(),

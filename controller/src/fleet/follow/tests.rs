@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fleet::fake::{Act, FakeNode, hello, name, run_id};
-use crate::fleet::{NodeEnd, Prepared, Ready, Runner, Told};
+use crate::fleet::{FleetMessage, NodeEnd, Prepared, Ready, Runner};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::outcome::Ending;
 use ostler_roles::plan::{Plan, Planned};
@@ -50,18 +50,18 @@ fn catalog() -> Catalog {
 async fn run(script: Vec<Option<Vec<Act>>>, stop: bool) -> (NodeEnd, Vec<FleetEvent>, Vec<ToAgent>) {
     let fake = FakeNode::new(script);
     let (preparation, mut events) = fake.preparation();
-    let line = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
+    let connection = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
     let prepared = Prepared { catalog: catalog(), blob: Arc::new(|_| None), secrets: Arc::default(), executors: Vec::new() };
     let because = ResourceId { kind: Kind::File, key: "/etc/motd".to_owned() };
     let steps = vec![Planned::MayChange { because, changes: Vec::new() }];
     let plan = Plan { catalog: Digest::of(b""), generation: 0, requirements: Vec::new(), steps, verify: Vec::new() };
     let (stopper, cancel) = watch::channel(stop);
     let runner = Runner { preparation: preparation.clone(), controller: "ada@desk".to_owned(), cancel };
-    let mut ends = runner.run(vec![Ready { node: name(), prepared, plan, line }], &run_id).await;
+    let mut ends = runner.run(vec![Ready { node: name(), prepared, plan, connection }], &run_id).await;
     drop(stopper);
-    preparation.tell.end();
+    preparation.events.end();
     let mut told = Vec::new();
-    while let Some(Told::Event(_, event) | Told::Run(_, event, _)) = events.recv().await {
+    while let Some(FleetMessage::Event(_, event) | FleetMessage::Run(_, event, _)) = events.recv().await {
         told.push(event);
     }
     assert_eq!(fake.left(), 0, "a connection was not made");
@@ -85,7 +85,7 @@ async fn a_run_whose_beginning_was_not_heard_is_asked_for_by_its_own_id_and_foll
     let script = vec![met([Act::Hear]), met([Act::Hear, going(), started(), noted(), ended(GOOD), done()])];
     let (end, told, heard) = run(script, false).await;
     assert_eq!(end.ending.as_ref().unwrap(), &GOOD);
-    assert!(end.line.is_some());
+    assert!(end.connection.is_some());
     assert_eq!((attached_again(&told), numbers(&told)), (vec![0], vec![1, 2, 3]));
     assert!(matches!(&heard[..], [ToAgent::Go { run, .. }, ToAgent::Attach { run: Some(asked), after: 0 }] if run == asked), "{heard:?}");
 }
@@ -107,7 +107,7 @@ async fn a_run_that_cannot_be_asked_for_may_have_begun() {
     assert!(trouble.chain.last().unwrap().contains("connection refused"), "{trouble:?}");
     assert_eq!((trouble.hint.as_str(), trouble.kind), ("ostler attach n1", TroubleKind::Unreachable));
     assert_eq!(told.iter().filter(|event| matches!(event, FleetEvent::Link(LinkEvent::Retried { .. }))).count(), 2);
-    assert!(end.line.is_none());
+    assert!(end.connection.is_none());
 }
 
 #[tokio::test]
@@ -165,18 +165,18 @@ async fn a_run_whose_runner_is_gone_is_not_looked_for() {
 #[tokio::test]
 async fn a_goodbye_to_many_deaf_nodes_is_said_to_all_at_once() {
     let scripts: Vec<_> = (0..5).map(|_| FakeNode::new(vec![met([Act::Beat])])).collect();
-    let mut lines = Vec::new();
+    let mut connections = Vec::new();
     for fake in &scripts {
         let (preparation, _events) = fake.preparation();
-        let mut line = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
+        let mut connection = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
         // More than the pipe holds, and nothing that zstd makes smaller: from now on nothing that is sent is taken.
         let noise: Vec<u8> = (0..4096u32).flat_map(|number| Digest::of(&number.to_le_bytes()).hex().into_bytes()).collect();
-        let filled = tokio::time::timeout(Duration::from_millis(200), line.session.ask(&catalog(), false, &noise)).await;
+        let filled = tokio::time::timeout(Duration::from_millis(200), connection.session.ask(&catalog(), false, &noise)).await;
         assert!(filled.is_err());
-        lines.push(line);
+        connections.push(connection);
     }
     let begin = std::time::Instant::now();
-    super::super::leave(lines).await;
+    super::super::leave(connections).await;
     assert!(begin.elapsed() < Duration::from_secs(9), "{:?}", begin.elapsed());
 }
 
@@ -187,11 +187,11 @@ async fn a_content_that_is_gone_from_the_site_is_said_and_nothing_is_begun() {
     let planned = say(ToController::Planned(Box::new(plan.clone())));
     let fake = FakeNode::new(vec![met([Act::Hear, say(ToController::NeedBlobs(vec![gone])), planned])]);
     let (preparation, _told) = fake.preparation();
-    let mut line = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
-    line.session.ask(&catalog(), false, &[]).await.unwrap();
-    line.session.answer().await.unwrap();
+    let mut connection = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
+    connection.session.ask(&catalog(), false, &[]).await.unwrap();
+    connection.session.answer().await.unwrap();
     let go = Go { run: &run_id(), plan: &plan, secrets: Vec::new(), controller: "ada@desk", blob: &|_| None };
-    let error = line.session.go(go).await.unwrap_err();
+    let error = connection.session.go(go).await.unwrap_err();
     let told = format!("content {} of the plan is no longer in the site: nothing was changed on this node", gone.short());
     assert_eq!(error.to_string(), told);
     assert_eq!(error.hint(), "was a file of the site changed meanwhile? plan again");

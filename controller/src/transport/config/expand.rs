@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use super::resolved::ConfigError;
-use super::settings::Surroundings;
+use super::settings::LocalUser;
 
 /// What tokens stand for (ssh_config(5), TOKENS).
 #[derive(Debug, Clone)]
 pub(super) struct Tokens<'a> {
-    pub surroundings: &'a Surroundings,
+    pub local_user: &'a LocalUser,
     pub original: &'a str,
     pub hostname: &'a str,
     pub port: u16,
@@ -25,7 +25,7 @@ impl Tokens<'_> {
         if value == "none" {
             return Ok(None);
         }
-        let home = self.surroundings.home.to_string_lossy().into_owned();
+        let home = self.local_user.home.to_string_lossy().into_owned();
         let (mut out, rest) = match value.strip_prefix("~/") {
             Some(rest) => (format!("{home}/"), rest),
             None => (String::new(), value),
@@ -50,7 +50,7 @@ impl Tokens<'_> {
                 Some('n') => out.push_str(self.original),
                 Some('p') => out.push_str(&self.port.to_string()),
                 Some('r') => out.push_str(self.user),
-                Some('u') => out.push_str(&self.surroundings.user),
+                Some('u') => out.push_str(&self.local_user.user),
                 Some('k') => out.push_str(self.alias.unwrap_or(self.original)),
                 Some('i') => out.push_str(&rustix::process::getuid().as_raw().to_string()),
                 other => return Err(unknown(&format!("%{}", other.map(String::from).unwrap_or_default()))),

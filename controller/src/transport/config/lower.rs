@@ -9,7 +9,7 @@ use super::expand::Tokens;
 use super::jump::parse_chain;
 use super::options::{Treatment, treatment};
 use super::resolved::{AddressFamily, AgentSocket, ConfigError, HostConfig, NewKeys};
-use super::settings::{Jump, Surroundings, Target};
+use super::settings::{Jump, LocalUser, Target};
 
 /// Pairs of one host, with typed ways to ask.
 struct Pairs<'a>(&'a [(String, String)]);
@@ -51,7 +51,7 @@ impl HostConfig {
     ///
     /// # Errors
     /// An option that cannot be honoured or read, by name.
-    pub(super) fn from_pairs(target: &Target, pairs: &[(String, String)], around: &Surroundings) -> Result<Self, ConfigError> {
+    pub(super) fn from_pairs(target: &Target, pairs: &[(String, String)], around: &LocalUser) -> Result<Self, ConfigError> {
         refuse(pairs)?;
         let pairs = Pairs(pairs);
         check_authentications(&pairs)?;
@@ -59,14 +59,8 @@ impl HostConfig {
         let port = pairs.parse("port")?.unwrap_or(22);
         let user = pairs.first("user").unwrap_or(&around.user).to_owned();
         let host_key_alias = pairs.first("hostkeyalias").map(str::to_owned);
-        let tokens = Tokens {
-            surroundings: around,
-            original: &target.host,
-            hostname: &hostname,
-            port,
-            user: &user,
-            alias: host_key_alias.as_deref(),
-        };
+        let tokens =
+            Tokens { local_user: around, original: &target.host, hostname: &hostname, port, user: &user, alias: host_key_alias.as_deref() };
         let paths = |name: &str| -> Result<Vec<PathBuf>, ConfigError> {
             let expanded: Result<Vec<_>, _> = pairs.all(name).map(|value| tokens.path(name, value)).collect();
             Ok(expanded?.into_iter().flatten().collect())
@@ -160,7 +154,7 @@ fn family(pairs: &Pairs<'_>) -> Result<AddressFamily, ConfigError> {
 /// `IdentityAgent`: `none`, `SSH_AUTH_SOCK` (also as `$SSH_AUTH_SOCK`), or a path.
 fn agent(pairs: &Pairs<'_>, tokens: &Tokens<'_>) -> Result<AgentSocket, ConfigError> {
     let name = "identityagent";
-    let of_environment = || tokens.surroundings.agent.clone().map_or(AgentSocket::None, AgentSocket::At);
+    let of_environment = || tokens.local_user.agent.clone().map_or(AgentSocket::None, AgentSocket::At);
     match pairs.all(name).next() {
         None | Some("" | "SSH_AUTH_SOCK" | "$SSH_AUTH_SOCK") => Ok(of_environment()),
         Some(value) if value.starts_with('$') => Err(ConfigError::BadValue { name: name.to_owned(), value: value.to_owned() }),

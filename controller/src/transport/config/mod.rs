@@ -15,4 +15,4 @@ pub use jump::{BadJump, parse_chain};
 pub use options::{OPTIONS, Treatment};
 pub use query::Resolver;
 pub use resolved::{AddressFamily, AgentSocket, ConfigError, HostConfig, NewKeys};
-pub use settings::{HostSettings, Jump, Surroundings, Target};
+pub use settings::{HostSettings, Jump, LocalUser, Target};

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::options::treatment;
 use super::resolved::{ConfigError, HostConfig};
-use super::settings::{Surroundings, Target};
+use super::settings::{LocalUser, Target};
 use super::stock;
 use crate::transport::deadlines::Deadlines;
 use crate::transport::files;
@@ -26,7 +26,7 @@ type Answer = Result<Arc<HostConfig>, ConfigError>;
 /// Answers what is in force for a host. Each host is asked for once.
 #[derive(Debug)]
 pub struct Resolver {
-    surroundings: Surroundings,
+    local_user: LocalUser,
     file: Option<PathBuf>,
     program: PathBuf,
     cache: Mutex<HashMap<Target, Arc<OnceCell<Answer>>>>,
@@ -36,10 +36,10 @@ pub struct Resolver {
 
 impl Resolver {
     /// Makes a resolver; `file` stands in for the user's and the machine's configuration (`-F`).
-    pub fn new(surroundings: Surroundings, file: Option<PathBuf>) -> Self {
+    pub fn new(local_user: LocalUser, file: Option<PathBuf>) -> Self {
         let program = PathBuf::from("ssh");
         let turns = Semaphore::new(AT_ONCE);
-        Self { surroundings, file, program, cache: Mutex::default(), stock_values: OnceCell::new(), turns }
+        Self { local_user, file, program, cache: Mutex::default(), stock_values: OnceCell::new(), turns }
     }
 
     /// Asks another program than `ssh` on the path.
@@ -50,8 +50,8 @@ impl Resolver {
     }
 
     /// Returns what surrounds the process.
-    pub fn surroundings(&self) -> &Surroundings {
-        &self.surroundings
+    pub fn local_user(&self) -> &LocalUser {
+        &self.local_user
     }
 
     /// Returns what is in force for a target.
@@ -84,7 +84,7 @@ impl Resolver {
             }
             None => self.without_client(target, deadlines).await?,
         };
-        HostConfig::from_pairs(target, &pairs, &self.surroundings).map(Arc::new)
+        HostConfig::from_pairs(target, &pairs, &self.local_user).map(Arc::new)
     }
 
     /// Runs `ssh -G`; none when there is no such program.
@@ -126,7 +126,7 @@ impl Resolver {
     async fn without_client(&self, target: &Target, deadlines: &Deadlines) -> Result<Vec<Pair>, ConfigError> {
         let files = match &self.file {
             Some(file) => vec![file.clone()],
-            None => vec![self.surroundings.home.join(".ssh/config"), PathBuf::from("/etc/ssh/ssh_config")],
+            None => vec![self.local_user.home.join(".ssh/config"), PathBuf::from("/etc/ssh/ssh_config")],
         };
         let mut pairs = Vec::new();
         for file in files {
@@ -146,7 +146,7 @@ impl Resolver {
             }
         }
         let said: Vec<String> = pairs.iter().map(|(name, _)| name.clone()).collect();
-        pairs.extend(stock::defaults(&target.host, &self.surroundings).into_iter().filter(|(name, _)| !said.contains(name)));
+        pairs.extend(stock::defaults(&target.host, &self.local_user).into_iter().filter(|(name, _)| !said.contains(name)));
         if let Some((name, _)) = pairs.iter().find(|(name, _)| treatment(name).is_none()) {
             let word = name.clone();
             return Err(ConfigError::NeedsClient { file: "the ssh configuration".to_owned(), line: 0, word });

@@ -49,7 +49,7 @@ pub enum Jump {
 
 /// What surrounds the process, asked once at its start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Surroundings {
+pub struct LocalUser {
     /// The home directory.
     pub home: PathBuf,
     /// The local user.
@@ -58,7 +58,7 @@ pub struct Surroundings {
     pub agent: Option<PathBuf>,
 }
 
-impl Surroundings {
+impl LocalUser {
     /// Asks this process's environment.
     pub fn of_this_process() -> Self {
         Self::of(&Environment::read())

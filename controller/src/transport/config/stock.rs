@@ -2,7 +2,7 @@
 
 use super::options::{Treatment, treatment};
 use super::resolved::ConfigError;
-use super::settings::Surroundings;
+use super::settings::LocalUser;
 use crate::transport::known_hosts;
 
 /// Options that may be given more than once; of the others the first one holds.
@@ -14,10 +14,10 @@ const LISTS: [&str; 6] = ["ciphers", "kexalgorithms", "macs", "hostkeyalgorithms
 const WAYS: [&str; 2] = ["proxycommand", "proxyjump"];
 
 /// Returns the defaults in the form that `ssh -G` prints.
-pub(super) fn defaults(host: &str, surroundings: &Surroundings) -> Vec<(String, String)> {
-    let home = surroundings.home.display();
+pub(super) fn defaults(host: &str, local_user: &LocalUser) -> Vec<(String, String)> {
+    let home = local_user.home.display();
     let pairs = [
-        ("user", surroundings.user.clone()),
+        ("user", local_user.user.clone()),
         ("hostname", host.to_owned()),
         ("port", "22".to_owned()),
         ("identityfile", "~/.ssh/id_ed25519".to_owned()),
@@ -105,8 +105,8 @@ fn selects(patterns: &str, host: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn surroundings() -> Surroundings {
-        Surroundings { home: "/home/ann".into(), user: "ann".into(), agent: None }
+    fn local_user() -> LocalUser {
+        LocalUser { home: "/home/ann".into(), user: "ann".into(), agent: None }
     }
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn defaults_name_the_user_and_the_home() {
-        let pairs = defaults("n1", &surroundings());
+        let pairs = defaults("n1", &local_user());
         assert!(pairs.contains(&("userknownhostsfile".into(), "/home/ann/.ssh/known_hosts /home/ann/.ssh/known_hosts2".into())));
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::config::{ConfigError, HostConfig, NewKeys, Resolver, Surroundings, Target};
+use super::config::{ConfigError, HostConfig, LocalUser, NewKeys, Resolver, Target};
 use super::deadlines::Deadlines;
 use super::dial::Dialer;
 use super::error::ConnectError;
@@ -28,7 +28,7 @@ use identity::Favourite;
 #[derive(Clone)]
 pub struct SshOptions {
     /// What surrounds the process.
-    pub surroundings: Surroundings,
+    pub local_user: LocalUser,
     /// A file in place of the user's and the machine's ssh configuration.
     pub config_file: Option<PathBuf>,
     /// Whether new host keys are accepted, whatever the configuration says.
@@ -48,9 +48,9 @@ impl SshOptions {
     pub const HANDSHAKES: usize = 32;
 
     /// Makes options with every default, telling events to nobody.
-    pub fn new(surroundings: Surroundings) -> Self {
+    pub fn new(local_user: LocalUser) -> Self {
         Self {
-            surroundings,
+            local_user,
             config_file: None,
             new_keys: NewKeys::Refuse,
             dialer: Dialer::Direct,
@@ -93,7 +93,7 @@ impl Ssh {
     /// Makes an opener of links.
     pub fn new(options: SshOptions) -> Self {
         Self {
-            resolver: Resolver::new(options.surroundings, options.config_file),
+            resolver: Resolver::new(options.local_user, options.config_file),
             new_keys: options.new_keys,
             dialer: options.dialer,
             deadlines: options.deadlines,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::build::{Built, path};
-use super::context::{Context, Read, Told};
+use super::context::{Context, Read, Reported};
 use super::fields::{Placed, Values, Written};
 use super::keys::owner;
 use crate::author::diagnostic::{Fault, nearest};
@@ -12,17 +12,17 @@ use crate::author::value::{Data, Value};
 use crate::resource::git_cache::{Desired, Source};
 
 /// How many are fetched at once where nothing is written.
-const LANES: u16 = 8;
+const WORKERS: u16 = 8;
 
 impl Context<'_> {
     /// Turns `from` into `repositories`.
     pub(super) fn repositories(&self, values: &mut Values) -> Read<()> {
         let Some(placed) = values.fields.remove("from") else { return Ok(()) };
-        let Written::Value(Value { data: Data::Map(entries), .. }) = &placed.written else { return Err(Told) };
+        let Written::Value(Value { data: Data::Map(entries), .. }) = &placed.written else { return Err(Reported) };
         let [(form, value)] = &entries[..] else {
             return Err(self.fault(Fault::new(&placed.span, "`from` names one file").expected("`projects_yaml` or `list`")));
         };
-        let Data::SitePath(tree, file) = &value.data else { return Err(Told) };
+        let Data::SitePath(tree, file) = &value.data else { return Err(Reported) };
         let entry = self.entry(*tree, file, "files/", &placed.span)?;
         let names: Vec<String> = if &**form == "projects_yaml" {
             match &entry.projects {
@@ -75,14 +75,14 @@ pub(super) fn git_cache(values: &Values) -> Built<Desired> {
             names.into_iter().collect()
         }
     };
-    let lanes = match values.integer("lanes") {
-        None => LANES,
+    let workers = match values.integer("workers") {
+        None => WORKERS,
         Some(number) => u16::try_from(number)
             .ok()
-            .filter(|lanes| (1..=64).contains(lanes))
-            .ok_or_else(|| Box::new(fail("lanes", format!("{number} at once")).expected("1 to 64")))?,
+            .filter(|workers| (1..=64).contains(workers))
+            .ok_or_else(|| Box::new(fail("workers", format!("{number} at once")).expected("1 to 64")))?,
     };
-    Ok(Desired { root: path(values, "root")?, repositories, owner: owner(values, "owner")?, required, lanes })
+    Ok(Desired { root: path(values, "root")?, repositories, owner: owner(values, "owner")?, required, workers })
 }
 
 /// A name below an upstream and below the root: relative, without `..`, no option of git.

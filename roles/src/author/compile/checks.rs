@@ -2,7 +2,7 @@
 
 use super::build::{Built, command, path};
 use super::contents::{must, word, words};
-use super::context::{Context, Read, Told, origin};
+use super::context::{Context, Read, Reported, origin};
 use super::fields::Values;
 use super::triggers::check_deadline;
 use super::walk::Found;
@@ -25,11 +25,11 @@ impl<'a> Context<'a> {
         let values = self.fields(&found.body.fields, found.scope)?;
         if executors == 0 && values.value("per").is_some() && self.roles.iter().any(|role| !role.executors.is_empty()) {
             // The executors could not be read, which was told.
-            return Err(Told);
+            return Err(Reported);
         }
         let that = found.body.fields.get("that").and_then(|node| node.as_scalar()).map(|scalar| scalar.text.clone());
         let check = self.close_check(found.body.kind, &values, executors, that).map_err(|fault| self.fault(*fault))?;
-        let role = RoleName::parse(&found.scope.role.name.value).map_err(|_| Told)?;
+        let role = RoleName::parse(&found.scope.role.name.value).map_err(|_| Reported)?;
         let within = found.words.within.unwrap_or_else(|| check_deadline(found.body.kind));
         Ok(FoundCheck { requirement: Requirement { check, role, origin: origin(&found.step.span), within }, span: found.step.span.clone() })
     }

@@ -1,6 +1,6 @@
 //! `content`, `from` and `template`: three ways to write one thing, a file's bytes.
 
-use super::context::{Context, Read, Told};
+use super::context::{Context, Read, Reported};
 use super::fields::{Placed, Values, Written};
 use super::scope::RoleScope;
 use crate::author::diagnostic::{Fault, nearest};
@@ -32,11 +32,11 @@ impl<'a> Context<'a> {
             return Ok(());
         };
         let Some(placed) = values.fields.remove(name) else { return Ok(()) };
-        let Written::Value(value) = &placed.written else { return Err(Told) };
+        let Written::Value(value) = &placed.written else { return Err(Reported) };
         let content = if name == ways.inline {
             self.content(&as_text(&value.data).unwrap_or_default(), &value.all_marks())
         } else {
-            let Data::SitePath(tree, path) = &value.data else { return Err(Told) };
+            let Data::SitePath(tree, path) = &value.data else { return Err(Reported) };
             if name == ways.from { self.file(*tree, path, &placed.span)? } else { self.render(*tree, path, &placed.span, scope)? }
         };
         values.fields.insert(ways.becomes, Placed { written: Written::Content(content), span: placed.span });
@@ -79,7 +79,7 @@ impl<'a> Context<'a> {
         match template::render(path, &load, scope) {
             Ok(rendered) => Ok(self.content(&rendered.text, &rendered.marks)),
             Err(template::Stop::Unreadable) => Err(self.fault(Fault::new(span, format!("`{path}` is no text")).expected("UTF-8"))),
-            Err(template::Stop::Told) => Err(Told),
+            Err(template::Stop::Reported) => Err(Reported),
             Err(template::Stop::Missing(missing)) => Err(self.lacks(missing, span)),
             Err(template::Stop::Fault(fault)) => Err(self.fault(fault.also(span, "rendered for this"))),
         }

@@ -17,9 +17,9 @@ use crate::words::{Blob, Content, Digest, NodeName, Origin, Secret, SecretRef, S
 
 /// What was asked for has no value, and why was told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Told;
+pub(super) struct Reported;
 
-pub(super) type Read<T> = Result<T, Told>;
+pub(super) type Read<T> = Result<T, Reported>;
 
 /// One compilation.
 pub(super) struct Context<'a> {
@@ -121,14 +121,14 @@ impl<'a> Context<'a> {
                 let message = format!("{}: the loops of its roles take more than {MAX_TURNS} turns", self.called());
                 Err(self.fault(Fault::new(span, message)))
             }
-            Ordering::Greater => Err(Told),
+            Ordering::Greater => Err(Reported),
         }
     }
 
     /// Keeps a fault.
-    pub(super) fn fault(&self, fault: Fault) -> Told {
+    pub(super) fn fault(&self, fault: Fault) -> Reported {
         self.faults.borrow_mut().push(fault);
-        Told
+        Reported
     }
 
     /// All faults so far; none are left behind.
@@ -173,19 +173,19 @@ impl<'a> Context<'a> {
     }
 
     /// Keeps that the node's system lacks a word.
-    pub(super) fn lacks(&self, missing: Missing, span: &Span) -> Told {
+    pub(super) fn lacks(&self, missing: Missing, span: &Span) -> Reported {
         self.missing.borrow_mut().entry(missing).or_insert_with(|| span.clone());
-        Told
+        Reported
     }
 
     /// Keeps why there is no value; `place` gives the place of a range of the expression.
-    fn stopped(&self, stop: Stop, whole: &Span, place: impl Fn(&ExprFault) -> Span) -> Told {
+    fn stopped(&self, stop: Stop, whole: &Span, place: impl Fn(&ExprFault) -> Span) -> Reported {
         match stop {
             Stop::Fault(fault) => {
                 let span = place(&fault);
                 self.fault(fault.at(&span))
             }
-            Stop::Told => Told,
+            Stop::Reported => Reported,
             Stop::Missing(missing) => self.lacks(missing, whole),
         }
     }
@@ -236,10 +236,10 @@ impl<'a> Context<'a> {
                 for entry in entries {
                     match self.value(&entry.value, scope) {
                         Ok(value) => read.push((Arc::from(entry.key.value.as_str()), value)),
-                        Err(Told) => failed = true,
+                        Err(Reported) => failed = true,
                     }
                 }
-                if failed { Err(Told) } else { Ok(Data::Map(read).into()) }
+                if failed { Err(Reported) } else { Ok(Data::Map(read).into()) }
             }
         }
     }
@@ -261,10 +261,10 @@ impl<'a> Context<'a> {
                     read.extend(inner.into_iter().map(|one| (one.marked(&marks), item.span.clone())));
                 }
                 Ok(value) => read.push((value, item.span.clone())),
-                Err(Told) => failed = true,
+                Err(Reported) => failed = true,
             }
         }
-        if failed { Err(Told) } else { Ok(read) }
+        if failed { Err(Reported) } else { Ok(read) }
     }
 
     /// A text with expressions in it; one that is nothing else keeps the expression's type.
@@ -299,7 +299,7 @@ impl<'a> Context<'a> {
                 }
             }
         }
-        if failed { Err(Told) } else { Ok(Value { data: Data::Text(whole.into()), marks }) }
+        if failed { Err(Reported) } else { Ok(Value { data: Data::Text(whole.into()), marks }) }
     }
 
     /// A text as a file's content: secret bytes by reference, public ones by digest.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::contents::{FILE, UNIT};
-use super::context::{Context, Read, Told};
+use super::context::{Context, Read, Reported};
 use super::fields::{Placed, Values, Written};
 use super::walk::{Found, Words};
 use super::{build, keys, triggers};
@@ -142,13 +142,13 @@ fn join(context: &Context<'_>, first: &mut Draft<'_>, second: Values, role: &Rol
             None => drop(first.values.fields.insert(name, placed)),
             Some(known) if known.written == placed.written => {}
             Some(known) => {
-                let Told = conflict(context, &first.id, name, known, &placed, (first.role, role));
+                let Reported = conflict(context, &first.id, name, known, &placed, (first.role, role));
             }
         }
     }
 }
 
-fn conflict(context: &Context<'_>, id: &ResourceId, field: &str, known: &Placed, placed: &Placed, roles: (&Role, &Role)) -> Told {
+fn conflict(context: &Context<'_>, id: &ResourceId, field: &str, known: &Placed, placed: &Placed, roles: (&Role, &Role)) -> Reported {
     let shown = |written: &Written| match written {
         Written::Value(value) => format!("`{}`", value.shown()),
         Written::Content(_) => "other content".to_owned(),

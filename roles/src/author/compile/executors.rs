@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use super::build::{Built, argv, path};
 use super::contents::{must, word, words};
-use super::context::{Context, Read, Told, origin};
+use super::context::{Context, Read, Reported, origin};
 use super::fields::Values;
 use super::scope::RoleScope;
 use super::walk::{Found, Walk};
@@ -131,7 +131,7 @@ impl<'a> Context<'a> {
             let scope = RoleScope::new(self, role);
             for node in &role.labels {
                 // A label may be one expression that gives several.
-                let values = if node.as_scalar().is_some() { self.one_or_many(node, &scope) } else { Err(Told) };
+                let values = if node.as_scalar().is_some() { self.one_or_many(node, &scope) } else { Err(Reported) };
                 for text in values.unwrap_or_default() {
                     match Label::parse(&text) {
                         Ok(label) => drop(labels.insert(label)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::context::{Context, Read, Told};
+use super::context::{Context, Read, Reported};
 use crate::author::diagnostic::Fault;
 use crate::author::expr::Scope;
 use crate::author::kinds::{FieldSpec, ScalarType, Shape};
@@ -58,7 +58,7 @@ impl Context<'_> {
             if field.spec.shape == Shape::Triggers {
                 match self.names(&field.value, scope) {
                     Ok(names) => drop(values.triggers.insert(field.spec.name, names)),
-                    Err(Told) => failed = true,
+                    Err(Reported) => failed = true,
                 }
                 continue;
             }
@@ -72,10 +72,10 @@ impl Context<'_> {
                     let span = field.value.span.clone();
                     values.fields.insert(field.spec.name, Placed { written: Written::Value(value), span });
                 }
-                Err(Told) => failed = true,
+                Err(Reported) => failed = true,
             }
         }
-        if failed { Err(Told) } else { Ok(values) }
+        if failed { Err(Reported) } else { Ok(values) }
     }
 
     /// Names of resources, each a text.
@@ -122,7 +122,7 @@ impl Context<'_> {
                 NodeKind::Map(entries) => {
                     let read = entries.iter().map(|entry| {
                         let value = self.value(&entry.value, scope)?;
-                        let (spec, inner) = inner(spec, shape, &entry.key.value).ok_or(Told)?;
+                        let (spec, inner) = inner(spec, shape, &entry.key.value).ok_or(Reported)?;
                         Ok((Arc::from(entry.key.value.as_str()), self.fit(value, &entry.value.span, spec, inner)?))
                     });
                     gather(read).map(|entries| Data::Map(entries).into())
@@ -132,7 +132,7 @@ impl Context<'_> {
                     if value.is_none() { Ok(value) } else { self.fit(value, &node.span, spec, shape) }
                 }
             },
-            Shape::Triggers => Err(Told),
+            Shape::Triggers => Err(Reported),
         }
     }
 
@@ -183,7 +183,7 @@ impl Context<'_> {
                 }
                 other => Err(self.fault(Fault::new(span, format!("{} stands here", other.noun())).expected("a map"))),
             },
-            Shape::Triggers | Shape::Expression => Err(Told),
+            Shape::Triggers | Shape::Expression => Err(Reported),
         }
     }
 }
@@ -204,10 +204,10 @@ fn gather<T>(read: impl Iterator<Item = Read<T>>) -> Read<Vec<T>> {
     for one in read {
         match one {
             Ok(value) => list.push(value),
-            Err(Told) => failed = true,
+            Err(Reported) => failed = true,
         }
     }
-    if failed { Err(Told) } else { Ok(list) }
+    if failed { Err(Reported) } else { Ok(list) }
 }
 
 impl Values {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::build::Built;
 use super::contents::{must, word};
-use super::context::{Context, Told};
+use super::context::{Context, Reported};
 use super::fields::Values;
 use super::scope::SiteScope;
 use super::{Input, Secrets, Site, SiteContent};
@@ -101,7 +101,7 @@ pub fn masters(
         match master {
             Ok(master) => drop(found.insert(master.name.clone(), master)),
             Err(fault) => {
-                let Told = context.fault(*fault);
+                let Reported = context.fault(*fault);
             }
         }
     }

@@ -26,7 +26,7 @@ pub use lint::{assumed, in_scope, lint, recorded};
 pub use masters::{JenkinsCredential, Master, MasterSettings, master_names, masters};
 
 use self::checks::FoundCheck;
-use self::context::{Context, Told, origin};
+use self::context::{Context, Reported, origin};
 use self::drafts::Drafts;
 use self::walk::{Found, Walk};
 use super::diagnostic::Faults;
@@ -130,7 +130,7 @@ impl<'a> Context<'a> {
     /// A requirement that fails for each word that this node's system lacks.
     fn lacking(&self) -> Vec<Requirement> {
         let requirement = |(missing, span): (super::expr::Missing, super::source::Span)| {
-            let role = RoleName::parse(&missing.role).map_err(|_| Told).ok()?;
+            let role = RoleName::parse(&missing.role).map_err(|_| Reported).ok()?;
             let say = format!("role {} has no `{}` for {}", missing.role, missing.word, missing.system);
             let check = Check::Assert(Assert { holds: false, say, that: format!("{}.{}", missing.role, missing.word) });
             Some(Requirement { check, role, origin: origin(&span), within: Span::seconds(30) })

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::Input;
-use super::context::{Context, Read, Told};
+use super::context::{Context, Read, Reported};
 use super::scope::{RoleScope, SiteScope};
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::kinds::ScalarType;
@@ -89,7 +89,7 @@ impl<'a> Params<'a> {
 impl<'a> Context<'a> {
     /// The value of a parameter of a role of this node.
     pub(super) fn param(&self, role: &'a Role, name: &str) -> Read<Value> {
-        let Some(param) = role.param(name) else { return Err(Told) };
+        let Some(param) = role.param(name) else { return Err(Reported) };
         let key = (role.name.value.as_str(), param.name.value.as_str());
         match self.params.states.borrow().get(&key) {
             Some(State::Done(value)) => return value.clone(),
@@ -105,7 +105,7 @@ impl<'a> Context<'a> {
     }
 
     /// The parameters that wait for each other.
-    fn cycle(&self, role: &Role, param: &Param) -> Told {
+    fn cycle(&self, role: &Role, param: &Param) -> Reported {
         let open = self.params.open.borrow();
         let same = |(other, one): &&(&Role, &Param)| other.name.value == role.name.value && one.name.value == param.name.value;
         let start = open.iter().position(|one| same(&one)).unwrap_or(0);
@@ -139,11 +139,11 @@ impl<'a> Context<'a> {
                 None => found = Some((value, one)),
             }
         }
-        found.map(|(value, _)| value).ok_or(Told)
+        found.map(|(value, _)| value).ok_or(Reported)
     }
 
     /// Two values of one layer that differ.
-    fn conflict(&self, role: &Role, param: &Param, first: &Given<'_>, second: &Given<'_>) -> Told {
+    fn conflict(&self, role: &Role, param: &Param, first: &Given<'_>, second: &Given<'_>) -> Reported {
         let what = format!("{}.{}", role.name.value, param.name.value);
         let (message, hint) = match first.layer {
             Layer::Group => (
@@ -160,7 +160,7 @@ impl<'a> Context<'a> {
     }
 
     /// A parameter that must be given, and is not.
-    fn not_given(&self, role: &'a Role, param: &Param) -> Told {
+    fn not_given(&self, role: &'a Role, param: &Param) -> Reported {
         let hint = format!("set it in `vars`: `{}: {{{}: …}}`", role.name.value, param.name.value);
         let message = format!("{}: nothing gives {} its `{}`", self.called(), role.name.value, param.name.value);
         let place = self.listed_at(role);

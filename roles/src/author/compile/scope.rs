@@ -1,6 +1,6 @@
 //! What a role sees, and what a variable sees.
 
-use super::context::{Context, Told};
+use super::context::{Context, Reported};
 use crate::author::diagnostic::nearest;
 use crate::author::expr::{Missing, Scope, Unknown};
 use crate::author::role::{Role, SystemWord};
@@ -43,7 +43,7 @@ impl<'c, 'a> RoleScope<'c, 'a> {
     }
 
     fn param(&self, role: &'a Role, name: &str) -> Result<Value, Unknown> {
-        self.context.param(role, name).map_err(|Told| Unknown::Told)
+        self.context.param(role, name).map_err(|Reported| Unknown::Reported)
     }
 }
 
@@ -108,7 +108,7 @@ impl Scope for RoleScope<'_, '_> {
             return self.param(self.role, name);
         }
         if let Some(found) = self.role.by_system.iter().find(|word| word.name.value == name) {
-            let Some(facts) = self.context.input.facts.get(self.context.input.node) else { return Err(Unknown::Told) };
+            let Some(facts) = self.context.input.facts.get(self.context.input.node) else { return Err(Unknown::Reported) };
             return word(found, &facts.system, &self.role.name.value);
         }
         if let Some(needed) = self.needed(name) {

@@ -1,6 +1,6 @@
 //! Steps, blocks, `when` and `each`: from what is written to the bodies that count on this node.
 
-use super::context::{Context, Read, Told};
+use super::context::{Context, Read, Reported};
 use super::scope::{RoleScope, loops_over, names};
 use crate::author::diagnostic::Fault;
 use crate::author::kinds::ScalarType;
@@ -89,7 +89,7 @@ impl<'w, 'c, 'a> Walk<'w, 'c, 'a> {
         if let (Some(when), false) = (&step.when, left_out) {
             match self.context.condition(when, "when", scope) {
                 Ok(holds) => left_out = !holds,
-                Err(Told) => return,
+                Err(Reported) => return,
             }
         }
         let within = if left_out { None } else { step.within.as_ref().and_then(|node| self.within(node, scope).ok()) };

@@ -75,13 +75,13 @@ pub fn eval(expr: &Expr, scope: &dyn Scope) -> Result<Value, Stop> {
         }
         ExprKind::Filter { input, name, place, arguments } => {
             let (input, arguments) = (eval(input, scope)?, all(arguments, scope)?);
-            let Some(word) = FILTERS.iter().find(|word| word.name == name) else { return Err(Stop::Told) };
+            let Some(word) = FILTERS.iter().find(|word| word.name == name) else { return Err(Stop::Reported) };
             let result = (word.run)(&input, &arguments).map_err(|message| refused(message, &input, &arguments, place, word.usage))?;
             Ok(if word.name == "public_half" { result } else { filtered(result, &input, &arguments) })
         }
         ExprKind::Test { input, negated, name, place, arguments } => {
             let (input, arguments) = (eval(input, scope)?, all(arguments, scope)?);
-            let Some(word) = TESTS.iter().find(|word| word.name == name) else { return Err(Stop::Told) };
+            let Some(word) = TESTS.iter().find(|word| word.name == name) else { return Err(Stop::Reported) };
             let holds = (word.run)(&input, &arguments).map_err(|message| refused(message, &input, &arguments, place, word.usage))?;
             // Whether something was given at all is no secret.
             let marks = if word.name == "none" { Marks::default() } else { both(&input, &arguments) };

@@ -82,7 +82,7 @@ pub enum Stop {
     /// This is wrong.
     Fault(Box<ExprFault>),
     /// What it reads was found wrong before, and told.
-    Told,
+    Reported,
     /// A word of `by_system` that has no entry for the node's system: a requirement that fails.
     Missing(Missing),
 }
@@ -117,7 +117,7 @@ pub enum Unknown {
         hint: Option<String>,
     },
     /// Told before.
-    Told,
+    Reported,
     /// No entry for the system.
     Missing(Missing),
 }
@@ -128,7 +128,7 @@ impl Unknown {
             Self::Undefined { message, nearest, hint } => {
                 Stop::Fault(Box::new(ExprFault { nearest, hint, ..ExprFault::new(range, message) }))
             }
-            Self::Told => Stop::Told,
+            Self::Reported => Stop::Reported,
             Self::Missing(missing) => Stop::Missing(missing),
         }
     }

@@ -234,7 +234,7 @@ pub(super) const GIT_CACHE: KindSpec = KindSpec {
         FieldSpec::new("upstreams", URLS, "Where they come from; tried in this order.").required(),
         FieldSpec::new("owner", NAME, "The user that owns them; root if not written."),
         FieldSpec::new("required", TEXTS, "Those without which the step fails; all if not written."),
-        FieldSpec::new("lanes", INTEGER, "How many are fetched at once; 8 if not written."),
+        FieldSpec::new("workers", INTEGER, "How many are fetched at once; 8 if not written."),
         FieldSpec::new("layout", Shape::Choice(&["flat", "host"]), "Whether a host's name is the first directory.").later(),
         FieldSpec::new("host", Shape::Scalar(ScalarType::Host), "The host's name in the layout `host`.").later(),
         FieldSpec::new("budget", Shape::Scalar(ScalarType::Bytes), "The most they may take on the disk.").later(),

@@ -31,7 +31,7 @@ pub enum Stop {
     /// A fault in the template, at its place there.
     Fault(Fault),
     /// Told before.
-    Told,
+    Reported,
     /// A word without an entry for the system.
     Missing(Missing),
     /// The template cannot be read.
@@ -78,7 +78,7 @@ impl Scope for Inner<'_> {
 fn evaluate(expr: &(Expr, usize), source: &Arc<Source>, scope: &dyn Scope) -> Result<Value, Stop> {
     expr::eval(&expr.0, scope).map_err(|stop| match stop {
         expr::Stop::Fault(fault) => Stop::Fault(placed(source, expr.1, *fault)),
-        expr::Stop::Told => Stop::Told,
+        expr::Stop::Reported => Stop::Reported,
         expr::Stop::Missing(missing) => Stop::Missing(missing),
     })
 }

@@ -1,11 +1,11 @@
 //! One turn: examine again, hold against the plan, mark what is owed, apply, act.
 
-use super::super::{Applied, ApplyContext, Cleaner, EngineError, Moment, Owed};
+use super::super::{Applied, ApplyContext, Cleaner, EngineError, Moment, PendingActions};
 use super::Runner;
 use ostler_roles::catalog::{Action, Step};
 use ostler_roles::outcome::{Event, Failure, FailureKind, Outcome};
 use ostler_roles::plan::Planned;
-use ostler_roles::resource::{Kind, Shown, Thing};
+use ostler_roles::resource::{Effect, Kind, Shown};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -34,10 +34,10 @@ impl From<Outcome> for Part {
 
 impl Runner<'_> {
     /// The turn of one transaction's members.
-    pub(super) fn turn(&self, members: &[u32]) {
+    pub(super) fn run_step(&self, members: &[u32]) {
         let began = Instant::now();
         for index in members {
-            self.pen.write(Event::StepStarted { index: *index, id: self.step(*index).id() });
+            self.writer.write(Event::StepStarted { index: *index, id: self.step(*index).id() });
         }
         let standings: Vec<Standing> = members.iter().map(|index| self.look(*index)).collect();
         let failed = members.iter().zip(&standings).find(|(_, standing)| matches!(standing, Standing::Failed(_))).map(|(index, _)| *index);
@@ -58,7 +58,7 @@ impl Runner<'_> {
                 Standing::Differs => {
                     let own = applied
                         .next()
-                        .unwrap_or_else(|| Outcome::Failed(internal("the hands answered for fewer steps than they were given")).into());
+                        .unwrap_or_else(|| Outcome::Failed(internal("the provider answered for fewer steps than they were given")).into());
                     self.act(*index, own)
                 }
             };
@@ -72,7 +72,7 @@ impl Runner<'_> {
 
     /// Examines a step again and holds it against what was shown.
     fn look(&self, index: u32) -> Standing {
-        match self.hands.examine(&self.step(index).desired) {
+        match self.provider.examine(&self.step(index).desired) {
             Err(failure) => Standing::Failed(failure),
             Ok(found) if found.changes.is_empty() => Standing::Same(found.why),
             Ok(found) => match self.unseen(index, &found.changes) {
@@ -97,15 +97,15 @@ impl Runner<'_> {
         if let Err(error) = self.mark(members) {
             return members.iter().map(|_| Outcome::Failed(own(&error)).into()).collect();
         }
-        self.around.passed(Moment::Marked(first));
+        self.facilities.passed(Moment::Marked(first));
         let steps: Vec<&Step> = members.iter().map(|index| self.step(*index)).collect();
         let within = steps.iter().map(|step| step.within.duration()).max().unwrap_or_default();
         let more = MORE * u32::try_from(steps.len() - 1).unwrap_or(u32::MAX);
-        let results = self.with_context(first, within + more, |context| self.hands.apply(&steps, context));
+        let results = self.with_context(first, within + more, |context| self.provider.apply(&steps, context));
         for step in &steps {
-            self.hands.forget(&altered(step));
+            self.provider.forget(&altered(step));
         }
-        self.around.passed(Moment::Applied(first));
+        self.facilities.passed(Moment::Applied(first));
         let outcome = |result| match result {
             Ok(Applied { changes, why, notes: _, started: _ }) if changes.is_empty() => Outcome::Unchanged { why }.into(),
             Ok(Applied { changes, why: _, notes, started }) => Part { outcome: Outcome::Changed { changes, notes }, started },
@@ -127,11 +127,11 @@ impl Runner<'_> {
         .map(drop)
     }
 
-    fn change_owed(&self, change: impl FnOnce(&mut Owed) -> bool) -> Result<bool, EngineError> {
+    fn change_owed(&self, change: impl FnOnce(&mut PendingActions) -> bool) -> Result<bool, EngineError> {
         let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = change(&mut owed);
         if changed {
-            owed.write(self.around.places())?;
+            owed.write(self.facilities.paths())?;
         }
         Ok(changed)
     }
@@ -154,28 +154,28 @@ impl Runner<'_> {
             Action::Reload | Action::Restart => started && step.together.is_none(),
         };
         if !done_already {
-            let acted = self.with_context(index, step.within.duration(), |context| self.hands.act(step, owed.action, context));
-            self.hands.forget(&altered(step));
+            let acted = self.with_context(index, step.within.duration(), |context| self.provider.act(step, owed.action, context));
+            self.provider.forget(&altered(step));
             if let Err(failure) = acted {
                 return Outcome::Failed(failure);
             }
             changes.push(Shown::new(word(owed.action), "owed", "done"));
         }
-        self.around.passed(Moment::Acted(index));
+        self.facilities.passed(Moment::Acted(index));
         if !(done_already && started) {
-            self.pen.write(Event::Triggered { index, id: id.clone(), action: owed.action, because: owed.because });
+            self.writer.write(Event::Triggered { index, id: id.clone(), action: owed.action, because: owed.because });
         }
         if let Err(error) = self.change_owed(|owed| owed.clear(&id)) {
             return Outcome::Failed(own(&error));
         }
-        self.around.passed(Moment::Cleared(index));
+        self.facilities.passed(Moment::Cleared(index));
         Outcome::Changed { changes, notes }
     }
 
     fn with_context<T>(&self, index: u32, within: Duration, work: impl FnOnce(&ApplyContext<'_>) -> T) -> T {
         let tell = |event: Event| match event {
             progress @ Event::Progress { index, .. } => self.progress.show(index, self.cleaner.event(progress)),
-            note @ Event::Note { .. } => self.pen.write(note),
+            note @ Event::Note { .. } => self.writer.write(note),
             // The rest is the engine's to tell.
             Event::Started { .. }
             | Event::StepStarted { .. }
@@ -196,8 +196,8 @@ impl Runner<'_> {
 }
 
 /// What is to be read again behind a step. A command may have changed anything, whatever it creates.
-pub(super) fn altered(step: &Step) -> Vec<Thing> {
-    if step.desired.kind() == Kind::Command { vec![Thing::Everything] } else { step.desired.provides() }
+pub(super) fn altered(step: &Step) -> Vec<Effect> {
+    if step.desired.kind() == Kind::Command { vec![Effect::Everything] } else { step.desired.provides() }
 }
 
 /// The action's word in a report.
@@ -237,7 +237,7 @@ fn own(error: &EngineError) -> Failure {
         | EngineError::Lock { .. }
         | EngineError::NoTmpfs { .. }
         | EngineError::Copy(_)
-        | EngineError::Hands { .. }
+        | EngineError::Provider { .. }
         | EngineError::Busy { .. }
         | EngineError::Start { .. }
         | EngineError::Ended { .. }

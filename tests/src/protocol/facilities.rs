@@ -1,7 +1,7 @@
 //! The agent's surroundings on a bench: a directory with a node, and the moment at which to be killed.
 
-use super::FakeHands;
-use ostler_agent::engine::{EngineError, Hands, Moment, Places, Surroundings};
+use super::FakeProvider;
+use ostler_agent::engine::{EngineError, Facilities, Moment, Provider, StatePaths};
 use ostler_roles::facts::{Facts, Kernel, LiveFacts, System};
 use ostler_roles::outcome::Failure;
 use ostler_roles::wire::message::Become;
@@ -18,22 +18,22 @@ pub const LOGIN: &str = "OSTLER_BENCH_LOGIN";
 
 /// The surroundings.
 #[derive(Debug)]
-pub struct FakeSurroundings {
+pub struct FakeFacilities {
     bench: PathBuf,
-    places: Places,
+    paths: StatePaths,
     kill: Option<String>,
     root: bool,
     program: PathBuf,
 }
 
-impl FakeSurroundings {
+impl FakeFacilities {
     /// As the environment says.
     #[expect(clippy::disallowed_methods, reason = "the fake agent's own variables, not the product's")]
     pub fn from_environment(words: &[String]) -> Self {
         let bench = PathBuf::from(std::env::var_os(BENCH).expect("a bench is named"));
         let login = std::env::var_os(LOGIN).is_some() && words == ["serve"];
         let program = std::env::current_exe().expect("a program has a file");
-        Self { places: Places::below(&bench), kill: std::env::var(KILL).ok(), bench, root: !login, program }
+        Self { paths: StatePaths::below(&bench), kill: std::env::var(KILL).ok(), bench, root: !login, program }
     }
     /// The node's stable facts, unless the bench says otherwise.
     pub fn fixed_facts() -> Facts {
@@ -58,18 +58,18 @@ impl FakeSurroundings {
     }
 }
 
-impl Surroundings for FakeSurroundings {
+impl Facilities for FakeFacilities {
     fn facts(&self) -> Result<Facts, Failure> {
         Ok(Self::fixed_facts())
     }
     fn live(&self) -> Result<LiveFacts, Failure> {
         Ok(LiveFacts::default())
     }
-    fn hands(&self, _secret_key: &[u8]) -> Result<Box<dyn Hands + '_>, Failure> {
-        Ok(Box::new(FakeHands::on(&self.bench.join("node.json"))))
+    fn provider(&self, _secret_key: &[u8]) -> Result<Box<dyn Provider + '_>, Failure> {
+        Ok(Box::new(FakeProvider::on(&self.bench.join("node.json"))))
     }
-    fn places(&self) -> &Places {
-        &self.places
+    fn paths(&self) -> &StatePaths {
+        &self.paths
     }
     fn digest(&self) -> Digest {
         Digest::of(b"the fake agent")

@@ -3,12 +3,12 @@
 use ostler_roles::catalog::{Action, Step};
 use ostler_roles::check::{Check, Demands, Verdict};
 use ostler_roles::outcome::{Event, Failure};
-use ostler_roles::resource::{Desired, Shown, Thing};
+use ostler_roles::resource::{Desired, Effect, Shown};
 use ostler_roles::words::{Bytes, Digest, Span};
 use std::time::Instant;
 
 /// Observes, applies, acts. Real ones live in `resource`, fake ones in tests.
-pub trait Hands: Sync {
+pub trait Provider: Sync {
     /// Observes one resource and holds it against what is desired. Writes nothing.
     ///
     /// # Errors
@@ -33,13 +33,13 @@ pub trait Hands: Sync {
     fn act(&self, step: &Step, action: Action, context: &ApplyContext<'_>) -> Result<(), Failure>;
 
     /// Forgets what was read of shared databases and `things` may have altered.
-    fn forget(&self, things: &[Thing]);
+    fn forget(&self, effects: &[Effect]);
 
     /// Makes everything written so far durable (syncfs of each touched file system): before the journal says "done".
     ///
     /// # Errors
     /// When the disk says no.
-    fn settle(&self) -> Result<(), Failure>;
+    fn sync(&self) -> Result<(), Failure>;
 }
 
 /// One resource as it is.

@@ -13,7 +13,7 @@ const LINES: &str = "--lines=20";
 const PROPERTIES: &str = "--property=Result,ExecMainCode,ExecMainStatus,ExecStart";
 
 /// Adds to a failure of `systemctl verb name` what the unit's own program did and said.
-pub(super) fn told(node: &Node, verb: &str, name: &str, mut failed: Failure) -> Failure {
+pub(super) fn diagnose(node: &Node, verb: &str, name: &str, mut failed: Failure) -> Failure {
     if !node.host.is_running() {
         return failed;
     }

@@ -1,7 +1,7 @@
 //! A small catalog more for a node of this run, over its open session: ask, go, follow.
 
 use super::Registrar;
-use crate::fleet::{Follower, Line, MeetError, NodeEnd, Preparation, Trouble, leave, secrets_of};
+use crate::fleet::{Connection, Follower, MeetError, NodeEnd, Preparation, Trouble, leave, secrets_of};
 use crate::journal::new_run;
 use crate::session::{Answer, Go, SessionError};
 use ostler_roles::catalog::{Catalog, Step};
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 /// What is to be so on the node, with what it refers to.
 #[derive(Default)]
-pub struct Load {
+pub struct Patch {
     /// In order.
     pub steps: Vec<Step>,
     /// Public contents.
@@ -22,26 +22,26 @@ pub struct Load {
     pub secrets: BTreeMap<Digest, Vec<u8>>,
 }
 
-/// One node's line, for as many loads as come.
-pub struct Errand {
+/// One node's line, for as many patches as come.
+pub struct NodeJob {
     node: NodeName,
     preparation: Preparation,
     /// None: lost for good.
-    line: Option<Line>,
+    connection: Option<Connection>,
     key: Vec<u8>,
     controller: String,
     runtime: tokio::runtime::Handle,
 }
 
-impl std::fmt::Debug for Errand {
+impl std::fmt::Debug for NodeJob {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Errand").field("node", &self.node).finish_non_exhaustive()
+        f.debug_struct("NodeJob").field("node", &self.node).finish_non_exhaustive()
     }
 }
 
-/// Why a load is not in place.
+/// Why a patch is not in place.
 #[derive(Debug, thiserror::Error)]
-pub enum ErrandError {
+pub enum NodeJobError {
     /// The conversation.
     #[error("talk to {0}")]
     Session(NodeName, #[source] SessionError),
@@ -62,58 +62,58 @@ pub enum ErrandError {
 /// What must be done before anything is changed.
 pub type Before<'a> = &'a mut dyn FnMut() -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-impl Errand {
+impl NodeJob {
     /// Makes it so and returns how many steps changed; `before` is called once, and only when something is to change. Blocks.
     ///
     /// # Errors
-    /// [`ErrandError`].
-    pub fn run(&mut self, load: &Load, before: Before<'_>) -> Result<u32, ErrandError> {
+    /// [`NodeJobError`].
+    pub fn run(&mut self, patch: &Patch, before: Before<'_>) -> Result<u32, NodeJobError> {
         let runtime = self.runtime.clone();
-        let Some((catalog, plan)) = runtime.block_on(self.plan(load))? else { return Ok(0) };
-        before().map_err(|source| ErrandError::Before(self.node.clone(), source))?;
-        runtime.block_on(self.go(load, &catalog, &plan))
+        let Some((catalog, plan)) = runtime.block_on(self.plan(patch))? else { return Ok(0) };
+        before().map_err(|source| NodeJobError::Before(self.node.clone(), source))?;
+        runtime.block_on(self.go(patch, &catalog, &plan))
     }
 
     /// The plan; none when nothing is to change. Facts that this very run has changed are taken as they are now, once.
-    async fn plan(&mut self, load: &Load) -> Result<Option<(Catalog, Plan)>, ErrandError> {
+    async fn plan(&mut self, patch: &Patch) -> Result<Option<(Catalog, Plan)>, NodeJobError> {
         let node = self.node.clone();
-        let kept = self.line.is_some();
-        let asked = match self.ask(load).await {
+        let kept = self.connection.is_some();
+        let asked = match self.ask(patch).await {
             // The line may have lain idle for as long as a smoke job took. Nothing was begun: another one does as well.
-            Err(ErrandError::Session(_, error)) if kept && error.is_lost() => {
-                self.line = None;
-                self.ask(load).await
+            Err(NodeJobError::Session(_, error)) if kept && error.is_lost() => {
+                self.connection = None;
+                self.ask(patch).await
             }
             asked => asked,
         };
         let (catalog, answer) = asked?;
         let plan = match answer {
             Answer::Planned(plan) => *plan,
-            Answer::Stale(_) => return Err(ErrandError::Refused(node, "its facts change all the time".to_owned())),
+            Answer::Stale(_) => return Err(NodeJobError::Refused(node, "its facts change all the time".to_owned())),
         };
         if !plan.may_go() {
-            return Err(ErrandError::Refused(node, crate::report::impossible(&plan)));
+            return Err(NodeJobError::Refused(node, crate::report::impossible(&plan)));
         }
         Ok((!plan.is_empty()).then_some((catalog, plan)))
     }
 
     /// The line, made where there is none.
-    async fn line(&mut self) -> Result<&mut Line, ErrandError> {
-        let line = match self.line.take() {
-            Some(line) => line,
+    async fn line(&mut self) -> Result<&mut Connection, NodeJobError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
             None => {
                 let met = self.preparation.meet(&self.node, async { Vec::new() }).await;
-                met.map_err(|error| ErrandError::Meet(self.node.clone(), error))?
+                met.map_err(|error| NodeJobError::Meet(self.node.clone(), error))?
             }
         };
-        Ok(self.line.insert(line))
+        Ok(self.connection.insert(connection))
     }
 
-    async fn ask(&mut self, load: &Load) -> Result<(Catalog, Answer), ErrandError> {
+    async fn ask(&mut self, patch: &Patch) -> Result<(Catalog, Answer), NodeJobError> {
         let (node, key) = (self.node.clone(), self.key.clone());
-        let broken = |error| ErrandError::Session(node.clone(), error);
+        let broken = |error| NodeJobError::Session(node.clone(), error);
         let session = &mut self.line().await?.session;
-        let (steps, facts) = (load.steps.clone(), session.hello.facts.digest());
+        let (steps, facts) = (patch.steps.clone(), session.hello.facts.digest());
         let mut catalog = Catalog { node: node.clone(), facts, require: Vec::new(), steps, verify: Vec::new() };
         session.ask(&catalog, false, &key).await.map_err(broken)?;
         let mut answer = session.answer().await.map_err(broken)?;
@@ -126,19 +126,19 @@ impl Errand {
         Ok((catalog, answer))
     }
 
-    async fn go(&mut self, load: &Load, catalog: &Catalog, plan: &Plan) -> Result<u32, ErrandError> {
+    async fn go(&mut self, patch: &Patch, catalog: &Catalog, plan: &Plan) -> Result<u32, NodeJobError> {
         let node = self.node.clone();
         self.line().await?;
-        let Some(line) = self.line.take() else { return Err(ErrandError::Failed(node, "its connection was lost".to_owned())) };
-        let contents = load.contents.clone();
+        let Some(connection) = self.connection.take() else { return Err(NodeJobError::Failed(node, "its connection was lost".to_owned())) };
+        let contents = patch.contents.clone();
         let blob = move |digest: &Digest| contents.get(digest).cloned();
-        let (run, secrets) = (new_run(), secrets_of(catalog, plan, &load.secrets));
+        let (run, secrets) = (new_run(), secrets_of(catalog, plan, &patch.secrets));
         let go = Go { run: &run, plan, secrets, controller: &self.controller, blob: &blob };
         let mut state = crate::report::NodeState::default();
-        let mut follower = Follower::new(&self.preparation, &self.node, run.clone(), line);
+        let mut follower = Follower::new(&self.preparation, &self.node, run.clone(), connection);
         let followed = async {
             follower.go(go).await?;
-            // An errand is short: it is not stopped between two steps.
+            // An job is short: it is not stopped between two steps.
             let mut never = watch::channel(false).1;
             while let Some((_, event)) = follower.next(&mut never).await? {
                 state.take(&event);
@@ -146,40 +146,40 @@ impl Errand {
             Ok(())
         };
         let followed: Result<(), Trouble> = followed.await;
-        self.line = follower.into_line();
-        followed.map_err(|trouble| ErrandError::Failed(node.clone(), trouble.chain.join(": ")))?;
+        self.connection = follower.into_connection();
+        followed.map_err(|trouble| NodeJobError::Failed(node.clone(), trouble.chain.join(": ")))?;
         match state.ending {
             Some(Ending::Good { changed, .. }) => Ok(changed),
             Some(Ending::Failed | Ending::Cancelled) | None => {
                 let first = state.failures.first();
                 let why =
                     first.map_or_else(|| "no reason was told".to_owned(), |(_, step, failure)| format!("{step}: {}", failure.message));
-                Err(ErrandError::Failed(node, why))
+                Err(NodeJobError::Failed(node, why))
             }
         }
     }
 
     /// Gives the session back to the node's end, or takes leave of a node that was met for this alone.
     pub async fn end(self, ends: &mut [NodeEnd]) {
-        match ends.iter_mut().find(|end| end.node == self.node && end.line.is_none()) {
-            Some(end) => end.line = self.line,
-            None => leave(self.line).await,
+        match ends.iter_mut().find(|end| end.node == self.node && end.connection.is_none()) {
+            Some(end) => end.connection = self.connection,
+            None => leave(self.connection).await,
         }
     }
 }
 
 impl Registrar {
     /// The way to one node: the session that this run has with it, or a new one.
-    pub(super) async fn errand(&self, node: &NodeName, ends: &mut [NodeEnd]) -> Result<Errand, String> {
-        let kept = ends.iter_mut().find(|end| end.node == *node).and_then(|end| end.line.take());
-        let line = match kept {
-            Some(line) => line,
+    pub(super) async fn job(&self, node: &NodeName, ends: &mut [NodeEnd]) -> Result<NodeJob, String> {
+        let kept = ends.iter_mut().find(|end| end.node == *node).and_then(|end| end.connection.take());
+        let connection = match kept {
+            Some(connection) => connection,
             None => self.preparation.meet(node, async { Vec::new() }).await.map_err(|error| super::chain(&error))?,
         };
-        Ok(Errand {
+        Ok(NodeJob {
             node: node.clone(),
             preparation: self.preparation.clone(),
-            line: Some(line),
+            connection: Some(connection),
             key: self.preparation.compile.secret_key(),
             controller: self.controller.clone(),
             runtime: tokio::runtime::Handle::current(),

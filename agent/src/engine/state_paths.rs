@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The directories of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Places {
+pub struct StatePaths {
     /// Survives reboots: `/var/lib/ostler`.
     pub state: PathBuf,
     /// Kept in memory: `/run/ostler`.
@@ -14,14 +14,14 @@ pub struct Places {
     pub shm: PathBuf,
 }
 
-impl Default for Places {
+impl Default for StatePaths {
     /// Those of a real node.
     fn default() -> Self {
         Self { state: "/var/lib/ostler".into(), run: "/run/ostler".into(), shm: "/dev/shm/ostler".into() }
     }
 }
 
-impl Places {
+impl StatePaths {
     /// Every place below one directory, for tests.
     pub fn below(directory: &Path) -> Self {
         Self { state: directory.join("state"), run: directory.join("run"), shm: directory.join("shm") }
@@ -37,7 +37,7 @@ impl Places {
     pub(crate) fn node(&self) -> PathBuf {
         self.state.join("node")
     }
-    pub(crate) fn owed(&self) -> PathBuf {
+    pub(crate) fn pending(&self) -> PathBuf {
         self.state.join("pending")
     }
     /// Held while a `Go` is being carried out.

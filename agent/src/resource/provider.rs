@@ -1,29 +1,29 @@
-//! The engine's hands on a real node: each kind's half here, joined with its pure half in `roles`.
+//! The provider of a real node: each kind's half here, joined with its pure half in `roles`.
 
 use super::fault::{contradicted, failure};
 use super::node::Node;
 use super::{Act, checks, command, package, service};
-use crate::engine::{Applied, ApplyContext, Examined, Hands};
+use crate::engine::{Applied, ApplyContext, Examined, Provider};
 use crate::host::{Host, OsError};
 use ostler_roles::catalog::{Action, Step};
 use ostler_roles::check::{Check, Demands, Verdict};
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::package::Desired as Package;
-use ostler_roles::resource::{Describe, Desired, Resource, Shown, Thing};
+use ostler_roles::resource::{Describe, Desired, Effect, Resource, Shown};
 use ostler_roles::words::{Content, Secret, Span};
 use std::path::Path;
 
 /// Old contents of files are sent for a diff up to this size.
 const DIFFABLE: u64 = 256 << 10;
 
-/// The hands on this very machine.
+/// The provider of this very machine.
 #[derive(Debug)]
-pub struct RealHands {
+pub struct NodeProvider {
     node: Node,
 }
 
-impl RealHands {
-    /// Hands on the running system. `key` is the one under which secrets are compared.
+impl NodeProvider {
+    /// Provider on the running system. `key` is the one under which secrets are compared.
     ///
     /// # Errors
     /// When the root directory cannot be opened.
@@ -33,7 +33,7 @@ impl RealHands {
         Ok(Self { node: Node::new(Host::running()?, key) })
     }
 
-    /// Hands on a tree beside the running system: for tests and for images.
+    /// Provider on a tree beside the running system: for tests and for images.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -41,13 +41,13 @@ impl RealHands {
         Ok(Self { node: Node::new(Host::at(tree)?, key) })
     }
 
-    /// Hands that take the server of a file system for gone after so short a silence.
+    /// Provider that take the server of a file system for gone after so short a silence.
     #[cfg(test)]
     pub(super) fn at_with_answer(tree: &Path, answer: std::time::Duration) -> Self {
         Self { node: Node::new(Host::at(tree).unwrap().with_answer(answer), None) }
     }
 
-    /// Hands that take a server for gone after so short a silence.
+    /// Provider that take a server for gone after so short a silence.
     #[cfg(test)]
     pub(super) fn at_with_stall(tree: &Path, stall: std::time::Duration) -> Self {
         let mut node = Node::new(Host::at(tree).unwrap(), None);
@@ -82,8 +82,8 @@ where
     }
     let (made, started) = (shown(&changes), desired.starts(&observed, &changes));
     let notes = desired.apply(node, changes, context)?;
-    for thing in desired.provides() {
-        node.forget(&thing);
+    for effect in desired.provides() {
+        node.forget(&effect);
     }
     converged(node, desired)?;
     Ok(Applied { changes: made, why: String::new(), notes, started })
@@ -125,7 +125,7 @@ macro_rules! each_kind {
     };
 }
 
-impl Hands for RealHands {
+impl Provider for NodeProvider {
     fn examine(&self, desired: &Desired) -> Result<Examined, Failure> {
         each_kind!(desired, inner => examine(&self.node, inner))
     }
@@ -169,20 +169,20 @@ impl Hands for RealHands {
             | Desired::GitCache(_)
             | Desired::Download(_) => Err(failure(FailureKind::Internal, format!("{} has no action {action:?}", step.id()))),
         };
-        for thing in step.desired.provides() {
-            self.node.forget(&thing);
+        for effect in step.desired.provides() {
+            self.node.forget(&effect);
         }
         done
     }
 
-    fn forget(&self, things: &[Thing]) {
-        for thing in things {
-            self.node.forget(thing);
+    fn forget(&self, effects: &[Effect]) {
+        for effect in effects {
+            self.node.forget(effect);
         }
     }
 
-    fn settle(&self) -> Result<(), Failure> {
-        self.node.host.settle().map_err(|errors| {
+    fn sync(&self) -> Result<(), Failure> {
+        self.node.host.sync().map_err(|errors| {
             let causes = errors.iter().map(|error| format!("cannot {error}: {}", error.source)).collect();
             let kind = if errors.iter().any(OsError::is_full) { FailureKind::NoSpace } else { FailureKind::Apply };
             Failure { causes, ..failure(kind, "what was written may not survive a power cut") }

@@ -1,6 +1,6 @@
 //! What sessions and runs need from outside: one trait, real in `main`, fake in tests.
 
-use super::{Hands, Places};
+use super::{Provider, StatePaths};
 use ostler_roles::facts::{Facts, LiveFacts};
 use ostler_roles::outcome::Failure;
 use ostler_roles::wire::message::Become;
@@ -8,7 +8,7 @@ use ostler_roles::words::Digest;
 use std::path::{Path, PathBuf};
 
 /// The node and the program around the engine.
-pub trait Surroundings: Sync {
+pub trait Facilities: Sync {
     /// Reads what is known of the node and holds for the whole run.
     ///
     /// # Errors
@@ -21,14 +21,14 @@ pub trait Surroundings: Sync {
     /// When that cannot be read.
     fn live(&self) -> Result<LiveFacts, Failure>;
 
-    /// Hands for one plan or one run; secrets are compared under `secret_key`.
+    /// Provider for one plan or one run; secrets are compared under `secret_key`.
     ///
     /// # Errors
     /// When the node cannot be reached at all.
-    fn hands(&self, secret_key: &[u8]) -> Result<Box<dyn Hands + '_>, Failure>;
+    fn provider(&self, secret_key: &[u8]) -> Result<Box<dyn Provider + '_>, Failure>;
 
     /// Where state is kept.
-    fn places(&self) -> &Places;
+    fn paths(&self) -> &StatePaths;
 
     /// Digest of the running program's file.
     fn digest(&self) -> Digest;
@@ -91,9 +91,9 @@ pub enum Moment {
     Acted(u32),
     /// Runner: this watcher owes nothing any more.
     Cleared(u32),
-    /// Scribe: what was done is durable, the event of this number is not yet written.
-    Settled(u64),
-    /// Scribe: the event of this number is in the journal.
+    /// JournalThread: what was done is durable, the event of this number is not yet written.
+    Synced(u64),
+    /// JournalThread: the event of this number is in the journal.
     Journalled(u64),
     /// Runner: the end is in the journal.
     Ended,

@@ -1,4 +1,4 @@
-//! Lanes: threads that take the next of a list, with only the owner's rights; what they find is taken in on our own thread.
+//! Workers: threads that take the next of a list, with only the owner's rights; what they find is taken in on our own thread.
 
 use super::Cache;
 use crate::host::child::Identity;
@@ -12,10 +12,10 @@ use std::time::Duration;
 /// How often the onlooker looks while nothing ends.
 const TICK: Duration = Duration::from_millis(500);
 
-/// Does `act` for each of `list` in lanes, and `take`s each outcome here, in the order of their ends.
+/// Does `act` for each of `list` in workers, and `take`s each outcome here, in the order of their ends.
 ///
 /// # Errors
-/// The first that `take` gives; the lanes end their present work and take no more.
+/// The first that `take` gives; the workers end their present work and take no more.
 pub(super) fn run<T: Send, R: Send>(
     cache: &Cache<'_>,
     list: Vec<T>,
@@ -33,12 +33,12 @@ pub(super) fn watched<T: Send, R: Send>(
     mut take: impl FnMut(T, R) -> Result<(), Failure>,
     mut look: impl FnMut(),
 ) -> Result<(), Failure> {
-    let lanes = cache.lanes().min(list.len());
+    let workers = cache.workers().min(list.len());
     let waiting = Mutex::new(VecDeque::from(list));
     let (send, receive) = mpsc::channel();
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     std::thread::scope(|scope| {
-        for _ in 0..lanes {
+        for _ in 0..workers {
             let (send, next, act) = (send.clone(), &next, &act);
             scope.spawn(move || {
                 let allowed = cache.identity.as_ref().map_or(Ok(()), become_owner);

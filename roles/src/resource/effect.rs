@@ -4,7 +4,7 @@ use crate::words::{AbsPath, AccountName, PackageName, UnitName};
 
 /// Something on a node that one resource makes and another reads.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Thing {
+pub enum Effect {
     /// A path and all below it.
     Path(AbsPath),
     /// A directory itself: made where nothing is, given to somebody, taken away when it is empty. What stands in it stays.
@@ -48,7 +48,7 @@ const LEFT_ALONE: [&str; 2] = ["/usr/local", "/srv"];
 /// In the account database from the start (base-passwd), and never altered by a package.
 const ROOT: &str = "root";
 
-impl Thing {
+impl Effect {
     /// Whether making this may alter `needed`, for a resource that stands so. The rule for packages and its sources:
     /// `docs/decisions/0010-what-a-package-may-change.md`.
     pub fn alters(&self, needed: &Self, standing: Standing) -> bool {
@@ -68,14 +68,14 @@ impl Thing {
 }
 
 /// Whether a package may alter this.
-fn packages_alter(needed: &Thing, standing: Standing) -> bool {
+fn packages_alter(needed: &Effect, standing: Standing) -> bool {
     let below = |roots: &[&str], path: &AbsPath| roots.iter().any(|root| AbsPath::parse(root).is_ok_and(|root| path.is_within(&root)));
     match needed {
-        Thing::Path(path) => !below(&NEVER_PACKAGED, path) && (standing != Standing::AsDesired || !below(&LEFT_ALONE, path)),
+        Effect::Path(path) => !below(&NEVER_PACKAGED, path) && (standing != Standing::AsDesired || !below(&LEFT_ALONE, path)),
         // Packages make accounts that they lack and touch no other (Debian Policy 9.2).
-        Thing::User(name) | Thing::Group(name) => !matches!(standing, Standing::AsDesired | Standing::Absent) && name.as_str() != ROOT,
-        Thing::Answers => standing == Standing::Impossible,
-        Thing::Directory(_) | Thing::Unit(_) | Thing::Package(_) | Thing::Kernel | Thing::Packaged | Thing::Everything => true,
+        Effect::User(name) | Effect::Group(name) => !matches!(standing, Standing::AsDesired | Standing::Absent) && name.as_str() != ROOT,
+        Effect::Answers => standing == Standing::Impossible,
+        Effect::Directory(_) | Effect::Unit(_) | Effect::Package(_) | Effect::Kernel | Effect::Packaged | Effect::Everything => true,
     }
 }
 
@@ -84,8 +84,8 @@ mod tests {
     use super::Standing::{Absent, AsDesired, Impossible, Otherwise};
     use super::*;
 
-    fn path(text: &str) -> Thing {
-        Thing::Path(AbsPath::parse(text).unwrap())
+    fn path(text: &str) -> Effect {
+        Effect::Path(AbsPath::parse(text).unwrap())
     }
 
     #[test]
@@ -94,33 +94,33 @@ mod tests {
             assert!(path("/etc").alters(&path("/etc/motd"), standing));
             assert!(path("/etc/motd").alters(&path("/etc"), standing));
             assert!(!path("/etc/motd").alters(&path("/etc/issue"), standing));
-            assert!(Thing::Everything.alters(&path("/home/ci/x"), standing));
+            assert!(Effect::Everything.alters(&path("/home/ci/x"), standing));
             let (user, group) = (AccountName::parse("a").unwrap(), AccountName::parse("a").unwrap());
-            assert!(!Thing::User(user).alters(&Thing::Group(group), standing));
+            assert!(!Effect::User(user).alters(&Effect::Group(group), standing));
         }
     }
 
     #[test]
     fn whose_a_missing_path_shall_be_is_nothing_to_compare_yet() {
         let account = |name: &str| AccountName::parse(name).unwrap();
-        for thing in [Thing::User(account("ci")), Thing::Group(account("ci"))] {
-            for made in [&thing, &Thing::Packaged] {
-                assert!(made.alters(&thing, Otherwise) && made.alters(&thing, Impossible), "{made:?}");
-                assert!(!made.alters(&thing, Absent), "{made:?}");
+        for effect in [Effect::User(account("ci")), Effect::Group(account("ci"))] {
+            for made in [&effect, &Effect::Packaged] {
+                assert!(made.alters(&effect, Otherwise) && made.alters(&effect, Impossible), "{made:?}");
+                assert!(!made.alters(&effect, Absent), "{made:?}");
             }
-            assert!(Thing::Everything.alters(&thing, Absent));
+            assert!(Effect::Everything.alters(&effect, Absent));
         }
         assert!(path("/home/ci").alters(&path("/home/ci/.profile"), Absent), "a home is made with what is in it");
-        assert!(Thing::Packaged.alters(&path("/etc/x"), Absent) && Thing::Packaged.alters(&path("/srv/x"), Absent));
+        assert!(Effect::Packaged.alters(&path("/etc/x"), Absent) && Effect::Packaged.alters(&path("/srv/x"), Absent));
     }
 
     #[test]
     fn a_directory_alters_itself_and_what_holds_it_and_nothing_that_stands_in_it() {
-        let directory = Thing::Directory(AbsPath::parse("/srv/a").unwrap());
+        let directory = Effect::Directory(AbsPath::parse("/srv/a").unwrap());
         for standing in [AsDesired, Absent, Otherwise] {
             assert!(directory.alters(&path("/srv/a"), standing) && directory.alters(&path("/srv"), standing));
-            assert!(directory.alters(&Thing::Everything, standing));
-            for other in [path("/srv/a/b"), path("/srv/a/b/c"), path("/srv/ab"), Thing::Kernel] {
+            assert!(directory.alters(&Effect::Everything, standing));
+            for other in [path("/srv/a/b"), path("/srv/a/b/c"), path("/srv/ab"), Effect::Kernel] {
                 assert!(!directory.alters(&other, standing), "{other:?}");
             }
         }
@@ -129,36 +129,36 @@ mod tests {
 
     #[test]
     fn a_unit_may_be_what_did_not_answer() {
-        let unit = Thing::Unit(UnitName::parse_service("git-daemon").unwrap());
-        for made in [&unit, &Thing::Packaged] {
-            assert!(made.alters(&Thing::Answers, Impossible));
-            assert!(!made.alters(&Thing::Answers, Otherwise) && !made.alters(&Thing::Answers, AsDesired));
+        let unit = Effect::Unit(UnitName::parse_service("git-daemon").unwrap());
+        for made in [&unit, &Effect::Packaged] {
+            assert!(made.alters(&Effect::Answers, Impossible));
+            assert!(!made.alters(&Effect::Answers, Otherwise) && !made.alters(&Effect::Answers, AsDesired));
         }
-        assert!(!path("/etc/motd").alters(&Thing::Answers, Impossible));
-        assert!(Thing::Everything.alters(&Thing::Answers, AsDesired));
+        assert!(!path("/etc/motd").alters(&Effect::Answers, Impossible));
+        assert!(Effect::Everything.alters(&Effect::Answers, AsDesired));
     }
 
     #[test]
     fn a_package_alters_what_the_distribution_owns_and_nothing_of_the_administrators() {
-        let unit = Thing::Unit(UnitName::parse_service("nginx").unwrap());
-        let package = Thing::Package(PackageName::parse("nginx").unwrap());
-        for needed in [path("/etc/motd"), path("/usr"), path("/var/lib/x"), path("/opt/x"), path("/"), unit, package, Thing::Kernel] {
-            assert!(Thing::Packaged.alters(&needed, AsDesired), "{needed:?}");
+        let unit = Effect::Unit(UnitName::parse_service("nginx").unwrap());
+        let package = Effect::Package(PackageName::parse("nginx").unwrap());
+        for needed in [path("/etc/motd"), path("/usr"), path("/var/lib/x"), path("/opt/x"), path("/"), unit, package, Effect::Kernel] {
+            assert!(Effect::Packaged.alters(&needed, AsDesired), "{needed:?}");
         }
         for needed in ["/home", "/home/ci/.ssh", "/root/.profile", "/mnt/x", "/media/x", "/tmp/x", "/var/tmp/x"].map(path) {
-            assert!(!Thing::Packaged.alters(&needed, Otherwise), "{needed:?}");
+            assert!(!Effect::Packaged.alters(&needed, Otherwise), "{needed:?}");
         }
-        assert!(Thing::Packaged.alters(&path("/homes"), AsDesired), "another directory");
+        assert!(Effect::Packaged.alters(&path("/homes"), AsDesired), "another directory");
     }
 
     #[test]
     fn a_package_may_make_what_is_missing_and_leaves_alone_what_is_there() {
         let account = |name: &str| AccountName::parse(name).unwrap();
-        let needed = [path("/srv/tftp"), path("/usr/local/lib/x"), Thing::User(account("jenkins")), Thing::Group(account("docker"))];
+        let needed = [path("/srv/tftp"), path("/usr/local/lib/x"), Effect::User(account("jenkins")), Effect::Group(account("docker"))];
         for needed in needed {
-            assert!(Thing::Packaged.alters(&needed, Otherwise), "{needed:?}");
-            assert!(!Thing::Packaged.alters(&needed, AsDesired), "{needed:?}");
+            assert!(Effect::Packaged.alters(&needed, Otherwise), "{needed:?}");
+            assert!(!Effect::Packaged.alters(&needed, AsDesired), "{needed:?}");
         }
-        assert!(!Thing::Packaged.alters(&Thing::User(account("root")), Otherwise), "root is always there");
+        assert!(!Effect::Packaged.alters(&Effect::User(account("root")), Otherwise), "root is always there");
     }
 }

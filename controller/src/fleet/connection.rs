@@ -15,7 +15,7 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
 /// An open conversation and its connection.
 #[derive(Debug)]
-pub struct Line {
+pub struct Connection {
     /// The conversation.
     pub session: Session,
     /// The connection, kept as long as the conversation.
@@ -57,19 +57,19 @@ impl Preparation {
     ///
     /// # Errors
     /// [`MeetError`].
-    pub async fn meet(&self, node: &NodeName, early: impl Future<Output = Vec<ToAgent>>) -> Result<Line, MeetError> {
-        let (link, early) = tokio::join!(self.reach.connect(node, &self.tell), early);
+    pub async fn meet(&self, node: &NodeName, early: impl Future<Output = Vec<ToAgent>>) -> Result<Connection, MeetError> {
+        let (link, early) = tokio::join!(self.reach.connect(node, &self.events), early);
         let link = link.map_err(|error| MeetError::Connect(Box::new(error)))?;
         let identity = self.reach.identity(node).await;
         let greeting = meet(link.as_ref(), self.agent, &identity, &early, self.password.as_ref()).await.map_err(Box::new)?;
-        Ok(Line { session: Session::new(greeting), link })
+        Ok(Connection { session: Session::new(greeting), link })
     }
 }
 
 /// Takes leave of all these nodes at once.
-pub async fn leave(lines: impl IntoIterator<Item = Line>) {
+pub async fn leave(connections: impl IntoIterator<Item = Connection>) {
     let mut tasks = JoinSet::new();
-    for Line { session, link } in lines {
+    for Connection { session, link } in connections {
         tasks.spawn(async move {
             session.bye().await;
             drop(link);

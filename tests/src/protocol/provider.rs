@@ -1,10 +1,10 @@
-//! Hands on a node that is one JSON file: replaced whole, so that being killed anywhere leaves a node behind.
+//! Provider on a node that is one JSON file: replaced whole, so that being killed anywhere leaves a node behind.
 
-use ostler_agent::engine::{Applied, ApplyContext, Examined, Hands};
+use ostler_agent::engine::{Applied, ApplyContext, Examined, Provider};
 use ostler_roles::catalog::{Action, Step};
 use ostler_roles::check::{Check, Demands, Evidence, Verdict};
 use ostler_roles::outcome::{Event, Failure, FailureKind};
-use ostler_roles::resource::{Desired, Shown, Thing};
+use ostler_roles::resource::{Desired, Effect, Shown};
 use ostler_roles::words::{Bytes, Content, Digest, Span};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,17 +73,17 @@ impl FakeNode {
     }
 }
 
-/// The hands.
+/// The provider of the fake node.
 #[derive(Debug)]
-pub struct FakeHands {
+pub struct FakeProvider {
     path: PathBuf,
     change: Mutex<()>,
-    /// The packages as they were when they were read last: real hands read their database once too.
+    /// The packages as they were when they were read last: the real provider reads their database once too.
     packages: Mutex<Option<BTreeMap<String, String>>>,
 }
 
-impl FakeHands {
-    /// Hands on the node in this file.
+impl FakeProvider {
+    /// Provider on the node in this file.
     pub fn on(path: &Path) -> Self {
         Self { path: path.to_owned(), change: Mutex::new(()), packages: Mutex::new(None) }
     }
@@ -168,7 +168,7 @@ fn failure(kind: FailureKind, message: &str) -> Failure {
     Failure { kind, message: message.to_owned(), causes: Vec::new(), command: None, hint: None }
 }
 
-impl Hands for FakeHands {
+impl Provider for FakeProvider {
     fn examine(&self, desired: &Desired) -> Result<Examined, Failure> {
         let name = desired.id().to_string();
         let there = self.there(desired);
@@ -232,13 +232,13 @@ impl Hands for FakeHands {
         Ok(())
     }
 
-    fn forget(&self, things: &[Thing]) {
-        if things.iter().any(|thing| matches!(thing, Thing::Package(_) | Thing::Packaged | Thing::Everything)) {
+    fn forget(&self, effects: &[Effect]) {
+        if effects.iter().any(|effect| matches!(effect, Effect::Package(_) | Effect::Packaged | Effect::Everything)) {
             *self.packages.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 
-    fn settle(&self) -> Result<(), Failure> {
+    fn sync(&self) -> Result<(), Failure> {
         if self.node().full { Err(failure(FailureKind::NoSpace, "no space left on device")) } else { Ok(()) }
     }
 }

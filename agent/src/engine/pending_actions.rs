@@ -1,7 +1,7 @@
 //! What watchers owe: written before a watched resource changes, cleared after the watcher has acted. Survives everything.
 
 use super::stored::{self, Durable};
-use super::{EngineError, Places};
+use super::{EngineError, StatePaths};
 use ostler_roles::catalog::{Action, Step};
 use ostler_roles::resource::ResourceId;
 use serde::{Deserialize, Serialize};
@@ -11,11 +11,11 @@ const CAUSES: usize = 50;
 
 /// All actions owed on a node.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owed(Vec<OwedAction>);
+pub struct PendingActions(Vec<PendingAction>);
 
 /// One watcher's debt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwedAction {
+pub struct PendingAction {
     /// Who must act.
     pub watcher: ResourceId,
     /// What it must do; a restart outweighs a reload.
@@ -24,26 +24,26 @@ pub struct OwedAction {
     pub because: Vec<ResourceId>,
 }
 
-impl Owed {
+impl PendingActions {
     /// Reads what is owed.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn read(places: &Places) -> Result<Self, EngineError> {
-        Ok(stored::read(&places.owed(), "pending")?.unwrap_or_default())
+    pub fn read(paths: &StatePaths) -> Result<Self, EngineError> {
+        Ok(stored::read(&paths.pending(), "pending")?.unwrap_or_default())
     }
     /// As [`Self::read`]; nothing where only root may know.
     ///
     /// # Errors
     /// As for [`Self::read`].
-    pub fn read_if_allowed(places: &Places) -> Result<Self, EngineError> {
-        match Self::read(places) {
+    pub fn read_if_allowed(paths: &StatePaths) -> Result<Self, EngineError> {
+        match Self::read(paths) {
             Err(EngineError::Read { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => Ok(Self::default()),
             other => other,
         }
     }
     /// What one step owes.
-    pub fn of(&self, watcher: &ResourceId) -> Option<&OwedAction> {
+    pub fn of(&self, watcher: &ResourceId) -> Option<&PendingAction> {
         self.0.iter().find(|owed| owed.watcher == *watcher)
     }
     /// Notes that `changed` is about to change, for each of the later steps that watch it. True when that was news.
@@ -58,7 +58,7 @@ impl Owed {
     }
     fn add(&mut self, watcher: ResourceId, action: Action, because: ResourceId) -> bool {
         let Some(owed) = self.0.iter_mut().find(|owed| owed.watcher == watcher) else {
-            self.0.push(OwedAction { watcher, action, because: vec![because] });
+            self.0.push(PendingAction { watcher, action, because: vec![because] });
             return true;
         };
         let raised = action > owed.action;
@@ -75,7 +75,7 @@ impl Owed {
         self.0.retain(|owed| owed.watcher != *watcher);
         self.0.len() < before
     }
-    pub(super) fn write(&self, places: &Places) -> Result<(), EngineError> {
-        stored::write(&places.owed(), "pending", self, 0o600, Durable::Yes)
+    pub(super) fn write(&self, paths: &StatePaths) -> Result<(), EngineError> {
+        stored::write(&paths.pending(), "pending", self, 0o600, Durable::Yes)
     }
 }

@@ -1,7 +1,7 @@
 //! The one who writes the journal: events in order, what they tell made durable before they are written, one sync for many.
 
-use super::super::journal::JournalWriter;
-use super::super::{Cleaner, Hands, Moment, Surroundings};
+use super::super::journal::JournalFile;
+use super::super::{Cleaner, Facilities, Moment, Provider};
 use ostler_roles::outcome::{Event, Failure, FailureKind, Outcome};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -13,8 +13,8 @@ const BATCH: usize = 128;
 /// Notes that one run may leave.
 const NOTES: u32 = 1000;
 
-/// What the scribe is sent.
-enum Line {
+/// What the journal_thread is sent.
+enum Entry {
     Event(Box<Event>),
     /// Everything before this is in the journal when the sender hears back.
     Barrier(SyncSender<()>),
@@ -22,33 +22,33 @@ enum Line {
 
 /// The steps' end: cheap to share.
 #[derive(Clone)]
-pub(super) struct Pen<'a> {
-    lines: SyncSender<Line>,
-    state: &'a ScribeState,
+pub(super) struct JournalWriter<'a> {
+    lines: SyncSender<Entry>,
+    state: &'a JournalState,
 }
 
-/// What the scribe has to tell back.
+/// What the journal_thread has to tell back.
 #[derive(Debug, Default)]
-pub(super) struct ScribeState {
+pub(super) struct JournalState {
     /// Something could not be made durable or written: no further step may begin.
     failed: AtomicBool,
     notes: AtomicU32,
 }
 
-impl Pen<'_> {
-    /// Hands an event over. Once the journal is lost there is nobody to hand it to, and the run stops at its next step.
+impl JournalWriter<'_> {
+    /// Provider an event over. Once the journal is lost there is nobody to hand it to, and the run stops at its next step.
     pub(super) fn write(&self, event: Event) {
         if matches!(event, Event::Note { .. }) && self.state.notes.fetch_add(1, Ordering::Relaxed) >= NOTES {
             return;
         }
-        if self.lines.send(Line::Event(Box::new(event))).is_err() {
+        if self.lines.send(Entry::Event(Box::new(event))).is_err() {
             self.state.failed.store(true, Ordering::Release);
         }
     }
     /// Waits until everything handed over is in the journal. True when all of it went well.
     pub(super) fn all_is_written(&self) -> bool {
         let (tell, heard) = sync_channel(1);
-        let reached = self.lines.send(Line::Barrier(tell)).is_ok() && heard.recv().is_ok();
+        let reached = self.lines.send(Entry::Barrier(tell)).is_ok() && heard.recv().is_ok();
         reached && !self.has_failed()
     }
     /// Whether the run must stop because what it does cannot be kept.
@@ -57,31 +57,31 @@ impl Pen<'_> {
     }
 }
 
-/// The scribe itself, in a thread of its own.
-pub(super) struct Scribe<'a> {
-    pub(super) around: &'a dyn Surroundings,
-    pub(super) hands: &'a dyn Hands,
+/// The journal_thread itself, in a thread of its own.
+pub(super) struct JournalThread<'a> {
+    pub(super) facilities: &'a dyn Facilities,
+    pub(super) provider: &'a dyn Provider,
     pub(super) cleaner: &'a Cleaner,
-    pub(super) state: &'a ScribeState,
-    pub(super) journal: JournalWriter,
-    lines: Receiver<Line>,
+    pub(super) state: &'a JournalState,
+    pub(super) journal: JournalFile,
+    lines: Receiver<Entry>,
     broken: bool,
 }
 
-/// A scribe and its pen.
-pub(super) fn hire<'a>(
-    around: &'a dyn Surroundings,
-    hands: &'a dyn Hands,
+/// A journal_thread and its writer.
+pub(super) fn start_journal<'a>(
+    facilities: &'a dyn Facilities,
+    provider: &'a dyn Provider,
     cleaner: &'a Cleaner,
-    state: &'a ScribeState,
-    journal: JournalWriter,
-) -> (Scribe<'a>, Pen<'a>) {
+    state: &'a JournalState,
+    journal: JournalFile,
+) -> (JournalThread<'a>, JournalWriter<'a>) {
     let (sender, lines) = sync_channel(WAITING);
-    (Scribe { around, hands, cleaner, state, journal, lines, broken: false }, Pen { lines: sender, state })
+    (JournalThread { facilities, provider, cleaner, state, journal, lines, broken: false }, JournalWriter { lines: sender, state })
 }
 
-impl Scribe<'_> {
-    /// Writes until every pen is gone.
+impl JournalThread<'_> {
+    /// Writes until every writer is gone.
     pub(super) fn write_on(mut self) {
         while let Ok(first) = self.lines.recv() {
             let mut events = Vec::new();
@@ -89,8 +89,8 @@ impl Scribe<'_> {
             let mut next = Some(first);
             while let Some(line) = next {
                 match line {
-                    Line::Event(event) => events.push(*event),
-                    Line::Barrier(tell) => barrier = Some(tell),
+                    Entry::Event(event) => events.push(*event),
+                    Entry::Barrier(tell) => barrier = Some(tell),
                 }
                 next = if barrier.is_none() && events.len() < BATCH { self.lines.try_recv().ok() } else { None };
             }
@@ -110,15 +110,15 @@ impl Scribe<'_> {
     fn keep(&mut self, mut events: Vec<Event>) -> Result<(), super::super::EngineError> {
         let weighty = events.iter().any(|event| is_change(event) || matches!(event, Event::Ended { .. }));
         if events.iter().any(is_change)
-            && let Err(failure) = self.hands.settle()
+            && let Err(failure) = self.provider.sync()
         {
             self.state.failed.store(true, Ordering::Release);
             events = events.into_iter().map(|event| unsettled(event, &failure)).collect();
         }
         for event in events {
-            self.around.passed(Moment::Settled(self.journal.last() + 1));
+            self.facilities.passed(Moment::Synced(self.journal.last() + 1));
             self.journal.append(self.cleaner.event(event))?;
-            self.around.passed(Moment::Journalled(self.journal.last()));
+            self.facilities.passed(Moment::Journalled(self.journal.last()));
         }
         if weighty { self.journal.sync() } else { Ok(()) }
     }
