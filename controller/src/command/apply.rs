@@ -5,12 +5,12 @@ use super::{
     interrupt::Stage,
     prepare::{self, RunContext},
     reach,
-    register::{self, Proofs, Registered, Registrar},
 };
 use crate::cli::ApplyArgs;
 use crate::fleet::{FleetEvent, NodeEnd, Ready, Runner, Trouble, TroubleKind, leave, waves};
 use crate::inventory;
 use crate::journal::new_run;
+use crate::registration::{self, Proofs, Registered, Registrar};
 use crate::report::{
     self, Card, Exit, NodeResult, NodeState, Paint, Recap, State, card_lines, change_count, merge, plan_lines, recap_json, recap_lines,
 };
@@ -53,7 +53,7 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
             }
         }
     }
-    let lab = reach::lab_of(context, &run.workspace)?;
+    let dial = reach::lab_of(context, &run.workspace)?.map(reach::master_dial);
     let proofs = Proofs::owe(&run.workspace.state, &ready)?;
     run.interrupts.enter(Stage::Running);
     let cancel = run.interrupts.stop();
@@ -61,11 +61,11 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
     let runner = Runner { preparation: run.preparation.clone(), controller: controller.clone(), cancel };
     let mut ends = run_waves(&runner, &turns, &after, ready, &lost).await;
     proofs.settle_untouched(&ends);
-    let candidates = register::candidates(&ends, &proofs);
+    let candidates = registration::candidates(&ends, &proofs);
     run.interrupts.enter(Stage::Registering);
     let stop = runner.cancel.clone().into();
     // Also after an interrupt: a node that was changed must not keep labels that it earned before.
-    let registrar = Registrar { workspace: run.workspace.clone(), preparation: run.preparation.clone(), lab, controller, stop };
+    let registrar = Registrar { site: run.workspace.site_state(), preparation: run.preparation.clone(), dial, controller, stop };
     // A half-applied node proves nothing: what it changed is owed to the next whole run.
     let registered = if run.only.is_some() { Vec::new() } else { registrar.register(&masters, &candidates, &mut ends).await };
     proofs.settle_proved(&registered);

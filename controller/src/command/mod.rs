@@ -17,7 +17,6 @@ mod password;
 mod plan;
 mod prepare;
 mod reach;
-mod register;
 mod schema;
 mod secret;
 mod workspace;

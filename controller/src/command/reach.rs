@@ -4,13 +4,14 @@ use super::{CommandError, Context, workspace::Workspace};
 use crate::cli::{PaceArgs, ReachArgs};
 use crate::fleet::{EventSender, FleetEvent, Reach};
 use crate::inventory::{self, NodeReach};
-use crate::lab::{Lab, LabError};
+use crate::lab::{BRIDGE, Lab, LabError};
+use crate::masters::http::Dial;
 use crate::session::Identity;
 use crate::transport::{BoxFuture, ConnectError, Dialer, HostSettings, Jump, Link, LocalUser, NewKeys, Ssh, SshOptions, Target};
 use ostler_roles::wire::message::Become;
 use ostler_roles::words::NodeName;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,8 +86,16 @@ fn dial_in(lab: Arc<Lab>) -> Dialer {
     }))
 }
 
+/// Sockets to a master: opened inside the lab where the site has one and the address is the lab's.
+pub fn master_dial(lab: Arc<Lab>) -> Dial {
+    Arc::new(move |address, limit| {
+        let is_inside = matches!(address.ip(), IpAddr::V4(ip) if ip.octets()[..2] == BRIDGE.octets()[..2]);
+        if is_inside { lab.connect(address, limit).map_err(lab_failure) } else { TcpStream::connect_timeout(&address, limit) }
+    })
+}
+
 /// The system's own error where the lab passes one on: refused, no route, timed out.
-pub fn lab_failure(error: LabError) -> std::io::Error {
+fn lab_failure(error: LabError) -> std::io::Error {
     match error {
         LabError::System { source, .. } => source,
         LabError::Deadline { .. } => std::io::Error::from(std::io::ErrorKind::TimedOut),

@@ -4,6 +4,7 @@ use super::{CommandError, Context, only::Only};
 use crate::fleet::{Blobs, Compile, CompileError, Prepared};
 use crate::inventory::{self, Inventory};
 use crate::journal::{FactStore, site_key};
+use crate::registration::SiteState;
 use crate::secret::{self, Identities};
 use ostler_roles::author::compile::{self, Input, Master, Secrets};
 use ostler_roles::author::diagnostic::{Faults, Look};
@@ -100,6 +101,12 @@ impl Workspace {
     /// All that is wrong with them.
     pub fn masters(&self) -> Result<BTreeMap<MasterName, Master>, CommandError> {
         compile::masters(&self.inventory.roles, &self.inventory.site, &self.facts(), &self.secrets).map_err(CommandError::Site)
+    }
+
+    /// What registration knows of the site.
+    pub fn site_state(&self) -> SiteState {
+        let id = self.inventory.site.file.id.as_ref().map(|id| id.value.clone());
+        SiteState { key: self.secrets.key().to_vec(), id, state: self.state.clone() }
     }
 
     fn blobs(self: &Arc<Self>, compiled: &compile::Compiled) -> Blobs {

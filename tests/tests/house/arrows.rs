@@ -8,7 +8,24 @@ type Rooms = &'static [(&'static str, &'static [&'static str])];
 
 /// `report` prints for the commands; below them only the journal uses it, to write an event in the very form that `--output json` has.
 const CONTROLLER: Rooms = &[
-    ("command", &["cli", "environment", "fleet", "inventory", "journal", "lab", "masters", "report", "secret", "session", "transport"]),
+    (
+        "command",
+        &[
+            "cli",
+            "environment",
+            "fleet",
+            "inventory",
+            "journal",
+            "lab",
+            "masters",
+            "registration",
+            "report",
+            "secret",
+            "session",
+            "transport",
+        ],
+    ),
+    ("registration", &["fleet", "journal", "masters", "report", "session"]),
     ("cli", &["report"]),
     ("journal", &["fleet", "report"]),
     ("report", &["environment", "fleet", "transport"]),
@@ -141,7 +158,7 @@ fn roles_have_no_io_no_clock_and_no_async() {
 
 #[test]
 fn async_stays_in_its_four_rooms_what_starts_them_and_what_draws_them() {
-    let rooms = ["command", "fleet", "masters", "report", "session", "transport"];
+    let rooms = ["command", "fleet", "masters", "registration", "report", "session", "transport"];
     for source in production("controller") {
         let allowed = source.module.first().is_some_and(|room| rooms.contains(&room.as_str()));
         assert!(allowed || !awaits(&source.code), "{} awaits outside {rooms:?}", source.name);

@@ -7,19 +7,17 @@ mod proofs;
 
 pub use proofs::Proofs;
 
-use super::workspace::Workspace;
 use crate::fleet::{FleetEvent, NodeEnd, Preparation, Prepared};
-use crate::lab::{BRIDGE, Lab};
 use crate::masters::Stop;
 use crate::masters::http::Dial;
 use ostler_roles::author::compile::{Master, MasterSettings};
 use ostler_roles::executor::Executor;
 use ostler_roles::master::buildbot::Proof;
+use ostler_roles::master::jenkins as model;
 use ostler_roles::outcome::Ending;
 use ostler_roles::words::{MasterName, NodeName};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, TcpStream};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 /// One executor on its way, with the node it is on.
 #[derive(Debug, Clone)]
@@ -72,19 +70,42 @@ impl Registered {
     }
 }
 
+/// What registration knows of the site.
+#[derive(Clone)]
+pub struct SiteState {
+    /// The key under which secrets are compared.
+    pub key: Vec<u8>,
+    /// The `id` that all its admins share, where it has one.
+    pub id: Option<model::Site>,
+    /// Where its state is kept.
+    pub state: PathBuf,
+}
+
+impl std::fmt::Debug for SiteState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SiteState").field("id", &self.id).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
 /// Everything registration needs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Registrar {
     /// The site.
-    pub workspace: Arc<Workspace>,
+    pub site: SiteState,
     /// The way to nodes, for masters that are configured by files.
     pub preparation: Preparation,
-    /// The lab that masters are reached through.
-    pub lab: Option<Arc<Lab>>,
+    /// Opens sockets to masters, where this process does not do so itself.
+    pub dial: Option<Dial>,
     /// Who asks.
     pub controller: String,
     /// Ends every wait on a master.
     pub stop: Stop,
+}
+
+impl std::fmt::Debug for Registrar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registrar").field("site", &self.site).field("is_dialled", &self.dial.is_some()).finish_non_exhaustive()
+    }
 }
 
 impl Registrar {
@@ -121,19 +142,6 @@ impl Registrar {
 
     fn tell(&self, node: &NodeName, master: &MasterName, text: &str) {
         self.preparation.events.send(node, FleetEvent::Master { master: master.to_string(), text: text.to_owned() });
-    }
-
-    /// Sockets to a master: opened inside the lab where the site has one and the address is the lab's.
-    fn dial(&self) -> Option<Dial> {
-        let lab = self.lab.clone()?;
-        Some(Arc::new(move |address, limit| {
-            let is_inside = matches!(address.ip(), IpAddr::V4(ip) if ip.octets()[..2] == BRIDGE.octets()[..2]);
-            if is_inside {
-                lab.connect(address, limit).map_err(super::reach::lab_failure)
-            } else {
-                TcpStream::connect_timeout(&address, limit)
-            }
-        }))
     }
 }
 

@@ -30,13 +30,13 @@ impl Registrar {
         let MasterSettings::Jenkins { user, password, trust, credentials } = &master.settings else {
             return fail("not a Jenkins".to_owned());
         };
-        let key = self.workspace.secrets.key().to_vec();
+        let key = self.site.key.clone();
         let mark = match self.mark(&key) {
             Ok(mark) => mark,
             Err(error) => return fail(error.to_string()),
         };
         let site = mark.site().clone();
-        let way = Way { dial: self.dial(), trust: trust.clone() };
+        let way = Way { dial: self.dial.clone(), trust: trust.clone() };
         let client = match Client::new(&master.url, login(user, password), site.clone(), jenkins::Patience::default(), way) {
             Ok(client) => client.stoppable(self.stop.clone()),
             Err(error) => return fail(chain(&error)),
@@ -69,8 +69,8 @@ impl Registrar {
 
     /// What this site's things are marked with (decision 0009).
     fn mark(&self, key: &[u8]) -> Result<Mark, model::ValueError> {
-        match &self.workspace.inventory.site.file.id {
-            Some(id) => Ok(Mark::Shared(id.value.clone())),
+        match &self.site.id {
+            Some(id) => Ok(Mark::Shared(id.clone())),
             None => model::Site::parse(&Digest::of(key).short()).map(Mark::Machine),
         }
     }
@@ -234,7 +234,7 @@ fn ended(one: &Candidate, ending: &jenkins::Ending) -> Registered {
 
 /// Sends the credentials that are not what was sent last; returns how many.
 fn put_credentials(told: &Reporter<'_>, client: &Client, key: &[u8], credentials: &[JenkinsCredential]) -> Result<u32, String> {
-    let store = CredentialStore::new(&told.registrar.workspace.state);
+    let store = CredentialStore::new(&told.registrar.site.state);
     let mut sent = 0;
     for wanted in credentials {
         let id = model::CredentialId::parse(&wanted.id).map_err(|error| error.to_string())?;

@@ -32,7 +32,7 @@ impl Registrar {
             return fail("not a Buildbot".to_owned());
         };
         let Some(node) = &master.node else { return fail("a Buildbot master without `node:` cannot be told about workers".to_owned()) };
-        let http = match Http::new(&master.url, REQUEST, Way { dial: self.dial(), trust: None }) {
+        let http = match Http::new(&master.url, REQUEST, Way { dial: self.dial.clone(), trust: None }) {
             Ok(http) => http,
             Err(error) => return fail(chain(&error)),
         };
