@@ -19,7 +19,7 @@ struct Names(BTreeMap<&'static str, Value>);
 impl Names {
     fn new() -> Self {
         let facts = facts_value(&recorded()["debian-12"]);
-        let secret = Value::text("hunter2secret").marked(&Marks { secrets: ["token".into()].into(), own: true });
+        let secret = Value::text("hunter2secret").marked(&Marks { secrets: ["token".into()].into(), own: true, chosen: false });
         Self(BTreeMap::from([
             ("facts", facts),
             ("text", Value::text("a b,c")),
@@ -133,6 +133,28 @@ proptest! {
         if let Ok(rendered) = template::render("templates/t", &load, &Names::new()) {
             prop_assert_eq!(rendered.marks.is_secret(), rendered.text.contains("hunter2secret"));
         }
+    }
+}
+
+#[test]
+fn no_expression_becomes_larger_than_a_value_may_be() {
+    let large = "x".repeat(1000);
+    let mut names = Names::new();
+    names.0.insert("x", Value::text(large.as_str()));
+    names.0.insert("many", Value::list(vec![Value::text(large.as_str()); 100]));
+    for text in [
+        String::from("x | replace('x', x) | replace('x', x)"),
+        String::from("many | join(x) | replace('x', x)"),
+        String::from("many | join(x) | replace('x', 'x,') | replace('x,', ',,,,,,,,,,') | split(',')"),
+        format!("many{}", " + many".repeat(20)),
+        format!("[{}]", "many, ".repeat(20)),
+        String::from("[[many, many, many, many], [many, many, many, many], [many, many, many, many]] | json"),
+        format!("many | join{}", " ~ (many | join)".repeat(20)),
+        format!("{{'a': many, 'b': [{}]}}", "many, ".repeat(12)),
+    ] {
+        let parsed = expr::parse(&text).unwrap();
+        let stop = expr::eval(&parsed, &names).map(|value| value.size()).unwrap_err();
+        assert!(format!("{stop:?}").contains("larger than 1 MiB"), "{text}: {stop:?}");
     }
 }
 

@@ -77,7 +77,10 @@ impl<'a> Context<'a> {
         };
         self.entry(tree, path, "templates/", span)?;
         match template::render(path, &load, scope) {
-            Ok(rendered) => Ok(self.content(&rendered.text, &rendered.marks)),
+            Ok(rendered) => {
+                self.hold(rendered.text.len(), span)?;
+                Ok(self.content(&rendered.text, &rendered.marks))
+            }
             Err(template::Stop::Unreadable) => Err(self.fault(Fault::new(span, format!("`{path}` is no text")).expected("UTF-8"))),
             Err(template::Stop::Reported) => Err(Reported),
             Err(template::Stop::Missing(missing)) => Err(self.lacks(missing, span)),

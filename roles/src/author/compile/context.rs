@@ -1,11 +1,12 @@
 //! What one compilation knows, and how it reads values: every fault is kept, and reading goes on.
 
-use std::cell::{Cell, RefCell};
-use std::cmp::Ordering;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Input;
+use super::limits::Spent;
 use super::params::Params;
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::expr::{self, ExprFault, Missing, Scope, Segment, Stop};
@@ -38,12 +39,9 @@ pub(super) struct Context<'a> {
     pub(super) stores: RefCell<Stores>,
     faults: RefCell<Faults>,
     missing: RefCell<BTreeMap<Missing, Span>>,
-    /// Turns of all loops so far.
-    turns: Cell<usize>,
+    /// What was spent of its limits.
+    pub(super) spent: Spent,
 }
-
-/// The most turns that all loops of a node's roles take together: loops in loops end somewhere.
-const MAX_TURNS: usize = 50_000;
 
 /// Contents that a catalog names.
 #[derive(Default)]
@@ -87,7 +85,7 @@ impl<'a> Context<'a> {
             stores: RefCell::default(),
             faults: RefCell::new(faults),
             missing: RefCell::default(),
-            turns: Cell::default(),
+            spent: Spent::default(),
         })
     }
 
@@ -103,26 +101,13 @@ impl<'a> Context<'a> {
             stores: RefCell::default(),
             faults: RefCell::default(),
             missing: RefCell::default(),
-            turns: Cell::default(),
+            spent: Spent::default(),
         }
     }
 
     /// The node's name.
     pub(super) fn called(&self) -> &'a str {
         self.entry.map_or("", |entry| entry.name.value.as_str())
-    }
-
-    /// Counts a turn of a loop.
-    pub(super) fn one_more_turn(&self, span: &Span) -> Read<()> {
-        self.turns.set(self.turns.get() + 1);
-        match self.turns.get().cmp(&(MAX_TURNS + 1)) {
-            Ordering::Less => Ok(()),
-            Ordering::Equal => {
-                let message = format!("{}: the loops of its roles take more than {MAX_TURNS} turns", self.called());
-                Err(self.fault(Fault::new(span, message)))
-            }
-            Ordering::Greater => Err(Reported),
-        }
     }
 
     /// Keeps a fault.
@@ -141,10 +126,13 @@ impl<'a> Context<'a> {
         self.missing.borrow().iter().map(|(missing, span)| (missing.clone(), span.clone())).collect()
     }
 
-    /// Runs `work` and forgets its faults: for what is not part of this node.
+    /// Runs `work` and forgets its faults: for what is not part of this node. That a limit was reached is told all the same.
     pub(super) fn quietly<T>(&self, work: impl FnOnce() -> T) -> T {
-        let (faults, missing) = (self.faults.take(), self.missing.take());
+        let (mut faults, missing, full) = (self.faults.take(), self.missing.take(), self.is_full());
         let result = work();
+        if self.is_full() && !full {
+            faults.extend(self.faults.take());
+        }
         *self.faults.borrow_mut() = faults;
         *self.missing.borrow_mut() = missing;
         result
@@ -160,7 +148,7 @@ impl<'a> Context<'a> {
         let entry = self.input.site.nodes.nodes.iter().find(|entry| entry.name.value == name)?;
         let name = NodeName::parse(name).ok()?;
         let host = entry.host.as_ref().map_or_else(|| name.to_string(), |host| host.value.clone());
-        let facts = self.input.facts.get(&name).map(facts_value);
+        let facts = self.input.facts.get(&name).map(|facts| Arc::new(facts.clone()));
         let mut value = Value::from(Data::Node(Arc::new(NodeView { name, host, facts })));
         value.marks.own = entry.name.value == self.called();
         Some(value)
@@ -229,7 +217,10 @@ impl<'a> Context<'a> {
         match &node.kind {
             NodeKind::Scalar(scalar) if !scalar.has_expression() => Ok(literal(node)),
             NodeKind::Scalar(scalar) => self.text(&scalar.text, node, scope),
-            NodeKind::List(_) => Ok(Value::list(self.elements(node, scope)?.into_iter().map(|(value, _)| value).collect())),
+            NodeKind::List(_) => {
+                let elements = self.elements(node, scope)?;
+                Ok(Value::list(elements.list.into_iter().map(|(value, _)| value).collect()).marked(&elements.marks))
+            }
             NodeKind::Map(entries) => {
                 let mut read = Vec::new();
                 let mut failed = false;
@@ -239,32 +230,44 @@ impl<'a> Context<'a> {
                         Err(Reported) => failed = true,
                     }
                 }
-                if failed { Err(Reported) } else { Ok(Data::Map(read).into()) }
+                let value = Value::from(Data::Map(read.into()));
+                self.bounded(value.size(), &node.span)?;
+                if failed { Err(Reported) } else { Ok(value) }
             }
         }
     }
 
     /// The elements of a list with their places; a `{{ list }}` in it is spliced in. All of the node may be one expression too.
-    pub(super) fn elements(&self, node: &Node, scope: &dyn Scope) -> Read<Vec<(Value, Span)>> {
+    pub(super) fn elements(&self, node: &Node, scope: &dyn Scope) -> Read<Elements> {
         let Some(items) = node.as_list() else {
             let value = self.value(node, scope)?;
             return match value.data {
-                Data::List(items) => Ok(items.into_iter().map(|item| (item.marked(&value.marks), node.span.clone())).collect()),
+                Data::List(items) => {
+                    let list = items.iter().map(|item| (item.clone().marked(&value.marks), node.span.clone())).collect();
+                    Ok(Elements { list, marks: value.marks })
+                }
                 other => Err(self.fault(Fault::new(&node.span, format!("{} stands here", other.noun())).expected("a list"))),
             };
         };
-        let mut read = Vec::new();
-        let mut failed = false;
+        let mut elements = Elements { list: Vec::new(), marks: Marks::default() };
+        let (mut size, mut failed) = (0usize, false);
         for item in items {
-            match self.value(item, scope) {
-                Ok(Value { data: Data::List(inner), marks }) if item.as_scalar().is_some() => {
-                    read.extend(inner.into_iter().map(|one| (one.marked(&marks), item.span.clone())));
+            let Ok(value) = self.value(item, scope) else {
+                failed = true;
+                continue;
+            };
+            size = size.saturating_add(value.size());
+            self.bounded(size, &item.span)?;
+            match value {
+                Value { data: Data::List(inner), marks } if item.as_scalar().is_some() => {
+                    elements.list.extend(inner.iter().map(|one| (one.clone().marked(&marks), item.span.clone())));
+                    // How many it adds is as secret as it is, also where it adds none.
+                    elements.marks.join(&marks);
                 }
-                Ok(value) => read.push((value, item.span.clone())),
-                Err(Reported) => failed = true,
+                value => elements.list.push((value, item.span.clone())),
             }
         }
-        if failed { Err(Reported) } else { Ok(read) }
+        if failed { Err(Reported) } else { Ok(elements) }
     }
 
     /// A text with expressions in it; one that is nothing else keeps the expression's type.
@@ -292,14 +295,21 @@ impl<'a> Context<'a> {
             };
             marks.join(&value.all_marks());
             match printed(&value) {
-                Ok(part) => whole.push_str(&part),
+                Ok(part) => {
+                    self.bounded(whole.len() + part.len(), &node.part(trimmed(text, range)))?;
+                    whole.push_str(&part);
+                }
                 Err((message, hint)) => {
                     failed = true;
-                    self.fault(Fault::new(&node.part(range), message).hint(hint));
+                    self.fault(Fault::new(&node.part(trimmed(text, range)), message).hint(hint));
                 }
             }
         }
-        if failed { Err(Reported) } else { Ok(Value { data: Data::Text(whole.into()), marks }) }
+        if failed {
+            return Err(Reported);
+        }
+        self.spend(whole.len()).map_err(|unknown| self.stopped(unknown.at(&(0..text.len())), &node.span, |_| node.span.clone()))?;
+        Ok(Value { data: Data::Text(whole.into()), marks })
     }
 
     /// A text as a file's content: secret bytes by reference, public ones by digest.
@@ -349,6 +359,20 @@ impl<'a> Context<'a> {
         }
         found
     }
+}
+
+/// A range without the blanks at its ends: marks stand under words.
+fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
+    let inner = &text[range.clone()];
+    let start = range.start + inner.len() - inner.trim_start().len();
+    start..(range.end - (inner.len() - inner.trim_end().len())).max(start)
+}
+
+/// The elements of a list, each with its place.
+pub(super) struct Elements {
+    pub(super) list: Vec<(Value, Span)>,
+    /// Those of the list itself: how many there are, and which.
+    pub(super) marks: Marks,
 }
 
 /// A value as it stands in a text; what has none, and what to do.

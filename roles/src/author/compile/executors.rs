@@ -145,13 +145,13 @@ impl<'a> Context<'a> {
 
     fn one_or_many(&self, node: &crate::author::source::Node, scope: &RoleScope<'_, 'a>) -> Read<Vec<String>> {
         let value = self.value(node, scope)?;
-        let items = match value.data {
-            crate::author::value::Data::List(items) => items,
-            _ => vec![value],
-        };
-        if items.iter().any(|item| item.all_marks().is_secret()) {
+        if value.all_marks().is_secret() {
             return Err(self.fault(Fault::new(&node.span, "a secret may not stand in `labels`")));
         }
+        let items = match value.data {
+            crate::author::value::Data::List(items) => items.to_vec(),
+            _ => vec![value],
+        };
         let text = |item: &crate::author::value::Value| {
             as_text(&item.data).ok_or_else(|| self.fault(Fault::new(&node.span, format!("{} is no label", item.data.noun()))))
         };

@@ -10,7 +10,7 @@ use crate::author::kinds::{FieldSpec, ScalarType, Shape};
 use crate::author::literal;
 use crate::author::role::{Expression, Fields};
 use crate::author::source::{Node, NodeKind, Span};
-use crate::author::value::{Data, Mismatch, Value, as_text, to_scalar};
+use crate::author::value::{Data, Marks, Mismatch, Value, as_text, to_scalar};
 use crate::words::{AbsPath, Bytes, Content, Mode, Version};
 
 /// What was written in a field.
@@ -63,6 +63,10 @@ impl Context<'_> {
                 continue;
             }
             match self.shaped(&field.value, field.spec, &field.spec.shape, scope) {
+                Ok(value) if value.is_none() && value.marks.is_secret() => {
+                    failed = true;
+                    self.fault(Fault::new(&field.value.span, format!("a secret may not stand in `{}`", field.spec.name)));
+                }
                 Ok(value) if value.is_none() && field.spec.required => {
                     failed = true;
                     self.fault(Fault::new(&field.value.span, format!("`{}` is none, and it must be given", field.spec.name)));
@@ -70,6 +74,9 @@ impl Context<'_> {
                 Ok(value) if value.is_none() => {}
                 Ok(value) => {
                     let span = field.value.span.clone();
+                    if self.hold(value.size(), &span).is_err() {
+                        failed = true;
+                    }
                     values.fields.insert(field.spec.name, Placed { written: Written::Value(value), span });
                 }
                 Err(Reported) => failed = true,
@@ -81,7 +88,9 @@ impl Context<'_> {
     /// Names of resources, each a text.
     fn names(&self, node: &Node, scope: &dyn Scope) -> Read<Vec<(String, Span)>> {
         let mut names = Vec::new();
-        for (value, span) in self.elements(node, scope)? {
+        let elements = self.elements(node, scope)?;
+        self.counted(&elements.marks, node, "a list of names")?;
+        for (value, span) in elements.list {
             if value.marks.is_secret() {
                 return Err(self.fault(Fault::new(&span, "a secret may not stand in a resource's name")));
             }
@@ -93,6 +102,14 @@ impl Context<'_> {
             }
         }
         Ok(names)
+    }
+
+    /// How many there are, and which, may be no secret: it stands in the open in plans and catalogs.
+    fn counted(&self, marks: &Marks, node: &Node, what: &str) -> Read<()> {
+        if !marks.is_secret() {
+            return Ok(());
+        }
+        Err(self.fault(Fault::new(&node.span, format!("a secret may not decide how many stand in {what}"))))
     }
 
     /// A value of a shape.
@@ -111,7 +128,8 @@ impl Context<'_> {
                     }
                 }
                 let items = self.elements(node, scope)?;
-                let read = items.into_iter().map(|(value, span)| self.fit(value, &span, spec, element));
+                self.counted(&items.marks, node, &format!("`{}`", spec.name))?;
+                let read = items.list.into_iter().map(|(value, span)| self.fit(value, &span, spec, element));
                 gather(read).map(Value::list)
             }
             Shape::Scalar(_) | Shape::Choice(_) => {
@@ -125,7 +143,7 @@ impl Context<'_> {
                         let (spec, inner) = inner(spec, shape, &entry.key.value).ok_or(Reported)?;
                         Ok((Arc::from(entry.key.value.as_str()), self.fit(value, &entry.value.span, spec, inner)?))
                     });
-                    gather(read).map(|entries| Data::Map(entries).into())
+                    gather(read).map(|entries| Data::Map(entries.into()).into())
                 }
                 NodeKind::List(_) | NodeKind::Scalar(_) => {
                     let value = self.value(node, scope)?;
@@ -143,6 +161,9 @@ impl Context<'_> {
                 Fault::new(span, format!("a secret may not stand in `{}`", spec.name))
                     .hint("a secret goes into a file's content or template, or the `environment` or `stdin` of a command in `steps`"),
             ));
+        }
+        if value.marks.is_secret() && matches!(value.data, Data::List(_) | Data::Map(_)) {
+            return Err(self.fault(Fault::new(span, format!("a secret may not decide how many stand in `{}`", spec.name))));
         }
         let tree = span.source().tree();
         let wrong = |mismatch: Mismatch| {
@@ -168,18 +189,18 @@ impl Context<'_> {
                 }
             },
             Shape::List(element) => match value.data {
-                Data::List(items) => gather(items.into_iter().map(|item| self.fit(item, span, spec, element))).map(Value::list),
+                Data::List(items) => gather(items.iter().map(|item| self.fit(item.clone(), span, spec, element))).map(Value::list),
                 other => Err(self.fault(Fault::new(span, format!("{} stands here", other.noun())).expected("a list"))),
             },
             Shape::Map(_) | Shape::Record(_) => match value.data {
                 Data::Map(entries) => {
-                    let read = entries.into_iter().map(|(key, item)| {
-                        let Some((spec, inner)) = inner(spec, shape, &key) else {
+                    let read = entries.iter().map(|(key, item)| {
+                        let Some((spec, inner)) = inner(spec, shape, key) else {
                             return Err(self.fault(Fault::new(span, format!("unknown field `{key}`"))));
                         };
-                        Ok((key, self.fit(item, span, spec, inner)?))
+                        Ok((Arc::clone(key), self.fit(item.clone(), span, spec, inner)?))
                     });
-                    gather(read).map(|entries| Data::Map(entries).into())
+                    gather(read).map(|entries| Data::Map(entries.into()).into())
                 }
                 other => Err(self.fault(Fault::new(span, format!("{} stands here", other.noun())).expected("a map"))),
             },

@@ -11,6 +11,7 @@ mod explain;
 mod fields;
 mod input;
 mod keys;
+mod limits;
 mod lint;
 mod masters;
 mod names;

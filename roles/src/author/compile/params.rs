@@ -12,7 +12,7 @@ use crate::author::layers::Layer;
 use crate::author::role::{Need, Param, Role, Type};
 use crate::author::site::{Group, NodeEntry};
 use crate::author::source::{Node, Span};
-use crate::author::value::{Data, Mismatch, Value, limits, to_param};
+use crate::author::value::{Data, Mismatch, Value, admits, limits, to_param};
 
 /// One value given for a parameter.
 #[derive(Clone, Copy)]
@@ -178,10 +178,14 @@ impl<'a> Context<'a> {
     /// A value as one of the parameter, or the fault that shows where both were written.
     fn typed(&self, value: Value, node: &Node, param: &Param) -> Read<Value> {
         let tree = node.span.source().tree();
-        let checked = self
-            .references(value, &param.kind)
+        // First whether a secret may stand here at all: no word of it is looked up, nor shown as unknown.
+        let checked = admits(&value, param)
+            .and_then(|()| self.references(value, &param.kind))
             .and_then(|value| to_param(&value, param, tree))
             .and_then(|value| limits(&value, param).map(|()| value));
+        if let Ok(value) = &checked {
+            self.hold(value.size(), &node.span)?;
+        }
         checked.map_err(|mismatch| {
             let mut fault = Fault::new(&node.span, mismatch.to_string());
             fault.expected = mismatch.expected().map(str::to_owned);
@@ -193,11 +197,11 @@ impl<'a> Context<'a> {
     fn references(&self, value: Value, kind: &Type) -> Result<Value, Mismatch> {
         let each = |value: Value, kind: &Type| match value.data {
             Data::List(items) => {
-                let items = items.into_iter().map(|item| self.references(item, kind)).collect::<Result<_, _>>()?;
+                let items = items.iter().map(|item| self.references(item.clone(), kind)).collect::<Result<_, _>>()?;
                 Ok(Value { data: Data::List(items), marks: value.marks })
             }
             Data::Map(entries) => {
-                let read = entries.into_iter().map(|(key, item)| Ok((key, self.references(item, kind)?)));
+                let read = entries.iter().map(|(key, item)| Ok((key.clone(), self.references(item.clone(), kind)?)));
                 Ok(Value { data: Data::Map(read.collect::<Result<_, Mismatch>>()?), marks: value.marks })
             }
             data => Ok(Value { data, marks: value.marks }),
@@ -205,6 +209,8 @@ impl<'a> Context<'a> {
         let unknown =
             |what: &str, name: &str| Mismatch::Text { why: format!("there is no {what} `{name}`"), expected: format!("a {what}") };
         match (kind, &value.data) {
+            // Refused where its type is judged.
+            (Type::Scalar(_), Data::Text(_)) if value.marks.is_secret() => Ok(value),
             (Type::Scalar(ScalarType::Node), Data::Text(name)) => self.view(name).ok_or_else(|| unknown("node", name)),
             (Type::Scalar(ScalarType::Master), Data::Text(name)) => {
                 let known = self.input.site.file.masters.iter().any(|master| master.name.value == **name);

@@ -4,7 +4,7 @@ use super::context::{Context, Reported};
 use crate::author::diagnostic::nearest;
 use crate::author::expr::{Missing, Scope, Unknown};
 use crate::author::role::{Role, SystemWord};
-use crate::author::value::{Data, Marks, SEALED, Value, literal};
+use crate::author::value::{Data, Marks, SEALED, Value, literal, pair};
 use crate::facts::System;
 
 /// A role's names: its parameters, words, loop names, `facts`, `node`, and the parameters of the roles it needs directly.
@@ -133,6 +133,10 @@ impl Scope for RoleScope<'_, '_> {
         }
         self.param(needed, field).map(Some)
     }
+
+    fn spend(&self, bytes: usize) -> Result<(), Unknown> {
+        self.context.spend(bytes)
+    }
 }
 
 /// A variable's names: `site`, `secret`, `nodes`, `groups`, `node`, `facts`.
@@ -158,7 +162,7 @@ impl SiteScope<'_, '_> {
                 hint: Some("keep binary secrets as base64".to_owned()),
             })?,
         };
-        let marks = Marks { secrets: [name.into()].into(), own: true };
+        let marks = Marks { secrets: [name.into()].into(), own: true, chosen: false };
         Ok(Value::text(value).marked(&marks))
     }
 
@@ -222,19 +226,21 @@ impl Scope for SiteScope<'_, '_> {
                 })
             }
             "groups" => self.group(field).map(Some),
+            "site" => Ok(self.0.input.site.file.constants.iter().find(|one| one.name.value == field).map(|one| literal(&one.value))),
             _ => Ok(None),
         }
+    }
+
+    fn spend(&self, bytes: usize) -> Result<(), Unknown> {
+        self.0.spend(bytes)
     }
 }
 
 /// What `each` goes over: elements, or entries with `key` and `value`; anything else comes back.
 pub(super) fn loops_over(value: Value) -> Result<Vec<Value>, Value> {
     match value.data {
-        Data::List(items) => Ok(items.into_iter().map(|item| item.marked(&value.marks)).collect()),
-        Data::Map(entries) => Ok(entries
-            .into_iter()
-            .map(|(key, item)| Value::map([("key", Value::text(key)), ("value", item)]).marked(&value.marks))
-            .collect()),
+        Data::List(items) => Ok(items.iter().map(|item| item.clone().marked(&value.marks)).collect()),
+        Data::Map(entries) => Ok(entries.iter().map(|entry| pair(entry).marked(&value.marks)).collect()),
         _ => Err(value),
     }
 }

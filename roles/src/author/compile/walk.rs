@@ -50,6 +50,9 @@ impl<'w, 'c, 'a> Walk<'w, 'c, 'a> {
 
     fn steps(&mut self, steps: &'a [Step], scope: &RoleScope<'c, 'a>, words: Words, left_out: bool) {
         for step in steps {
+            if self.context.is_full() {
+                return;
+            }
             match &step.each {
                 None => self.once(step, scope, words, left_out),
                 Some(each) => {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::syntax::{Expr, ExprKind};
 use super::{ExprFault, FILTERS, Stop, TESTS, Unknown, operators};
 use crate::author::diagnostic::nearest;
-use crate::author::value::{Data, Marks, Value};
+use crate::author::value::{Data, Marks, Value, facts_value};
+use crate::words::Bytes;
 
 /// The names that an expression may read.
 pub trait Scope {
@@ -24,6 +25,38 @@ pub trait Scope {
         let _ = (name, field);
         Ok(None)
     }
+
+    /// Counts the bytes of a value that was made: what all of them cost together has a limit.
+    ///
+    /// # Errors
+    /// Beyond the limit.
+    fn spend(&self, bytes: usize) -> Result<(), Unknown> {
+        let _ = bytes;
+        Ok(())
+    }
+}
+
+/// The largest value, in bytes: a text, or all texts of a list or map.
+pub(crate) const MAX_VALUE: usize = 1 << 20;
+
+/// What is said of a larger one.
+pub(crate) fn too_large() -> String {
+    format!("the value becomes larger than {}", Bytes(MAX_VALUE as u64))
+}
+
+/// A value that was made, if it is not too large and not one too many.
+fn made(value: Value, range: &Range<usize>, scope: &dyn Scope) -> Result<Value, Stop> {
+    let size = value.size();
+    if size > MAX_VALUE {
+        return Err(ExprFault::new(range, too_large()).into());
+    }
+    scope.spend(size).map_err(|unknown| unknown.at(range))?;
+    Ok(value)
+}
+
+/// Counts what is read of values without making one as large.
+fn looked(size: usize, range: &Range<usize>, scope: &dyn Scope) -> Result<(), Stop> {
+    scope.spend(size / 16).map_err(|unknown| unknown.at(range))
 }
 
 /// Evaluates an expression.
@@ -34,10 +67,10 @@ pub fn eval(expr: &Expr, scope: &dyn Scope) -> Result<Value, Stop> {
     match &expr.kind {
         ExprKind::Literal(value) => Ok(value.clone()),
         ExprKind::Name(name) => scope.get(name).map_err(|unknown| unknown.at(&expr.range)),
-        ExprKind::List(items) => Ok(Value::list(items.iter().map(|item| eval(item, scope)).collect::<Result<_, _>>()?)),
+        ExprKind::List(items) => made(Value::list(all(items, scope)?), &expr.range, scope),
         ExprKind::Map(entries) => {
             let read = entries.iter().map(|(key, value)| Ok((Arc::from(key.as_str()), eval(value, scope)?)));
-            Ok(Data::Map(read.collect::<Result<_, Stop>>()?).into())
+            made(Data::Map(read.collect::<Result<_, Stop>>()?).into(), &expr.range, scope)
         }
         ExprKind::Field { of, name, place } => field(of, name, place, scope),
         ExprKind::Index { of, index } => {
@@ -48,7 +81,10 @@ pub fn eval(expr: &Expr, scope: &dyn Scope) -> Result<Value, Stop> {
                     let found = field(of, name, &index.range, scope)?;
                     Ok(found.marked(&at.marks))
                 }
-                _ => operators::index(&eval(of, scope)?, &at).map_err(|message| ExprFault::new(&index.range, message).into()),
+                _ => {
+                    let of = eval(of, scope)?;
+                    operators::index(&of, &at).map_err(|message| ExprFault::new(&index.range, hidden(message, &of.marks)).into())
+                }
             }
         }
         ExprKind::Not(inner) => {
@@ -63,28 +99,34 @@ pub fn eval(expr: &Expr, scope: &dyn Scope) -> Result<Value, Stop> {
         ExprKind::Or(left, right) => logical(left, right, true, scope),
         ExprKind::Compute { operator, left, right } => {
             let (left, right) = (eval(left, scope)?, eval(right, scope)?);
-            let mut marks = left.all_marks();
-            marks.join(&right.all_marks());
+            looked(left.size() + right.size(), &expr.range, scope)?;
+            let marks = both(&left, std::slice::from_ref(&right));
             let result =
                 operators::compute(*operator, &left, &right).map_err(|message| ExprFault::new(&expr.range, hidden(message, &marks)))?;
-            Ok(if matches!(result.data, Data::List(_)) { result } else { result.marked(&marks) })
+            // The marks of a list's elements stay on the elements; how many there are is as both lists were.
+            let marks = if matches!(result.data, Data::List(_)) { beside(&left, &right) } else { marks };
+            made(result.marked(&marks), &expr.range, scope)
         }
         ExprKind::Choose { then, when, otherwise } => {
             let (value, marks) = boolean(when, scope)?;
-            Ok(eval(if value { then } else { otherwise }, scope)?.marked(&marks))
+            Ok(eval(if value { then } else { otherwise }, scope)?.marked(&marks.choosing()))
         }
         ExprKind::Filter { input, name, place, arguments } => {
             let (input, arguments) = (eval(input, scope)?, all(arguments, scope)?);
             let Some(word) = FILTERS.iter().find(|word| word.name == name) else { return Err(Stop::Reported) };
+            // How many elements there are is known without a look at them.
+            looked(if word.name == "length" { 0 } else { input.size() }, place, scope)?;
             let result = (word.run)(&input, &arguments).map_err(|message| refused(message, &input, &arguments, place, word.usage))?;
-            Ok(if word.name == "public_half" { result } else { filtered(result, &input, &arguments) })
+            made(filtered(word.name, result, &input, &arguments), &expr.range, scope)
         }
         ExprKind::Test { input, negated, name, place, arguments } => {
             let (input, arguments) = (eval(input, scope)?, all(arguments, scope)?);
             let Some(word) = TESTS.iter().find(|word| word.name == name) else { return Err(Stop::Reported) };
+            looked(input.size() + arguments.iter().map(Value::size).sum::<usize>(), place, scope)?;
             let holds = (word.run)(&input, &arguments).map_err(|message| refused(message, &input, &arguments, place, word.usage))?;
-            // Whether something was given at all is no secret.
-            let marks = if word.name == "none" { Marks::default() } else { both(&input, &arguments) };
+            // Whether something was given at all is no secret, unless a secret decided it.
+            let open = word.name == "none" && !input.marks.chosen;
+            let marks = if open { Marks::default() } else { both(&input, &arguments) };
             Ok(Value::boolean(holds != *negated).marked(&marks))
         }
     }
@@ -114,12 +156,19 @@ fn both(input: &Value, arguments: &[Value]) -> Marks {
     marks
 }
 
-/// A filter's result with its marks: those of a list's elements stay on the elements.
-fn filtered(result: Value, input: &Value, arguments: &[Value]) -> Value {
-    let mut marks = input.marks.clone();
-    arguments.iter().for_each(|argument| marks.join(&argument.all_marks()));
-    match (&result.data, &input.data) {
-        (Data::List(_), _) | (Data::Integer(_), Data::List(_) | Data::Map(_)) => result.marked(&marks),
+/// The marks of two lists themselves, not of what is in them.
+fn beside(left: &Value, right: &Value) -> Marks {
+    let mut marks = left.marks.clone();
+    marks.join(&right.marks);
+    marks
+}
+
+/// A filter's result with its marks. Of a list or map that holds a secret, length, order and choice are secret too.
+fn filtered(filter: &str, result: Value, input: &Value, arguments: &[Value]) -> Value {
+    match filter {
+        "public_half" => result,
+        // A secret decides how many parts it has, which element comes first, which are the same.
+        "split" | "sort" | "unique" | "min" | "max" => result.marked(&both(input, arguments).choosing()),
         _ => result.marked(&both(input, arguments)),
     }
 }
@@ -165,12 +214,13 @@ fn field(of: &Expr, name: &str, place: &Range<usize>, scope: &dyn Scope) -> Resu
     match &value.data {
         Data::Map(entries) => match entries.iter().find(|(key, _)| &**key == name) {
             Some((_, found)) => Ok(found.clone().marked(&value.marks)),
+            None if value.marks.is_secret() => Err(fault("this cannot be done with a secret".to_owned(), &[])),
             None => Err(fault(format!("there is no `{name}` here"), &entries.iter().map(|(key, _)| &**key).collect::<Vec<_>>())),
         },
         Data::Node(node) => match name {
-            "name" => Ok(Value::text(node.name.as_str())),
-            "host" => Ok(Value::text(node.host.as_str())),
-            "facts" => node.facts.clone().ok_or_else(|| {
+            "name" => Ok(Value::text(node.name.as_str()).marked(&value.marks)),
+            "host" => Ok(Value::text(node.host.as_str()).marked(&value.marks)),
+            "facts" => node.facts.as_deref().map(|facts| facts_value(facts).marked(&value.marks)).ok_or_else(|| {
                 ExprFault::new(place, format!("the facts of {} are not known yet", node.name))
                     .hint(format!("read them first: ostler check --limit {}", node.name))
                     .into()

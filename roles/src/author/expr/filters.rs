@@ -1,10 +1,12 @@
 //! What may stand after `|`.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::eval::{MAX_VALUE, too_large};
 use super::{Filter, Word};
-use crate::author::value::{self, Data, Value, as_text, order};
+use crate::author::value::{self, Data, ELEMENT, Value, as_text, order};
 use crate::words::Span;
 
 /// The filters, by name.
@@ -117,8 +119,15 @@ fn dirname(x: &Value, _: &[Value]) -> Result<Value, String> {
 
 fn join(x: &Value, arguments: &[Value]) -> Result<Value, String> {
     let between = arguments.first().map_or(Ok(String::new()), text)?;
-    let parts = list(x)?.iter().map(|item| as_text(&item.data).ok_or_else(|| format!("{} has no text", item.data.noun())));
+    let items = list(x)?;
+    room(x.size().saturating_add(between.len().saturating_mul(items.len())))?;
+    let parts = items.iter().map(|item| as_text(&item.data).ok_or_else(|| format!("{} has no text", item.data.noun())));
     Ok(Value::text(parts.collect::<Result<Vec<_>, _>>()?.join(&between)))
+}
+
+/// Refuses a result of more bytes than a value may have, before it is made.
+fn room(bytes: usize) -> Result<(), String> {
+    if bytes > MAX_VALUE { Err(too_large()) } else { Ok(()) }
 }
 
 fn length(x: &Value, _: &[Value]) -> Result<Value, String> {
@@ -148,18 +157,35 @@ fn extreme(x: &Value, wanted: Ordering) -> Result<Value, String> {
 
 fn sort(x: &Value, _: &[Value]) -> Result<Value, String> {
     let mut items = list(x)?.to_vec();
+    // One kind of value: a text is read as a version beside versions, and as itself beside texts, and that is no order.
+    let kind = |item: &Value| if matches!(item.data, Data::Path(_) | Data::SitePath(..)) { "a text" } else { item.data.noun() };
     for pair in items.windows(2) {
         if let [a, b] = pair {
             ordered(a, b)?;
+            if kind(a) != kind(b) {
+                return Err(format!("{} and {} in one list have no order", a.data.noun(), b.data.noun()));
+            }
         }
     }
     items.sort_by(|a, b| order(&a.data, &b.data).unwrap_or(Ordering::Equal));
     Ok(Value::list(items))
 }
 
+/// The most elements that are compared each with each other: lists, maps and values of several types.
+const MAX_COMPARED: usize = 2_000;
+
 fn unique(x: &Value, _: &[Value]) -> Result<Value, String> {
+    let items = list(x)?;
     let mut kept: Vec<Value> = Vec::new();
-    for item in list(x)? {
+    if items.iter().all(|item| matches!(item.data, Data::Text(_) | Data::Path(_) | Data::SitePath(..))) {
+        let mut seen = BTreeSet::new();
+        kept.extend(items.iter().filter(|item| seen.insert(as_text(&item.data))).cloned());
+        return Ok(Value::list(kept));
+    }
+    if items.len() > MAX_COMPARED {
+        return Err(format!("more than {MAX_COMPARED} elements that are not all texts"));
+    }
+    for item in items {
         if !kept.contains(item) {
             kept.push(item.clone());
         }
@@ -173,16 +199,24 @@ fn replace(x: &Value, arguments: &[Value]) -> Result<Value, String> {
     if from.is_empty() {
         return Err("an empty text occurs everywhere".to_owned());
     }
-    Ok(Value::text(text(x)?.replace(&from, &text(to)?)))
+    let (whole, to) = (text(x)?, text(to)?);
+    room(whole.len().saturating_add(whole.matches(&from).count().saturating_mul(to.len())))?;
+    Ok(Value::text(whole.replace(&from, &to)))
 }
 
 fn split(x: &Value, arguments: &[Value]) -> Result<Value, String> {
     let whole = text(x)?;
     let part = |part: &str| Value::text(part).marked(&x.marks);
-    let parts = match arguments.first().map(text).transpose()? {
-        None => whole.split_whitespace().map(part).collect(),
+    let between = arguments.first().map(text).transpose()?;
+    let count = match &between {
+        None => whole.split_whitespace().count(),
         Some(between) if between.is_empty() => return Err("an empty text parts nothing".to_owned()),
-        Some(between) => whole.split(&between).map(part).collect(),
+        Some(between) => whole.matches(between).count(),
+    };
+    room(whole.len().saturating_add(count.saturating_mul(ELEMENT)))?;
+    let parts = match &between {
+        None => whole.split_whitespace().map(part).collect(),
+        Some(between) => whole.split(between).map(part).collect(),
     };
     Ok(Value::list(parts))
 }
@@ -234,6 +268,9 @@ fn json(value: &Value) -> Result<serde_json::Value, String> {
 }
 
 fn public_half(x: &Value, _: &[Value]) -> Result<Value, String> {
+    if x.marks.chosen || x.marks.secrets.len() > 1 {
+        return Err("a secret decides which key this is: its public half would tell".to_owned());
+    }
     let Data::Text(private) = &x.data else { return Err(format!("{} is no private key", x.data.noun())) };
     let public: Arc<str> = if **private == *value::SEALED {
         value::SEALED_PUBLIC.into()

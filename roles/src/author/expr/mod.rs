@@ -11,6 +11,7 @@ mod text;
 
 use std::ops::Range;
 
+pub(crate) use eval::{MAX_VALUE, too_large};
 pub use eval::{Scope, eval};
 pub use filters::{FILTERS, shell_quote};
 pub use parse::parse;
@@ -116,14 +117,14 @@ pub enum Unknown {
         /// What to do.
         hint: Option<String>,
     },
-    /// Told before.
+    /// Reported before.
     Reported,
     /// No entry for the system.
     Missing(Missing),
 }
 
 impl Unknown {
-    fn at(self, range: &Range<usize>) -> Stop {
+    pub(crate) fn at(self, range: &Range<usize>) -> Stop {
         match self {
             Self::Undefined { message, nearest, hint } => {
                 Stop::Fault(Box::new(ExprFault { nearest, hint, ..ExprFault::new(range, message) }))

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::eval::{MAX_VALUE, too_large};
 use super::syntax::Operator;
 use crate::author::value::{Data, Value, as_text, order};
 use crate::words::{Bytes, Span};
@@ -23,6 +24,7 @@ pub(super) fn compute(operator: Operator, left: &Value, right: &Value) -> Result
         Operator::In => within(left, right).map(Value::boolean),
         Operator::NotIn => within(left, right).map(|found| Value::boolean(!found)),
         Operator::Join => match (as_text(&left.data), as_text(&right.data)) {
+            (Some(a), Some(b)) if a.len() + b.len() > MAX_VALUE => Err(too_large()),
             (Some(a), Some(b)) => Ok(Value::text(a + &b)),
             (None, _) => Err(format!("{} has no text", left.data.noun())),
             (_, None) => Err(format!("{} has no text", right.data.noun())),

@@ -7,7 +7,7 @@ use super::parse::{Branch, Part, parse, placed};
 use crate::author::diagnostic::Fault;
 use crate::author::expr::{self, Expr, ExprFault, Missing, Scope, Unknown};
 use crate::author::source::Source;
-use crate::author::value::{Data, Marks, Value, as_text};
+use crate::author::value::{Data, Marks, Value, as_text, pair};
 
 /// The most that one template may become.
 const MAX_BYTES: usize = 4 << 20;
@@ -30,7 +30,7 @@ pub struct Rendered {
 pub enum Stop {
     /// A fault in the template, at its place there.
     Fault(Fault),
-    /// Told before.
+    /// Reported before.
     Reported,
     /// A word without an entry for the system.
     Missing(Missing),
@@ -147,8 +147,8 @@ impl Renderer<'_> {
             return Err(wrong(over, source, format!("the loop's name `{name}` hides another name"), "choose another name"));
         }
         let items = match value.data {
-            Data::List(items) => items,
-            Data::Map(entries) => entries.into_iter().map(|(key, item)| Value::map([("key", Value::text(key)), ("value", item)])).collect(),
+            Data::List(items) => items.to_vec(),
+            Data::Map(entries) => entries.iter().map(pair).collect(),
             other => return Err(wrong(over, source, format!("`for` goes over {}", other.noun()), "it wants a list or a map")),
         };
         for item in &items {

@@ -174,14 +174,22 @@ fn from_text(value: &Value, given: Arc<str>, wanted: ScalarType, tree: Tree) -> 
 /// # Errors
 /// What is wrong with it.
 pub fn to_param(value: &Value, param: &Param, tree: Tree) -> Result<Value, Mismatch> {
+    admits(value, param)?;
     if value.is_none() && param.optional {
-        return Ok(Value::none());
-    }
-    let holds_secret = value.all_marks().is_secret();
-    if holds_secret && !takes_secret(&param.kind) {
-        return Err(Mismatch::Mark("a secret may only go into a parameter of type `secret`"));
+        return Ok(value.clone());
     }
     to_type(value, &param.kind, tree)
+}
+
+/// Whether the parameter may hold a secret, if the value holds one.
+///
+/// # Errors
+/// That it may not.
+pub(crate) fn admits(value: &Value, param: &Param) -> Result<(), Mismatch> {
+    if value.all_marks().is_secret() && !takes_secret(&param.kind) {
+        return Err(Mismatch::Mark("a secret may only go into a parameter of type `secret`"));
+    }
+    Ok(())
 }
 
 /// Whether a type is `secret`, or holds one.
@@ -246,7 +254,7 @@ fn record(value: &Value, fields: &[Param], tree: Tree) -> Result<Value, Mismatch
         let within = |why| Mismatch::Field { field: name.to_string(), why: Box::new(why) };
         read.push((name.clone(), to_param(&given, field, tree).and_then(|value| limits(&value, field).map(|()| value)).map_err(within)?));
     }
-    Ok(Value { data: Data::Map(read), marks: value.marks.clone() })
+    Ok(Value { data: Data::Map(read.into()), marks: value.marks.clone() })
 }
 
 /// `{min, max}`; `max` may be `latest`.
@@ -267,7 +275,7 @@ fn microversions(value: &Value) -> Result<Value, Mismatch> {
             return Err(Mismatch::Record(format!("`{wanted}` is missing")));
         }
     }
-    Ok(Value { data: Data::Map(read), marks: value.marks.clone() })
+    Ok(Value { data: Data::Map(read.into()), marks: value.marks.clone() })
 }
 
 /// `choices`, `at_least` and `at_most` of a parameter, held against its value (against each element of a list or map).

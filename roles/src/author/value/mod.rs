@@ -2,17 +2,23 @@
 
 mod convert;
 mod literal;
+mod marks;
 mod public_half;
+mod several;
 mod view;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 pub use convert::{Mismatch, as_text, to_param, to_scalar};
-pub(crate) use convert::{limits, order};
+pub(crate) use convert::{admits, limits, order};
 pub use literal::literal;
+pub use marks::Marks;
 pub use public_half::{PublicHalfError, public_half};
+pub(crate) use several::ELEMENT;
+pub use several::{Element, List, Map, Several};
+pub(crate) use view::pair;
 pub use view::{NodeView, facts_value};
 
 use super::source::Tree;
@@ -22,35 +28,6 @@ use crate::words::{AbsPath, Bytes, Mode, Percent, Span, Version};
 pub(crate) const SEALED: &str = "(a sealed secret)";
 /// Stands for its public half.
 pub(crate) const SEALED_PUBLIC: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-
-/// What travels with a value through every expression and template.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct Marks {
-    /// The secrets it was made of, by name; empty for a public value.
-    pub secrets: BTreeSet<Arc<str>>,
-    /// It belongs to this node alone: its name, addresses, host keys, and secrets.
-    pub own: bool,
-}
-
-impl Marks {
-    /// Those of both.
-    pub fn join(&mut self, other: &Self) {
-        self.secrets.extend(other.secrets.iter().cloned());
-        self.own |= other.own;
-    }
-
-    /// Whether the value must not be shown.
-    #[must_use]
-    pub fn is_secret(&self) -> bool {
-        !self.secrets.is_empty()
-    }
-
-    /// The names of the secrets, for people.
-    #[must_use]
-    pub fn secret_names(&self) -> String {
-        self.secrets.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join("+")
-    }
-}
 
 /// A value with its marks. Lists and maps carry the marks of their elements on the elements.
 #[derive(Clone)]
@@ -87,9 +64,9 @@ pub enum Data {
     /// Permission bits.
     Mode(Mode),
     /// Several.
-    List(Vec<Value>),
+    List(List),
     /// Named ones, in written order.
-    Map(Vec<(Arc<str>, Value)>),
+    Map(Map),
     /// A machine of the inventory.
     Node(Arc<NodeView>),
 }
@@ -151,7 +128,7 @@ impl Value {
     /// A list.
     #[must_use]
     pub fn list(items: Vec<Self>) -> Self {
-        Data::List(items).into()
+        Data::List(items.into()).into()
     }
 
     /// A map.
@@ -185,8 +162,8 @@ impl Value {
     pub fn all_marks(&self) -> Marks {
         let mut marks = self.marks.clone();
         match &self.data {
-            Data::List(items) => items.iter().for_each(|item| marks.join(&item.all_marks())),
-            Data::Map(entries) => entries.iter().for_each(|(_, value)| marks.join(&value.all_marks())),
+            Data::List(items) => marks.join(items.marks()),
+            Data::Map(entries) => marks.join(entries.marks()),
             Data::None
             | Data::Boolean(_)
             | Data::Integer(_)
@@ -201,6 +178,26 @@ impl Value {
             | Data::Node(_) => {}
         }
         marks
+    }
+
+    /// How large it is, written out: the bytes of its texts, and a little for each element.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match &self.data {
+            Data::Text(text) | Data::SitePath(_, text) => text.len(),
+            Data::Path(path) => path.as_str().len(),
+            Data::Version(version) => version.0.len(),
+            Data::List(items) => items.size(),
+            Data::Map(entries) => entries.size(),
+            Data::None
+            | Data::Boolean(_)
+            | Data::Integer(_)
+            | Data::Bytes(_)
+            | Data::Duration(_)
+            | Data::Percent(_)
+            | Data::Mode(_)
+            | Data::Node(_) => 0,
+        }
     }
 
     /// How it is shown to people, on one line: masked if secret.
@@ -225,9 +222,10 @@ impl Value {
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
         match (&self.data, &other.data) {
-            (Data::List(a), Data::List(b)) => a == b,
+            (Data::List(a), Data::List(b)) => **a == **b,
             (Data::Map(a), Data::Map(b)) => {
-                a.len() == b.len() && a.iter().all(|(key, value)| b.iter().any(|(name, other)| name == key && other == value))
+                let known: BTreeMap<&str, &Self> = b.iter().map(|(name, value)| (&**name, value)).collect();
+                a.len() == b.len() && a.iter().all(|(key, value)| known.get(&**key).is_some_and(|other| *other == value))
             }
             (Data::Node(a), Data::Node(b)) => a.name == b.name,
             (Data::None, Data::None) => true,

@@ -1,5 +1,7 @@
 //! What expressions see of a machine: its name, its host, its facts.
 
+use std::sync::Arc;
+
 use super::{Data, Value};
 use crate::facts::Facts;
 use crate::words::NodeName;
@@ -12,7 +14,12 @@ pub struct NodeView {
     /// Where it is reached.
     pub host: String,
     /// Its facts; none when they were never read.
-    pub facts: Option<Value>,
+    pub facts: Option<Arc<Facts>>,
+}
+
+/// An entry of a map as a loop sees it.
+pub(crate) fn pair((key, item): &(Arc<str>, Value)) -> Value {
+    Value::map([("key", Value::text(Arc::clone(key))), ("value", item.clone())])
 }
 
 /// The stable facts as a map.
