@@ -1,25 +1,11 @@
-//! The Jenkins master: the model against recordings of a real one, then the client against the model.
+//! The Jenkins master: the model against recordings of real ones, then the client against the model: the whole suite against the oldest
+//! version and the newest, and what differs against each.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
-#[path = "jenkins/anywhere.rs"]
-mod anywhere;
-#[path = "jenkins/bench.rs"]
-mod bench;
-#[path = "jenkins/consoles.rs"]
-mod consoles;
-#[path = "jenkins/faults.rs"]
-mod faults;
-#[path = "jenkins/front.rs"]
-mod front;
-#[path = "jenkins/interrupted.rs"]
-mod interrupted;
-#[path = "jenkins/registration.rs"]
-mod registration;
+#[path = "jenkins/suite.rs"]
+mod newest;
+#[path = "jenkins/suite.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same tests against another version")]
+mod oldest;
 #[path = "jenkins/replay.rs"]
 mod replay;
-#[path = "jenkins/restarts.rs"]
-mod restarts;
-#[path = "jenkins/roaming.rs"]
-mod roaming;
-#[path = "jenkins/trust.rs"]
-mod trust;

@@ -80,7 +80,7 @@ fn what_is_not_proved_has_no_labels_and_an_operators_mark_stays() {
     stage.model.state().nodes.get_mut("n1").unwrap().offline = Some(OfflineMark::new("operator", "kernel tests"));
     stage.set("labels", "[debian, huge]");
     let held = stage.site.apply().good_with(1);
-    assert_eq!(held.recap("n1")["trouble"], "not registered: marked offline: kernel tests", "{}", held.told());
+    assert_eq!(held.recap("n1")["trouble"], "not registered: marked offline by `operator`: kernel tests", "{}", held.told());
     assert_eq!(stage.labels(), "ostler-quarantine-n1");
     assert!(stage.model.state().nodes["n1"].offline.is_some());
     stage.model.state().nodes.get_mut("n1").unwrap().offline = None;

@@ -287,7 +287,7 @@ fn jenkins(site: &Site) -> (Model, Door) {
     let mut state = model.state();
     state.root_url = format!("http://{address}/");
     state.quiet_period = Duration::ZERO;
-    state.hosts = vec![SshHost { host: "10.78.0.11".to_owned(), port: 22, host_key }];
+    state.hosts = vec![SshHost { host: "10.78.0.11".to_owned(), port: 22, host_key, java: 17 }];
     let ostler = site.command(&["lab", "exec", "--", "ssh", "-F"]);
     let environment = ostler.get_envs().filter_map(|(name, value)| Some(format!("{}={}", name.to_str()?, value?.to_str()?)));
     let words = ostler.get_args().map(|word| word.to_string_lossy().into_owned());

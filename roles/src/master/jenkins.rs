@@ -10,7 +10,7 @@ mod value;
 
 pub use diff::{Change, diff};
 pub use next::{Next, NotOurs, next};
-pub use seen::{Config, Hold, Seen, SeenLauncher};
+pub use seen::{By, Config, Hold, Seen, SeenLauncher};
 use value::QUARANTINE;
 pub use value::{CredentialId, HostKey, HostName, Name, Owner, Site, Stranger, ValueError};
 

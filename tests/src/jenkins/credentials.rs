@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::version::Version;
 use super::xml::Element;
 
 /// SSH user name with private key.
@@ -78,9 +79,9 @@ impl Credential {
         self.secret.is_some()
     }
 
-    /// As `GET config.xml` shows it: no secret.
-    pub fn config_xml(&self) -> String {
-        let plugin = if self.class == SSH_KEY { "ssh-credentials@361.vb_f6760818e8c" } else { "credentials@1447.v4cb_b_539b_5321" };
+    /// As `GET config.xml` of this version shows it: no secret.
+    pub fn config_xml(&self, version: Version) -> String {
+        let plugin = if self.class == SSH_KEY { version.key_plugin() } else { "credentials@1447.v4cb_b_539b_5321" };
         let mut element = Element::new(&self.class)
             .with("plugin", plugin)
             .child(Element::text("scope", &self.scope))

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::nodes::Node;
 use super::state::{State, now};
+use super::version::Version;
 use super::views;
 use super::xml::Element;
 
@@ -123,10 +124,20 @@ impl Job {
         }
     }
 
+    /// All nodes that may take it are offline (`Queue.Item.isStuck`).
+    fn is_stuck(&self, state: &State) -> bool {
+        let nodes = self.assigned_label().map(|label| views::matching(state, label)).unwrap_or_default();
+        !nodes.is_empty() && nodes.iter().all(|node| !node.is_online())
+    }
+
     /// Why it waits for an executor (`Queue.BuildableItem.getCauseOfBlockage`).
     fn waits_for(&self, state: &State) -> String {
         match self.assigned_label() {
             Some(label) if views::matching(state, label).is_empty() => format!("There are no nodes with the label ‘{label}’"),
+            Some(label) if self.is_stuck(state) => match state.nodes.contains_key(label) {
+                true => format!("‘{label}’ is offline"),
+                false => format!("All nodes of label ‘{label}’ are offline"),
+            },
             Some(label) => format!("Waiting for next available executor on ‘{label}’"),
             None => {
                 let is_idle = |node: &&Node| node.is_online() && free_executor(state, &node.name, node.executors);
@@ -155,6 +166,13 @@ impl Job {
         }
         for build in self.builds.iter_mut().filter(|build| build.is_running()) {
             build.end("ABORTED", "Build was aborted\n");
+        }
+    }
+
+    /// Ends what runs on a node whose agent was lost (`Executor`, `ChannelClosedException`; seen on 2.516 and 2.568).
+    pub fn lose(&mut self, node: &str) {
+        for build in self.builds.iter_mut().filter(|build| build.is_running() && build.built_on == node) {
+            build.end("FAILURE", "Agent went offline during the build\nERROR: Connection was broken\n");
         }
     }
 
@@ -203,7 +221,7 @@ impl Job {
     /// `/job/NAME/N/api/json`.
     pub fn build_json(&self, state: &State, build: &Build) -> Value {
         json!({
-            "_class": "hudson.model.FreeStyleBuild", "actions": actions(&build.causes), "artifacts": [], "building": build.is_running(), "description": null,
+            "_class": "hudson.model.FreeStyleBuild", "actions": build_actions(state.version, &build.causes), "artifacts": [], "building": build.is_running(), "description": null,
             "displayName": format!("#{}", build.number), "duration": build.duration,
             "estimatedDuration": if build.is_running() { -1 } else { i64::try_from(build.duration).unwrap_or(-1) },
             "executor": if build.is_running() { json!({}) } else { Value::Null }, "fullDisplayName": format!("{} #{}", self.name, build.number),
@@ -213,6 +231,16 @@ impl Job {
             "changeSet": {"_class": "hudson.scm.EmptyChangeLogSet", "items": [], "kind": null}, "culprits": [],
         })
     }
+}
+
+fn build_actions(version: Version, causes: &[String]) -> Value {
+    let mut actions = actions(causes);
+    if version >= Version::V2_568
+        && let Some(actions) = actions.as_array_mut()
+    {
+        actions.push(json!({}));
+    }
+    actions
 }
 
 fn actions(causes: &[String]) -> Value {
@@ -266,7 +294,9 @@ pub fn item_json(state: &State, item: &QueueItem) -> Value {
         None => {
             value["_class"] = json!("hudson.model.Queue$BuildableItem");
             value["buildable"] = json!(true);
+            value["stuck"] = json!(state.jobs.get(&item.job).is_some_and(|job| job.is_stuck(state)));
             value["pending"] = json!(false);
+            value["buildableStartMilliseconds"] = json!(item.due);
             let why = state.jobs.get(&item.job).map(|job| job.waits_for(state));
             value["why"] = if state.quieting { json!("Jenkins is about to shut down") } else { json!(why) };
         }
@@ -405,6 +435,8 @@ impl Run {
             return;
         };
         let result = match build.result {
+            // It ended without its agent.
+            Some(_) if build.console.contains("\nFinished: ") => return,
             Some(stopped) => stopped,
             None if success => "SUCCESS",
             None => "FAILURE",

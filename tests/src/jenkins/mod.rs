@@ -1,12 +1,13 @@
 //! A stateful **model** of a Jenkins controller's node, credential, job and restart interfaces, on loopback.
 //!
-//! It is not Jenkins. `tests/jenkins.rs` first replays exchanges recorded from a Jenkins 2.532 against it, and then lets the
+//! It is not Jenkins. `tests/jenkins.rs` first replays exchanges recorded from Jenkins 2.426, 2.532 and 2.568 against it, and then lets the
 //! product's client work on it. What it does not know is listed in `data/jenkins/not-covered.md`.
 
 pub mod credentials;
 pub mod door;
 pub mod http;
 pub mod jobs;
+mod mark;
 pub mod nodes;
 mod pages;
 pub mod replay;
@@ -18,6 +19,7 @@ mod routes_job;
 mod state;
 mod tree;
 pub mod users;
+pub mod version;
 mod views;
 pub mod xml;
 
@@ -29,8 +31,9 @@ use std::time::{Duration, Instant};
 
 pub use http::{Request, Response};
 pub use restart::{Fault, Timeline};
-pub use state::{SshHost, State};
+pub use state::{Language, SshHost, State};
 pub use users::{Permission, User};
+pub use version::Version;
 
 /// One answer that gets lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,12 +76,17 @@ pub struct Model {
 }
 
 impl Model {
-    /// Starts one on a free loopback port with these accounts.
+    /// Starts one of 2.532 on a free loopback port with these accounts.
     pub fn start(users: Vec<User>) -> std::io::Result<Self> {
+        Self::of(Version::V2_532, users)
+    }
+
+    /// Starts one of this version on a free loopback port with these accounts.
+    pub fn of(version: Version, users: Vec<User>) -> std::io::Result<Self> {
         let listener = own_port()?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
-            state: Mutex::new(State::new(&format!("http://{address}/"), users)),
+            state: Mutex::new(State::new(version, &format!("http://{address}/"), users)),
             log: Mutex::default(),
             timeline: Mutex::default(),
             losing: Mutex::default(),
@@ -213,11 +221,18 @@ fn answer(stream: &TcpStream, shared: &Arc<Shared>) {
     match fault {
         Some(Fault::Restarting) => http::write(stream, &pages::unavailable("Restarting"), head_only),
         Some(Fault::Starting) => http::write(stream, &pages::unavailable("Starting"), head_only),
-        Some(Fault::Unauthorized) => http::write(stream, &pages::unauthorized(&request.path), head_only),
+        Some(Fault::Unauthorized) => {
+            let version = lock(&shared.state).version;
+            http::write(stream, &pages::unauthorized(version, &request.path), head_only);
+        }
         Some(Fault::Gateway) => http::write(stream, &pages::gateway(502, "Bad Gateway"), head_only),
         Some(Fault::Moved) => http::write(stream, &Response::empty(301).header("Location", "https://ci.example/jenkins/"), head_only),
         Some(Fault::Echo { status, writes_alone }) if !writes_alone || request.method == "POST" => {
             http::write(stream, &pages::echo(status, &request), head_only);
+        }
+        Some(Fault::Files) => {
+            let page = Response::empty(404).header("Content-Type", "text/html;charset=utf-8").body("<title>File not found</title>");
+            http::write(stream, &page, head_only);
         }
         Some(Fault::Html) => {
             let page =

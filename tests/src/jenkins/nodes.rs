@@ -5,64 +5,20 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::credentials::Credential;
-use super::state::{SshHost, now};
+pub use super::mark::OfflineMark;
+use super::state::SshHost;
+use super::version::Version;
 use super::xml::Element;
 
 /// Launcher classes.
 pub const SSH: &str = "hudson.plugins.sshslaves.SSHLauncher";
 /// Inbound agents.
 pub const INBOUND: &str = "hudson.slaves.JNLPLauncher";
-const SSH_PLUGIN: &str = "ssh-slaves@3.1071.v0d059c7b_c555";
 const VERIFIERS: &str = "hudson.plugins.sshslaves.verifiers.";
 
 /// Why the form was refused: the status is 500 for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refused;
-
-/// An operator's mark, kept as the XML that Jenkins stores.
-#[derive(Debug, Clone)]
-pub struct OfflineMark {
-    /// `<temporaryOfflineCause>`.
-    pub element: Element,
-}
-
-impl OfflineMark {
-    /// As `toggleOffline` and `doDisconnect` make it.
-    pub fn new(user: &str, message: &str) -> Self {
-        let shown = if message.is_empty() { String::new() } else { format!(" : {message}") };
-        let mut element = Element::new("temporaryOfflineCause")
-            .with("class", "hudson.slaves.OfflineCause$UserCause")
-            .child(Element::text("timestamp", now().to_string()))
-            .child(
-                Element::new("description")
-                    .child(Element::new("holder").child(Element::text("owner", "hudson.slaves.Messages")))
-                    .child(Element::text("key", "SlaveComputer.DisconnectedBy"))
-                    .child(Element::new("args").child(Element::text("string", user)).child(Element::text("string", shown))),
-            )
-            .child(Element::text("userId", user));
-        if !message.is_empty() {
-            element = element.child(Element::text("message", message));
-        }
-        Self { element }
-    }
-
-    /// The operator's words.
-    pub fn message(&self) -> &str {
-        self.element.value("message").unwrap_or("")
-    }
-
-    /// As the JSON shows it.
-    pub fn json(&self) -> Value {
-        let words: String = self
-            .element
-            .get("description")
-            .and_then(|description| description.get("args"))
-            .map(|args| args.children.iter().filter_map(|child| child.text.as_deref()).collect())
-            .unwrap_or_default();
-        let timestamp: u64 = self.element.value("timestamp").and_then(|text| text.parse().ok()).unwrap_or(0);
-        serde_json::json!({"_class": self.element.class(), "timestamp": timestamp, "description": format!("Disconnected by {words}")})
-    }
-}
 
 /// Where the agent's process is.
 #[derive(Debug, Clone)]
@@ -77,6 +33,10 @@ pub enum Agent {
     Failed,
     /// Disconnected by hand.
     Disconnected(OfflineMark),
+    /// Its connection broke.
+    Lost,
+    /// Let go by its retention strategy until a job wants it.
+    Resting,
 }
 
 /// One permanent node.
@@ -104,6 +64,8 @@ pub struct Node {
     pub offline: Option<OfflineMark>,
     /// The agent.
     pub agent: Agent,
+    /// When the channel that was disconnected is closed at last: what is connected by then goes with it.
+    pub closes: Option<Instant>,
     /// The agent's log.
     pub log: String,
     /// What an inbound agent must know.
@@ -136,6 +98,7 @@ impl Node {
             properties: properties_from_form(json.get("nodeProperties")),
             offline: None,
             agent: Agent::Waiting,
+            closes: None,
             log: String::new(),
             secret: secret_of(name),
         };
@@ -164,18 +127,21 @@ impl Node {
         self.offline = xml.get("temporaryOfflineCause").map(|element| OfflineMark { element: element.clone() });
     }
 
-    /// As `GET config.xml` shows it.
-    pub fn config_xml(&self) -> String {
+    /// As `GET config.xml` of this version shows it.
+    pub fn config_xml(&self, version: Version) -> String {
         let mut slave = Element::new("slave");
         let mut optional = |element: Option<Element>| slave.children.extend(element);
-        optional(self.offline.as_ref().map(|mark| mark.element.clone()));
+        optional(self.offline.as_ref().map(|mark| mark.stored(version)));
         optional(Some(Element::text("name", &self.name)));
         optional(self.description.as_ref().map(|text| Element::text("description", text)));
         optional(self.remote_fs.as_ref().map(|text| Element::text("remoteFS", text)));
         optional(Some(Element::text("numExecutors", self.executors.to_string())));
         optional(self.mode.as_ref().map(|text| Element::text("mode", text)));
         optional(self.retention.clone());
-        optional(self.launcher.clone());
+        optional(self.launcher.clone().map(|launcher| match launcher.class() {
+            SSH => launcher.with("plugin", version.ssh_plugin()),
+            _ => launcher,
+        }));
         optional(Some(Element::text("label", &self.label)));
         optional(Some(self.properties.clone()));
         format!("<?xml version=\"1.1\" encoding=\"UTF-8\"?>\n{}", slave.pretty(false))
@@ -210,7 +176,7 @@ impl Node {
     pub fn launching_for(&self) -> Duration {
         match self.agent {
             Agent::Launching(since) => since.elapsed(),
-            Agent::Waiting | Agent::Online | Agent::Failed | Agent::Disconnected(_) => Duration::ZERO,
+            Agent::Waiting | Agent::Online | Agent::Failed | Agent::Disconnected(_) | Agent::Lost | Agent::Resting => Duration::ZERO,
         }
     }
 
@@ -242,13 +208,18 @@ impl Node {
 
     /// An inbound agent calls with this secret.
     pub fn call_in(&mut self, secret: &str) -> bool {
+        self.call_in_from(Version::V2_532, "127.0.0.1", secret)
+    }
+
+    /// The same, with the program of this version, from this address.
+    pub fn call_in_from(&mut self, version: Version, address: &str, secret: &str) -> bool {
         if secret != self.secret || !self.is_inbound() {
             return false;
         }
         self.agent = Agent::Online;
         self.log = [
-            "Inbound agent connected from 127.0.0.1",
-            "Remoting version: 3345.v03dee9b_f88fc",
+            &format!("Inbound agent connected from {address}"),
+            &format!("Remoting version: {}", version.remoting()),
             "Launcher: JNLPLauncher",
             "Communication Protocol: WebSocket",
             "This is a Unix agent",
@@ -259,8 +230,32 @@ impl Node {
         true
     }
 
-    /// Ends a launch as host, key and credential make it end. A retry goes on launching.
-    pub fn settle(&mut self, hosts: &[SshHost], credentials: &[Credential]) {
+    /// Its connection breaks.
+    pub fn lose(&mut self) {
+        self.agent = Agent::Lost;
+        self.log.push_str(if self.is_inbound() {
+            "Connection terminated\r\nConnection terminated\r\n"
+        } else {
+            // Recorded with the lines that follow (`v568-36`).
+            "Agent JVM has not reported exit code. Is it still running?\r\nERROR: Connection terminated\r\n"
+        });
+    }
+
+    /// Closes the channel that was disconnected, once its time has come. True when a new connection is lost with it.
+    pub fn close(&mut self) -> bool {
+        if self.closes.is_none_or(|at| Instant::now() < at) {
+            return false;
+        }
+        self.closes = None;
+        let is_hit = matches!(self.agent, Agent::Online);
+        if is_hit {
+            self.lose();
+        }
+        is_hit
+    }
+
+    /// Ends a launch as host, key, credential and Java make it end. A retry goes on launching.
+    pub fn settle(&mut self, hosts: &[SshHost], credentials: &[Credential], least_java: u32) {
         if !self.is_launching() {
             return;
         }
@@ -283,6 +278,13 @@ impl Node {
         if !credentials.iter().any(|credential| credential.id == value("credentialsId") && credential.is_usable()) {
             self.agent = Agent::Failed;
             self.log = "ERROR: Launching agent process aborted.\r\nThe selected credentials cannot be found\r\n".to_owned();
+            return;
+        }
+        if host.java < least_java {
+            self.agent = Agent::Lost;
+            self.log = "[SSH] Authentication successful.\r\n[SSH] Starting agent process: java -jar remoting.jar\r\n\
+                java.io.IOException: Unexpected termination of the channel\r\n\tat hudson.remoting.A.b(A.java:1)\r\n"
+                .to_owned();
             return;
         }
         self.agent = Agent::Online;
@@ -343,7 +345,7 @@ fn launcher_from_form(json: &Value) -> Result<Element, Refused> {
     };
     match class_of(json) {
         SSH => {
-            let mut element = element.with("plugin", SSH_PLUGIN);
+            let mut element = element;
             for key in ["host", "port", "credentialsId", "jvmOptions", "javaPath", "prefixStartSlaveCmd", "suffixStartSlaveCmd"] {
                 element = copy(element, key, None);
             }
@@ -394,7 +396,6 @@ fn complete_launcher(posted: &Element) -> Option<Element> {
     let mut element = Element::new("launcher").with("class", posted.class());
     match posted.class() {
         SSH => {
-            element = element.with("plugin", SSH_PLUGIN);
             for key in ["host", "port", "credentialsId", "jvmOptions", "javaPath", "prefixStartSlaveCmd", "suffixStartSlaveCmd"] {
                 copy(&mut element, key, None);
             }

@@ -3,13 +3,11 @@
 use super::http::{Request, Response};
 use super::state::State;
 use super::users::{Permission, Who};
-
-const START: &str = "<div id=\"main-panel\"><a id=\"skip2content\"></a><!--\nstart of main content ⇒\n-->";
-const END: &str = "<!--\n⇐ end of main content\n--></div></div>";
+use super::version::Version;
 
 /// Adds what every answer that Jenkins itself renders carries.
 pub fn stamped(state: &State, response: Response) -> Response {
-    response.header("X-Jenkins", state.version.clone()).header("X-Jenkins-Session", state.session.clone())
+    response.header("X-Jenkins", state.version.number()).header("X-Jenkins-Session", state.session.clone())
 }
 
 /// A page with a title and a main panel. A client without session cookie gets one.
@@ -19,10 +17,11 @@ pub fn html(state: &mut State, status: u16, title: &str, panel: &str, has_cookie
     } else {
         ""
     };
-    let start = START.replacen("<a id", &format!("{notice}<a id"), 1);
-    let body = format!(
-        "<!DOCTYPE html><html><head><title>{title} - Jenkins</title></head><body><div id=\"page-body\">{start}{panel}{END}</body></html>"
-    );
+    let (start, end) = state.version.panel();
+    let title = state.version.title(title);
+    let start = start.replacen("<a id", &format!("{notice}<a id"), 1);
+    let body =
+        format!("<!DOCTYPE html><html><head><title>{title}</title></head><body><div id=\"page-body\">{start}{panel}{end}</body></html>");
     let mut response = Response::empty(status);
     if !has_cookie {
         response = response.header("Set-Cookie", state.new_session());
@@ -62,13 +61,16 @@ pub fn refused(state: &mut State, message: &str, has_cookie: bool) -> Response {
 pub fn forbidden(state: &mut State, who: &Who, permission: Permission, has_cookie: bool) -> Response {
     let panel = format!("<h1>Access Denied</h1><p class=\"error\">{} is missing the {} permission", who.name(), permission.title());
     let mut response = html(state, 403, "Access Denied", &panel, has_cookie);
-    let mut first = vec![
-        ("X-You-Are-Authenticated-As".to_owned(), who.name().to_owned()),
-        ("X-Required-Permission".to_owned(), permission.id().to_owned()),
-    ];
-    first.extend(permission.implied_by().into_iter().map(|id| ("X-Permission-Implied-By".to_owned(), id.to_owned())));
-    response.headers.splice(0..0, first);
+    response.headers.splice(0..0, refusal(who.name(), permission));
     response
+}
+
+/// The headers that name a permission that is missing.
+fn refusal(user: &str, permission: Permission) -> Vec<(String, String)> {
+    let mut headers =
+        vec![("X-You-Are-Authenticated-As".to_owned(), user.to_owned()), ("X-Required-Permission".to_owned(), permission.id().to_owned())];
+    headers.extend(permission.implied_by().into_iter().map(|id| ("X-Permission-Implied-By".to_owned(), id.to_owned())));
+    headers
 }
 
 /// 403 where either of two permissions would do: no header names them.
@@ -98,11 +100,20 @@ pub fn log_in_first(state: &mut State, path: &str) -> Response {
         .map(|b| if b.is_ascii_alphanumeric() || b"-_.".contains(&b) { (b as char).to_string() } else { format!("%{b:02X}") })
         .collect();
     let session = &state.session;
+    let mut why = String::new();
+    if state.version.explains_refusals() {
+        why.push_str("You are authenticated as: anonymous\nGroups that you are in:\n  anonymous\n");
+        why.push_str(&format!("Permission you need to have (but didn't): {}\n", Permission::Read.id()));
+        Permission::Read.implied_by().iter().for_each(|id| why.push_str(&format!(" ... which is implied by: {id}\n")));
+    }
     let body = format!(
-        "<html><head><meta http-equiv='refresh' content='1;url=/login?from={from}'/><script id='redirect' data-redirect-url='/login?from={from}' src='/static/{session}/scripts/redirect.js'></script></head><body style='background-color:white; color:white;'>\nAuthentication required\n<!--\n-->\n\n</body></html>"
+        "<html><head><meta http-equiv='refresh' content='1;url=/login?from={from}'/><script id='redirect' data-redirect-url='/login?from={from}' src='/static/{session}/scripts/redirect.js'></script></head><body style='background-color:white; color:white;'>\nAuthentication required\n<!--\n{why}-->\n\n</body></html>"
     );
     let cookie = state.new_session();
-    let response = Response::empty(403).header("Set-Cookie", cookie).header("Content-Type", "text/html;charset=utf-8");
+    let mut response = Response::empty(403).header("Set-Cookie", cookie).header("Content-Type", "text/html;charset=utf-8");
+    if state.version.explains_refusals() {
+        response.headers.extend(refusal("anonymous", Permission::Read));
+    }
     stamped(state, response).body(body)
 }
 
@@ -110,25 +121,27 @@ pub fn log_in_first(state: &mut State, path: &str) -> Response {
 pub fn login(state: &mut State) -> Response {
     let cookie = state.new_session();
     let response = Response::empty(200).header("Content-Type", "text/html;charset=utf-8").header("Set-Cookie", cookie);
-    stamped(state, response).body("<!DOCTYPE html><html lang=\"en\"><head><title>Sign in - Jenkins</title></head><body></body></html>")
+    let title = state.version.title("Sign in");
+    stamped(state, response).body(format!("<!DOCTYPE html><html lang=\"en\"><head><title>{title}</title></head><body></body></html>"))
 }
 
 /// The servlet container's own error page: no `X-Jenkins`.
-pub fn jetty(status: u16, message: &str, path: &str) -> Response {
+pub fn jetty(version: Version, status: u16, message: &str, path: &str) -> Response {
+    let jetty = version.jetty();
     let body = format!(
-        "<html>\n<head>\n<meta http-equiv=\"Content-Type\" content=\"text/html;charset=ISO-8859-1\"/>\n<title>Error {status} {message}</title>\n</head>\n<body><h2>HTTP ERROR {status} {message}</h2>\n<table>\n<tr><th>URI:</th><td>{path}</td></tr>\n<tr><th>STATUS:</th><td>{status}</td></tr>\n<tr><th>MESSAGE:</th><td>{message}</td></tr>\n<tr><th>SERVLET:</th><td>Stapler</td></tr>\n</table>\n<hr/><a href=\"https://jetty.org/\">Powered by Jetty:// 12.0.14</a><hr/>\n\n</body>\n</html>\n"
+        "<html>\n<head>\n<meta http-equiv=\"Content-Type\" content=\"text/html;charset=ISO-8859-1\"/>\n<title>Error {status} {message}</title>\n</head>\n<body><h2>HTTP ERROR {status} {message}</h2>\n<table>\n<tr><th>URI:</th><td>{path}</td></tr>\n<tr><th>STATUS:</th><td>{status}</td></tr>\n<tr><th>MESSAGE:</th><td>{message}</td></tr>\n<tr><th>SERVLET:</th><td>Stapler</td></tr>\n</table>\n<hr/><a href=\"https://jetty.org/\">Powered by Jetty:// {jetty}</a><hr/>\n\n</body>\n</html>\n"
     );
     Response::empty(status).header("Content-Type", "text/html;charset=iso-8859-1").body(body)
 }
 
 /// 401 for a wrong secret, or for a right one at the wrong moment of a restart.
-pub fn unauthorized(path: &str) -> Response {
-    let mut response = jetty(401, "Unauthorized", path);
+pub fn unauthorized(version: Version, path: &str) -> Response {
+    let mut response = jetty(version, 401, "Unauthorized", path);
     response.headers.splice(
         0..0,
         [
             ("Set-Cookie".to_owned(), "remember-me=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; SameSite=Lax".to_owned()),
-            ("WWW-Authenticate".to_owned(), "Basic realm=\"Jenkins\"".to_owned()),
+            ("WWW-Authenticate".to_owned(), version.challenge().to_owned()),
         ],
     );
     response

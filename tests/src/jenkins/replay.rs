@@ -9,6 +9,7 @@ use base64::Engine as _;
 use serde_json::Value;
 
 use super::http::Response;
+use super::version::Version;
 use super::xml;
 
 /// Headers that are compared when they were recorded, or were answered.
@@ -28,8 +29,20 @@ const COMPARED: [&str; 13] = [
     "Accept-Ranges",
 ];
 /// JSON fields that differ from run to run, wherever they stand.
-const VOLATILE: [&str; 9] =
-    ["timestamp", "inQueueSince", "duration", "estimatedDuration", "crumb", "tokenUuid", "tokenValue", "connectTime", "tokenName"];
+const VOLATILE: [&str; 10] = [
+    "timestamp",
+    "buildableStartMilliseconds",
+    "inQueueSince",
+    "duration",
+    "estimatedDuration",
+    "crumb",
+    "tokenUuid",
+    "tokenValue",
+    "connectTime",
+    "tokenName",
+];
+/// What stands for a machine's key in the later recordings.
+const PUBLIC_KEY: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIIqxxmFBzQEIwxkRxtlBa9CMROCLupFp3O0S9C3ZzPMw";
 /// JSON lists that are sets on the other side, in no order.
 const SETS: [&str; 2] = ["assignedLabels", "nodes"];
 
@@ -56,6 +69,15 @@ pub fn load(directory: &Path) -> std::io::Result<Vec<Exchange>> {
 }
 
 impl Exchange {
+    /// The Jenkins that answered.
+    pub fn version(&self) -> Version {
+        match self.title.split('-').next() {
+            Some("v426") => Version::V2_426,
+            Some("v568") => Version::V2_568,
+            _ => Version::V2_532,
+        }
+    }
+
     /// Place of its group in the session that was recorded.
     fn group(&self) -> usize {
         const ORDER: [&str; 12] =
@@ -119,7 +141,8 @@ impl Exchange {
             let (excerpt, answered) = (mask_text(excerpt), mask_text(&answered));
             return (!answered.contains(&excerpt)).then(|| format!("page without\n{excerpt}\nbut\n{answered}"));
         }
-        let recorded = response["body"].as_str().unwrap_or("");
+        let recorded = response["body"].as_str().unwrap_or("").replace("<BASE64_PUBLIC_KEY>", PUBLIC_KEY);
+        let recorded = recorded.as_str();
         let kind = self.header("Content-Type").first().cloned().unwrap_or_default();
         if kind.starts_with("application/json") {
             let (answered, recorded) = (serde_json::from_str(&answered), serde_json::from_str(recorded));
@@ -175,7 +198,8 @@ fn mask_json(value: Value) -> Value {
 
 /// Blanks what no two runs share: log numbers, script numbers, times in XML, trailing blanks, the agent's secret.
 fn mask_text(text: &str) -> String {
-    let mut text = text.trim_end().replace("<DIGITS>", "1");
+    let text = text.trim_end().replace("<DIGITS>", "1").replace("<TMP_DIR>", "/tmp");
+    let mut text = text.replace("<BASE64_PUBLIC_KEY>", PUBLIC_KEY);
     for (start, end) in [("Logging ID=", "</div>"), ("<timestamp>", "</timestamp>"), ("<application-desc><argument>", "</argument>")] {
         if let Some(from) = text.find(start).map(|at| at + start.len())
             && let Some(length) = text[from..].find(end).or_else(|| text[from..].find("<!--"))
@@ -218,7 +242,9 @@ impl Replayer {
         let body = match request["form"].as_object() {
             Some(form) => form
                 .iter()
-                .map(|(key, value)| format!("{}={}", encode(key), encode(&fill(&text(value), "\\n"))))
+                .map(|(key, value)| {
+                    format!("{}={}", encode(key), encode(&fill(&text(value).replace("<SSH_PRIVATE_KEY>\n", "<SSH_PRIVATE_KEY>"), "\\n")))
+                })
                 .collect::<Vec<_>>()
                 .join("&"),
             None => fill(&text(&request["body"]), "\n"),
@@ -276,7 +302,7 @@ fn authorization(recorded: &str) -> String {
 
 fn fill(text: &str, newline: &str) -> String {
     let key = format!("-----BEGIN OPENSSH PRIVATE KEY-----{newline}bW9kZWw={newline}-----END OPENSSH PRIVATE KEY-----");
-    text.replace("<SSH_PRIVATE_KEY>", &key).replace("<NODE_PASSWORD>", "node-password")
+    text.replace("<BASE64_PUBLIC_KEY>", PUBLIC_KEY).replace("<SSH_PRIVATE_KEY>", &key).replace("<NODE_PASSWORD>", "node-password")
 }
 
 fn encode(text: &str) -> String {

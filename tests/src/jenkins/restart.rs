@@ -28,6 +28,8 @@ pub enum Fault {
         /// Reads are answered as ever.
         writes_alone: bool,
     },
+    /// 404 of a server that is no Jenkins.
+    Files,
     /// 200 with HTML where JSON belongs, as a proxy's login page does it.
     Html,
     /// The answer breaks off in the middle of its body.

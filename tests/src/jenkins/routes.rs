@@ -6,6 +6,7 @@ use super::http::{Request, Response, decode};
 use super::state::{Crumb, State};
 use super::tree::Tree;
 use super::users::{self, Permission, Who};
+use super::version::Version;
 use super::{pages, routes_computer, routes_credentials, routes_job, views};
 
 /// One request in the hands of the routes.
@@ -28,6 +29,25 @@ impl std::fmt::Debug for Call<'_> {
 
 /// Answers one request.
 pub fn handle(state: &mut State, request: &Request) -> Response {
+    let response = answer(state, request);
+    finish(state, response)
+}
+
+/// What the container and Jenkins' filters make of an answer, version by version.
+fn finish(state: &State, mut response: Response) -> Response {
+    if state.version.redirects_absolutely() {
+        for (_, target) in response.headers.iter_mut().filter(|(name, target)| name == "Location" && target.starts_with('/')) {
+            *target = format!("{}{}", state.root_url, target.trim_start_matches('/'));
+        }
+    }
+    if state.version.reports_policy() && response.status != 401 {
+        let policy = "base-uri 'none'; default-src 'self'; report-to content-security-policy";
+        return response.header("Reporting-Endpoints", "content-security-policy: /").header("Content-Security-Policy-Report-Only", policy);
+    }
+    response
+}
+
+fn answer(state: &mut State, request: &Request) -> Response {
     let who = match users::identify(state, request) {
         Ok(who) => who,
         Err(response) => return response,
@@ -36,6 +56,10 @@ pub fn handle(state: &mut State, request: &Request) -> Response {
         return response;
     }
     let has_cookie = users::session_cookie(state, request).is_some();
+    if let Some((_, left)) = state.broken.iter_mut().find(|(word, left)| *left > 0 && request.target.contains(word.as_str())) {
+        *left -= 1;
+        return pages::oops(state, has_cookie);
+    }
     let mut call = Call { state, request, who, has_cookie };
     call.open().unwrap_or_else(|| call.guarded())
 }
@@ -54,8 +78,10 @@ impl Call<'_> {
                 .header("Content-Disposition", "attachment; filename=agent.jar")
                 .header("Accept-Ranges", "bytes")
                 .header("Content-Type", "application/java-archive")
-                .body(agent_jar()),
-            "/wsagents/" => pages::jetty(400, "This endpoint is only for use from agent.jar in WebSocket mode", &self.request.path),
+                .body(agent_jar(self.state.version)),
+            "/wsagents/" => {
+                pages::jetty(self.state.version, 400, "This endpoint is only for use from agent.jar in WebSocket mode", &self.request.path)
+            }
             "/tcpSlaveAgentListener/" => self.not_found(),
             _ => return None,
         })
@@ -85,6 +111,7 @@ impl Call<'_> {
             ["quietDown" | "cancelQuietDown" | "safeRestart" | "restart"] => self.administer(words[0]),
             ["computer", rest @ ..] => routes_computer::route(self, rest),
             ["credentials", "store", "system", rest @ ..] => routes_credentials::route(self, rest),
+            ["configuration-as-code", ..] if self.state.is_code => self.forbidden(Permission::Administer),
             ["createItem"] | ["job" | "queue", ..] => routes_job::route(self, &words),
             _ => self.not_found(),
         }
@@ -192,6 +219,11 @@ impl Call<'_> {
         if self.who.may(permission) { Ok(()) } else { Err(self.forbidden(permission)) }
     }
 
+    /// Whether the sender's roles end before this node.
+    pub fn is_beyond_roles(&self, node: &str) -> bool {
+        self.state.beyond_roles.contains(node) && !self.who.may(Permission::Administer)
+    }
+
     /// POST, or the 405.
     pub fn post_only(&mut self) -> Result<(), Response> {
         if self.request.method == "POST" { Ok(()) } else { Err(pages::wants_post(self.state, &self.request.path, self.has_cookie)) }
@@ -215,8 +247,8 @@ impl Call<'_> {
 }
 
 /// Bytes that start like a jar; the model's agents are not Java.
-fn agent_jar() -> Vec<u8> {
+fn agent_jar(version: Version) -> Vec<u8> {
     let mut bytes = vec![0x50, 0x4b, 0x03, 0x04, 0x14, 0x00, 0x08, 0x08];
-    bytes.resize(1_398_155, 0);
+    bytes.resize(version.agent_size(), 0);
     bytes
 }

@@ -1,5 +1,7 @@
 //! `/computer/...`: the list, making nodes, one node.
 
+use std::time::Instant;
+
 use serde_json::Value;
 
 use super::http::Response;
@@ -37,6 +39,9 @@ fn create(call: &mut Call<'_>) -> Result<Response, Response> {
     call.need(Permission::AgentCreate)?;
     let name = call.request.parameter("name").unwrap_or_default().trim().to_owned();
     call.check_name(&name)?;
+    if call.is_beyond_roles(&name) {
+        return Err(call.forbidden(Permission::AgentCreate));
+    }
     if call.state.nodes.contains_key(&name) {
         return Err(call.refused(&format!("Agent called ‘{name}’ already exists")));
     }
@@ -45,7 +50,7 @@ fn create(call: &mut Call<'_>) -> Result<Response, Response> {
         return Err(call.oops());
     }
     let Some(json) = call.request.parameter("json") else {
-        return Err(pages::jetty(400, "This page expects a form submission", &call.request.path));
+        return Err(pages::jetty(call.state.version, 400, "This page expects a form submission", &call.request.path));
     };
     let json: Value = serde_json::from_str(&json).map_err(|_| call.oops())?;
     let node = Node::from_form(&name, &json).map_err(|_| call.oops())?;
@@ -66,10 +71,11 @@ fn one(call: &mut Call<'_>, name: &str, verb: &[&str]) -> Result<Response, Respo
             let shallow = call.request.parameter("tree").is_none() && call.request.parameter("depth").is_none_or(|depth| depth == "0");
             Ok(call.json(if shallow { views::flatten(value) } else { value }))
         }
+        ["config.xml"] if call.is_beyond_roles(name) => Err(call.forbidden(Permission::AgentConfigure)),
         ["config.xml"] if call.request.method == "POST" => update(call, name),
         ["config.xml"] => {
             call.need(Permission::AgentConfigure)?;
-            Ok(call.xml(node.config_xml()))
+            Ok(call.xml(node.config_xml(call.state.version)))
         }
         ["logText", "progressiveText"] => {
             if !call.who.may(Permission::AgentConnect) && !call.who.may(Permission::AgentConfigure) {
@@ -129,7 +135,10 @@ fn switch(call: &mut Call<'_>, name: &str, verb: &str) -> Result<Response, Respo
         }
         "toggleOffline" => node.offline = if node.offline.is_some() { None } else { Some(OfflineMark::new(&user, &message)) },
         "changeOfflineCause" => node.offline = Some(OfflineMark::new(&user, &message)),
-        "doDisconnect" => node.agent = Agent::Disconnected(OfflineMark::new(&user, &message)),
+        "doDisconnect" => {
+            node.agent = Agent::Disconnected(OfflineMark::new(&user, &message));
+            node.closes = Some(Instant::now() + call.state.close_delay);
+        }
         _ if matches!(node.agent, Agent::Online) => {
             return Ok(pages::html(call.state, 200, name, "\n      The agent has been already launched.\n    ", call.has_cookie));
         }

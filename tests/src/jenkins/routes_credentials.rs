@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::credentials::{Credential, domain_json};
 use super::http::Response;
 use super::routes::Call;
+use super::state::Language;
 use super::users::Permission;
 use super::xml;
 
@@ -22,11 +23,15 @@ pub fn route(call: &mut Call<'_>, rest: &[&str]) -> Response {
         }
         ["domain", "_", "api", "json"] => {
             let mut value = domain_json(&call.state.credentials);
-            let is_german =
-                call.state.is_german && !call.request.header("Accept-Language").is_some_and(|language| language.starts_with("en"));
-            for credential in value["credentials"].as_array_mut().into_iter().flatten().filter(|_| is_german) {
+            let asks_for_english = call.request.header("Accept-Language").is_some_and(|language| language.starts_with("en"));
+            let language = if asks_for_english { call.state.words() } else { call.state.language };
+            for credential in value["credentials"].as_array_mut().into_iter().flatten() {
                 // Names of types are translated, as are most errors.
-                credential["typeName"] = json!("SSH-Benutzername und privater Schlüssel");
+                match language {
+                    Language::English => {}
+                    Language::German => credential["typeName"] = json!("SSH-Benutzername und privater Schlüssel"),
+                    Language::Japanese => credential["typeName"] = json!("SSHユーザー名と秘密鍵"),
+                }
             }
             call.json(value)
         }
@@ -79,7 +84,7 @@ fn one(call: &mut Call<'_>, at: usize, verb: &[&str]) -> Result<Response, Respon
             value["_class"] = json!("com.cloudbees.plugins.credentials.CredentialsStoreAction$CredentialsWrapper");
             Ok(call.json(value))
         }
-        ("GET" | "HEAD", ["config.xml"]) => Ok(call.xml(known.config_xml())),
+        ("GET" | "HEAD", ["config.xml"]) => Ok(call.xml(known.config_xml(call.state.version))),
         ("POST", ["config.xml"]) => {
             call.need(Permission::CredentialsUpdate)?;
             let posted = xml::parse(&call.request.text()).map_err(|_| call.oops())?;

@@ -1,12 +1,13 @@
 //! Everything the model remembers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::credentials::Credential;
 use super::jobs::{Job, QueueItem};
 use super::nodes::Node;
 use super::users::User;
+use super::version::Version;
 
 /// A crumb and the session it was issued to.
 #[derive(Debug, Clone)]
@@ -19,6 +20,17 @@ pub struct Crumb {
     pub value: String,
 }
 
+/// A language that Jenkins speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    English,
+    /// German.
+    German,
+    /// Japanese, where who did a thing stands before what he did.
+    Japanese,
+}
+
 /// A machine that SSH launches can reach.
 #[derive(Debug, Clone)]
 pub struct SshHost {
@@ -28,13 +40,15 @@ pub struct SshHost {
     pub port: u16,
     /// Its host key, `ALGORITHM BASE64`.
     pub host_key: String,
+    /// Its Java.
+    pub java: u32,
 }
 
 /// The whole controller.
 #[derive(Debug)]
 pub struct State {
-    /// `X-Jenkins`.
-    pub version: String,
+    /// Which Jenkins it is.
+    pub version: Version,
     /// `X-Jenkins-Session`: new after each restart.
     pub session: String,
     /// What follows `JSESSIONID.` in the cookie's name: new after each restart.
@@ -73,10 +87,20 @@ pub struct State {
     pub hold_builds: bool,
     /// Whether writes by password need a crumb.
     pub wants_crumbs: bool,
-    /// The language of a request that names none is German.
-    pub is_german: bool,
+    /// The language of whoever asks for none.
+    pub language: Language,
+    /// It is everybody's, whatever is asked for (the locale plugin).
+    pub forces_language: bool,
     /// Where builds run; each in a scratch directory of its own when none.
     pub build_directory: Option<std::path::PathBuf>,
+    /// How long after `doDisconnect` the old channel is closed (`SlaveComputer.disconnect` hands it to a thread; recorded in `v568-36`).
+    pub close_delay: Duration,
+    /// Nodes that only an administrator may configure, as role-strategy has it for names outside of a pattern.
+    pub beyond_roles: BTreeSet<String>,
+    /// Addresses that hold this word answer 500, so many times.
+    pub broken: Vec<(String, usize)>,
+    /// Whether it is configured as code.
+    pub is_code: bool,
     /// Logs of builds cannot be read any more: 500.
     pub has_lost_logs: bool,
     /// A directory put before `PATH` of builds.
@@ -88,9 +112,9 @@ pub struct State {
 
 impl State {
     /// An empty controller.
-    pub fn new(root_url: &str, users: Vec<User>) -> Self {
+    pub fn new(version: Version, root_url: &str, users: Vec<User>) -> Self {
         Self {
-            version: "2.532".to_owned(),
+            version,
             session: "f6278913".to_owned(),
             cookie: "65be458b".to_owned(),
             root_url: root_url.to_owned(),
@@ -110,13 +134,23 @@ impl State {
             quiet_period: Duration::from_secs(5),
             hold_builds: false,
             wants_crumbs: true,
-            is_german: false,
+            language: Language::English,
+            forces_language: false,
             build_directory: None,
+            close_delay: Duration::ZERO,
+            beyond_roles: BTreeSet::new(),
+            broken: Vec::new(),
+            is_code: false,
             has_lost_logs: false,
             build_path: None,
             build_elsewhere: Vec::new(),
             numbers: 0,
         }
+    }
+
+    /// The language of answers to who asks for English.
+    pub fn words(&self) -> Language {
+        if self.forces_language { self.language } else { Language::English }
     }
 
     /// A number never given before.
@@ -128,7 +162,7 @@ impl State {
     /// A `Set-Cookie` value of a fresh session.
     pub fn new_session(&mut self) -> String {
         let number = self.next_number();
-        format!("JSESSIONID.{}=node0session{number}; Path=/; HttpOnly; SameSite=Lax", self.cookie)
+        format!("JSESSIONID.{}=node0session{number}; Path=/; HttpOnly{}", self.cookie, self.version.cookie_end())
     }
 
     /// What a restart forgets: sessions, crumbs, connections, queue items that left, builds under way. Jobs, nodes, credentials and items
@@ -160,6 +194,7 @@ impl State {
         self.crumbs.clear();
         self.quieting = false;
         for node in self.nodes.values_mut() {
+            node.closes = None;
             node.reconnect();
         }
     }
@@ -168,16 +203,38 @@ impl State {
     pub fn settle_agents(&mut self) {
         let (hosts, credentials) = (&self.hosts, &self.credentials);
         for node in self.nodes.values_mut() {
-            node.settle(hosts, credentials);
+            node.settle(hosts, credentials, self.version.least_java());
         }
     }
 
-    /// Lets launches end whose time is up.
+    /// Lets launches end, and channels close, whose time is up.
     pub fn tick_agents(&mut self) {
+        self.connect_due();
+        let lost: Vec<String> = self.nodes.values_mut().filter_map(|node| node.close().then(|| node.name.clone())).collect();
+        for name in lost {
+            self.end_builds_on(&name);
+        }
+    }
+
+    /// The agent's connection breaks, and with it what runs there.
+    pub fn lose_agent(&mut self, name: &str) {
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.lose();
+        }
+        self.end_builds_on(name);
+    }
+
+    fn end_builds_on(&mut self, node: &str) {
+        for job in self.jobs.values_mut() {
+            job.lose(node);
+        }
+    }
+
+    fn connect_due(&mut self) {
         let Some(delay) = self.launch_delay else { return };
         let (hosts, credentials) = (&self.hosts, &self.credentials);
         for node in self.nodes.values_mut().filter(|node| node.launching_for() >= delay) {
-            node.settle(hosts, credentials);
+            node.settle(hosts, credentials, self.version.least_java());
         }
     }
 }

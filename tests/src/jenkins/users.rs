@@ -205,7 +205,7 @@ impl Who {
 /// Reads `Authorization`. `Err` is the 401 that a wrong secret or an unknown user earns.
 pub fn identify(state: &State, request: &Request) -> Result<Who, Response> {
     let Some(header) = request.header("Authorization") else { return Ok(Who::Anonymous) };
-    let refused = || pages::unauthorized(&request.path);
+    let refused = || pages::unauthorized(state.version, &request.path);
     let encoded = header.strip_prefix("Basic ").ok_or_else(refused)?;
     let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).map_err(|_| refused())?;
     let decoded = String::from_utf8(decoded).map_err(|_| refused())?;
@@ -232,7 +232,7 @@ pub fn check_crumb(state: &mut State, request: &Request, who: &Who) -> Result<()
     {
         return Ok(());
     }
-    let mut refused = pages::jetty(403, "No valid crumb was included in the request", &request.path);
+    let mut refused = pages::jetty(state.version, 403, "No valid crumb was included in the request", &request.path);
     if cookie.is_none() && sent.is_some() {
         refused.headers.insert(0, ("Set-Cookie".to_owned(), state.new_session()));
     }

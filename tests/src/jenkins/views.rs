@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::nodes::{Agent, Node, split_label};
-use super::state::State;
+use super::state::{State, now};
 use super::tree::bare;
 use super::users::{Permission, Who};
 
@@ -40,12 +40,21 @@ pub fn computer(state: &State, node: &Node, who: &Who) -> Value {
     let running = busy(state, node);
     let executors: Vec<Value> = (0..usize::try_from(node.executors).unwrap_or(0)).map(|number| executor(state, node, number)).collect();
     let online = node.is_online();
+    let language = state.words();
     let (cause, reason) = match (&node.offline, &node.agent) {
-        (Some(mark), _) | (None, Agent::Disconnected(mark)) => (mark.json(), mark.message().to_owned()),
+        (Some(mark), _) | (None, Agent::Disconnected(mark)) => {
+            let reason = mark.reason(language);
+            (mark.json(language), if state.version.escapes_reasons() { escape(&reason) } else { reason })
+        }
         (None, Agent::Failed) => (
-            json!({"_class": "hudson.slaves.OfflineCause$LaunchFailed"}),
+            json!({"_class": "hudson.slaves.OfflineCause$LaunchFailed", "timestamp": now()}),
             "This agent is offline because Jenkins failed to launch the agent process on it.".to_owned(),
         ),
+        (None, Agent::Lost) => {
+            (json!({"_class": "hudson.slaves.OfflineCause$ChannelTermination", "timestamp": now()}), "Connection was broken".to_owned())
+        }
+        // Not recorded; another class before 2.5xx, and a text of its own.
+        (None, Agent::Resting) => (json!({"_class": "hudson.slaves.OfflineCause$IdleOfflineCause"}), String::new()),
         (None, Agent::Waiting | Agent::Launching(_) | Agent::Online) => (Value::Null, String::new()),
     };
     json!({
@@ -69,8 +78,14 @@ pub fn computer(state: &State, node: &Node, who: &Who) -> Value {
         "offlineCauseReason": reason,
         "oneOffExecutors": [],
         "temporarilyOffline": node.offline.is_some(),
-        "absoluteRemotePath": if matches!(node.agent, Agent::Online) { json!(node.remote_fs) } else { Value::Null },
+        "absoluteRemotePath": if matches!(node.agent, Agent::Online) && who.may(Permission::AgentConnect) { json!(node.remote_fs) } else { Value::Null },
     })
+}
+
+/// `Util.escape`.
+fn escape(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.replace('"', "&quot;").replace('\'', "&#039;")
 }
 
 /// What is left at depth 0: labels keep their names, executors nothing.

@@ -51,7 +51,7 @@ fn an_operators_offline_mark_and_message_survive_every_change() {
     let kept = bench.client.undrain(&wanted.name).unwrap().unwrap();
     assert_eq!(kept.reason, "disk swap & more");
     let error = bench.client.wait_online(&wanted.name).unwrap_err();
-    assert_eq!(error.to_string(), "node `ostler-test-held` is marked offline: disk swap & more");
+    assert_eq!(error.to_string(), "node `ostler-test-held` is marked offline by `narrow`: disk swap & more");
     bench.client.delete(&wanted.name).unwrap();
 }
 

@@ -10,7 +10,7 @@ use ostler::masters::jenkins::{Client, Credential, Ending, Kind, Login, Patience
 use ostler_roles::executor::Smoke;
 use ostler_roles::master::jenkins::{CredentialId, HostKey, Launcher, Mode, Name, Node, Proof, Site, Ssh};
 use ostler_roles::words::{AbsPath, Label, Origin, Secret};
-use ostler_tests::jenkins::{Model, Permission, SshHost, User};
+use ostler_tests::jenkins::{Model, Permission, SshHost, User, Version};
 
 /// The key of the machine that the model's SSH launches reach.
 pub const HOST_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqxxmFBzQEIwxkRxtlBa9CMROCLupFp3O0S9C3ZzPMw";
@@ -18,6 +18,11 @@ pub const HOST_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqxxmFBzQEIwxkR
 pub const PLANTED: &str = "planted-private-key-7f3a";
 /// The site's key for fingerprints.
 pub const SITE_KEY: &[u8] = b"site key of the tests";
+
+/// The version that this suite is run against.
+pub fn version() -> Version {
+    if module_path!().contains("::oldest::") { Version::OLDEST } else { Version::NEWEST }
+}
 
 pub fn patience() -> Patience {
     let milliseconds = Duration::from_millis;
@@ -47,13 +52,18 @@ pub fn client(model: &Model, login: Login) -> Client {
 
 /// A model with an administrator, a narrow account and one machine with sshd.
 pub fn model() -> Model {
-    let model = Model::start(vec![
+    model_of(version())
+}
+
+/// The same of another version.
+pub fn model_of(version: Version) -> Model {
+    let users = vec![
         User::new("admin", &[Permission::Administer]),
         User::new("narrow", &Permission::ENOUGH),
         User::new("reader", &[Permission::Read]),
-    ])
-    .unwrap();
-    model.state().hosts = vec![SshHost { host: "192.0.2.7".to_owned(), port: 22, host_key: HOST_KEY.to_owned() }];
+    ];
+    let model = Model::of(version, users).unwrap();
+    model.state().hosts = vec![SshHost { host: "192.0.2.7".to_owned(), port: 22, host_key: HOST_KEY.to_owned(), java: 21 }];
     model
 }
 

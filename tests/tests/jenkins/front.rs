@@ -7,7 +7,7 @@ use ostler::masters::http::Way;
 use ostler::masters::jenkins::{Client, Ending, JenkinsError, Login, Registration, Sent, register};
 use ostler_roles::master::jenkins::Name;
 use ostler_roles::words::Secret;
-use ostler_tests::jenkins::{Fault, Timeline};
+use ostler_tests::jenkins::{Fault, Language, Timeline};
 
 use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, patience, registration, site, ssh, token, writes};
 
@@ -78,7 +78,7 @@ fn a_jenkins_that_wants_no_crumbs_is_given_none() {
 #[test]
 fn the_language_of_a_jenkins_makes_no_difference() {
     let model = model();
-    model.state().is_german = true;
+    model.state().language = Language::German;
     let client = client(&model, password());
     let wanted = credential(PLANTED);
     assert_eq!(client.put_credential(&wanted, SITE_KEY, None).unwrap(), Sent::Created);
@@ -88,6 +88,30 @@ fn the_language_of_a_jenkins_makes_no_difference() {
     assert!(run(&client, &registration(node("n1", ssh()), "true")).is_registered());
     let log = model.take_log();
     assert!(log.len() > 10 && log.iter().all(|request| request.header("Accept-Language") == Some("en")), "{log:?}");
+}
+
+#[test]
+fn a_language_that_is_forced_on_everybody_changes_nothing_we_compare() {
+    for language in [Language::German, Language::Japanese] {
+        let model = model();
+        model.state().language = language;
+        model.state().forces_language = true;
+        let client = client(&model, token("narrow"));
+        let wanted = credential(PLANTED);
+        assert_eq!(client.put_credential(&wanted, SITE_KEY, None).unwrap(), Sent::Created);
+        model.take_log();
+        assert_eq!(client.put_credential(&wanted, SITE_KEY, Some(&wanted.fingerprint(SITE_KEY))).unwrap(), Sent::Unchanged, "{language:?}");
+        assert_eq!(writes(&model), [""; 0], "{language:?}");
+        // A rotated one is changed in its place: others that use it never find it gone.
+        client.put_credential(&credential("another"), SITE_KEY, None).unwrap();
+        assert_eq!(writes(&model), ["POST /credentials/store/system/domain/_/credential/jenkins-ssh/config.xml"], "{language:?}");
+        // A mark of our own, of a run that was cut, is known for ours.
+        assert!(matches!(run(&client, &registration(node("n1", ssh()), "exit 1")), Ending::Red(_)));
+        client.drain(&Name::parse("n1").unwrap(), "a run & more").unwrap();
+        let ending = run(&client, &registration(node("n1", ssh()), "true"));
+        assert!(ending.is_registered(), "{language:?}: {ending:?}");
+        assert!(model.state().nodes["n1"].offline.is_none(), "{language:?}");
+    }
 }
 
 #[test]

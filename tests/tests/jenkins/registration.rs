@@ -8,7 +8,9 @@ use ostler::masters::jenkins::{Client, Ending, Event, JenkinsError, Kind, Regist
 use ostler_roles::master::jenkins::{HostKey, Launcher, Name, Node, NotOurs, Proof, Ssh, Stage, Stranger};
 use ostler_tests::jenkins::Model;
 
-use super::bench::{HOST_KEY, PLANTED, SITE_KEY, client, credential, labels, model, node, patience, registration, ssh, token, writes};
+use super::bench::{
+    HOST_KEY, PLANTED, SITE_KEY, client, credential, labels, model, node, patience, registration, ssh, token, version, writes,
+};
 
 fn only(endings: Vec<(Name, Ending)>) -> Ending {
     assert_eq!(endings.len(), 1);
@@ -54,11 +56,11 @@ fn an_ssh_node_goes_from_nothing_to_its_labels_and_the_second_run_writes_nothing
             .map(|path| format!("POST {path}"))
     );
 
-    let before = model.state().nodes["n1"].config_xml();
+    let before = model.state().nodes["n1"].config_xml(version());
     let ending = run(&client, &registration);
     assert!(matches!(ending, Ending::Unchanged), "{ending:?}");
     assert_eq!(model.take_log().iter().map(|request| request.method.as_str()).collect::<Vec<_>>(), ["GET", "GET"]);
-    assert_eq!(model.state().nodes["n1"].config_xml(), before);
+    assert_eq!(model.state().nodes["n1"].config_xml(version()), before);
 }
 
 #[test]
@@ -146,7 +148,7 @@ fn drift_is_repaired_and_earned_again_and_the_operators_settings_stay() {
     }
     model.take_log();
     assert!(matches!(run(&client, &wanted), Ending::Labelled(_)));
-    let xml = model.state().nodes["n1"].config_xml();
+    let xml = model.state().nodes["n1"].config_xml(version());
     for kept in [
         "<idleDelay>5</idleDelay>",
         "<x.y.Property>kept</x.y.Property>",
@@ -251,7 +253,7 @@ fn a_held_node_in_quarantine_is_left_to_its_operator() {
     model.state().nodes.get_mut("n1").unwrap().offline = Some(ostler_tests::jenkins::nodes::OfflineMark::new("admin", "disk swap"));
     model.take_log();
     let ending = run(&client, &registration(node("n1", ssh()), "true"));
-    assert_eq!(ending.to_string(), "not registered: marked offline: disk swap");
+    assert_eq!(ending.to_string(), "not registered: marked offline by `admin`: disk swap");
     assert_eq!(writes(&model), [""; 0]);
 }
 
@@ -339,7 +341,11 @@ fn a_secret_is_sent_once_never_read_back_and_shown_nowhere() {
 
     let log = model.take_log();
     let reads: Vec<&str> = log.iter().filter(|request| request.method == "GET").map(|request| request.path.as_str()).collect();
-    assert!(reads.iter().all(|path| *path == "/credentials/store/system/domain/_/api/json"), "{reads:?}");
+    let domain = "/credentials/store/system/domain/_";
+    let seen = [format!("{domain}/api/json"), format!("{domain}/credential/jenkins-ssh/config.xml")];
+    assert!(reads.iter().all(|path| seen.iter().any(|known| known == path)), "{reads:?}");
+    let answer = model.state().credentials[0].config_xml(version());
+    assert!(answer.contains("<secret-redacted/>") && !answer.contains("another-key"), "{answer}");
     let with_secret: Vec<&str> = log.iter().filter(|r| r.text().contains(PLANTED)).map(|r| r.method.as_str()).collect();
     assert_eq!(with_secret, ["POST", "POST", "POST"]);
     for request in &log {

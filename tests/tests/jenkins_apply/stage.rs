@@ -89,7 +89,7 @@ impl Stage {
         model.state().quiet_period = Duration::ZERO;
         let known = std::fs::read_to_string(site.lab().known_hosts()).unwrap();
         let host_key = known.lines().find_map(|line| line.strip_prefix("n1,10.78.0.11 ")).unwrap().to_owned();
-        model.state().hosts = vec![SshHost { host: "10.78.0.11".to_owned(), port: 22, host_key }];
+        model.state().hosts = vec![SshHost { host: "10.78.0.11".to_owned(), port: 22, host_key, java: 17 }];
         let door = Door::open(site.lab(), env!("CARGO_BIN_EXE_lab-door"), ADDRESS, model.address());
         model.take_log();
         Self { site, model, _door: door }

@@ -4,7 +4,7 @@
 //! whatever a plugin added stay as they were read, because Jenkins forgets what a posted config.xml leaves out.
 
 use super::xml::{Element, XmlError};
-use ostler_roles::master::jenkins::{Config, HostKey, Launcher, Mode, Node, SeenLauncher, Ssh, Stage};
+use ostler_roles::master::jenkins::{By, Config, Hold, HostKey, Launcher, Mode, Node, SeenLauncher, Ssh, Stage};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -29,6 +29,28 @@ pub(super) fn read(slave: &Element) -> Result<Config, XmlError> {
         remote_fs: slave.value("remoteFS").unwrap_or_default().to_owned(),
         launcher: launcher(slave.get("launcher")),
     })
+}
+
+/// The offline mark, as it is stored: classes and parts, where the JSON has a text in whatever language Jenkins speaks. `shown` is that
+/// text, for marks that have no words of their own.
+///
+/// A `UserCause` has its words as `<message>`; up to 2.440 only as the second argument of its description (recorded: `v426-11`, `v568-33`).
+pub(super) fn hold(slave: &Element, shown: &str) -> Hold {
+    let Some(mark) = slave.get("temporaryOfflineCause") else { return Hold { by: By::Unknown, reason: shown.to_owned() } };
+    let by = match mark.value("userId") {
+        Some(user) => By::Account(user.to_owned()),
+        None => By::Cause(mark.class().to_owned()),
+    };
+    let arguments = mark.get("description").and_then(|description| description.get("args")).map_or(&[][..], |args| &args.children);
+    let argument = || arguments.get(1).map(|words| words.text.as_deref().unwrap_or_default().trim_start_matches(" : "));
+    let words = mark.value("message").or_else(argument).filter(|_| matches!(by, By::Account(_)));
+    Hold { by, reason: words.unwrap_or(shown).to_owned() }
+}
+
+/// Undoes, once, what `Util.escape` did to a text.
+pub(super) fn unescaped(text: &str) -> String {
+    let plain = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#039;", "'");
+    plain.replace("&amp;", "&")
 }
 
 fn launcher(element: Option<&Element>) -> SeenLauncher {
@@ -199,6 +221,26 @@ mod tests {
         <retentionStrategy class=\"hudson.slaves.RetentionStrategy$Demand\"><idleDelay>5</idleDelay></retentionStrategy>\
         <launcher class=\"hudson.plugins.sshslaves.SSHLauncher\" plugin=\"ssh-slaves@3\"><launchTimeoutSeconds>99</launchTimeoutSeconds></launcher>\
         <label>a \"two words\"   a</label><nodeProperties><x.y.Z><q/></x.y.Z></nodeProperties></slave>";
+
+    #[test]
+    fn an_offline_mark_is_known_by_its_parts_whatever_language_it_is_told_in() {
+        let marked = |mark: &str| xml::parse(format!("<slave>{mark}</slave>").as_bytes()).unwrap();
+        let args =
+            "<description><args><string>al</string><string> : disk &lt;swap&gt; : x</string></args></description><userId>al</userId>";
+        let class = "class=\"hudson.slaves.OfflineCause$UserCause\"";
+        for message in ["", "<message>disk &lt;swap&gt; : x</message>"] {
+            let seen = hold(&marked(&format!("<temporaryOfflineCause {class}>{args}{message}</temporaryOfflineCause>")), "alにより切断");
+            assert_eq!(seen.to_string(), "marked offline by `al`: disk <swap> : x");
+        }
+        let monitor = "<temporaryOfflineCause class=\"hudson.node_monitors.DiskSpaceMonitorDescriptor$DiskSpace\"><size>1</size></temporaryOfflineCause>";
+        let seen = hold(&marked(monitor), "ostler: Disk space is too low");
+        assert_eq!(
+            (seen.is_ours(), seen.to_string()),
+            (false, "marked offline by Jenkins (DiskSpace): ostler: Disk space is too low".into())
+        );
+        assert_eq!(hold(&marked(""), "").to_string(), "marked offline");
+        assert_eq!(unescaped("a &lt;b&gt; &amp; &quot;c&quot; &#039;d&#039; &amp;amp;"), "a <b> & \"c\" 'd' &amp;");
+    }
 
     #[test]
     fn labels_are_a_set_of_atoms() {

@@ -1,12 +1,12 @@
 //! Credentials: sent whole, never read back. Whether one is up to date is known from the fingerprint of what was sent last.
 //!
 //! Jenkins answers `<secret-redacted/>` for every secret, and takes it back as the new value without a word: reading, changing and
-//! posting a credential destroys it. So it is never read; an update is always the whole of it.
+//! posting a credential destroys it. So nothing that was read is ever sent; an update is always the whole of it.
 
 use super::super::http::{Answer, encode};
 use super::error::JenkinsError;
 use super::session::Session;
-use super::xml::{Element, escape};
+use super::xml::{self, Element, escape};
 use ostler_roles::master::jenkins::{CredentialId, Owner, Site};
 use ostler_roles::words::{Digest, Secret, SecretRef};
 use serde::Deserialize;
@@ -34,10 +34,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn type_name(&self) -> &'static str {
+    fn class(&self) -> &'static str {
         match self {
-            Self::SshKey { .. } => "SSH Username with private key",
-            Self::Password(_) => "Username with password",
+            Self::SshKey { .. } => SSH_KEY,
+            Self::Password(_) => PASSWORD,
         }
     }
 }
@@ -76,7 +76,6 @@ struct Listed {
     /// Only credentials with a description of their own have one.
     description: Option<String>,
     display_name: String,
-    type_name: String,
 }
 
 impl Credential {
@@ -158,11 +157,11 @@ pub(super) fn put(
     let Some(known) = known else {
         return create(session, site, credential).map(|()| Sent::Created);
     };
-    let is_same_kind = known.type_name == credential.kind.type_name();
-    if is_as_sent && is_same_kind && known.display_name == credential.shown(site) {
+    // Shown as it is sent, it is of the same kind: a password's list entry has stars.
+    if is_as_sent && known.display_name == credential.shown(site) {
         return Ok(Sent::Unchanged);
     }
-    if !is_same_kind {
+    if class_of(session, &credential.id)?.is_some_and(|class| class != credential.kind.class()) {
         // The class of a credential cannot be changed.
         delete(session, site, &credential.id)?;
         return create(session, site, credential).map(|()| Sent::Replaced);
@@ -219,14 +218,26 @@ pub(super) fn delete(session: &Session, site: &Site, id: &CredentialId) -> Resul
 /// The credential of that id, if it is there; an error when it is not ours.
 fn find(session: &Session, site: &Site, id: &CredentialId) -> Result<Option<Listed>, JenkinsError> {
     let action = "list the credentials";
-    let domain: Option<Domain> =
-        session.json(action, &format!("{DOMAIN}/api/json?tree=credentials%5Bid,description,displayName,typeName%5D"))?;
+    let domain: Option<Domain> = session.json(action, &format!("{DOMAIN}/api/json?tree=credentials%5Bid,description,displayName%5D"))?;
     let domain = domain.ok_or_else(|| unseen(session, action))?;
     let found = domain.credentials.into_iter().find(|listed| listed.id == id.as_str());
     match found.as_ref().map(|listed| site.owner(listed.description.as_deref().unwrap_or_default())) {
         Some(Owner::Other(stranger)) => Err(JenkinsError::ForeignCredential(id.clone(), stranger)),
         Some(Owner::Us) | None => Ok(found),
     }
+}
+
+/// The class of a credential: the name of its element, which is in no language, as that of its type is. No secret comes with it, and
+/// nothing of what was read is sent again. None when it has gone.
+fn class_of(session: &Session, id: &CredentialId) -> Result<Option<String>, JenkinsError> {
+    let action = format!("look at credential `{id}`");
+    let answer = session.read(&action, &format!("{DOMAIN}/credential/{}/config.xml", encode(id.as_str())))?;
+    if answer.status == 404 {
+        return Ok(None);
+    }
+    let answer = session.expect(&action, answer, &[200])?;
+    let element = xml::parse(&answer.body).map_err(|source| JenkinsError::Xml { action, source })?;
+    Ok(Some(element.name))
 }
 
 /// Who may not see the store gets 404 from it, never 403.
@@ -253,7 +264,7 @@ mod tests {
     #[test]
     fn a_credential_without_a_description_is_somebody_elses() {
         // `CredentialsWrapper.getDescription` gives null for those that are no `StandardCredentials`.
-        let listed = serde_json::json!({"id": "x", "description": null, "displayName": "x", "typeName": "Other"});
+        let listed = serde_json::json!({"id": "x", "description": null, "displayName": "x"});
         let domain: Domain = serde_json::from_value(serde_json::json!({"credentials": [listed]})).unwrap();
         assert_eq!(domain.credentials[0].description, None);
     }

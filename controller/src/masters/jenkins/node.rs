@@ -43,8 +43,10 @@ struct Cause {
 const FIELDS: &str = "displayName,description,offline,temporarilyOffline,offlineCauseReason,offlineCause,idle";
 
 impl Computer {
-    fn hold(&self) -> Option<Hold> {
-        self.temporarily_offline.then(|| Hold { reason: self.offline_cause_reason.clone() })
+    /// What Jenkins says of why it is offline, in its own language. Escaped for HTML from 2.516 on; what is not Jenkins' own text is
+    /// read from where it is stored ([`config::hold`]).
+    fn reason(&self) -> String {
+        config::unescaped(&self.offline_cause_reason)
     }
 
     fn gave_up(&self) -> bool {
@@ -86,8 +88,9 @@ fn found(listed: &[serde_json::Value], name: &Name) -> Result<Option<Computer>, 
 }
 
 fn ours(session: &Session, name: &Name, computer: &Computer) -> Result<Seen, JenkinsError> {
-    let Some((_, config)) = read_config(session, name)? else { return Ok(Seen::Absent) };
-    Ok(Seen::Ours { config: Box::new(config), is_connected: !computer.offline || computer.temporarily_offline, hold: computer.hold() })
+    let Some((slave, config)) = read_config(session, name)? else { return Ok(Seen::Absent) };
+    let hold = computer.temporarily_offline.then(|| config::hold(&slave, &computer.reason()));
+    Ok(Seen::Ours { config: Box::new(config), is_connected: !computer.offline || computer.temporarily_offline, hold })
 }
 
 /// A node that is not listed, but which its own label still knows.
@@ -123,6 +126,15 @@ fn read_config(session: &Session, name: &Name) -> Result<Option<(Element, Config
 fn computer(session: &Session, name: &Name) -> Result<Computer, JenkinsError> {
     let action = format!("ask for the state of node `{name}`");
     session.json(&action, &path(name, &format!("api/json?tree={FIELDS}")))?.ok_or_else(|| JenkinsError::Vanished(name.clone()))
+}
+
+/// The offline mark of a node.
+fn hold_of(session: &Session, name: &Name, seen: &Computer) -> Result<Option<Hold>, JenkinsError> {
+    if !seen.temporarily_offline {
+        return Ok(None);
+    }
+    let (slave, _) = read_config(session, name)?.ok_or_else(|| JenkinsError::Vanished(name.clone()))?;
+    Ok(Some(config::hold(&slave, &seen.reason())))
 }
 
 /// Makes a node, in quarantine, and reads it back.
@@ -213,7 +225,7 @@ pub(super) fn wait_online(session: &Session, name: &Name, deadline: Duration) ->
     let mut was_relaunched = false;
     loop {
         let state = computer(session, name)?;
-        if let Some(hold) = state.hold() {
+        if let Some(hold) = hold_of(session, name, &state)? {
             return Err(JenkinsError::Held { name: name.clone(), hold });
         }
         if !state.offline {
@@ -229,8 +241,8 @@ pub(super) fn wait_online(session: &Session, name: &Name, deadline: Duration) ->
             return Err(JenkinsError::Stopped { action: format!("wait until node `{name}` is online"), left: None });
         }
         if turn == Wait::Over {
-            let reason =
-                if state.offline_cause_reason.is_empty() { "it is still being launched".to_owned() } else { state.offline_cause_reason };
+            let reason = Some(state.reason()).filter(|reason| !reason.is_empty());
+            let reason = reason.unwrap_or_else(|| "it is still being launched".to_owned());
             return Err(JenkinsError::Offline { name: name.clone(), waited: pace.waited(), reason, log: launch_log(session, name) });
         }
     }
@@ -239,7 +251,7 @@ pub(super) fn wait_online(session: &Session, name: &Name, deadline: Duration) ->
 /// Disconnects an idle agent, or cuts short a launch that still goes the old way, and launches it with its present configuration.
 pub(super) fn relaunch(session: &Session, name: &Name, patience: Duration) -> Result<(), JenkinsError> {
     let state = wait_idle(session, name, patience)?;
-    if state.hold().is_some() {
+    if state.temporarily_offline {
         return Ok(());
     }
     if !state.offline {
@@ -282,7 +294,7 @@ fn wait_idle(session: &Session, name: &Name, patience: Duration) -> Result<Compu
 /// Marks a node offline with our reason, and waits until its jobs have left. An operator's mark stays as it is.
 pub(super) fn drain(session: &Session, name: &Name, reason: &str, patience: Duration) -> Result<(), JenkinsError> {
     let state = computer(session, name)?;
-    if state.hold().is_none() {
+    if !state.temporarily_offline {
         toggle(session, name, &Hold::message(reason), true)?;
     }
     wait_idle(session, name, patience).map(drop)
@@ -290,7 +302,7 @@ pub(super) fn drain(session: &Session, name: &Name, reason: &str, patience: Dura
 
 /// Takes our own mark off. Any other stays, and is handed back.
 pub(super) fn undrain(session: &Session, name: &Name) -> Result<Option<Hold>, JenkinsError> {
-    match computer(session, name)?.hold() {
+    match hold_of(session, name, &computer(session, name)?)? {
         None => Ok(None),
         Some(hold) if hold.is_ours() => {
             toggle(session, name, "", false)?;
@@ -390,7 +402,7 @@ mod tests {
         let cloudy = json!({"_class": "a.Cloud", "displayName": "pod-1", "offline": null, "offlineCause": {}, "offlineCauseReason": null});
         let listed = [json!({}), json!("?"), cloudy, ours];
         let seen = found(&listed, &Name::parse("n1").unwrap()).unwrap().unwrap();
-        assert!(!seen.offline && seen.hold().is_none());
+        assert!(!seen.offline && !seen.temporarily_offline);
         assert!(found(&listed, &Name::parse("n2").unwrap()).unwrap().is_none());
         assert!(found(&listed, &Name::parse("pod-1").unwrap()).is_err());
     }

@@ -43,9 +43,22 @@ pub struct Config {
     pub launcher: SeenLauncher,
 }
 
-/// An offline mark: an operator's, or our own.
+/// Who marks a node offline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum By {
+    /// An account.
+    Account(String),
+    /// Something else in Jenkins, by the class of what it wrote down: a monitor of its nodes, its command line.
+    Cause(String),
+    /// Nobody knows.
+    Unknown,
+}
+
+/// An offline mark: an operator's, a monitor's, or our own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
+    /// Who set it.
+    pub by: By,
     /// The reason given; may be empty.
     pub reason: String,
 }
@@ -60,13 +73,18 @@ impl Hold {
 
     /// Whether we set it: only then may we take it off.
     pub fn is_ours(&self) -> bool {
-        self.reason.starts_with(Self::OURS)
+        !matches!(self.by, By::Cause(_)) && self.reason.starts_with(Self::OURS)
     }
 }
 
 impl std::fmt::Display for Hold {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.reason.is_empty() { f.write_str("marked offline") } else { write!(f, "marked offline: {}", self.reason) }
+        match &self.by {
+            By::Account(user) => write!(f, "marked offline by `{user}`")?,
+            By::Cause(class) => write!(f, "marked offline by Jenkins ({})", class.rsplit(['.', '$']).next().unwrap_or(class))?,
+            By::Unknown => f.write_str("marked offline")?,
+        }
+        if self.reason.is_empty() { Ok(()) } else { write!(f, ": {}", self.reason) }
     }
 }
 

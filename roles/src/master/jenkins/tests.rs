@@ -144,11 +144,11 @@ fn a_changed_node_earns_its_label_again_and_a_red_one_loses_it() {
 
 #[test]
 fn an_operators_mark_is_kept_and_said() {
-    let hold = Hold { reason: "disk swap".to_owned() };
+    let hold = Hold { by: By::Account("al".to_owned()), reason: "disk swap".to_owned() };
     let seen = |config| Seen::Ours { config: Box::new(config), is_connected: false, hold: Some(hold.clone()) };
     assert_eq!(next(&node(), &seen(labelled()), Proof::Standing), Ok(Next::Settled(Stage::Labelled)));
     assert_eq!(next(&node(), &seen(quarantined()), Proof::Standing), Ok(Next::Held(hold.clone())));
-    assert_eq!(hold.to_string(), "marked offline: disk swap");
+    assert_eq!(hold.to_string(), "marked offline by `al`: disk swap");
 }
 
 #[test]

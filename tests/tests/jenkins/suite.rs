@@ -1,0 +1,12 @@
+//! What is tried against one version of Jenkins.
+
+mod anywhere;
+mod bench;
+mod consoles;
+mod faults;
+mod front;
+mod interrupted;
+mod registration;
+mod restarts;
+mod roaming;
+mod trust;
