@@ -14,7 +14,7 @@ pub struct Environment {
     pub ci: bool,
     /// `HOME`: where `~` is; unset, the home that `/etc/passwd` names.
     pub home: Option<PathBuf>,
-    /// `XDG_STATE_HOME`, default `~/.local/state`: journals of runs, last facts, the key for secrets' HMACs, whose proof is owed, labs with their sockets.
+    /// `XDG_STATE_HOME`, default `~/.local/state`: what is kept of each site, by its `id`: the last 200 logs of its runs, none for longer than 90 days, last facts, the key for secrets' HMACs, whose proof is owed; labs with their sockets.
     pub state: PathBuf,
     /// `XDG_CACHE_HOME`, default `~/.cache`: the lab's root trees, images and packages.
     pub cache: PathBuf,

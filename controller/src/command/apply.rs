@@ -54,7 +54,7 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
         }
     }
     let dial = reach::lab_of(context, &run.workspace)?.map(reach::master_dial);
-    let proofs = Proofs::owe(&run.workspace.state, &ready)?;
+    let proofs = Proofs::owe(&run.workspace.store, &ready)?;
     run.interrupts.enter(Stage::Running);
     let cancel = run.interrupts.stop();
     let controller = format!("{}@{}", context.environment.user, hostname());
@@ -75,16 +75,7 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
     let state = console.finish(&preparation.events).await.state;
     let exit = report_end(
         context,
-        &Story {
-            ends: &ends,
-            lost: &lost,
-            registered: &registered,
-            state: &state,
-            log: &log.display().to_string(),
-            began,
-            cancelled,
-            only: only.as_ref(),
-        },
+        &Story { ends: &ends, lost: &lost, registered: &registered, state: &state, log: &log, began, cancelled, only: only.as_ref() },
     );
     leave(ends.into_iter().filter_map(|end| end.connection)).await;
     Ok(exit)
@@ -284,7 +275,7 @@ fn print_cards(context: &Context, story: &Story<'_>, end: &NodeEnd, state: &Node
             step: Some((role, step.clone())),
             origin: at.map(|step| &step.origin),
             failure,
-            log: Some(format!("{}/{}.jsonl", story.log, end.node)),
+            log: Some(story.log.to_owned()),
             run: end.run.as_ref(),
         };
         context.printer.lines(&card_lines(&card, context.printer.style));

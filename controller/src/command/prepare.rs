@@ -11,11 +11,10 @@ use super::{
 use crate::cli::FleetArgs;
 use crate::fleet::{EventSender, Patience, Preparation, Ready, Trouble, TroubleKind, prepare};
 use crate::inventory;
-use crate::journal::RunStore;
+use crate::journal::RunLog;
 use crate::report::{Console, Exit, PlannedNode, Style, plan_json, refusal_lines, sanitize, verdict_json};
 use crate::session::AgentFile;
 use ostler_roles::words::{NodeName, RoleName};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,7 +31,7 @@ pub struct RunContext {
     /// Reads the events.
     pub console: Console,
     /// Where they are kept.
-    pub log: PathBuf,
+    pub log: String,
     /// When it began.
     pub began: Instant,
     /// Listens for Ctrl-C.
@@ -71,9 +70,9 @@ impl RunContext {
         let all: Vec<NodeName> =
             workspace.inventory.site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect();
         let reach = Arc::new(SshReach::new(context, &workspace, (&args.pace, &args.reach), &all, &sender)?);
-        let store = RunStore::create(&workspace.state)?;
-        let log = store.directory().to_owned();
-        let console = Console::start(context.printer, events, Some(Box::new(store)));
+        let journal = RunLog::create(&*workspace.store)?;
+        let log = journal.place();
+        let console = Console::start(context.printer, events, Some(Box::new(journal)));
         let preparation = Preparation {
             reach,
             compile: Arc::new(SiteCompiler { workspace: Arc::clone(&workspace), only: only.clone() }),

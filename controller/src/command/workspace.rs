@@ -3,7 +3,7 @@
 use super::{CommandError, Context, only::Only};
 use crate::fleet::{Blobs, Compile, CompileError, Prepared};
 use crate::inventory::{self, Inventory};
-use crate::journal::{FactStore, site_key};
+use crate::journal::{FactStore, FileStore, Store, site_directory};
 use crate::registration::SiteState;
 use crate::secret::{self, Identities};
 use ostler_roles::author::compile::{self, Input, Master, Secrets};
@@ -25,8 +25,8 @@ pub struct Workspace {
     pub secrets: Secrets,
     /// `-e`.
     pub overrides: Vec<Override>,
-    /// Where this site's state is kept.
-    pub state: PathBuf,
+    /// What is kept of this site.
+    pub store: Arc<dyn Store>,
     facts: FactStore,
     known: Mutex<BTreeMap<NodeName, Facts>>,
 }
@@ -49,9 +49,10 @@ impl Workspace {
         let root = root(context)?;
         let reading = inventory::read(&root)?;
         let inventory = reading.whole().map_err(CommandError::Site)?;
-        let site_id = Digest::of(inventory.root.canonicalize().unwrap_or_else(|_| root.clone()).to_string_lossy().as_bytes()).short();
-        let state = context.environment.state.join("sites").join(site_id);
-        let secrets = secrets(context, &inventory, &state, open)?;
+        let id = inventory.site.file.id.as_ref().map(|id| id.value.to_string());
+        let directory = site_directory(&context.environment.state, id.as_deref(), &inventory.root)?;
+        let store: Arc<dyn Store> = Arc::new(FileStore::new(directory));
+        let secrets = secrets(context, &inventory, &*store, open)?;
         let mut overrides = Vec::new();
         for text in set {
             overrides.push(Override::parse(text).map_err(CommandError::Arguments)?);
@@ -61,10 +62,10 @@ impl Workspace {
         if !unknown.is_empty() {
             return Err(CommandError::Site(unknown));
         }
-        let facts = FactStore::new(&state);
+        let facts = FactStore::new(Arc::clone(&store));
         let names: Vec<NodeName> = inventory.site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect();
         let known = Mutex::new(facts.all(&names));
-        Ok(Self { inventory, secrets, overrides, state, facts, known })
+        Ok(Self { inventory, secrets, overrides, store, facts, known })
     }
 
     /// The facts known of every node.
@@ -106,7 +107,7 @@ impl Workspace {
     /// What registration knows of the site.
     pub fn site_state(&self) -> SiteState {
         let id = self.inventory.site.file.id.as_ref().map(|id| id.value.clone());
-        SiteState { key: self.secrets.key().to_vec(), id, state: self.state.clone() }
+        SiteState { key: self.secrets.key().to_vec(), id, store: Arc::clone(&self.store) }
     }
 
     fn blobs(self: &Arc<Self>, compiled: &compile::Compiled) -> Blobs {
@@ -132,13 +133,13 @@ fn root(context: &Context) -> Result<PathBuf, CommandError> {
     Ok(inventory::find(&here).unwrap_or(here))
 }
 
-fn secrets(context: &Context, inventory: &Inventory, state: &std::path::Path, open: Open) -> Result<Secrets, CommandError> {
+fn secrets(context: &Context, inventory: &Inventory, store: &dyn Store, open: Open) -> Result<Secrets, CommandError> {
     if open == Open::Names {
         let mut sealed = Secrets::new(&[]);
         inventory.secrets.keys().for_each(|name| sealed.seal(name.as_str()));
         return Ok(sealed);
     }
-    let mut secrets = Secrets::new(&site_key(state)?);
+    let mut secrets = Secrets::new(&store.secret_key()?);
     if inventory.secrets.is_empty() {
         return Ok(secrets);
     }

@@ -3,13 +3,14 @@
 use super::Trouble;
 use crate::transport::LinkEvent;
 use ostler_roles::outcome::Event;
-use ostler_roles::plan::Plan;
-use ostler_roles::words::{NodeName, RunId};
+use ostler_roles::words::{Digest, NodeName, RunId};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-/// One thing that happened to one node.
-#[derive(Debug, Clone)]
+/// One thing that happened to one node. Kept in runs' logs: an added field needs a default, a changed one another version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FleetEvent {
     /// Its connection is being made.
     Connecting,
@@ -19,11 +20,12 @@ pub enum FleetEvent {
     Met {
         /// Whether the agent had to be placed.
         placed: bool,
-        /// What the login shell printed before it, sanitised by whoever shows it.
+        /// What the login shell printed before it, sanitised by whoever shows it. Not kept.
+        #[serde(skip)]
         noise: Vec<u8>,
     },
-    /// Its plan has come.
-    Planned(Box<Plan>),
+    /// Its plan has come: its digest.
+    Planned(Digest),
     /// It is being let go: from here on the run may have begun, whatever is heard of it.
     Go(RunId),
     /// Its run has begun.

@@ -167,7 +167,7 @@ async fn one(preparation: &Preparation, node: &NodeName) -> Result<Ready, Troubl
     events.send(node, FleetEvent::Met { placed: session.placed, noise: session.noise().to_vec() });
     preparation.compile.keep_facts(node, &session.hello.facts);
     let (prepared, plan) = converse(preparation, node, session, sent, &key).await?;
-    events.send(node, FleetEvent::Planned(Box::new(plan.clone())));
+    events.send(node, FleetEvent::Planned(plan.digest()));
     Ok(Ready { node: node.clone(), prepared, plan, connection })
 }
 

@@ -3,9 +3,10 @@
 use crate::session::SessionError;
 use crate::transport::ConnectError;
 use ostler_roles::outcome::Failure;
+use serde::{Deserialize, Serialize};
 
 /// Why a node is out.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trouble {
     /// What kind of trouble: decides the exit code.
     pub kind: TroubleKind,
@@ -18,7 +19,8 @@ pub struct Trouble {
 }
 
 /// Kinds of trouble.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TroubleKind {
     /// No connection, or none any more.
     Unreachable,

@@ -1,23 +1,23 @@
 //! What stands for the credentials that were sent to masters last: an HMAC for each, never a value.
 
-use super::{StateError, write_private};
+use super::{Key, StateError, Store};
 use ostler_roles::words::{Digest, MasterName};
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Fingerprints by master and credential, of one site.
 #[derive(Debug, Clone)]
-pub struct CredentialStore(PathBuf);
+pub struct CredentialStore(Arc<dyn Store>);
 
 impl CredentialStore {
-    /// Below a site's state directory.
-    pub fn new(site_state: &Path) -> Self {
-        Self(site_state.join("credentials"))
+    /// In a site's store.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self(store)
     }
 
-    /// The fingerprint of what was sent last. A file that cannot be understood counts as none: the credential is sent once more.
+    /// The fingerprint of what was sent last. What cannot be read or understood counts as none: the credential is sent once more.
     pub fn get(&self, master: &MasterName, id: &str) -> Option<Digest> {
-        let text = std::fs::read_to_string(self.path(master, id)).ok()?;
-        Digest::parse(text.trim()).ok()
+        let bytes = self.0.get(&Key::credential(master, id)).ok()??;
+        Digest::parse(std::str::from_utf8(&bytes).ok()?.trim()).ok()
     }
 
     /// Keeps the fingerprint of what was sent.
@@ -25,32 +25,6 @@ impl CredentialStore {
     /// # Errors
     /// When it cannot be written.
     pub fn keep(&self, master: &MasterName, id: &str, fingerprint: &Digest) -> Result<(), StateError> {
-        write_private(&self.path(master, id), fingerprint.hex().as_bytes())
-    }
-
-    /// Ids are hashed: one may hold anything that a master takes.
-    fn path(&self, master: &MasterName, id: &str) -> PathBuf {
-        self.0.join(master.as_str()).join(Digest::of(id.as_bytes()).hex())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::PermissionsExt;
-
-    #[test]
-    fn a_fingerprint_is_kept_for_each_master_and_id_and_for_nobody_else_to_read() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = CredentialStore::new(directory.path());
-        let (one, two) = (MasterName::parse("one").unwrap(), MasterName::parse("two").unwrap());
-        assert_eq!(store.get(&one, "a/../b"), None);
-        store.keep(&one, "a/../b", &Digest::of(b"1")).unwrap();
-        assert_eq!(store.get(&one, "a/../b"), Some(Digest::of(b"1")));
-        assert_eq!((store.get(&two, "a/../b"), store.get(&one, "b")), (None, None));
-        store.keep(&one, "a/../b", &Digest::of(b"2")).unwrap();
-        assert_eq!(store.get(&one, "a/../b"), Some(Digest::of(b"2")));
-        let mode = std::fs::metadata(store.path(&one, "a/../b")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        self.0.put(&Key::credential(master, id), fingerprint.hex().as_bytes())
     }
 }

@@ -1,24 +1,24 @@
 //! The facts that each node told last: a catalog compiled from them travels right behind the exec.
 
-use super::{StateError, write_private};
+use super::{Key, StateError, Store};
 use ostler_roles::facts::Facts;
 use ostler_roles::words::NodeName;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Last facts by node, of one site.
 #[derive(Debug, Clone)]
-pub struct FactStore(PathBuf);
+pub struct FactStore(Arc<dyn Store>);
 
 impl FactStore {
-    /// Below a site's state directory.
-    pub fn new(site_state: &Path) -> Self {
-        Self(site_state.join("facts"))
+    /// In a site's store.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self(store)
     }
 
-    /// What the node told last. A file that cannot be understood counts as none: it is only a memory, written anew at the next meeting.
+    /// What the node told last. What cannot be read or understood counts as none: it is only a memory, written anew at the next meeting.
     pub fn get(&self, node: &NodeName) -> Option<Facts> {
-        let bytes = std::fs::read(self.path(node)).ok()?;
+        let bytes = self.0.get(&Key::facts(node)).ok()??;
         rmp_serde::from_slice(&bytes).ok()
     }
 
@@ -35,13 +35,8 @@ impl FactStore {
         if self.get(node).as_ref() == Some(facts) {
             return Ok(());
         }
-        let path = self.path(node);
-        let bytes = rmp_serde::to_vec_named(facts)
-            .map_err(|error| StateError::Write { path: path.clone(), source: std::io::Error::other(error) })?;
-        write_private(&path, &bytes)
-    }
-
-    fn path(&self, node: &NodeName) -> PathBuf {
-        self.0.join(format!("{node}.facts"))
+        let key = Key::facts(node);
+        let bytes = rmp_serde::to_vec_named(facts).map_err(|error| StateError::Value { key: key.clone(), why: error.to_string() })?;
+        self.0.put(&key, &bytes)
     }
 }

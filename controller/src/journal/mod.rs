@@ -1,19 +1,26 @@
-//! What the controller keeps: the events of its runs, the facts that nodes told last, what stands for the credentials that it sent, whose
-//! proof is owed, the key for secrets' HMACs. All below the XDG state directory, private from birth.
+//! What the controller keeps of a site, by the site's id: the events of its runs, the facts that nodes told last, what stands for the
+//! credentials that were sent, on what labels rest, the key for secrets' HMACs. Behind one trait, [`Store`]; its one make is files below
+//! the XDG state directory, private from birth.
 
 mod credentials;
 mod facts;
+mod files;
 mod key;
+mod place;
 mod proof;
 mod run;
+mod store;
 
 pub use credentials::CredentialStore;
 pub use facts::FactStore;
-pub use key::site_key;
+pub use files::FileStore;
+pub use place::site_directory;
 pub use proof::ProofStore;
-pub use run::{RunStore, new_run};
+pub use run::{KEPT_DAYS, KEPT_RUNS, Record, RunLog, new_run, prune_logs, read_run};
+pub use store::{Holder, Key, Lease, Locked, Log, Store};
 
-use std::path::PathBuf;
+use ostler_roles::words::RunId;
+use std::path::{Path, PathBuf};
 
 /// What can go wrong with kept state.
 #[derive(Debug, thiserror::Error)]
@@ -36,40 +43,113 @@ pub enum StateError {
         #[source]
         source: std::io::Error,
     },
+    /// A lock could not be asked for.
+    #[error("lock {path}")]
+    Lock {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A lock that is held for moments was held for too long.
+    #[error("another process has held {path} for {seconds} s")]
+    Busy {
+        /// Which.
+        path: PathBuf,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// A value is none of ours, or of another version.
+    #[error("understand {key} of the site's state: {why}")]
+    Value {
+        /// Which.
+        key: Key,
+        /// Why.
+        why: String,
+    },
+    /// A line of a run's log is none of ours, or of another version.
+    #[error("understand line {number} of the log of run {}: {why}", run.short())]
+    Record {
+        /// Whose log.
+        run: RunId,
+        /// Which line, from 1.
+        number: usize,
+        /// Why.
+        why: String,
+    },
     /// The kernel gives no random bytes.
     #[error("make a key: {0}")]
     Random(#[source] rustix::io::Errno),
 }
 
-/// Writes a private file aside and renames it.
-fn write_private(path: &std::path::Path, bytes: &[u8]) -> Result<(), StateError> {
-    let aside = write_aside(path, bytes)?;
-    std::fs::rename(&aside, path).map_err(|source| StateError::Write { path: path.to_owned(), source })
+impl StateError {
+    fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Read { path, source }
+    }
+
+    fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Write { path, source }
+    }
 }
 
-/// Makes a private file, whole from birth; false where there is one already, which stays.
-fn create_private(path: &std::path::Path, bytes: &[u8]) -> Result<bool, StateError> {
-    let aside = write_aside(path, bytes)?;
+/// How much a write is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Durable {
+    /// On the disk when the call returns.
+    Yes,
+    /// Whole or not at all while the machine runs.
+    No,
+}
+
+/// Writes a private file aside and renames it.
+fn write_private(path: &Path, bytes: &[u8], durable: Durable) -> Result<(), StateError> {
+    let aside = write_aside(path, bytes, durable)?;
+    std::fs::rename(&aside, path).map_err(StateError::write(path))?;
+    if durable == Durable::Yes { sync_parent(path) } else { Ok(()) }
+}
+
+/// Makes a private file, whole from birth and on the disk; false where there is one already, which stays.
+fn create_private(path: &Path, bytes: &[u8]) -> Result<bool, StateError> {
+    let aside = write_aside(path, bytes, Durable::Yes)?;
     let linked = std::fs::hard_link(&aside, path);
     // A second name of the same file, or one that nobody will ever read.
     let _ = std::fs::remove_file(&aside);
     match linked {
-        Ok(()) => Ok(true),
+        Ok(()) => sync_parent(path).map(|()| true),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(source) => Err(StateError::Write { path: path.to_owned(), source }),
+        Err(error) => Err(StateError::write(path)(error)),
     }
 }
 
+/// Makes a directory's entries durable.
+fn sync_parent(path: &Path) -> Result<(), StateError> {
+    let parent = path.parent().unwrap_or(path);
+    std::fs::File::open(parent).and_then(|directory| directory.sync_all()).map_err(StateError::write(parent))
+}
+
 /// A private file beside `path`, of this thread alone.
-fn write_aside(path: &std::path::Path, bytes: &[u8]) -> Result<PathBuf, StateError> {
+fn write_aside(path: &Path, bytes: &[u8], durable: Durable) -> Result<PathBuf, StateError> {
     use std::io::Write;
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    let failed = |source| StateError::Write { path: path.to_owned(), source };
     if let Some(parent) = path.parent() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed)?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(StateError::write(path))?;
     }
-    let aside = path.with_extension(format!("new-{}", rustix::thread::gettid().as_raw_nonzero()));
-    let mut out = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside).map_err(failed)?;
-    out.write_all(bytes).map_err(failed)?;
+    // Names may hold dots: nothing of them is replaced.
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".new-{}", rustix::thread::gettid().as_raw_nonzero()));
+    let aside = PathBuf::from(aside);
+    let written = (|| {
+        let mut out = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+        out.write_all(bytes)?;
+        if durable == Durable::Yes { out.sync_all() } else { Ok(()) }
+    })();
+    if let Err(error) = written {
+        // What was written aside is of no use; the first error is the one to tell.
+        let _ = std::fs::remove_file(&aside);
+        return Err(StateError::write(path)(error));
+    }
     Ok(aside)
 }

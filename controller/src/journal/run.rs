@@ -1,20 +1,32 @@
-//! A run's events on the controller's side: JSON lines, one file a node, appended as they come.
+//! A run's events: typed, timed, versioned, one JSON object a line, in the order in which they came; read back as they were.
 
-use super::StateError;
+use super::{Log, StateError, Store};
 use crate::fleet::FleetEvent;
 use crate::report::Journal;
+use ostler_roles::outcome::Event;
 use ostler_roles::words::{NodeName, RunId};
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The runs of one site.
-#[derive(Debug)]
-pub struct RunStore {
-    directory: PathBuf,
-    files: BTreeMap<NodeName, File>,
+/// Runs whose logs are kept, at most.
+pub const KEPT_RUNS: usize = 200;
+/// Days for which a run's log is kept, at most.
+pub const KEPT_DAYS: u64 = 90;
+/// The version of a record that is written and read.
+const VERSION: u32 = 1;
+
+/// One event as it is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The record's version: another one is refused.
+    pub v: u32,
+    /// When it was heard of, in milliseconds since 1970 by the controller's clock.
+    pub at: u64,
+    /// Whose it is.
+    pub node: NodeName,
+    /// What happened.
+    pub event: FleetEvent,
 }
 
 /// A new run's id: UUIDv7, by the clock.
@@ -23,43 +35,80 @@ pub fn new_run() -> RunId {
     RunId::parse(&uuid::Uuid::now_v7().to_string()).expect("a UUID is a run id")
 }
 
-impl RunStore {
-    /// A new directory for one invocation, named so that names sort by time.
+/// The log of one invocation, being written.
+#[derive(Debug)]
+pub struct RunLog(Box<dyn Log>);
+
+impl RunLog {
+    /// A new log, named so that names sort by time; logs that are too many or too old go.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn create(site_state: &Path) -> Result<Self, StateError> {
-        let directory = site_state.join("runs").join(uuid::Uuid::now_v7().to_string());
-        let failed = |source| StateError::Write { path: directory.clone(), source };
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(failed)?;
-        Ok(Self { directory, files: BTreeMap::new() })
+    pub fn create(store: &dyn Store) -> Result<Self, StateError> {
+        let log = store.begin_log(&new_run())?;
+        if let Err(error) = prune_logs(store, KEPT_RUNS, Duration::from_secs(KEPT_DAYS * 24 * 3600)) {
+            // They take room, no more: the next run tries again.
+            tracing::warn!(%error, "old logs were not removed");
+        }
+        Ok(Self(log))
     }
 
-    /// Where the events are kept.
-    pub fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    fn append(&mut self, node: &NodeName, line: &serde_json::Value) -> std::io::Result<()> {
-        if !self.files.contains_key(node) {
-            let path = self.directory.join(format!("{node}.jsonl"));
-            let file = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-            self.files.insert(node.clone(), file);
-        }
-        match self.files.get_mut(node) {
-            Some(file) => file.write_all(format!("{line}\n").as_bytes()),
-            None => Ok(()),
-        }
+    /// Where people find it.
+    pub fn place(&self) -> String {
+        self.0.place()
     }
 }
 
-impl Journal for RunStore {
+/// Removes the logs behind the youngest `kept` and those older than `age`, but for those that are being written.
+///
+/// # Errors
+/// When they cannot be listed or removed.
+pub fn prune_logs(store: &dyn Store, kept: usize, age: Duration) -> Result<(), StateError> {
+    let logs = store.logs()?;
+    let spare = logs.into_iter().enumerate().filter(|(place, (_, old))| *place >= kept || *old > age);
+    spare.map(|(_, (run, _))| run).try_for_each(|run| store.remove_log(&run))
+}
+
+/// Reads a run's events back.
+///
+/// # Errors
+/// When they cannot be read, or a record is of another version.
+pub fn read_run(store: &dyn Store, run: &RunId) -> Result<Vec<Record>, StateError> {
+    store.read_log(run)?.iter().enumerate().map(|(at, line)| record(run, at + 1, line)).collect()
+}
+
+/// Only the version of a record, whatever else is in it.
+#[derive(Deserialize)]
+struct Version {
+    v: u32,
+}
+
+fn record(run: &RunId, number: usize, line: &str) -> Result<Record, StateError> {
+    let wrong = |why: String| StateError::Record { run: run.clone(), number, why };
+    let Version { v } = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
+    if v != VERSION {
+        return Err(wrong(format!("it is of version {v}, this program reads {VERSION}")));
+    }
+    serde_json::from_str(line).map_err(|error| wrong(error.to_string()))
+}
+
+/// Whether an event is only of the moment.
+fn is_fleeting(event: &FleetEvent) -> bool {
+    matches!(event, FleetEvent::Run { event, .. } if matches!(event.as_ref(), Event::Progress { .. }))
+}
+
+impl Journal for RunLog {
     fn keep(&mut self, node: &NodeName, event: &FleetEvent) {
-        let fleeting = matches!(event, FleetEvent::Run { seq: 0, .. });
-        let Some(line) = crate::report::event_json(node, event).filter(|_| !fleeting) else { return };
-        if let Err(error) = self.append(node, &line) {
-            // The node's own journal holds every event: losing this copy costs nothing but a second look.
-            tracing::warn!(%node, %error, directory = %self.directory.display(), "an event was not kept");
+        if is_fleeting(event) {
+            return;
+        }
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        let record = Record { v: VERSION, at, node: node.clone(), event: event.clone() };
+        let line = serde_json::to_string(&record).map_err(|error| error.to_string());
+        let kept = line.and_then(|line| self.0.append(&line).map_err(|error| error.to_string()));
+        if let Err(error) = kept {
+            // The node's own journal holds what its run did: losing this copy costs nothing but a second look.
+            tracing::warn!(%node, error, log = self.place(), "an event was not kept");
         }
     }
 }

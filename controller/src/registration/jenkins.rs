@@ -234,7 +234,7 @@ fn ended(one: &Candidate, ending: &jenkins::Ending) -> Registered {
 
 /// Sends the credentials that are not what was sent last; returns how many.
 fn put_credentials(told: &Reporter<'_>, client: &Client, key: &[u8], credentials: &[JenkinsCredential]) -> Result<u32, String> {
-    let store = CredentialStore::new(&told.registrar.site.state);
+    let store = CredentialStore::new(Arc::clone(&told.registrar.site.store));
     let mut sent = 0;
     for wanted in credentials {
         let id = model::CredentialId::parse(&wanted.id).map_err(|error| error.to_string())?;

@@ -8,6 +8,7 @@ mod proofs;
 pub use proofs::Proofs;
 
 use crate::fleet::{FleetEvent, NodeEnd, Preparation, Prepared};
+use crate::journal::Store;
 use crate::masters::Stop;
 use crate::masters::http::Dial;
 use ostler_roles::author::compile::{Master, MasterSettings};
@@ -17,7 +18,7 @@ use ostler_roles::master::jenkins as model;
 use ostler_roles::outcome::Ending;
 use ostler_roles::words::{MasterName, NodeName};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::sync::Arc;
 
 /// One executor on its way, with the node it is on.
 #[derive(Debug, Clone)]
@@ -77,13 +78,13 @@ pub struct SiteState {
     pub key: Vec<u8>,
     /// The `id` that all its admins share, where it has one.
     pub id: Option<model::Site>,
-    /// Where its state is kept.
-    pub state: PathBuf,
+    /// What is kept of it.
+    pub store: Arc<dyn Store>,
 }
 
 impl std::fmt::Debug for SiteState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SiteState").field("id", &self.id).field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("SiteState").field("id", &self.id).field("store", &self.store).finish_non_exhaustive()
     }
 }
 

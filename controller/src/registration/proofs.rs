@@ -2,11 +2,11 @@
 
 use super::Registered;
 use crate::fleet::{NodeEnd, Ready};
-use crate::journal::{ProofStore, StateError};
+use crate::journal::{ProofStore, StateError, Store};
 use ostler_roles::outcome::Ending;
 use ostler_roles::words::NodeName;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::sync::Arc;
 
 /// What is owed before, during and after one run.
 #[derive(Debug)]
@@ -21,8 +21,8 @@ impl Proofs {
     ///
     /// # Errors
     /// When it cannot be noted: then nothing may be changed.
-    pub fn owe(site_state: &Path, ready: &[Ready]) -> Result<Self, StateError> {
-        let store = ProofStore::new(site_state);
+    pub fn owe(store: &Arc<dyn Store>, ready: &[Ready]) -> Result<Self, StateError> {
+        let store = ProofStore::new(Arc::clone(store));
         let mut new = BTreeSet::new();
         for one in ready.iter().filter(|one| !one.plan.is_empty() && !one.prepared.executors.is_empty()) {
             if !store.is_owed(&one.node) {

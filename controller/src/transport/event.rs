@@ -1,10 +1,12 @@
 //! What a connection tells while it is being made. Logic emits, `report` prints.
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Something worth telling before the connection stands or fails. `host` is the target's, as it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LinkEvent {
     /// The server dropped us before its banner (its `MaxStartups`); another attempt follows.
     Dropped {

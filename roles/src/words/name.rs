@@ -116,9 +116,10 @@ impl UnitName {
 }
 
 impl RunId {
-    /// The first eight digits: enough for people to tell runs apart.
+    /// The last eight digits: enough for people to tell runs apart. Those are random; the first are a clock's (RFC 9562, 5.7), alike for
+    /// all runs of a minute.
     pub fn short(&self) -> &str {
-        self.0.get(..8).unwrap_or(&self.0)
+        self.0.get(self.0.len().saturating_sub(8)..).unwrap_or(&self.0)
     }
 }
 
@@ -140,5 +141,13 @@ mod tests {
         assert!(NodeName::parse("../etc").is_err());
         assert!(UnitName::parse_service("nginx").unwrap().as_str() == "nginx.service");
         assert!(RunId::parse("../../x").is_err());
+    }
+
+    #[test]
+    fn runs_of_one_millisecond_have_different_short_names() {
+        let short = |text: &str| RunId::parse(text).unwrap().short().to_owned();
+        assert_eq!(short("019ab000-0000-7000-8000-5d1f0c3a77e2"), "0c3a77e2");
+        assert_ne!(short("019ab000-0000-7000-8000-5d1f0c3a77e2"), short("019ab000-0000-7000-8000-5d1f0c3a77e3"));
+        assert_eq!(short("019a"), "019a");
     }
 }
