@@ -55,6 +55,22 @@ async fn refused(config: &str) -> (String, String) {
 }
 
 #[tokio::test]
+async fn a_list_that_is_only_the_clients_default_is_nobodys_will() {
+    let lists = |config: &HostConfig| {
+        let algorithms = &config.algorithms;
+        let all = [&algorithms.kex, &algorithms.ciphers, &algorithms.macs, &algorithms.host_keys, &algorithms.ca_signatures, &config.key_types];
+        all.map(Vec::len)
+    };
+    let untouched = of("", "n1").await;
+    assert_eq!(lists(&untouched), [0; 6]);
+    let written = of("Host n1\n KexAlgorithms curve25519-sha256\n MACs -hmac-sha1\n PubkeyAcceptedAlgorithms +ssh-rsa\n", "n1").await;
+    assert_eq!(written.algorithms.kex, ["curve25519-sha256"]);
+    assert!(!written.algorithms.macs.is_empty() && !written.algorithms.macs.contains(&"hmac-sha1".to_owned()));
+    assert!(written.key_types.contains(&"ssh-rsa".to_owned()));
+    assert!(written.algorithms.ciphers.is_empty());
+}
+
+#[tokio::test]
 async fn what_concerns_the_connection_is_honoured() {
     let config = of(
         "Host n1\n HostName 10.1.2.3\n Port 2222\n User bob\n AddressFamily inet\n BindAddress 127.0.0.2\n IdentityFile ~/k1\n IdentityFile /k/%r@%h:%p\n \

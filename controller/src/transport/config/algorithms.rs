@@ -40,6 +40,34 @@ const HOST_KEYS: [Algorithm; 4] = [
     Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
 ];
 
+/// Key exchanges that we offer: post-quantum hybrid first (FIPS 203; draft-ietf-sshm-mlkem-hybrid-kex), then those of OpenSSH's defaults. None with
+/// SHA-1.
+const EXCHANGES: [kex::Name; 10] = [
+    kex::MLKEM768X25519_SHA256,
+    kex::CURVE25519,
+    kex::CURVE25519_PRE_RFC_8731,
+    kex::ECDH_SHA2_NISTP256,
+    kex::ECDH_SHA2_NISTP384,
+    kex::ECDH_SHA2_NISTP521,
+    kex::DH_GEX_SHA256,
+    kex::DH_G16_SHA512,
+    kex::DH_G18_SHA512,
+    kex::DH_G14_SHA256,
+];
+
+/// Ciphers that we offer: those with authentication of their own first.
+const CIPHERS: [cipher::Name; 6] = [
+    cipher::CHACHA20_POLY1305,
+    cipher::AES_256_GCM,
+    cipher::AES_128_GCM,
+    cipher::AES_256_CTR,
+    cipher::AES_192_CTR,
+    cipher::AES_128_CTR,
+];
+
+/// Message authentication that we offer: encrypt-then-MAC first, none with SHA-1.
+const MACS: [mac::Name; 4] = [mac::HMAC_SHA512_ETM, mac::HMAC_SHA256_ETM, mac::HMAC_SHA512, mac::HMAC_SHA256];
+
 /// Words in a kex list that are no algorithms but must be in it (RFC 8308; the strict exchange of CVE-2023-48795).
 const KEX_EXTENSIONS: [kex::Name; 2] = [kex::EXTENSION_SUPPORT_AS_CLIENT, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT];
 
@@ -61,15 +89,14 @@ impl Algorithms {
         } else {
             self.host_keys.iter().filter_map(|name| certified(name)).collect()
         };
-        let ours = Preferred::DEFAULT;
-        let mut exchanges = pick("KexAlgorithms", &self.kex, known_kex, ours.kex.to_vec())?;
+        let mut exchanges = pick("KexAlgorithms", &self.kex, known_kex, EXCHANGES.to_vec())?;
         for extension in KEX_EXTENSIONS {
             if !exchanges.contains(&extension) {
                 exchanges.push(extension);
             }
         }
-        let ciphers = pick("Ciphers", &self.ciphers, known_cipher, ours.cipher.to_vec())?;
-        let macs = pick("MACs", &self.macs, known_mac, ours.mac.to_vec())?;
+        let ciphers = pick("Ciphers", &self.ciphers, known_cipher, CIPHERS.to_vec())?;
+        let macs = pick("MACs", &self.macs, known_mac, MACS.to_vec())?;
         let compression =
             if self.compression { vec![compression::ZLIB_LEGACY, compression::ZLIB, compression::NONE] } else { vec![compression::NONE] };
         Ok(Preferred {
@@ -103,4 +130,37 @@ fn known_cipher(name: &str) -> Option<cipher::Name> {
 
 fn known_mac(name: &str) -> Option<mac::Name> {
     if name == "none" { None } else { mac::Name::try_from(name).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `ssh -G -F none` of OpenSSH 10.0, cut to what we know.
+    const OPENSSH: [(&str, &str); 3] = [
+        (
+            "kex",
+            "mlkem768x25519-sha256 curve25519-sha256 curve25519-sha256@libssh.org ecdh-sha2-nistp256 ecdh-sha2-nistp384 ecdh-sha2-nistp521",
+        ),
+        ("cipher", "chacha20-poly1305@openssh.com aes128-gcm@openssh.com aes256-gcm@openssh.com aes128-ctr aes192-ctr aes256-ctr"),
+        ("mac", "hmac-sha2-256-etm@openssh.com hmac-sha2-512-etm@openssh.com hmac-sha2-256 hmac-sha2-512"),
+    ];
+
+    #[test]
+    fn what_we_offer_by_ourselves_is_as_strong_as_openssh_and_meets_it() {
+        let ours = Algorithms::default().preferred(&[], false).unwrap();
+        let names = |kind: &str| -> Vec<String> {
+            match kind {
+                "kex" => ours.kex.iter().map(|name| name.as_ref().to_owned()).collect(),
+                "cipher" => ours.cipher.iter().map(|name| name.as_ref().to_owned()).collect(),
+                _ => ours.mac.iter().map(|name| name.as_ref().to_owned()).collect(),
+            }
+        };
+        assert_eq!(names("kex")[0], "mlkem768x25519-sha256");
+        for (kind, theirs) in OPENSSH {
+            let names = names(kind);
+            assert!(theirs.split(' ').all(|name| names.iter().any(|known| known == name)), "{kind}: {names:?}");
+            assert!(names.iter().all(|name| !name.ends_with("sha1") && !name.contains("sha1-") && !name.contains("cbc")), "{kind}: {names:?}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::options::treatment;
 use super::resolved::{ConfigError, HostConfig};
 use super::settings::{LocalUser, Target};
-use super::stock;
+use super::stock::{self, LISTS};
 use crate::transport::deadlines::Deadlines;
 use crate::transport::files;
 
@@ -77,9 +77,13 @@ impl Resolver {
         if let Some(port) = target.settings.port {
             arguments.push(format!("-oPort={port}"));
         }
-        let pairs = match self.print(&arguments, &target.host, deadlines).await? {
-            Some(pairs) => {
-                self.refuse_unknown(&pairs, deadlines).await?;
+        let (printed, stock) = tokio::join!(self.print(&arguments, &target.host, deadlines), self.stock(deadlines));
+        let pairs = match printed? {
+            Some(mut pairs) => {
+                let stock = stock?;
+                refuse_unknown(&pairs, &stock)?;
+                // A list that is only the client's own default is nobody's will: ours are no weaker, and know what this client may not.
+                pairs.retain(|pair| !LISTS.contains(&pair.0.as_str()) || !stock.contains(pair));
                 pairs
             }
             None => self.without_client(target, deadlines).await?,
@@ -106,21 +110,10 @@ impl Resolver {
         Ok(Some(pairs(&String::from_utf8_lossy(&output.stdout))))
     }
 
-    /// A client newer than our table prints options that we do not know. They are harmless only at their own defaults.
-    async fn refuse_unknown(&self, pairs: &[Pair], deadlines: &Deadlines) -> Result<(), ConfigError> {
-        let unknown: Vec<&Pair> = pairs.iter().filter(|(name, _)| treatment(name).is_none()).collect();
-        if unknown.is_empty() {
-            return Ok(());
-        }
-        let stock = async { Ok(self.print(&["-F".into(), "none".into()], "localhost", deadlines).await?.unwrap_or_default()) };
-        let stock = self.stock_values.get_or_init(|| stock).await.clone()?;
-        match unknown.into_iter().find(|pair| !stock.contains(pair)) {
-            Some((name, value)) => {
-                let why = "this option is not known here; it is accepted only at its default";
-                Err(ConfigError::Refused { name: name.clone(), value: value.clone(), why })
-            }
-            None => Ok(()),
-        }
+    /// What the client says where nobody has configured anything, asked once for a run.
+    async fn stock(&self, deadlines: &Deadlines) -> Result<Vec<Pair>, ConfigError> {
+        let ask = async { Ok(self.print(&["-F".into(), "none".into()], "localhost", deadlines).await?.unwrap_or_default()) };
+        self.stock_values.get_or_init(|| ask).await.clone()
     }
 
     async fn without_client(&self, target: &Target, deadlines: &Deadlines) -> Result<Vec<Pair>, ConfigError> {
@@ -152,6 +145,17 @@ impl Resolver {
             return Err(ConfigError::NeedsClient { file: "the ssh configuration".to_owned(), line: 0, word });
         }
         Ok(pairs)
+    }
+}
+
+/// A client newer than our table prints options that we do not know. They are harmless only at their own defaults.
+fn refuse_unknown(pairs: &[Pair], stock: &[Pair]) -> Result<(), ConfigError> {
+    match pairs.iter().find(|pair| treatment(&pair.0).is_none() && !stock.contains(pair)) {
+        Some((name, value)) => {
+            let why = "this option is not known here; it is accepted only at its default";
+            Err(ConfigError::Refused { name: name.clone(), value: value.clone(), why })
+        }
+        None => Ok(()),
     }
 }
 

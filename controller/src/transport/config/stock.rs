@@ -8,8 +8,8 @@ use crate::transport::known_hosts;
 /// Options that may be given more than once; of the others the first one holds.
 const MANY: [&str; 6] = ["identityfile", "certificatefile", "sendenv", "setenv", "localforward", "remoteforward"];
 
-/// Options whose value may build on the client's own list: `+` adds, `-` takes away, `^` puts first.
-const LISTS: [&str; 6] = ["ciphers", "kexalgorithms", "macs", "hostkeyalgorithms", "pubkeyacceptedalgorithms", "casignaturealgorithms"];
+/// Lists of algorithms, whose value may build on the client's own: `+` adds, `-` takes away, `^` puts first.
+pub(super) const LISTS: [&str; 6] = ["ciphers", "kexalgorithms", "macs", "hostkeyalgorithms", "pubkeyacceptedalgorithms", "casignaturealgorithms"];
 /// The way there: of these two the first holds.
 const WAYS: [&str; 2] = ["proxycommand", "proxyjump"];
 

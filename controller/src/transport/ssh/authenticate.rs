@@ -32,7 +32,7 @@ pub(super) async fn log_in(
         if !seen.insert((candidate.fingerprint(), candidate.certificate.is_some())) {
             continue;
         }
-        let offered = timeout(deadlines.authenticate, offer(handle, &config.user, &candidate, agent.as_mut())).await;
+        let offered = timeout(deadlines.authenticate, offer(handle, config, &candidate, agent.as_mut())).await;
         let answer = offered.map_err(|_| ConnectFault::StepTimeout { step: "login", seconds: deadlines.authenticate.as_secs() })?;
         match answer {
             Ok(AuthResult::Success) => {
@@ -55,6 +55,7 @@ pub(super) async fn log_in(
             Err(OfferError::NotSigned(reason)) => {
                 tried.push(Tried::NotSigned { name: candidate.name(), reason });
             }
+            Err(OfferError::OnlySha1) => tried.push(Tried::OnlySha1 { name: candidate.name() }),
             Err(OfferError::Cut) => {
                 return Err(lost.in_login());
             }
@@ -87,6 +88,8 @@ fn gave_up(config: &HostConfig, mut tried: Vec<Tried>, unusable: Vec<Tried>, acc
 /// Why an offer has no answer.
 enum OfferError {
     NotSigned(String),
+    /// The server takes RSA signatures with SHA-1 alone, or the user's list leaves no other.
+    OnlySha1,
     Cut,
 }
 
@@ -98,12 +101,13 @@ impl From<russh::Error> for OfferError {
 
 async fn offer(
     handle: &mut Handle<Checker>,
-    user: &str,
+    config: &HostConfig,
     candidate: &Candidate,
     agent: Option<&mut Agent>,
 ) -> Result<AuthResult, OfferError> {
+    let user = &config.user;
     let hash = match candidate.public.algorithm() {
-        Algorithm::Rsa { .. } => handle.best_supported_rsa_hash().await?.unwrap_or(Some(HashAlg::Sha512)),
+        Algorithm::Rsa { .. } => rsa_hash(&config.key_types, handle.best_supported_rsa_hash().await?).ok_or(OfferError::OnlySha1)?,
         _ => None,
     };
     match (&candidate.signer, &candidate.certificate) {
@@ -118,6 +122,21 @@ async fn offer(
             }
         }
     }
+}
+
+/// How an RSA key signs: `Some(None)` is SHA-1, which is broken (RFC 8332, 6) and is used only where the user's own `PubkeyAcceptedAlgorithms` name
+/// `ssh-rsa`. `best` is the best that the server says it takes, if it says anything (RFC 8308, `server-sig-algs`). None: not at all.
+fn rsa_hash(accepted: &[String], best: Option<Option<HashAlg>>) -> Option<Option<HashAlg>> {
+    let allows = |name: &str| accepted.iter().any(|known| known == name || known.strip_suffix("-cert-v01@openssh.com") == Some(name));
+    let is_allowed = |hash: &Option<HashAlg>| match hash {
+        Some(HashAlg::Sha512) => accepted.is_empty() || allows("rsa-sha2-512"),
+        Some(_) => accepted.is_empty() || allows("rsa-sha2-256"),
+        None => allows("ssh-rsa"),
+    };
+    let all = [Some(HashAlg::Sha512), Some(HashAlg::Sha256), None];
+    // A server that takes SHA-512 takes SHA-256 too: OpenSSH, libssh, Dropbear, MINA name both.
+    let from = best.and_then(|best| all.iter().position(|hash| *hash == best)).unwrap_or(0);
+    all[from..].iter().find(|hash| is_allowed(hash)).copied()
 }
 
 /// Signs through the agent; with the plain key where the agent does not know the certificate made of it.
@@ -153,4 +172,30 @@ async fn ask(handle: &mut Handle<Checker>, user: &str, deadlines: &Deadlines) ->
 
 fn names(methods: &MethodSet) -> Vec<String> {
     methods.iter().map(|method| <&'static str>::from(method).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_rsa_key_signs_with_sha1_only_where_the_users_list_says_so() {
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let (sha512, sha256, sha1) = (Some(HashAlg::Sha512), Some(HashAlg::Sha256), None);
+        let rows = [
+            (list(&[]), None, Some(sha512)),
+            (list(&[]), Some(sha512), Some(sha512)),
+            (list(&[]), Some(sha256), Some(sha256)),
+            (list(&[]), Some(sha1), None),
+            (list(&["ssh-ed25519", "rsa-sha2-256"]), Some(sha512), Some(sha256)),
+            (list(&["rsa-sha2-512"]), Some(sha256), None),
+            (list(&["rsa-sha2-512", "rsa-sha2-256"]), Some(sha1), None),
+            (list(&["rsa-sha2-512", "ssh-rsa"]), Some(sha1), Some(sha1)),
+            (list(&["ssh-rsa"]), None, Some(sha1)),
+            (list(&["rsa-sha2-512-cert-v01@openssh.com"]), None, Some(sha512)),
+        ];
+        for (accepted, best, expected) in rows {
+            assert_eq!(rsa_hash(&accepted, best), expected, "{accepted:?}, {best:?}");
+        }
+    }
 }

@@ -79,6 +79,11 @@ pub enum Tried {
         /// Why.
         reason: String,
     },
+    /// The server takes only SHA-1 signatures of this RSA key.
+    OnlySha1 {
+        /// The agent's comment, or the certificate's name for itself.
+        name: String,
+    },
     /// The agent would not sign.
     NotSigned {
         /// The agent's comment, or the certificate's name for itself.
@@ -100,6 +105,7 @@ impl fmt::Display for Tried {
             Tried::Missing { file } => write!(f, "{} does not exist", file.display()),
             Tried::Unreadable { file, reason } => write!(f, "{} cannot be read: {reason}", file.display()),
             Tried::Agent { socket, reason } => write!(f, "agent at {}: {reason}", socket.display()),
+            Tried::OnlySha1 { name } => write!(f, "RSA key {name:?}: the server takes no signature of it but with SHA-1"),
             Tried::NotSigned { name, reason } => write!(f, "the agent did not sign with {name:?}: {reason}"),
         }
     }
