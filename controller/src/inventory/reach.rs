@@ -6,6 +6,7 @@ use ostler_roles::author::role::Fields;
 use ostler_roles::author::site::{NodeEntry, NodesFile, SiteFile};
 use ostler_roles::author::source::Node;
 use ostler_roles::words::NodeName;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How root is reached after login.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -59,6 +60,43 @@ pub fn reach(site: &Site, node: &NodeEntry) -> Result<NodeReach, Faults> {
         identity: word("identity"),
     };
     faults.into_result(reach)
+}
+
+/// Jumps that lead in a circle, also a node reached through itself: each circle once, with every place that makes it.
+pub(super) fn circles(site: &Site, faults: &mut Faults) {
+    let jumps: BTreeMap<&str, &Node> =
+        site.nodes.nodes.iter().filter_map(|node| Some((node.name.value.as_str(), jump(site, node)?))).collect();
+    let mut seen = BTreeSet::new();
+    for start in jumps.keys() {
+        let mut way = vec![*start];
+        while let Some((next, _)) = way.last().and_then(|last| jumps.get(last)).and_then(|jump| jumps.get_key_value(text(jump).as_str())) {
+            let Some(begin) = way.iter().position(|known| known == next) else {
+                way.push(next);
+                continue;
+            };
+            let circle = &way[begin..];
+            if circle.iter().all(|name| seen.insert(*name)) {
+                faults.push(circle_fault(circle, &jumps));
+            }
+            break;
+        }
+    }
+}
+
+/// The jump that is in force for a node, where there is one. What is said twice about it is told where the way is made.
+fn jump<'a>(site: &'a Site, node: &'a NodeEntry) -> Option<&'a Node> {
+    layered(&site.file, &site.nodes, node, "jump", &mut Faults::new()).filter(|jump| text(jump) != "none")
+}
+
+fn circle_fault(circle: &[&str], jumps: &BTreeMap<&str, &Node>) -> Fault {
+    let first = circle[0];
+    let what = match circle {
+        [own] => format!("`{own}` cannot be reached through itself"),
+        _ => format!("the jumps lead in a circle: {} -> {first}", circle.join(" -> ")),
+    };
+    let fault =
+        Fault::new(&jumps[first].span, what).hint(format!("at the machine that is reached straight: `{first}: {{ssh: {{jump: none}}}}`"));
+    circle[1..].iter().fold(fault, |fault, name| fault.also(&jumps[name].span, format!("the jump of `{name}`")))
 }
 
 /// The text of a literal.

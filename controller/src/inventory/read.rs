@@ -15,8 +15,9 @@ use ostler_roles::author::source::{MAX_BYTES, Source, Span, Tree};
 use ostler_roles::author::{library, lower, references};
 use ostler_roles::words::{Blob, SecretName};
 
+use super::reach::{circles, reach};
 use super::walk::{self, MAX_TEXT};
-use super::{ReadSiteError, foreign, reach};
+use super::{ReadSiteError, foreign};
 
 /// The file that makes a directory a site.
 const SITE_FILE: &str = "ostler.yaml";
@@ -110,6 +111,7 @@ pub fn read(root: &Path) -> Result<Reading, ReadSiteError> {
     }
     let site = Site { file: site.unwrap_or_default(), nodes: nodes.unwrap_or_default() };
     one_node_a_machine(&site, &mut faults);
+    circles(&site, &mut faults);
     images(root, &mut faults)?;
     let inventory = Inventory { root: root.to_owned(), roles, site, content: contents(root)?, secrets: secrets(root, &mut faults)? };
     faults.sort();

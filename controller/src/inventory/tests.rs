@@ -154,7 +154,7 @@ fn faults_of_all_files_come_at_once() {
     write(dir.path(), "roles/.web.yaml.swp", "");
     write(dir.path(), "images/noble.yaml", "image: noble\n");
     write(dir.path(), "secrets/password.txt", "hunter2\n");
-    write(dir.path(), "nodes.yaml", "nodes: {bastion: {roles: [wbe]}}\n");
+    write(dir.path(), "nodes.yaml", "nodes: {bastion: {roles: [wbe], ssh: {jump: none}}}\n");
     assert_eq!(
         faults(dir.path()),
         [
@@ -196,6 +196,17 @@ fn a_node_is_reached_as_the_nearest_layer_says() {
     assert_eq!((second.host.as_str(), second.user.as_deref(), second.port), ("build-2", Some("admin"), Some(2222)));
     let third = of("build-3").unwrap_err();
     assert_eq!(third.to_string(), "nodes.yaml:3:21: two groups of `build-3` say different things about `user`");
+}
+
+#[test]
+fn jumps_that_lead_in_a_circle_are_a_fault_with_every_place() {
+    let dir = site();
+    write(dir.path(), "nodes.yaml", "nodes:\n  bastion: {host: 10.0.0.1}\n  build-1: {}\n");
+    assert_eq!(faults(dir.path()), ["ostler.yaml:2:39: `bastion` cannot be reached through itself"]);
+    write(dir.path(), "nodes.yaml", "nodes:\n  a: {ssh: {jump: b}}\n  b: {ssh: {jump: a}}\n  bastion: {ssh: {jump: b}}\n  c: {}\n");
+    assert_eq!(faults(dir.path()), ["nodes.yaml:2:19: the jumps lead in a circle: a -> b -> a"]);
+    write(dir.path(), "nodes.yaml", "nodes:\n  a: {ssh: {jump: b}}\n  b: {ssh: {jump: bastion}}\n  bastion: {ssh: {jump: none}}\n");
+    assert_eq!(faults(dir.path()), [""; 0]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a text of each type may hold. One place: literals and values computed from expressions are judged alike, by the words
 //! that the catalog is made of.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::kinds::ScalarType;
 use crate::words::{
@@ -54,7 +54,7 @@ pub fn check(wanted: ScalarType, text: &str) -> Result<(), TextError> {
         ScalarType::Master => MasterName::parse(text).map(drop)?,
         ScalarType::Text | ScalarType::Secret => rule(text, !text.contains('\0'), "holds a zero byte")?,
         ScalarType::Name => name(text)?,
-        ScalarType::Host => rule(text, is_host(text), "is no host")?,
+        ScalarType::Host => rule(text, is_host(text), no_host(text))?,
         ScalarType::Url => url(text)?,
         ScalarType::SitePath => site_path(text)?,
         ScalarType::Integer => rule(text, text.parse::<i64>().is_ok(), "is no whole number")?,
@@ -84,7 +84,23 @@ fn name(text: &str) -> Result<(), TextError> {
     )
 }
 
-/// A name or an address.
+/// What is wrong with a text that is no host: what people write into it that has a place of its own is named.
+fn no_host(text: &str) -> &'static str {
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if text.contains("://") {
+        "is no host: a URL is not wanted here, only its host"
+    } else if text.contains('@') {
+        "is no host: the account stands apart (at a node: `ssh: {user: NAME}`)"
+    } else if text.starts_with('[') && text.ends_with(']') {
+        "is no host: an IPv6 address is written without brackets"
+    } else if text.rsplit_once(':').is_some_and(|(_, port)| is_port(port)) {
+        "is no host: the port stands apart (at a node: `ssh: {port: NUMBER}`)"
+    } else {
+        "is no host"
+    }
+}
+
+/// A name or an address; a link-local one with its zone (RFC 4007, 11: `fe80::1%eth0`).
 fn is_host(text: &str) -> bool {
     let part = |part: &str| {
         !part.is_empty()
@@ -92,7 +108,11 @@ fn is_host(text: &str) -> bool {
             && !part.starts_with('-')
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
-    text.parse::<IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(part))
+    let zone = |zone: &str| {
+        !zone.is_empty() && zone.len() <= 15 && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    };
+    let scoped = text.split_once('%').is_some_and(|(address, name)| address.parse::<Ipv6Addr>().is_ok() && zone(name));
+    text.parse::<IpAddr>().is_ok() || scoped || (text.len() <= 253 && text.split('.').all(part))
 }
 
 /// A URL with scheme and, unless it is a file's, a host.

@@ -58,7 +58,8 @@ async fn refused(config: &str) -> (String, String) {
 async fn a_list_that_is_only_the_clients_default_is_nobodys_will() {
     let lists = |config: &HostConfig| {
         let algorithms = &config.algorithms;
-        let all = [&algorithms.kex, &algorithms.ciphers, &algorithms.macs, &algorithms.host_keys, &algorithms.ca_signatures, &config.key_types];
+        let all =
+            [&algorithms.kex, &algorithms.ciphers, &algorithms.macs, &algorithms.host_keys, &algorithms.ca_signatures, &config.key_types];
         all.map(Vec::len)
     };
     let untouched = of("", "n1").await;

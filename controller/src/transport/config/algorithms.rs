@@ -56,14 +56,8 @@ const EXCHANGES: [kex::Name; 10] = [
 ];
 
 /// Ciphers that we offer: those with authentication of their own first.
-const CIPHERS: [cipher::Name; 6] = [
-    cipher::CHACHA20_POLY1305,
-    cipher::AES_256_GCM,
-    cipher::AES_128_GCM,
-    cipher::AES_256_CTR,
-    cipher::AES_192_CTR,
-    cipher::AES_128_CTR,
-];
+const CIPHERS: [cipher::Name; 6] =
+    [cipher::CHACHA20_POLY1305, cipher::AES_256_GCM, cipher::AES_128_GCM, cipher::AES_256_CTR, cipher::AES_192_CTR, cipher::AES_128_CTR];
 
 /// Message authentication that we offer: encrypt-then-MAC first, none with SHA-1.
 const MACS: [mac::Name; 4] = [mac::HMAC_SHA512_ETM, mac::HMAC_SHA256_ETM, mac::HMAC_SHA512, mac::HMAC_SHA256];
@@ -160,7 +154,10 @@ mod tests {
         for (kind, theirs) in OPENSSH {
             let names = names(kind);
             assert!(theirs.split(' ').all(|name| names.iter().any(|known| known == name)), "{kind}: {names:?}");
-            assert!(names.iter().all(|name| !name.ends_with("sha1") && !name.contains("sha1-") && !name.contains("cbc")), "{kind}: {names:?}");
+            assert!(
+                names.iter().all(|name| !name.ends_with("sha1") && !name.contains("sha1-") && !name.contains("cbc")),
+                "{kind}: {names:?}"
+            );
         }
     }
 }

@@ -9,7 +9,8 @@ use crate::transport::known_hosts;
 const MANY: [&str; 6] = ["identityfile", "certificatefile", "sendenv", "setenv", "localforward", "remoteforward"];
 
 /// Lists of algorithms, whose value may build on the client's own: `+` adds, `-` takes away, `^` puts first.
-pub(super) const LISTS: [&str; 6] = ["ciphers", "kexalgorithms", "macs", "hostkeyalgorithms", "pubkeyacceptedalgorithms", "casignaturealgorithms"];
+pub(super) const LISTS: [&str; 6] =
+    ["ciphers", "kexalgorithms", "macs", "hostkeyalgorithms", "pubkeyacceptedalgorithms", "casignaturealgorithms"];
 /// The way there: of these two the first holds.
 const WAYS: [&str; 2] = ["proxycommand", "proxyjump"];
 

@@ -106,13 +106,11 @@ fn check(file: &NodesFile, faults: &mut Faults) {
     }
 }
 
-/// A jump through a node that is not there, or through itself.
+/// A jump through a node that is not there.
 fn jump(node: &NodeEntry, file: &NodesFile, faults: &mut Faults) {
     let Some(jump) = node.ssh.as_ref().and_then(|ssh| ssh.get("jump")) else { return };
     let Some(name) = jump.as_scalar().map(|scalar| scalar.text.as_str()).filter(|name| *name != "none") else { return };
-    if name == node.name.value {
-        faults.push(Fault::new(&jump.span, format!("`{name}` cannot be reached through itself")).hint("write `jump: none`"));
-    } else if !file.nodes.iter().any(|other| other.name.value == name) {
+    if !file.nodes.iter().any(|other| other.name.value == name) {
         let known = file.nodes.iter().map(|node| node.name.value.as_str());
         faults.push(Fault::new(&jump.span, format!("unknown node `{name}`")).nearest(name, known));
     }
