@@ -1,8 +1,8 @@
 //! One node's closed, ordered list: what it must be before, what it shall be, what must hold after. It leaves no choice to the agent.
 
 use crate::check::Check;
-use crate::resource::{Desired, ResourceId};
-use crate::words::{Blob, Content, Digest, NodeName, Origin, RoleName, SecretRef, Sensitive, Span};
+use crate::resource::{Desired, Kind, ResourceId};
+use crate::words::{AbsPath, Blob, Content, Digest, NodeName, Origin, RoleName, SecretRef, Span};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,27 +89,8 @@ impl Step {
 impl Watch {
     /// `directory PATH` stands for all managed entries below it.
     fn covers(&self, changed: &Desired) -> bool {
-        let below =
-            |path: &crate::words::AbsPath| crate::words::AbsPath::parse(&self.id.key).is_ok_and(|directory| path.is_within(&directory));
-        if self.id.kind != crate::resource::Kind::Directory {
-            return false;
-        }
-        match changed {
-            Desired::File(desired) => below(&desired.path),
-            Desired::Directory(desired) => below(&desired.path),
-            Desired::Link(desired) => below(&desired.path),
-            Desired::Line(desired) => below(&desired.path),
-            Desired::Download(desired) => below(&desired.path),
-            Desired::GitCache(desired) => below(&desired.root),
-            Desired::Package(_)
-            | Desired::User(_)
-            | Desired::Group(_)
-            | Desired::AuthorizedKey(_)
-            | Desired::Service(_)
-            | Desired::Sysctl(_)
-            | Desired::KernelModule(_)
-            | Desired::Command(_) => false,
-        }
+        self.id.kind == Kind::Directory
+            && changed.path().is_some_and(|path| AbsPath::parse(&self.id.key).is_ok_and(|directory| path.is_within(&directory)))
     }
 }
 
@@ -146,21 +127,5 @@ impl Catalog {
     /// Secrets it names, by their HMAC.
     pub fn secrets(&self) -> BTreeMap<Digest, SecretRef> {
         self.steps.iter().flat_map(|step| step.desired.secrets()).map(|secret| (secret.hmac, secret.clone())).collect()
-    }
-}
-
-impl Desired {
-    /// Secrets that must be at hand to apply it.
-    pub fn secrets(&self) -> Vec<&SecretRef> {
-        let mut secrets: Vec<&SecretRef> = self
-            .contents()
-            .into_iter()
-            .filter_map(|content| if let Content::Secret(secret) = content { Some(secret) } else { None })
-            .collect();
-        if let Self::Command(command) = self {
-            let values = command.environment.iter().map(|(_, value)| value).chain(&command.stdin);
-            secrets.extend(values.filter_map(|value| if let Sensitive::Secret(secret) = value { Some(secret) } else { None }));
-        }
-        secrets
     }
 }

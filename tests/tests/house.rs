@@ -1,10 +1,11 @@
-//! Holds the house: arrows, sizes, doors, words, dependencies, commits, recorded mutations.
+//! Holds the house: arrows, sizes, doors, words, dependencies, commits, formatting, recorded mutations.
 
 mod house {
     mod arrows;
     mod commits;
     mod dependencies;
     mod doors;
+    mod format;
     mod mutations;
     mod sizes;
     mod words;

@@ -38,7 +38,7 @@ pub use node::{LastRun, NodeRecord};
 pub use pending_actions::{PendingAction, PendingActions};
 pub use plan::{Draft, Planning};
 pub use progress::shown_progress;
-pub use provider::{Applied, ApplyContext, Examined, Provider};
+pub use provider::{Applied, ApplyContext, Differing, Examined, Provider};
 pub(crate) use room::explained;
 pub use runner::run;
 pub use state_paths::StatePaths;

@@ -5,7 +5,7 @@ use ostler_roles::catalog::{Action, Catalog, Requirement, Step};
 use ostler_roles::check::{Check, Demands, Share, Verdict, Write};
 use ostler_roles::outcome::Failure;
 use ostler_roles::plan::{Plan, Planned};
-use ostler_roles::resource::{Effect, Kind, ResourceId, Standing};
+use ostler_roles::resource::{Effect, ResourceId, Standing};
 use ostler_roles::words::{Content, Digest};
 use std::collections::BTreeSet;
 
@@ -170,7 +170,8 @@ impl Planning<'_> {
     }
 
     fn one_transaction(&self, earlier: usize, later: usize) -> bool {
-        self.catalog.steps[earlier..=later].iter().all(|step| step.desired.kind() == Kind::Package)
+        let kind = self.catalog.steps[earlier].desired.kind();
+        kind.is_transaction() && self.catalog.steps[earlier..=later].iter().all(|step| step.desired.kind() == kind)
     }
 
     fn triggered(&self, step: &Step, changing: &[Changing]) -> Option<(Action, Vec<ResourceId>)> {

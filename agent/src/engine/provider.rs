@@ -3,7 +3,7 @@
 use ostler_roles::catalog::{Action, Step};
 use ostler_roles::check::{Check, Demands, Verdict};
 use ostler_roles::outcome::{Event, Failure};
-use ostler_roles::resource::{Desired, Effect, Shown};
+use ostler_roles::resource::{Desired, Effect, Observed, Shown};
 use ostler_roles::words::{Bytes, Digest, Span};
 use std::time::Instant;
 
@@ -21,10 +21,9 @@ pub trait Provider: Sync {
     /// The present content of the file that `desired` speaks of, for a diff: text, bounded, not secret; none otherwise.
     fn old_content(&self, desired: &Desired) -> Option<String>;
 
-    /// Applies steps that make one transaction (consecutive packages come together, every other kind alone): observes each again,
-    /// changes what differs, observes once more; what remains must be nothing.
-    /// One answer for each step, in their order.
-    fn apply(&self, steps: &[&Step], context: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>>;
+    /// Applies steps that make one transaction (of other kinds one comes alone): changes what was found to differ, and observes once
+    /// more; what remains must be nothing. One answer for each, in their order.
+    fn apply(&self, batch: &[Differing<'_>], context: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>>;
 
     /// Runs, reloads or restarts: what a watcher does because something it watches has changed.
     ///
@@ -53,15 +52,24 @@ pub struct Examined {
     pub why: String,
     /// Bytes that applying it will write; none: that cannot be known before.
     pub to_write: Option<Bytes>,
+    /// What was read: applying begins from there, without reading it again.
+    pub observed: Observed,
+}
+
+/// A step that is not as desired, and how it was found in its turn.
+#[derive(Debug, Clone, Copy)]
+pub struct Differing<'a> {
+    /// The step.
+    pub step: &'a Step,
+    /// How it was found.
+    pub found: &'a Examined,
 }
 
 /// How applying one resource went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    /// What was changed; empty: it was so already.
+    /// What was changed.
     pub changes: Vec<Shown>,
-    /// Why nothing was done, when nothing was.
-    pub why: String,
     /// Worth knowing though not an error.
     pub notes: Vec<String>,
     /// It was started by this, and so has read all that stands there now: a restart or reload that it owed is done.

@@ -7,6 +7,7 @@ use super::node::Node;
 use crate::engine::ApplyContext;
 use crate::host::child::{Finished, Program};
 use crate::host::{EntryKind, Operation, OsError, Writing, aside_path};
+use ostler_roles::catalog::Action;
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::command::{Change, Desired, Observed};
 use ostler_roles::words::{Bytes, Secret, SecretRef, Sensitive};
@@ -36,6 +37,10 @@ impl Act for Desired {
             run(self, node, work)?;
         }
         Ok(Vec::new())
+    }
+
+    fn act(&self, node: &Node, _action: Action, work: &ApplyContext<'_>) -> Result<(), Failure> {
+        run(self, node, work)
     }
 
     /// A program writes what it likes.
@@ -86,7 +91,7 @@ pub(super) fn plain(environment: &[(String, Sensitive)]) -> Vec<(String, String)
 }
 
 /// Runs it to a good end.
-pub(super) fn run(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Failure> {
+fn run(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Failure> {
     if let Some(name) = &desired.run_as {
         node.account(name.as_str())?;
     }

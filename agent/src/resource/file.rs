@@ -13,6 +13,8 @@ use std::path::Path;
 
 /// A file of a role is configuration; what is larger is a download.
 const CAP: u64 = 256 << 20;
+/// Old contents are sent for a diff up to this size.
+const DIFFABLE: u64 = 256 << 10;
 
 impl Act for Desired {
     fn observe(&self, node: &Node) -> Result<Observed, Failure> {
@@ -61,6 +63,14 @@ impl Act for Desired {
         };
         let writes = changes.iter().any(|change| matches!(change, Change::Create { .. } | Change::Content { .. }));
         Some(Bytes(if writes { length } else { 0 }))
+    }
+
+    fn old_content(&self, node: &Node) -> Option<String> {
+        if matches!(self.present.as_ref().map(|present| &present.content), Some(Content::Secret(_))) {
+            return None;
+        }
+        let (bytes, _) = node.host.read_to_edit(self.path.as_path(), DIFFABLE).ok()??;
+        String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
     }
 }
 

@@ -1,40 +1,42 @@
 //! The kinds at work: one file a kind observes and applies, one file a check reads. What must change is decided in `roles`.
 
-mod authorized_key;
 mod checks;
-mod command;
-mod directory;
-mod download;
 mod fault;
-mod file;
-mod git_cache;
-mod group;
-mod kernel_module;
-mod line;
-mod link;
 mod modules;
 mod node;
 mod ownership;
-mod package;
 mod provider;
-mod service;
-mod sysctl;
-mod user;
+
+macro_rules! modules {
+    ($($(#[$doc:meta])* $variant:ident = $word:ident;)*) => { $(mod $word;)* };
+}
+ostler_roles::each_kind!(modules);
 
 pub use provider::NodeProvider;
 
 use crate::engine::ApplyContext;
+use fault::failure;
 use node::Node;
-use ostler_roles::outcome::{Event, Failure};
-use ostler_roles::resource::Resource;
+use ostler_roles::catalog::Action;
+use ostler_roles::outcome::{Event, Failure, FailureKind};
+use ostler_roles::resource::Member;
 use ostler_roles::words::Bytes;
 
 /// What a kind does on a node. `roles` holds its pure half.
-trait Act: Resource {
+trait Act: Member {
     /// Reads it. Writes nothing.
     fn observe(&self, node: &Node) -> Result<Self::Observed, Failure>;
     /// Makes the changes, in their order; what is returned is worth a note.
     fn apply(&self, node: &Node, changes: Vec<Self::Change>, work: &ApplyContext<'_>) -> Result<Vec<String>, Failure>;
+    /// Makes the changes of all that make one transaction; of other kinds one comes at a time.
+    fn apply_all(node: &Node, batch: Vec<(&Self, Vec<Self::Change>)>, work: &ApplyContext<'_>) -> Result<Vec<String>, Failure> {
+        let each = batch.into_iter().map(|(desired, changes)| desired.apply(node, changes, work));
+        Ok(each.collect::<Result<Vec<_>, _>>()?.concat())
+    }
+    /// Does what it owes because something that it watches has changed.
+    fn act(&self, _node: &Node, action: Action, _work: &ApplyContext<'_>) -> Result<(), Failure> {
+        Err(failure(FailureKind::Internal, format!("{} has no action {action:?}", self.key())))
+    }
     /// Bytes that these changes will write; none: that cannot be known before.
     fn to_write(&self, _node: &Node, _changes: &[Self::Change]) -> Option<Bytes> {
         Some(Bytes(0))
@@ -42,6 +44,10 @@ trait Act: Resource {
     /// Whether these changes start it anew, so that it reads all that stands there now.
     fn starts(&self, _observed: &Self::Observed, _changes: &[Self::Change]) -> bool {
         false
+    }
+    /// Its present content for a diff: text, bounded, not secret; none otherwise.
+    fn old_content(&self, _node: &Node) -> Option<String> {
+        None
     }
 }
 

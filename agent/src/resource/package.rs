@@ -5,7 +5,6 @@ mod lists;
 mod lock;
 mod status;
 
-pub(super) use apt::apply_all;
 pub(super) use lists::Offers;
 pub(super) use status::Packages;
 
@@ -28,7 +27,11 @@ impl Act for Desired {
     }
 
     fn apply(&self, node: &Node, changes: Vec<Change>, work: &ApplyContext<'_>) -> Result<Vec<String>, Failure> {
-        apply_all(node, &[(self, changes)], work)
+        Self::apply_all(node, vec![(self, changes)], work)
+    }
+
+    fn apply_all(node: &Node, batch: Vec<(&Self, Vec<Change>)>, work: &ApplyContext<'_>) -> Result<Vec<String>, Failure> {
+        apt::apply_all(node, &batch, work)
     }
 
     /// What it brings is apt's to say, who works for half a second on the answer.

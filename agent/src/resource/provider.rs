@@ -2,19 +2,15 @@
 
 use super::fault::{contradicted, failure};
 use super::node::Node;
-use super::{Act, checks, command, package, service};
-use crate::engine::{Applied, ApplyContext, Examined, Provider};
+use super::{Act, checks};
+use crate::engine::{Applied, ApplyContext, Differing, Examined, Provider};
 use crate::host::{Host, OsError};
 use ostler_roles::catalog::{Action, Step};
 use ostler_roles::check::{Check, Demands, Verdict};
 use ostler_roles::outcome::{Failure, FailureKind};
-use ostler_roles::resource::package::Desired as Package;
-use ostler_roles::resource::{Describe, Desired, Effect, Resource, Shown};
-use ostler_roles::words::{Content, Secret, Span};
+use ostler_roles::resource::{Describe, Desired, Effect, Shown};
+use ostler_roles::words::{Secret, Span};
 use std::path::Path;
-
-/// Old contents of files are sent for a diff up to this size.
-const DIFFABLE: u64 = 256 << 10;
 
 /// The provider of this very machine.
 #[derive(Debug)]
@@ -60,40 +56,78 @@ fn shown<C: Describe>(changes: &[C]) -> Vec<Shown> {
     changes.iter().map(Describe::shown).collect()
 }
 
-fn examine<R: Act>(node: &Node, desired: &R) -> Result<Examined, Failure>
-where
-    R::Change: Describe,
-{
-    let observed = desired.observe(node)?;
-    let changes = desired.diff(&observed).map_err(contradicted)?;
-    let why = if changes.is_empty() { desired.unchanged(&observed) } else { String::new() };
-    let absent = changes.iter().any(Describe::makes_path);
-    Ok(Examined { to_write: desired.to_write(node, &changes), changes: shown(&changes), absent, why })
+/// A resource at work, whatever its kind.
+trait AtWork {
+    fn examine(&self, node: &Node) -> Result<Examined, Failure>;
+    /// Applies all of one transaction, this among them; one answer each.
+    fn apply(&self, node: &Node, batch: &[Differing<'_>], context: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>>;
+    fn act(&self, node: &Node, action: Action, context: &ApplyContext<'_>) -> Result<(), Failure>;
+    fn old_content(&self, node: &Node) -> Option<String>;
 }
 
-fn apply<R: Act>(node: &Node, desired: &R, context: &ApplyContext<'_>) -> Result<Applied, Failure>
-where
-    R::Change: Describe,
-{
-    let observed = desired.observe(node)?;
-    let changes = desired.diff(&observed).map_err(contradicted)?;
-    if changes.is_empty() {
-        return Ok(Applied { changes: Vec::new(), why: desired.unchanged(&observed), notes: Vec::new(), started: false });
+impl<R: Act> AtWork for R {
+    fn examine(&self, node: &Node) -> Result<Examined, Failure> {
+        let observed = self.observe(node)?;
+        let changes = self.diff(&observed).map_err(contradicted)?;
+        let why = if changes.is_empty() { self.unchanged(&observed) } else { String::new() };
+        let absent = changes.iter().any(Describe::makes_path);
+        Ok(Examined { to_write: self.to_write(node, &changes), changes: shown(&changes), absent, why, observed: observed.into() })
     }
-    let (made, started) = (shown(&changes), desired.starts(&observed, &changes));
-    let notes = desired.apply(node, changes, context)?;
-    for effect in desired.provides() {
-        node.forget(&effect);
+
+    fn apply(&self, node: &Node, batch: &[Differing<'_>], context: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>> {
+        let members: Vec<Result<Ready<'_, R>, Failure>> = batch.iter().map(Ready::of).collect();
+        let ready: Vec<_> = members.iter().flatten().map(|member| (member.desired, member.changes.clone())).collect();
+        let alone = ready.len() == 1;
+        let done = if ready.is_empty() { Ok(Vec::new()) } else { R::apply_all(node, ready, context) };
+        for effect in members.iter().flatten().flat_map(|member| member.desired.provides()) {
+            node.forget(&effect);
+        }
+        let mut notes = done.as_ref().cloned().unwrap_or_default();
+        let answer = |member: Result<Ready<'_, R>, Failure>| {
+            let Ready { desired, changes, started } = member?;
+            match &done {
+                Err(failed) if alone => return Err(failed.clone()),
+                // What a transaction got done before it failed is done.
+                Err(failed) => converged(node, desired).map_err(|_| failed.clone())?,
+                Ok(_) => converged(node, desired)?,
+            }
+            Ok(Applied { changes: shown(&changes), notes: std::mem::take(&mut notes), started })
+        };
+        members.into_iter().map(answer).collect()
     }
-    converged(node, desired)?;
-    Ok(Applied { changes: made, why: String::new(), notes, started })
+
+    fn act(&self, node: &Node, action: Action, context: &ApplyContext<'_>) -> Result<(), Failure> {
+        let done = Act::act(self, node, action, context);
+        for effect in self.provides() {
+            node.forget(&effect);
+        }
+        done
+    }
+
+    fn old_content(&self, node: &Node) -> Option<String> {
+        Act::old_content(self, node)
+    }
+}
+
+/// A member of a transaction, and what is to be done.
+struct Ready<'a, R: Act> {
+    desired: &'a R,
+    changes: Vec<R::Change>,
+    started: bool,
+}
+
+impl<'a, R: Act> Ready<'a, R> {
+    fn of(differing: &Differing<'a>) -> Result<Self, Failure> {
+        let pair = R::desired(&differing.step.desired).zip(R::observed(&differing.found.observed));
+        let (desired, observed) =
+            pair.ok_or_else(|| failure(FailureKind::Internal, format!("{} stands among others than its kind", differing.step.id())))?;
+        let changes = desired.diff(observed).map_err(contradicted)?;
+        Ok(Self { desired, started: desired.starts(observed, &changes), changes })
+    }
 }
 
 /// Observes again: what remains must be nothing.
-fn converged<R: Act>(node: &Node, desired: &R) -> Result<(), Failure>
-where
-    R::Change: Describe,
-{
+fn converged<R: Act>(node: &Node, desired: &R) -> Result<(), Failure> {
     let observed = desired.observe(node)?;
     let remains = shown(&desired.diff(&observed).map_err(contradicted)?);
     if remains.is_empty() {
@@ -103,31 +137,19 @@ where
     Err(Failure { causes, ..failure(FailureKind::DidNotConverge, "it was changed and is still not as desired") })
 }
 
-/// Calls a function that is generic over kinds.
-macro_rules! each_kind {
-    ($desired:expr, $inner:ident => $call:expr) => {
-        match $desired {
-            Desired::Package($inner) => $call,
-            Desired::File($inner) => $call,
-            Desired::Directory($inner) => $call,
-            Desired::Link($inner) => $call,
-            Desired::User($inner) => $call,
-            Desired::Group($inner) => $call,
-            Desired::AuthorizedKey($inner) => $call,
-            Desired::Line($inner) => $call,
-            Desired::Service($inner) => $call,
-            Desired::Sysctl($inner) => $call,
-            Desired::KernelModule($inner) => $call,
-            Desired::Command($inner) => $call,
-            Desired::GitCache($inner) => $call,
-            Desired::Download($inner) => $call,
+macro_rules! at_work {
+    ($($(#[$doc:meta])* $variant:ident = $word:ident;)*) => {
+        /// The kind's half here.
+        fn at_work(desired: &Desired) -> &dyn AtWork {
+            match desired { $(Desired::$variant(desired) => desired),* }
         }
     };
 }
+ostler_roles::each_kind!(at_work);
 
 impl Provider for NodeProvider {
     fn examine(&self, desired: &Desired) -> Result<Examined, Failure> {
-        each_kind!(desired, inner => examine(&self.node, inner))
+        at_work(desired).examine(&self.node)
     }
 
     fn check(&self, check: &Check, within: Span, demands: &Demands) -> Verdict {
@@ -135,44 +157,18 @@ impl Provider for NodeProvider {
     }
 
     fn old_content(&self, desired: &Desired) -> Option<String> {
-        let Desired::File(file) = desired else { return None };
-        if matches!(file.present.as_ref().map(|present| &present.content), Some(Content::Secret(_))) {
-            return None;
-        }
-        let (bytes, _) = self.node.host.read_to_edit(file.path.as_path(), DIFFABLE).ok()??;
-        String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
+        at_work(desired).old_content(&self.node)
     }
 
-    fn apply(&self, steps: &[&Step], context: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>> {
-        let packages: Option<Vec<&Package>> =
-            steps.iter().map(|step| if let Desired::Package(package) = &step.desired { Some(package) } else { None }).collect();
-        match packages {
-            Some(packages) if packages.len() > 1 => apply_packages(&self.node, &packages, context),
-            Some(_) | None => steps.iter().map(|step| each_kind!(&step.desired, inner => apply(&self.node, inner, context))).collect(),
-        }
+    fn apply(&self, batch: &[Differing<'_>], context: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>> {
+        let kind = |differing: &Differing<'_>| differing.step.desired.kind();
+        let one_transaction = |a: &Differing<'_>, b: &Differing<'_>| kind(a) == kind(b) && kind(a).is_transaction();
+        let transactions = batch.chunk_by(one_transaction);
+        transactions.flat_map(|all| at_work(&all[0].step.desired).apply(&self.node, all, context)).collect()
     }
 
     fn act(&self, step: &Step, action: Action, context: &ApplyContext<'_>) -> Result<(), Failure> {
-        let done = match &step.desired {
-            Desired::Service(service) => service::trigger(service, &self.node, action, context),
-            Desired::Command(command) => command::run(command, &self.node, context),
-            Desired::Package(_)
-            | Desired::File(_)
-            | Desired::Directory(_)
-            | Desired::Link(_)
-            | Desired::User(_)
-            | Desired::Group(_)
-            | Desired::AuthorizedKey(_)
-            | Desired::Line(_)
-            | Desired::Sysctl(_)
-            | Desired::KernelModule(_)
-            | Desired::GitCache(_)
-            | Desired::Download(_) => Err(failure(FailureKind::Internal, format!("{} has no action {action:?}", step.id()))),
-        };
-        for effect in step.desired.provides() {
-            self.node.forget(&effect);
-        }
-        done
+        at_work(&step.desired).act(&self.node, action, context)
     }
 
     fn forget(&self, effects: &[Effect]) {
@@ -188,37 +184,4 @@ impl Provider for NodeProvider {
             Failure { causes, ..failure(kind, "what was written may not survive a power cut") }
         })
     }
-}
-
-/// A batch of packages: observed together, changed in one transaction, observed again; one answer each.
-fn apply_packages(node: &Node, packages: &[&Package], context: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>> {
-    let before: Vec<Result<_, Failure>> = packages
-        .iter()
-        .map(|desired| {
-            let observed = desired.observe(node)?;
-            let changes = desired.diff(&observed).map_err(contradicted)?;
-            Ok((desired.unchanged(&observed), changes))
-        })
-        .collect();
-    let batch: Vec<_> = packages
-        .iter()
-        .zip(&before)
-        .filter_map(|(desired, before)| before.as_ref().ok().map(|(_, changes)| (*desired, changes.clone())))
-        .filter(|(_, changes)| !changes.is_empty())
-        .collect();
-    let done = if batch.is_empty() { Ok(Vec::new()) } else { package::apply_all(node, &batch, context) };
-    let mut notes = done.as_ref().cloned().unwrap_or_default();
-    let answer = |(desired, before): (&&Package, Result<(String, Vec<_>), Failure>)| {
-        let (why, changes) = before?;
-        if changes.is_empty() {
-            return Ok(Applied { changes: Vec::new(), why, notes: Vec::new(), started: false });
-        }
-        match (converged(node, *desired), &done) {
-            // What apt got done before it failed is done.
-            (Ok(()), _) => Ok(Applied { changes: shown(&changes), why: String::new(), notes: std::mem::take(&mut notes), started: false }),
-            (Err(_), Err(failed)) => Err(failed.clone()),
-            (Err(remains), Ok(_)) => Err(remains),
-        }
-    };
-    packages.iter().zip(before).map(answer).collect()
 }

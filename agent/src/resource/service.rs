@@ -71,6 +71,18 @@ impl Act for Desired {
         Ok(Vec::new())
     }
 
+    fn act(&self, node: &Node, action: Action, work: &ApplyContext<'_>) -> Result<(), Failure> {
+        if self.state == Some(State::Stopped) {
+            // A restart would start it; what it reads, it reads when somebody does.
+            return Ok(());
+        }
+        match action {
+            Action::Restart => act(self, node, Verb::Restart, work),
+            Action::Reload => act(self, node, Verb::Reload, work),
+            Action::Run => Err(failure(FailureKind::Internal, format!("service {} cannot be run", self.name))),
+        }
+    }
+
     fn starts(&self, observed: &Observed, changes: &[Change]) -> bool {
         self.starts_anew(observed, changes)
     }
@@ -132,19 +144,6 @@ impl Verb {
             Self::Restart => "restart",
             Self::Reload => "reload",
         }
-    }
-}
-
-/// What a watcher does because something it watches has changed.
-pub(super) fn trigger(desired: &Desired, node: &Node, action: Action, work: &ApplyContext<'_>) -> Result<(), Failure> {
-    if desired.state == Some(State::Stopped) {
-        // A restart would start it; what it reads, it reads when somebody does.
-        return Ok(());
-    }
-    match action {
-        Action::Restart => act(desired, node, Verb::Restart, work),
-        Action::Reload => act(desired, node, Verb::Reload, work),
-        Action::Run => Err(failure(FailureKind::Internal, format!("service {} cannot be run", desired.name))),
     }
 }
 

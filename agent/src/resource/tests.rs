@@ -9,7 +9,7 @@ mod git;
 mod server;
 
 use super::*;
-use crate::engine::{Applied, Provider as _};
+use crate::engine::{Applied, Differing, Provider as _};
 use ostler_roles::catalog::Step;
 use ostler_roles::resource::{Desired, Ownership, Shown};
 use ostler_roles::words::{AbsPath, AccountName, Content, Digest, Mode, Origin, RoleName, Secret, SecretRef, Span};
@@ -67,7 +67,11 @@ impl Fixture {
 
     fn apply_until(&self, desired: &Desired, deadline: Instant, cancelled: &(dyn Fn() -> bool + Sync)) -> Result<Applied, Failure> {
         let step = step(desired.clone());
-        self.with_work(deadline, cancelled, |work| self.provider.apply(&[&step], work).remove(0))
+        let found = self.provider.examine(desired)?;
+        if found.changes.is_empty() {
+            return Ok(Applied { changes: Vec::new(), notes: Vec::new(), started: false });
+        }
+        self.with_work(deadline, cancelled, |work| self.provider.apply(&[Differing { step: &step, found: &found }], work).remove(0))
     }
 
     fn with_work<T>(&self, deadline: Instant, cancelled: &(dyn Fn() -> bool + Sync), act: impl FnOnce(&ApplyContext<'_>) -> T) -> T {
@@ -84,8 +88,9 @@ impl Fixture {
         assert_eq!(planned.changes, first.changes);
         let second = self.apply(desired).unwrap();
         assert_eq!(second.changes, []);
-        assert!(!second.why.is_empty());
-        assert_eq!(self.provider.examine(desired).unwrap().changes, []);
+        let again = self.provider.examine(desired).unwrap();
+        assert_eq!(again.changes, []);
+        assert!(!again.why.is_empty());
         self.provider.sync().unwrap();
         first.changes
     }

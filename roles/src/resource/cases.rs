@@ -38,25 +38,9 @@ where
 }
 
 macro_rules! cases {
-    ($($module:ident => $kind:ident;)*) => {$(
+    ($($(#[$doc:meta])* $variant:ident = $word:ident;)*) => {$(
         #[test]
-        fn $module() { run::<super::$module::Desired>(Kind::$kind); }
+        fn $word() { run::<super::$word::Desired>(Kind::$variant); }
     )*};
 }
-
-cases! {
-    authorized_key => AuthorizedKey;
-    command => Command;
-    directory => Directory;
-    download => Download;
-    file => File;
-    git_cache => GitCache;
-    group => Group;
-    kernel_module => KernelModule;
-    line => Line;
-    link => Link;
-    package => Package;
-    service => Service;
-    sysctl => Sysctl;
-    user => User;
-}
+crate::each_kind!(cases);

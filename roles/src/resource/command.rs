@@ -1,7 +1,7 @@
 //! `command`: a program run until its guard says that it is done.
 
 use super::{Contradiction, Describe, Effect, Resource, Shown};
-use crate::words::{AbsPath, AccountName, Sensitive};
+use crate::words::{AbsPath, AccountName, SecretRef, Sensitive};
 use serde::{Deserialize, Serialize};
 
 /// A command with its reasons to stop.
@@ -85,6 +85,16 @@ impl Resource for Desired {
             // It runs because of what it watches, and for no other reason.
             (None, None) => Vec::new(),
         }
+    }
+
+    /// A program may have changed anything, whatever it creates.
+    fn alters(&self) -> Vec<Effect> {
+        vec![Effect::Everything]
+    }
+
+    fn secrets(&self) -> Vec<&SecretRef> {
+        let values = self.environment.iter().map(|(_, value)| value).chain(&self.stdin);
+        values.filter_map(|value| if let Sensitive::Secret(secret) = value { Some(secret) } else { None }).collect()
     }
 
     fn unchanged(&self, observed: &Observed) -> String {

@@ -99,6 +99,10 @@ impl Resource for Desired {
         effects
     }
 
+    fn path(&self) -> Option<&AbsPath> {
+        Some(&self.path)
+    }
+
     fn unchanged(&self, _observed: &Observed) -> String {
         match &self.present {
             Some(present) => format!("is there, {} {}", present.owner, present.mode),

@@ -104,6 +104,10 @@ impl Resource for Desired {
         [Effect::Path(self.path.clone())].into_iter().chain(self.ownership.needs()).collect()
     }
 
+    fn path(&self) -> Option<&AbsPath> {
+        Some(&self.path)
+    }
+
     fn unchanged(&self, _observed: &Observed) -> String {
         format!("has sha256 {}", self.sha256.short())
     }

@@ -151,6 +151,10 @@ impl Resource for Desired {
         effects
     }
 
+    fn path(&self) -> Option<&AbsPath> {
+        Some(&self.path)
+    }
+
     fn unchanged(&self, _observed: &Observed) -> String {
         match &self.present {
             Some(present) => format!("has its content, {} {}", present.ownership.owner, present.ownership.mode),

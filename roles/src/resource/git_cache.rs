@@ -138,6 +138,10 @@ impl Resource for Desired {
         own.into_iter().chain(git.ok()).chain(local).collect()
     }
 
+    fn path(&self) -> Option<&AbsPath> {
+        Some(&self.root)
+    }
+
     fn unchanged(&self, observed: &Observed) -> String {
         let stale = observed.mirrors.values().filter(|mirror| matches!(mirror, Mirror::Unreachable { .. })).count();
         match stale {

@@ -105,6 +105,10 @@ impl Resource for Desired {
         vec![Effect::Path(self.path.clone())]
     }
 
+    fn path(&self) -> Option<&AbsPath> {
+        Some(&self.path)
+    }
+
     fn unchanged(&self, _observed: &Observed) -> String {
         if self.absent { "is not in the file".to_owned() } else { "is in the file".to_owned() }
     }

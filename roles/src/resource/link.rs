@@ -91,6 +91,10 @@ impl Resource for Desired {
         vec![Effect::Path(self.path.clone())]
     }
 
+    fn path(&self) -> Option<&AbsPath> {
+        Some(&self.path)
+    }
+
     fn unchanged(&self, _observed: &Observed) -> String {
         match &self.to {
             Some(to) => format!("points to {to}"),

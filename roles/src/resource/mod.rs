@@ -1,26 +1,18 @@
 //! Resource kinds: what is desired, what is observed, and the pure difference. One file a kind.
 
-pub mod authorized_key;
-pub mod command;
-pub mod directory;
-pub mod download;
+mod each_kind;
 mod effect;
-pub mod file;
-pub mod git_cache;
-pub mod group;
-pub mod kernel_module;
-pub mod line;
-pub mod link;
 pub mod ownership;
-pub mod package;
-pub mod service;
-pub mod sysctl;
-pub mod user;
+
+macro_rules! modules {
+    ($($(#[$doc:meta])* $variant:ident = $word:ident;)*) => { $(pub mod $word;)* };
+}
+crate::each_kind!(modules);
 
 pub use effect::{Effect, Standing};
 pub use ownership::Ownership;
 
-use crate::words::Content;
+use crate::words::{AbsPath, Content, SecretRef};
 use serde::{Deserialize, Serialize};
 
 /// Kind and identity (path, name): stable across edits of everything else. Printed as written in roles: `file /etc/motd`.
@@ -71,7 +63,7 @@ pub trait Resource: Sized {
     /// What can be read of it on a node.
     type Observed;
     /// One typed change.
-    type Change: Describe;
+    type Change: Describe + Clone;
     /// Its identity among resources of its kind.
     fn key(&self) -> String;
     /// What must change so that `observed` becomes this; empty when it is so already.
@@ -89,6 +81,20 @@ pub trait Resource: Sized {
     fn contents(&self) -> Vec<&Content> {
         Vec::new()
     }
+    /// Secrets that must be at hand to apply it.
+    fn secrets(&self) -> Vec<&SecretRef> {
+        self.contents().into_iter().filter_map(Content::secret).collect()
+    }
+    /// Where it stands in the tree of files: who watches a directory above hears of it. None: nowhere.
+    fn path(&self) -> Option<&AbsPath> {
+        None
+    }
+    /// What is to be read again behind it.
+    fn alters(&self) -> Vec<Effect> {
+        self.provides()
+    }
+    /// Whether consecutive ones make one transaction.
+    const TRANSACTION: bool = false;
 }
 
 /// How a change is shown in plans and reports.
@@ -101,8 +107,16 @@ pub trait Describe {
     }
 }
 
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $variant:ident = $word:literal, $module:ident;)*) => {
+/// A kind's own types, as members of the closed sets of all kinds.
+pub trait Member: Resource<Observed: Into<Observed>> {
+    /// The desired state, if it is one of this kind.
+    fn desired(of: &Desired) -> Option<&Self>;
+    /// The observed state, if it is one of this kind.
+    fn observed(of: &Observed) -> Option<&Self::Observed>;
+}
+
+macro_rules! sets {
+    ($($(#[$doc:meta])* $variant:ident = $word:ident;)*) => {
         /// The words for kinds, as in roles and reports.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
@@ -113,19 +127,23 @@ macro_rules! kinds {
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
             /// The kind's word.
             pub fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
+                match self { $(Self::$variant => stringify!($word)),* }
+            }
+            /// Whether consecutive resources of it make one transaction.
+            pub fn is_transaction(self) -> bool {
+                match self { $(Self::$variant => $word::Desired::TRANSACTION),* }
             }
         }
 
         /// What one resource of a node shall be.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
-        pub enum Desired { $($(#[$doc])* $variant($module::Desired)),* }
+        pub enum Desired { $($(#[$doc])* $variant($word::Desired)),* }
 
         /// What was read of it on the node.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
-        pub enum Observed { $($(#[$doc])* $variant($module::Observed)),* }
+        pub enum Observed { $($(#[$doc])* $variant($word::Observed)),* }
 
         impl Desired {
             /// Its kind.
@@ -144,44 +162,47 @@ macro_rules! kinds {
             pub fn needs(&self) -> Vec<Effect> {
                 match self { $(Self::$variant(desired) => desired.needs()),* }
             }
+            /// What is to be read again behind it.
+            pub fn alters(&self) -> Vec<Effect> {
+                match self { $(Self::$variant(desired) => desired.alters()),* }
+            }
             /// Contents that must be at hand to apply it.
             pub fn contents(&self) -> Vec<&Content> {
                 match self { $(Self::$variant(desired) => desired.contents()),* }
             }
+            /// Secrets that must be at hand to apply it.
+            pub fn secrets(&self) -> Vec<&SecretRef> {
+                match self { $(Self::$variant(desired) => desired.secrets()),* }
+            }
+            /// Where it stands in the tree of files; none: nowhere.
+            pub fn path(&self) -> Option<&AbsPath> {
+                match self { $(Self::$variant(desired) => desired.path()),* }
+            }
         }
+
+        $(
+            impl From<$word::Desired> for Desired {
+                fn from(desired: $word::Desired) -> Self {
+                    Self::$variant(desired)
+                }
+            }
+            impl From<$word::Observed> for Observed {
+                fn from(observed: $word::Observed) -> Self {
+                    Self::$variant(observed)
+                }
+            }
+            impl Member for $word::Desired {
+                fn desired(of: &Desired) -> Option<&Self> {
+                    if let Desired::$variant(desired) = of { Some(desired) } else { None }
+                }
+                fn observed(of: &Observed) -> Option<&Self::Observed> {
+                    if let Observed::$variant(observed) = of { Some(observed) } else { None }
+                }
+            }
+        )*
     };
 }
-
-kinds! {
-    /// A Debian package.
-    Package = "package", package;
-    /// A regular file.
-    File = "file", file;
-    /// A directory.
-    Directory = "directory", directory;
-    /// A symbolic link.
-    Link = "link", link;
-    /// An account.
-    User = "user", user;
-    /// A group of accounts.
-    Group = "group", group;
-    /// A public key that may log in.
-    AuthorizedKey = "authorized_key", authorized_key;
-    /// One line of a file.
-    Line = "line", line;
-    /// A systemd unit.
-    Service = "service", service;
-    /// A kernel setting.
-    Sysctl = "sysctl", sysctl;
-    /// A kernel module.
-    KernelModule = "kernel_module", kernel_module;
-    /// A program with a reason to stop.
-    Command = "command", command;
-    /// Mirrors of git repositories.
-    GitCache = "git_cache", git_cache;
-    /// A file from a URL, with its checksum.
-    Download = "download", download;
-}
+crate::each_kind!(sets);
 
 #[cfg(test)]
 mod cases;

@@ -69,6 +69,7 @@ impl Describe for Change {
 impl Resource for Desired {
     type Observed = Observed;
     type Change = Change;
+    const TRANSACTION: bool = true;
 
     fn key(&self) -> String {
         self.name.to_string()

@@ -89,6 +89,13 @@ pub enum Content {
     Secret(SecretRef),
 }
 
+impl Content {
+    /// The secret bytes, if they are.
+    pub fn secret(&self) -> Option<&SecretRef> {
+        if let Self::Secret(secret) = self { Some(secret) } else { None }
+    }
+}
+
 /// The address of public bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Blob {

@@ -1,10 +1,10 @@
 //! Provider on a node that is one JSON file: replaced whole, so that being killed anywhere leaves a node behind.
 
-use ostler_agent::engine::{Applied, ApplyContext, Examined, Provider};
+use ostler_agent::engine::{Applied, ApplyContext, Differing, Examined, Provider};
 use ostler_roles::catalog::{Action, Step};
 use ostler_roles::check::{Check, Demands, Evidence, Verdict};
 use ostler_roles::outcome::{Event, Failure, FailureKind};
-use ostler_roles::resource::{Desired, Effect, Shown};
+use ostler_roles::resource::{Desired, Effect, Observed, Shown};
 use ostler_roles::words::{Bytes, Content, Digest, Span};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,7 +106,7 @@ impl FakeProvider {
             _ => Some("good".to_owned()),
         }
     }
-    fn apply_one(&self, step: &Step, context: &ApplyContext<'_>) -> Result<Applied, Failure> {
+    fn apply_one(&self, Differing { step, found }: Differing<'_>, context: &ApplyContext<'_>) -> Result<Applied, Failure> {
         let name = step.id().to_string();
         let node = self.node();
         let says = node.says.clone().unwrap_or_default();
@@ -129,14 +129,13 @@ impl FakeProvider {
                 None => {}
             }
         }
-        let changes = self.examine(&step.desired)?.changes;
         let wanted = Self::wanted(&step.desired).unwrap_or_default();
         let started = node.starts.contains(&name);
         self.change(|node| {
             node.there.extend(node.brings.get(&name).cloned());
             node.there.insert(name, wanted);
         });
-        Ok(Applied { changes, why: String::new(), notes: node.says.into_iter().collect(), started })
+        Ok(Applied { changes: found.changes.clone(), notes: node.says.into_iter().collect(), started })
     }
     fn there(&self, desired: &Desired) -> Option<String> {
         let name = desired.id().to_string();
@@ -164,6 +163,9 @@ impl FakeProvider {
     }
 }
 
+/// What was observed is in the node's file, and is read there again.
+const UNREAD: Observed = Observed::Package(ostler_roles::resource::package::Observed::Absent);
+
 fn failure(kind: FailureKind, message: &str) -> Failure {
     Failure { kind, message: message.to_owned(), causes: Vec::new(), command: None, hint: None }
 }
@@ -176,12 +178,13 @@ impl Provider for FakeProvider {
             return Err(failure(FailureKind::Contradiction, &format!("{name} is impossible")));
         }
         let Some(wanted) = Self::wanted(desired).filter(|wanted| there.as_ref() != Some(wanted)) else {
-            return Ok(Examined { changes: Vec::new(), absent: false, why: "is as it shall be".to_owned(), to_write: Some(Bytes(0)) });
+            let (changes, why) = (Vec::new(), "is as it shall be".to_owned());
+            return Ok(Examined { changes, absent: false, why, to_write: Some(Bytes(0)), observed: UNREAD });
         };
         let absent = there.is_none() && matches!(desired, Desired::File(_) | Desired::Directory(_));
         let from = there.unwrap_or_else(|| "absent".to_owned());
         let changes = vec![Shown::new("content", from, wanted)];
-        Ok(Examined { changes, absent, why: String::new(), to_write: Some(Bytes(1000)) })
+        Ok(Examined { changes, absent, why: String::new(), to_write: Some(Bytes(1000)), observed: UNREAD })
     }
 
     fn check(&self, check: &Check, within: Span, demands: &Demands) -> Verdict {
@@ -211,9 +214,9 @@ impl Provider for FakeProvider {
         Some(format!("old {}", desired.id()))
     }
 
-    fn apply(&self, steps: &[&Step], context: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>> {
-        self.change(|node| node.transactions.push(steps.iter().map(|step| step.id().to_string()).collect()));
-        steps.iter().map(|step| self.apply_one(step, context)).collect()
+    fn apply(&self, batch: &[Differing<'_>], context: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>> {
+        self.change(|node| node.transactions.push(batch.iter().map(|member| member.step.id().to_string()).collect()));
+        batch.iter().map(|member| self.apply_one(*member, context)).collect()
     }
 
     fn act(&self, step: &Step, action: Action, context: &ApplyContext<'_>) -> Result<(), Failure> {

@@ -1,7 +1,6 @@
 //! The order of things: which steps take their turn alone, which as one transaction, which at once.
 
 use ostler_roles::catalog::Step;
-use ostler_roles::resource::Kind;
 
 /// How many members of a `together` block run at once.
 pub(super) const LANES: usize = 8;
@@ -9,7 +8,7 @@ pub(super) const LANES: usize = 8;
 /// Steps whose turn comes at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Group {
-    /// One step, or consecutive packages.
+    /// One step, or consecutive ones of a kind that makes one transaction of them.
     Transaction(Vec<u32>),
     /// Members of one `together` block.
     Together(Vec<u32>),
@@ -29,14 +28,13 @@ pub(super) fn groups(steps: &[Step]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut before: Option<&Step> = None;
     for (index, step) in (0u32..).zip(steps) {
-        let package = |step: &Step| step.desired.kind() == Kind::Package && step.watches.is_empty();
+        let kind = |step: &Step| Some(step.desired.kind()).filter(|kind| kind.is_transaction() && step.watches.is_empty());
+        let joins = |before: &Step| kind(step).is_some() && kind(before) == kind(step);
         match (groups.last_mut(), before) {
             (Some(Group::Together(members)), Some(before)) if step.together.is_some() && before.together == step.together => {
                 members.push(index)
             }
-            (Some(Group::Transaction(members)), Some(before)) if step.together.is_none() && package(before) && package(step) => {
-                members.push(index)
-            }
+            (Some(Group::Transaction(members)), Some(before)) if step.together.is_none() && joins(before) => members.push(index),
             _ if step.together.is_some() => groups.push(Group::Together(vec![index])),
             _ => groups.push(Group::Transaction(vec![index])),
         }

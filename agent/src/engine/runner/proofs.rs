@@ -1,7 +1,6 @@
 //! The proofs behind the steps: each asked once, and again only for a port of this node that the run itself may just be opening.
 
 use super::Runner;
-use super::run_step::altered;
 use ostler_roles::catalog::{Requirement, Step};
 use ostler_roles::check::{Check, Demands, Verdict};
 use ostler_roles::facts::Facts;
@@ -18,7 +17,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Whether a step's change may open a port a moment later: it starts or reloads programs.
 pub(super) fn may_open_ports(step: &Step) -> bool {
-    altered(step).iter().any(|effect| matches!(effect, Effect::Unit(_) | Effect::Packaged | Effect::Everything))
+    step.desired.alters().iter().any(|effect| matches!(effect, Effect::Unit(_) | Effect::Packaged | Effect::Everything))
 }
 
 impl Runner<'_> {

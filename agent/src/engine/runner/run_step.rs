@@ -1,11 +1,11 @@
 //! One turn: examine again, hold against the plan, mark what is owed, apply, act.
 
-use super::super::{Applied, ApplyContext, Cleaner, EngineError, Moment, PendingActions};
+use super::super::{Applied, ApplyContext, Cleaner, Differing, EngineError, Examined, Moment, PendingActions};
 use super::Runner;
 use ostler_roles::catalog::{Action, Step};
 use ostler_roles::outcome::{Event, Failure, FailureKind, Outcome};
 use ostler_roles::plan::Planned;
-use ostler_roles::resource::{Effect, Kind, Shown};
+use ostler_roles::resource::Shown;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ const MORE: Duration = Duration::from_secs(60);
 /// How far one member has come.
 enum Standing {
     Same(String),
-    Differs,
+    Differs(Examined),
     Failed(Failure),
 }
 
@@ -41,8 +41,11 @@ impl Runner<'_> {
         }
         let standings: Vec<Standing> = members.iter().map(|index| self.look(*index)).collect();
         let failed = members.iter().zip(&standings).find(|(_, standing)| matches!(standing, Standing::Failed(_))).map(|(index, _)| *index);
-        let differing: Vec<u32> =
-            members.iter().zip(&standings).filter(|(_, standing)| matches!(standing, Standing::Differs)).map(|(index, _)| *index).collect();
+        let differing: Vec<(u32, &Examined)> = members
+            .iter()
+            .zip(&standings)
+            .filter_map(|(index, standing)| if let Standing::Differs(found) = standing { Some((*index, found)) } else { None })
+            .collect();
         let applied: Vec<Part> = match failed {
             None => self.apply(&differing),
             Some(failed) => {
@@ -55,7 +58,7 @@ impl Runner<'_> {
             let outcome = match standing {
                 Standing::Failed(failure) => Outcome::Failed(failure),
                 Standing::Same(why) => self.act(*index, Outcome::Unchanged { why }.into()),
-                Standing::Differs => {
+                Standing::Differs(_) => {
                     let own = applied
                         .next()
                         .unwrap_or_else(|| Outcome::Failed(internal("the provider answered for fewer steps than they were given")).into());
@@ -76,7 +79,7 @@ impl Runner<'_> {
             Err(failure) => Standing::Failed(failure),
             Ok(found) if found.changes.is_empty() => Standing::Same(found.why),
             Ok(found) => match self.unseen(index, &found.changes) {
-                None => Standing::Differs,
+                None => Standing::Differs(found),
                 Some(change) => Standing::Failed(moved(change)),
             },
         }
@@ -92,35 +95,34 @@ impl Runner<'_> {
     }
 
     /// Applies what differs, after what is owed for it is on the disk.
-    fn apply(&self, members: &[u32]) -> Vec<Part> {
-        let Some(first) = members.first().copied() else { return Vec::new() };
-        if let Err(error) = self.mark(members) {
+    fn apply(&self, members: &[(u32, &Examined)]) -> Vec<Part> {
+        let Some((first, _)) = members.first().copied() else { return Vec::new() };
+        if let Err(error) = self.mark(members.iter().map(|(index, _)| *index)) {
             return members.iter().map(|_| Outcome::Failed(own(&error)).into()).collect();
         }
         self.facilities.passed(Moment::Marked(first));
-        let steps: Vec<&Step> = members.iter().map(|index| self.step(*index)).collect();
-        let within = steps.iter().map(|step| step.within.duration()).max().unwrap_or_default();
-        let more = MORE * u32::try_from(steps.len() - 1).unwrap_or(u32::MAX);
-        let results = self.with_context(first, within + more, |context| self.provider.apply(&steps, context));
-        for step in &steps {
-            self.provider.forget(&altered(step));
+        let batch: Vec<Differing<'_>> = members.iter().map(|(index, found)| Differing { step: self.step(*index), found }).collect();
+        let within = batch.iter().map(|member| member.step.within.duration()).max().unwrap_or_default();
+        let more = MORE * u32::try_from(batch.len() - 1).unwrap_or(u32::MAX);
+        let results = self.with_context(first, within + more, |context| self.provider.apply(&batch, context));
+        for member in &batch {
+            self.provider.forget(&member.step.desired.alters());
         }
         self.facilities.passed(Moment::Applied(first));
         let outcome = |result| match result {
-            Ok(Applied { changes, why, notes: _, started: _ }) if changes.is_empty() => Outcome::Unchanged { why }.into(),
-            Ok(Applied { changes, why: _, notes, started }) => Part { outcome: Outcome::Changed { changes, notes }, started },
+            Ok(Applied { changes, notes, started }) => Part { outcome: Outcome::Changed { changes, notes }, started },
             Err(failure) => Outcome::Failed(failure).into(),
         };
         results.into_iter().map(outcome).collect()
     }
 
     /// Writes down durably what later watchers will owe. Nothing is written where nobody watches, or all is owed already.
-    fn mark(&self, members: &[u32]) -> Result<(), EngineError> {
+    fn mark(&self, members: impl Iterator<Item = u32>) -> Result<(), EngineError> {
         self.change_owed(|owed| {
             let mut news = false;
             for index in members {
-                let later = self.catalog.steps.get(*index as usize + 1..).unwrap_or_default();
-                news |= owed.mark(self.step(*index), later);
+                let later = self.catalog.steps.get(index as usize + 1..).unwrap_or_default();
+                news |= owed.mark(self.step(index), later);
             }
             news
         })
@@ -155,7 +157,7 @@ impl Runner<'_> {
         };
         if !done_already {
             let acted = self.with_context(index, step.within.duration(), |context| self.provider.act(step, owed.action, context));
-            self.provider.forget(&altered(step));
+            self.provider.forget(&step.desired.alters());
             if let Err(failure) = acted {
                 return Outcome::Failed(failure);
             }
@@ -193,11 +195,6 @@ impl Runner<'_> {
             secret: &|hmac| self.secret(hmac),
         })
     }
-}
-
-/// What is to be read again behind a step. A command may have changed anything, whatever it creates.
-pub(super) fn altered(step: &Step) -> Vec<Effect> {
-    if step.desired.kind() == Kind::Command { vec![Effect::Everything] } else { step.desired.provides() }
 }
 
 /// The action's word in a report.

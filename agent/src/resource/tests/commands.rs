@@ -31,6 +31,16 @@ fn a_command_runs_until_what_it_creates_is_there() {
     assert_eq!(fixture.apply(&Desired::Command(desired)).unwrap_err().kind, FailureKind::DidNotConverge);
 }
 
+/// Its guard is a program that counts: one look in its turn, and one at what was made of it.
+#[test]
+fn a_changed_step_is_observed_once_before_and_once_after() {
+    let fixture = Fixture::new();
+    let mut desired = command(&fixture, "touch made");
+    desired.unless = Some(["sh", "-c", "echo asked >>asked; test -e made"].map(str::to_owned).to_vec());
+    fixture.apply(&Desired::Command(desired)).unwrap();
+    assert_eq!(std::fs::read_to_string(fixture.path("/srv/asked")).unwrap().lines().count(), 2);
+}
+
 #[test]
 fn a_guard_that_cannot_start_does_not_hold() {
     let fixture = Fixture::new();
