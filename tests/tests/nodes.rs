@@ -26,6 +26,8 @@ mod secrets;
 mod suites;
 #[path = "nodes/two_controllers.rs"]
 mod two_controllers;
+#[path = "nodes/untrusted.rs"]
+mod untrusted;
 #[path = "nodes/vanished.rs"]
 mod vanished;
 

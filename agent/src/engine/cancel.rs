@@ -9,12 +9,10 @@ use ostler_roles::words::RunId;
 /// # Errors
 /// When it cannot be written.
 pub fn ask_to_cancel(paths: &StatePaths, run: &RunId) -> Result<(), EngineError> {
-    let directory = paths.in_memory(run);
-    stored::make_directory(&directory, 0o700)?;
-    stored::write_bytes(&directory.join("cancel"), b"", 0o600, Durable::No)
+    stored::write_bytes(&paths.in_memory(run).below("cancel"), b"", 0o600, Durable::No)
 }
 
 /// Whether it was left.
 pub fn is_cancelled(paths: &StatePaths, run: &RunId) -> bool {
-    paths.in_memory(run).join("cancel").exists()
+    paths.in_memory(run).below("cancel").is_there()
 }

@@ -1,13 +1,13 @@
 //! Root's copy of the agent: verified, durable, named by its digest, and only then run.
 
 use super::StatePaths;
+use crate::host::own::Durable;
 use ostler_roles::words::Digest;
-use rustix::fs::Mode;
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::fs::File;
+use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -80,12 +80,12 @@ fn read_self() -> Result<Vec<u8>, CopyError> {
 /// Root's copy, when there is one that only root can alter: it was verified before it was named.
 pub fn roots_copy(paths: &StatePaths, digest: &Digest) -> Option<PathBuf> {
     let path = paths.copy_of(digest);
-    let file = std::fs::symlink_metadata(&path).ok()?;
-    let directories = [paths.bin(), paths.state.clone()];
     let safe = |metadata: &std::fs::Metadata| metadata.uid() == 0 && metadata.mode() & 0o022 == 0;
+    let directories = [paths.bin().to_path_buf(), paths.state.clone()];
     let guarded =
         directories.iter().all(|directory| std::fs::symlink_metadata(directory).is_ok_and(|found| found.is_dir() && safe(&found)));
-    (file.is_file() && file.mode() & 0o111 == 0o111 && safe(&file) && guarded).then_some(path)
+    let file = std::fs::symlink_metadata(&path).ok().filter(|_| guarded)?;
+    (file.is_file() && file.mode() & 0o111 == 0o111 && safe(&file)).then(|| path.to_path_buf())
 }
 
 /// Makes root's copy of the running file, which must be `digest`, and names it.
@@ -102,46 +102,24 @@ pub fn install(paths: &StatePaths, digest: &Digest) -> Result<PathBuf, CopyError
         return Err(CopyError::NotOurs { wanted: *digest, found });
     }
     let path = paths.copy_of(digest);
-    let wrong = |source| CopyError::Write { path: path.clone(), source };
-    make(&paths.state).and_then(|()| make(&paths.bin())).map_err(wrong)?;
-    let aside = paths.bin().join(format!(".agent-{}", std::process::id()));
-    let written = (|| {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o755).open(&aside)?;
-        file.write_all(&bytes)?;
-        // Whatever umask we were given: everybody may read and run it, root alone may write.
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(0o755))?;
-        file.sync_all()?;
-        drop(file);
-        std::fs::rename(&aside, &path)?;
-        File::open(paths.bin())?.sync_all()
-    })();
-    if let Err(source) = written {
-        // The first error is the one to tell.
-        let _ = std::fs::remove_file(&aside);
-        return Err(wrong(source));
-    }
-    prune(paths, &path);
-    Ok(path)
-}
-
-/// Makes a directory that others may enter and only root may alter.
-fn make(path: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(path)?;
-    rustix::fs::chmod(path, Mode::from_raw_mode(0o755)).map_err(Into::into)
+    // Everybody may read and run it, root alone may write.
+    let written = path.write_below(&bytes, 0o755, 0o755, Durable::Yes);
+    written.map_err(|source| CopyError::Write { path: path.to_path_buf(), source })?;
+    prune(paths, digest);
+    Ok(path.to_path_buf())
 }
 
 /// Removes the oldest copies. One that cannot be removed stays: it does no harm.
-fn prune(paths: &StatePaths, newest: &Path) {
-    let Ok(entries) = std::fs::read_dir(paths.bin()) else { return };
-    let mut copies: Vec<(SystemTime, PathBuf)> = entries
-        .flatten()
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-        .filter(|(_, path)| path != newest)
-        .collect();
+fn prune(paths: &StatePaths, newest: &Digest) {
+    let newest = format!("agent-{newest}");
+    let names = paths.bin().names().unwrap_or_default();
+    let others = names.iter().filter_map(|name| name.to_str()).filter(|name| *name != newest);
+    let mut copies: Vec<(SystemTime, &str)> =
+        others.filter_map(|name| Some((paths.bin().below(name).length_and_time().ok()??.1, name))).collect();
     copies.sort();
     let spare = copies.len().saturating_sub(KEPT - 1);
-    for (_, path) in &copies[..spare] {
-        let _ = std::fs::remove_file(path);
+    for (_, name) in &copies[..spare] {
+        let _ = paths.bin().below(name).remove();
     }
 }
 

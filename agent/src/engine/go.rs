@@ -125,12 +125,10 @@ fn locked(facilities: &dyn Facilities) -> Refusal {
 
 fn persist(facilities: &dyn Facilities, order: &Order<'_>) -> Result<(), EngineError> {
     let paths = facilities.paths();
-    stored::make_directory(&paths.state, 0o755)?;
-    stored::make_directory(&paths.runs(), 0o700)?;
     let contents: u64 = order.contents.values().map(|bytes| bytes.len() as u64).sum();
     room::wanted(paths, Bytes(contents), order.contents.len() as u64)?;
     let directory = paths.of_run(&order.run);
-    std::fs::DirBuilder::new().create(&directory).map_err(EngineError::write(&directory))?;
+    directory.make_new_directory(0o700).map_err(EngineError::write(&directory))?;
     stored::write(&paths.catalog(&order.run), "catalog", order.catalog, 0o600, Durable::No)?;
     stored::write(&paths.plan(&order.run), "plan", order.plan, 0o600, Durable::No)?;
     let store = BlobStore::of(paths);
@@ -170,7 +168,7 @@ pub(super) fn await_beginning(facilities: &dyn Facilities, run: &RunId) -> Resul
             return Ok(());
         }
         // The runner holds its lock before it makes its journal, and until its end.
-        if path.exists() && !lock::is_held(&paths.run_lock())? {
+        if path.is_there() && !lock::is_held(&paths.run_lock())? {
             let died = ": it has died at once".to_owned();
             return if begun()? { Ok(()) } else { Err(EngineError::Late { seconds: BEGIN_WITHIN.as_secs(), said: died }) };
         }

@@ -1,15 +1,15 @@
 //! The journal of one run: a file that only grows, written by one thread, read by any number of tails.
 
 use super::{EngineError, stored};
+use crate::host::own::OwnPath;
 use ostler_roles::outcome::Event;
 use ostler_roles::wire::frame::{self, Decoder};
 use ostler_roles::words::Bytes;
 use rustix::fs::FallocateFlags;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Room kept for the story of a full disk.
@@ -36,13 +36,12 @@ pub(super) struct JournalFile {
 
 impl JournalFile {
     /// Makes the journal of a run; one that is there already is an error: no run begins twice.
-    pub(super) fn create(path: &Path) -> Result<Self, EngineError> {
-        let opened = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path);
-        let mut file = opened.map_err(EngineError::write(path))?;
+    pub(super) fn create(path: &OwnPath) -> Result<Self, EngineError> {
+        let mut file = path.create_to_append(0o600).map_err(EngineError::write(path))?;
         // A file system that cannot reserve (EOPNOTSUPP) still journals.
         let _ = rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, RESERVE.count());
         file.write_all(stored::header("journal").as_bytes()).map_err(EngineError::write(path))?;
-        Ok(Self { path: path.to_owned(), file, last: 0 })
+        Ok(Self { path: path.to_path_buf(), file, last: 0 })
     }
     /// Number of the last event.
     pub(super) fn last(&self) -> u64 {
@@ -79,12 +78,9 @@ impl JournalReader {
     ///
     /// # Errors
     /// When it is there and cannot be opened.
-    pub fn open(path: &Path) -> Result<Option<Self>, EngineError> {
-        match File::open(path) {
-            Ok(file) => Ok(Some(Self { path: path.to_owned(), file, header: Vec::new(), decoder: Decoder::begun(), torn: false })),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(EngineError::read(path)(error)),
-        }
+    pub fn open(path: &OwnPath) -> Result<Option<Self>, EngineError> {
+        let Some(file) = path.open().map_err(EngineError::read(path))? else { return Ok(None) };
+        Ok(Some(Self { path: path.to_path_buf(), file, header: Vec::new(), decoder: Decoder::begun(), torn: false }))
     }
     /// The next whole record; none: there is no more yet. Bytes that are no record are a torn end: nothing behind them counts.
     ///

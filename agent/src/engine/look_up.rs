@@ -1,7 +1,6 @@
 //! "Did my run begin?": answered once and for all. An id that was answered "no" never begins afterwards.
 
 use super::go::{await_beginning, call_off};
-use super::stored;
 use super::{EngineError, Facilities, Lock, NodeRecord};
 use ostler_roles::words::RunId;
 use std::time::Duration;
@@ -23,11 +22,11 @@ pub fn look_up(facilities: &dyn Facilities, run: Option<RunId>) -> Result<Option
         return look_up(facilities, Some(last.run));
     };
     let journal = paths.journal(&run);
-    if journal.exists() {
+    if journal.is_there() {
         return Ok(Some(run));
     }
     let Some(_go_lock) = Lock::take(&paths.go_lock(), GO_WITHIN)? else { return Err(EngineError::Busy { seconds: GO_WITHIN.as_secs() }) };
-    if journal.exists() {
+    if journal.is_there() {
         return Ok(Some(run));
     }
     let recorded = NodeRecord::read(paths)?.last.is_some_and(|last| last.run == run && !last.ended);
@@ -39,8 +38,7 @@ pub fn look_up(facilities: &dyn Facilities, run: Option<RunId>) -> Result<Option
             Err(error) => return Err(error),
         }
     }
-    stored::make_directory(&paths.state, 0o755)?;
-    stored::make_directory(&paths.runs(), 0o700)?;
-    stored::make_directory(&paths.of_run(&run), 0o700)?;
+    let directory = paths.of_run(&run);
+    directory.make_directory(0o700).map_err(EngineError::write(&directory))?;
     Ok(None)
 }

@@ -20,6 +20,7 @@ mod progress;
 mod provider;
 mod room;
 mod runner;
+mod runners;
 mod secrets;
 mod state_paths;
 mod stored;

@@ -1,7 +1,7 @@
 //! What the node remembers of its last run: one small file, compared and swapped at `Go`.
 
 use super::stored::{self, Durable};
-use super::{EngineError, JournalReader, StatePaths, lock};
+use super::{EngineError, JournalReader, StatePaths, lock, runners};
 use ostler_roles::wire::message::ActiveRun;
 use ostler_roles::words::{RunId, Span};
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,20 @@ pub struct LastRun {
     pub resumes: bool,
 }
 
+/// Whether the run's runner lives, and how many events it has told; none: it has ended.
+fn at_work(paths: &StatePaths, run: &RunId) -> Result<Option<(bool, u64)>, EngineError> {
+    // Only root may open lock and journal. Others see by its process whether it is there.
+    let told = lock::is_held(&paths.run_lock()).and_then(|alive| Ok((alive, JournalReader::open(&paths.journal(run))?)));
+    let (alive, journal) = match told {
+        Err(EngineError::Read { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            return Ok(runners::find(paths, run).map(|_| (true, 0)));
+        }
+        told => told?,
+    };
+    let (events, ended) = journal.map_or(Ok((0, false)), |mut journal| journal.count())?;
+    Ok((!ended).then_some((alive, events)))
+}
+
 /// Seconds since 1970 by the node's clock.
 pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
@@ -55,17 +69,7 @@ impl NodeRecord {
     /// When lock or journal cannot be asked.
     pub fn active(&self, paths: &StatePaths) -> Result<Option<ActiveRun>, EngineError> {
         let Some(last) = self.last.as_ref().filter(|last| !last.ended) else { return Ok(None) };
-        let alive = lock::is_held(&paths.run_lock())?;
-        // Without root the journal is out of reach: then the lock alone tells.
-        let (events, ended) = match JournalReader::open(&paths.journal(&last.run)) {
-            Ok(Some(mut journal)) => journal.count()?,
-            Ok(None) => (0, false),
-            Err(_) if !rustix::process::geteuid().is_root() => (0, !alive),
-            Err(error) => return Err(error),
-        };
-        if ended {
-            return Ok(None);
-        }
+        let Some((alive, events)) = at_work(paths, &last.run)? else { return Ok(None) };
         let age = Span::seconds(now().saturating_sub(last.since));
         Ok(Some(ActiveRun { run: last.run.clone(), alive, controller: last.controller.clone(), since: last.since, age, events }))
     }

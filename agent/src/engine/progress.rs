@@ -2,10 +2,10 @@
 
 use super::StatePaths;
 use super::stored::{self, Durable};
+use crate::host::own::OwnPath;
 use ostler_roles::outcome::Event;
 use ostler_roles::words::RunId;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,13 +19,13 @@ pub(super) const FILE: &str = "progress";
 /// The runner's end.
 #[derive(Debug)]
 pub(super) struct ProgressBoard {
-    path: PathBuf,
+    path: OwnPath,
     state: Mutex<(Option<Instant>, BTreeMap<u32, Event>)>,
 }
 
 impl ProgressBoard {
     pub(super) fn of(paths: &StatePaths, run: &RunId) -> Self {
-        Self { path: paths.in_memory(run).join(FILE), state: Mutex::new((None, BTreeMap::new())) }
+        Self { path: paths.in_memory(run).below(FILE), state: Mutex::new((None, BTreeMap::new())) }
     }
     /// Shows how far a step is; too many in a short time are dropped.
     pub(super) fn show(&self, index: u32, event: Event) {
@@ -48,6 +48,6 @@ impl ProgressBoard {
 
 /// What a tail may show now.
 pub fn shown_progress(paths: &StatePaths, run: &RunId) -> Vec<Event> {
-    let shown = stored::read::<Vec<Event>>(&paths.in_memory(run).join(FILE), FILE);
+    let shown = stored::read::<Vec<Event>>(&paths.in_memory(run).below(FILE), FILE);
     shown.ok().flatten().unwrap_or_default().into_iter().filter(|event| matches!(event, Event::Progress { .. })).take(SHOWN).collect()
 }

@@ -2,9 +2,10 @@
 
 use super::{EngineError, StatePaths};
 use crate::host::mounts::{self, Mount};
+use crate::host::own::OwnPath;
 use ostler_roles::words::Bytes;
 use rustix::io::Errno;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What a run needs beside its plan and its contents: its journal's reserve, and some blocks for directories and records.
 const FOR_A_RUN: Bytes = Bytes(super::journal::RESERVE.0 + (64 << 10));
@@ -58,15 +59,16 @@ impl Place {
             free: Bytes(room.f_bfree.saturating_mul(room.f_frsize)),
             size: Bytes(room.f_blocks.saturating_mul(room.f_frsize)),
             inodes: (room.f_files > 0).then_some((room.f_ffree, room.f_files)),
-            spare: (paths.blobs(), held(&paths.blobs())),
+            spare: (paths.blobs().to_path_buf(), held(&paths.blobs())),
         })
     }
 }
 
 /// The bytes of a directory's files.
-fn held(directory: &Path) -> Bytes {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    Bytes(entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum())
+fn held(directory: &OwnPath) -> Bytes {
+    let names = directory.names().unwrap_or_default();
+    let lengths = names.iter().filter_map(|name| directory.below(name.to_str()?).length_and_time().ok()?);
+    Bytes(lengths.map(|(length, _)| length).sum())
 }
 
 /// Whether there is room for a run that writes so much.
@@ -106,6 +108,7 @@ fn is_full(error: &EngineError) -> bool {
 mod tests {
     use super::*;
     use crate::host::tests::proves_as_root;
+    use std::path::Path;
     use std::process::Command;
 
     #[test]

@@ -1,85 +1,73 @@
-//! Values of secrets of one run: in memory only (tmpfs), one file each, gone with the run.
+//! Values of secrets of one run: in memory only (tmpfs), in one store of ours, one file each, gone with the run.
 
 use super::stored::{self, Durable};
 use super::{EngineError, StatePaths};
+use crate::host::own::{OwnDirectory, OwnPath};
 use ostler_roles::wire::message::SecretData;
 use ostler_roles::words::{Digest, RunId, Secret};
-use std::path::{Path, PathBuf};
 
-/// What statfs(2) says of a tmpfs, and of a ramfs.
-const IN_MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
+/// Longest value: what a frame can bring.
+const CAP: u64 = ostler_roles::wire::frame::FRAME_CAP as u64;
 
 /// Where one run's values are.
 #[derive(Debug, Clone)]
 pub(super) struct SecretStore {
-    candidates: [PathBuf; 2],
-}
-
-fn is_in_memory(path: &Path) -> bool {
-    // i64 on most architectures, i32 on some: compared as what it prints.
-    #[allow(clippy::useless_conversion, reason = "the field's type differs between architectures")]
-    rustix::fs::statfs(path).is_ok_and(|stat| IN_MEMORY.contains(&i64::from(stat.f_type)))
+    store: OwnDirectory,
+    values: OwnPath,
+    /// Its cancel and its progress.
+    while_running: OwnPath,
 }
 
 impl SecretStore {
     pub(super) fn of(paths: &StatePaths, run: &RunId) -> Self {
-        Self { candidates: [paths.run.join(run.as_str()), paths.shm.join(run.as_str())] }
+        let store = paths.secrets();
+        Self { values: store.join(run.as_str()), store, while_running: paths.in_memory(run) }
     }
     /// Writes the values and the key under which they are compared. Without any there is nothing to protect.
     pub(super) fn write(&self, key: &[u8], secrets: &[SecretData]) -> Result<(), EngineError> {
-        for directory in &self.candidates {
-            let made = stored::make_directory(directory, 0o700);
-            if secrets.is_empty() && key.is_empty() {
-                return made;
-            }
-            if made.is_ok() && is_in_memory(directory) {
-                stored::write_bytes(&directory.join("key"), key, 0o600, Durable::No)?;
-                for secret in secrets {
-                    stored::write_bytes(&directory.join(secret.hmac.hex()), &secret.value.0, 0o600, Durable::No)?;
-                }
-                return Ok(());
-            }
+        self.while_running.make_directory(0o700).map_err(EngineError::write(&self.while_running))?;
+        if secrets.is_empty() && key.is_empty() {
+            return Ok(());
         }
-        let [run, shm] = self.candidates.clone();
-        Err(EngineError::NoTmpfs { run, shm })
+        if !self.store.is_in_memory() {
+            return Err(EngineError::NoTmpfs { run: self.while_running.to_path_buf(), shm: self.values.to_path_buf() });
+        }
+        stored::write_bytes(&self.values.below("key"), key, 0o600, Durable::No)?;
+        secrets.iter().try_for_each(|secret| stored::write_bytes(&self.of_value(&secret.hmac), &secret.value.0, 0o600, Durable::No))
     }
     /// The key; empty where none was brought.
     pub(super) fn key(&self) -> Result<Secret<Vec<u8>>, EngineError> {
-        self.file("key").map(|key| Secret::new(key.unwrap_or_default()))
+        file(&self.values.below("key")).map(|key| Secret::new(key.unwrap_or_default()))
     }
 
     /// A value; none: only a controller can bring it.
     pub(super) fn value(&self, hmac: &Digest) -> Result<Option<Vec<u8>>, EngineError> {
-        self.file(&hmac.hex())
+        file(&self.of_value(hmac))
     }
 
-    fn file(&self, name: &str) -> Result<Option<Vec<u8>>, EngineError> {
-        for directory in &self.candidates {
-            let path = directory.join(name);
-            match std::fs::read(&path) {
-                Ok(bytes) => return Ok(Some(bytes)),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(EngineError::read(&path)(error)),
-            }
-        }
-        Ok(None)
+    fn of_value(&self, hmac: &Digest) -> OwnPath {
+        self.values.below(&hmac.hex())
     }
 
     /// Removes everything the run kept in memory.
     pub(super) fn remove(&self) -> Result<(), EngineError> {
-        self.candidates.iter().try_for_each(|directory| stored::remove_tree(directory))
+        [&self.values, &self.while_running].into_iter().try_for_each(stored::remove_tree)
     }
+}
+
+fn file(path: &OwnPath) -> Result<Option<Vec<u8>>, EngineError> {
+    path.read(CAP).map_err(EngineError::read(path))
 }
 
 /// Removes what other runs left in memory. Called under the run lock: they are dead.
 pub(super) fn remove_others(paths: &StatePaths, run: &RunId) -> Result<(), EngineError> {
-    for directory in [&paths.run, &paths.shm] {
-        let Ok(entries) = std::fs::read_dir(directory) else { continue };
-        for entry in entries.flatten().filter(|entry| entry.file_name() != run.as_str()) {
-            // Only directories named as runs are ours.
-            if entry.file_name().to_str().is_some_and(|name| RunId::parse(name).is_ok()) {
-                stored::remove_tree(&entry.path())?;
-            }
+    let store = paths.secrets();
+    for directory in [paths.while_running(), store] {
+        let names = directory.prepare().and_then(|()| directory.names()).map_err(EngineError::write(directory.path()))?;
+        // Only directories named as runs are ours.
+        let runs = names.iter().filter_map(|name| name.to_str()).filter(|name| *name != run.as_str() && RunId::parse(name).is_ok());
+        for name in runs {
+            stored::remove_tree(&directory.join(name))?;
         }
     }
     Ok(())
@@ -96,8 +84,8 @@ mod tests {
         let store = SecretStore::of(&StatePaths::below(directory.path()), &run);
         let hmac = Digest::of(b"x");
         assert!(store.value(&hmac).unwrap().is_none());
-        // A directory in its place reads as EISDIR.
-        let place = directory.path().join("run").join(run.as_str()).join(hmac.hex());
+        // A directory in its place is no value.
+        let place = store.of_value(&hmac).to_path_buf();
         std::fs::create_dir_all(&place).unwrap();
         let error = store.value(&hmac).unwrap_err();
         assert!(matches!(&error, EngineError::Read { path, .. } if *path == place), "{error:?}");

@@ -128,6 +128,13 @@ pub(crate) mod tests {
         root
     }
 
+    /// Whether a shell script of an account without any right succeeds in a directory.
+    pub(crate) fn as_nobody(directory: &Path, script: &str) -> bool {
+        let mut command = Command::new("/bin/sh");
+        let quiet = command.args(["-c", script]).current_dir(directory).stderr(Stdio::null());
+        std::os::unix::process::CommandExt::uid(quiet, 65_534).status().unwrap().success()
+    }
+
     impl Dead {
         /// None where we may not mount.
         pub(crate) fn at(point: &Path) -> Option<Self> {

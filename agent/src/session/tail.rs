@@ -168,8 +168,8 @@ pub(super) fn cancel(facilities: &dyn Facilities, run: RunId) -> Result<ToContro
 
 fn watch(paths: &StatePaths, run: &RunId) -> Option<OwnedFd> {
     let fd = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).ok()?;
-    inotify::add_watch(&fd, paths.journal(run), inotify::WatchFlags::MODIFY).ok()?;
+    inotify::add_watch(&fd, &*paths.journal(run), inotify::WatchFlags::MODIFY).ok()?;
     // A run that has ended keeps nothing in memory.
-    let _ = inotify::add_watch(&fd, paths.in_memory(run), inotify::WatchFlags::MOVED_TO);
+    let _ = inotify::add_watch(&fd, &*paths.in_memory(run), inotify::WatchFlags::MOVED_TO);
     Some(fd)
 }

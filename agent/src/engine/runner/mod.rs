@@ -11,6 +11,7 @@ use super::progress::ProgressBoard;
 use super::secrets::SecretStore;
 use super::stored::{self, Durable};
 use super::{BlobStore, Cleaner, EngineError, Facilities, Lock, Moment, PendingActions, Provider, StatePaths, cancel, detach};
+use crate::host::own::OwnPath;
 use groups::{Group, groups};
 use journal_writer::{JournalState, JournalWriter, start_journal};
 use ostler_roles::catalog::Catalog;
@@ -18,7 +19,7 @@ use ostler_roles::outcome::{Ending, Event, FailureKind, Outcome};
 use ostler_roles::plan::{Plan, Planned};
 use ostler_roles::resource::Effect;
 use ostler_roles::words::{Digest, RunId};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -40,7 +41,7 @@ pub fn run(facilities: &dyn Facilities, run: &RunId, detach_from: Option<&Path>)
     let Some(_lock) = Lock::take(&paths.run_lock(), LOCK_WITHIN)? else { return Ok(()) };
     let record = NodeRecord::read(paths)?;
     let Some(last) = record.last.clone().filter(|last| last.run == *run && !last.ended) else { return Ok(()) };
-    let absent = |path: &Path| EngineError::Content { path: path.to_owned(), why: "it is not there".to_owned() };
+    let absent = |path: &OwnPath| EngineError::Content { path: path.to_path_buf(), why: "it is not there".to_owned() };
     let catalog: Catalog = stored::read(&paths.catalog(run), "catalog")?.ok_or_else(|| absent(&paths.catalog(run)))?;
     let plan: Plan = stored::read(&paths.plan(run), "plan")?.ok_or_else(|| absent(&paths.plan(run)))?;
     let journal = JournalFile::create(&paths.journal(run))?;
@@ -99,23 +100,24 @@ fn finished(paths: &StatePaths, mut record: NodeRecord) -> Result<(), EngineErro
 fn tidy(paths: &StatePaths, run: &RunId, secrets: &SecretStore) -> Result<(), EngineError> {
     secrets.remove()?;
     BlobStore::of(paths).prune();
-    let entries = std::fs::read_dir(paths.runs()).map_err(EngineError::read(&paths.runs()))?;
+    let names = paths.runs().names().map_err(EngineError::read(&paths.runs()))?;
     // By the node's own clock: ids carry those of their controllers, which may be years apart.
-    let runs = entries
-        .flatten()
-        .map(|entry| (entry.metadata().and_then(|metadata| metadata.modified()).ok(), entry.path()))
-        .filter(|(_, path)| *path != paths.of_run(run))
+    let runs = names
+        .iter()
+        .filter_map(|name| name.to_str().map(str::to_owned))
+        .filter(|name| *name != run.as_str())
+        .map(|name| (paths.runs().below(&name).length_and_time().ok().flatten().map(|(_, time)| time), name))
         .collect();
     let runs = oldest_first(runs, SystemTime::now());
     let spare = runs.len().saturating_sub(KEPT_RUNS - 1);
-    runs[..spare].iter().try_for_each(|path| stored::remove_tree(path))
+    runs[..spare].iter().try_for_each(|name| stored::remove_tree(&paths.runs().below(name)))
 }
 
 /// By their times. One that has not come yet is of a clock that was wrong, and no run of the one that is right is given up for it.
-fn oldest_first(runs: Vec<(Option<SystemTime>, PathBuf)>, now: SystemTime) -> Vec<PathBuf> {
-    let mut runs: Vec<_> = runs.into_iter().map(|(time, path)| (time.filter(|time| *time <= now), path)).collect();
+fn oldest_first(runs: Vec<(Option<SystemTime>, String)>, now: SystemTime) -> Vec<String> {
+    let mut runs: Vec<_> = runs.into_iter().map(|(time, name)| (time.filter(|time| *time <= now), name)).collect();
     runs.sort();
-    runs.into_iter().map(|(_, path)| path).collect()
+    runs.into_iter().map(|(_, name)| name).collect()
 }
 
 /// Why no further step is begun.
@@ -271,7 +273,7 @@ mod tests {
     #[test]
     fn runs_of_a_clock_that_was_ahead_go_before_those_of_the_right_one() {
         let now = SystemTime::now();
-        let run = |name: &str, time| (time, PathBuf::from(name));
+        let run = |name: &str, time| (time, name.to_owned());
         let minute = Duration::from_secs(60);
         let runs = vec![
             run("newest", Some(now)),
@@ -280,6 +282,6 @@ mod tests {
             run("older", Some(now - minute)),
             run("untold", None),
         ];
-        assert_eq!(oldest_first(runs, now), ["ahead", "untold", "oldest", "older", "newest"].map(PathBuf::from));
+        assert_eq!(oldest_first(runs, now), ["ahead", "untold", "oldest", "older", "newest"]);
     }
 }
