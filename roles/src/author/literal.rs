@@ -1,7 +1,7 @@
 //! Literals against types: our scalar rule, and what each type of text may hold. Values with expressions pass until they have values.
 
 use super::diagnostic::{Fault, Faults};
-use super::kinds::{FieldSpec, Kind, LATER_KINDS, Place, Rule, ScalarType, Shape};
+use super::kinds::{self, FieldSpec, LATER_KINDS, Place, Rule, ScalarType, Shape};
 use super::lower::fields;
 use super::role::{Param, Type};
 use super::source::{Bare, Node, NodeKind, Scalar, Style};
@@ -57,7 +57,7 @@ pub fn check_shape(node: &Node, wanted: &'static Shape, faults: &mut Faults) {
         Shape::Record(specs) => {
             fields::lower(node, "this map", specs, &[] as &[Rule], faults);
         }
-        Shape::Triggers => each_element(node, faults, one_element, check_trigger),
+        Shape::Triggers(_) => each_element(node, faults, one_element, check_trigger),
         Shape::Expression => {
             fields::expression(node, "this field", faults);
         }
@@ -184,8 +184,8 @@ fn check_trigger(node: &Node, faults: &mut Faults) {
     let place = node.part(0..kind.len());
     if LATER_KINDS.contains(&kind) {
         faults.push(Fault::new(&place, format!("`{kind}` is not in this release")));
-    } else if Kind::resource(kind).is_none() {
-        let known = || Kind::ALL.into_iter().filter(|kind| kind.allowed_in(Place::Steps)).map(Kind::word);
+    } else if kinds::named(kind, Place::Steps).is_none() {
+        let known = || kinds::at(Place::Steps).map(|kind| kind.word);
         faults.push(Fault::new(&place, format!("unknown kind `{kind}`")).expected("a resource's name, `KIND KEY`").nearest(kind, known()));
     } else if key.trim().is_empty() {
         faults.push(Fault::new(&node.span, format!("`{kind}` alone names no resource")).expected(format!("`{kind} KEY`")));

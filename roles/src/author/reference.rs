@@ -6,7 +6,7 @@ pub use role::{library, role};
 
 use std::fmt::Write as _;
 
-use super::kinds::{BUILDBOT, EXECUTOR, FieldSpec, JENKINS, Kind, KindSpec, LAB, Rule, SSH, ScalarType, Shape};
+use super::kinds::{self, BUILDBOT, EXECUTOR, FieldSpec, JENKINS, KindSpec, LAB, Rule, SSH, ScalarType, Shape};
 use super::literal::words;
 
 /// What the two files of a site hold: key, shape, sentence.
@@ -64,7 +64,7 @@ fn nested(page: &mut String, how: &str, name: &str, shape: &Shape) {
             table(page, fields);
             fields_in(page, fields);
         }
-        Shape::Scalar(_) | Shape::Choice(_) | Shape::Triggers | Shape::Expression => {}
+        Shape::Scalar(_) | Shape::Choice(_) | Shape::Triggers(_) | Shape::Expression => {}
     }
 }
 
@@ -84,12 +84,12 @@ pub fn kinds() -> String {
          **must**: has to be written. **name**: part of the resource's name, so no secret may stand there. **secret**: may hold one.\n",
     );
     page.push_str("\n## Resources: what stands in `steps`\n");
-    for kind in Kind::ALL.into_iter().filter(|kind| !kind.is_check()) {
-        section(&mut page, kind.spec());
+    for kind in kinds::all().filter(|kind| !kind.is_check()) {
+        section(&mut page, kind);
     }
     page.push_str("\n## Checks: what stands in `require`, `verify`, `smoke`\n");
-    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_check()) {
-        section(&mut page, kind.spec());
+    for kind in kinds::all().filter(|kind| kind.is_check()) {
+        section(&mut page, kind);
     }
     page.push_str("\n## An element of `executors`\n\n");
     table(&mut page, EXECUTOR);
@@ -144,7 +144,7 @@ fn shape(shape: &Shape) -> String {
         Shape::List(element) => format!("list of {}", self::shape(element)),
         Shape::Map(value) => format!("map of {}", self::shape(value)),
         Shape::Record(fields) => format!("map with {}", words(fields.iter().map(|field| field.name))),
-        Shape::Triggers => "list of resource names, `KIND KEY`".to_owned(),
+        Shape::Triggers(_) => "list of resource names, `KIND KEY`".to_owned(),
         Shape::Expression => "bare expression".to_owned(),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! What can only be known with a node's variables and facts (values, `when`, `each`) stays a [`Node`] with its place.
 
-use super::kinds::{FieldSpec, Kind, ScalarType};
+use super::kinds::{FieldSpec, KindSpec, ScalarType};
 use super::source::{Key, Node, Span, Spanned, Tree};
 
 /// A name, checked to be one, and its place.
@@ -166,7 +166,7 @@ pub struct Each {
 #[derive(Clone, Debug)]
 pub struct Body {
     /// The kind.
-    pub kind: Kind,
+    pub kind: &'static KindSpec,
     /// Where the kind's word was written.
     pub kind_span: Span,
     /// Its fields.

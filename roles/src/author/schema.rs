@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::kinds::{BUILDBOT, EXECUTOR, FieldSpec, JENKINS, Kind, LAB, Place, Rule, SSH, ScalarType, Shape};
+use super::kinds::{self, BUILDBOT, EXECUTOR, FieldSpec, JENKINS, LAB, Place, Rule, SSH, ScalarType, Shape};
 
 /// The files that have a schema.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -170,8 +170,7 @@ fn parameter() -> Value {
 fn step(place: Place) -> Value {
     let mut properties = Map::new();
     let mut kinds: Vec<&str> = Vec::new();
-    for kind in Kind::ALL.into_iter().filter(|kind| kind.allowed_in(place)) {
-        let spec = kind.spec();
+    for spec in kinds::at(place) {
         kinds.push(spec.word);
         properties.insert(spec.word.to_owned(), described(fields(spec.fields, spec.rules), spec.doc));
     }
@@ -232,7 +231,7 @@ fn shape(wanted: &Shape) -> Value {
         Shape::List(element) => list(&shape(element)),
         Shape::Map(value) => map(&shape(value)),
         Shape::Record(specs) => fields(specs, &[]),
-        Shape::Triggers => list(&json!({ "type": "string", "pattern": "^[a-z_]+ .|\\{\\{" })),
+        Shape::Triggers(_) => list(&json!({ "type": "string", "pattern": "^[a-z_]+ .|\\{\\{" })),
     };
     json!({ "anyOf": [literal, reference("expression")] })
 }
@@ -298,11 +297,11 @@ mod tests {
     #[test]
     fn every_kind_and_field_of_this_release_is_in_the_schema_of_a_role() {
         let schema = of(File::Role);
-        for kind in Kind::ALL {
-            for place in kind.spec().places {
-                let body = &schema["$defs"][format!("step_{}", place.word())]["properties"][kind.word()];
-                for field in kind.spec().fields {
-                    assert_eq!(body["properties"].get(field.name).is_some(), !field.later, "{} {}", kind.word(), field.name);
+        for kind in kinds::all() {
+            for place in kind.places {
+                let body = &schema["$defs"][format!("step_{}", place.word())]["properties"][kind.word];
+                for field in kind.fields {
+                    assert_eq!(body["properties"].get(field.name).is_some(), !field.later, "{} {}", kind.word, field.name);
                 }
             }
         }

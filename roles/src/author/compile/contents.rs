@@ -1,26 +1,13 @@
 //! `content`, `from` and `template`: three ways to write one thing, a file's bytes.
 
 use super::context::{Context, Read, Reported};
-use super::fields::{Placed, Values, Written};
 use super::scope::RoleScope;
 use crate::author::diagnostic::{Fault, nearest};
+use crate::author::kinds::{Built, Placed, SiteFiles, Values, Ways, Written};
 use crate::author::source::{Source, Span, Tree};
 use crate::author::template;
 use crate::author::value::{Data, as_text};
 use crate::words::Content;
-
-/// The fields of a kind that say a file's bytes: inline, verbatim, rendered; and the field they become.
-pub(super) struct Ways {
-    pub(super) inline: &'static str,
-    pub(super) from: &'static str,
-    pub(super) template: &'static str,
-    pub(super) becomes: &'static str,
-}
-
-/// Those of `file`.
-pub(super) const FILE: Ways = Ways { inline: "content", from: "from", template: "template", becomes: "content" };
-/// Those of a unit's file.
-pub(super) const UNIT: Ways = Ways { inline: "unit_content", from: "unit_from", template: "unit_template", becomes: "unit" };
 
 impl<'a> Context<'a> {
     /// Turns whichever way was written into content.
@@ -44,26 +31,25 @@ impl<'a> Context<'a> {
     }
 
     /// The entry of a tree's file, or the fault that names the nearest.
-    pub(super) fn entry(&self, tree: Tree, path: &str, below: &str, span: &Span) -> Read<&'a super::SiteEntry> {
+    fn entry(&self, tree: Tree, path: &str, below: &str, span: &Span) -> Built<&'a super::SiteEntry> {
         let of = match tree {
             Tree::Site => "the site",
             Tree::Library => "the library",
         };
         if !path.starts_with(below) {
-            return Err(
-                self.fault(Fault::new(span, format!("`{path}` does not stand below `{below}`")).hint(format!("write `{below}{path}`")))
-            );
+            let fault = Fault::new(span, format!("`{path}` does not stand below `{below}`"));
+            return Err(Box::new(fault.hint(format!("write `{below}{path}`"))));
         }
         self.input.content.get(tree, path).ok_or_else(|| {
             let mut fault = Fault::new(span, format!("{of} has no `{path}`"));
             fault.nearest = nearest(path, self.input.content.paths(tree)).map(str::to_owned);
-            self.fault(fault)
+            Box::new(fault)
         })
     }
 
     /// A file taken byte by byte.
     fn file(&self, tree: Tree, path: &str, span: &Span) -> Read<Content> {
-        let entry = self.entry(tree, path, "files/", span)?;
+        let entry = self.entry(tree, path, "files/", span).map_err(|fault| self.fault(*fault))?;
         self.stores.borrow_mut().files.insert(entry.blob.digest, (tree, path.to_owned()));
         Ok(Content::Blob(entry.blob))
     }
@@ -75,7 +61,7 @@ impl<'a> Context<'a> {
             let name = if tree == Tree::Library { format!("{}{path}", crate::author::library::PREFIX) } else { path.to_owned() };
             Some(Source::new(tree, name, &*text))
         };
-        self.entry(tree, path, "templates/", span)?;
+        self.entry(tree, path, "templates/", span).map_err(|fault| self.fault(*fault))?;
         match template::render(path, &load, scope) {
             Ok(rendered) => {
                 self.hold(rendered.text.len(), span)?;
@@ -89,27 +75,11 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Texts of a type, one by one read into a word; the fault stands at the field.
-pub(super) fn words<T, E: std::fmt::Display>(
-    values: &Values,
-    name: &str,
-    parse: impl Fn(&str) -> Result<T, E>,
-) -> Result<Vec<T>, Box<Fault>> {
-    let texts = values.texts(name).unwrap_or_default();
-    texts.iter().map(|text| parse(text).map_err(|error| Box::new(Fault::new(values.span(name), error.to_string())))).collect()
-}
-
-/// A text read into a word; none where it is not written.
-pub(super) fn word<T, E: std::fmt::Display>(
-    values: &Values,
-    name: &str,
-    parse: impl Fn(&str) -> Result<T, E>,
-) -> Result<Option<T>, Box<Fault>> {
-    let text = values.text(name);
-    text.map(|text| parse(&text).map_err(|error| Box::new(Fault::new(values.span(name), error.to_string())))).transpose()
-}
-
-/// A word that the table says must be there.
-pub(super) fn must<T, E: std::fmt::Display>(values: &Values, name: &str, parse: impl Fn(&str) -> Result<T, E>) -> Result<T, Box<Fault>> {
-    word(values, name, parse)?.ok_or_else(|| Box::new(Fault::new(&values.span, format!("`{name}` is missing"))))
+impl SiteFiles for Context<'_> {
+    fn projects(&self, tree: Tree, path: &str, span: &Span) -> Built<Option<&[String]>> {
+        Ok(self.entry(tree, path, "files/", span)?.projects.as_deref())
+    }
+    fn text(&self, tree: Tree, path: &str, span: &Span) -> Built<Option<&str>> {
+        Ok(self.entry(tree, path, "files/", span)?.text.as_deref())
+    }
 }

@@ -330,15 +330,8 @@ impl<'a> Context<'a> {
         SecretRef { name: marks.secret_names(), hmac }
     }
 
-    /// A command's `environment` and `stdin`.
-    pub(super) fn sensitive_fields(&self, values: &super::fields::Values, command: &mut crate::resource::command::Desired) {
-        let variables = values.entries("environment").iter();
-        command.environment = variables.map(|(name, value)| (name.to_string(), self.sensitive(value))).collect();
-        command.stdin = values.value("stdin").map(|value| self.sensitive(value));
-    }
-
     /// A text that may be secret.
-    fn sensitive(&self, value: &Value) -> Sensitive {
+    pub(super) fn sensitive(&self, value: &Value) -> Sensitive {
         let text = as_text(&value.data).unwrap_or_default();
         if value.marks.is_secret() {
             Sensitive::Secret(self.secret(Arc::from(text.as_bytes()), &value.marks))

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::contents::{FILE, UNIT};
 use super::context::{Context, Read, Reported};
-use super::fields::{Placed, Values, Written};
+use super::triggers;
 use super::walk::{Found, Words};
-use super::{build, keys, triggers};
 use crate::author::diagnostic::Fault;
-use crate::author::kinds::Kind as Word;
+use crate::author::kinds::{self, Becomes, Building, Placed, Values, Written};
 use crate::author::role::Role;
 use crate::author::source::Span;
+use crate::author::value::Value;
 use crate::catalog::Watch;
-use crate::resource::{Kind, ResourceId};
+use crate::facts::Facts;
+use crate::resource::{Desired, Kind, ResourceId};
+use crate::words::{AbsPath, Sensitive};
 
 /// A resource as far as it is declared.
 #[derive(Clone, Debug)]
@@ -26,6 +27,13 @@ pub(super) struct Draft<'a> {
     pub(super) words: DraftWords,
     /// Every role that declares it.
     pub(super) roles: Vec<&'a str>,
+}
+
+impl Draft<'_> {
+    /// Where it stands in the tree of files.
+    pub(super) fn path(&self) -> Option<AbsPath> {
+        kinds::of(self.id.kind).path(&self.values)
+    }
 }
 
 /// Step words after joining.
@@ -83,14 +91,16 @@ impl<'a> Drafts<'a> {
     /// The resources of one body.
     fn read(&self, context: &Context<'a>, found: &Found<'_, '_, 'a>) -> Read<Vec<(ResourceId, Values)>> {
         let mut values = context.fields(&found.body.fields, found.scope)?;
-        match found.body.kind {
-            Word::File => context.contents(&mut values, &FILE, found.scope)?,
-            Word::Service => context.contents(&mut values, &UNIT, found.scope)?,
-            Word::GitCache => context.repositories(&mut values)?,
-            _ => {}
+        let Becomes::Resource(spec) = &found.body.kind.becomes else {
+            return Err(context.fault(Fault::new(&values.span, format!("`{}` is a check", found.body.kind.word))));
+        };
+        for ways in spec.ways {
+            context.contents(&mut values, ways, found.scope)?;
         }
-        let declared = keys::declared(found.body.kind, values).map_err(|fault| context.fault(*fault))?;
-        Ok(declared)
+        let read = (spec.reads)(context, &mut values).and_then(|()| (spec.split)(values));
+        let declared =
+            read.and_then(|all| all.into_iter().map(|own| Ok((ResourceId { kind: spec.kind, key: (spec.key)(&own)? }, own))).collect());
+        declared.map_err(|fault: Box<Fault>| context.fault(*fault))
     }
 
     /// Adds a declaration, or joins it to the first one.
@@ -120,18 +130,42 @@ impl<'a> Drafts<'a> {
     }
 
     /// Closed resources, in order of their drafts; none where one could not be closed.
-    pub(super) fn close(&self, context: &Context<'a>) -> Vec<Option<crate::resource::Desired>> {
-        let exclusive = keys::exclusive_keys(&self.list);
-        self.list
-            .iter()
-            .map(|draft| {
-                let mut desired = build::desired(draft, &exclusive).map_err(|fault| context.fault(*fault)).ok()?;
-                if let crate::resource::Desired::Command(command) = &mut desired {
-                    context.sensitive_fields(&draft.values, command);
-                }
-                Some(desired)
-            })
-            .collect()
+    pub(super) fn close(&self, context: &Context<'a>) -> Vec<Option<Desired>> {
+        let building = OfNode { context, executors: 0 };
+        let close = |draft: &Draft<'a>| {
+            let spec = kinds::resource(draft.id.kind)?;
+            (spec.build)(&draft.values, &building).map_err(|fault| context.fault(*fault)).ok()
+        };
+        let mut closed: Vec<Option<Desired>> = self.list.iter().map(close).collect();
+        let mut by_kind: BTreeMap<Kind, Vec<(&Values, &mut Desired)>> = BTreeMap::new();
+        for (draft, desired) in self.list.iter().zip(&mut closed) {
+            by_kind.entry(draft.id.kind).or_default().extend(desired.as_mut().map(|desired| (&draft.values, desired)));
+        }
+        for (kind, mut all) in by_kind {
+            if let Some(spec) = kinds::resource(kind) {
+                (spec.joint)(&mut all);
+            }
+        }
+        closed
+    }
+}
+
+/// What building sees of one node.
+pub(super) struct OfNode<'c, 'a> {
+    pub(super) context: &'c Context<'a>,
+    /// How many executors its roles bring; what no resource asks for.
+    pub(super) executors: u32,
+}
+
+impl Building for OfNode<'_, '_> {
+    fn sensitive(&self, value: &Value) -> Sensitive {
+        self.context.sensitive(value)
+    }
+    fn facts(&self) -> Option<&Facts> {
+        self.context.input.facts.get(self.context.input.node)
+    }
+    fn executors(&self) -> u32 {
+        self.executors
     }
 }
 
@@ -160,34 +194,4 @@ fn conflict(context: &Context<'_>, id: &ResourceId, field: &str, known: &Placed,
         format!("{second} and {first} declare `{id}` with different `{field}`: {} and {}", shown(&placed.written), shown(&known.written))
     };
     context.fault(Fault::new(&placed.span, message).also(&known.span, "the first"))
-}
-
-/// The kind that a word of `steps` stands for; none for checks.
-pub(super) fn resource_kind(word: Word) -> Option<Kind> {
-    Some(match word {
-        Word::Package => Kind::Package,
-        Word::File => Kind::File,
-        Word::Directory => Kind::Directory,
-        Word::Link => Kind::Link,
-        Word::User => Kind::User,
-        Word::Group => Kind::Group,
-        Word::AuthorizedKey => Kind::AuthorizedKey,
-        Word::Line => Kind::Line,
-        Word::Service => Kind::Service,
-        Word::Sysctl => Kind::Sysctl,
-        Word::KernelModule => Kind::KernelModule,
-        Word::Command => Kind::Command,
-        Word::GitCache => Kind::GitCache,
-        Word::Download => Kind::Download,
-        Word::Disk
-        | Word::Kernel
-        | Word::Memory
-        | Word::PackageCheck
-        | Word::Connect
-        | Word::Virtualization
-        | Word::Assert
-        | Word::System
-        | Word::Login
-        | Word::Probe => return None,
-    })
 }

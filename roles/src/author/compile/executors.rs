@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
-use super::build::{Built, argv, path};
-use super::contents::{must, word, words};
 use super::context::{Context, Read, Reported, origin};
-use super::fields::Values;
 use super::scope::RoleScope;
 use super::walk::{Found, Walk};
 use crate::author::diagnostic::Fault;
+use crate::author::kinds::{Built, Values, argv, must, path, word, words};
 use crate::author::source::Span;
 use crate::author::value::as_text;
 use crate::executor::{Executor, Jobs, Launch, Smoke};

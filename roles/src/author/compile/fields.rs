@@ -6,48 +6,11 @@ use std::sync::Arc;
 use super::context::{Context, Read, Reported};
 use crate::author::diagnostic::Fault;
 use crate::author::expr::Scope;
-use crate::author::kinds::{FieldSpec, ScalarType, Shape};
+use crate::author::kinds::{FieldSpec, Placed, ScalarType, Shape, Values, Written};
 use crate::author::literal;
 use crate::author::role::{Expression, Fields};
 use crate::author::source::{Node, NodeKind, Span};
 use crate::author::value::{Data, Marks, Mismatch, Value, as_text, to_scalar};
-use crate::words::{AbsPath, Bytes, Content, Mode, Version};
-
-/// What was written in a field.
-#[derive(Clone, Debug)]
-pub(super) enum Written {
-    /// A value of the field's shape.
-    Value(Value),
-    /// The content of a file, wherever it came from.
-    Content(Content),
-}
-
-impl PartialEq for Written {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Value(a), Self::Value(b)) => a == b,
-            (Self::Content(a), Self::Content(b)) => a == b,
-            (Self::Value(_), Self::Content(_)) | (Self::Content(_), Self::Value(_)) => false,
-        }
-    }
-}
-
-/// A field's value and where it was written.
-#[derive(Clone, Debug)]
-pub(super) struct Placed {
-    pub(super) written: Written,
-    pub(super) span: Span,
-}
-
-/// Evaluated fields, by name.
-#[derive(Clone, Debug)]
-pub(super) struct Values {
-    /// The whole body.
-    pub(super) span: Span,
-    pub(super) fields: BTreeMap<&'static str, Placed>,
-    /// Names of triggers, by field.
-    pub(super) triggers: BTreeMap<&'static str, Vec<(String, Span)>>,
-}
 
 impl Context<'_> {
     /// Evaluates every field; those given none count as not written.
@@ -55,9 +18,9 @@ impl Context<'_> {
         let mut values = Values { span: fields.span.clone(), fields: BTreeMap::new(), triggers: BTreeMap::new() };
         let mut failed = false;
         for field in &fields.list {
-            if field.spec.shape == Shape::Triggers {
+            if let Shape::Triggers(action) = field.spec.shape {
                 match self.names(&field.value, scope) {
-                    Ok(names) => drop(values.triggers.insert(field.spec.name, names)),
+                    Ok(names) => drop(values.triggers.insert(action, names)),
                     Err(Reported) => failed = true,
                 }
                 continue;
@@ -150,7 +113,7 @@ impl Context<'_> {
                     if value.is_none() { Ok(value) } else { self.fit(value, &node.span, spec, shape) }
                 }
             },
-            Shape::Triggers => Err(Reported),
+            Shape::Triggers(_) => Err(Reported),
         }
     }
 
@@ -204,7 +167,7 @@ impl Context<'_> {
                 }
                 other => Err(self.fault(Fault::new(span, format!("{} stands here", other.noun())).expected("a map"))),
             },
-            Shape::Triggers | Shape::Expression => Err(Reported),
+            Shape::Triggers(_) | Shape::Expression => Err(Reported),
         }
     }
 }
@@ -214,7 +177,7 @@ fn inner<'s>(spec: &'s FieldSpec, shape: &Shape, key: &str) -> Option<(&'s Field
     match shape {
         Shape::Map(value) => Some((spec, value)),
         Shape::Record(fields) => fields.iter().find(|field| field.name == key).map(|field| (field, &field.shape)),
-        Shape::Scalar(_) | Shape::Choice(_) | Shape::List(_) | Shape::Triggers | Shape::Expression => None,
+        Shape::Scalar(_) | Shape::Choice(_) | Shape::List(_) | Shape::Triggers(_) | Shape::Expression => None,
     }
 }
 
@@ -229,72 +192,4 @@ fn gather<T>(read: impl Iterator<Item = Read<T>>) -> Read<Vec<T>> {
         }
     }
     if failed { Err(Reported) } else { Ok(list) }
-}
-
-impl Values {
-    /// The value of a field, if written.
-    pub(super) fn value(&self, name: &str) -> Option<&Value> {
-        match &self.fields.get(name)?.written {
-            Written::Value(value) => Some(value),
-            Written::Content(_) => None,
-        }
-    }
-    /// Where a field was written; the body where it was not.
-    pub(super) fn span(&self, name: &str) -> &Span {
-        self.fields.get(name).map_or(&self.span, |placed| &placed.span)
-    }
-    /// Its text.
-    pub(super) fn text(&self, name: &str) -> Option<String> {
-        self.value(name).and_then(|value| as_text(&value.data))
-    }
-    /// Whether it is written and true.
-    pub(super) fn is_true(&self, name: &str) -> bool {
-        self.boolean(name) == Some(true)
-    }
-    /// Its boolean.
-    pub(super) fn boolean(&self, name: &str) -> Option<bool> {
-        if let Data::Boolean(value) = self.value(name)?.data { Some(value) } else { None }
-    }
-    /// Its whole number.
-    pub(super) fn integer(&self, name: &str) -> Option<i64> {
-        if let Data::Integer(number) = self.value(name)?.data { Some(number) } else { None }
-    }
-    /// Its path.
-    pub(super) fn path(&self, name: &str) -> Option<AbsPath> {
-        if let Data::Path(path) = &self.value(name)?.data { Some(path.clone()) } else { None }
-    }
-    /// Its mode.
-    pub(super) fn mode(&self, name: &str) -> Option<Mode> {
-        if let Data::Mode(mode) = self.value(name)?.data { Some(mode) } else { None }
-    }
-    /// Its size.
-    pub(super) fn bytes(&self, name: &str) -> Option<Bytes> {
-        if let Data::Bytes(bytes) = self.value(name)?.data { Some(bytes) } else { None }
-    }
-    /// Its version.
-    pub(super) fn version(&self, name: &str) -> Option<Version> {
-        if let Data::Version(version) = &self.value(name)?.data { Some(version.clone()) } else { None }
-    }
-    /// Its content.
-    pub(super) fn content(&self, name: &str) -> Option<&Content> {
-        match &self.fields.get(name)?.written {
-            Written::Content(content) => Some(content),
-            Written::Value(_) => None,
-        }
-    }
-    /// Its elements; none where it is not written.
-    pub(super) fn list(&self, name: &str) -> Option<&[Value]> {
-        if let Data::List(items) = &self.value(name)?.data { Some(items) } else { None }
-    }
-    /// The texts of its elements.
-    pub(super) fn texts(&self, name: &str) -> Option<Vec<String>> {
-        self.list(name).map(|items| items.iter().filter_map(|item| as_text(&item.data)).collect())
-    }
-    /// Its entries.
-    pub(super) fn entries(&self, name: &str) -> &[(Arc<str>, Value)] {
-        match self.value(name).map(|value| &value.data) {
-            Some(Data::Map(entries)) => entries,
-            Some(_) | None => &[],
-        }
-    }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Input, Secrets, Site, SiteContent, compile};
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::graph::Roles;
-use crate::author::kinds::Kind;
+use crate::author::kinds::SYSTEMS;
 use crate::author::layers::Override;
 use crate::author::role::{Action, Role};
 use crate::facts::Facts;
@@ -85,7 +85,7 @@ fn suitable<'r>(roles: &Roles, site: &Site, node: &NodeName, recorded: &'r BTree
         .flat_map(|role| &role.require)
         .filter(|step| step.when.is_none() && step.each.is_none())
         .filter_map(|step| match &step.action {
-            Action::Resource(body) if body.kind == Kind::System => body.fields.get("any_of")?.as_list(),
+            Action::Resource(body) => body.fields.list.iter().find(|field| field.spec.shape == SYSTEMS)?.value.as_list(),
             _ => None,
         })
         .map(|list| list.iter().filter_map(|item| item.as_scalar().map(|scalar| scalar.text.as_str())).collect())

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::build::Built;
-use super::contents::{must, word};
 use super::context::{Context, Reported};
-use super::fields::Values;
 use super::scope::SiteScope;
 use super::{Input, Secrets, Site, SiteContent};
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::graph::Roles;
+use crate::author::kinds::{Built, Values, must, word};
 use crate::author::site::MasterKind;
 use crate::author::value::{Data, Value, as_text};
 use crate::facts::Facts;

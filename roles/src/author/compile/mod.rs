@@ -1,7 +1,5 @@
 //! From roles, site, facts and secrets to one node's closed catalog. Pure: the same input gives the same catalog, to the byte.
 
-mod build;
-mod caches;
 mod checks;
 mod contents;
 mod context;
@@ -10,7 +8,6 @@ mod executors;
 mod explain;
 mod fields;
 mod input;
-mod keys;
 mod limits;
 mod lint;
 mod masters;
@@ -31,10 +28,10 @@ use self::context::{Context, Reported, origin};
 use self::drafts::Drafts;
 use self::walk::{Found, Walk};
 use super::diagnostic::Faults;
+use super::kinds;
 use super::role::{Role, Step as Written};
 use crate::catalog::{Catalog, Requirement, Step};
-use crate::check::{Assert, Check, Package, PackageWant};
-use crate::resource::{Desired, package};
+use crate::check::{Assert, Check};
 use crate::words::{RoleName, Span};
 
 /// Compiles the catalog of one node.
@@ -49,7 +46,7 @@ pub fn compile(input: &Input<'_>) -> Result<Compiled, Faults> {
     let mut require = context.requirements(count);
     let steps = context.steps();
     let verify = context.checks(|role| &role.verify, count).into_iter().map(|found| found.requirement).collect();
-    require.extend(steps.iter().filter_map(offered));
+    require.extend(steps.iter().filter_map(asked));
     require.extend(context.lacking());
     let roles = context.roles.iter().filter_map(|role| RoleName::parse(&role.name.value).ok()).collect();
     let catalog = Catalog {
@@ -64,10 +61,9 @@ pub fn compile(input: &Input<'_>) -> Result<Compiled, Faults> {
     context.take_faults().into_result(compiled)
 }
 
-/// That a package of a step is installed or can be had.
-fn offered(step: &Step) -> Option<Requirement> {
-    let Desired::Package(package::Desired { name, state: package::State::Installed { version } }) = &step.desired else { return None };
-    let check = Check::Package(Package { name: name.clone(), want: PackageWant::Offered, version: version.clone() });
+/// What a step asks of the node before anything changes.
+fn asked(step: &Step) -> Option<Requirement> {
+    let check = (kinds::resource(step.desired.kind())?.asks)(&step.desired)?;
     Some(Requirement { check, role: step.role.clone(), origin: step.origin.clone(), within: Span::seconds(30) })
 }
 
@@ -119,7 +115,7 @@ impl<'a> Context<'a> {
                 desired: closed.get(turn.draft)?.clone()?,
                 role: RoleName::parse(&turn.role.name.value).ok()?,
                 origin: origin(&turn.span),
-                within: draft.words.within.unwrap_or_else(|| triggers::deadline(draft.id.kind)),
+                within: draft.words.within.unwrap_or(kinds::of(draft.id.kind).deadline),
                 watches: turn.watches.clone(),
                 together: turn.together,
                 while_busy: draft.words.while_busy,

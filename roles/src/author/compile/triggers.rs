@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use super::context::Context;
 use super::drafts::{Draft, Drafts};
-use super::keys::normal;
 use crate::author::diagnostic::{Fault, nearest};
-use crate::author::kinds::Kind as Word;
+use crate::author::kinds;
 use crate::author::role::Role;
 use crate::author::source::Span;
 use crate::catalog::{Action, Watch};
@@ -27,18 +26,13 @@ pub(super) fn resolve<'a>(
     drafts: &mut Drafts<'a>,
     context: &Context<'a>,
     watcher: &ResourceId,
-    names: BTreeMap<&'static str, Vec<(String, Span)>>,
+    names: BTreeMap<Action, Vec<(String, Span)>>,
     role: &'a Role,
     together: Option<u32>,
 ) -> Vec<Watch> {
     let reach = context.reach(&role.name.value);
     let mut watches: Vec<Watch> = Vec::new();
-    for (field, list) in names {
-        let action = match field {
-            "restart_on" => Action::Restart,
-            "reload_on" => Action::Reload,
-            _ => Action::Run,
-        };
+    for (action, list) in names {
         for (name, span) in list {
             let Some(id) = parse(context, &name, &span) else { continue };
             let declared = drafts.by_id.get(&id).and_then(|number| drafts.list.get(*number));
@@ -59,9 +53,7 @@ pub(super) fn resolve<'a>(
 fn beside(drafts: &Drafts<'_>, context: &Context<'_>, watcher: &ResourceId, (watched, span): (&ResourceId, &Span), together: Option<u32>) {
     let Some(block) = together else { return };
     let directory = AbsPath::parse(&watched.key).ok().filter(|_| watched.kind == Kind::Directory);
-    let below = |draft: &Draft<'_>| {
-        directory.as_ref().is_some_and(|directory| draft.values.path("path").is_some_and(|path| path.is_within(directory)))
-    };
+    let below = |draft: &Draft<'_>| directory.as_ref().is_some_and(|directory| draft.path().is_some_and(|path| path.is_within(directory)));
     let member = |draft: &&Draft<'_>| draft.words.together == Some(block) && draft.id != *watcher && (draft.id == *watched || below(draft));
     if let Some(draft) = drafts.list.iter().find(member) {
         let fault = Fault::new(span, format!("`{watcher}` watches `{}` beside it in one `together`: they run at once", draft.id));
@@ -74,7 +66,10 @@ fn parse(context: &Context<'_>, name: &str, span: &Span) -> Option<ResourceId> {
     let (word, key) = name.split_once(' ').unwrap_or((name, ""));
     let kind = Kind::ALL.iter().copied().find(|kind| kind.word() == word);
     match kind {
-        Some(kind) if !key.trim().is_empty() => Some(ResourceId { kind, key: normal(kind, key.trim()) }),
+        Some(kind) if !key.trim().is_empty() => {
+            let key = kinds::resource(kind).map_or_else(|| key.trim().to_owned(), |spec| (spec.normal)(key.trim()));
+            Some(ResourceId { kind, key })
+        }
         _ => {
             let words = Kind::ALL.iter().map(|kind| kind.word());
             context.fault(Fault::new(span, format!("`{name}` names no resource")).expected("`KIND KEY`").nearest(word, words));
@@ -128,7 +123,7 @@ pub(super) fn judge_directories(drafts: &Drafts<'_>, context: &Context<'_>) {
     for (place, turn) in drafts.turns.iter().enumerate() {
         last[turn.draft] = place;
         let draft = &drafts.list[turn.draft];
-        if let Some(path) = draft.values.path("path").filter(|_| !std::mem::replace(&mut seen[turn.draft], true)) {
+        if let Some(path) = draft.path().filter(|_| !std::mem::replace(&mut seen[turn.draft], true)) {
             made.push((place, path, draft));
         }
     }
@@ -142,28 +137,5 @@ pub(super) fn judge_directories(drafts: &Drafts<'_>, context: &Context<'_>) {
                 context.fault(Fault::new(&draft.span, message).also(&turn.span, "the watcher").hint(hint));
             }
         }
-    }
-}
-
-/// The kind of a step as the table of kinds calls it: its default deadline.
-pub(super) fn deadline(kind: Kind) -> crate::words::Span {
-    use crate::words::Span as Time;
-    match kind {
-        Kind::File | Kind::Directory | Kind::Link | Kind::Line | Kind::AuthorizedKey | Kind::Sysctl => Time::seconds(60),
-        Kind::User | Kind::Group | Kind::KernelModule => Time::seconds(120),
-        Kind::Service => Time::seconds(300),
-        Kind::Command => Time::seconds(600),
-        Kind::Package | Kind::Download => Time::seconds(1_800),
-        Kind::GitCache => Time::seconds(3 * 3_600),
-    }
-}
-
-/// The same for a check.
-pub(super) fn check_deadline(kind: Word) -> crate::words::Span {
-    use crate::words::Span as Time;
-    match kind {
-        Word::Connect => Time::seconds(10),
-        Word::Probe => Time::seconds(60),
-        _ => Time::seconds(30),
     }
 }

@@ -1,12 +1,27 @@
 //! Every kind and every field as data: one table for lowering, "unknown field … nearest", the schema and the reference.
 
 mod checks;
+mod foreign;
+mod read;
 mod site;
-mod steps;
 mod types;
+mod values;
+mod vocabulary;
 
+macro_rules! modules {
+    ($($(#[$doc:meta])* $variant:ident = $word:ident;)*) => { $(mod $word;)* };
+}
+crate::each_kind!(modules);
+
+use crate::resource::Kind;
+
+pub use foreign::{LATER_KINDS, called_here};
+pub(super) use read::{Built, argv, must, path, word, words};
 pub use site::{BUILDBOT, EXECUTOR, JENKINS, LAB, LATER_MASTERS, SSH};
+pub(super) use types::{Becomes, Building, ResourceSpec, SiteFiles, Ways};
 pub use types::{FieldSpec, KindSpec, Rule, ScalarType, Shape};
+pub(super) use values::{Placed, Values, Written};
+pub(super) use vocabulary::SYSTEMS;
 
 /// Where in a role a step stands; the same word may be another kind there (`command`, `package`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,166 +49,52 @@ impl Place {
     }
 }
 
-/// The kinds of this release.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[expect(missing_docs, reason = "each is documented by its table")]
-pub enum Kind {
-    Package,
-    File,
-    Directory,
-    Link,
-    User,
-    Group,
-    AuthorizedKey,
-    Line,
-    Service,
-    Sysctl,
-    KernelModule,
-    Command,
-    GitCache,
-    Download,
-    Disk,
-    Kernel,
-    Memory,
-    /// `package` as a check: it installs nothing.
-    PackageCheck,
-    Connect,
-    Virtualization,
-    Assert,
-    System,
-    Login,
-    /// `command` as a check: no guard, must not write.
-    Probe,
-}
+macro_rules! tables {
+    ($($(#[$doc:meta])* $variant:ident = $word:ident;)*) => {
+        /// The tables of the kinds that stand in `steps`.
+        const RESOURCES: &[&KindSpec] = &[$(&$word::SPEC),*];
 
-impl Kind {
-    /// All kinds, resources first.
-    pub const ALL: [Self; 24] = [
-        Self::Package,
-        Self::File,
-        Self::Directory,
-        Self::Link,
-        Self::User,
-        Self::Group,
-        Self::AuthorizedKey,
-        Self::Line,
-        Self::Service,
-        Self::Sysctl,
-        Self::KernelModule,
-        Self::Command,
-        Self::GitCache,
-        Self::Download,
-        Self::Disk,
-        Self::Kernel,
-        Self::Memory,
-        Self::PackageCheck,
-        Self::Connect,
-        Self::Virtualization,
-        Self::Assert,
-        Self::System,
-        Self::Login,
-        Self::Probe,
-    ];
-
-    /// Its table.
-    #[must_use]
-    pub const fn spec(self) -> &'static KindSpec {
-        match self {
-            Self::Package => &steps::PACKAGE,
-            Self::File => &steps::FILE,
-            Self::Directory => &steps::DIRECTORY,
-            Self::Link => &steps::LINK,
-            Self::User => &steps::USER,
-            Self::Group => &steps::GROUP,
-            Self::AuthorizedKey => &steps::AUTHORIZED_KEY,
-            Self::Line => &steps::LINE,
-            Self::Service => &steps::SERVICE,
-            Self::Sysctl => &steps::SYSCTL,
-            Self::KernelModule => &steps::KERNEL_MODULE,
-            Self::Command => &steps::COMMAND,
-            Self::GitCache => &steps::GIT_CACHE,
-            Self::Download => &steps::DOWNLOAD,
-            Self::Disk => &checks::DISK,
-            Self::Kernel => &checks::KERNEL,
-            Self::Memory => &checks::MEMORY,
-            Self::PackageCheck => &checks::PACKAGE,
-            Self::Connect => &checks::CONNECT,
-            Self::Virtualization => &checks::VIRTUALIZATION,
-            Self::Assert => &checks::ASSERT,
-            Self::System => &checks::SYSTEM,
-            Self::Login => &checks::LOGIN,
-            Self::Probe => &checks::PROBE,
+        /// The table of a resource's kind.
+        #[must_use]
+        pub const fn of(kind: Kind) -> &'static KindSpec {
+            match kind { $(Kind::$variant => &$word::SPEC),* }
         }
-    }
+    };
+}
+crate::each_kind!(tables);
 
-    /// The word people write.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        self.spec().word
-    }
-
-    /// Whether it is a check: observed and never applied.
-    #[must_use]
-    pub fn is_check(self) -> bool {
-        !self.allowed_in(Place::Steps)
-    }
-
-    /// Whether it may stand there.
-    #[must_use]
-    pub fn allowed_in(self, place: Place) -> bool {
-        self.spec().places.contains(&place)
-    }
-
-    /// The kind that a word means at a place.
-    #[must_use]
-    pub fn named(word: &str, place: Place) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word && kind.allowed_in(place))
-    }
-
-    /// The kind of a step that a word means anywhere: what names in triggers begin with.
-    #[must_use]
-    pub fn resource(word: &str) -> Option<Self> {
-        Self::named(word, Place::Steps)
-    }
+/// All kinds, resources first.
+pub fn all() -> impl Iterator<Item = &'static KindSpec> {
+    RESOURCES.iter().chain(checks::ALL).copied()
 }
 
-/// Words of the language that later releases will read; refused by name.
-pub const LATER_KINDS: [&str; 37] = [
-    "apt_source",
-    "authorized_keys",
-    "ca_certificate",
-    "clock",
-    "cpu",
-    "database",
-    "first_boot",
-    "gearman",
-    "hostname",
-    "http",
-    "image_cache",
-    "iscsi",
-    "jenkins_plugins",
-    "kernel_headers",
-    "known_host",
-    "mount",
-    "mount_options",
-    "package_cache",
-    "package_timers",
-    "port_free",
-    "processes",
-    "python_site_hook",
-    "reboot",
-    "script",
-    "ssh_key",
-    "swap",
-    "time_sync",
-    "timer",
-    "timezone",
-    "tls_certificate",
-    "tmpfiles",
-    "unit",
-    "venv",
-    "wait_for",
-    "workspace",
-    "docker_image",
-    "hosts_entry",
-];
+/// The kinds that may stand at a place.
+pub fn at(place: Place) -> impl Iterator<Item = &'static KindSpec> {
+    all().filter(move |spec| spec.allowed_in(place))
+}
+
+/// The kind that a word means at a place.
+#[must_use]
+pub fn named(word: &str, place: Place) -> Option<&'static KindSpec> {
+    at(place).find(|spec| spec.word == word)
+}
+
+/// How the bodies of a resource's kind become resources.
+pub(super) fn resource(kind: Kind) -> Option<&'static ResourceSpec> {
+    if let Becomes::Resource(spec) = &of(kind).becomes { Some(spec) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_of_the_list_is_the_table_of_its_kind() {
+        for kind in Kind::ALL {
+            let spec = of(*kind);
+            assert_eq!((spec.word, resource(*kind).map(|spec| spec.kind)), (kind.word(), Some(*kind)));
+            assert_eq!(spec.places, [Place::Steps], "{}", spec.word);
+        }
+        assert!(checks::ALL.iter().all(|spec| spec.is_check() && !spec.allowed_in(Place::Steps)));
+    }
+}

@@ -1,7 +1,7 @@
 //! Steps, blocks and checks.
 
 use crate::author::diagnostic::{Fault, Faults};
-use crate::author::kinds::{Kind, LATER_KINDS, Place, ScalarType};
+use crate::author::kinds::{self, Becomes, LATER_KINDS, Place, ScalarType, called_here};
 use crate::author::literal::{check_scalar, words};
 use crate::author::role::{Action, Body, Each, Expression, Step};
 use crate::author::source::{Entry, Node, Spanned};
@@ -57,7 +57,7 @@ fn step(node: &Node, place: Place, faults: &mut Faults) -> Option<Step> {
 
 /// Two keys where one kind is wanted: a misspelt step word, a body written one level too high, or two kinds.
 fn two_kinds(first: &Entry, second: &Entry, place: Place, faults: &mut Faults) {
-    let known = |entry: &Entry| Kind::named(&entry.key.value, place).is_some() || BLOCKS.contains(&entry.key.value.as_str());
+    let known = |entry: &Entry| kinds::named(&entry.key.value, place).is_some() || BLOCKS.contains(&entry.key.value.as_str());
     let (odd, kind) = if known(second) && !known(first) { (first, second) } else { (second, first) };
     let key = &odd.key.value;
     let fault = if known(odd) {
@@ -67,7 +67,7 @@ fn two_kinds(first: &Entry, second: &Entry, place: Place, faults: &mut Faults) {
     } else {
         Fault::new(&odd.key.span, format!("unknown step word `{key}`")).expected(words(STEP_WORDS)).nearest(key, STEP_WORDS)
     };
-    let field = Kind::named(&kind.key.value, place).and_then(|kind| kind.spec().field(key));
+    let field = kinds::named(&kind.key.value, place).and_then(|kind| kind.field(key));
     faults.push(match (field, read::absent(key)) {
         (Some(_), _) => fault.hint(format!("`{key}` is a field of `{}`: write it inside its braces", kind.key.value)),
         (None, Some(instead)) => fault.hint(instead),
@@ -82,12 +82,12 @@ fn action(entry: &Entry, place: Place, faults: &mut Faults) -> Option<Action> {
         let steps = list(&entry.value, place, faults);
         return Some(if word == "steps" { Action::Steps(steps) } else { Action::Together(steps) });
     }
-    let Some(kind) = Kind::named(word, place) else {
+    let Some(kind) = kinds::named(word, place) else {
         faults.push(unknown_kind(entry, place));
         return None;
     };
     for misplaced in STEP_WORDS {
-        if kind.spec().field(misplaced).is_none()
+        if kind.field(misplaced).is_none()
             && let Some(inside) = entry.value.as_map().and_then(|map| map.iter().find(|inside| inside.key.value == misplaced))
         {
             faults.push(
@@ -97,9 +97,11 @@ fn action(entry: &Entry, place: Place, faults: &mut Faults) -> Option<Action> {
             return None;
         }
     }
-    let body = fields::lower(&entry.value, &format!("`{word}`"), kind.spec().fields, kind.spec().rules, faults);
+    let body = fields::lower(&entry.value, &format!("`{word}`"), kind.fields, kind.rules, faults);
     let body = Body { kind, kind_span: entry.key.span.clone(), fields: body };
-    probe(&body, place, faults);
+    if let Becomes::Check(check) = &kind.becomes {
+        (check.early)(&body, place, faults);
+    }
     Some(Action::Resource(body))
 }
 
@@ -110,10 +112,10 @@ fn unknown_kind(entry: &Entry, place: Place) -> Fault {
     if LATER_KINDS.contains(&word) {
         return fault(format!("`{word}` is not in this release"));
     }
-    if place == Place::Smoke && Kind::ALL.iter().any(|kind| kind.word() == word) {
+    if place == Place::Smoke && kinds::all().any(|kind| kind.word == word) {
         return fault(format!("`{word}` cannot stand in `smoke`")).expected("`command`").hint("what needs no job stands in `verify`");
     }
-    if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.word() == word) {
+    if let Some(kind) = kinds::all().find(|kind| kind.word == word) {
         let (is, belongs) = if kind.is_check() { ("a check", "`require` or `verify`") } else { ("a step", "`steps`") };
         return fault(format!("`{word}` is {is} and cannot stand in `{}`", place.word())).hint(format!("move it to {belongs}"));
     }
@@ -127,55 +129,14 @@ fn unknown_kind(entry: &Entry, place: Place) -> Fault {
     }
 }
 
-/// What other tools call a kind of ours.
-fn called_here(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "shell" | "script" | "exec" | "raw" => "`command`, with its arguments as a list and a reason to stop",
-        "apt" | "yum" | "dnf" | "packages" => "`package`",
-        "copy" => "`file`, with `from` for a file of files/",
-        "lineinfile" => "`line`",
-        "systemd" | "systemd_service" | "unit" => "`service`",
-        "get_url" | "fetch" => "`download`",
-        "modprobe" | "module" => "`kernel_module`",
-        "symlink" => "`link`",
-        "git" => "`git_cache` for mirrors, `command` for a checkout",
-        _ => return None,
-    })
-}
-
 /// The kinds that may stand at a place.
 fn here(place: Place) -> impl Iterator<Item = &'static str> {
-    Kind::ALL.into_iter().filter(move |kind| kind.allowed_in(place)).map(Kind::word)
+    kinds::at(place).map(|kind| kind.word)
 }
 
 /// The same for "expected".
 fn kinds_at(place: Place) -> String {
     words(here(place))
-}
-
-/// A probe never runs as root; in `smoke` it is a program of the job, and nothing else of it can be chosen.
-fn probe(body: &Body, place: Place, faults: &mut Faults) {
-    if body.kind != Kind::Probe {
-        return;
-    }
-    for field in &body.fields.list {
-        let root = field.value.as_scalar().is_some_and(|scalar| scalar.text == "root");
-        match field.spec.name {
-            "as" if place == Place::Smoke => {
-                faults.push(Fault::new(&field.key, "`as` cannot stand in `smoke`").hint("a smoke command runs as the executor's user"));
-            }
-            "as" if root => {
-                faults.push(
-                    Fault::new(&field.value.span, "a probe never runs as root").hint("leave `as` out for `nobody`, or name the job user"),
-                );
-            }
-            "name" | "run" => {}
-            word if place == Place::Smoke => {
-                faults.push(Fault::new(&field.key, format!("`{word}` in a smoke command is not in this release")));
-            }
-            _ => {}
-        }
-    }
 }
 
 /// One of `when`, `each`, `within`, `while_busy`, `live`.

@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(first(KEYS), keys(&schema));
         assert_eq!(first(PARAMETER), keys(&schema["$defs"]["parameter"]));
         let step = keys(&schema["$defs"]["step_steps"]);
-        let kinds: BTreeSet<String> = crate::author::kinds::Kind::ALL.into_iter().map(|kind| kind.word().to_owned()).collect();
+        let kinds: BTreeSet<String> = crate::author::kinds::all().map(|kind| kind.word.to_owned()).collect();
         assert_eq!(first(STEP_WORDS), step.difference(&kinds).cloned().collect());
     }
 

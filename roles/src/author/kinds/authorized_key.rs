@@ -1,0 +1,110 @@
+//! `authorized_key`: its fields, a resource for each key in it, and what those shall be.
+
+use super::read::{Built, must};
+use super::types::{Becomes, FieldSpec, KindSpec, ResourceSpec, Rule, Shape};
+use super::values::{Placed, Values, Written};
+use super::vocabulary::{ABSENT, BOOLEAN, NAME, PUBLIC_KEY, STEPS, TEXTS};
+use crate::author::diagnostic::Fault;
+use crate::author::value::Value;
+use crate::resource::authorized_key::{self, KeyBlob};
+use crate::resource::{Desired, Kind};
+use crate::words::{AccountName, Span};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Its table.
+pub(in crate::author) const SPEC: KindSpec = KindSpec {
+    word: "authorized_key",
+    doc: "Keys that may log in to an account; each is a resource of its own.",
+    places: STEPS,
+    fields: &[
+        FieldSpec::new("user", NAME, "The account.").required().key(),
+        FieldSpec::new("key", PUBLIC_KEY, "One public key.").key(),
+        FieldSpec::new("keys", Shape::List(&PUBLIC_KEY), "Several public keys.").key(),
+        FieldSpec::new("options", TEXTS, "Restrictions written before each key."),
+        FieldSpec::new(
+            "exclusive",
+            BOOLEAN,
+            "Removes every key that no role of the node declares, also from `authorized_keys2`, which sshd reads too.",
+        ),
+        ABSENT,
+    ],
+    rules: &[Rule::ExactlyOne(&["key", "keys"]), Rule::AtMostOne(&["exclusive", "absent"])],
+    deadline: Span::seconds(60),
+    becomes: Becomes::Resource(ResourceSpec {
+        split: each,
+        joint: close_accounts,
+        ..ResourceSpec::new(Kind::AuthorizedKey, key, |values, _| Ok(build(values)?.into()))
+    }),
+};
+
+/// `key` and `keys`: one resource a key.
+fn each(values: Values) -> Built<Vec<Values>> {
+    let field = if values.value("key").is_some() { "key" } else { "keys" };
+    let lines = match values.text("key") {
+        Some(line) => vec![line],
+        None => values.texts("keys").unwrap_or_default(),
+    };
+    if lines.is_empty() && values.is_true("exclusive") {
+        return Err(Box::new(
+            Fault::new(values.span("keys"), "`exclusive` beside no key at all would lock everyone out or do nothing")
+                .hint("give at least one key, or guard the step: `when: keys is not empty`"),
+        ));
+    }
+    let mut found = Vec::new();
+    for line in lines {
+        let mut parts = line.trim().splitn(3, char::is_whitespace);
+        if parts.by_ref().take(2).count() < 2 {
+            return Err(Box::new(Fault::new(values.span(field), "this is no public key").expected("`ssh-ed25519 AAAA…`")));
+        }
+        let mut own = values.clone();
+        own.fields.remove("keys");
+        own.fields.insert("key", Placed { written: Written::Value(Value::text(line.trim())), span: values.span(field).clone() });
+        found.push(own);
+    }
+    Ok(found)
+}
+
+fn key(values: &Values) -> Built<String> {
+    Ok(format!("{}/{}", must(values, "user", AccountName::parse)?, key_parts(values)?.0.short()))
+}
+
+/// A declared key's parts: algorithm and blob, comment.
+fn key_parts(values: &Values) -> Result<(KeyBlob, String), Box<Fault>> {
+    let line = values.text("key").unwrap_or_default();
+    let mut parts = line.splitn(3, char::is_whitespace);
+    match (parts.next(), parts.next()) {
+        (Some(algorithm), Some(blob)) => {
+            let comment = parts.next().unwrap_or_default().trim().to_owned();
+            Ok((KeyBlob { algorithm: algorithm.to_owned(), blob: blob.to_owned() }, comment))
+        }
+        _ => Err(Box::new(Fault::new(values.span("key"), "this is no public key"))),
+    }
+}
+
+fn build(values: &Values) -> Built<authorized_key::Desired> {
+    let user = must(values, "user", AccountName::parse)?;
+    let (key, comment) = key_parts(values)?;
+    let options = values.texts("options").unwrap_or_default();
+    if options.iter().any(|option| option.contains(['\n', '\r'])) {
+        return Err(Box::new(Fault::new(values.span("options"), "an option has more than one line")));
+    }
+    Ok(authorized_key::Desired { user, key, comment, options: options.join(","), absent: values.is_true("absent"), only: None })
+}
+
+/// Each key of an account with `exclusive: true` knows every key that any role lets in there.
+fn close_accounts(all: &mut [(&Values, &mut Desired)]) {
+    let closed = all.iter().filter(|(values, _)| values.is_true("exclusive")).filter_map(|(values, _)| values.text("user"));
+    let mut open: BTreeMap<String, BTreeSet<KeyBlob>> = closed.map(|user| (user, BTreeSet::new())).collect();
+    for (_, desired) in all.iter() {
+        if let Desired::AuthorizedKey(key) = desired
+            && let Some(keys) = open.get_mut(key.user.as_str()).filter(|_| !key.absent)
+        {
+            keys.insert(key.key.clone());
+        }
+    }
+    for (_, desired) in all {
+        if let Desired::AuthorizedKey(key) = desired {
+            key.only = open.get(key.user.as_str()).cloned();
+        }
+    }
+}
