@@ -5,7 +5,7 @@ use super::{Candidate, Registered, Registrar, chain, failed};
 use crate::fleet::NodeEnd;
 use crate::journal::CredentialStore;
 use crate::masters::http::Way;
-use crate::masters::jenkins::{self, Agent, Bring, BringError, Client, JenkinsError, Registration, Sent};
+use crate::masters::jenkins::{self, Agent, Bring, BringError, Client, JenkinsError, Registration, Sent, Verdict};
 use ostler_roles::author::compile::{JenkinsCredential, Master, MasterSettings};
 use ostler_roles::executor::Launch;
 use ostler_roles::master::jenkins as model;
@@ -175,9 +175,19 @@ impl Reporter<'_> {
             jenkins::Event::Brought(name) => (name, "its agent is in place".to_owned()),
             jenkins::Event::Connecting(name) => (name, "waiting for it to come online".to_owned()),
             jenkins::Event::Smoking(name) => (name, "online; smoke job runs".to_owned()),
-            jenkins::Event::Smoked { name, is_green } => {
-                (name, if *is_green { "smoke job green".to_owned() } else { "smoke job RED".to_owned() })
-            }
+            jenkins::Event::Smoked { name, verdict } => (
+                name,
+                match verdict {
+                    Verdict::Green => "smoke job green".to_owned(),
+                    Verdict::Red => "smoke job RED".to_owned(),
+                    Verdict::Unknown(why) => format!("smoke job: not known whether it is good: {why}"),
+                },
+            ),
+            jenkins::Event::Note(name, text) => (name, text.clone()),
+            jenkins::Event::Waiting(waiting) => match &waiting.node {
+                Some(name) => (name, waiting.to_string()),
+                None => return self.everyone(&waiting.to_string()),
+            },
         };
         if let Some(node) = self.nodes.get(name.as_str()) {
             self.registrar.tell(node, self.master, &text);
@@ -221,9 +231,11 @@ fn work(told: &Reporter<'_>, client: &Client, key: &[u8], credentials: &[Jenkins
 
 fn ended(one: &Candidate, ending: &jenkins::Ending) -> Registered {
     match ending {
-        jenkins::Ending::Unchanged => one.good(ending.to_string(), 0),
+        jenkins::Ending::Unchanged | jenkins::Ending::Resting | jenkins::Ending::Away(_) => one.good(ending.to_string(), 0),
         jenkins::Ending::Labelled(_) => one.good(ending.to_string(), 1),
-        jenkins::Ending::Red(report) => Registered { tail: report.tail.clone(), ..failed(one, ending.to_string()) },
+        jenkins::Ending::Red(report) | jenkins::Ending::Unproved(report) => {
+            Registered { tail: report.tail.clone(), ..failed(one, ending.to_string()) }
+        }
         jenkins::Ending::Held(_) | jenkins::Ending::Stopped(..) => failed(one, ending.to_string()),
         jenkins::Ending::Failed(error) => {
             let tail = if let JenkinsError::Offline { log, .. } = error { log.clone() } else { Vec::new() };

@@ -20,7 +20,7 @@ fn a_node_is_made_in_quarantine_read_changed_and_removed() {
     assert_eq!(seen(&bench, &wanted.name), Seen::Absent);
 
     bench.client.create(&wanted).unwrap();
-    let Seen::Ours { config, hold: None, is_connected: false } = seen(&bench, &wanted.name) else { panic!("not ours") };
+    let Seen::Ours { config, hold: None, is_connected: false, .. } = seen(&bench, &wanted.name) else { panic!("not ours") };
     assert_eq!(diff(&wanted, Stage::Quarantined, &config), []);
     assert_eq!(config.labels.into_iter().collect::<Vec<_>>(), ["ostler-quarantine-ostler-test-crud"]);
 

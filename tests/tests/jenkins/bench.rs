@@ -35,6 +35,8 @@ pub fn patience() -> Patience {
         connect: Duration::from_secs(30),
         drain: Duration::from_secs(30),
         smoke: Duration::from_secs(60),
+        settle: Duration::ZERO,
+        silence: Duration::from_secs(600),
     }
 }
 

@@ -184,7 +184,7 @@ fn what_is_not_jenkins_answer_is_not_taken_for_one() {
 fn each_missing_permission_is_named_as_jenkins_security_page_names_it() {
     use Permission::{
         AgentConfigure, AgentConnect, AgentCreate, AgentDelete, CredentialsCreate, CredentialsUpdate, CredentialsView, JobBuild,
-        JobConfigure, JobCreate, JobDelete, JobRead, Read,
+        JobConfigure, JobCreate, JobRead, Read,
     };
     type Attempt = fn(&ostler::masters::jenkins::Client) -> Result<(), JenkinsError>;
     let create: Attempt = |client| client.create(&node("n2", ssh()));
@@ -208,7 +208,6 @@ fn each_missing_permission_is_named_as_jenkins_security_page_names_it() {
         (JobCreate, "Job/Create", smoke),
         (JobRead, "Job/Read", smoke),
         (JobBuild, "Job/Build", smoke),
-        (JobDelete, "Job/Delete", smoke),
     ] {
         let model = model();
         let full = client(&model, token("narrow"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ostler::masters::Stop;
-use ostler::masters::jenkins::{Bring, BringError, Client, Ending, Event, JenkinsError, Left, Registration, register};
+use ostler::masters::jenkins::{Bring, BringError, Client, Ending, Event, JenkinsError, Left, Registration, Verdict, register};
 use ostler_roles::master::jenkins::{Launcher, Proof};
 use ostler_roles::words::Secret;
 use ostler_tests::jenkins::{Fault, Model, Timeline};
@@ -127,7 +127,7 @@ fn labels_that_were_earned_a_moment_ago_are_put_on() {
     let (model, client, interrupt) = ready();
     let wanted = registration(node("n1", ssh()), "true");
     let mut interrupt_after_green = |event| {
-        if matches!(event, Event::Smoked { is_green: true, .. }) {
+        if matches!(event, Event::Smoked { verdict: Verdict::Green, .. }) {
             interrupt.send(true).unwrap();
         }
     };

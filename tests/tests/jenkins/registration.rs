@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ostler::masters::http::Way;
-use ostler::masters::jenkins::{Client, Ending, Event, JenkinsError, Kind, Registration, Sent, SmokeOutcome, register};
+use ostler::masters::jenkins::{Client, Ending, Event, JenkinsError, Kind, Registration, Sent, SmokeOutcome, Verdict, register};
 use ostler_roles::master::jenkins::{HostKey, Launcher, Name, Node, NotOurs, Proof, Ssh, Stage, Stranger};
 use ostler_tests::jenkins::Model;
 
@@ -48,7 +48,7 @@ fn an_ssh_node_goes_from_nothing_to_its_labels_and_the_second_run_writes_nothing
     events.retain(|event| *event != Event::Connecting(name.clone()));
     let [created, smoking, smoked, Event::Updating(updated, Stage::Labelled, changes)] = events.as_slice() else { panic!("{events:?}") };
     assert_eq!((created, smoking), (&Event::Creating(name.clone()), &Event::Smoking(name.clone())));
-    assert_eq!((smoked, updated, changes.len()), (&Event::Smoked { name: name.clone(), is_green: true }, name, 2));
+    assert_eq!((smoked, updated, changes.len()), (&Event::Smoked { name: name.clone(), verdict: Verdict::Green }, name, 2));
     assert!(model.state().jobs.is_empty(), "a green smoke job is left behind");
     assert_eq!(
         writes(&model),

@@ -55,12 +55,45 @@ fn a_smoke_job_that_waits_through_a_restart_runs_after_it() {
     assert!(model.state().jobs.is_empty());
 }
 
+/// Lets so many restarts come, each while a smoke job is on its way.
+fn restart_while(model: &Model, is_so: fn(&Model) -> bool, times: u64, is_crash: bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    for restart in 0..times {
+        // A second one waits, or runs, as the restart left it.
+        while !(is_so(model) || (restart > 0 && (runs(model) || waits(model)))) {
+            assert!(Instant::now() < end, "it never came to that");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        model.state().will_crash = is_crash;
+        model.play(recorded_restart(0.02));
+        while model.state().restarts <= restart {
+            assert!(Instant::now() < end, "the restart never ended");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
 #[test]
-fn a_smoke_job_that_is_cut_off_by_a_restart_says_so_and_leaves_nothing() {
+fn a_smoke_job_that_is_cut_off_by_a_restart_is_tried_once_more_in_the_same_run() {
+    for is_crash in [false, true] {
+        let (model, client, wanted) = ready();
+        model.state().hold_builds = true;
+        let ending = and_then(&model, &client, &wanted, runs, |model| {
+            restart_while(model, runs, 1, is_crash);
+            model.state().hold_builds = false;
+        });
+        assert!(matches!(&ending, Ending::Labelled(report) if report.is_green()), "{ending:?}");
+        assert_eq!(model.state().nodes["n1"].label, "big debian");
+        assert!(model.state().jobs.is_empty());
+    }
+}
+
+#[test]
+fn a_smoke_job_that_is_cut_off_by_two_restarts_says_so_and_leaves_nothing() {
     let (model, client, wanted) = ready();
     model.state().hold_builds = true;
-    let ending = and_then(&model, &client, &wanted, runs, |model| model.play(recorded_restart(0.02)));
-    assert!(matches!(&ending, Ending::Red(report) if matches!(report.outcome, SmokeOutcome::Restarted)), "{ending:?}");
+    let ending = and_then(&model, &client, &wanted, runs, |model| restart_while(model, runs, 2, false));
+    assert!(matches!(&ending, Ending::Unproved(report) if matches!(report.outcome, SmokeOutcome::Restarted)), "{ending:?}");
     assert_eq!(ending.to_string(), "not registered: smoke job: cut off by a restart of Jenkins");
     goes_on(&model, &client, &wanted);
 }
@@ -70,11 +103,12 @@ fn a_smoke_job_that_was_lost_in_a_crash_says_so_and_leaves_nothing() {
     for keeps_waiting in [true, false] {
         let (model, client, wanted) = ready();
         model.state().hold_builds = true;
-        model.state().will_crash = true;
         model.state().quieting = keeps_waiting;
         let is_so = if keeps_waiting { waits } else { runs };
-        let ending = and_then(&model, &client, &wanted, is_so, |model| model.play(recorded_restart(0.02)));
-        assert!(matches!(&ending, Ending::Red(report) if matches!(report.outcome, SmokeOutcome::Restarted)), "{ending:?}");
+        let ending = and_then(&model, &client, &wanted, is_so, |model| {
+            restart_while(model, is_so, 2, true);
+        });
+        assert!(matches!(&ending, Ending::Unproved(report) if matches!(report.outcome, SmokeOutcome::Restarted)), "{ending:?}");
         goes_on(&model, &client, &wanted);
     }
 }
@@ -94,7 +128,7 @@ fn another_jobs_queue_item_is_not_taken_for_ours_after_a_crash() {
             state.jobs.insert("other".to_owned(), Job::new("other", xml::parse(job).unwrap()));
             assert_eq!(enqueue(&mut state, name, "admin", Some(Duration::from_secs(3600))), 1);
         });
-        assert!(matches!(&ending, Ending::Red(report) if matches!(report.outcome, SmokeOutcome::Restarted)), "{ending:?}");
+        assert!(matches!(&ending, Ending::Labelled(report) if report.is_green()), "{ending:?}");
         let state = model.state();
         assert_eq!(state.jobs.keys().collect::<Vec<_>>(), ["other"]);
         assert!(state.queue[0].left.is_none(), "somebody else's item was taken back");

@@ -10,3 +10,5 @@ mod registration;
 mod restarts;
 mod roaming;
 mod trust;
+mod verdicts;
+mod waits;

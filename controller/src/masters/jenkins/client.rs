@@ -4,6 +4,8 @@ use super::super::http::Way;
 use super::super::wait::Stop;
 use super::credential::{self, Credential, Sent};
 use super::error::JenkinsError;
+use super::event::Event;
+use super::launch;
 use super::node;
 use super::session::{Login, Patience, Session};
 use super::smoke::{self, SmokeReport};
@@ -11,6 +13,7 @@ use ostler_roles::executor::Smoke;
 use ostler_roles::master::jenkins::{CredentialId, Hold, Name, Node, Seen, Site, Stage};
 use ostler_roles::words::{Digest, Secret};
 use std::collections::BTreeMap;
+use std::sync::mpsc::SyncSender;
 
 /// One Jenkins master, one login, one site.
 #[derive(Debug)]
@@ -48,6 +51,24 @@ impl Client {
         node::observe(&self.session, &self.site, names)
     }
 
+    /// The same, where what goes wrong with one name is said of that one alone.
+    ///
+    /// # Errors
+    /// When Jenkins cannot be asked.
+    pub fn survey(&self, names: &[Name]) -> Result<BTreeMap<Name, Result<Seen, JenkinsError>>, JenkinsError> {
+        node::survey(&self.session, &self.site, names)
+    }
+
+    /// Who is told what happens, from now on.
+    pub(super) fn listen(&self, events: Option<SyncSender<Event>>) {
+        self.session.listen(events);
+    }
+
+    /// Tells whoever listens.
+    pub(super) fn send(&self, event: Event) {
+        self.session.send(event);
+    }
+
     /// Makes a node, in quarantine, and reads it back.
     ///
     /// # Errors
@@ -63,7 +84,7 @@ impl Client {
     /// When it was refused, is another's, did not keep its values, or its jobs did not end in time.
     pub fn update(&self, node: &Node, stage: Stage) -> Result<(), JenkinsError> {
         if node::update(&self.session, node, stage)? {
-            node::relaunch(&self.session, &node.name, self.session.patience.drain)?;
+            launch::relaunch(&self.session, &node.name, self.session.patience.drain)?;
         }
         Ok(())
     }
@@ -76,12 +97,12 @@ impl Client {
         node::delete(&self.session, &self.site, name)
     }
 
-    /// Waits until the agent is connected.
+    /// Waits until the agent is connected, and has been for a while; it is launched where nobody does.
     ///
     /// # Errors
     /// [`JenkinsError::Held`] and [`JenkinsError::Offline`].
     pub fn wait_online(&self, name: &Name) -> Result<(), JenkinsError> {
-        node::wait_online(&self.session, name, self.session.patience.connect)
+        launch::wait_online(&self.session, name, self.session.patience.connect)
     }
 
     /// Marks a node offline with our reason, unless somebody did already, and waits until its jobs have left.
@@ -89,7 +110,7 @@ impl Client {
     /// # Errors
     /// [`JenkinsError::Busy`].
     pub fn drain(&self, name: &Name, reason: &str) -> Result<(), JenkinsError> {
-        node::drain(&self.session, name, reason, self.session.patience.drain)
+        launch::drain(&self.session, name, reason, self.session.patience.drain)
     }
 
     /// Takes our own offline mark off. An operator's stays and is handed back.
@@ -97,7 +118,7 @@ impl Client {
     /// # Errors
     /// When Jenkins refuses.
     pub fn undrain(&self, name: &Name) -> Result<Option<Hold>, JenkinsError> {
-        node::undrain(&self.session, name)
+        launch::undrain(&self.session, name)
     }
 
     /// What an inbound agent must know to call in.

@@ -47,6 +47,12 @@ pub(super) fn hold(slave: &Element, shown: &str) -> Hold {
     Hold { by, reason: words.unwrap_or(shown).to_owned() }
 }
 
+/// Whether its agent is let go and launched again by itself, as jobs or the clock want it: then it may well be offline.
+pub(super) fn comes_and_goes(slave: &Element) -> bool {
+    let class = slave.get("retentionStrategy").map_or("", Element::class);
+    matches!(class, "hudson.slaves.RetentionStrategy$Demand" | "hudson.slaves.SimpleScheduledRetentionStrategy")
+}
+
 /// Undoes, once, what `Util.escape` did to a text.
 pub(super) fn unescaped(text: &str) -> String {
     let plain = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#039;", "'");

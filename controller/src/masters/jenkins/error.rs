@@ -18,6 +18,33 @@ impl JenkinsError {
     }
 }
 
+impl JenkinsError {
+    /// Whether it says something of the master or of our way to it, and so of every node.
+    pub(super) fn is_the_masters(&self) -> bool {
+        match self {
+            Self::Http { .. } | Self::NotReady { .. } | Self::Stopped { .. } | Self::Lost { .. } | Self::WrongLogin { .. } => true,
+            Self::MissingPermission { .. } | Self::Refused { .. } | Self::Status { .. } | Self::Redirected { .. } => false,
+            Self::NotJenkins { .. } | Self::Shape { .. } | Self::Xml { .. } | Self::NotOurs(_) | Self::Vanished(_) => false,
+            Self::ForeignCredential(..) | Self::ForeignJob(..) | Self::NotConverged { .. } | Self::Offline { .. } => false,
+            Self::Agent { .. } | Self::Held { .. } | Self::Busy { .. } => false,
+        }
+    }
+
+    /// Whether it may pass: Jenkins, or who stands in front, gave an answer that says nothing (a 500, a page for JSON).
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => *status >= 500,
+            Self::NotReady { .. } | Self::NotJenkins { .. } | Self::Shape { .. } => true,
+            Self::Http { .. } | Self::Stopped { .. } | Self::Lost { .. } | Self::WrongLogin { .. } | Self::MissingPermission { .. } => {
+                false
+            }
+            Self::Refused { .. } | Self::Redirected { .. } | Self::Xml { .. } | Self::NotOurs(_) | Self::Vanished(_) => false,
+            Self::ForeignCredential(..) | Self::ForeignJob(..) | Self::NotConverged { .. } | Self::Offline { .. } => false,
+            Self::Agent { .. } | Self::Held { .. } | Self::Busy { .. } => false,
+        }
+    }
+}
+
 /// Why Jenkins could not be asked or told.
 #[derive(Debug, thiserror::Error)]
 pub enum JenkinsError {

@@ -3,6 +3,7 @@
 //! `progressiveText` gives a log from any byte on, and its whole length in `X-Text-Size` ahead of the text (recorded from 2.532: `job-18`,
 //! `job-19`; a start beyond the end gives all of it, `job-20`). Lines end in CR LF there, and a console holds notes, which the length counts.
 
+use super::super::http::Answer;
 use super::error::JenkinsError;
 use super::session::Session;
 
@@ -22,15 +23,29 @@ pub(super) struct End {
     pub(super) is_cut: bool,
 }
 
+/// How long the log of what is at `path` is.
+pub(super) fn size(session: &Session, action: &str, path: &str) -> Result<u64, JenkinsError> {
+    let answer = session.read_beginning(action, &from(path, 0), 0)?;
+    size_in(action, &session.expect(action, answer, &[200])?)
+}
+
+fn from(path: &str, start: u64) -> String {
+    format!("{}/logText/progressiveText?start={start}", path.trim_end_matches('/'))
+}
+
+fn size_in(action: &str, answer: &Answer) -> Result<u64, JenkinsError> {
+    let size = answer.header("x-text-size").and_then(|size| size.parse::<u64>().ok());
+    size.ok_or_else(|| JenkinsError::NotJenkins { action: action.to_owned(), kind: "no X-Text-Size".to_owned() })
+}
+
 impl End {
     /// Reads the end of the log of what is at `path`.
     pub(super) fn read(session: &Session, action: &str, path: &str) -> Result<Self, JenkinsError> {
-        let from = |start: u64| format!("{path}/logText/progressiveText?start={start}");
+        let from = |start: u64| from(path, start);
         // Each line may have become longer by a CR.
         let answer = session.read_beginning(action, &from(0), END * 2)?;
         let answer = session.expect(action, answer, &[200])?;
-        let size = answer.header("x-text-size").and_then(|size| size.parse::<u64>().ok());
-        let size = size.ok_or_else(|| JenkinsError::NotJenkins { action: action.to_owned(), kind: "no X-Text-Size".to_owned() })?;
+        let size = size_in(action, &answer)?;
         let start = size.saturating_sub(END);
         let answer = if start == 0 { answer } else { session.expect(action, session.read(action, &from(start))?, &[200])? };
         Ok(Self { text: String::from_utf8_lossy(&answer.body).into_owned(), is_cut: start > 0 })

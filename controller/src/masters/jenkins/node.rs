@@ -1,37 +1,35 @@
 //! Nodes: one listing for all, config.xml for ours alone; made, changed, switched, removed, and read back after each write.
 
 use super::super::http::encode;
-use super::super::wait::Wait;
 use super::config;
 use super::error::JenkinsError;
-use super::log::End;
 use super::session::{Session, shape};
 use super::xml::{self, Element};
 use ostler_roles::master::jenkins::{Config, Hold, Name, Node, NotOurs, Owner, Seen, Site, Stage, diff};
 use ostler_roles::words::Secret;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 const XML: &str = "application/xml";
 /// How often a write that got lost in a restart is looked up and made again.
-const ATTEMPTS: usize = 3;
-/// How many lines of a launch log are quoted.
-const LOG_LINES: usize = 6;
+pub(super) const ATTEMPTS: usize = 3;
 
 /// A computer, as far as we ask for it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Computer {
+pub(super) struct Computer {
     description: Option<String>,
-    offline: bool,
-    temporarily_offline: bool,
+    pub(super) offline: bool,
+    pub(super) temporarily_offline: bool,
     #[serde(default)]
     offline_cause_reason: String,
     offline_cause: Option<Cause>,
     #[serde(default)]
-    idle: bool,
+    pub(super) idle: bool,
+    /// Not for agents that call in.
+    #[serde(default)]
+    launch_supported: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -40,26 +38,44 @@ struct Cause {
     class: String,
 }
 
-const FIELDS: &str = "displayName,description,offline,temporarilyOffline,offlineCauseReason,offlineCause,idle";
+const FIELDS: &str = "displayName,description,offline,temporarilyOffline,offlineCauseReason,offlineCause,idle,launchSupported";
 
 impl Computer {
     /// What Jenkins says of why it is offline, in its own language. Escaped for HTML from 2.516 on; what is not Jenkins' own text is
     /// read from where it is stored ([`config::hold`]).
-    fn reason(&self) -> String {
+    pub(super) fn reason(&self) -> String {
         config::unescaped(&self.offline_cause_reason)
     }
 
-    fn gave_up(&self) -> bool {
-        self.offline_cause.as_ref().is_some_and(|cause| cause.class.ends_with("$LaunchFailed"))
+    /// A launch, or a connection, came to a bad end; while one is under way there is no cause.
+    pub(super) fn has_failed(&self) -> bool {
+        self.offline_cause
+            .as_ref()
+            .is_some_and(|cause| ["$LaunchFailed", "$ChannelTermination"].iter().any(|end| cause.class.ends_with(end)))
+    }
+
+    /// Nobody launches it, though Jenkins could.
+    pub(super) fn may_be_launched(&self) -> bool {
+        self.offline && self.launch_supported && self.offline_cause.is_some()
+    }
+
+    /// Its connection is gone, and not because somebody marked it offline.
+    pub(super) fn is_gone(&self) -> bool {
+        self.offline && !self.temporarily_offline
     }
 }
 
-fn path(name: &Name, rest: &str) -> String {
+pub(super) fn path(name: &Name, rest: &str) -> String {
     format!("/computer/{}/{rest}", encode(name.as_str()))
 }
 
-/// Looks at these names.
+/// Looks at these names; what goes wrong with one is said of that one, or ends it.
 pub(super) fn observe(session: &Session, site: &Site, names: &[Name]) -> Result<BTreeMap<Name, Seen>, JenkinsError> {
+    survey(session, site, names)?.into_iter().map(|(name, seen)| seen.map(|seen| (name, seen))).collect()
+}
+
+/// Looks at these names. An account may be kept from one node and not from the next.
+pub(super) fn survey(session: &Session, site: &Site, names: &[Name]) -> Result<BTreeMap<Name, Result<Seen, JenkinsError>>, JenkinsError> {
     #[derive(Deserialize)]
     struct List {
         computer: Vec<serde_json::Value>,
@@ -69,15 +85,18 @@ pub(super) fn observe(session: &Session, site: &Site, names: &[Name]) -> Result<
     let list = list.ok_or_else(|| JenkinsError::NotJenkins { action: action.to_owned(), kind: "404".to_owned() })?;
     let mut seen = BTreeMap::new();
     for name in names {
-        let state = match found(&list.computer, name).map_err(|error| shape(action, &error))? {
-            None if is_orphan(session, name)? => Seen::Orphan,
-            None => Seen::Absent,
-            Some(computer) => match site.owner(computer.description.as_deref().unwrap_or_default()) {
-                Owner::Other(stranger) => Seen::Foreign(stranger),
-                Owner::Us => ours(session, name, &computer)?,
+        let state = match found(&list.computer, name).map_err(|error| shape(action, &error)) {
+            Err(error) => Err(error),
+            Ok(None) => is_orphan(session, name).map(|is_orphan| if is_orphan { Seen::Orphan } else { Seen::Absent }),
+            Ok(Some(computer)) => match site.owner(computer.description.as_deref().unwrap_or_default()) {
+                Owner::Other(stranger) => Ok(Seen::Foreign(stranger)),
+                Owner::Us => ours(session, name, &computer),
             },
         };
-        seen.insert(name.clone(), state);
+        match state {
+            Err(error) if error.is_the_masters() => return Err(error),
+            state => drop(seen.insert(name.clone(), state)),
+        }
     }
     Ok(seen)
 }
@@ -90,7 +109,9 @@ fn found(listed: &[serde_json::Value], name: &Name) -> Result<Option<Computer>, 
 fn ours(session: &Session, name: &Name, computer: &Computer) -> Result<Seen, JenkinsError> {
     let Some((slave, config)) = read_config(session, name)? else { return Ok(Seen::Absent) };
     let hold = computer.temporarily_offline.then(|| config::hold(&slave, &computer.reason()));
-    Ok(Seen::Ours { config: Box::new(config), is_connected: !computer.offline || computer.temporarily_offline, hold })
+    let is_connected = !computer.offline || computer.temporarily_offline;
+    let is_resting = computer.is_gone() && !computer.has_failed() && config::comes_and_goes(&slave);
+    Ok(Seen::Ours { config: Box::new(config), is_connected, is_resting, hold })
 }
 
 /// A node that is not listed, but which its own label still knows.
@@ -123,13 +144,13 @@ fn read_config(session: &Session, name: &Name) -> Result<Option<(Element, Config
     Ok(Some((slave, config)))
 }
 
-fn computer(session: &Session, name: &Name) -> Result<Computer, JenkinsError> {
+pub(super) fn computer(session: &Session, name: &Name) -> Result<Computer, JenkinsError> {
     let action = format!("ask for the state of node `{name}`");
     session.json(&action, &path(name, &format!("api/json?tree={FIELDS}")))?.ok_or_else(|| JenkinsError::Vanished(name.clone()))
 }
 
 /// The offline mark of a node.
-fn hold_of(session: &Session, name: &Name, seen: &Computer) -> Result<Option<Hold>, JenkinsError> {
+pub(super) fn hold_of(session: &Session, name: &Name, seen: &Computer) -> Result<Option<Hold>, JenkinsError> {
     if !seen.temporarily_offline {
         return Ok(None);
     }
@@ -219,143 +240,6 @@ pub(super) fn delete(session: &Session, site: &Site, name: &Name) -> Result<(), 
     Err(JenkinsError::Refused { action, reason: "it is still there".to_owned() })
 }
 
-/// Waits until the agent is connected. A launch that Jenkins gave up is started once more; an operator's mark ends the wait.
-pub(super) fn wait_online(session: &Session, name: &Name, deadline: Duration) -> Result<(), JenkinsError> {
-    let mut pace = session.pace(deadline);
-    let mut was_relaunched = false;
-    loop {
-        let state = computer(session, name)?;
-        if let Some(hold) = hold_of(session, name, &state)? {
-            return Err(JenkinsError::Held { name: name.clone(), hold });
-        }
-        if !state.offline {
-            return Ok(());
-        }
-        let has_failed_twice = state.gave_up() && was_relaunched;
-        if state.gave_up() && !was_relaunched {
-            was_relaunched = true;
-            launch(session, name)?;
-        }
-        let turn = if has_failed_twice { Wait::Over } else { pace.wait() };
-        if turn == Wait::Stopped {
-            return Err(JenkinsError::Stopped { action: format!("wait until node `{name}` is online"), left: None });
-        }
-        if turn == Wait::Over {
-            let reason = Some(state.reason()).filter(|reason| !reason.is_empty());
-            let reason = reason.unwrap_or_else(|| "it is still being launched".to_owned());
-            return Err(JenkinsError::Offline { name: name.clone(), waited: pace.waited(), reason, log: launch_log(session, name) });
-        }
-    }
-}
-
-/// Disconnects an idle agent, or cuts short a launch that still goes the old way, and launches it with its present configuration.
-pub(super) fn relaunch(session: &Session, name: &Name, patience: Duration) -> Result<(), JenkinsError> {
-    let state = wait_idle(session, name, patience)?;
-    if state.temporarily_offline {
-        return Ok(());
-    }
-    if !state.offline {
-        let action = format!("disconnect the agent of node `{name}`");
-        let body = format!("offlineMessage={}&json=%7B%7D", encode(&Hold::message("launcher changed")));
-        match session.write(&action, &path(name, "doDisconnect"), FORM, body.as_bytes()) {
-            Ok(answer) => drop(session.expect(&action, answer, &[200, 302])?),
-            Err(JenkinsError::Lost { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    launch(session, name)
-}
-
-fn launch(session: &Session, name: &Name) -> Result<(), JenkinsError> {
-    let action = format!("launch the agent of node `{name}`");
-    match session.write(&action, &path(name, "launchSlaveAgent"), FORM, b"") {
-        // 302 when it starts, 200 when it is up already.
-        Ok(answer) => session.expect(&action, answer, &[200, 302]).map(drop),
-        Err(JenkinsError::Lost { .. }) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-fn wait_idle(session: &Session, name: &Name, patience: Duration) -> Result<Computer, JenkinsError> {
-    let mut pace = session.pace(patience);
-    loop {
-        let state = computer(session, name)?;
-        if state.idle {
-            return Ok(state);
-        }
-        match pace.wait() {
-            Wait::Again => {}
-            Wait::Over => return Err(JenkinsError::Busy { name: name.clone(), waited: pace.waited() }),
-            Wait::Stopped => return Err(JenkinsError::Stopped { action: format!("wait until node `{name}` is idle"), left: None }),
-        }
-    }
-}
-
-/// Marks a node offline with our reason, and waits until its jobs have left. An operator's mark stays as it is.
-pub(super) fn drain(session: &Session, name: &Name, reason: &str, patience: Duration) -> Result<(), JenkinsError> {
-    let state = computer(session, name)?;
-    if !state.temporarily_offline {
-        toggle(session, name, &Hold::message(reason), true)?;
-    }
-    wait_idle(session, name, patience).map(drop)
-}
-
-/// Takes our own mark off. Any other stays, and is handed back.
-pub(super) fn undrain(session: &Session, name: &Name) -> Result<Option<Hold>, JenkinsError> {
-    match hold_of(session, name, &computer(session, name)?)? {
-        None => Ok(None),
-        Some(hold) if hold.is_ours() => {
-            toggle(session, name, "", false)?;
-            Ok(None)
-        }
-        Some(hold) => Ok(Some(hold)),
-    }
-}
-
-/// `toggleOffline` flips: the state is read before, and after a lost answer.
-fn toggle(session: &Session, name: &Name, message: &str, is_offline: bool) -> Result<(), JenkinsError> {
-    let action = format!("mark node `{name}` {}", if is_offline { "offline" } else { "online" });
-    for _ in 0..ATTEMPTS {
-        if computer(session, name)?.temporarily_offline == is_offline {
-            return Ok(());
-        }
-        let body = format!("offlineMessage={}", encode(message));
-        match session.write(&action, &path(name, "toggleOffline"), FORM, body.as_bytes()) {
-            Ok(answer) => return session.expect(&action, answer, &[200, 302]).map(drop),
-            Err(JenkinsError::Lost { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(JenkinsError::Refused { action, reason: "the mark does not hold".to_owned() })
-}
-
-/// The last lines of the launch log, without the environment of the remote user that the SSH launcher dumps there.
-fn launch_log(session: &Session, name: &Name) -> Vec<String> {
-    let action = format!("read the launch log of node `{name}`");
-    match End::read(session, &action, &format!("/computer/{}", encode(name.as_str()))) {
-        Ok(end) => without_environment(&end),
-        Err(error) => vec![format!("no launch log: {}", error.told())],
-    }
-}
-
-fn without_environment(log: &End) -> Vec<String> {
-    // What begins in the middle may begin in the middle of the environment, and of one of its lines.
-    let mut is_environment = log.is_cut;
-    let mut lines = Vec::new();
-    for line in log.text.lines().skip(usize::from(log.is_cut)) {
-        if line.starts_with('[') {
-            is_environment = false;
-        }
-        if !is_environment && !line.trim_start().starts_with("at ") && !line.trim().is_empty() {
-            lines.push(line.chars().filter(|character| !character.is_control()).take(300).collect());
-        }
-        if line.contains("The remote user's environment is:") {
-            is_environment = true;
-        }
-    }
-    lines.split_off(lines.len().saturating_sub(LOG_LINES))
-}
-
 /// What an inbound agent must know to call in.
 pub(super) fn agent_secret(session: &Session, name: &Name) -> Result<Secret<String>, JenkinsError> {
     let action = format!("read the agent secret of node `{name}`");
@@ -391,7 +275,7 @@ pub(super) fn agent_program(session: &Session) -> Result<Vec<u8>, JenkinsError> 
 
 #[cfg(test)]
 mod tests {
-    use super::{End, found, without_environment};
+    use super::found;
     use ostler_roles::master::jenkins::Name;
     use serde_json::json;
 
@@ -405,20 +289,5 @@ mod tests {
         assert!(!seen.offline && !seen.temporarily_offline);
         assert!(found(&listed, &Name::parse("n2").unwrap()).unwrap().is_none());
         assert!(found(&listed, &Name::parse("pod-1").unwrap()).is_err());
-    }
-
-    #[test]
-    fn the_environment_in_a_launch_log_is_never_quoted() {
-        let log = "[11/22/26] [SSH] Authentication successful.\r\n[11/22/26] [SSH] The remote user's environment is:\r\nTOKEN=hunter2\r\nA=b\r\n\
-            [11/22/26] [SSH] Starting sftp client.\r\njava.lang.X: no\r\n\tat a.b(C.java:1)\r\n";
-        let lines = without_environment(&End { text: log.to_owned(), is_cut: false });
-        assert!(lines.iter().all(|line| !line.contains("hunter2")), "{lines:?}");
-        assert_eq!(lines.last().map(String::as_str), Some("java.lang.X: no"));
-        // Where only its end was read, in the middle of the environment or of one of its lines.
-        for beginning in ["TOKEN=hunter2", "en=hunter2", "[1]=hunter2", "2\r\nTOKEN=hunter2"] {
-            let (_, rest) = log.split_once("TOKEN=hunter2").unwrap();
-            let lines = without_environment(&End { text: format!("{beginning}{rest}"), is_cut: true });
-            assert_eq!(lines, ["[11/22/26] [SSH] Starting sftp client.", "java.lang.X: no"], "{beginning}");
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use super::error::JenkinsError;
+use super::event::{Event, Verdict};
 use super::smoke::SmokeReport;
 use ostler_roles::executor::Smoke;
 use ostler_roles::master::jenkins::{Change, Hold, Name, Next, Node, Proof, Seen, Stage, next};
@@ -11,8 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 /// How many nodes are on their way at once: waits overlap, and the master is not flooded.
 const LANES: usize = 8;
+/// How often a smoke job is tried again that something else than the node cut off.
+const CUT_OFF: usize = 1;
 /// More steps than a node can need: made, connected, smoked, labelled, with a relaunch and a lost answer in between.
-const STEPS: usize = 12;
+const STEPS: usize = 16;
 
 /// Why an agent did not get to its node.
 #[derive(Debug, thiserror::Error)]
@@ -41,38 +44,22 @@ pub struct Registration {
     pub agent: Option<Arc<dyn Bring>>,
 }
 
-/// What happens on the way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The node is being made, in quarantine.
-    Creating(Name),
-    /// Values are being set.
-    Updating(Name, Stage, Vec<Change>),
-    /// Its agent was brought to the node, or changed there.
-    Brought(Name),
-    /// Its agent is waited for.
-    Connecting(Name),
-    /// Its smoke job runs.
-    Smoking(Name),
-    /// Its smoke job ended.
-    Smoked {
-        /// The node.
-        name: Name,
-        /// Whether it passed.
-        is_green: bool,
-    },
-}
-
 /// How it ended for one node.
 #[derive(Debug)]
 #[must_use]
 pub enum Ending {
     /// It had its labels, nothing on the node changed, and nothing was written.
     Unchanged,
+    /// The same; its agent was let go by its retention strategy, and is launched when a job wants it.
+    Resting,
+    /// The same; somebody marked it offline, and it takes no jobs.
+    Away(Hold),
     /// It passed the smoke job and has its labels.
     Labelled(SmokeReport),
     /// It failed the smoke job and has no labels.
     Red(SmokeReport),
+    /// Its smoke job showed nothing; it has no labels.
+    Unproved(SmokeReport),
     /// It is in quarantine and somebody marked it offline.
     Held(Hold),
     /// The run was interrupted on its way; a further run goes on from what is left.
@@ -108,7 +95,7 @@ impl std::fmt::Display for Left {
 impl Ending {
     /// Whether its labels are attached and earned.
     pub fn is_registered(&self) -> bool {
-        matches!(self, Self::Unchanged | Self::Labelled(_))
+        matches!(self, Self::Unchanged | Self::Resting | Self::Away(_) | Self::Labelled(_))
     }
 }
 
@@ -116,8 +103,10 @@ impl std::fmt::Display for Ending {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unchanged => f.write_str("registered, as before"),
+            Self::Resting => f.write_str("registered, as before; its agent rests until a job wants it"),
+            Self::Away(hold) => write!(f, "registered, as before, but it takes no jobs: {hold}"),
             Self::Labelled(_) => f.write_str("registered: the smoke job passed"),
-            Self::Red(report) => write!(f, "not registered: smoke job: {}", report.outcome),
+            Self::Red(report) | Self::Unproved(report) => write!(f, "not registered: smoke job: {}", report.outcome),
             Self::Held(hold) => write!(f, "not registered: {hold}"),
             Self::Stopped(left, None) => write!(f, "not registered: interrupted; {left}"),
             Self::Stopped(left, Some(also)) => write!(f, "not registered: interrupted; {left}; {also}"),
@@ -135,20 +124,42 @@ pub fn register(
     registrations: &[Registration],
     events: &mut dyn FnMut(Event),
 ) -> Result<Vec<(Name, Ending)>, JenkinsError> {
+    let (sender, sent) = mpsc::sync_channel(LANES);
+    client.listen(Some(sender));
+    std::thread::scope(|scope| {
+        let work = scope.spawn(|| {
+            // Whoever follows the events waits until nobody can send any.
+            let _silence = Silence(client);
+            all(client, registrations)
+        });
+        sent.iter().for_each(events);
+        work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Ends the events of a client when it goes.
+struct Silence<'a>(&'a Client);
+
+impl Drop for Silence<'_> {
+    fn drop(&mut self) {
+        self.0.listen(None);
+    }
+}
+
+/// Lists the nodes, and takes each its way.
+fn all(client: &Client, registrations: &[Registration]) -> Result<Vec<(Name, Ending)>, JenkinsError> {
     let names: Vec<Name> = registrations.iter().map(|registration| registration.node.name.clone()).collect();
-    let listed = client.observe(&names)?;
+    let listed = Mutex::new(client.survey(&names)?);
     let next_in_line = AtomicUsize::new(0);
     let endings: Mutex<Vec<(usize, Ending)>> = Mutex::default();
-    let (tell, told) = mpsc::sync_channel(LANES);
     std::thread::scope(|scope| {
         for _ in 0..LANES.min(registrations.len()) {
-            let (tell, listed, next_in_line, endings) = (tell.clone(), &listed, &next_in_line, &endings);
+            let (listed, next_in_line, endings) = (&listed, &next_in_line, &endings);
             scope.spawn(move || {
-                // The receiver lives until every lane has ended.
-                let mut tell = |event| drop(tell.send(event));
                 while let Some((at, registration)) = take(next_in_line, registrations) {
-                    let seen = listed.get(&registration.node.name).cloned().unwrap_or(Seen::Absent);
-                    let ending = one(client, registration, seen, &mut tell).unwrap_or_else(|error| match error {
+                    let seen = listed.lock().unwrap_or_else(PoisonError::into_inner).remove(&registration.node.name);
+                    let went = seen.unwrap_or(Ok(Seen::Absent)).and_then(|seen| Course::new(client, registration).run(seen));
+                    let ending = went.unwrap_or_else(|error| match error {
                         JenkinsError::Stopped { left: also, .. } => Ending::Stopped(left(client, registration), also),
                         other => Ending::Failed(other),
                     });
@@ -156,8 +167,6 @@ pub fn register(
                 }
             });
         }
-        drop(tell);
-        told.iter().for_each(events);
     });
     let mut endings = endings.into_inner().unwrap_or_else(PoisonError::into_inner);
     endings.sort_by_key(|(at, _)| *at);
@@ -198,65 +207,130 @@ fn may_finish(next: &Next, proof: Proof) -> bool {
     }
 }
 
-fn one(client: &Client, registration: &Registration, mut seen: Seen, events: &mut dyn FnMut(Event)) -> Result<Ending, JenkinsError> {
-    let Registration { node, smoke, proof, agent } = registration;
-    let name = &node.name;
-    let mut proof = *proof;
-    let mut report: Option<SmokeReport> = None;
-    let mut missing = agent.as_deref();
-    for _ in 0..STEPS {
-        // Only a node that is there has a secret to call in with.
-        if let (Seen::Ours { is_connected, .. }, Some(agent), false) = (&seen, missing, client.is_stopped()) {
-            missing = None;
-            if bring(client, node, *is_connected, agent)? {
-                events(Event::Brought(name.clone()));
-                proof = Proof::Wanted;
-                seen = client.observe(std::slice::from_ref(name))?.remove(name).unwrap_or(Seen::Absent);
-                continue;
+/// One node on its way.
+struct Course<'a> {
+    client: &'a Client,
+    node: &'a Node,
+    registration: &'a Registration,
+    proof: Proof,
+    report: Option<SmokeReport>,
+    /// What has not been brought yet.
+    missing: Option<&'a dyn Bring>,
+    /// Its agent may have come online a moment ago.
+    is_fresh: bool,
+    /// Smoke jobs that were cut off.
+    cut_off: usize,
+}
+
+impl<'a> Course<'a> {
+    fn new(client: &'a Client, registration: &'a Registration) -> Self {
+        let Registration { node, proof, agent, .. } = registration;
+        let missing = agent.as_deref();
+        Self { client, node, registration, proof: *proof, report: None, missing, is_fresh: false, cut_off: 0 }
+    }
+
+    fn run(mut self, mut seen: Seen) -> Result<Ending, JenkinsError> {
+        for _ in 0..STEPS {
+            if !self.bring(&seen)? {
+                let next = next(self.node, &seen, self.proof)?;
+                if self.client.is_stopped() && !may_finish(&next, self.proof) {
+                    return Ok(Ending::Stopped(Left::of(self.registration, &seen), None));
+                }
+                if let Some(ending) = self.step(next, &seen)? {
+                    return Ok(ending);
+                }
             }
+            let name = &self.node.name;
+            seen = self.client.observe(std::slice::from_ref(name))?.remove(name).unwrap_or(Seen::Absent);
         }
-        let next = next(node, &seen, proof)?;
-        if client.is_stopped() && !may_finish(&next, proof) {
-            return Ok(Ending::Stopped(Left::of(registration, &seen), None));
+        Err(JenkinsError::Refused {
+            action: format!("register node `{}`", self.node.name),
+            reason: "it does not settle; somebody else changes it".to_owned(),
+        })
+    }
+
+    /// Only a node that is there has a secret to call in with.
+    fn bring(&mut self, seen: &Seen) -> Result<bool, JenkinsError> {
+        let (Seen::Ours { is_connected, .. }, Some(agent), false) = (seen, self.missing, self.client.is_stopped()) else {
+            return Ok(false);
+        };
+        self.missing = None;
+        let is_brought = bring(self.client, self.node, *is_connected, agent)?;
+        if is_brought {
+            self.client.send(Event::Brought(self.node.name.clone()));
+            (self.proof, self.is_fresh) = (Proof::Wanted, true);
         }
+        Ok(is_brought)
+    }
+
+    fn step(&mut self, next: Next, seen: &Seen) -> Result<Option<Ending>, JenkinsError> {
+        let (client, name) = (self.client, &self.node.name);
         match next {
             Next::Create => {
-                events(Event::Creating(name.clone()));
-                client.create(node)?;
+                client.send(Event::Creating(name.clone()));
+                self.is_fresh = true;
+                client.create(self.node)?;
             }
             Next::Update(stage, changes) => {
-                events(Event::Updating(name.clone(), stage, changes));
-                client.update(node, stage)?;
+                self.is_fresh |= changes.iter().any(Change::needs_launch);
+                client.send(Event::Updating(name.clone(), stage, changes));
+                client.update(self.node, stage)?;
             }
             Next::Connect => {
-                events(Event::Connecting(name.clone()));
+                client.send(Event::Connecting(name.clone()));
                 client.wait_online(name)?;
+                self.is_fresh = false;
             }
-            Next::Smoke => {
-                events(Event::Smoking(name.clone()));
-                let done = client.smoke(node, smoke)?;
-                events(Event::Smoked { name: name.clone(), is_green: done.is_green() });
-                proof = if done.is_green() { Proof::Green } else { Proof::Red };
-                report = Some(done);
-            }
+            Next::Smoke => return self.smoke(),
             // Left over from a run that was cut: only we may take it off.
             Next::Held(hold) if hold.is_ours() => drop(client.undrain(name)?),
-            Next::Held(hold) => return Ok(Ending::Held(hold)),
+            Next::Held(hold) => return Ok(Some(Ending::Held(hold))),
             Next::Settled(stage) => {
-                return Ok(match (stage, report) {
-                    (Stage::Labelled, None) => Ending::Unchanged,
-                    (Stage::Labelled, Some(report)) => Ending::Labelled(report),
-                    (Stage::Quarantined, Some(report)) => Ending::Red(report),
-                    (Stage::Quarantined, None) => Ending::Failed(JenkinsError::Vanished(name.clone())),
-                });
+                let ending = self.settled(stage, seen);
+                if matches!(ending, Ending::Away(_) | Ending::Resting) {
+                    client.send(Event::Note(name.clone(), ending.to_string()));
+                }
+                return Ok(Some(ending));
             }
         }
-        seen = client.observe(std::slice::from_ref(name))?.remove(name).unwrap_or(Seen::Absent);
+        Ok(None)
     }
-    Err(JenkinsError::Refused {
-        action: format!("register node `{name}`"),
-        reason: "it does not settle; somebody else changes it".to_owned(),
-    })
+
+    fn smoke(&mut self) -> Result<Option<Ending>, JenkinsError> {
+        let (client, name) = (self.client, &self.node.name);
+        if std::mem::take(&mut self.is_fresh) {
+            client.wait_online(name)?;
+        }
+        let done = client.smoke(self.node, &self.registration.smoke)?;
+        let verdict = done.outcome.verdict();
+        client.send(Event::Smoked { name: name.clone(), verdict: verdict.clone() });
+        if let Some(left) = &done.left {
+            client.send(Event::Note(name.clone(), left.clone()));
+        }
+        self.proof = match verdict {
+            Verdict::Green => Proof::Green,
+            Verdict::Red => Proof::Red,
+            Verdict::Unknown(_) if done.outcome.is_worth_another() && self.cut_off < CUT_OFF => {
+                self.cut_off += 1;
+                self.is_fresh = true;
+                return Ok(None);
+            }
+            Verdict::Unknown(_) => return Ok(Some(Ending::Unproved(done))),
+        };
+        self.report = Some(done);
+        Ok(None)
+    }
+
+    fn settled(&mut self, stage: Stage, seen: &Seen) -> Ending {
+        match (stage, self.report.take(), seen) {
+            (Stage::Labelled, None, Seen::Ours { hold: Some(hold), .. }) => Ending::Away(hold.clone()),
+            (Stage::Labelled, None, Seen::Ours { is_resting: true, .. }) => Ending::Resting,
+            (Stage::Labelled, None, _) => Ending::Unchanged,
+            (Stage::Labelled, Some(report), _) => Ending::Labelled(report),
+            (Stage::Quarantined, Some(report), _) => Ending::Red(report),
+            (Stage::Quarantined, None, _) => Ending::Failed(JenkinsError::Vanished(self.node.name.clone())),
+        }
+    }
 }
 
 /// Brings the agent to its node. What runs there now is let out first, in quarantine: a run that is cut here is gone on with by the next.

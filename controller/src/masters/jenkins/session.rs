@@ -4,11 +4,14 @@
 //! 2.532). So a 401 is believed only when it lasts. The end is a 200 from `/api/json` with `X-Jenkins-Session`.
 
 use super::super::http::{Answer, Ask, Departure, Http, HttpError, Way, cookies};
-use super::super::wait::{Pace, Stop, Wait};
+use super::super::wait::{Stop, Wait};
 use super::error::JenkinsError;
+use super::event::Event;
+use super::watch::Watch;
 use base64::Engine as _;
 use ostler_roles::words::Secret;
 use serde::de::DeserializeOwned;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use ureq::http::StatusCode;
@@ -69,6 +72,10 @@ pub struct Patience {
     pub drain: Duration,
     /// Until a smoke job has ended.
     pub smoke: Duration,
+    /// For how long an agent must be gone, or be there, before that is believed: Jenkins closes channels late.
+    pub settle: Duration,
+    /// How long a wait may last before it is told.
+    pub silence: Duration,
 }
 
 impl Default for Patience {
@@ -82,6 +89,8 @@ impl Default for Patience {
             connect: seconds(120),
             drain: seconds(1800),
             smoke: seconds(1800),
+            settle: seconds(5),
+            silence: seconds(5),
         }
     }
 }
@@ -107,6 +116,8 @@ pub(super) struct Session {
     pub(super) patience: Patience,
     pub(super) stop: Stop,
     memory: Mutex<Memory>,
+    /// Who is told.
+    events: Mutex<Option<SyncSender<Event>>>,
 }
 
 /// How much of an address that we were sent to is quoted.
@@ -153,7 +164,7 @@ impl Session {
     pub(super) fn new(url: &str, login: Login, patience: Patience, way: Way) -> Result<Self, JenkinsError> {
         let http = Http::new(url, patience.request, way)
             .map_err(|source| JenkinsError::Http { action: "use the address of this Jenkins".to_owned(), source })?;
-        Ok(Self { http, login, patience, stop: Stop::default(), memory: Mutex::default() })
+        Ok(Self { http, login, patience, stop: Stop::default(), memory: Mutex::default(), events: Mutex::default() })
     }
 
     pub(super) fn user(&self) -> &str {
@@ -165,9 +176,16 @@ impl Session {
         self.memory().process.clone()
     }
 
-    /// For one wait on the master.
-    pub(super) fn pace(&self, patience: Duration) -> Pace {
-        Pace::new(patience, &self.stop)
+    /// Who is told from now on.
+    pub(super) fn listen(&self, events: Option<SyncSender<Event>>) {
+        *self.events.lock().unwrap_or_else(PoisonError::into_inner) = events;
+    }
+
+    /// Tells whoever listens.
+    pub(super) fn send(&self, event: Event) {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Who does not listen any more needs not be told.
+        let _ = events.map(|events| events.send(event));
     }
 
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
@@ -349,13 +367,13 @@ impl Session {
     fn wait_until_ready(&self, action: &str, first: &str) -> Result<(), JenkinsError> {
         let is_known = self.memory().process.is_some();
         let has_status = first.starts_with("503") || first == "401";
-        let mut pace = self.pace(if is_known || has_status { self.patience.restart } else { self.patience.reach });
+        let mut watch = Watch::new(self, None, if is_known || has_status { self.patience.restart } else { self.patience.reach });
         let mut unauthorized_since = (first == "401").then(Instant::now);
         let mut last = first.to_owned();
         loop {
-            match pace.wait() {
+            match watch.wait(&format!("Jenkins answers ({last})")) {
                 Wait::Again => {}
-                Wait::Over => return Err(JenkinsError::NotReady { action: action.to_owned(), waited: pace.waited(), last }),
+                Wait::Over => return Err(JenkinsError::NotReady { action: action.to_owned(), waited: watch.waited(), last }),
                 Wait::Stopped => return Err(JenkinsError::Stopped { action: action.to_owned(), left: None }),
             }
             let answer = self.ask(Ask::Get, "/api/json?tree=mode", &Crumb::default());

@@ -1,18 +1,19 @@
-//! The smoke job: a freestyle job tied to the node's quarantine label, so that no other node can take it and no other job comes first.
+//! A smoke job from its request to its end, and what it showed.
 
 use super::super::http::encode;
-use super::super::wait::{Pace, Wait};
+use super::super::wait::Wait;
 use super::error::JenkinsError;
+use super::event::{Event, Verdict};
+use super::job::{install, name_of, remove, retry_once};
 use super::log::End;
+use super::node::{FORM, computer};
 use super::session::Session;
-use super::xml::{self, Element};
+use super::watch::Watch;
 use ostler_roles::executor::Smoke;
-use ostler_roles::master::jenkins::{Node, Owner};
+use ostler_roles::master::jenkins::Node;
 use serde::Deserialize;
 use std::time::Duration;
 
-const XML: &str = "application/xml";
-const FORM: &str = "application/x-www-form-urlencoded";
 /// How many lines of a red job's console are quoted.
 const TAIL: usize = 12;
 
@@ -36,6 +37,31 @@ pub enum SmokeOutcome {
     Restarted,
     /// Jenkins, which did not restart, has neither its queue item nor its build.
     Gone,
+    /// It failed, and its agent was gone.
+    Vanished,
+    /// Jenkins did not tell how it goes until the time was over; what it said last.
+    Untold {
+        /// The time.
+        waited: Duration,
+        /// What it said.
+        why: String,
+    },
+}
+
+impl SmokeOutcome {
+    /// What it shows of the node: only what the job itself said.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Ended(result) if result == "SUCCESS" => Verdict::Green,
+            Self::Ended(result) if matches!(result.as_str(), "FAILURE" | "UNSTABLE") => Verdict::Red,
+            other => Verdict::Unknown(other.to_string()),
+        }
+    }
+
+    /// Whether another try may well come through: what cut it off has nothing to do with the node.
+    pub(super) fn is_worth_another(&self) -> bool {
+        matches!(self, Self::Restarted | Self::Vanished)
+    }
 }
 
 impl std::fmt::Display for SmokeOutcome {
@@ -47,6 +73,8 @@ impl std::fmt::Display for SmokeOutcome {
             Self::Elsewhere(node) => write!(f, "ran on `{node}`"),
             Self::Restarted => f.write_str("cut off by a restart of Jenkins"),
             Self::Gone => f.write_str("Jenkins does not know it any more; somebody removed it"),
+            Self::Vanished => f.write_str("its agent went offline while it ran"),
+            Self::Untold { waited, why } => write!(f, "Jenkins did not tell within {} s how it ended: {why}", waited.as_secs()),
         }
     }
 }
@@ -60,6 +88,8 @@ pub struct SmokeReport {
     pub url: Option<String>,
     /// The last lines of a red job's console.
     pub tail: Vec<String>,
+    /// What of a green job could not be removed.
+    pub left: Option<String>,
     /// From the request to the end.
     pub took: Duration,
 }
@@ -67,7 +97,7 @@ pub struct SmokeReport {
 impl SmokeReport {
     /// Whether the job passed: anything short of success proves nothing.
     pub fn is_green(&self) -> bool {
-        matches!(&self.outcome, SmokeOutcome::Ended(result) if result == "SUCCESS")
+        self.outcome.verdict() == Verdict::Green
     }
 }
 
@@ -108,37 +138,41 @@ impl Build {
     }
 }
 
-fn job_name(node: &Node) -> String {
-    format!("ostler-smoke-{}", node.name)
-}
-
-/// Runs the commands on a quarantined node. A green job is removed again, and one that was interrupted; a red one stays to be looked at.
+/// Runs the commands on a quarantined node. A green job is removed again, and one that was cut off; a red one stays to be looked at.
 pub(super) fn run(session: &Session, node: &Node, commands: &[Smoke], patience: Duration) -> Result<SmokeReport, JenkinsError> {
-    let job = job_name(node);
+    let job = name_of(node);
     install(session, node, &job, commands)?;
-    let mut pace = session.pace(patience);
-    let followed = start(session, &job).and_then(|item| follow(session, &job, item, &mut pace));
+    let mut watch = Watch::new(session, Some(&node.name), patience);
+    let followed = start(session, &job, &mut watch).and_then(|item| follow(session, node, item, &mut watch));
     let (outcome, executable) = followed.map_err(|error| match error {
         JenkinsError::Stopped { action, .. } => JenkinsError::Stopped { action, left: left_behind(session, &job) },
         other => other,
     })?;
-    let took = pace.waited();
+    let took = watch.waited();
     let outcome = match outcome {
         Ok(build) if build.built_on != node.name.as_str() => SmokeOutcome::Elsewhere(build.built_on),
+        Ok(build) if build.result.as_deref() != Some("SUCCESS") && is_gone(session, node) => SmokeOutcome::Vanished,
         Ok(build) => SmokeOutcome::Ended(build.result.unwrap_or_else(|| "no result".to_owned())),
         Err(outcome) => outcome,
     };
-    let mut report = SmokeReport { outcome, url: executable.as_ref().map(|build| build.url.clone()), tail: Vec::new(), took };
-    if report.is_green() {
-        remove(session, &job)?;
-    } else if matches!(report.outcome, SmokeOutcome::Restarted | SmokeOutcome::Gone) {
-        // It says nothing about the node.
-        report.url = None;
-        report.tail.extend(left_behind(session, &job));
-    } else if let Some(build) = executable {
-        report.tail = console(session, &job, build.number);
+    let url = executable.as_ref().map(|build| build.url.clone());
+    let mut report = SmokeReport { outcome, url, tail: Vec::new(), left: None, took };
+    match (&report.outcome, executable) {
+        (outcome, _) if outcome.verdict() == Verdict::Green => report.left = left_behind(session, &job),
+        (SmokeOutcome::Restarted | SmokeOutcome::Gone | SmokeOutcome::Vanished, _) => {
+            // It says nothing about the node.
+            report.url = None;
+            report.tail.extend(left_behind(session, &job));
+        }
+        (_, Some(build)) => report.tail = console(session, &job, build.number),
+        (_, None) => {}
     }
     Ok(report)
+}
+
+/// Whether the agent of a job that failed is gone. Nobody's word on that is nothing but that.
+fn is_gone(session: &Session, node: &Node) -> bool {
+    computer(session, &node.name).is_ok_and(|state| state.is_gone())
 }
 
 /// Removes a job that proves nothing; what to say when it cannot be removed.
@@ -146,89 +180,20 @@ fn left_behind(session: &Session, job: &str) -> Option<String> {
     remove(session, job).err().map(|error| format!("job `{job}` is left on the master: {error}"))
 }
 
-/// Makes the job, or brings the one of an earlier run up to date.
-fn install(session: &Session, node: &Node, job: &str, commands: &[Smoke]) -> Result<(), JenkinsError> {
-    let document = job_xml(node, commands).document();
-    let action = format!("create job `{job}`");
-    let path = format!("/job/{}/config.xml", encode(job));
-    let known = session.read(&format!("read job `{job}`"), &path)?;
-    match known.status {
-        200 => {
-            let fault = |source| JenkinsError::Xml { action: action.clone(), source };
-            let known = xml::parse(&known.body).map_err(fault)?;
-            if let Owner::Other(stranger) = node.site.owner(known.value("description").unwrap_or_default()) {
-                return Err(JenkinsError::ForeignJob(job.to_owned(), stranger));
-            }
-            let action = format!("change job `{job}`");
-            let answer = retry_once(|| session.write(&action, &path, XML, &document))?;
-            session.expect(&action, answer, &[200]).map(drop)
-        }
-        404 => {
-            let create = format!("/createItem?name={}", encode(job));
-            let answer = match session.write(&action, &create, XML, &document) {
-                // If it was made after all, the second time says that it exists.
-                Err(JenkinsError::Lost { .. }) => {
-                    let answer = session.write(&action, &create, XML, &document)?;
-                    if answer.status == 400 { return Ok(()) } else { answer }
-                }
-                other => other?,
-            };
-            if answer.header("x-error").is_some_and(|text| text.contains("already exists")) {
-                // It is there, but not for our eyes.
-                let (user, permission) = (session.user().to_owned(), "Job/Read".to_owned());
-                return Err(JenkinsError::MissingPermission { action, user, permission });
-            }
-            session.expect(&action, answer, &[200]).map(drop)
-        }
-        _ => session.expect(&format!("read job `{job}`"), known, &[200, 404]).map(drop),
-    }
-}
-
-fn retry_once<T>(mut write: impl FnMut() -> Result<T, JenkinsError>) -> Result<T, JenkinsError> {
-    match write() {
-        Err(JenkinsError::Lost { .. }) => write(),
-        other => other,
-    }
-}
-
-fn job_xml(node: &Node, commands: &[Smoke]) -> Element {
-    let shell = Element::new("hudson.tasks.Shell").child(Element::text("command", &script(commands)));
-    Element::new("project")
-        .child(Element::text("description", &node.site.mark()))
-        .child(Element::text("keepDependencies", "false"))
-        .child(Element::new("properties"))
-        .child(Element::new("scm").with("class", "hudson.scm.NullSCM"))
-        .child(Element::text("assignedNode", &node.name.quarantine()))
-        .child(Element::text("canRoam", "false"))
-        .child(Element::text("disabled", "false"))
-        .child(Element::new("triggers"))
-        .child(Element::text("concurrentBuild", "false"))
-        .child(Element::new("builders").child(shell))
-        .child(Element::new("publishers"))
-        .child(Element::new("buildWrappers"))
-}
-
-/// One line a command, every word quoted: the shell has nothing to expand. The first failure ends it (Jenkins runs `sh -xe`).
-fn script(commands: &[Smoke]) -> String {
-    // One command a line: `-e` lets a failure pass on the left of `&&`.
-    let mut lines: Vec<String> = ["set -eu", "touch .ostler-smoke", "rm .ostler-smoke"].map(str::to_owned).into();
-    for command in commands {
-        let name: String = command.name.chars().filter(|character| !character.is_control()).collect();
-        lines.push(format!(": {}", quote(&name)));
-        lines.push(command.run.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" "));
-    }
-    lines.join("\n")
-}
-
-fn quote(word: &str) -> String {
-    format!("'{}'", word.replace('\'', "'\\''"))
-}
-
 /// Asks for a build at once; the queue item's number.
-fn start(session: &Session, job: &str) -> Result<i64, JenkinsError> {
+fn start(session: &Session, job: &str, watch: &mut Watch<'_>) -> Result<i64, JenkinsError> {
+    loop {
+        match ask(session, job) {
+            // Asked twice, Jenkins gives the same item while it waits.
+            Err(error) if error.may_pass() && watch.wait(&format!("its smoke job is taken ({})", error.told())) == Wait::Again => {}
+            asked => return asked,
+        }
+    }
+}
+
+fn ask(session: &Session, job: &str) -> Result<i64, JenkinsError> {
     let action = format!("start job `{job}`");
     let path = format!("/job/{}/build?delay=0sec", encode(job));
-    // Asked twice, Jenkins gives the same item while it waits.
     let answer = retry_once(|| session.write(&action, &path, FORM, b""))?;
     if answer.status == 404 {
         let (user, permission) = (session.user().to_owned(), "Job/Read".to_owned());
@@ -245,31 +210,55 @@ type Followed = (Result<Build, SmokeOutcome>, Option<Executable>);
 
 /// What one look at a job shows.
 enum Look {
-    /// It waits, or runs.
-    Goes(String),
+    /// It waits, and why.
+    Waits(String),
+    /// It runs.
+    Runs,
     /// It ended.
     Ended(Build),
     /// Somebody took it out of the queue.
     Cancelled,
     /// It is nowhere.
     Unknown,
+    /// Jenkins did not say.
+    Untold(String),
 }
 
 /// Follows a queue item to the end of its build. A late one is taken back.
-fn follow(session: &Session, job: &str, item: i64, pace: &mut Pace) -> Result<Followed, JenkinsError> {
+fn follow(session: &Session, node: &Node, item: i64, watch: &mut Watch<'_>) -> Result<Followed, JenkinsError> {
+    let job = &name_of(node);
     let mut process = session.process();
     let mut executable: Option<Executable> = None;
+    let mut has_run = false;
     loop {
         let before = session.process();
-        let look = look(session, job, item, &mut executable)?;
+        let look = match look(session, job, item, &mut executable) {
+            Err(error) if error.may_pass() => Look::Untold(error.told()),
+            look => look?,
+        };
         process = process.or_else(|| session.process());
         let is_same_process = process == session.process();
-        let why = match look {
-            Look::Goes(why) => {
+        if matches!(look, Look::Runs | Look::Ended(_)) && !has_run {
+            has_run = true;
+            session.send(Event::Smoking(node.name.clone()));
+        }
+        let what = match &look {
+            Look::Waits(why) => format!("its smoke job leaves the queue ({why})"),
+            Look::Runs => "its smoke job ends".to_owned(),
+            Look::Untold(why) => format!("Jenkins tells of its smoke job ({why})"),
+            Look::Ended(_) | Look::Cancelled | Look::Unknown => String::new(),
+        };
+        let outcome = match look {
+            Look::Waits(why) => {
                 // No earlier process has said so. A later one may be known by now: others ask too.
                 process = before.or(process);
-                why
+                SmokeOutcome::Late { waited: watch.waited(), why }
             }
+            Look::Runs => {
+                process = before.or(process);
+                SmokeOutcome::Late { waited: watch.waited(), why: "it is still running".to_owned() }
+            }
+            Look::Untold(why) => SmokeOutcome::Untold { waited: watch.waited(), why },
             Look::Cancelled => return Ok((Err(SmokeOutcome::Cancelled), None)),
             // Jenkins interrupts what runs before it goes.
             Look::Ended(build) if !is_same_process && build.result.as_deref().is_none_or(|result| result == "ABORTED") => {
@@ -279,12 +268,12 @@ fn follow(session: &Session, job: &str, item: i64, pace: &mut Pace) -> Result<Fo
             Look::Unknown if is_same_process => return Ok((Err(SmokeOutcome::Gone), executable)),
             Look::Unknown => return Ok((Err(SmokeOutcome::Restarted), executable)),
         };
-        match pace.wait() {
+        match watch.wait(&what) {
             Wait::Again => {}
             Wait::Over => {
                 // A job that cannot be stopped is reported as late all the same.
                 drop(take_back(session, job, item, executable.as_ref()));
-                return Ok((Err(SmokeOutcome::Late { waited: pace.waited(), why }), executable));
+                return Ok((Err(outcome), executable));
             }
             Wait::Stopped => {
                 // What comes of it shows when the job is removed.
@@ -303,7 +292,7 @@ fn look(session: &Session, job: &str, item: i64, executable: &mut Option<Executa
         match seen.filter(|seen| seen.task.name.as_deref() == Some(job)) {
             Some(seen) if seen.cancelled => return Ok(Look::Cancelled),
             Some(Item { executable: None, why, .. }) => {
-                return Ok(Look::Goes(why.unwrap_or_else(|| "it waits in the queue".to_owned())));
+                return Ok(Look::Waits(why.unwrap_or_else(|| "no reason is told".to_owned())));
             }
             Some(seen) => *executable = seen.executable,
             // Jenkins forgets what left the queue: after a while, and in a restart.
@@ -314,7 +303,7 @@ fn look(session: &Session, job: &str, item: i64, executable: &mut Option<Executa
     let path = format!("/job/{}/{}/api/json?tree=building,result,builtOn,queueId", encode(job), build.number);
     let seen = session.json::<Build>(&format!("follow job `{job}`"), &path)?;
     Ok(match seen.filter(|seen| seen.is_of(item)) {
-        Some(seen) if seen.building => Look::Goes("it is still running".to_owned()),
+        Some(seen) if seen.building => Look::Runs,
         Some(seen) => Look::Ended(seen),
         None => Look::Unknown,
     })
@@ -360,17 +349,9 @@ fn console(session: &Session, job: &str, number: u64) -> Vec<String> {
     }
 }
 
-fn remove(session: &Session, job: &str) -> Result<(), JenkinsError> {
-    let action = format!("remove job `{job}`");
-    let answer = retry_once(|| session.write(&action, &format!("/job/{}/doDelete", encode(job)), FORM, b""))?;
-    // 404: gone already, or an earlier try was heard after all.
-    session.expect(&action, answer, &[200, 302, 404]).map(drop)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ostler_roles::words::Origin;
 
     #[test]
     fn a_build_is_an_items_unless_it_says_it_is_anothers() {
@@ -378,12 +359,5 @@ mod tests {
             serde_json::from_value(serde_json::json!({"building": true, "result": null, "builtOn": "n1", "queueId": queue_id})).unwrap()
         };
         assert!(build(7).is_of(7) && build(-1).is_of(7) && !build(6).is_of(7));
-    }
-
-    #[test]
-    fn commands_reach_the_shell_word_by_word() {
-        let run = vec!["echo".to_owned(), "it's $HOME; rm -rf /".to_owned()];
-        let command = Smoke { name: "a\nb".to_owned(), run, origin: Origin::generated("test") };
-        assert_eq!(script(&[command]).lines().skip(3).collect::<Vec<_>>(), [": 'ab'", "'echo' 'it'\\''s $HOME; rm -rf /'"]);
     }
 }

@@ -35,16 +35,16 @@ pub enum Next {
 /// # Errors
 /// When the name is not ours.
 pub fn next(node: &Node, seen: &Seen, proof: Proof) -> Result<Next, NotOurs> {
-    let (config, is_connected, hold) = match seen {
+    let (config, is_connected, is_resting, hold) = match seen {
         Seen::Absent => return Ok(Next::Create),
         Seen::Orphan => return Err(NotOurs::Orphan(node.name.clone())),
         Seen::Foreign(stranger) => return Err(NotOurs::Foreign(node.name.clone(), stranger.clone())),
-        Seen::Ours { config, is_connected, hold } => (config, *is_connected, hold),
+        Seen::Ours { config, is_connected, is_resting, hold } => (config, *is_connected, *is_resting, hold),
     };
     let quarantined = diff(node, Stage::Quarantined, config);
     let labelled = diff(node, Stage::Labelled, config);
     Ok(match proof {
-        Proof::Standing if labelled.is_empty() && !is_connected && hold.is_none() => Next::Connect,
+        Proof::Standing if labelled.is_empty() && !is_connected && !is_resting && hold.is_none() => Next::Connect,
         Proof::Standing | Proof::Green if labelled.is_empty() => Next::Settled(Stage::Labelled),
         Proof::Green => Next::Update(Stage::Labelled, labelled),
         Proof::Red if quarantined.is_empty() => Next::Settled(Stage::Quarantined),

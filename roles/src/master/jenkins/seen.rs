@@ -103,6 +103,8 @@ pub enum Seen {
         config: Box<Config>,
         /// Whether its agent is connected, the offline mark left aside.
         is_connected: bool,
+        /// It is not, and need not be: its retention strategy lets it go, and Jenkins launches it when a job wants it.
+        is_resting: bool,
         /// The offline mark.
         hold: Option<Hold>,
     },

@@ -37,7 +37,7 @@ fn config(labels: &[&str], mode: Mode) -> Config {
 }
 
 fn ours(config: Config) -> Seen {
-    Seen::Ours { config: Box::new(config), is_connected: true, hold: None }
+    Seen::Ours { config: Box::new(config), is_connected: true, is_resting: false, hold: None }
 }
 
 fn labelled() -> Config {
@@ -121,7 +121,7 @@ fn a_launcher_without_our_pinned_key_is_a_change() {
 fn a_node_goes_from_unknown_to_quarantine_to_smoke_to_labels() {
     let node = node();
     assert_eq!(next(&node, &Seen::Absent, Proof::Standing), Ok(Next::Create));
-    let apart = Seen::Ours { config: Box::new(quarantined()), is_connected: false, hold: None };
+    let apart = Seen::Ours { config: Box::new(quarantined()), is_connected: false, is_resting: false, hold: None };
     assert_eq!(next(&node, &apart, Proof::Standing), Ok(Next::Connect));
     assert_eq!(next(&node, &ours(quarantined()), Proof::Standing), Ok(Next::Smoke));
     assert!(matches!(next(&node, &ours(quarantined()), Proof::Green), Ok(Next::Update(Stage::Labelled, _))));
@@ -131,6 +131,13 @@ fn a_node_goes_from_unknown_to_quarantine_to_smoke_to_labels() {
 #[test]
 fn a_second_run_settles_at_once() {
     assert_eq!(next(&node(), &ours(labelled()), Proof::Standing), Ok(Next::Settled(Stage::Labelled)));
+}
+
+#[test]
+fn a_node_that_rests_until_a_job_wants_it_is_left_alone_unless_it_is_to_be_proved() {
+    let seen = |config| Seen::Ours { config: Box::new(config), is_connected: false, is_resting: true, hold: None };
+    assert_eq!(next(&node(), &seen(labelled()), Proof::Standing), Ok(Next::Settled(Stage::Labelled)));
+    assert_eq!(next(&node(), &seen(quarantined()), Proof::Wanted), Ok(Next::Connect));
 }
 
 #[test]
@@ -145,7 +152,7 @@ fn a_changed_node_earns_its_label_again_and_a_red_one_loses_it() {
 #[test]
 fn an_operators_mark_is_kept_and_said() {
     let hold = Hold { by: By::Account("al".to_owned()), reason: "disk swap".to_owned() };
-    let seen = |config| Seen::Ours { config: Box::new(config), is_connected: false, hold: Some(hold.clone()) };
+    let seen = |config| Seen::Ours { config: Box::new(config), is_connected: false, is_resting: false, hold: Some(hold.clone()) };
     assert_eq!(next(&node(), &seen(labelled()), Proof::Standing), Ok(Next::Settled(Stage::Labelled)));
     assert_eq!(next(&node(), &seen(quarantined()), Proof::Standing), Ok(Next::Held(hold.clone())));
     assert_eq!(hold.to_string(), "marked offline by `al`: disk swap");

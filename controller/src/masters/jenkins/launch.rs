@@ -1,0 +1,207 @@
+//! Agents that come and go: launched, waited for, let out, marked; and why they did not come.
+//!
+//! `doDisconnect` answers before the old channel is closed. What is launched meanwhile may be closed with it, seconds after it came online
+//! (recorded: `v568-36`; seen on 2.516 and 2.568). Nothing in the API tells when the old one is gone, so an agent is launched after it has
+//! been offline and its log silent for a while, and is believed to be online after it has been so for a while.
+
+use super::super::http::encode;
+use super::super::wait::Wait;
+use super::error::JenkinsError;
+use super::log::{End, size};
+use super::node::{ATTEMPTS, Computer, FORM, computer, hold_of, path};
+use super::session::Session;
+use super::watch::Watch;
+use ostler_roles::master::jenkins::{Hold, Name};
+use std::time::{Duration, Instant};
+
+/// How many lines of a launch log are quoted.
+const LOG_LINES: usize = 6;
+
+/// Waits until the agent is connected, and has been for a while. One that nobody launches, or whose launch failed, is launched once; an
+/// operator's mark ends the wait.
+pub(super) fn wait_online(session: &Session, name: &Name, deadline: Duration) -> Result<(), JenkinsError> {
+    let mut watch = Watch::new(session, Some(name), deadline);
+    let (mut was_launched, mut online_since) = (false, None);
+    loop {
+        let state = computer(session, name)?;
+        if let Some(hold) = hold_of(session, name, &state)? {
+            return Err(JenkinsError::Held { name: name.clone(), hold });
+        }
+        let since: &mut Option<Instant> = &mut online_since;
+        if state.offline {
+            *since = None;
+        } else if since.get_or_insert_with(Instant::now).elapsed() >= session.patience.settle {
+            return Ok(());
+        }
+        let is_hopeless = was_launched && state.has_failed() && state.may_be_launched();
+        if state.may_be_launched() && !was_launched {
+            was_launched = true;
+            launch(session, name)?;
+        }
+        let what = if state.offline { "its agent is online" } else { "its agent stays online" };
+        match if is_hopeless { Wait::Over } else { watch.wait(what) } {
+            Wait::Again => {}
+            Wait::Over => return Err(offline(session, name, &state, watch.waited())),
+            Wait::Stopped => return Err(JenkinsError::Stopped { action: format!("wait until node `{name}` is online"), left: None }),
+        }
+    }
+}
+
+fn offline(session: &Session, name: &Name, state: &Computer, waited: Duration) -> JenkinsError {
+    let log = launch_log(session, name);
+    let told = Some(state.reason()).filter(|reason| !reason.is_empty());
+    let reason = told.unwrap_or_else(|| "it is still being launched".to_owned());
+    JenkinsError::Offline { name: name.clone(), waited, reason, log }
+}
+
+/// Lets an idle agent out, or cuts short a launch that still goes the old way, and launches it with its present configuration.
+pub(super) fn relaunch(session: &Session, name: &Name, patience: Duration) -> Result<(), JenkinsError> {
+    let state = wait_idle(session, name, patience)?;
+    if state.temporarily_offline {
+        return Ok(());
+    }
+    if !state.offline {
+        let action = format!("disconnect the agent of node `{name}`");
+        let body = format!("offlineMessage={}&json=%7B%7D", encode(&Hold::message("launcher changed")));
+        match session.write(&action, &path(name, "doDisconnect"), FORM, body.as_bytes()) {
+            Ok(answer) => drop(session.expect(&action, answer, &[200, 302])?),
+            Err(JenkinsError::Lost { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        wait_gone(session, name)?;
+    }
+    launch(session, name)
+}
+
+/// Waits until an agent that was disconnected is gone for good: offline, and not a word more in its log. Somebody may launch it meanwhile.
+fn wait_gone(session: &Session, name: &Name) -> Result<(), JenkinsError> {
+    let action = format!("look at the launch log of node `{name}`");
+    let mut watch = Watch::new(session, Some(name), session.patience.connect);
+    let (mut said, mut since) = (None, Instant::now());
+    loop {
+        let state = computer(session, name)?;
+        let says = Some((state.offline, size(session, &action, &path(name, ""))?));
+        if said != says {
+            (said, since) = (says, Instant::now());
+        }
+        if state.offline && since.elapsed() >= session.patience.settle {
+            return Ok(());
+        }
+        match watch.wait("its old connection is closed") {
+            Wait::Again => {}
+            // It is launched all the same: what comes of that is waited for.
+            Wait::Over => return Ok(()),
+            Wait::Stopped => return Err(JenkinsError::Stopped { action: format!("let the agent of node `{name}` out"), left: None }),
+        }
+    }
+}
+
+fn launch(session: &Session, name: &Name) -> Result<(), JenkinsError> {
+    let action = format!("launch the agent of node `{name}`");
+    match session.write(&action, &path(name, "launchSlaveAgent"), FORM, b"") {
+        // 302 when it starts, 200 when it is up already.
+        Ok(answer) => session.expect(&action, answer, &[200, 302]).map(drop),
+        Err(JenkinsError::Lost { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn wait_idle(session: &Session, name: &Name, patience: Duration) -> Result<Computer, JenkinsError> {
+    let mut watch = Watch::new(session, Some(name), patience);
+    loop {
+        let state = computer(session, name)?;
+        if state.idle {
+            return Ok(state);
+        }
+        match watch.wait("the jobs that run there have ended") {
+            Wait::Again => {}
+            Wait::Over => return Err(JenkinsError::Busy { name: name.clone(), waited: watch.waited() }),
+            Wait::Stopped => return Err(JenkinsError::Stopped { action: format!("wait until node `{name}` is idle"), left: None }),
+        }
+    }
+}
+
+/// Marks a node offline with our reason, and waits until its jobs have left. An operator's mark stays as it is.
+pub(super) fn drain(session: &Session, name: &Name, reason: &str, patience: Duration) -> Result<(), JenkinsError> {
+    let state = computer(session, name)?;
+    if !state.temporarily_offline {
+        toggle(session, name, &Hold::message(reason), true)?;
+    }
+    wait_idle(session, name, patience).map(drop)
+}
+
+/// Takes our own mark off. Any other stays, and is handed back.
+pub(super) fn undrain(session: &Session, name: &Name) -> Result<Option<Hold>, JenkinsError> {
+    match hold_of(session, name, &computer(session, name)?)? {
+        None => Ok(None),
+        Some(hold) if hold.is_ours() => {
+            toggle(session, name, "", false)?;
+            Ok(None)
+        }
+        Some(hold) => Ok(Some(hold)),
+    }
+}
+
+/// `toggleOffline` flips: the state is read before, and after a lost answer.
+fn toggle(session: &Session, name: &Name, message: &str, is_offline: bool) -> Result<(), JenkinsError> {
+    let action = format!("mark node `{name}` {}", if is_offline { "offline" } else { "online" });
+    for _ in 0..ATTEMPTS {
+        if computer(session, name)?.temporarily_offline == is_offline {
+            return Ok(());
+        }
+        let body = format!("offlineMessage={}", encode(message));
+        match session.write(&action, &path(name, "toggleOffline"), FORM, body.as_bytes()) {
+            Ok(answer) => return session.expect(&action, answer, &[200, 302]).map(drop),
+            Err(JenkinsError::Lost { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(JenkinsError::Refused { action, reason: "the mark does not hold".to_owned() })
+}
+
+/// The last lines of the launch log, without the environment of the remote user that the SSH launcher dumps there.
+fn launch_log(session: &Session, name: &Name) -> Vec<String> {
+    let action = format!("read the launch log of node `{name}`");
+    match End::read(session, &action, &path(name, "")) {
+        Ok(end) => without_environment(&end),
+        Err(error) => vec![format!("no launch log: {}", error.told())],
+    }
+}
+
+fn without_environment(log: &End) -> Vec<String> {
+    // What begins in the middle may begin in the middle of the environment, and of one of its lines.
+    let mut is_environment = log.is_cut;
+    let mut lines = Vec::new();
+    for line in log.text.lines().skip(usize::from(log.is_cut)) {
+        if line.starts_with('[') {
+            is_environment = false;
+        }
+        if !is_environment && !line.trim_start().starts_with("at ") && !line.trim().is_empty() {
+            lines.push(line.chars().filter(|character| !character.is_control()).take(300).collect());
+        }
+        if line.contains("The remote user's environment is:") {
+            is_environment = true;
+        }
+    }
+    lines.split_off(lines.len().saturating_sub(LOG_LINES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_in_a_launch_log_is_never_quoted() {
+        let log = "[11/22/26] [SSH] Authentication successful.\r\n[11/22/26] [SSH] The remote user's environment is:\r\nTOKEN=hunter2\r\nA=b\r\n\
+            [11/22/26] [SSH] Starting sftp client.\r\njava.lang.X: no\r\n\tat a.b(C.java:1)\r\n";
+        let lines = without_environment(&End { text: log.to_owned(), is_cut: false });
+        assert!(lines.iter().all(|line| !line.contains("hunter2")), "{lines:?}");
+        assert_eq!(lines.last().map(String::as_str), Some("java.lang.X: no"));
+        // Where only its end was read, in the middle of the environment or of one of its lines.
+        for beginning in ["TOKEN=hunter2", "en=hunter2", "[1]=hunter2", "2\r\nTOKEN=hunter2"] {
+            let (_, rest) = log.split_once("TOKEN=hunter2").unwrap();
+            let lines = without_environment(&End { text: format!("{beginning}{rest}"), is_cut: true });
+            assert_eq!(lines, ["[11/22/26] [SSH] Starting sftp client.", "java.lang.X: no"], "{beginning}");
+        }
+    }
+}
