@@ -66,13 +66,13 @@ fn projects(text: &str) -> Option<std::sync::Arc<[String]>> {
 fn read(text: &str) -> Result<Case, Faults> {
     let (directives, files) = split(text);
     let mut faults = Faults::new();
-    let (mut roles, mut site, mut content) = (Vec::new(), Site::default(), SiteContent::default());
+    let (mut roles, mut site, mut content) = (Vec::new(), Site::default(), BTreeMap::new());
     let (mut nodes, mut own) = (None, Vec::new());
     if directives.iter().any(|directive| directive == "library") {
         roles.extend(library::roles(&mut faults));
         for file in library::files().iter().filter(|file| !file.path.starts_with("roles/")) {
-            let text = std::str::from_utf8(file.bytes).ok().map(Into::into);
-            content.entries.insert((Tree::Library, file.path.to_owned()), SiteEntry { blob: Blob::of(file.bytes), text, projects: None });
+            let text = Ok(std::str::from_utf8(file.bytes).unwrap().into());
+            content.insert((Tree::Library, file.path.to_owned()), SiteEntry { blob: Blob::of(file.bytes), text, projects: None });
         }
     }
     for (name, text) in files {
@@ -82,8 +82,8 @@ fn read(text: &str) -> Result<Case, Faults> {
         };
         if path.starts_with("files/") || path.starts_with("templates/") {
             let projects = projects(&text);
-            let entry = SiteEntry { blob: Blob::of(text.as_bytes()), text: Some(text.as_str().into()), projects };
-            content.entries.insert((tree, path), entry);
+            let entry = SiteEntry { blob: Blob::of(text.as_bytes()), text: Ok(text.as_str().into()), projects };
+            content.insert((tree, path), entry);
             continue;
         }
         let source = Source::new(tree, name.as_str(), text);
@@ -106,7 +106,7 @@ fn read(text: &str) -> Result<Case, Faults> {
     let mut case = Case {
         roles,
         site,
-        content,
+        content: SiteContent::new(content),
         secrets: Secrets::new(b"the site's key"),
         facts: BTreeMap::new(),
         node: NodeName::parse("n1").unwrap(),

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ostler_roles::author::compile::{self, Site, SiteContent, SiteEntry};
+use ostler_roles::author::compile::{self, Site, SiteContent, SiteEntry, Unread};
 use ostler_roles::author::diagnostic::{Fault, Faults};
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::role::Role;
@@ -158,17 +158,13 @@ fn source(root: &Path, name: &str, faults: &mut Faults) -> Result<Option<Arc<Sou
     if bytes.len() > MAX_BYTES {
         return Err(ReadSiteError::Large { path: root.join(name), length: bytes.len() as u64, limit: MAX_BYTES as u64 });
     }
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(Some(Source::new(Tree::Site, name, text))),
-        Err(error) => {
-            // The text up to the fault, so that the place can be shown.
-            let good = error.utf8_error().valid_up_to();
-            let text = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();
-            let source = Source::new(Tree::Site, name, text);
-            faults.push(Fault::new(&source.span(good..good), "the file is not UTF-8 from here on"));
-            Ok(None)
+    Ok(match ostler_roles::author::source::text(Tree::Site, name, bytes) {
+        Ok(text) => Some(Source::new(Tree::Site, name, text)),
+        Err(fault) => {
+            faults.push(*fault);
+            None
         }
-    }
+    })
 }
 
 /// The roles of the site, `roles/NAME.yaml` and nothing else, and whether one of them could not be read at all.
@@ -233,18 +229,24 @@ fn contents(root: &Path) -> Result<SiteContent, ReadSiteError> {
     for dir in ["files", "templates"] {
         for name in walk::files(root, dir)? {
             let bytes = walk::bytes(root, &name)?;
-            all.insert((Tree::Site, name.clone()), entry(&name, &bytes));
+            all.insert((Tree::Site, name.clone()), entry(Tree::Site, &name, bytes));
         }
     }
     for file in library::files().iter().filter(|file| !file.path.starts_with("roles/")) {
-        all.insert((Tree::Library, file.path.to_owned()), entry(file.path, file.bytes));
+        all.insert((Tree::Library, file.path.to_owned()), entry(Tree::Library, file.path, file.bytes.to_vec()));
     }
-    Ok(SiteContent { entries: all })
+    Ok(SiteContent::new(all))
 }
 
 /// What is kept of a file.
-fn entry(name: &str, bytes: &[u8]) -> SiteEntry {
-    let text = if bytes.len() as u64 <= MAX_TEXT { std::str::from_utf8(bytes).ok() } else { None };
-    let projects = text.filter(|_| name.ends_with(".yaml") || name.ends_with(".yml")).and_then(foreign::projects).map(Arc::from);
-    SiteEntry { blob: Blob::of(bytes), text: text.map(Arc::from), projects }
+fn entry(tree: Tree, name: &str, bytes: Vec<u8>) -> SiteEntry {
+    let (blob, length) = (Blob::of(&bytes), bytes.len() as u64);
+    let text: Result<Arc<str>, Unread> = if length > MAX_TEXT {
+        Err(Unread::Large(length, MAX_TEXT))
+    } else {
+        ostler_roles::author::source::text(tree, name, bytes).map(Arc::from).map_err(Unread::NotUtf8)
+    };
+    let is_yaml = name.ends_with(".yaml") || name.ends_with(".yml");
+    let projects = text.as_deref().ok().filter(|_| is_yaml).and_then(foreign::projects).map(Arc::from);
+    SiteEntry { blob, text, projects }
 }

@@ -1,10 +1,11 @@
 //! `content`, `from` and `template`: three ways to write one thing, a file's bytes.
 
+use super::Unread;
 use super::context::{Context, Read, Reported};
 use super::scope::RoleScope;
 use crate::author::diagnostic::{Fault, nearest};
 use crate::author::kinds::{Built, Placed, SiteFiles, Values, Ways, Written};
-use crate::author::source::{Source, Span, Tree};
+use crate::author::source::{Span, Tree};
 use crate::author::template;
 use crate::author::value::{Data, as_text};
 use crate::words::Content;
@@ -47,6 +48,18 @@ impl<'a> Context<'a> {
         })
     }
 
+    /// The text of a tree's file, or the fault that shows why it has none.
+    fn text_of(&self, tree: Tree, path: &str, below: &str, span: &Span) -> Built<&'a str> {
+        self.entry(tree, path, below, span)?.text.as_deref().map_err(|unread| {
+            Box::new(match unread {
+                Unread::Large(length, limit) => {
+                    Fault::new(span, format!("`{path}` has {length} bytes")).expected(format!("at most {limit} bytes"))
+                }
+                Unread::NotUtf8(fault) => (**fault).clone().also(span, "its text is wanted here"),
+            })
+        })
+    }
+
     /// A file taken byte by byte.
     fn file(&self, tree: Tree, path: &str, span: &Span) -> Read<Content> {
         let entry = self.entry(tree, path, "files/", span).map_err(|fault| self.fault(*fault))?;
@@ -56,21 +69,21 @@ impl<'a> Context<'a> {
 
     /// A template, rendered in the role's scope.
     fn render(&self, tree: Tree, path: &str, span: &Span, scope: &RoleScope<'_, 'a>) -> Read<Content> {
-        let load = |path: &str| -> Option<std::sync::Arc<Source>> {
-            let text = self.input.content.get(tree, path)?.text.clone()?;
-            let name = if tree == Tree::Library { format!("{}{path}", crate::author::library::PREFIX) } else { path.to_owned() };
-            Some(Source::new(tree, name, &*text))
-        };
-        self.entry(tree, path, "templates/", span).map_err(|fault| self.fault(*fault))?;
+        let load = |path: &str| self.input.content.template(tree, path);
+        self.text_of(tree, path, "templates/", span).map_err(|fault| self.fault(*fault))?;
         match template::render(path, &load, scope) {
             Ok(rendered) => {
                 self.hold(rendered.text.len(), span)?;
                 Ok(self.content(&rendered.text, &rendered.marks))
             }
-            Err(template::Stop::Unreadable) => Err(self.fault(Fault::new(span, format!("`{path}` is no text")).expected("UTF-8"))),
-            Err(template::Stop::Reported) => Err(Reported),
+            Err(template::Stop::Reported | template::Stop::Unreadable) => Err(Reported),
             Err(template::Stop::Missing(missing)) => Err(self.lacks(missing, span)),
-            Err(template::Stop::Fault(fault)) => Err(self.fault(fault.also(span, "rendered for this"))),
+            Err(template::Stop::Faults(faults)) => {
+                for fault in faults {
+                    self.fault(fault.also(span, "rendered for this"));
+                }
+                Err(Reported)
+            }
         }
     }
 }
@@ -79,7 +92,7 @@ impl SiteFiles for Context<'_> {
     fn projects(&self, tree: Tree, path: &str, span: &Span) -> Built<Option<&[String]>> {
         Ok(self.entry(tree, path, "files/", span)?.projects.as_deref())
     }
-    fn text(&self, tree: Tree, path: &str, span: &Span) -> Built<Option<&str>> {
-        Ok(self.entry(tree, path, "files/", span)?.text.as_deref())
+    fn text(&self, tree: Tree, path: &str, span: &Span) -> Built<&str> {
+        self.text_of(tree, path, "files/", span)
     }
 }

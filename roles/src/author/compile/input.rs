@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::author::diagnostic::Fault;
 use crate::author::graph::Roles;
 use crate::author::layers::Override;
 use crate::author::site::{NodesFile, SiteFile};
-use crate::author::source::Tree;
+use crate::author::source::{Source, Tree};
+use crate::author::template::Template;
 use crate::catalog::Catalog;
 use crate::executor::Executor;
 use crate::facts::Facts;
@@ -22,13 +24,22 @@ pub struct Site {
     pub nodes: NodesFile,
 }
 
+/// Why a file has no text.
+#[derive(Clone, Debug)]
+pub enum Unread {
+    /// It is longer than a template may be: its length in bytes, and the limit.
+    Large(u64, u64),
+    /// It is not UTF-8, at the place that the fault shows.
+    NotUtf8(Box<Fault>),
+}
+
 /// One file below `files/` or `templates/`, as whoever reads the trees found it.
 #[derive(Clone, Debug)]
 pub struct SiteEntry {
     /// Digest and length of its bytes.
     pub blob: Blob,
-    /// Its text: wanted of templates and lists; none when it is not UTF-8 or was not read.
-    pub text: Option<Arc<str>>,
+    /// Its text, wanted of templates and lists; or why it has none, which is told where its text is wanted.
+    pub text: Result<Arc<str>, Unread>,
     /// The names in it, when it is a projects.yaml: a list of `project: NAME`.
     pub projects: Option<Arc<[String]>>,
 }
@@ -37,10 +48,32 @@ pub struct SiteEntry {
 #[derive(Clone, Debug, Default)]
 pub struct SiteContent {
     /// The files.
-    pub entries: BTreeMap<(Tree, String), SiteEntry>,
+    entries: ByPath<SiteEntry>,
+    /// Templates, each read once.
+    templates: Arc<Mutex<ByPath<Arc<Template>>>>,
 }
 
+/// By tree and path in it.
+type ByPath<T> = BTreeMap<(Tree, String), T>;
+
 impl SiteContent {
+    /// These files, by tree and path.
+    #[must_use]
+    pub fn new(entries: BTreeMap<(Tree, String), SiteEntry>) -> Self {
+        Self { entries, templates: Arc::default() }
+    }
+
+    /// A template of a tree; none when it is not there or no text.
+    pub(crate) fn template(&self, tree: Tree, path: &str) -> Option<Arc<Template>> {
+        let text = self.get(tree, path)?.text.as_ref().ok()?;
+        let mut known = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
+        let template = known.entry((tree, path.to_owned())).or_insert_with(|| {
+            let name = if tree == Tree::Library { format!("{}{path}", crate::author::library::PREFIX) } else { path.to_owned() };
+            Template::parse(&Source::new(tree, name, &**text))
+        });
+        Some(Arc::clone(template))
+    }
+
     /// The file at that path of that tree.
     #[must_use]
     pub fn get(&self, tree: Tree, path: &str) -> Option<&SiteEntry> {

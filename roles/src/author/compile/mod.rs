@@ -19,7 +19,7 @@ mod triggers;
 mod walk;
 
 pub use explain::explain;
-pub use input::{Compiled, Input, Secrets, Site, SiteContent, SiteEntry};
+pub use input::{Compiled, Input, Secrets, Site, SiteContent, SiteEntry, Unread};
 pub use lint::{assumed, in_scope, lint, recorded};
 pub use masters::{JenkinsCredential, Master, MasterSettings, master_names, masters};
 

@@ -24,14 +24,11 @@ pub fn segments(text: &str) -> Result<Vec<Segment>, ExprFault> {
         if open > at {
             found.push(Segment::Plain(at..open));
         }
-        let end = close(text, open + 2, "}}").ok_or_else(|| {
-            if text[open..].contains("}}") {
-                let fault = ExprFault::new(&(open..text.len()), "a text in this expression lacks its closing quote");
-                fault.hint("inside a YAML text in `\"`, write expressions with `'`")
-            } else {
-                let fault = ExprFault::new(&(open..open + 2), "`{{` without its `}}`");
-                fault.hint("braces of another language belong into a file taken by `from`")
-            }
+        let end = close(text, open + 2, "}}").map_err(|quote| match quote {
+            Some(quote) => ExprFault::new(&(quote..quote + 1), "this quote is not closed in its expression")
+                .hint("inside a YAML text in `\"`, write expressions with `'`"),
+            None => ExprFault::new(&(open..open + 2), "`{{` without its `}}`")
+                .hint("braces of another language belong into a file taken by `from`"),
         })?;
         found.push(Segment::Expression(open + 2..end));
         at = end + 2;
@@ -42,23 +39,27 @@ pub fn segments(text: &str) -> Result<Vec<Segment>, ExprFault> {
     Ok(found)
 }
 
-/// The end of an expression: the first `mark` outside quotes.
-pub(crate) fn close(text: &str, from: usize, mark: &str) -> Option<usize> {
+/// The end of an expression: the first `mark` outside quotes, before other braces are opened.
+///
+/// # Errors
+/// There is none; the quote that hides it, if one is open.
+pub(crate) fn close(text: &str, from: usize, mark: &str) -> Result<usize, Option<usize>> {
     let bytes = text.as_bytes();
     let mut at = from;
     let mut quote = None;
     while at < bytes.len() {
         match (quote, bytes[at]) {
             (Some(_), b'\\') => at += 1,
-            (Some(open), byte) if byte == open => quote = None,
+            (Some((open, _)), byte) if byte == open => quote = None,
             (Some(_), _) => {}
-            (None, byte @ (b'"' | b'\'')) => quote = Some(byte),
-            (None, _) if text.is_char_boundary(at) && text[at..].starts_with(mark) => return Some(at),
+            (None, byte @ (b'"' | b'\'')) => quote = Some((byte, at)),
+            (None, _) if bytes[at..].starts_with(mark.as_bytes()) => return Ok(at),
+            (None, _) if bytes[at..].starts_with(b"{{") || bytes[at..].starts_with(b"{%") => return Err(None),
             (None, _) => {}
         }
         at += 1;
     }
-    None
+    Err(quote.map(|(_, at)| at))
 }
 
 /// The inside of the one `{{ }}` that is all of the text, if it is so: its value keeps its type. A blank or line end beside it makes a text.

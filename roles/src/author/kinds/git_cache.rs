@@ -69,8 +69,7 @@ fn repositories(files: &dyn SiteFiles, values: &mut Values) -> Built<()> {
             None => return fail(format!("`{file}` is no list of projects"), "a list of `project: NAME`"),
         }
     } else {
-        let Some(text) = files.text(*tree, file, &span)? else { return fail(format!("`{file}` is no text"), "one name a line") };
-        let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+        let lines = files.text(*tree, file, &span)?.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
         lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
     };
     let list = Value::list(names.into_iter().map(|name| Value::text(Arc::<str>::from(name))).collect());

@@ -324,8 +324,8 @@ pub(in crate::author) struct Ways {
 pub(in crate::author) trait SiteFiles {
     /// The names in a projects.yaml below `files/`; none: it is no list of projects.
     fn projects(&self, tree: Tree, path: &str, span: &source::Span) -> Built<Option<&[String]>>;
-    /// The text of a file below `files/`; none: it is no text.
-    fn text(&self, tree: Tree, path: &str, span: &source::Span) -> Built<Option<&str>>;
+    /// The text of a file below `files/`.
+    fn text(&self, tree: Tree, path: &str, span: &source::Span) -> Built<&str>;
 }
 
 /// What building may ask of the compilation.

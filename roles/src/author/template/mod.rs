@@ -4,13 +4,13 @@
 //! all white space before and after.
 
 mod parse;
+mod pieces;
 mod render;
 
 use std::sync::Arc;
 
+pub use parse::Template;
 pub use render::{Rendered, Stop, render};
 
-use super::source::Source;
-
 /// Finds a template of the same tree by its path; none when it is not there or no text.
-pub type Load<'l> = dyn Fn(&str) -> Option<Arc<Source>> + 'l;
+pub type Load<'l> = dyn Fn(&str) -> Option<Arc<Template>> + 'l;
