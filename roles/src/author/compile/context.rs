@@ -131,7 +131,7 @@ impl<'a> Context<'a> {
         let (mut faults, missing, full) = (self.faults.take(), self.missing.take(), self.is_full());
         let result = work();
         if self.is_full() && !full {
-            faults.extend(self.faults.take());
+            faults.merge(self.faults.take());
         }
         *self.faults.borrow_mut() = faults;
         *self.missing.borrow_mut() = missing;

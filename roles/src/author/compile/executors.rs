@@ -95,28 +95,25 @@ impl<'a> Context<'a> {
         for one in declared.iter().filter(|one| one.executor.alone) {
             if one.executor.count.get() > 1 {
                 self.fault(
-                    Fault::new(
-                        one.values.span("alone"),
-                        format!("{node}: an executor that is `alone` has a count of {}", one.executor.count),
-                    )
-                    .also(one.values.span("count"), "the count"),
+                    Fault::new(one.values.span("alone"), format!("an executor that is `alone` has a count of {}", one.executor.count))
+                        .on_node(node)
+                        .also(one.values.span("count"), "the count"),
                 );
             }
             for other in declared.iter().filter(|other| other.span != one.span) {
                 self.fault(
-                    Fault::new(
-                        one.values.span("alone"),
-                        format!("{node}: this executor is `alone`, and another adds {}", other.executor.count),
-                    )
-                    .also(&other.span, "the other"),
+                    Fault::new(one.values.span("alone"), format!("this executor is `alone`, and another adds {}", other.executor.count))
+                        .on_node(node)
+                        .also(&other.span, "the other"),
                 );
             }
         }
         for (index, one) in declared.iter().enumerate() {
             for other in &declared[..index] {
                 if one.executor.master == other.executor.master && one.executor.name == other.executor.name {
-                    let message = format!("{node}: two executors of {} are called `{}`", one.executor.master, one.executor.name);
-                    self.fault(Fault::new(&one.span, message).also(&other.span, "the first").hint("give one of them a `name`"));
+                    let message = format!("two executors of {} are called `{}`", one.executor.master, one.executor.name);
+                    let fault = Fault::new(&one.span, message).also(&other.span, "the first").hint("give one of them a `name`");
+                    self.fault(fault.on_node(node));
                 }
             }
         }

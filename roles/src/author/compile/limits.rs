@@ -63,8 +63,8 @@ impl Context<'_> {
         match self.spent.turns.get().cmp(&(MAX_TURNS + 1)) {
             Ordering::Less => Ok(()),
             Ordering::Equal => {
-                let message = format!("{}: the loops of its roles take more than {MAX_TURNS} turns", self.called());
-                Err(self.fault(Fault::new(span, message)))
+                let message = format!("the loops of its roles take more than {MAX_TURNS} turns");
+                Err(self.fault(Fault::new(span, message).on_node(self.called())))
             }
             Ordering::Greater => Err(Reported),
         }

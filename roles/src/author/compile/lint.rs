@@ -33,17 +33,21 @@ pub fn lint(
     let assumed: BTreeMap<&str, BTreeMap<NodeName, Facts>> =
         recorded.iter().map(|(system, recorded)| (system.as_str(), assume(&names, facts, recorded))).collect();
     for name in &names {
-        let systems = suitable(roles, site, name, &recorded);
-        // One that was met is of one system; the others' hardly matters to it.
-        let count = if facts.contains_key(name) { 1 } else { systems.len() };
-        for facts in systems.iter().take(count).filter_map(|system| assumed.get(system)) {
-            run(&mut faults, &Input { roles, site, content, node: name, facts, secrets, overrides });
+        let mut systems = suitable(roles, site, name, &recorded);
+        if facts.contains_key(name) {
+            // One that was met is of one system; the others' hardly matters to it.
+            systems.truncate(1);
         }
+        let mut found = OneNode::default();
+        for (system, facts) in systems.iter().filter_map(|system| Some((*system, assumed.get(system)?))) {
+            found.add(system, compile(&Input { roles, site, content, node: name, facts, secrets, overrides }).err().unwrap_or_default());
+        }
+        found.join(&systems, &mut faults);
     }
     if let Some(facts) = assumed.values().next()
         && let Err(found) = super::masters(roles, site, facts, secrets)
     {
-        faults.extend(found);
+        faults.merge(found);
     }
     faults.sort();
     faults
@@ -118,9 +122,38 @@ fn group_vars(roles: &Roles, site: &Site, faults: &mut Faults) {
     }
 }
 
-fn run(faults: &mut Faults, input: &Input<'_>) {
-    if let Err(found) = compile(input) {
-        faults.extend(found);
+/// The faults of one node, and the systems that each was found for.
+#[derive(Default)]
+struct OneNode<'s> {
+    faults: Faults,
+    systems: BTreeMap<u64, Vec<&'s str>>,
+}
+
+impl<'s> OneNode<'s> {
+    /// Adds what is wrong where the node is of a system.
+    fn add(&mut self, system: &'s str, found: Faults) {
+        for fault in found.iter() {
+            self.systems.entry(fault.identity()).or_default().push(system);
+        }
+        self.faults.merge(found);
+    }
+
+    /// Adds the node's faults to those of all. What another node has too, is the same fault of one node more.
+    fn join(mut self, tried: &[&str], all: &mut Faults) {
+        for fault in self.faults.iter_mut() {
+            let systems = self.systems.get(&fault.identity()).map(Vec::as_slice).unwrap_or_default();
+            if systems.len() < tried.len() {
+                fault.on.systems = systems.iter().map(|system| (*system).to_owned()).collect();
+            }
+            if let Some(known) = all.same(fault) {
+                known.on.others += usize::from(fault.on.node.is_some());
+                // On one node for one system, on another for all: then it is not the system's.
+                if known.on.systems != fault.on.systems {
+                    known.on.systems.clear();
+                }
+            }
+        }
+        all.merge(self.faults);
     }
 }
 

@@ -147,24 +147,26 @@ impl<'a> Context<'a> {
         let what = format!("{}.{}", role.name.value, param.name.value);
         let (message, hint) = match first.layer {
             Layer::Group => (
-                format!("{}: two groups of this node set {what} differently", self.called()),
+                format!("two groups of this node set {what} differently"),
                 format!("decide in the node's `vars`: `{}: {{{}: …}}`", role.name.value, param.name.value),
             ),
             Layer::CommandLine => (format!("{what} is given twice, with different values"), "leave one out".to_owned()),
             Layer::Default | Layer::Role | Layer::Site | Layer::Node => (
-                format!("two roles of {} give {what} different values", self.called()),
+                format!("two roles of this node give {what} different values"),
                 format!("decide in `vars` of the site, a group or the node: `{}: {{{}: …}}`", role.name.value, param.name.value),
             ),
         };
-        self.fault(Fault::new(&second.node.span, message).also(&first.node.span, "the other value").hint(hint))
+        let fault = Fault::new(&second.node.span, message).also(&first.node.span, "the other value").hint(hint);
+        self.fault(if first.layer == Layer::CommandLine { fault } else { fault.on_node(self.called()) })
     }
 
     /// A parameter that must be given, and is not.
     fn not_given(&self, role: &'a Role, param: &Param) -> Reported {
         let hint = format!("set it in `vars`: `{}: {{{}: …}}`", role.name.value, param.name.value);
-        let message = format!("{}: nothing gives {} its `{}`", self.called(), role.name.value, param.name.value);
+        let message = format!("nothing gives {} its `{}`", role.name.value, param.name.value);
         let place = self.listed_at(role);
-        self.fault(Fault::new(place, message).expected(expected(&param.kind)).also(&param.name.span, "the parameter").hint(hint))
+        let fault = Fault::new(place, message).expected(expected(&param.kind)).also(&param.name.span, "the parameter").hint(hint);
+        self.fault(fault.on_node(self.called()))
     }
 
     /// Where the role came to this node: its place in a list of roles, or in the `needs` of another.

@@ -2,7 +2,10 @@
 
 mod render;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 pub use render::Look;
 
@@ -23,13 +26,34 @@ pub struct Fault {
     pub hint: Option<String>,
     /// Other places that belong to it, each with what is there (the first declaration, the other value).
     pub also: Vec<(Span, String)>,
+    /// For whom it holds, where it does not hold for all.
+    pub on: On,
+}
+
+/// For whom a fault holds: it is one fault however many they are.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct On {
+    /// The node that it was found on, if it speaks of one.
+    pub node: Option<String>,
+    /// How many nodes more.
+    pub others: usize,
+    /// The systems that it was found for (`debian-13`), if others have it not.
+    pub systems: Vec<String>,
 }
 
 impl Fault {
     /// A fault at a place.
     #[must_use]
     pub fn new(span: &Span, message: impl Into<String>) -> Self {
-        Self { span: span.clone(), message: bounded(message.into()), expected: None, nearest: None, hint: None, also: Vec::new() }
+        Self {
+            span: span.clone(),
+            message: bounded(message.into()),
+            expected: None,
+            nearest: None,
+            hint: None,
+            also: Vec::new(),
+            on: On::default(),
+        }
     }
 
     /// Says what may stand there.
@@ -51,6 +75,44 @@ impl Fault {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(bounded(hint.into()));
         self
+    }
+
+    /// Says which node it speaks of.
+    #[must_use]
+    pub fn on_node(mut self, node: &str) -> Self {
+        self.on.node = Some(node.to_owned());
+        self
+    }
+
+    /// What is wrong, and for whom: its one line without the place.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let systems = if self.on.systems.is_empty() { String::new() } else { format!(" (on {})", self.on.systems.join(", ")) };
+        match &self.on.node {
+            None => format!("{}{systems}", self.message),
+            Some(node) if self.on.others == 0 => format!("{node}: {}{systems}", self.message),
+            Some(node) => format!(
+                "{node} and {} more {}: {}{systems}",
+                self.on.others,
+                if self.on.others == 1 { "node" } else { "nodes" },
+                self.message
+            ),
+        }
+    }
+
+    /// What makes it this fault and no other: all but for whom it holds.
+    pub(super) fn identity(&self) -> u64 {
+        let mut hasher = std::hash::DefaultHasher::new();
+        let place = |span: &Span, hasher: &mut std::hash::DefaultHasher| {
+            (span.source().tree(), span.source().name(), span.range()).hash(hasher);
+        };
+        place(&self.span, &mut hasher);
+        (&self.message, &self.expected, &self.nearest, &self.hint).hash(&mut hasher);
+        for (span, text) in &self.also {
+            place(span, &mut hasher);
+            text.hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// Adds another place.
@@ -98,7 +160,8 @@ const MAX_FAULTS: usize = 200;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Faults {
     list: Vec<Fault>,
-    more: usize,
+    /// Every fault that was found, by what makes it this one, and where in the list it is kept, if it is.
+    known: HashMap<u64, Option<usize>>,
 }
 
 impl Faults {
@@ -110,21 +173,30 @@ impl Faults {
 
     /// Adds one; an equal one is kept once. Beyond a limit they are only counted.
     pub fn push(&mut self, fault: Fault) {
-        if self.list.contains(&fault) {
-            return;
-        }
-        if self.list.len() < MAX_FAULTS {
+        let Entry::Vacant(free) = self.known.entry(fault.identity()) else { return };
+        let kept = self.list.len() < MAX_FAULTS;
+        free.insert(kept.then_some(self.list.len()));
+        if kept {
             self.list.push(fault);
-        } else {
-            self.more += 1;
         }
     }
 
-    /// Adds all of another collection.
+    /// Adds all of another collection, those that were only counted too.
+    pub fn merge(&mut self, other: Self) {
+        self.extend(other.list);
+        other.known.into_keys().for_each(|fault| _ = self.known.entry(fault).or_insert(None));
+    }
+
+    /// Adds all of a list.
     pub fn extend(&mut self, other: impl IntoIterator<Item = Fault>) {
         for fault in other {
             self.push(fault);
         }
+    }
+
+    /// The kept fault that is the same but for whom it holds.
+    pub(super) fn same(&mut self, fault: &Fault) -> Option<&mut Fault> {
+        self.list.get_mut((*self.known.get(&fault.identity())?)?)
     }
 
     /// Whether nothing is wrong.
@@ -136,18 +208,23 @@ impl Faults {
     /// How many, those that were only counted included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.list.len() + self.more
+        self.known.len()
     }
 
     /// How many were counted and not kept.
     #[must_use]
     pub fn more(&self) -> usize {
-        self.more
+        self.known.len() - self.list.len()
     }
 
     /// The faults, in order of being found.
     pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
         self.list.iter()
+    }
+
+    /// The same, to say of each for whom it holds.
+    pub(super) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Fault> {
+        self.list.iter_mut()
     }
 
     /// Puts them in the order of files and places.
@@ -156,6 +233,9 @@ impl Faults {
             let key = |fault: &Fault| (fault.span.source().tree(), fault.span.source().name().to_owned(), fault.span.range().start);
             key(a).cmp(&key(b))
         });
+        for (index, fault) in self.list.iter().enumerate() {
+            self.known.insert(fault.identity(), Some(index));
+        }
     }
 
     /// `value` if nothing is wrong.
@@ -183,14 +263,16 @@ impl IntoIterator for Faults {
 
 impl From<Fault> for Faults {
     fn from(fault: Fault) -> Self {
-        Self { list: vec![fault], more: 0 }
+        let mut faults = Self::new();
+        faults.push(fault);
+        faults
     }
 }
 
 /// One line: place and message.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.span, self.message)
+        write!(f, "{}: {}", self.span, self.told())
     }
 }
 

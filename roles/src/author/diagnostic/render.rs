@@ -36,7 +36,7 @@ impl Fault {
     #[must_use]
     pub fn render(&self, look: Look) -> String {
         let renderer = if look.color { Renderer::styled() } else { Renderer::plain() }.term_width(look.width.max(MIN_WIDTH));
-        let title = clean(&format!("{}: {}", self.span, self.message));
+        let title = clean(&self.to_string());
         let title = if look.width < PAGE { wrap(&title, look.width.max(MIN_WIDTH), 2) } else { title };
         let title = Level::ERROR.no_name().primary_title(title);
         let mut group: Group<'_> = Group::with_title(title);
@@ -70,7 +70,7 @@ impl Fault {
     /// One JSON object: `place`, `message`, and those of `expected`, `nearest`, `hint`, `also` that are there.
     #[must_use]
     pub fn json(&self) -> Value {
-        let mut object = json!({ "place": place(&self.span), "message": self.message });
+        let mut object = json!({ "place": place(&self.span), "message": self.told() });
         for (word, text) in self.advice() {
             object[word] = json!(text);
         }
