@@ -183,15 +183,16 @@ fn join(context: &Context<'_>, first: &mut Draft<'_>, second: Values, role: &Rol
 }
 
 fn conflict(context: &Context<'_>, id: &ResourceId, field: &str, known: &Placed, placed: &Placed, roles: (&Role, &Role)) -> Reported {
-    let shown = |written: &Written| match written {
-        Written::Value(value) => format!("`{}`", value.shown()),
-        Written::Content(_) => "other content".to_owned(),
+    // Of two contents the places show what there is to see.
+    let shown = |one: &Written, other: &Written| match (one, other) {
+        (Written::Value(one), Written::Value(other)) => format!(": `{}` and `{}`", one.shown(), other.shown()),
+        (Written::Content(_), _) | (_, Written::Content(_)) => String::new(),
     };
     let (first, second) = (&roles.0.name.value, &roles.1.name.value);
     let message = if first == second {
-        format!("{second} declares `{id}` twice, with different `{field}`: {} and {}", shown(&known.written), shown(&placed.written))
+        format!("{second} declares `{id}` twice, with different `{field}`{}", shown(&known.written, &placed.written))
     } else {
-        format!("{second} and {first} declare `{id}` with different `{field}`: {} and {}", shown(&placed.written), shown(&known.written))
+        format!("{second} and {first} declare `{id}` with different `{field}`{}", shown(&placed.written, &known.written))
     };
     context.fault(Fault::new(&placed.span, message).also(&known.span, "the first"))
 }

@@ -13,6 +13,7 @@ mod lint;
 mod masters;
 mod names;
 mod params;
+mod paths;
 mod scope;
 mod strictest;
 mod triggers;
@@ -109,6 +110,7 @@ impl<'a> Context<'a> {
         triggers::judge(&drafts, self);
         triggers::judge_directories(&drafts, self);
         let closed = drafts.close(self);
+        paths::judge(&drafts.list, &closed, self);
         let turn = |turn: &drafts::Turn<'a>| {
             let draft = drafts.list.get(turn.draft)?;
             Some(Step {
