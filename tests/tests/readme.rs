@@ -130,7 +130,7 @@ fn the_program_still_says_what_the_readme_shows() {
         "try:",
         " and this plan writes ",
         "Nothing was changed anywhere.",
-        "connected; smoke job runs: ",
+        "smoke job runs: ",
         "smoke job green",
         "attaching labels (",
         "labelled",

@@ -1,9 +1,12 @@
-//! CI masters: what they say of a node, and how a node becomes one of theirs. One module per master.
+//! CI masters: what they say of a node, and how a node becomes one of theirs. One driver a kind of master (`docs/adding-a-master.md`).
 
 pub mod buildbot;
 mod dial;
+pub mod driver;
+pub mod files;
 pub mod http;
 pub mod jenkins;
+pub mod register;
 mod trust;
 mod wait;
 mod way;

@@ -1,5 +1,6 @@
 //! Waiting for a master: short looks at first, an end in any case, and one for all waits when somebody interrupts the run.
 
+use super::driver::{Event, Tell};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -72,6 +73,36 @@ impl Pace {
     }
 }
 
+/// How often a wait that goes on is told of again.
+const TOLD: Duration = Duration::from_secs(30);
+/// How long a wait may last without a word: most are over before.
+const SILENT: Duration = Duration::from_secs(2);
+
+/// Tells of a wait that lasts: what for, since when, until when.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    until: Duration,
+    next: Duration,
+    told: String,
+}
+
+impl Waiting {
+    pub(super) fn new(until: Duration) -> Self {
+        Self { until, next: SILENT, told: String::new() }
+    }
+
+    /// Tells it when it is time, and whenever something else is waited for.
+    pub(super) fn tell(&mut self, pace: &Pace, tell: Tell<'_>, what: impl FnOnce() -> String) {
+        let (waited, what) = (pace.waited(), what());
+        if waited < self.next && (self.told.is_empty() || self.told == what) {
+            return;
+        }
+        self.next = waited + TOLD;
+        self.told.clone_from(&what);
+        tell(Event::Waiting { what, waited, until: self.until });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +117,21 @@ mod tests {
         assert_eq!(pace.wait(), Wait::Again);
         ask.send(true).unwrap();
         assert_eq!(pace.wait(), Wait::Stopped);
+    }
+
+    #[test]
+    fn a_wait_is_told_of_once_it_lasts_and_when_something_else_is_waited_for() {
+        let told = std::sync::Mutex::new(Vec::new());
+        let tell = |event| match event {
+            Event::Waiting { what, until, .. } => told.lock().unwrap().push((what, until)),
+            other => panic!("{other:?}"),
+        };
+        let hour = Duration::from_secs(3600);
+        let at = |seconds: u64| Pace { started: Instant::now() - Duration::from_secs(seconds), ..Pace::new(hour, &Stop::default()) };
+        let mut waiting = Waiting::new(hour);
+        for (seconds, what) in [(1, "a queue"), (3, "a queue"), (20, "a queue"), (21, "its job"), (40, "its job"), (60, "its job")] {
+            waiting.tell(&at(seconds), &tell, || what.to_owned());
+        }
+        assert_eq!(*told.lock().unwrap(), ["a queue", "its job", "its job"].map(|what| (what.to_owned(), hour)));
     }
 }

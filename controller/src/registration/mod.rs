@@ -2,18 +2,23 @@
 
 mod buildbot;
 mod jenkins;
+mod machine;
 mod node_job;
 mod proofs;
+mod told;
 
 pub use proofs::Proofs;
 
+use self::node_job::Jobs;
 use crate::fleet::{FleetEvent, NodeEnd, Preparation, Prepared};
 use crate::journal::Store;
 use crate::masters::Stop;
+use crate::masters::driver::{Driver, Event};
 use crate::masters::http::Dial;
+use crate::masters::register;
 use ostler_roles::author::compile::{Master, MasterSettings};
 use ostler_roles::executor::Executor;
-use ostler_roles::master::buildbot::Proof;
+use ostler_roles::master::Proof;
 use ostler_roles::master::jenkins as model;
 use ostler_roles::outcome::Ending;
 use ostler_roles::words::{MasterName, NodeName};
@@ -52,6 +57,8 @@ pub struct Registered {
     pub node: NodeName,
     /// The master.
     pub master: MasterName,
+    /// Its name there.
+    pub executor: NodeName,
     /// Whether it is registered as it should be.
     pub is_good: bool,
     /// Labels attached and earned; empty when not.
@@ -109,6 +116,23 @@ impl std::fmt::Debug for Registrar {
     }
 }
 
+/// A master that is opened for a run.
+#[derive(Default)]
+struct Opened {
+    /// Talks to it; none when no executor is fit for it.
+    driver: Option<Box<dyn Driver>>,
+    /// Executors that it cannot take, and why.
+    refused: Vec<Registered>,
+    /// What else to say of an executor that is new there.
+    hint: Option<String>,
+}
+
+impl Opened {
+    fn refuse(&mut self, one: &Candidate, why: String) {
+        self.refused.push(failed(one, why));
+    }
+}
+
 impl Registrar {
     /// Registers all candidates, one batch a master, masters one after the other.
     pub async fn register(
@@ -128,15 +152,57 @@ impl Registrar {
                 done.push(failed(candidate, format!("another node of this run has an executor `{}` on this master", executor.name)));
             }
         }
+        let mut jobs = Jobs::new(self, ends);
         for (name, batch) in by_master {
             let Some(master) = masters.get(name) else {
                 done.extend(batch.iter().map(|one| failed(one, "the site has no such master".to_owned())));
                 continue;
             };
-            done.extend(match &master.settings {
-                MasterSettings::Buildbot { .. } => self.buildbot(name, master, &batch, ends).await,
-                MasterSettings::Jenkins { .. } => self.jenkins(name, master, &batch, ends).await,
-            });
+            match self.open(master, &batch, &mut jobs).await {
+                Ok(opened) => done.extend(self.batch(name, opened, &batch).await),
+                Err(why) => done.extend(batch.iter().map(|one| failed(one, why.clone()))),
+            }
+            jobs.give_back().await;
+        }
+        done
+    }
+
+    /// Opens a master for these executors. Nothing is asked yet. The one place that knows all kinds of masters.
+    async fn open(&self, master: &Master, batch: &[Candidate], jobs: &mut Jobs<'_>) -> Result<Opened, String> {
+        match &master.settings {
+            MasterSettings::Buildbot { .. } => self.buildbot(master, batch, jobs),
+            MasterSettings::Jenkins { .. } => self.jenkins(master, batch, jobs).await,
+        }
+    }
+
+    /// Brings a batch to its labels.
+    async fn batch(&self, master: &MasterName, opened: Opened, batch: &[Candidate]) -> Vec<Registered> {
+        let Opened { driver, refused: mut done, hint } = opened;
+        let Some(driver) = driver else { return done };
+        let fit = |one: &&Candidate| done.iter().all(|refused| refused.node != one.node || refused.executor != one.executor.name);
+        let fit: Vec<Candidate> = batch.iter().filter(fit).cloned().collect();
+        let (this, name) = (self.clone(), master.clone());
+        let work = move || {
+            let executors: Vec<(NodeName, Proof)> = fit.iter().map(|one| (one.executor.name.clone(), one.proof())).collect();
+            let mut shared = 0;
+            let mut events = |executor: &NodeName, event: Event| {
+                shared += u32::from(matches!(event, Event::Shared(_)));
+                if let Some(one) = fit.iter().find(|one| one.executor.name == *executor) {
+                    this.tell(&one.node, &name, &told::text(&event, hint.as_deref()));
+                }
+            };
+            let endings = match register::register(driver.as_ref(), &executors, &mut events) {
+                Ok(endings) => endings,
+                Err(error) => return fit.iter().map(|one| failed(one, error.told())).collect(),
+            };
+            let mut done: Vec<Registered> = fit.iter().zip(&endings).map(|(one, (_, ending))| ended(one, ending)).collect();
+            // What all share is counted once.
+            done.first_mut().into_iter().for_each(|first| first.changed += shared);
+            done
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(registered) => done.extend(registered),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
         done
     }
@@ -146,13 +212,25 @@ impl Registrar {
     }
 }
 
+fn ended(one: &Candidate, ending: &register::Ending) -> Registered {
+    match ending {
+        register::Ending::Unchanged | register::Ending::Resting | register::Ending::Away(_) => one.good(ending.to_string(), 0),
+        register::Ending::Labelled(_) => one.good(ending.to_string(), 1),
+        register::Ending::Red(_)
+        | register::Ending::Unproved(_)
+        | register::Ending::Held(_)
+        | register::Ending::Stopped(..)
+        | register::Ending::Failed(_) => Registered { tail: ending.tail().to_vec(), ..failed(one, ending.to_string()) },
+    }
+}
+
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     crate::fleet::chain(error).join(": ")
 }
 
 fn failed(one: &Candidate, text: String) -> Registered {
-    let (node, master) = (one.node.clone(), one.executor.master.clone());
-    Registered { node, master, is_good: false, labels: Vec::new(), changed: 0, text, tail: Vec::new() }
+    let (node, master, executor) = (one.node.clone(), one.executor.master.clone(), one.executor.name.clone());
+    Registered { node, master, executor, is_good: false, labels: Vec::new(), changed: 0, text, tail: Vec::new() }
 }
 
 /// The executors of nodes that came through.

@@ -9,6 +9,7 @@ use ostler_roles::outcome::Ending;
 use ostler_roles::plan::Plan;
 use ostler_roles::words::{Digest, NodeName};
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// What is to be so on the node, with what it refers to.
@@ -26,7 +27,7 @@ pub struct Patch {
 pub struct NodeJob {
     node: NodeName,
     preparation: Preparation,
-    /// None: lost for good.
+    /// None: not met yet, or lost.
     connection: Option<Connection>,
     key: Vec<u8>,
     controller: String,
@@ -158,31 +159,49 @@ impl NodeJob {
             }
         }
     }
-
-    /// Gives the session back to the node's end, or takes leave of a node that was met for this alone.
-    pub async fn end(self, ends: &mut [NodeEnd]) {
-        match ends.iter_mut().find(|end| end.node == self.node && end.connection.is_none()) {
-            Some(end) => end.connection = self.connection,
-            None => leave(self.connection).await,
-        }
-    }
 }
 
-impl Registrar {
-    /// The way to one node: the session that this run has with it, or a new one.
-    pub(super) async fn job(&self, node: &NodeName, ends: &mut [NodeEnd]) -> Result<NodeJob, String> {
-        let kept = ends.iter_mut().find(|end| end.node == *node).and_then(|end| end.connection.take());
-        let connection = match kept {
-            Some(connection) => connection,
-            None => self.preparation.meet(node, async { Vec::new() }).await.map_err(|error| super::chain(&error))?,
+/// A job that several executors of one node take turns with.
+pub type SharedJob = Arc<Mutex<NodeJob>>;
+
+/// The ways to nodes that a registration has used so far: the sessions that this run has with them, or new ones when they are needed.
+pub struct Jobs<'a> {
+    registrar: &'a Registrar,
+    ends: &'a mut [NodeEnd],
+    jobs: BTreeMap<NodeName, SharedJob>,
+}
+
+impl<'a> Jobs<'a> {
+    pub(super) fn new(registrar: &'a Registrar, ends: &'a mut [NodeEnd]) -> Self {
+        Self { registrar, ends, jobs: BTreeMap::new() }
+    }
+
+    /// The way to one node. It is met when there is something to do, and not before.
+    pub(super) fn of(&mut self, node: &NodeName) -> SharedJob {
+        let (registrar, ends) = (self.registrar, &mut self.ends);
+        let make = || {
+            let preparation = registrar.preparation.clone();
+            Arc::new(Mutex::new(NodeJob {
+                node: node.clone(),
+                connection: ends.iter_mut().find(|end| end.node == *node).and_then(|end| end.connection.take()),
+                key: preparation.compile.secret_key(),
+                preparation,
+                controller: registrar.controller.clone(),
+                runtime: tokio::runtime::Handle::current(),
+            }))
         };
-        Ok(NodeJob {
-            node: node.clone(),
-            preparation: self.preparation.clone(),
-            connection: Some(connection),
-            key: self.preparation.compile.secret_key(),
-            controller: self.controller.clone(),
-            runtime: tokio::runtime::Handle::current(),
-        })
+        Arc::clone(self.jobs.entry(node.clone()).or_insert_with(make))
+    }
+
+    /// Gives sessions back to the nodes' ends, and takes leave of nodes that were met for this alone.
+    pub(super) async fn give_back(&mut self) {
+        for (node, job) in std::mem::take(&mut self.jobs) {
+            let Some(job) = Arc::into_inner(job) else { continue };
+            let connection = job.into_inner().unwrap_or_else(PoisonError::into_inner).connection;
+            match self.ends.iter_mut().find(|end| end.node == node && end.connection.is_none()) {
+                Some(end) => end.connection = connection,
+                None => leave(connection).await,
+            }
+        }
     }
 }

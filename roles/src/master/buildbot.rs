@@ -1,5 +1,6 @@
 //! One worker of a Buildbot master: its names, what is seen of it, and the next step towards its labels.
 
+use super::{Difference, Found, Stage, Standing};
 use crate::words::{Digest, Label};
 use std::collections::BTreeSet;
 
@@ -38,15 +39,6 @@ impl std::fmt::Display for WorkerName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(&self.0)
     }
-}
-
-/// How far a worker is let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stage {
-    /// Attached to the builder [`SMOKE`] alone.
-    Quarantined,
-    /// Attached to every builder that asks for one of its labels.
-    Labelled,
 }
 
 /// What the master should hold for one worker.
@@ -130,65 +122,53 @@ impl Observed {
     /// Whether the master has loaded this stage's file **and** its builders have the worker as the file says. Buildbot applies a new
     /// configuration piece by piece (schedulers before workers), so the file's digest alone proves nothing.
     pub fn is_at(&self, desired: &Desired, stage: Stage) -> bool {
-        let wanted: BTreeSet<Label> = match stage {
+        self.loaded == Some(desired.file(stage)) && self.smokes && self.attached == self.attached_at(desired, stage)
+    }
+
+    /// What differs from the worker at that stage, value by value: never empty.
+    fn differences(&self, desired: &Desired, stage: Stage) -> Vec<Difference> {
+        let list = |labels: &BTreeSet<Label>| match labels.iter().map(Label::as_str).collect::<Vec<_>>() {
+            none if none.is_empty() => "none".to_owned(),
+            some => some.join(" "),
+        };
+        let wanted = self.attached_at(desired, stage);
+        let mut found = Vec::new();
+        if self.attached != wanted {
+            found.push(Difference::new("labels", list(&self.attached), list(&wanted)));
+        }
+        if found.is_empty() && self.loaded != Some(desired.file(stage)) {
+            let short = |digest: Option<Digest>| digest.map_or_else(|| "none".to_owned(), |digest| digest.short());
+            found.push(Difference::new("worker file", short(self.loaded), short(Some(desired.file(stage)))));
+        }
+        if found.is_empty() {
+            found.push(Difference::new("smoke builder", "without it", "with it"));
+        }
+        found
+    }
+
+    /// The labels of builders that have it at a stage: those that any builder asks for.
+    fn attached_at(&self, desired: &Desired, stage: Stage) -> BTreeSet<Label> {
+        match stage {
             Stage::Quarantined => BTreeSet::new(),
             Stage::Labelled => desired.labels.intersection(&self.asked_for).cloned().collect(),
-        };
-        self.loaded == Some(desired.file(stage)) && self.smokes && self.attached == wanted
+        }
     }
 }
 
-/// What this run knows of a worker's fitness.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Proof {
-    /// Nothing changed on the node: a label that is attached is still earned.
-    Standing,
-    /// Something changed on the node: the label must be earned again.
-    Wanted,
-    /// The smoke job passed in this run.
-    Green,
-    /// The smoke job failed in this run.
-    Red,
-}
-
-/// The next step for one worker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
-    /// Its file is to be written for this stage, and the master reloaded.
-    Write(Stage),
-    /// Its worker is to connect; nothing to do but look again.
-    Connect,
-    /// It is quarantined, and a run of ours paused it: it is to be released for its smoke job.
-    Release,
-    /// It is connected and quarantined: the smoke job is to run on it.
-    Smoke,
-    /// It is quarantined and someone holds it back: no job can prove it.
-    Held(Hold),
-    /// It is as it should be: labelled, or kept in quarantine after a red smoke job.
-    Settled(Stage),
-}
-
-/// Returns the next step from what is seen; total, so a run that was cut anywhere goes on from here.
-pub fn next(desired: &Desired, observed: &Observed, proof: Proof) -> Next {
-    let labelled = observed.is_at(desired, Stage::Labelled);
-    let quarantined = observed.is_at(desired, Stage::Quarantined);
-    let is_ours = observed.hold.as_ref().is_some_and(Hold::is_ours);
-    match proof {
-        // A run of ours began to change the node and did not come back: the label is to be earned again.
-        Proof::Standing if labelled && is_ours => Next::Write(Stage::Quarantined),
-        Proof::Standing if labelled && (observed.connected || observed.hold.is_some()) => Next::Settled(Stage::Labelled),
-        Proof::Standing if labelled => Next::Connect,
-        Proof::Green if labelled => Next::Settled(Stage::Labelled),
-        Proof::Green => Next::Write(Stage::Labelled),
-        Proof::Red if quarantined => Next::Settled(Stage::Quarantined),
-        Proof::Standing | Proof::Wanted if quarantined => match &observed.hold {
-            Some(_) if is_ours => Next::Release,
-            Some(hold) => Next::Held(hold.clone()),
-            None if observed.connected => Next::Smoke,
-            None => Next::Connect,
-        },
-        Proof::Standing | Proof::Wanted | Proof::Red => Next::Write(Stage::Quarantined),
+/// How a worker stands, in the words that all masters share.
+pub fn standing(desired: &Desired, observed: &Observed) -> Standing {
+    if observed.loaded.is_none() && observed.refused.is_none() {
+        return Standing::Absent;
     }
+    let differences = |stage| if observed.is_at(desired, stage) { Vec::new() } else { observed.differences(desired, stage) };
+    let hold = observed.hold.as_ref().map(|hold| super::Hold { is_ours: hold.is_ours(), text: hold.to_string() });
+    Standing::There(Found {
+        to_quarantine: differences(Stage::Quarantined),
+        to_labels: differences(Stage::Labelled),
+        is_connected: observed.connected,
+        is_resting: false,
+        hold,
+    })
 }
 
 #[cfg(test)]
@@ -225,31 +205,19 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_goes_from_unknown_to_quarantine_to_smoke_to_labels() {
-        let unknown = Observed { asked_for: labels(&["debian"]), ..Observed::default() };
-        assert_eq!(next(&desired(), &unknown, Proof::Standing), Next::Write(Stage::Quarantined));
-        let apart = Observed { connected: false, ..seen(b"q", &[]) };
-        assert_eq!(next(&desired(), &apart, Proof::Standing), Next::Connect);
-        assert_eq!(next(&desired(), &seen(b"q", &[]), Proof::Standing), Next::Smoke);
-        assert_eq!(next(&desired(), &seen(b"q", &[]), Proof::Green), Next::Write(Stage::Labelled));
-        assert_eq!(next(&desired(), &seen(b"l", &["debian"]), Proof::Green), Next::Settled(Stage::Labelled));
-    }
-
-    #[test]
-    fn a_second_run_settles_at_once() {
-        assert_eq!(next(&desired(), &seen(b"l", &["debian"]), Proof::Standing), Next::Settled(Stage::Labelled));
-    }
-
-    #[test]
-    fn a_changed_node_or_file_earns_its_label_again() {
-        assert_eq!(next(&desired(), &seen(b"l", &["debian"]), Proof::Wanted), Next::Write(Stage::Quarantined));
-        assert_eq!(next(&desired(), &seen(b"older", &["debian"]), Proof::Standing), Next::Write(Stage::Quarantined));
-    }
-
-    #[test]
-    fn a_red_smoke_job_takes_the_label_off_and_keeps_it_off() {
-        assert_eq!(next(&desired(), &seen(b"l", &["debian"]), Proof::Red), Next::Write(Stage::Quarantined));
-        assert_eq!(next(&desired(), &seen(b"q", &[]), Proof::Red), Next::Settled(Stage::Quarantined));
+    fn what_differs_is_told_value_by_value_and_nothing_of_one_that_is_as_it_should_be() {
+        let told = |observed: &Observed| match standing(&desired(), observed) {
+            Standing::Absent => vec!["absent".to_owned()],
+            Standing::There(found) => found.to_labels.iter().map(ToString::to_string).collect(),
+        };
+        assert_eq!(told(&Observed { asked_for: labels(&["debian"]), ..Observed::default() }), ["absent"]);
+        assert_eq!(told(&seen(b"l", &["debian"])), Vec::<String>::new());
+        assert_eq!(told(&seen(b"q", &[])), ["labels: none -> debian"]);
+        let short = |bytes: &[u8]| Digest::of(bytes).short();
+        assert_eq!(told(&seen(b"older", &["debian"])), [format!("worker file: {} -> {}", short(b"older"), short(b"l"))]);
+        assert_eq!(told(&Observed { smokes: false, ..seen(b"l", &["debian"]) }), ["smoke builder: without it -> with it"]);
+        let refused = Observed { refused: Some(Refusal { digest: None, why: "not JSON".to_owned() }), ..Observed::default() };
+        assert!(matches!(standing(&desired(), &refused), Standing::There(_)), "a file that is there is no absent one");
     }
 
     #[test]
@@ -260,20 +228,13 @@ mod tests {
     }
 
     #[test]
-    fn an_operators_hold_is_kept() {
-        let hold = Hold::Paused(Some("disk swap".to_owned()));
-        let quarantined = Observed { hold: Some(hold.clone()), ..seen(b"q", &[]) };
-        assert_eq!(next(&desired(), &quarantined, Proof::Standing), Next::Held(hold.clone()));
-        let labelled = Observed { hold: Some(hold), connected: false, ..seen(b"l", &["debian"]) };
-        assert_eq!(next(&desired(), &labelled, Proof::Standing), Next::Settled(Stage::Labelled));
-    }
-
-    #[test]
-    fn a_pause_of_ours_ends_in_quarantine_only() {
-        let hold = Some(Hold::Paused(Some(format!("{OUR_PAUSE}0198"))));
-        let labelled = Observed { hold: hold.clone(), ..seen(b"l", &["debian"]) };
-        assert_eq!(next(&desired(), &labelled, Proof::Standing), Next::Write(Stage::Quarantined));
-        let quarantined = Observed { hold, ..seen(b"q", &[]) };
-        assert_eq!(next(&desired(), &quarantined, Proof::Standing), Next::Release);
+    fn only_a_pause_of_ours_is_ours_to_end() {
+        let of = |hold: Hold| match standing(&desired(), &Observed { hold: Some(hold), ..seen(b"l", &["debian"]) }) {
+            Standing::There(Found { hold: Some(hold), .. }) => (hold.is_ours, hold.to_string()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(of(Hold::Paused(Some(format!("{OUR_PAUSE}0198")))), (true, "paused: ostler run 0198".to_owned()));
+        assert_eq!(of(Hold::Paused(Some("disk swap".to_owned()))), (false, "paused: disk swap".to_owned()));
+        assert_eq!(of(Hold::Graceful), (false, "shutting down gracefully".to_owned()));
     }
 }

@@ -4,17 +4,17 @@
 //! removed again through its address), so every value has a type that cannot hold what Jenkins would swallow.
 
 mod diff;
-mod next;
 mod seen;
+mod standing;
 mod value;
 
 pub use diff::{Change, diff};
-pub use next::{Next, NotOurs, next};
 pub use seen::{By, Config, Hold, Seen, SeenLauncher};
+pub use standing::{NotOurs, standing};
 use value::QUARANTINE;
 pub use value::{CredentialId, HostKey, HostName, Name, Owner, Site, Stranger, ValueError};
 
-pub use super::buildbot::{Proof, Stage};
+pub use super::Stage;
 use crate::executor::{Executor, Jobs, Launch};
 use crate::words::{AbsPath, Label};
 use std::collections::BTreeSet;

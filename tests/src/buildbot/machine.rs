@@ -1,7 +1,8 @@
 //! The master's machine: its files are written and the master reloaded, as a node's agent would.
 
 use super::Master;
-use ostler::masters::buildbot::{Install, InstallError, WorkerFile};
+use ostler::masters::buildbot::WorkerFile;
+use ostler::masters::files::{Install, InstallError};
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::PathBuf;
 
@@ -47,21 +48,28 @@ impl Folder {
     }
 }
 
-impl Install for Folder {
+impl Install<WorkerFile> for Folder {
     fn install(&mut self, files: &[WorkerFile]) -> Result<(), InstallError> {
-        let cut = || InstallError(Box::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
+        let cut = || InstallError::new(Box::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
         for file in files {
             let path = self.home.join(&file.path);
             let aside = path.with_extension("new");
             let bytes: &[u8] = if self.meddling == Meddling::Spoil { b"{\"name\": " } else { &file.bytes };
-            std::fs::write(&aside, bytes).and_then(|()| std::fs::rename(&aside, &path)).map_err(|error| InstallError(Box::new(error)))?;
-            self.written.push(format!("{:?} {}", file.stage, file.path));
+            let Some(stage) = file.stage else {
+                std::fs::remove_file(&path).map_err(|error| InstallError::new(Box::new(error)))?;
+                self.written.push(format!("gone {}", file.path));
+                continue;
+            };
+            std::fs::write(&aside, bytes)
+                .and_then(|()| std::fs::rename(&aside, &path))
+                .map_err(|error| InstallError::new(Box::new(error)))?;
+            self.written.push(format!("{stage:?} {}", file.path));
         }
         if self.meddling == Meddling::CutBeforeReload {
             return Err(cut());
         }
         if self.meddling == Meddling::SpoilConfiguration {
-            std::fs::write(self.home.join("master.cfg"), "this is not Python (").map_err(|error| InstallError(Box::new(error)))?;
+            std::fs::write(self.home.join("master.cfg"), "this is not Python (").map_err(|error| InstallError::new(Box::new(error)))?;
         }
         self.reload();
         if self.meddling == Meddling::CutAfterReload {

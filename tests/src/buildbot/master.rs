@@ -1,11 +1,12 @@
 //! One Buildbot master and its workers as child processes that die with the test.
 
+use super::front::Front;
 use super::venv::{Side, library, venv};
 use ostler::masters::buildbot::{Account, Client};
 use ostler::masters::http::{Http, Way};
 use ostler_roles::words::Secret;
 use serde_json::{Value, json};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -103,6 +104,17 @@ impl Master {
     /// The client under test, with this password.
     pub fn client_as(&self, password: &str) -> Client {
         Client::new(self.http(), Some(Account { name: "ostler".to_owned(), password: Secret::new(password.to_owned()) }))
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from((self.address, PORT))
+    }
+
+    /// The client under test, by way of this front.
+    pub fn client_behind(&self, front: &Front) -> Client {
+        let http = Http::new(&front.url(), Duration::from_secs(30), Way::default()).expect("a good base");
+        Client::new(http, Some(Account { name: "ostler".to_owned(), password: Secret::new(PASSWORD.to_owned()) }))
     }
 
     /// Its directory.

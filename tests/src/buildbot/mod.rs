@@ -2,10 +2,12 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
+mod front;
 mod machine;
 mod master;
 mod venv;
 
+pub use front::{Fate, Front};
 pub use machine::{Folder, Meddling};
 pub use master::{Master, WorkerProcess};
 pub use venv::{Side, library, venv, wheels};

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
+use ostler::masters::driver::{Event, MasterError};
 use ostler::masters::http::Way;
-use ostler::masters::jenkins::{Client, Credential, Ending, Kind, Login, Patience, Registration, register};
+use ostler::masters::jenkins::{Bring, Client, Credential, Jenkins, JenkinsError, Kind, Login, Patience};
+use ostler::masters::register::{self, Ending};
 use ostler_roles::executor::Smoke;
-use ostler_roles::master::jenkins::{CredentialId, HostKey, Launcher, Mode, Name, Node, Proof, Site, Ssh};
-use ostler_roles::words::{AbsPath, Label, Origin, Secret};
+use ostler_roles::master::Proof;
+use ostler_roles::master::jenkins::{CredentialId, HostKey, Launcher, Mode, Name, Node, Site, Ssh};
+use ostler_roles::words::{AbsPath, Label, NodeName, Origin, Secret};
 use ostler_tests::jenkins::{Model, Permission, SshHost, User, Version};
 
 /// The key of the machine that the model's SSH launches reach.
@@ -109,8 +113,48 @@ pub fn smoke(command: &str) -> Vec<Smoke> {
     vec![Smoke { name: "a command".to_owned(), run, origin: Origin::generated("test") }]
 }
 
+/// A node to be registered, with whether its machine changed.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    pub node: Node,
+    pub smoke: Vec<Smoke>,
+    pub proof: Proof,
+    pub agent: Option<Arc<dyn Bring>>,
+}
+
 pub fn registration(node: Node, command: &str) -> Registration {
     Registration { node, smoke: smoke(command), proof: Proof::Standing, agent: None }
+}
+
+fn executor(registration: &Registration) -> NodeName {
+    NodeName::parse(registration.node.name.as_str()).unwrap()
+}
+
+/// The driver of a Jenkins for these nodes.
+pub fn driver(client: &Client, registrations: &[Registration]) -> Jenkins {
+    let wanted = |one: &Registration| {
+        let (node, smoke, agent) = (one.node.clone(), one.smoke.clone(), one.agent.clone());
+        (executor(one), ostler::masters::jenkins::Registration { node, smoke, agent })
+    };
+    Jenkins::new(client.clone(), registrations.iter().map(wanted).collect(), None)
+}
+
+/// Registers nodes as a run does.
+pub fn register(
+    client: &Client,
+    registrations: &[Registration],
+    events: &mut dyn FnMut(Event),
+) -> Result<Vec<(NodeName, Ending)>, MasterError> {
+    let executors: Vec<(NodeName, Proof)> = registrations.iter().map(|one| (executor(one), one.proof)).collect();
+    register::register(&driver(client, registrations), &executors, &mut |_, event| events(event))
+}
+
+/// Why it went no further, in Jenkins' own type.
+pub fn fault(ending: &Ending) -> Option<&JenkinsError> {
+    match ending {
+        Ending::Failed(error) => error.of(),
+        _ => None,
+    }
 }
 
 /// The requests since the last call that were no reads.

@@ -1,11 +1,13 @@
 //! What a red smoke job wrote: its last lines, however much there is, or why they are not shown.
 
-use ostler::masters::jenkins::{Client, Ending, SmokeReport, register};
+use ostler::masters::driver::Report;
+use ostler::masters::jenkins::Client;
+use ostler::masters::register::Ending;
 use ostler_tests::jenkins::Model;
 
-use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, registration, ssh, token};
+use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, register, registration, ssh, token};
 
-fn red(model: &Model, command: &str) -> SmokeReport {
+fn red(model: &Model, command: &str) -> Report {
     let client: Client = client(model, token("narrow"));
     client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
     model.take_log();

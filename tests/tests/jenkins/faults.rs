@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use ostler::masters::http::Way;
-use ostler::masters::jenkins::{Ending, JenkinsError, Login, Sent, register};
-use ostler_roles::master::jenkins::{Name, Stage};
+use ostler::masters::jenkins::{JenkinsError, Login, Sent};
+use ostler::masters::register::Ending;
+use ostler_roles::master::Stage;
+use ostler_roles::master::jenkins::Name;
 use ostler_roles::words::Secret;
 use ostler_tests::jenkins::{Fault, Loss, Model, Permission, Timeline, User};
 
-use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, registration, ssh, token, writes};
+use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, register, registration, ssh, token, writes};
 
 pub fn recorded_restart(scale: f64) -> Timeline {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/jenkins/exchanges/restart-21-timeline.json");

@@ -4,12 +4,15 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use ostler::masters::http::Way;
-use ostler::masters::jenkins::{Client, Ending, JenkinsError, Login, Registration, Sent, register};
+use ostler::masters::jenkins::{Client, JenkinsError, Login, Sent};
+use ostler::masters::register::Ending;
 use ostler_roles::master::jenkins::Name;
 use ostler_roles::words::Secret;
 use ostler_tests::jenkins::{Fault, Language, Timeline};
 
-use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, patience, registration, site, ssh, token, writes};
+use super::bench::{
+    PLANTED, Registration, SITE_KEY, client, credential, model, node, patience, register, registration, site, ssh, token, writes,
+};
 
 fn run(client: &Client, registration: &Registration) -> Ending {
     register(client, std::slice::from_ref(registration), &mut |_| {}).unwrap().remove(0).1

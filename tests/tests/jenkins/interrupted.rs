@@ -4,13 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ostler::masters::Stop;
-use ostler::masters::jenkins::{Bring, BringError, Client, Ending, Event, JenkinsError, Left, Registration, Verdict, register};
-use ostler_roles::master::jenkins::{Launcher, Proof};
+use ostler::masters::driver::{Event, Verdict};
+use ostler::masters::jenkins::{Bring, BringError, Client, JenkinsError};
+use ostler::masters::register::{Ending, Left};
+use ostler_roles::master::Proof;
+use ostler_roles::master::jenkins::Launcher;
 use ostler_roles::words::Secret;
 use ostler_tests::jenkins::{Fault, Model, Timeline};
 use tokio::sync::watch;
 
-use super::bench::{PLANTED, SITE_KEY, and_then, client, credential, model, node, registration, run, ssh, token, writes};
+use super::bench::{
+    PLANTED, Registration, SITE_KEY, and_then, client, credential, model, node, register, registration, run, ssh, token, writes,
+};
 
 /// A model, a client, and what interrupts it.
 fn ready() -> (Model, Client, watch::Sender<bool>) {
@@ -145,7 +150,7 @@ fn a_master_that_restarts_is_not_waited_for() {
         interrupt.send(true).unwrap();
         done.join().unwrap()
     });
-    assert_eq!(error.to_string(), "list the nodes: interrupted");
+    assert_eq!(error.to_string(), "interrupted");
 }
 
 /// A node whose agent is to be changed.
@@ -153,7 +158,7 @@ fn a_master_that_restarts_is_not_waited_for() {
 struct Changing;
 
 impl Bring for Changing {
-    fn bring(&self, _: &Secret<String>, before: &mut dyn FnMut() -> Result<(), JenkinsError>) -> Result<bool, BringError> {
+    fn bring(&self, _: &[u8], _: &Secret<String>, before: &mut dyn FnMut() -> Result<(), JenkinsError>) -> Result<bool, BringError> {
         before().map(|()| true).map_err(|error| BringError(Box::new(error)))
     }
 }

@@ -3,16 +3,20 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use ostler::masters::driver::{Event, Verdict};
 use ostler::masters::http::Way;
-use ostler::masters::jenkins::{Client, Ending, Event, JenkinsError, Kind, Registration, Sent, SmokeOutcome, Verdict, register};
-use ostler_roles::master::jenkins::{HostKey, Launcher, Name, Node, NotOurs, Proof, Ssh, Stage, Stranger};
+use ostler::masters::jenkins::{Client, JenkinsError, Kind, Sent};
+use ostler::masters::register::Ending;
+use ostler_roles::master::jenkins::{HostKey, Launcher, Name, Node, NotOurs, Ssh, Stranger};
+use ostler_roles::master::{Proof, Stage};
 use ostler_tests::jenkins::Model;
 
 use super::bench::{
-    HOST_KEY, PLANTED, SITE_KEY, client, credential, labels, model, node, patience, registration, ssh, token, version, writes,
+    HOST_KEY, PLANTED, Registration, SITE_KEY, client, credential, fault, labels, model, node, patience, register, registration, ssh,
+    token, version, writes,
 };
 
-fn only(endings: Vec<(Name, Ending)>) -> Ending {
+fn only(endings: Vec<(ostler_roles::words::NodeName, Ending)>) -> Ending {
     assert_eq!(endings.len(), 1);
     endings.into_iter().next().unwrap().1
 }
@@ -43,12 +47,21 @@ fn an_ssh_node_goes_from_nothing_to_its_labels_and_the_second_run_writes_nothing
     let ending = only(endings);
     assert!(matches!(&ending, Ending::Labelled(report) if report.is_green()), "{ending:?}");
     assert_eq!(label_on(&model, "n1"), "big debian");
-    let name = &registration.node.name;
     // A quick agent is online before anybody waits for it.
-    events.retain(|event| *event != Event::Connecting(name.clone()));
-    let [created, smoking, smoked, Event::Updating(updated, Stage::Labelled, changes)] = events.as_slice() else { panic!("{events:?}") };
-    assert_eq!((created, smoking), (&Event::Creating(name.clone()), &Event::Smoking(name.clone())));
-    assert_eq!((smoked, updated, changes.len()), (&Event::Smoked { name: name.clone(), verdict: Verdict::Green }, name, 2));
+    events.retain(|event| !matches!(event, Event::Waiting { .. }));
+    let [
+        Event::Quarantining { is_new: true, .. },
+        Event::Smoking,
+        Event::Running { .. },
+        Event::Smoked { verdict, .. },
+        Event::Labelling { changes },
+    ] = events.as_slice()
+    else {
+        panic!("{events:?}")
+    };
+    let told: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    assert_eq!(*verdict, Verdict::Green);
+    assert_eq!(told, ["labels: ostler-quarantine-n1 -> big debian", "mode: EXCLUSIVE -> NORMAL"]);
     assert!(model.state().jobs.is_empty(), "a green smoke job is left behind");
     assert_eq!(
         writes(&model),
@@ -107,7 +120,7 @@ fn a_red_smoke_job_leaves_the_node_without_labels_and_shows_its_last_lines() {
     let (model, client) = ready();
     let ending = run(&client, &registration(node("n1", ssh()), "echo no java here >&2; exit 3"));
     let Ending::Red(report) = &ending else { panic!("{ending:?}") };
-    assert!(matches!(&report.outcome, SmokeOutcome::Ended(result) if result == "FAILURE"));
+    assert_eq!((report.verdict, report.text.as_str()), (Verdict::Red, "FAILURE"));
     assert!(report.tail.iter().any(|line| line == "no java here"), "{report:?}");
     assert_eq!(report.tail.last().unwrap(), "Finished: FAILURE");
     assert_eq!(ending.to_string(), "not registered: smoke job: FAILURE");
@@ -207,7 +220,7 @@ fn a_machine_with_another_host_key_never_gets_a_job() {
     let Launcher::Ssh(old) = ssh() else { panic!() };
     let other = HostKey::parse(&HOST_KEY.replace("ZzPMw", "ZzPMx")).unwrap();
     let ending = run(&client, &registration(node("n1", Launcher::Ssh(Ssh { host_key: other, ..old })), "true"));
-    let Ending::Failed(JenkinsError::Offline { log, reason, .. }) = &ending else { panic!("{ending:?}") };
+    let Some(JenkinsError::Offline { log, reason, .. }) = fault(&ending) else { panic!("{ending:?}") };
     assert_eq!(reason, "it is still being launched");
     assert_eq!(log.last().unwrap(), "Key exchange was not finished, connection is closed.");
     assert!(model.state().jobs.is_empty());
@@ -218,7 +231,7 @@ fn a_machine_with_another_host_key_never_gets_a_job() {
 fn a_missing_credential_ends_the_wait_at_once_with_jenkins_reason() {
     let model = model();
     let ending = run(&client(&model, token("narrow")), &registration(node("n1", ssh()), "true"));
-    let Ending::Failed(JenkinsError::Offline { waited, log, .. }) = &ending else { panic!("{ending:?}") };
+    let Some(JenkinsError::Offline { waited, log, .. }) = fault(&ending) else { panic!("{ending:?}") };
     assert!(*waited < Duration::from_secs(20), "{waited:?}");
     assert_eq!(log.last().unwrap(), "The selected credentials cannot be found");
 }
@@ -280,14 +293,14 @@ fn foreign_nodes_jobs_and_other_sites_are_never_touched() {
     ] {
         model.state().nodes.get_mut("n1").unwrap().description = Some(description.to_owned());
         let ending = run(&client, &registration(node("n1", ssh()), "true"));
-        assert!(matches!(&ending, Ending::Failed(JenkinsError::NotOurs(why)) if why.to_string() == expected), "{ending:?}");
+        assert!(matches!(fault(&ending), Some(JenkinsError::NotOurs(why)) if why.to_string() == expected), "{ending:?}");
     }
     assert_eq!(writes(&model), [""; 0]);
 
     let job = ostler_tests::jenkins::xml::parse("<project><description>mine</description></project>").unwrap();
     model.state().jobs.insert("ostler-smoke-n3".to_owned(), ostler_tests::jenkins::jobs::Job::new("ostler-smoke-n3", job));
     let ending = run(&client, &registration(node("n3", ssh()), "true"));
-    assert!(matches!(&ending, Ending::Failed(JenkinsError::ForeignJob(job, Stranger::Nobody)) if job == "ostler-smoke-n3"), "{ending:?}");
+    assert!(matches!(fault(&ending), Some(JenkinsError::ForeignJob(job, Stranger::Nobody)) if job == "ostler-smoke-n3"), "{ending:?}");
     assert!(model.state().jobs["ostler-smoke-n3"].builds.is_empty());
 }
 
@@ -297,7 +310,7 @@ fn a_name_taken_by_an_orphan_is_said_before_anything_is_sent() {
     let orphan = ostler_tests::jenkins::nodes::Node::from_form("n1", &serde_json::json!({"numExecutors": "0"})).unwrap();
     model.state().nodes.insert("n1".to_owned(), orphan);
     let ending = run(&client, &registration(node("n1", ssh()), "true"));
-    assert!(matches!(&ending, Ending::Failed(JenkinsError::NotOurs(NotOurs::Orphan(_)))), "{ending:?}");
+    assert!(matches!(fault(&ending), Some(JenkinsError::NotOurs(NotOurs::Orphan(_)))), "{ending:?}");
     assert_eq!(writes(&model), [""; 0]);
     let error = client.delete(&Name::parse("n1").unwrap()).unwrap_err();
     assert!(matches!(error, JenkinsError::NotOurs(NotOurs::Orphan(_))), "{error:?}");
@@ -315,7 +328,7 @@ fn a_hundred_nodes_cost_one_listing_and_one_read_each_and_no_write_the_second_ti
     model.take_log();
     let endings = register(&client, &all, &mut |_| {}).unwrap();
     assert!(endings.iter().all(|(_, ending)| matches!(ending, Ending::Unchanged)), "{endings:?}");
-    assert_eq!(endings.iter().map(|(name, _)| name).collect::<Vec<_>>(), all.iter().map(|one| &one.node.name).collect::<Vec<_>>());
+    assert!(endings.iter().zip(&all).all(|((name, _), one)| name.as_str() == one.node.name.as_str()), "{endings:?}");
     let log = model.take_log();
     assert_eq!(log.len(), 101);
     assert!(log.iter().all(|request| request.method == "GET"));

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use ostler::masters::jenkins::{Client, Ending, Registration, register};
+use ostler::masters::jenkins::Client;
+use ostler::masters::register::Ending;
 use ostler_roles::master::jenkins::{Mode, Node};
 use ostler_tests::jenkins::jobs::{Job, Left, enqueue};
 use ostler_tests::jenkins::{Model, xml};
 
-use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, registration, ssh, token};
+use super::bench::{PLANTED, Registration, SITE_KEY, client, credential, model, node, register, registration, ssh, token};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -68,7 +69,7 @@ fn a_job_without_a_label_waits_while_a_node_is_not_proved_and_then_goes_where_th
         assert_eq!(place_of(&model, labelled).as_deref(), Some("n1"), "{mode:?}");
 
         // Back in quarantine, neither does.
-        let red = run(&client, &Registration { proof: ostler_roles::master::jenkins::Proof::Wanted, ..registration(wanted, "exit 1") });
+        let red = run(&client, &Registration { proof: ostler_roles::master::Proof::Wanted, ..registration(wanted, "exit 1") });
         assert!(matches!(red, Ending::Red(_)), "{red:?}");
         for (name, place) in [("more", "<canRoam>true</canRoam>"), ("debian-again", "<assignedNode>debian</assignedNode>")] {
             let late = ask_for(&model, name, place);

@@ -2,13 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use ostler::masters::driver::Event;
 use ostler::masters::http::Way;
-use ostler::masters::jenkins::{Client, Ending, Event, JenkinsError, Patience, Registration, Waiting, register};
-use ostler_roles::master::jenkins::{Name, Proof, Stage};
+use ostler::masters::jenkins::{Client, JenkinsError, Patience};
+use ostler::masters::register::Ending;
+use ostler_roles::master::{Proof, Stage};
 use ostler_tests::jenkins::nodes::{Agent, OfflineMark};
 use ostler_tests::jenkins::{Fault, Model, Timeline, xml};
 
-use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, patience, registration, run, site, ssh, token, writes};
+use super::bench::{
+    PLANTED, Registration, SITE_KEY, client, credential, fault, model, node, patience, register, registration, run, site, ssh, token,
+    writes,
+};
 
 fn ready() -> (Model, Client) {
     let model = model();
@@ -33,7 +38,7 @@ fn tell(model: &Model, wanted: &Registration, mut and: impl FnMut(&Event)) -> (E
 
 /// When it was first told that this is waited for.
 fn place(events: &[Event], what: &str) -> usize {
-    let is_it = |event: &Event| matches!(event, Event::Waiting(waiting) if waiting.what == what);
+    let is_it = |event: &Event| matches!(event, Event::Waiting { what: told, .. } if told == what);
     events.iter().position(is_it).unwrap_or_else(|| panic!("{what} in {events:?}"))
 }
 
@@ -44,21 +49,19 @@ fn every_wait_says_what_for_since_when_and_until_when() {
     model.state().hold_builds = true;
     let wanted = registration(node("n1", ssh()), "true");
     let (ending, events) = tell(&model, &wanted, |event| match event {
-        Event::Creating(_) => model.play(Timeline::new(vec![(Fault::Starting, Duration::from_millis(100))])),
-        Event::Waiting(waiting) if waiting.what.contains("leaves the queue") => model.state().quieting = false,
-        Event::Waiting(waiting) if waiting.what == "its smoke job ends" => model.state().hold_builds = false,
+        Event::Quarantining { .. } => model.play(Timeline::new(vec![(Fault::Starting, Duration::from_millis(100))])),
+        Event::Waiting { what, .. } if what.contains("leaves the queue") => model.state().quieting = false,
+        Event::Waiting { what, .. } if what == "its smoke job ends" => model.state().hold_builds = false,
         _ => {}
     });
     assert!(ending.is_registered(), "{ending:?}");
     place(&events, "Jenkins answers (503 Starting Jenkins)");
     let queued = place(&events, "its smoke job leaves the queue (Jenkins is about to shut down)");
     // It is not said to run before it does.
-    let runs = events.iter().position(|event| matches!(event, Event::Smoking(_))).unwrap();
+    let runs = events.iter().position(|event| matches!(event, Event::Running { .. })).unwrap();
     assert!(queued < runs && runs < place(&events, "its smoke job ends"), "{events:?}");
-    let Event::Waiting(waiting) = &events[queued] else { panic!() };
-    assert_eq!((waiting.node.as_ref().map(Name::as_str), waiting.limit), (Some("n1"), patience().smoke));
-    let told = Waiting { waited: Duration::from_secs(7), ..waiting.clone() }.to_string();
-    assert_eq!(told, "waits until its smoke job leaves the queue (Jenkins is about to shut down): since 7 s, at most 53 s more");
+    let Event::Waiting { until, .. } = &events[queued] else { panic!() };
+    assert_eq!(*until, patience().smoke);
 }
 
 #[test]
@@ -77,7 +80,7 @@ fn a_node_on_demand_rests_until_a_job_wants_it_and_is_launched_to_be_proved() {
     let (ending, events) = tell(&model, &wanted, |_| {});
     assert!(matches!(ending, Ending::Resting), "{ending:?}");
     let note = "registered, as before; its agent rests until a job wants it";
-    assert!(events.iter().any(|event| matches!(event, Event::Note(_, text) if text == note)), "{events:?}");
+    assert!(events.iter().any(|event| matches!(event, Event::Note(text) if text == note)), "{events:?}");
     assert_eq!(writes(&model), [""; 0]);
 
     let began = Instant::now();
@@ -104,7 +107,7 @@ fn a_labelled_node_that_somebody_marked_offline_is_told_with_who_and_why() {
         let (ending, events) = tell(&model, &wanted, |_| {});
         assert!(matches!(&ending, Ending::Away(_)), "{ending:?}");
         let note = format!("registered, as before, but it takes no jobs: marked offline {by}");
-        assert!(events.iter().any(|event| matches!(event, Event::Note(_, text) if *text == note)), "{events:?}");
+        assert!(events.iter().any(|event| matches!(event, Event::Note(text) if *text == note)), "{events:?}");
         assert_eq!(writes(&model), [""; 0]);
     }
 }
@@ -121,7 +124,7 @@ fn one_node_that_may_not_be_configured_is_nobody_elses_trouble() {
     let is_good: Vec<bool> = endings.iter().map(|(_, ending)| ending.is_registered()).collect();
     assert_eq!(is_good, [true, false, true, false], "{endings:?}");
     for (at, permission) in [(1, "Agent/Configure"), (3, "Agent/Create")] {
-        let Ending::Failed(JenkinsError::MissingPermission { permission: missing, .. }) = &endings[at].1 else { panic!("{endings:?}") };
+        let Some(JenkinsError::MissingPermission { permission: missing, .. }) = fault(&endings[at].1) else { panic!("{endings:?}") };
         assert_eq!(missing, permission);
     }
 }

@@ -1,6 +1,6 @@
 //! The calls of Buildbot's REST API (`/api/v2`, buildbot 4.3) that registration needs.
 
-use super::rest::{Builders, Builds, Chunks, Loaded, Logs, Requests, Steps, Workers};
+use super::rest::{Builders, Builds, Buildsets, Chunks, Loaded, Logs, Requests, Steps, Workers, clean};
 use super::survey::{Survey, fold};
 use crate::masters::http::{Http, HttpError, encode};
 use crate::masters::wait::{Pace, Stop};
@@ -11,8 +11,6 @@ use std::time::Duration;
 
 /// Lines of a failed command's log that are kept.
 const TAIL: u64 = 20;
-/// Characters of one such line that are kept.
-const LINE: usize = 300;
 
 /// Why the master could not be asked, or what it said made no sense.
 #[derive(Debug, thiserror::Error)]
@@ -58,11 +56,11 @@ pub enum BuildbotError {
 }
 
 impl BuildbotError {
-    /// Whether the master did not answer at all: it may be starting, or out of reach.
-    pub fn is_silence(&self) -> bool {
+    /// Whether asking again may help: the master did not answer, or it or a proxy in front of it stumbled (5xx).
+    pub fn is_passing(&self) -> bool {
         match self {
             Self::Survey(source) | Self::Force { source, .. } | Self::Follow { source, .. } | Self::Control { source, .. } => {
-                source.is_silence()
+                source.is_silence() || source.status().is_some_and(|status| status >= 500)
             }
             Self::State { .. } => false,
         }
@@ -161,8 +159,8 @@ impl Client {
     }
 
     /// Whether the run is to stop.
-    pub fn is_stopped(&self) -> bool {
-        self.stop.is_asked()
+    pub fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     /// For one wait on the master.
@@ -207,6 +205,19 @@ impl Client {
         // [build set, {builder: build request}]
         let request = answer.pointer("/result/1").and_then(Value::as_object).and_then(|map| map.values().next()).and_then(Value::as_u64);
         request.ok_or_else(|| BuildbotError::State { why: "forcing a job gave no build request".to_owned() })
+    }
+
+    /// The build request of a smoke job that was forced with this very reason; none when the master has not heard of it.
+    ///
+    /// # Errors
+    /// [`BuildbotError::Survey`].
+    pub fn find_smoke(&self, reason: &str) -> Result<Option<u64>, BuildbotError> {
+        let path = format!("api/v2/buildsets?reason__contains={}&order=-bsid&limit=1", encode(reason));
+        let sets: Buildsets = self.http.get_json(&path).map_err(BuildbotError::Survey)?;
+        let Some(set) = sets.buildsets.first() else { return Ok(None) };
+        let path = format!("api/v2/buildrequests?buildsetid={}&limit=1", set.bsid);
+        let requests: Requests = self.http.get_json(&path).map_err(BuildbotError::Survey)?;
+        Ok(requests.buildrequests.first().map(|request| request.buildrequestid))
     }
 
     /// The result of a build request; none while it waits or runs.
@@ -320,9 +331,4 @@ impl Client {
             other => other,
         }
     }
-}
-
-/// What a node or a master wrote, made fit for a terminal.
-pub(super) fn clean(line: &str) -> String {
-    line.chars().filter(|c| !c.is_control()).take(LINE).collect()
 }

@@ -1,7 +1,8 @@
 //! A worker's file in `workers.d/` of the master: the same bytes for the same worker, always.
 
 use ostler_roles::executor::Executor;
-use ostler_roles::master::buildbot::{Desired, Stage, WorkerName, WorkerNameError};
+use ostler_roles::master::Stage;
+use ostler_roles::master::buildbot::{Desired, WorkerName, WorkerNameError};
 use ostler_roles::words::{Digest, Label};
 use std::collections::BTreeSet;
 
@@ -64,12 +65,29 @@ pub struct Worker {
 pub struct WorkerFile {
     /// Whose it is.
     pub worker: WorkerName,
-    /// Which stage it describes.
-    pub stage: Stage,
+    /// Which stage it describes; none: there is to be no such file.
+    pub stage: Option<Stage>,
     /// Its place below the master's directory: `workers.d/NAME.json`.
     pub path: String,
     /// Its content.
     pub bytes: Vec<u8>,
+}
+
+impl WorkerFile {
+    /// No file for this worker.
+    pub fn gone(worker: &WorkerName) -> Self {
+        Self { worker: worker.clone(), stage: None, path: place(worker), bytes: Vec::new() }
+    }
+
+    /// How the program that reloads the master is told of it: `NAME=DIGEST`, without a digest when it is to be gone.
+    pub fn pair(&self) -> String {
+        let digest = self.stage.map_or_else(String::new, |_| Digest::of(&self.bytes).to_string());
+        format!("{}={digest}", self.worker)
+    }
+}
+
+fn place(worker: &WorkerName) -> String {
+    format!("workers.d/{worker}.json")
 }
 
 #[derive(serde::Serialize)]
@@ -142,7 +160,7 @@ impl Worker {
         #[expect(clippy::expect_used, reason = "strings, numbers and lists of them always have a JSON form")]
         let mut bytes = serde_json::to_vec_pretty(&said).expect("plain data has a JSON form");
         bytes.push(b'\n');
-        WorkerFile { worker: self.name.clone(), stage, path: format!("workers.d/{}.json", self.name), bytes }
+        WorkerFile { worker: self.name.clone(), stage: Some(stage), path: place(&self.name), bytes }
     }
 
     /// What the diff compares.

@@ -53,12 +53,23 @@ pub(super) struct RestRefusal {
 }
 
 #[derive(Deserialize)]
+pub(super) struct Buildsets {
+    pub(super) buildsets: Vec<RestBuildset>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RestBuildset {
+    pub(super) bsid: u64,
+}
+
+#[derive(Deserialize)]
 pub(super) struct Requests {
     pub(super) buildrequests: Vec<RestRequest>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct RestRequest {
+    pub(super) buildrequestid: u64,
     pub(super) complete: bool,
     pub(super) results: Option<i64>,
 }
@@ -108,4 +119,12 @@ pub(super) struct Chunks {
 #[derive(Deserialize)]
 pub(super) struct RestChunk {
     pub(super) content: String,
+}
+
+/// Characters of one line of others that are kept.
+const LINE: usize = 300;
+
+/// What a node or a master wrote, made fit for a terminal.
+pub(super) fn clean(line: &str) -> String {
+    line.chars().filter(|c| !c.is_control()).take(LINE).collect()
 }

@@ -1,157 +1,154 @@
-//! The smoke job: forced on each worker at once, followed to its end, taken back when it is late.
+//! The smoke job: forced on one worker, followed to its end, taken back when it is late.
 
 use super::client::{Build, BuildResult, BuildbotError, Client};
-use super::register::{Event, Patience};
-use super::survey::Survey;
-use crate::masters::wait::Wait;
+use crate::masters::driver::{Event, MasterError, Report, Tell, Verdict};
+use crate::masters::wait::{Pace, Wait, Waiting};
 use ostler_roles::master::buildbot::WorkerName;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How a smoke job ended.
-#[derive(Debug)]
-pub enum SmokeOutcome {
-    /// Buildbot's verdict.
-    Ended(BuildResult),
-    /// It ran, but not to its end, within this time; it was stopped.
-    Late(Duration),
-    /// The worker did not take it within this time; it was taken back.
-    NotTaken(Duration),
-    /// It ran on another worker.
-    Elsewhere,
-    /// The run was interrupted, and the job taken back.
-    Stopped,
-    /// The master could not be asked.
-    Faulted(BuildbotError),
-}
-
-impl std::fmt::Display for SmokeOutcome {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Ended(result) => write!(f, "{result}"),
-            Self::Late(time) => write!(f, "not finished within {} s", time.as_secs()),
-            Self::NotTaken(time) => write!(f, "not taken by the worker within {} s", time.as_secs()),
-            Self::Elsewhere => f.write_str("ran on another worker"),
-            Self::Stopped => f.write_str("interrupted"),
-            Self::Faulted(error) => write!(f, "{error}"),
-        }
-    }
-}
-
-/// What a smoke job showed.
-#[derive(Debug)]
-pub struct SmokeReport {
-    /// How it ended.
-    pub outcome: SmokeOutcome,
-    /// The build's page; none when it never started.
-    pub url: Option<String>,
-    /// The failed command's name and its last lines; empty when all went well.
-    pub tail: Vec<String>,
-    /// From the request to the end.
-    pub took: Duration,
-}
-
-impl SmokeReport {
-    /// Whether the job passed: anything short of success proves nothing.
-    pub fn is_green(&self) -> bool {
-        matches!(self.outcome, SmokeOutcome::Ended(BuildResult::Success))
-    }
-}
-
-/// Runs the smoke job on all `workers` at once.
+/// Runs the smoke job on the worker of this number. What is not answered in passing is asked again for as long as the job may take.
 pub(super) fn run(
     client: &Client,
-    survey: &Survey,
-    workers: &[WorkerName],
+    worker: &WorkerName,
+    number: Option<u64>,
     reason: &str,
-    patience: &Patience,
-    events: &mut dyn FnMut(Event),
-) -> Vec<(WorkerName, SmokeReport)> {
-    let start = Instant::now();
-    let mut done = Vec::new();
-    let mut open = Vec::new();
-    for worker in workers {
-        match client.force_smoke(worker, reason) {
-            Ok(request) => open.push(Job { worker: worker.clone(), request, build: None }),
-            Err(error) => done.push((worker.clone(), report(SmokeOutcome::Faulted(error), None, start))),
+    patience: Duration,
+    tell: Tell<'_>,
+) -> Result<Report, MasterError> {
+    let mut pace = client.pace(patience);
+    let request = force(client, worker, reason, &mut pace)?;
+    let mut job = Job { client, request, build: None };
+    let mut waiting = Waiting::new(patience);
+    loop {
+        let turn = pace.wait();
+        let unanswered = match job.look(tell) {
+            Ok(Some(result)) => return Ok(job.judge(number, result, &pace)),
+            Ok(None) => None,
+            Err(error) if error.is_passing() => Some(error),
+            Err(error) => return Ok(job.unknown(&error, &pace)),
+        };
+        match (turn, &unanswered) {
+            (Wait::Again, _) => waiting.tell(&pace, tell, || job.waits_for()),
+            (Wait::Stopped, _) => return Err(MasterError::Stopped { left: job.take_back("interrupted") }),
+            (Wait::Over, Some(error)) => return Ok(job.unknown(error, &pace)),
+            (Wait::Over, None) => return Ok(job.late(patience, &pace)),
         }
     }
-    let mut pace = client.pace(patience.smoke);
-    while !open.is_empty() {
-        let turn = pace.wait();
-        let is_late = turn != Wait::Again;
-        let mut waiting = Vec::new();
-        for mut job in open {
-            match job.look(client, events) {
-                Ok(Some(result)) => done.push((job.worker.clone(), job.judge(client, survey, result, start))),
-                Ok(None) if turn == Wait::Stopped => done.push((job.worker.clone(), job.take_back(client, SmokeOutcome::Stopped, start))),
-                Ok(None) if is_late => done.push((job.worker.clone(), job.give_up(client, patience.smoke, start))),
-                Err(error) if is_late || !error.is_silence() => {
-                    done.push((job.worker.clone(), report(SmokeOutcome::Faulted(error), job.url(), start)));
-                }
-                Ok(None) | Err(_) => waiting.push(job),
+}
+
+/// Forces the job. It bears a name that nothing else has: whether one whose answer was lost has been heard is looked up, never guessed.
+fn force(client: &Client, worker: &WorkerName, reason: &str, pace: &mut Pace) -> Result<u64, MasterError> {
+    let reason = format!("{reason}, {}", uuid::Uuid::now_v7());
+    loop {
+        let error = match client.force_smoke(worker, &reason) {
+            Ok(request) => return Ok(request),
+            Err(error) if !error.is_passing() => return Err(MasterError::failed(error)),
+            Err(error) => error,
+        };
+        // Until the master says whether it has heard it, nothing is asked for again.
+        let mut last = error;
+        loop {
+            match pace.wait() {
+                Wait::Again => {}
+                Wait::Stopped => return Err(MasterError::Stopped { left: Some("a smoke job may have been asked for".to_owned()) }),
+                Wait::Over => return Err(MasterError::failed(last)),
+            }
+            match client.find_smoke(&reason) {
+                Ok(Some(request)) => return Ok(request),
+                Ok(None) => break,
+                Err(error) if error.is_passing() => last = error,
+                Err(error) => return Err(MasterError::failed(error)),
             }
         }
-        open = waiting;
     }
-    for (worker, report) in &done {
-        events(Event::SmokeEnded { worker: worker.clone(), green: report.is_green(), took: report.took });
-    }
-    done
 }
 
 /// One forced job.
-struct Job {
-    worker: WorkerName,
+struct Job<'a> {
+    client: &'a Client,
     request: u64,
     build: Option<Build>,
 }
 
-impl Job {
-    fn url(&self) -> Option<String> {
-        self.build.as_ref().map(|build| build.url.clone())
-    }
-
+impl Job<'_> {
     /// Looks once; the result when it has ended.
-    fn look(&mut self, client: &Client, events: &mut dyn FnMut(Event)) -> Result<Option<BuildResult>, BuildbotError> {
-        let result = client.result(self.request)?;
+    fn look(&mut self, tell: Tell<'_>) -> Result<Option<BuildResult>, BuildbotError> {
+        let result = self.client.result(self.request)?;
         if self.build.is_none() || result.is_some() {
-            let build = client.build(self.request)?;
+            let build = self.client.build(self.request)?;
             if let (None, Some(build)) = (&self.build, &build) {
-                events(Event::SmokeStarted { worker: self.worker.clone(), url: build.url.clone() });
+                tell(Event::Running { url: build.url.clone() });
             }
             self.build = build;
         }
         Ok(result)
     }
 
-    fn judge(&self, client: &Client, survey: &Survey, result: BuildResult, start: Instant) -> SmokeReport {
-        let Some(build) = &self.build else { return report(SmokeOutcome::Ended(result), None, start) };
-        if survey.number(&self.worker) != Some(build.worker) {
-            return report(SmokeOutcome::Elsewhere, self.url(), start);
+    fn waits_for(&self) -> String {
+        match &self.build {
+            Some(build) => format!("its smoke job ends: {}", build.url),
+            None => format!("its smoke job begins (build request {})", self.request),
         }
-        let mut report = report(SmokeOutcome::Ended(result), self.url(), start);
-        if !report.is_green() {
-            report.tail = client.tail(self.request, build).unwrap_or_else(|error| vec![format!("no log: {error}")]);
+    }
+
+    fn judge(&self, number: Option<u64>, result: BuildResult, pace: &Pace) -> Report {
+        match &self.build {
+            Some(build) if number != Some(build.worker) => self.report(Verdict::Red, "ran on another worker".to_owned(), pace),
+            Some(_) if result == BuildResult::Success => self.report(Verdict::Green, result.to_string(), pace),
+            Some(build) => {
+                // Buildbot's own stumbling, a lost worker and a cancelled job are no words of the job.
+                let verdict = match result {
+                    BuildResult::Warnings | BuildResult::Failure => Verdict::Red,
+                    _ => Verdict::Unknown,
+                };
+                Report { tail: self.tail(build), ..self.report(verdict, result.to_string(), pace) }
+            }
+            None => self.report(Verdict::Unknown, result.to_string(), pace),
         }
+    }
+
+    /// What could not be asked is not known.
+    fn unknown(&self, error: &BuildbotError, pace: &Pace) -> Report {
+        let text = format!("not known: {}", crate::masters::driver::told(error));
+        let mut report = self.report(Verdict::Unknown, text, pace);
+        report.tail.extend(self.take_back("nobody can follow it"));
         report
     }
 
-    fn give_up(&self, client: &Client, waited: Duration, start: Instant) -> SmokeReport {
-        self.take_back(client, if self.build.is_some() { SmokeOutcome::Late(waited) } else { SmokeOutcome::NotTaken(waited) }, start)
-    }
-
-    fn take_back(&self, client: &Client, outcome: SmokeOutcome, start: Instant) -> SmokeReport {
-        let mut report = report(outcome, self.url(), start);
-        if let (Some(build), SmokeOutcome::Late(_)) = (&self.build, &report.outcome) {
-            report.tail = client.tail(self.request, build).unwrap_or_else(|error| vec![format!("no log: {error}")]);
-        }
-        if let Err(error) = client.cancel(self.request, self.build.as_ref(), &report.outcome.to_string()) {
-            report.tail.push(format!("its smoke job could not be taken back: {error}"));
-        }
+    fn late(&self, patience: Duration, pace: &Pace) -> Report {
+        let seconds = patience.as_secs();
+        let text = match &self.build {
+            Some(_) => format!("not finished within {seconds} s"),
+            None => format!("not taken by the worker within {seconds} s"),
+        };
+        let mut report = self.report(Verdict::Unknown, text, pace);
+        report.tail = self.build.as_ref().map(|build| self.tail(build)).unwrap_or_default();
+        let left = self.take_back(&report.text);
+        report.tail.extend(left);
         report
     }
-}
 
-fn report(outcome: SmokeOutcome, url: Option<String>, start: Instant) -> SmokeReport {
-    SmokeReport { outcome, url, tail: Vec::new(), took: start.elapsed() }
+    fn tail(&self, build: &Build) -> Vec<String> {
+        self.client.tail(self.request, build).unwrap_or_else(|error| vec![format!("no log: {error}")])
+    }
+
+    /// Takes it back; what to say when it stays.
+    fn take_back(&self, why: &str) -> Option<String> {
+        self.client
+            .cancel(self.request, self.build.as_ref(), why)
+            .err()
+            .map(|error| format!("its smoke job could not be taken back: {error}"))
+    }
+
+    fn report(&self, verdict: Verdict, text: String, pace: &Pace) -> Report {
+        Report {
+            verdict,
+            text,
+            url: self.build.as_ref().map(|build| build.url.clone()),
+            tail: Vec::new(),
+            was_cut_off: false,
+            left: None,
+            took: pace.waited(),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use super::file::WorkerFile;
 use ostler_roles::catalog::Step;
 use ostler_roles::resource::{Desired, Ownership, command, file};
-use ostler_roles::words::{AbsPath, AccountName, Blob, Content, Digest, Mode, Origin, PathError, RoleName, Span, UnitName};
+use ostler_roles::words::{AbsPath, AccountName, Blob, Content, Mode, Origin, PathError, RoleName, Span, UnitName};
 
 /// The program of the role `buildbot-master` that reloads the master and waits until it shows what it has loaded.
 const RELOAD: &str = "/usr/local/lib/buildbot/reload-master";
@@ -47,10 +47,10 @@ pub fn steps(files: &[WorkerFile], place: &Place) -> Result<Vec<Step>, PathError
             ownership: Ownership { owner: root(), group: Some(place.group.clone()), mode: Mode::from_bits(0o640) },
             validate: None,
         };
-        let desired = file::Desired { path: place.directory.join(&worker.path)?, present: Some(present) };
+        let desired = file::Desired { path: place.directory.join(&worker.path)?, present: worker.stage.map(|_| present) };
         steps.push(step(Desired::File(desired), FILE_DEADLINE));
     }
-    let named: Vec<String> = files.iter().map(|worker| format!("{}={}", worker.worker, Digest::of(&worker.bytes))).collect();
+    let named: Vec<String> = files.iter().map(WorkerFile::pair).collect();
     let line = |check: Option<&str>| {
         let words = [Some(RELOAD), check, Some(place.directory.as_str()), Some(place.service.as_str())];
         words.into_iter().flatten().map(str::to_owned).chain(named.iter().cloned()).collect::<Vec<String>>()
@@ -80,7 +80,8 @@ fn root() -> AccountName {
 mod tests {
     use super::*;
     use crate::masters::buildbot::Worker;
-    use ostler_roles::master::buildbot::Stage;
+    use ostler_roles::master::Stage;
+    use ostler_roles::words::Digest;
     use std::collections::BTreeSet;
 
     #[test]

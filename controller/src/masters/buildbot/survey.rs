@@ -1,7 +1,6 @@
 //! What a master shows of all its workers, folded from three listings.
 
-use super::client::clean;
-use super::rest::{Builders, Loaded, RestBuilder, Workers};
+use super::rest::{Builders, Loaded, RestBuilder, Workers, clean};
 use ostler_roles::master::buildbot::{Hold, Observed, Refusal, SMOKE, WorkerName};
 use ostler_roles::words::Label;
 use std::collections::{BTreeMap, BTreeSet};

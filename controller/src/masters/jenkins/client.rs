@@ -4,19 +4,21 @@ use super::super::http::Way;
 use super::super::wait::Stop;
 use super::credential::{self, Credential, Sent};
 use super::error::JenkinsError;
-use super::event::Event;
 use super::launch;
-use super::node;
+use super::node::{self, Listing};
 use super::session::{Login, Patience, Session};
 use super::smoke::{self, SmokeReport};
+use crate::masters::driver::Event;
 use ostler_roles::executor::Smoke;
-use ostler_roles::master::jenkins::{CredentialId, Hold, Name, Node, Seen, Site, Stage};
+use ostler_roles::master::Stage;
+use ostler_roles::master::jenkins::{CredentialId, Hold, Name, Node, Seen, Site};
 use ostler_roles::words::{Digest, Secret};
 use std::collections::BTreeMap;
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
 /// One Jenkins master, one login, one site.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Client {
     session: Session,
     site: Site,
@@ -39,8 +41,13 @@ impl Client {
     }
 
     /// Whether the run is to stop.
-    pub fn is_stopped(&self) -> bool {
-        self.session.stop.is_asked()
+    pub fn stop(&self) -> &Stop {
+        &self.session.stop
+    }
+
+    /// How long each wait may last.
+    pub fn patience(&self) -> &Patience {
+        &self.session.patience
     }
 
     /// Looks at these names: one listing for all, and the configuration of each that is ours.
@@ -51,22 +58,18 @@ impl Client {
         node::observe(&self.session, &self.site, names)
     }
 
-    /// The same, where what goes wrong with one name is said of that one alone.
+    /// The same Jenkins, where this one is told of waits and of what else happens.
+    #[must_use]
+    pub fn telling(&self, events: SyncSender<Event>) -> Self {
+        Self { session: self.session.telling(events), site: self.site.clone() }
+    }
+
+    /// The same, with what goes wrong with one node told of that one alone, and the other nodes of this site.
     ///
     /// # Errors
     /// When Jenkins cannot be asked.
-    pub fn survey(&self, names: &[Name]) -> Result<BTreeMap<Name, Result<Seen, JenkinsError>>, JenkinsError> {
-        node::survey(&self.session, &self.site, names)
-    }
-
-    /// Who is told what happens, from now on.
-    pub(super) fn listen(&self, events: Option<SyncSender<Event>>) {
-        self.session.listen(events);
-    }
-
-    /// Tells whoever listens.
-    pub(super) fn send(&self, event: Event) {
-        self.session.send(event);
+    pub fn list(&self, names: &[Name]) -> Result<Listing, JenkinsError> {
+        node::list(&self.session, &self.site, names)
     }
 
     /// Makes a node, in quarantine, and reads it back.
@@ -113,6 +116,22 @@ impl Client {
         launch::drain(&self.session, name, reason, self.session.patience.drain)
     }
 
+    /// Marks a node offline with our reason, unless somebody did already.
+    ///
+    /// # Errors
+    /// When Jenkins refuses.
+    pub fn mark(&self, name: &Name, reason: &str) -> Result<(), JenkinsError> {
+        launch::mark(&self.session, name, reason)
+    }
+
+    /// Waits until a node runs no job.
+    ///
+    /// # Errors
+    /// [`JenkinsError::Busy`].
+    pub fn wait_idle(&self, name: &Name, patience: Duration) -> Result<(), JenkinsError> {
+        launch::idle(&self.session, name, patience)
+    }
+
     /// Takes our own offline mark off. An operator's stays and is handed back.
     ///
     /// # Errors
@@ -152,6 +171,14 @@ impl Client {
     /// When it is another's, or a permission is missing.
     pub fn put_credential(&self, credential: &Credential, key: &[u8], last: Option<&Digest>) -> Result<Sent, JenkinsError> {
         credential::put(&self.session, &self.site, credential, key, last)
+    }
+
+    /// What [`Self::put_credential`] would do. Reads only.
+    ///
+    /// # Errors
+    /// When it is another's, or a permission is missing.
+    pub fn look_at_credential(&self, credential: &Credential, key: &[u8], last: Option<&Digest>) -> Result<Sent, JenkinsError> {
+        credential::look(&self.session, &self.site, credential, key, last)
     }
 
     /// Removes a credential of ours; gone already is done.

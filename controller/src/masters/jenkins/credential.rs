@@ -177,6 +177,22 @@ pub(super) fn put(
     Ok(Sent::Replaced)
 }
 
+/// What [`put`] would do.
+pub(super) fn look(
+    session: &Session,
+    site: &Site,
+    credential: &Credential,
+    key: &[u8],
+    last: Option<&Digest>,
+) -> Result<Sent, JenkinsError> {
+    let is_as_sent = last == Some(&credential.fingerprint(key));
+    Ok(match find(session, site, &credential.id)? {
+        None => Sent::Created,
+        Some(known) if is_as_sent && known.display_name == credential.shown(site) => Sent::Unchanged,
+        Some(_) => Sent::Replaced,
+    })
+}
+
 fn create(session: &Session, site: &Site, credential: &Credential) -> Result<(), JenkinsError> {
     let action = format!("create credential `{}`", credential.id);
     let path = format!("{DOMAIN}/createCredentials");

@@ -20,7 +20,7 @@ const LOG_LINES: usize = 6;
 /// Waits until the agent is connected, and has been for a while. One that nobody launches, or whose launch failed, is launched once; an
 /// operator's mark ends the wait.
 pub(super) fn wait_online(session: &Session, name: &Name, deadline: Duration) -> Result<(), JenkinsError> {
-    let mut watch = Watch::new(session, Some(name), deadline);
+    let mut watch = Watch::new(session, deadline);
     let (mut was_launched, mut online_since) = (false, None);
     loop {
         let state = computer(session, name)?;
@@ -76,7 +76,7 @@ pub(super) fn relaunch(session: &Session, name: &Name, patience: Duration) -> Re
 /// Waits until an agent that was disconnected is gone for good: offline, and not a word more in its log. Somebody may launch it meanwhile.
 fn wait_gone(session: &Session, name: &Name) -> Result<(), JenkinsError> {
     let action = format!("look at the launch log of node `{name}`");
-    let mut watch = Watch::new(session, Some(name), session.patience.connect);
+    let mut watch = Watch::new(session, session.patience.connect);
     let (mut said, mut since) = (None, Instant::now());
     loop {
         let state = computer(session, name)?;
@@ -107,7 +107,7 @@ fn launch(session: &Session, name: &Name) -> Result<(), JenkinsError> {
 }
 
 fn wait_idle(session: &Session, name: &Name, patience: Duration) -> Result<Computer, JenkinsError> {
-    let mut watch = Watch::new(session, Some(name), patience);
+    let mut watch = Watch::new(session, patience);
     loop {
         let state = computer(session, name)?;
         if state.idle {
@@ -128,6 +128,16 @@ pub(super) fn drain(session: &Session, name: &Name, reason: &str, patience: Dura
         toggle(session, name, &Hold::message(reason), true)?;
     }
     wait_idle(session, name, patience).map(drop)
+}
+
+/// Waits until a node runs no job.
+pub(super) fn idle(session: &Session, name: &Name, patience: Duration) -> Result<(), JenkinsError> {
+    wait_idle(session, name, patience).map(drop)
+}
+
+/// Marks a node offline with our reason. An operator's mark stays as it is.
+pub(super) fn mark(session: &Session, name: &Name, reason: &str) -> Result<(), JenkinsError> {
+    toggle(session, name, &Hold::message(reason), true)
 }
 
 /// Takes our own mark off. Any other stays, and is handed back.

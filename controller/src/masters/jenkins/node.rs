@@ -5,7 +5,8 @@ use super::config;
 use super::error::JenkinsError;
 use super::session::{Session, shape};
 use super::xml::{self, Element};
-use ostler_roles::master::jenkins::{Config, Hold, Name, Node, NotOurs, Owner, Seen, Site, Stage, diff};
+use ostler_roles::master::Stage;
+use ostler_roles::master::jenkins::{Config, Hold, Name, Node, NotOurs, Owner, Seen, Site, diff};
 use ostler_roles::words::Secret;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -69,13 +70,22 @@ pub(super) fn path(name: &Name, rest: &str) -> String {
     format!("/computer/{}/{rest}", encode(name.as_str()))
 }
 
-/// Looks at these names; what goes wrong with one is said of that one, or ends it.
-pub(super) fn observe(session: &Session, site: &Site, names: &[Name]) -> Result<BTreeMap<Name, Seen>, JenkinsError> {
-    survey(session, site, names)?.into_iter().map(|(name, seen)| seen.map(|seen| (name, seen))).collect()
+/// What one listing shows.
+#[derive(Debug)]
+pub struct Listing {
+    /// Of each name that was asked for: what is seen, or why that cannot be told of this one.
+    pub seen: BTreeMap<Name, Result<Seen, JenkinsError>>,
+    /// Other nodes of this site.
+    pub others: Vec<String>,
 }
 
-/// Looks at these names. An account may be kept from one node and not from the next.
-pub(super) fn survey(session: &Session, site: &Site, names: &[Name]) -> Result<BTreeMap<Name, Result<Seen, JenkinsError>>, JenkinsError> {
+/// Looks at these names. What goes wrong with any is an error.
+pub(super) fn observe(session: &Session, site: &Site, names: &[Name]) -> Result<BTreeMap<Name, Seen>, JenkinsError> {
+    list(session, site, names)?.seen.into_iter().map(|(name, seen)| seen.map(|seen| (name, seen))).collect()
+}
+
+/// Looks at these names, and for other nodes of this site. An account may be kept from one node and not from the next.
+pub(super) fn list(session: &Session, site: &Site, names: &[Name]) -> Result<Listing, JenkinsError> {
     #[derive(Deserialize)]
     struct List {
         computer: Vec<serde_json::Value>,
@@ -98,7 +108,10 @@ pub(super) fn survey(session: &Session, site: &Site, names: &[Name]) -> Result<B
             state => drop(seen.insert(name.clone(), state)),
         }
     }
-    Ok(seen)
+    let is_ours = |computer: &&serde_json::Value| site.owner(computer["description"].as_str().unwrap_or_default()) == Owner::Us;
+    let others = list.computer.iter().filter(is_ours).filter_map(|computer| computer["displayName"].as_str());
+    let others = others.filter(|name| names.iter().all(|one| one.as_str() != *name)).map(str::to_owned).collect();
+    Ok(Listing { seen, others })
 }
 
 /// A computer of the listing. What else is listed is others', and may be of kinds that nobody here has heard of.

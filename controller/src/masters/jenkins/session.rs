@@ -6,8 +6,8 @@
 use super::super::http::{Answer, Ask, Departure, Http, HttpError, Way, cookies};
 use super::super::wait::{Stop, Wait};
 use super::error::JenkinsError;
-use super::event::Event;
 use super::watch::Watch;
+use crate::masters::driver::Event;
 use base64::Engine as _;
 use ostler_roles::words::Secret;
 use serde::de::DeserializeOwned;
@@ -108,16 +108,16 @@ struct Memory {
     crumb: Option<Arc<Crumb>>,
 }
 
-/// One Jenkins and one login.
-#[derive(Debug)]
+/// One Jenkins and one login; clones share what was learned of it.
+#[derive(Debug, Clone)]
 pub(super) struct Session {
     http: Http,
     login: Login,
     pub(super) patience: Patience,
     pub(super) stop: Stop,
-    memory: Mutex<Memory>,
+    memory: Arc<Mutex<Memory>>,
     /// Who is told.
-    events: Mutex<Option<SyncSender<Event>>>,
+    events: Option<SyncSender<Event>>,
 }
 
 /// How much of an address that we were sent to is quoted.
@@ -164,7 +164,7 @@ impl Session {
     pub(super) fn new(url: &str, login: Login, patience: Patience, way: Way) -> Result<Self, JenkinsError> {
         let http = Http::new(url, patience.request, way)
             .map_err(|source| JenkinsError::Http { action: "use the address of this Jenkins".to_owned(), source })?;
-        Ok(Self { http, login, patience, stop: Stop::default(), memory: Mutex::default(), events: Mutex::default() })
+        Ok(Self { http, login, patience, stop: Stop::default(), memory: Arc::default(), events: None })
     }
 
     pub(super) fn user(&self) -> &str {
@@ -176,16 +176,15 @@ impl Session {
         self.memory().process.clone()
     }
 
-    /// Who is told from now on.
-    pub(super) fn listen(&self, events: Option<SyncSender<Event>>) {
-        *self.events.lock().unwrap_or_else(PoisonError::into_inner) = events;
+    /// The same Jenkins, where this one is told what happens.
+    pub(super) fn telling(&self, events: SyncSender<Event>) -> Self {
+        Self { events: Some(events), ..self.clone() }
     }
 
     /// Tells whoever listens.
     pub(super) fn send(&self, event: Event) {
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // Who does not listen any more needs not be told.
-        let _ = events.map(|events| events.send(event));
+        let _ = self.events.as_ref().map(|events| events.send(event));
     }
 
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
@@ -367,7 +366,7 @@ impl Session {
     fn wait_until_ready(&self, action: &str, first: &str) -> Result<(), JenkinsError> {
         let is_known = self.memory().process.is_some();
         let has_status = first.starts_with("503") || first == "401";
-        let mut watch = Watch::new(self, None, if is_known || has_status { self.patience.restart } else { self.patience.reach });
+        let mut watch = Watch::new(self, if is_known || has_status { self.patience.restart } else { self.patience.reach });
         let mut unauthorized_since = (first == "401").then(Instant::now);
         let mut last = first.to_owned();
         loop {

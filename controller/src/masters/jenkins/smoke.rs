@@ -3,12 +3,12 @@
 use super::super::http::encode;
 use super::super::wait::Wait;
 use super::error::JenkinsError;
-use super::event::{Event, Verdict};
 use super::job::{install, name_of, remove, retry_once};
 use super::log::End;
 use super::node::{FORM, computer};
 use super::session::Session;
 use super::watch::Watch;
+use crate::masters::driver::{Event, Verdict};
 use ostler_roles::executor::Smoke;
 use ostler_roles::master::jenkins::Node;
 use serde::Deserialize;
@@ -54,7 +54,7 @@ impl SmokeOutcome {
         match self {
             Self::Ended(result) if result == "SUCCESS" => Verdict::Green,
             Self::Ended(result) if matches!(result.as_str(), "FAILURE" | "UNSTABLE") => Verdict::Red,
-            other => Verdict::Unknown(other.to_string()),
+            _ => Verdict::Unknown,
         }
     }
 
@@ -142,7 +142,7 @@ impl Build {
 pub(super) fn run(session: &Session, node: &Node, commands: &[Smoke], patience: Duration) -> Result<SmokeReport, JenkinsError> {
     let job = name_of(node);
     install(session, node, &job, commands)?;
-    let mut watch = Watch::new(session, Some(&node.name), patience);
+    let mut watch = Watch::new(session, patience);
     let followed = start(session, &job, &mut watch).and_then(|item| follow(session, node, item, &mut watch));
     let (outcome, executable) = followed.map_err(|error| match error {
         JenkinsError::Stopped { action, .. } => JenkinsError::Stopped { action, left: left_behind(session, &job) },
@@ -240,7 +240,7 @@ fn follow(session: &Session, node: &Node, item: i64, watch: &mut Watch<'_>) -> R
         let is_same_process = process == session.process();
         if matches!(look, Look::Runs | Look::Ended(_)) && !has_run {
             has_run = true;
-            session.send(Event::Smoking(node.name.clone()));
+            session.send(Event::Running { url: executable.as_ref().map(|build| build.url.clone()).unwrap_or_default() });
         }
         let what = match &look {
             Look::Waits(why) => format!("its smoke job leaves the queue ({why})"),

@@ -1,9 +1,8 @@
 //! Waits on the master that say for what, since when, and until when.
 
 use super::super::wait::{Pace, Wait};
-use super::event::{Event, Waiting};
 use super::session::Session;
-use ostler_roles::master::jenkins::Name;
+use crate::masters::driver::Event;
 use std::time::Duration;
 
 /// A wait that goes on is told again after this long.
@@ -13,7 +12,6 @@ const AGAIN: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Watch<'s> {
     session: &'s Session,
-    node: Option<&'s Name>,
     pace: Pace,
     limit: Duration,
     /// What was told last, and when.
@@ -21,9 +19,8 @@ pub(super) struct Watch<'s> {
 }
 
 impl<'s> Watch<'s> {
-    /// For a node, or for all of them.
-    pub(super) fn new(session: &'s Session, node: Option<&'s Name>, limit: Duration) -> Self {
-        Self { session, node, pace: Pace::new(limit, &session.stop), limit, told: None }
+    pub(super) fn new(session: &'s Session, limit: Duration) -> Self {
+        Self { session, pace: Pace::new(limit, &session.stop), limit, told: None }
     }
 
     /// Sleeps until the next look. `what` completes "waits until".
@@ -32,8 +29,7 @@ impl<'s> Watch<'s> {
         let is_known = self.told.as_ref().is_some_and(|(known, at)| known == what && waited < *at + AGAIN);
         if waited >= self.session.patience.silence && !is_known {
             self.told = Some((what.to_owned(), waited));
-            let (node, what) = (self.node.cloned(), what.to_owned());
-            self.session.send(Event::Waiting(Waiting { node, what, waited, limit: self.limit }));
+            self.session.send(Event::Waiting { what: what.to_owned(), waited, until: self.limit });
         }
         self.pace.wait()
     }

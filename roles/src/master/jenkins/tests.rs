@@ -1,4 +1,5 @@
 use super::*;
+use crate::master::{Next, Proof};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqxxmFBzQEIwxkRxtlBa9CMROCLupFp3O0S9C3ZzPMw";
 
@@ -38,6 +39,10 @@ fn config(labels: &[&str], mode: Mode) -> Config {
 
 fn ours(config: Config) -> Seen {
     Seen::Ours { config: Box::new(config), is_connected: true, is_resting: false, hold: None }
+}
+
+fn next(node: &Node, seen: &Seen, proof: Proof) -> Result<Next, NotOurs> {
+    Ok(crate::master::next(&standing(node, seen)?, proof))
 }
 
 fn labelled() -> Config {
@@ -104,6 +109,14 @@ fn each_value_that_differs_is_one_change() {
 }
 
 #[test]
+fn a_difference_tells_the_whole_value_from_and_to() {
+    let seen = ours(Config { executors: 3, ..config(&["debian", "old"], Mode::Any) });
+    let Ok(crate::master::Standing::There(found)) = standing(&node(), &seen) else { panic!() };
+    let told: Vec<String> = found.to_labels.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["executors: 3 -> 2", "labels: debian old -> big debian"]);
+}
+
+#[test]
 fn a_launcher_without_our_pinned_key_is_a_change() {
     let mut seen = labelled();
     for other in [None, Some(HostKey { base64: "AAAAother".to_owned(), ..HostKey::parse(KEY).unwrap() })] {
@@ -120,11 +133,11 @@ fn a_launcher_without_our_pinned_key_is_a_change() {
 #[test]
 fn a_node_goes_from_unknown_to_quarantine_to_smoke_to_labels() {
     let node = node();
-    assert_eq!(next(&node, &Seen::Absent, Proof::Standing), Ok(Next::Create));
+    assert_eq!(next(&node, &Seen::Absent, Proof::Standing), Ok(Next::Quarantine(Vec::new())));
     let apart = Seen::Ours { config: Box::new(quarantined()), is_connected: false, is_resting: false, hold: None };
     assert_eq!(next(&node, &apart, Proof::Standing), Ok(Next::Connect));
     assert_eq!(next(&node, &ours(quarantined()), Proof::Standing), Ok(Next::Smoke));
-    assert!(matches!(next(&node, &ours(quarantined()), Proof::Green), Ok(Next::Update(Stage::Labelled, _))));
+    assert!(matches!(next(&node, &ours(quarantined()), Proof::Green), Ok(Next::Label(_))));
     assert_eq!(next(&node, &ours(labelled()), Proof::Green), Ok(Next::Settled(Stage::Labelled)));
 }
 
@@ -142,11 +155,11 @@ fn a_node_that_rests_until_a_job_wants_it_is_left_alone_unless_it_is_to_be_prove
 
 #[test]
 fn a_changed_node_earns_its_label_again_and_a_red_one_loses_it() {
-    assert!(matches!(next(&node(), &ours(labelled()), Proof::Wanted), Ok(Next::Update(Stage::Quarantined, _))));
-    assert!(matches!(next(&node(), &ours(labelled()), Proof::Red), Ok(Next::Update(Stage::Quarantined, _))));
+    assert!(matches!(next(&node(), &ours(labelled()), Proof::Wanted), Ok(Next::Quarantine(_))));
+    assert!(matches!(next(&node(), &ours(labelled()), Proof::Red), Ok(Next::Quarantine(_))));
     assert_eq!(next(&node(), &ours(quarantined()), Proof::Red), Ok(Next::Settled(Stage::Quarantined)));
     let drifted = Config { executors: 9, ..labelled() };
-    assert!(matches!(next(&node(), &ours(drifted), Proof::Standing), Ok(Next::Update(Stage::Quarantined, _))));
+    assert!(matches!(next(&node(), &ours(drifted), Proof::Standing), Ok(Next::Quarantine(_))));
 }
 
 #[test]
@@ -154,7 +167,10 @@ fn an_operators_mark_is_kept_and_said() {
     let hold = Hold { by: By::Account("al".to_owned()), reason: "disk swap".to_owned() };
     let seen = |config| Seen::Ours { config: Box::new(config), is_connected: false, is_resting: false, hold: Some(hold.clone()) };
     assert_eq!(next(&node(), &seen(labelled()), Proof::Standing), Ok(Next::Settled(Stage::Labelled)));
-    assert_eq!(next(&node(), &seen(quarantined()), Proof::Standing), Ok(Next::Held(hold.clone())));
+    assert_eq!(
+        next(&node(), &seen(quarantined()), Proof::Standing),
+        Ok(Next::Held(crate::master::Hold { is_ours: false, text: hold.to_string() }))
+    );
     assert_eq!(hold.to_string(), "marked offline by `al`: disk swap");
 }
 

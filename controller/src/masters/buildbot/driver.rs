@@ -1,0 +1,254 @@
+//! Buildbot as a driver: worker files on the master's machine, and what came of them over REST.
+
+use super::client::{BuildbotError, Client};
+use super::file::{Worker, WorkerFile};
+use super::looks::Looks;
+use super::smoke;
+use super::survey::Survey;
+use crate::masters::driver::{Cordon, Driver, Event, MasterError, Report, Sight, Tell};
+use crate::masters::files::{Files, Install};
+use crate::masters::wait::{Pace, Stop, Wait, Waiting};
+use ostler_roles::master::Stage;
+use ostler_roles::master::buildbot::{OUR_PAUSE, WorkerName, standing};
+use ostler_roles::words::{Digest, NodeName};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Waiting for a worker costs little here; each is one thread.
+const WORKERS: usize = 64;
+
+/// How long each wait on the master may last.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// Until a reloaded master shows the new files (it takes 0.1 s with few workers).
+    pub load: Duration,
+    /// Until a worker is connected (one that was refused before tries again within 4 s).
+    pub connect: Duration,
+    /// Until a smoke job has ended.
+    pub smoke: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { load: Duration::from_secs(30), connect: Duration::from_secs(60), smoke: Duration::from_secs(1800) }
+    }
+}
+
+/// Why a worker is not where it should be, though the master answers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WorkerTrouble {
+    /// The master could not use its file.
+    #[error("the master cannot use its worker file: {0}")]
+    Refused(String),
+    /// The master did not take its file: its configuration could not be loaded, or it was not reloaded.
+    #[error("the master did not load its worker file within {} s", .0.as_secs())]
+    NotLoaded(Duration),
+    /// It did not connect.
+    #[error("the worker did not connect within {} s", .0.as_secs())]
+    Absent(Duration),
+    /// A pause of ours does not end.
+    #[error("the master did not end our pause within {} s", .0.as_secs())]
+    Paused(Duration),
+    /// This run has no such worker.
+    #[error("this run has no worker of that name")]
+    Unknown,
+}
+
+/// One Buildbot, opened for the workers of a run.
+#[derive(Debug)]
+pub struct Buildbot<'a> {
+    client: Client,
+    looks: Looks,
+    files: Files<'a, WorkerFile>,
+    workers: BTreeMap<NodeName, Worker>,
+    reason: String,
+    patience: Patience,
+}
+
+impl<'a> Buildbot<'a> {
+    /// Opens it for these workers; `reason` is shown with the smoke jobs.
+    pub fn new(
+        client: Client,
+        machine: impl Install<WorkerFile> + 'a,
+        workers: BTreeMap<NodeName, Worker>,
+        reason: &str,
+        patience: Patience,
+    ) -> Self {
+        Self { client, looks: Looks::default(), files: Files::on(machine), workers, reason: reason.to_owned(), patience }
+    }
+
+    fn worker(&self, name: &NodeName) -> Result<&Worker, MasterError> {
+        self.workers.get(name).ok_or_else(|| MasterError::failed(WorkerTrouble::Unknown))
+    }
+
+    /// Looks at all workers; one that is just starting answers nothing at first.
+    fn survey(&self, tell: Tell<'_>) -> Result<Survey, MasterError> {
+        let mut pace = self.client.pace(self.patience.load);
+        let mut waiting = Waiting::new(self.patience.load);
+        loop {
+            match self.looks.look(&self.client) {
+                Err(error) if error.is_passing() && pace.wait() == Wait::Again => {
+                    waiting.tell(&pace, tell, || format!("the master answers ({})", crate::masters::driver::told(&error)));
+                }
+                other => return other.map_err(failed),
+            }
+        }
+    }
+
+    /// Looks again; silence is a master in the midst of something.
+    fn again(&self) -> Result<Option<Survey>, MasterError> {
+        match self.looks.look(&self.client) {
+            Ok(survey) => Ok(Some(survey)),
+            Err(error) if error.is_passing() => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Writes the file of a stage and waits until the master shows that it has taken it. This wait goes on after an interrupt: it takes a
+    /// moment, and what was written is not to be left unjudged.
+    fn write(&self, name: &NodeName, stage: Stage, tell: Tell<'_>) -> Result<(), MasterError> {
+        let worker = self.worker(name)?;
+        let (file, desired) = (worker.file(stage), worker.desired());
+        let digest = Digest::of(&file.bytes);
+        self.files.write(file).map_err(MasterError::failed)?;
+        let mut pace = Pace::new(self.patience.load, &Stop::default());
+        loop {
+            let is_late = pace.wait() == Wait::Over;
+            let seen = self.again()?.map(|survey| survey.of(worker.name()));
+            if seen.as_ref().is_some_and(|seen| seen.is_at(&desired, stage)) {
+                tell(Event::Loaded { took: pace.waited() });
+                return Ok(());
+            }
+            match seen.and_then(|seen| seen.refused) {
+                Some(refusal) if is_late || refusal.digest == Some(digest) => {
+                    return Err(MasterError::failed(WorkerTrouble::Refused(refusal.why)));
+                }
+                Some(_) | None if is_late => return Err(MasterError::failed(WorkerTrouble::NotLoaded(self.patience.load))),
+                Some(_) | None => {}
+            }
+        }
+    }
+}
+
+fn failed(error: BuildbotError) -> MasterError {
+    MasterError::failed(error)
+}
+
+impl Driver for Buildbot<'_> {
+    fn observe(&self, names: &[NodeName], tell: Tell<'_>) -> Result<Sight, MasterError> {
+        let survey = self.survey(tell)?;
+        let of = |name: &NodeName| {
+            let standing = self.worker(name).map(|worker| standing(&worker.desired(), &survey.of(worker.name())));
+            (name.clone(), standing)
+        };
+        Ok(Sight { standings: names.iter().map(of).collect(), ..Sight::default() })
+    }
+
+    fn cordon(&self, name: &NodeName, reason: &str) -> Result<Cordon, MasterError> {
+        let worker = self.worker(name)?.name();
+        let seen = self.survey(&|_| {})?.of(worker);
+        match seen.hold {
+            // In no builder of its own: there is nothing to take out of service.
+            _ if !seen.smokes => Ok(Cordon::Absent),
+            Some(hold) if hold.is_ours() => Ok(Cordon::Ours),
+            Some(hold) => Ok(Cordon::Theirs(hold.to_string())),
+            None => self.client.pause(worker, &format!("{OUR_PAUSE}{reason}")).map(|()| Cordon::Ours).map_err(failed),
+        }
+    }
+
+    fn drain(&self, name: &NodeName, patience: Duration, tell: Tell<'_>) -> Result<bool, MasterError> {
+        let worker = self.worker(name)?.name();
+        let Some(number) = self.survey(tell)?.number(worker) else { return Ok(true) };
+        let mut pace = self.client.pace(patience);
+        let mut waiting = Waiting::new(patience);
+        loop {
+            let turn = pace.wait();
+            // A pause counts once it is shown: until then a job may begin.
+            let is_held = self.again()?.is_some_and(|survey| survey.of(worker).hold.is_some());
+            let running = match self.client.running(number) {
+                Ok(running) => running,
+                Err(error) if error.is_passing() => 1,
+                Err(error) => return Err(failed(error)),
+            };
+            match turn {
+                _ if is_held && running == 0 => return Ok(true),
+                Wait::Over => return Ok(false),
+                Wait::Stopped => return Err(MasterError::Stopped { left: None }),
+                Wait::Again => {
+                    waiting.tell(&pace, tell, || format!("{} that run there have ended", ostler_roles::words::count(running, "job")))
+                }
+            }
+        }
+    }
+
+    fn uncordon(&self, name: &NodeName) -> Result<(), MasterError> {
+        let worker = self.worker(name)?.name();
+        if !self.survey(&|_| {})?.of(worker).hold.is_some_and(|hold| hold.is_ours()) {
+            return Ok(());
+        }
+        self.client.unpause(worker).map_err(failed)?;
+        let mut pace = Pace::new(self.patience.load, &Stop::default());
+        loop {
+            let turn = pace.wait();
+            if self.again()?.is_some_and(|survey| survey.of(worker).hold.is_none_or(|hold| !hold.is_ours())) {
+                return Ok(());
+            }
+            if turn == Wait::Over {
+                return Err(MasterError::failed(WorkerTrouble::Paused(self.patience.load)));
+            }
+        }
+    }
+
+    fn quarantine(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError> {
+        self.write(name, Stage::Quarantined, tell)
+    }
+
+    fn connect(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError> {
+        let worker = self.worker(name)?.name();
+        let mut pace = self.client.pace(self.patience.connect);
+        let mut waiting = Waiting::new(self.patience.connect);
+        loop {
+            let turn = pace.wait();
+            let seen = self.again()?.map(|survey| survey.of(worker));
+            match turn {
+                _ if seen.is_some_and(|seen| seen.connected || seen.hold.is_some()) => return Ok(()),
+                Wait::Over => return Err(MasterError::failed(WorkerTrouble::Absent(self.patience.connect))),
+                Wait::Stopped => return Err(MasterError::Stopped { left: None }),
+                Wait::Again => waiting.tell(&pace, tell, || "it is connected".to_owned()),
+            }
+        }
+    }
+
+    fn prove(&self, name: &NodeName, tell: Tell<'_>) -> Result<Report, MasterError> {
+        let worker: &WorkerName = self.worker(name)?.name();
+        let number = self.survey(tell)?.number(worker);
+        smoke::run(&self.client, worker, number, &self.reason, self.patience.smoke, tell)
+    }
+
+    fn label(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError> {
+        self.write(name, Stage::Labelled, tell)
+    }
+
+    fn retire(&self, name: &NodeName) -> Result<(), MasterError> {
+        let worker = WorkerName::parse(name.as_str()).map_err(MasterError::failed)?;
+        self.files.write(WorkerFile::gone(&worker)).map_err(MasterError::failed)?;
+        let mut pace = Pace::new(self.patience.load, &Stop::default());
+        loop {
+            let turn = pace.wait();
+            if self.again()?.is_some_and(|survey| survey.of(&worker).loaded.is_none()) {
+                return Ok(());
+            }
+            if turn == Wait::Over {
+                return Err(MasterError::failed(WorkerTrouble::NotLoaded(self.patience.load)));
+            }
+        }
+    }
+
+    fn workers(&self) -> usize {
+        WORKERS
+    }
+
+    fn stop(&self) -> &Stop {
+        self.client.stop()
+    }
+}

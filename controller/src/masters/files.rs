@@ -1,0 +1,141 @@
+//! Masters that are configured by files on their machine: whoever wants a file there waits for the next go, and one go writes all that is
+//! wanted by then and has the master load it once.
+
+use super::driver::Cause;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+/// The machine of a master that is configured by files, as far as registration needs it.
+pub trait Install<F>: Send {
+    /// Puts these files where the master reads them, and then has it load them, once.
+    ///
+    /// # Errors
+    /// When any file is not in place or the master was not told.
+    fn install(&mut self, files: &[F]) -> Result<(), InstallError>;
+}
+
+impl<F, I: Install<F> + ?Sized> Install<F> for &mut I {
+    fn install(&mut self, files: &[F]) -> Result<(), InstallError> {
+        (**self).install(files)
+    }
+}
+
+/// Why files did not get to a master's machine. All who waited for that go are told the same.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("write files on the master's machine")]
+pub struct InstallError(#[source] Arc<dyn std::error::Error + Send + Sync>);
+
+impl InstallError {
+    /// For this reason.
+    pub fn new(cause: Cause) -> Self {
+        Self(Arc::from(cause))
+    }
+}
+
+/// What is wanted, and what came of it.
+struct Queue<F> {
+    next: u64,
+    wanted: Vec<(u64, F)>,
+    done: BTreeMap<u64, Result<(), InstallError>>,
+    is_busy: bool,
+}
+
+/// The files of one master.
+pub struct Files<'a, F> {
+    machine: Mutex<Box<dyn Install<F> + 'a>>,
+    queue: Mutex<Queue<F>>,
+    turned: Condvar,
+}
+
+impl<F> std::fmt::Debug for Files<'_, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Files")
+    }
+}
+
+impl<'a, F> Files<'a, F> {
+    /// The files on this machine.
+    pub fn on(machine: impl Install<F> + 'a) -> Self {
+        let queue = Queue { next: 0, wanted: Vec::new(), done: BTreeMap::new(), is_busy: false };
+        Self { machine: Mutex::new(Box::new(machine)), queue: Mutex::new(queue), turned: Condvar::new() }
+    }
+
+    /// Waits until a go has taken this file along. The first who finds none under way makes one, for all who wait by then. Blocks for as long
+    /// as two goes take; each has the machine's own deadlines.
+    ///
+    /// # Errors
+    /// [`InstallError`].
+    pub fn write(&self, file: F) -> Result<(), InstallError> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mine = queue.next;
+        queue.next += 1;
+        queue.wanted.push((mine, file));
+        loop {
+            if let Some(done) = queue.done.remove(&mine) {
+                return done;
+            }
+            if queue.is_busy {
+                queue = self.turned.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            queue.is_busy = true;
+            let (tickets, files): (Vec<u64>, Vec<F>) = std::mem::take(&mut queue.wanted).into_iter().unzip();
+            drop(queue);
+            let done = self.machine.lock().unwrap_or_else(PoisonError::into_inner).install(&files);
+            queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            queue.is_busy = false;
+            queue.done.extend(tickets.into_iter().map(|ticket| (ticket, done.clone())));
+            self.turned.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// Tells what it was given and then waits for a word.
+    struct Slow {
+        given: mpsc::Sender<Vec<u32>>,
+        go_on: mpsc::Receiver<bool>,
+    }
+
+    impl Install<u32> for Slow {
+        fn install(&mut self, files: &[u32]) -> Result<(), InstallError> {
+            self.given.send(files.to_vec()).unwrap();
+            if self.go_on.recv().unwrap() { Ok(()) } else { Err(InstallError::new("no room".into())) }
+        }
+    }
+
+    #[test]
+    fn what_is_wanted_while_one_go_is_under_way_goes_together_in_the_next() {
+        let (given, goes) = mpsc::channel();
+        let (word, go_on) = mpsc::channel();
+        let files = Files::on(Slow { given, go_on });
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| files.write(1));
+            assert_eq!(goes.recv().unwrap(), [1]);
+            let others: Vec<_> = (2..10)
+                .map(|number| {
+                    scope.spawn({
+                        let files = &files;
+                        move || files.write(number)
+                    })
+                })
+                .collect();
+            while files.queue.lock().unwrap().wanted.len() < others.len() {
+                std::thread::yield_now();
+            }
+            word.send(true).unwrap();
+            let mut second = goes.recv().unwrap();
+            second.sort_unstable();
+            assert_eq!(second, (2..10).collect::<Vec<_>>());
+            word.send(false).unwrap();
+            assert!(first.join().unwrap().is_ok());
+            // Each hears what came of its own go.
+            assert!(others.into_iter().all(|one| one.join().unwrap().is_err()));
+        });
+        assert!(goes.try_recv().is_err(), "a go for nobody");
+    }
+}

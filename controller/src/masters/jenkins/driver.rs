@@ -1,0 +1,317 @@
+//! Jenkins as a driver: credentials and nodes over its HTTP interface, and the agents of those that call in by themselves.
+
+use super::client::Client;
+use super::credential::{Credential, Sent};
+use super::error::JenkinsError;
+use super::smoke::SmokeReport;
+use crate::masters::driver::{Cordon, Driver, Event, MasterError, Report, Sight, Stray, Tell};
+use crate::masters::wait::Stop;
+use ostler_roles::executor::Smoke;
+use ostler_roles::master::jenkins::{Change, Name, Node, Seen, diff, standing};
+use ostler_roles::master::{Difference, Stage};
+use ostler_roles::words::{Digest, NodeName, Secret};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+/// How many nodes are on their way at once: waits overlap, and the master is not flooded.
+const WORKERS: usize = 8;
+
+/// Why an agent did not get to its node.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct BringError(pub Box<dyn std::error::Error + Send + Sync>);
+
+/// Brings what an inbound agent needs to its node, from where it calls in.
+pub trait Bring: std::fmt::Debug + Send + Sync {
+    /// Makes it so, with the master's own program; `before` is called before anything is changed and not at all when nothing is to change. Returns whether it was.
+    ///
+    /// # Errors
+    /// When `before` fails, or the node cannot be changed.
+    fn bring(
+        &self,
+        program: &[u8],
+        secret: &Secret<String>,
+        before: &mut dyn FnMut() -> Result<(), JenkinsError>,
+    ) -> Result<bool, BringError>;
+}
+
+/// What was sent to this master last, by the id of the credential: it cannot be read back.
+pub trait SentBefore: std::fmt::Debug + Send + Sync {
+    /// The fingerprint of what was sent last; none when nothing is known.
+    fn last(&self, id: &str) -> Option<Digest>;
+    /// Keeps the fingerprint of what was sent.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    fn keep(&self, id: &str, fingerprint: &Digest) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+}
+
+/// Credentials that a master must have.
+#[derive(Debug)]
+pub struct Credentials {
+    /// All of them.
+    pub wanted: Vec<Credential>,
+    /// What was sent last.
+    pub sent: Box<dyn SentBefore>,
+    /// The key of their fingerprints.
+    pub key: Secret<Vec<u8>>,
+}
+
+/// A node to be registered.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// The node as it should be.
+    pub node: Node,
+    /// The commands of its smoke job.
+    pub smoke: Vec<Smoke>,
+    /// Brings its agent there, where the node is to call in by itself; none: somebody else sees to it.
+    pub agent: Option<Arc<dyn Bring>>,
+}
+
+/// What is done once for all nodes, and what came of it.
+type Once<T> = Mutex<Option<Result<T, Arc<JenkinsError>>>>;
+
+/// One Jenkins, opened for the nodes of a run.
+#[derive(Debug)]
+pub struct Jenkins {
+    client: Client,
+    registrations: BTreeMap<NodeName, Registration>,
+    credentials: Option<Credentials>,
+    shared: Once<()>,
+    program: Once<Arc<Vec<u8>>>,
+    /// Nodes whose agent may have come online a moment ago: whether it stays is still to be seen.
+    fresh: Mutex<BTreeSet<NodeName>>,
+}
+
+/// The first who asks does it; an error is everybody's.
+fn once<T: Clone>(cell: &Once<T>, work: impl FnOnce() -> Result<T, JenkinsError>) -> Result<T, JenkinsError> {
+    let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
+    let done = match &*cell {
+        Some(done) => done.clone(),
+        None => cell.insert(work().map_err(Arc::new)).clone(),
+    };
+    done.map_err(JenkinsError::Shared)
+}
+
+fn failed(error: JenkinsError) -> MasterError {
+    match error {
+        JenkinsError::Stopped { left, .. } => MasterError::Stopped { left },
+        JenkinsError::Shared(error) if matches!(*error, JenkinsError::Stopped { .. }) => MasterError::Stopped { left: None },
+        JenkinsError::Offline { ref log, .. } => MasterError::Told { log: log.clone(), source: Box::new(error) },
+        other => MasterError::failed(other),
+    }
+}
+
+impl Jenkins {
+    /// Opens it for these nodes, by the names of their executors.
+    pub fn new(client: Client, registrations: BTreeMap<NodeName, Registration>, credentials: Option<Credentials>) -> Self {
+        Self { client, registrations, credentials, shared: Once::default(), program: Once::default(), fresh: Mutex::default() }
+    }
+
+    fn registration(&self, name: &NodeName) -> Result<&Registration, MasterError> {
+        self.registrations.get(name).ok_or_else(|| MasterError::Failed("this run has no node of that name".into()))
+    }
+
+    /// Sends the credentials that are not what was sent last.
+    fn share(&self, tell: Tell<'_>) -> Result<(), MasterError> {
+        let Some(credentials) = &self.credentials else { return Ok(()) };
+        let put = || {
+            for wanted in &credentials.wanted {
+                let id = wanted.id.as_str();
+                let last = credentials.sent.last(id);
+                let done = match self.client.put_credential(wanted, credentials.key.expose(), last.as_ref())? {
+                    Sent::Unchanged => continue,
+                    Sent::Created => "created",
+                    Sent::Replaced => "replaced",
+                };
+                tell(Event::Shared(format!("credential {id} {done}")));
+                let kept = credentials.sent.keep(id, &wanted.fingerprint(credentials.key.expose()));
+                kept.map_err(|source| JenkinsError::Keep { id: wanted.id.clone(), source })?;
+            }
+            Ok(())
+        };
+        once(&self.shared, put).map_err(failed)
+    }
+
+    /// Credentials that would be sent.
+    fn unsent(&self) -> Result<Vec<Difference>, JenkinsError> {
+        let Some(credentials) = &self.credentials else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for wanted in &credentials.wanted {
+            let (id, key) = (wanted.id.as_str(), credentials.key.expose());
+            let last = credentials.sent.last(id);
+            match self.client.look_at_credential(wanted, key, last.as_ref())? {
+                Sent::Unchanged => {}
+                Sent::Created => found.push(Difference::new(&format!("credential {id}"), "absent", "present")),
+                Sent::Replaced => found.push(Difference::new(&format!("credential {id}"), "another, or not known", "replaced")),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Brings the agent to its node. What runs there now is let out first, in quarantine: a run that is cut here is gone on with by the next.
+    fn bring(&self, client: &Client, node: &Node, is_connected: bool, agent: &dyn Bring) -> Result<bool, JenkinsError> {
+        let secret = client.agent_secret(&node.name)?;
+        let mut was_stopped = false;
+        let mut before = || {
+            if !is_connected {
+                return Ok(());
+            }
+            let made_way = client.update(node, Stage::Quarantined).and_then(|()| client.drain(&node.name, "its agent is changed"));
+            was_stopped = matches!(made_way, Err(JenkinsError::Stopped { .. }));
+            made_way
+        };
+        let program = once(&self.program, || client.agent_program().map(Arc::new))?;
+        let brought = agent.bring(&program, &secret, &mut before);
+        let brought = brought.map_err(|source| match was_stopped {
+            true => JenkinsError::Stopped { action: format!("make way for another agent of node `{}`", node.name), left: None },
+            false => JenkinsError::Agent { name: node.name.clone(), source },
+        });
+        if is_connected {
+            // Our own mark alone is taken off, also after a failure.
+            client.undrain(&node.name)?;
+        }
+        brought
+    }
+
+    fn fresh(&self) -> std::sync::MutexGuard<'_, BTreeSet<NodeName>> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Works with a client that tells this executor's listener what it waits for.
+    fn telling<T: Send>(&self, tell: Tell<'_>, work: impl FnOnce(&Client) -> T + Send) -> T {
+        let (sender, sent) = mpsc::sync_channel(1);
+        let client = self.client.telling(sender);
+        std::thread::scope(|scope| {
+            // The client, and with it the sender, goes when the work is done.
+            let work = scope.spawn(move || work(&client));
+            sent.iter().for_each(tell);
+            work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Sets the values of a stage. A changed launcher starts its agent anew.
+    fn update(&self, name: &NodeName, stage: Stage, seen: &Seen, tell: Tell<'_>) -> Result<(), MasterError> {
+        let node = &self.registration(name)?.node;
+        if let Seen::Ours { config, .. } = seen
+            && diff(node, stage, config).iter().any(Change::needs_launch)
+        {
+            self.fresh().insert(name.clone());
+        }
+        self.telling(tell, |client| client.update(node, stage)).map_err(failed)
+    }
+
+    fn look(&self, name: &Name, tell: Tell<'_>) -> Result<Seen, JenkinsError> {
+        let seen = self.telling(tell, |client| client.observe(std::slice::from_ref(name)));
+        Ok(seen?.remove(name).unwrap_or(Seen::Absent))
+    }
+}
+
+impl Driver for Jenkins {
+    fn observe(&self, names: &[NodeName], tell: Tell<'_>) -> Result<Sight, MasterError> {
+        let known: Vec<&Registration> = names.iter().filter_map(|name| self.registrations.get(name)).collect();
+        let nodes: Vec<Name> = known.iter().map(|registration| registration.node.name.clone()).collect();
+        let mut listed = self.telling(tell, |client| client.list(&nodes)).map_err(failed)?;
+        let mut sight = Sight::default();
+        for name in names {
+            let standing = self.registration(name).and_then(|registration| {
+                let seen = listed.seen.remove(&registration.node.name).unwrap_or(Ok(Seen::Absent)).map_err(failed)?;
+                standing(&registration.node, &seen).map_err(|error| failed(error.into()))
+            });
+            sight.standings.insert(name.clone(), standing);
+        }
+        sight.ours = listed.others.into_iter().map(|name| Stray { name, node: None }).collect();
+        Ok(sight)
+    }
+
+    fn shared(&self) -> Result<Vec<Difference>, MasterError> {
+        self.unsent().map_err(failed)
+    }
+
+    fn cordon(&self, name: &NodeName, reason: &str) -> Result<Cordon, MasterError> {
+        let node = &self.registration(name)?.node.name;
+        match self.look(node, &|_| {}).map_err(failed)? {
+            Seen::Absent | Seen::Orphan | Seen::Foreign(_) => Ok(Cordon::Absent),
+            Seen::Ours { hold: Some(hold), .. } if hold.is_ours() => Ok(Cordon::Ours),
+            Seen::Ours { hold: Some(hold), .. } => Ok(Cordon::Theirs(hold.to_string())),
+            Seen::Ours { hold: None, .. } => self.client.mark(node, reason).map(|()| Cordon::Ours).map_err(failed),
+        }
+    }
+
+    fn drain(&self, name: &NodeName, patience: Duration, tell: Tell<'_>) -> Result<bool, MasterError> {
+        let node = &self.registration(name)?.node.name;
+        match self.telling(tell, |client| client.wait_idle(node, patience)) {
+            Ok(()) => Ok(true),
+            Err(JenkinsError::Busy { .. }) => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn uncordon(&self, name: &NodeName) -> Result<(), MasterError> {
+        self.client.undrain(&self.registration(name)?.node.name).map(drop).map_err(failed)
+    }
+
+    fn quarantine(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError> {
+        let node = &self.registration(name)?.node;
+        let seen = self.look(&node.name, tell).map_err(failed)?;
+        let shared = if self.client.stop().is_asked() { Ok(()) } else { self.share(tell) };
+        match seen {
+            // Before it is made there must be what it logs in with; labels that are not earned are taken off in any case.
+            Seen::Absent => {
+                self.fresh().insert(name.clone());
+                shared.and_then(|()| self.telling(tell, |client| client.create(node)).map_err(failed))
+            }
+            Seen::Orphan | Seen::Foreign(_) | Seen::Ours { .. } => self.update(name, Stage::Quarantined, &seen, tell).and(shared),
+        }
+    }
+
+    fn equip(&self, name: &NodeName, is_connected: bool, tell: Tell<'_>) -> Result<bool, MasterError> {
+        self.share(tell)?;
+        let Registration { node, agent, .. } = self.registration(name)?;
+        let Some(agent) = agent.as_deref() else { return Ok(false) };
+        let is_brought = self.telling(tell, |client| self.bring(client, node, is_connected, agent)).map_err(failed)?;
+        if is_brought {
+            self.fresh().insert(name.clone());
+        }
+        Ok(is_brought)
+    }
+
+    fn connect(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError> {
+        let node = &self.registration(name)?.node.name;
+        self.telling(tell, |client| client.wait_online(node)).map_err(failed)?;
+        self.fresh().remove(name);
+        Ok(())
+    }
+
+    fn prove(&self, name: &NodeName, tell: Tell<'_>) -> Result<Report, MasterError> {
+        if self.fresh().contains(name) {
+            self.connect(name, tell)?;
+        }
+        let Registration { node, smoke, .. } = self.registration(name)?;
+        let SmokeReport { outcome, url, tail, left, took } = self.telling(tell, |client| client.smoke(node, smoke)).map_err(failed)?;
+        let was_cut_off = outcome.is_worth_another();
+        if was_cut_off {
+            self.fresh().insert(name.clone());
+        }
+        Ok(Report { verdict: outcome.verdict(), text: outcome.to_string(), url, tail, was_cut_off, left, took })
+    }
+
+    fn label(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError> {
+        let seen = self.look(&self.registration(name)?.node.name, tell).map_err(failed)?;
+        self.update(name, Stage::Labelled, &seen, tell)
+    }
+
+    fn retire(&self, name: &NodeName) -> Result<(), MasterError> {
+        let name = Name::parse(name.as_str()).map_err(MasterError::failed)?;
+        self.client.delete(&name).map_err(failed)
+    }
+
+    fn workers(&self) -> usize {
+        WORKERS
+    }
+
+    fn stop(&self) -> &Stop {
+        self.client.stop()
+    }
+}

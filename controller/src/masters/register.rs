@@ -1,0 +1,267 @@
+//! The way of executors to their labels, the same with every master: quarantined, connected, proved, labelled; nothing written when nothing
+//! is to do, and gone on with from what the master shows after a run that was cut.
+
+use super::driver::{Driver, Event, MasterError, Report, Sight, Tell, Verdict};
+use ostler_roles::master::{Difference, Found, Hold, Next, Proof, Stage, Standing, next};
+use ostler_roles::words::NodeName;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
+
+/// More steps than an executor can need: made, connected, proved, labelled, with a relaunch and a lost answer in between.
+const STEPS: usize = 16;
+/// How often a smoke job is tried again that something else than the node cut off.
+const CUT_OFF: usize = 1;
+
+/// How it ended for one executor.
+#[derive(Debug)]
+#[must_use]
+pub enum Ending {
+    /// It had its labels, nothing on the node changed, and nothing was written.
+    Unchanged,
+    /// It passed the smoke job and has its labels.
+    Labelled(Report),
+    /// As before; the master has it connect when a job wants it.
+    Resting,
+    /// As before; somebody holds it back, and it takes no jobs.
+    Away(Hold),
+    /// It failed the smoke job and has no labels.
+    Red(Report),
+    /// Its smoke job showed nothing; it has no labels.
+    Unproved(Report),
+    /// It is in quarantine and somebody holds it back.
+    Held(Hold),
+    /// The run was interrupted on its way; what is left, and what else could not be taken back. A further run goes on from there.
+    Stopped(Left, Option<String>),
+    /// It went no further.
+    Failed(MasterError),
+}
+
+/// What an interrupted run leaves of an executor on the master.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing.
+    Nothing,
+    /// It, in quarantine.
+    Quarantined,
+    /// It, with its labels, as it was found.
+    Labelled,
+    /// It could not be looked up any more.
+    Unknown,
+}
+
+impl std::fmt::Display for Left {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "it is not on the master",
+            Self::Quarantined => "it stays on the master in quarantine, without its labels",
+            Self::Labelled => "it keeps the labels that it had on the master",
+            Self::Unknown => "the master did not say how it stands there",
+        })
+    }
+}
+
+impl Left {
+    fn of(standing: &Standing) -> Self {
+        match standing {
+            Standing::Absent => Self::Nothing,
+            Standing::There(_) if standing.is_labelled() => Self::Labelled,
+            Standing::There(_) => Self::Quarantined,
+        }
+    }
+}
+
+impl Ending {
+    /// Whether its labels are attached and earned.
+    pub fn is_registered(&self) -> bool {
+        matches!(self, Self::Unchanged | Self::Resting | Self::Away(_) | Self::Labelled(_))
+    }
+
+    /// The last lines of what went wrong.
+    pub fn tail(&self) -> &[String] {
+        match self {
+            Self::Red(report) | Self::Unproved(report) => &report.tail,
+            Self::Failed(MasterError::Told { log, .. }) => log,
+            Self::Unchanged | Self::Resting | Self::Away(_) | Self::Labelled(_) => &[],
+            Self::Held(_) | Self::Stopped(..) | Self::Failed(_) => &[],
+        }
+    }
+}
+
+impl std::fmt::Display for Ending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unchanged => f.write_str("registered, as before"),
+            Self::Labelled(_) => f.write_str("registered: the smoke job passed"),
+            Self::Resting => f.write_str("registered, as before; its agent rests until a job wants it"),
+            Self::Away(hold) => write!(f, "registered, as before, but it takes no jobs: {hold}"),
+            Self::Red(report) | Self::Unproved(report) => write!(f, "not registered: smoke job: {}", report.text),
+            Self::Held(hold) => write!(f, "not registered: {hold}"),
+            Self::Stopped(left, None) => write!(f, "not registered: interrupted; {left}"),
+            Self::Stopped(left, Some(also)) => write!(f, "not registered: interrupted; {left}; {also}"),
+            Self::Failed(error) => write!(f, "not registered: {}", error.told()),
+        }
+    }
+}
+
+/// Every value that a run would change for an executor that stands so.
+pub fn plan(standing: &Standing, proof: Proof) -> Vec<Difference> {
+    match (standing, proof) {
+        (Standing::Absent, _) => vec![Difference::new("executor", "absent", "registered, once its smoke job has passed")],
+        (Standing::There(found), Proof::Standing) if found.to_labels.is_empty() && found.hold.as_ref().is_none_or(|hold| !hold.is_ours) => {
+            Vec::new()
+        }
+        (Standing::There(found), _) if found.to_labels.is_empty() => {
+            vec![Difference::new("labels", "attached", "taken off until its smoke job has passed again")]
+        }
+        (Standing::There(found), _) => found.to_labels.clone(),
+    }
+}
+
+/// Brings executors to their labels, as many at once as the driver takes; each comes with whether its node changed in this run
+/// ([`Proof::Wanted`]) or not ([`Proof::Standing`]). What goes wrong with one is its [`Ending`]. Blocks.
+///
+/// # Errors
+/// When the master cannot be asked at all.
+pub fn register(
+    driver: &dyn Driver,
+    executors: &[(NodeName, Proof)],
+    events: &mut dyn FnMut(&NodeName, Event),
+) -> Result<Vec<(NodeName, Ending)>, MasterError> {
+    let names: Vec<NodeName> = executors.iter().map(|(name, _)| name.clone()).collect();
+    let standings = Mutex::new(listed(driver, &names, events)?.standings);
+    let next_in_line = AtomicUsize::new(0);
+    let endings: Mutex<Vec<(usize, Ending)>> = Mutex::default();
+    let workers = driver.workers().min(executors.len());
+    let (send, told) = mpsc::sync_channel::<(NodeName, Event)>(workers.max(1));
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            let (send, standings, next_in_line, endings) = (send.clone(), &standings, &next_in_line, &endings);
+            scope.spawn(move || {
+                while let Some((at, (name, proof))) = take(next_in_line, executors) {
+                    // The receiver lives until every worker has ended.
+                    let tell = |event| drop(send.send((name.clone(), event)));
+                    let seen = standings.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+                    let ending = match seen.unwrap_or(Ok(Standing::Absent)) {
+                        Ok(seen) => register_one(driver, name, seen, *proof, &tell),
+                        Err(error) => Ending::Failed(error),
+                    };
+                    endings.lock().unwrap_or_else(PoisonError::into_inner).push((at, ending));
+                }
+            });
+        }
+        drop(send);
+        told.iter().for_each(|(name, event)| events(&name, event));
+    });
+    let mut endings = endings.into_inner().unwrap_or_else(PoisonError::into_inner);
+    endings.sort_by_key(|(at, _)| *at);
+    Ok(names.into_iter().zip(endings.into_iter().map(|(_, ending)| ending)).collect())
+}
+
+/// The first look, at all at once; what is waited for is told of all.
+fn listed(driver: &dyn Driver, names: &[NodeName], events: &mut dyn FnMut(&NodeName, Event)) -> Result<Sight, MasterError> {
+    let (send, told) = mpsc::sync_channel::<Event>(1);
+    std::thread::scope(|scope| {
+        let look = scope.spawn(move || driver.observe(names, &|event| drop(send.send(event))));
+        told.iter().for_each(|event| names.iter().for_each(|name| events(name, event.clone())));
+        look.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn take<'a>(next_in_line: &AtomicUsize, executors: &'a [(NodeName, Proof)]) -> Option<(usize, &'a (NodeName, Proof))> {
+    let at = next_in_line.fetch_add(1, Ordering::Relaxed);
+    executors.get(at).map(|executor| (at, executor))
+}
+
+/// Brings one executor, which stands so, to its labels. Blocks; every wait is the driver's, with its deadline.
+pub fn register_one(driver: &dyn Driver, name: &NodeName, seen: Standing, proof: Proof, tell: Tell<'_>) -> Ending {
+    match go(driver, name, seen, proof, tell) {
+        Ok(ending) => ending,
+        Err(MasterError::Stopped { left }) => Ending::Stopped(look(driver, name, tell).map_or(Left::Unknown, |seen| Left::of(&seen)), left),
+        Err(error) => Ending::Failed(error),
+    }
+}
+
+fn look(driver: &dyn Driver, name: &NodeName, tell: Tell<'_>) -> Result<Standing, MasterError> {
+    let Sight { mut standings, .. } = driver.observe(std::slice::from_ref(name), tell)?;
+    standings.remove(name).unwrap_or(Ok(Standing::Absent))
+}
+
+/// Whether this step is taken also after an interrupt: a write that takes unearned labels off, or puts earned ones on.
+fn may_finish(next: &Next, seen: &Standing, proof: Proof) -> bool {
+    match next {
+        Next::Quarantine(_) => seen.is_labelled(),
+        Next::Label(_) => proof == Proof::Green,
+        Next::Settled(_) | Next::Held(_) => true,
+        Next::Release | Next::Connect | Next::Smoke => false,
+    }
+}
+
+fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut proof: Proof, tell: Tell<'_>) -> Result<Ending, MasterError> {
+    let mut report: Option<Report> = None;
+    let (mut is_equipped, mut cut_off) = (false, 0);
+    for _ in 0..STEPS {
+        let next = next(&seen, proof);
+        // Only an executor that is there can be equipped; labels that are not earned are taken off first.
+        if let (Standing::There(found), false, false) = (&seen, is_equipped, driver.stop().is_asked())
+            && !matches!(next, Next::Quarantine(_))
+        {
+            is_equipped = true;
+            if driver.equip(name, found.is_connected, tell)? {
+                tell(Event::Equipped);
+                proof = Proof::Wanted;
+                seen = look(driver, name, tell)?;
+                continue;
+            }
+        }
+        if driver.stop().is_asked() && !may_finish(&next, &seen, proof) {
+            return Ok(Ending::Stopped(Left::of(&seen), None));
+        }
+        match next {
+            Next::Quarantine(changes) => {
+                tell(Event::Quarantining { is_new: seen == Standing::Absent, changes });
+                driver.quarantine(name, tell)?;
+            }
+            Next::Release => driver.uncordon(name)?,
+            Next::Connect => driver.connect(name, tell)?,
+            Next::Smoke => {
+                tell(Event::Smoking);
+                let done = driver.prove(name, tell)?;
+                tell(Event::Smoked { verdict: done.verdict, text: done.text.clone(), took: done.took });
+                done.left.iter().for_each(|left| tell(Event::Note(left.clone())));
+                match done.verdict {
+                    Verdict::Green => proof = Proof::Green,
+                    Verdict::Red => proof = Proof::Red,
+                    Verdict::Unknown if done.was_cut_off && cut_off < CUT_OFF => cut_off += 1,
+                    // It is in quarantine, and stays there.
+                    Verdict::Unknown => return Ok(Ending::Unproved(done)),
+                }
+                report = Some(done);
+            }
+            Next::Label(changes) => {
+                tell(Event::Labelling { changes });
+                driver.label(name, tell)?;
+            }
+            Next::Held(hold) => return Ok(Ending::Held(hold)),
+            Next::Settled(stage) => {
+                let ending = settled(stage, report, &seen);
+                if matches!(ending, Ending::Away(_) | Ending::Resting) {
+                    tell(Event::Note(ending.to_string()));
+                }
+                return Ok(ending);
+            }
+        }
+        seen = look(driver, name, tell)?;
+    }
+    Ok(Ending::Failed(MasterError::Failed("it does not settle; somebody else changes it on the master".into())))
+}
+
+fn settled(stage: Stage, report: Option<Report>, seen: &Standing) -> Ending {
+    match (stage, report, seen) {
+        (Stage::Labelled, None, Standing::There(Found { hold: Some(hold), .. })) => Ending::Away(hold.clone()),
+        (Stage::Labelled, None, Standing::There(Found { is_resting: true, .. })) => Ending::Resting,
+        (Stage::Labelled, None, _) => Ending::Unchanged,
+        (Stage::Labelled, Some(report), _) => Ending::Labelled(report),
+        (Stage::Quarantined, Some(report), _) => Ending::Red(report),
+        (Stage::Quarantined, None, _) => Ending::Failed(MasterError::Failed("it was proved by nobody".into())),
+    }
+}
