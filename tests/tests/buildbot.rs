@@ -388,8 +388,11 @@ fn a_retired_worker_is_gone_and_retiring_it_again_is_nothing() {
     assert!(matches!(run(&master, &mut machine, &[(one.clone(), Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
     machine.written.clear();
     let executor = name(&one);
-    driver(&master, &mut machine, &[one], &patience()).retire(&executor).unwrap();
-    assert_eq!(machine.written, ["gone workers.d/node-1.json"]);
+    let driver = driver(&master, &mut machine, &[one], &patience());
+    driver.retire(&executor).unwrap();
+    driver.retire(&executor).unwrap();
+    drop(driver);
+    assert_eq!(machine.written, ["gone workers.d/node-1.json"; 2]);
     let seen = seen(&master, "node-1");
     assert_eq!((seen.loaded, seen.attached.len()), (None, 0));
 }

@@ -56,7 +56,9 @@ impl Install<WorkerFile> for Folder {
             let aside = path.with_extension("new");
             let bytes: &[u8] = if self.meddling == Meddling::Spoil { b"{\"name\": " } else { &file.bytes };
             let Some(stage) = file.stage else {
-                std::fs::remove_file(&path).map_err(|error| InstallError::new(Box::new(error)))?;
+                let gone = std::fs::remove_file(&path);
+                gone.or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+                    .map_err(|error| InstallError::new(Box::new(error)))?;
                 self.written.push(format!("gone {}", file.path));
                 continue;
             };
