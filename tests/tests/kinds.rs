@@ -2,6 +2,8 @@
 
 #[path = "kinds/packages.rs"]
 mod packages;
+#[path = "kinds/units.rs"]
+mod units;
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};

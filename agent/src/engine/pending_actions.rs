@@ -46,9 +46,10 @@ impl PendingActions {
     pub fn of(&self, watcher: &ResourceId) -> Option<&PendingAction> {
         self.0.iter().find(|owed| owed.watcher == *watcher)
     }
-    /// Notes that `changed` is about to change, for each of the later steps that watch it. True when that was news.
-    pub(super) fn mark(&mut self, changed: &Step, later: &[Step]) -> bool {
-        let mut news = false;
+    /// Notes that `changed` is about to change, for each of the later steps that watch it, and for itself where it `owes` something then.
+    /// True when that was news.
+    pub(super) fn mark(&mut self, changed: &Step, owes: Option<Action>, later: &[Step]) -> bool {
+        let mut news = owes.is_some_and(|action| self.add(changed.id(), action, changed.id()));
         for step in later {
             if let Some(action) = step.action_for(&changed.desired) {
                 news |= self.add(step.id(), action, changed.id());

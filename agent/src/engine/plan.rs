@@ -146,7 +146,7 @@ impl Planning<'_> {
             Ok(found) => found,
             Err(failure) => return Planned::Impossible(failure),
         };
-        let triggered = self.triggered(step, changing);
+        let triggered = self.triggered(step, found.owes, changing);
         if found.changes.is_empty() && triggered.is_none() {
             return Planned::Unchanged { why: found.why };
         }
@@ -174,14 +174,19 @@ impl Planning<'_> {
         kind.is_transaction() && self.catalog.steps[earlier..=later].iter().all(|step| step.desired.kind() == kind)
     }
 
-    fn triggered(&self, step: &Step, changing: &[Changing]) -> Option<(Action, Vec<ResourceId>)> {
-        if step.watches.is_empty() {
-            return None;
-        }
+    /// What it will do because of earlier runs, of its own change, or of earlier steps.
+    fn triggered(&self, step: &Step, owes: Option<Action>, changing: &[Changing]) -> Option<(Action, Vec<ResourceId>)> {
         let owed = self.owed.of(&step.id());
         let mut action = owed.map(|owed| owed.action);
         let mut because = owed.map(|owed| owed.because.clone()).unwrap_or_default();
-        for earlier in changing {
+        if owes.is_some() {
+            action = action.max(owes);
+            if !because.contains(&step.id()) {
+                because.push(step.id());
+            }
+        }
+        // Most steps watch nothing.
+        for earlier in changing.iter().filter(|_| !step.watches.is_empty()) {
             if let Some(caused) = step.action_for(&self.catalog.steps[earlier.index].desired) {
                 action = action.max(Some(caused));
                 if !because.contains(&earlier.id) {

@@ -31,6 +31,10 @@ pub trait Provider: Sync {
     /// When its check does not hold (the service is then left alone) or the action fails.
     fn act(&self, step: &Step, action: Action, context: &ApplyContext<'_>) -> Result<(), Failure>;
 
+    /// Looks once more at what this run started, when it has had time to fall over: the steps that it fell over for. Nothing is waited
+    /// for where nothing was started.
+    fn look_again(&self, cancelled: &dyn Fn() -> bool) -> Vec<(u32, Failure)>;
+
     /// Forgets what was read of shared databases and `things` may have altered.
     fn forget(&self, effects: &[Effect]);
 
@@ -48,6 +52,8 @@ pub struct Examined {
     pub changes: Vec<Shown>,
     /// Nothing is at its path, and something shall be.
     pub absent: bool,
+    /// What it owes itself once this is changed: a restart by its own new unit.
+    pub owes: Option<Action>,
     /// Why nothing is to be done, when nothing differs.
     pub why: String,
     /// Bytes that applying it will write; none: that cannot be known before.

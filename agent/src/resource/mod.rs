@@ -41,6 +41,10 @@ trait Act: Member {
     fn to_write(&self, _node: &Node, _changes: &[Self::Change]) -> Option<Bytes> {
         Some(Bytes(0))
     }
+    /// What it will owe once these changes are made: they alone do not have their effect.
+    fn owes(&self, _observed: &Self::Observed, _changes: &[Self::Change]) -> Option<Action> {
+        None
+    }
     /// Whether these changes start it anew, so that it reads all that stands there now.
     fn starts(&self, _observed: &Self::Observed, _changes: &[Self::Change]) -> bool {
         false

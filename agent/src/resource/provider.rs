@@ -2,7 +2,7 @@
 
 use super::fault::{contradicted, failure};
 use super::node::Node;
-use super::{Act, checks};
+use super::{Act, checks, service};
 use crate::engine::{Applied, ApplyContext, Differing, Examined, Provider};
 use crate::host::{Host, OsError};
 use ostler_roles::catalog::{Action, Step};
@@ -71,7 +71,8 @@ impl<R: Act> AtWork for R {
         let changes = self.diff(&observed).map_err(contradicted)?;
         let why = if changes.is_empty() { self.unchanged(&observed) } else { String::new() };
         let absent = changes.iter().any(Describe::makes_path);
-        Ok(Examined { to_write: self.to_write(node, &changes), changes: shown(&changes), absent, why, observed: observed.into() })
+        let (to_write, owes) = (self.to_write(node, &changes), self.owes(&observed, &changes));
+        Ok(Examined { to_write, changes: shown(&changes), absent, owes, why, observed: observed.into() })
     }
 
     fn apply(&self, node: &Node, batch: &[Differing<'_>], context: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>> {
@@ -169,6 +170,10 @@ impl Provider for NodeProvider {
 
     fn act(&self, step: &Step, action: Action, context: &ApplyContext<'_>) -> Result<(), Failure> {
         at_work(&step.desired).act(&self.node, action, context)
+    }
+
+    fn look_again(&self, cancelled: &dyn Fn() -> bool) -> Vec<(u32, Failure)> {
+        service::look_again(&self.node, cancelled)
     }
 
     fn forget(&self, effects: &[Effect]) {

@@ -1,21 +1,27 @@
 //! `service` at work: the unit's file, systemd's own word on its state, links for "at boot".
 
+mod age;
+mod boot;
 mod diagnose;
-mod links;
+mod install;
 mod manager;
+mod unit_file;
+mod watch;
 
 pub(super) use manager::Manager;
+pub(super) use watch::look_again;
 
 use super::Act;
 use super::fault::{failure, hinted, unmade, unread};
 use super::node::Node;
 use crate::engine::ApplyContext;
-use crate::host::EntryKind;
 use crate::host::child::Program;
+use crate::host::{EntryKind, OsError};
 use ostler_roles::catalog::Action;
 use ostler_roles::outcome::{Failure, FailureKind};
-use ostler_roles::resource::service::{Change, Desired, Observed, State};
-use ostler_roles::words::{Content, Mode, UnitName};
+use ostler_roles::resource::service::{Boot, Change, Desired, Observed, State};
+use ostler_roles::words::{Content, Mode, UNIT_DIRECTORIES, UnitName};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// systemd answers a question in milliseconds; while it reads its files again, in seconds.
@@ -25,33 +31,41 @@ const STAYS: Duration = Duration::from_millis(100);
 
 impl Act for Desired {
     fn observe(&self, node: &Node) -> Result<Observed, Failure> {
-        let name = self.name.as_str();
-        let state = node.manager.state(node, name, Instant::now() + ANSWER).map_err(unread)?;
-        let links = links::read(&node.host, name).map_err(unread)?;
+        let deadline = Instant::now() + ANSWER;
+        let files = self.files(node).map_err(unread)?;
+        let name = files.name(self);
+        let state = node.manager.state(node, name.as_str(), deadline).map_err(unread)?;
         let unit = match &self.unit {
             Some(content) => self.unit_digest(node, content)?,
             None => None,
         };
-        let found = state.load != "not-found" || links.found;
-        let needs_reload = self.unit.is_some() && found && state.load != "not-found" && node.manager.needs_reload(node, &state);
-        Ok(Observed { found, active: state.active, enabled: links.enabled, masked: links.masked, unit, needs_reload })
+        let triggers = match self.state {
+            Some(State::Stopped) => node.manager.triggers(node, &state, deadline).map_err(unread)?,
+            Some(State::Running) | None => Vec::new(),
+        };
+        Ok(Observed {
+            found: files.found || !matches!(state.load.as_str(), "not-found" | "masked" | ""),
+            alias_of: (*name != self.name).then(|| name.clone()),
+            active: state.active_or_restarting().to_owned(),
+            needs_reload: self.unit.is_some() && files.found && node.manager.has_older(node, name, &state).map_err(unread)?,
+            boot: files.boot,
+            masks: files.masks,
+            unit,
+            triggers,
+        })
     }
 
     fn apply(&self, node: &Node, changes: Vec<Change>, work: &ApplyContext<'_>) -> Result<Vec<String>, Failure> {
-        let name = &self.name;
-        let runs =
-            matches!(node.manager.state(node, name.as_str(), work.deadline).map_err(unread)?.active.as_str(), "active" | "reloading");
-        let starts = changes.iter().any(|change| matches!(change, Change::Start(_) | Change::Stop(_)));
-        let rewritten = changes.iter().any(|change| matches!(change, Change::Unit { .. }));
         // Whatever changes what systemd reads comes first, then it reads once, then it acts.
         let mut unread = false;
         for change in &changes {
             match change {
                 Change::Unit { .. } => self.write_unit(node, work)?,
                 Change::ReloadManager => {}
-                Change::Unmask => control(node, &["unmask"], name, work)?,
-                Change::Enable | Change::Disable => self.enable(node, *change == Change::Enable, work)?,
-                Change::Start(_) | Change::Stop(_) => continue,
+                Change::Unmask => unmask(self, node).map_err(unmade)?,
+                Change::Enable { .. } => enable(self, node, work)?,
+                Change::Disable => disable(self, node, work)?,
+                Change::Start(_) | Change::Stop { .. } => continue,
             }
             unread = true;
         }
@@ -60,13 +74,15 @@ impl Act for Desired {
         }
         for change in &changes {
             match change {
-                Change::Start(_) => act(self, node, Verb::Start, work)?,
-                Change::Stop(_) => act(self, node, Verb::Stop, work)?,
-                Change::Unit { .. } | Change::ReloadManager | Change::Unmask | Change::Enable | Change::Disable => {}
+                Change::Start(_) => {
+                    if !unread {
+                        read_again(self, node, work)?;
+                    }
+                    act(self, node, Verb::Start, work)?;
+                }
+                Change::Stop { .. } => act(self, node, Verb::Stop, work)?,
+                Change::Unit { .. } | Change::ReloadManager | Change::Unmask | Change::Enable { .. } | Change::Disable => {}
             }
-        }
-        if rewritten && runs && !starts {
-            act(self, node, Verb::Restart, work)?;
         }
         Ok(Vec::new())
     }
@@ -76,25 +92,71 @@ impl Act for Desired {
             // A restart would start it; what it reads, it reads when somebody does.
             return Ok(());
         }
-        match action {
-            Action::Restart => act(self, node, Verb::Restart, work),
-            Action::Reload => act(self, node, Verb::Reload, work),
-            Action::Run => Err(failure(FailureKind::Internal, format!("service {} cannot be run", self.name))),
+        let verb = match action {
+            Action::Restart => Verb::Restart,
+            Action::Reload => Verb::Reload,
+            Action::Run => return Err(failure(FailureKind::Internal, format!("service {} cannot be run", self.name))),
+        };
+        if let Some(check) = &self.check {
+            let finished = Program::new(check.iter().cloned()).run_to_end(work.deadline).map_err(unmade)?;
+            finished.good(&format!("{} {}, whose check does not hold; it was left alone", verb.word(), self.name))?;
         }
+        read_again(self, node, work)?;
+        act(self, node, verb, work)
     }
 
     fn starts(&self, observed: &Observed, changes: &[Change]) -> bool {
         self.starts_anew(observed, changes)
     }
+
+    fn owes(&self, observed: &Observed, changes: &[Change]) -> Option<Action> {
+        self.owes_restart(observed, changes).then_some(Action::Restart)
+    }
+}
+
+/// What the files say of a unit.
+#[derive(Debug, Default)]
+struct Files {
+    /// Its own name, where it was asked for by another.
+    alias_of: Option<UnitName>,
+    found: bool,
+    masks: Vec<ostler_roles::words::AbsPath>,
+    boot: Boot,
+}
+
+impl Files {
+    fn name<'f>(&'f self, desired: &'f Desired) -> &'f UnitName {
+        self.alias_of.as_ref().unwrap_or(&desired.name)
+    }
 }
 
 trait UnitFile {
+    fn files(&self, node: &Node) -> Result<Files, OsError>;
     fn unit_digest(&self, node: &Node, content: &Content) -> Result<Option<ostler_roles::words::Digest>, Failure>;
     fn write_unit(&self, node: &Node, work: &ApplyContext<'_>) -> Result<(), Failure>;
-    fn enable(&self, node: &Node, enabled: bool, work: &ApplyContext<'_>) -> Result<(), Failure>;
 }
 
 impl UnitFile for Desired {
+    fn files(&self, node: &Node) -> Result<Files, OsError> {
+        let host = &node.host;
+        let mut unit = unit_file::find(host, &self.name)?;
+        if unit.is_none() {
+            if let Some(boot) = boot::old_script(host, self.name.as_str())? {
+                return Ok(Files { found: true, boot, ..Files::default() });
+            }
+            // Whose text is ours has no other name.
+            let other = if self.unit.is_none() { unit_file::find_by_install(host, &self.name)? } else { None };
+            unit = other.map(|other| unit_file::find(host, &other)).transpose()?.flatten();
+        }
+        let Some(mut unit) = unit else { return Ok(Files::default()) };
+        if self.unit.is_some() && unit.name != self.name {
+            // Our text takes the alias's place.
+            unit = unit_file::UnitFile { name: self.name.clone(), path: None, masks: Vec::new() };
+        }
+        let boot = boot::read(host, &unit, self.enabled.is_some())?;
+        Ok(Files { found: unit.path.is_some(), alias_of: (unit.name != self.name).then_some(unit.name), masks: unit.masks, boot })
+    }
+
     fn unit_digest(&self, node: &Node, content: &Content) -> Result<Option<ostler_roles::words::Digest>, Failure> {
         let path = self.unit_path();
         match node.host.look(path.as_path()).map_err(unread)? {
@@ -113,18 +175,56 @@ impl UnitFile for Desired {
             Content::Blob(_) => Mode::FILE,
             Content::Secret(_) => Mode::PRIVATE,
         };
-        node.write_content(&self.unit_path(), content, node.roots(mode), None, work)
+        node.write_content(&self.unit_path(), content, node.roots(mode), None, work)?;
+        // The links of one that is enabled are those of its new text.
+        if self.enabled == Some(true) { enable(self, node, work) } else { Ok(()) }
     }
+}
 
-    fn enable(&self, node: &Node, enabled: bool, work: &ApplyContext<'_>) -> Result<(), Failure> {
-        let verb = if enabled { "enable" } else { "disable" };
-        // Links of an init script are update-rc.d's (8), which systemctl calls.
-        if links::is_old_script(&node.host, self.name.as_str()).map_err(unread)? {
-            return control(node, &[verb], &self.name, work);
-        }
-        node.host.touched_below("/etc".as_ref());
-        node.manager.enable(node, self.name.as_str(), enabled, work.deadline).map_err(unmade)
+/// Makes the links that the unit's [Install] section asks for now, and takes away those of an older one.
+fn enable(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Failure> {
+    // Links of an init script are update-rc.d's (8), which systemctl calls.
+    if is_old_script(desired, node).map_err(unmade)? {
+        return control(node, "enable", &desired.name, work);
     }
+    let files = desired.files(node).map_err(unmade)?;
+    let config = Path::new(UNIT_DIRECTORIES[0]);
+    for link in desired.stale(&files.boot) {
+        node.host.remove(&config.join(link)).map_err(unmade)?;
+    }
+    if desired.lacks(&files.boot).is_empty() {
+        return Ok(());
+    }
+    node.host.touched_below(config);
+    node.manager.enable(node, files.name(desired).as_str(), true, work.deadline).map_err(unmade)
+}
+
+fn disable(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Failure> {
+    if is_old_script(desired, node).map_err(unmade)? {
+        return control(node, "disable", &desired.name, work);
+    }
+    let files = desired.files(node).map_err(unmade)?;
+    node.host.touched_below(UNIT_DIRECTORIES[0].as_ref());
+    node.manager.enable(node, files.name(desired).as_str(), false, work.deadline).map_err(unmade)
+}
+
+/// Takes away the administrator's masks: those for good and those until the next boot.
+fn unmask(desired: &Desired, node: &Node) -> Result<(), OsError> {
+    desired.files(node)?.masks.iter().try_for_each(|mask| node.host.remove(mask.as_path()))
+}
+
+fn is_old_script(desired: &Desired, node: &Node) -> Result<bool, OsError> {
+    Ok(unit_file::find(&node.host, &desired.name)?.is_none() && boot::old_script(&node.host, desired.name.as_str())?.is_some())
+}
+
+/// A unit starts with what systemd has read: that must not be older than what stands on the disk.
+fn read_again(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Failure> {
+    let name = desired.files(node).map_err(unmade)?.name(desired).clone();
+    let state = node.manager.state(node, name.as_str(), work.deadline).map_err(unmade)?;
+    if node.manager.may_be_older(node, &state).map_err(unmade)? {
+        node.manager.reload_files(node, work.deadline).map_err(unmade)?;
+    }
+    Ok(())
 }
 
 /// What is done to a unit.
@@ -148,35 +248,28 @@ impl Verb {
 }
 
 fn act(desired: &Desired, node: &Node, verb: Verb, work: &ApplyContext<'_>) -> Result<(), Failure> {
-    let name = desired.name.as_str();
-    if let Some(check) = desired.check.as_ref().filter(|_| matches!(verb, Verb::Restart | Verb::Reload)) {
-        let finished = Program::new(check.iter().cloned()).run_to_end(work.deadline).map_err(unmade)?;
-        finished.good(&format!("{} {name}, whose check does not hold; it was left alone", verb.word()))?;
-    }
-    // It starts with what systemd has read, which may be older than a file of its that was written in this run.
-    if verb != Verb::Stop {
-        let state = node.manager.state(node, name, work.deadline).map_err(unmade)?;
-        if node.manager.needs_reload(node, &state) {
-            node.manager.reload_files(node, work.deadline).map_err(unmade)?;
-        }
-    }
+    let files = desired.files(node).map_err(unmade)?;
+    let name = files.name(desired).as_str();
     node.manager.ask(node, verb.word(), name, work.deadline).map_err(|error| refused(node, verb, name, error))?;
     let started = matches!(verb, Verb::Start | Verb::Restart);
-    let state = node.manager.settled(node, name, work, started).map_err(unmade)?;
-    let Some(state) = state else {
-        let kind = if (work.cancelled)() { FailureKind::Cancelled } else { FailureKind::Deadline };
-        return Err(diagnose::diagnose(node, verb.word(), name, failure(kind, format!("{name} did not {} in time", verb.word()))));
+    let Some(state) = node.manager.settled(node, name, work, started).map_err(unmade)? else {
+        if (work.cancelled)() {
+            let message = format!("cancelled while systemd was to {} {name}; it goes on with that by itself", verb.word());
+            return Err(failure(FailureKind::Cancelled, message));
+        }
+        let late = failure(FailureKind::Deadline, format!("{name} did not {} in time", verb.word()));
+        return Err(diagnose::diagnose(node, verb.word(), name, late));
     };
-    if is_good(verb, desired.state, &state) {
+    if is_good(verb, desired.state, state.active_or_restarting()) {
+        match verb {
+            Verb::Stop => node.manager.watched.forget(name),
+            Verb::Start | Verb::Restart | Verb::Reload => watch::watch(desired, node, &state, name, work.index),
+        }
         return Ok(());
     }
     let hint = format!("on the node: systemctl status {name}; journalctl -u {name}");
-    Err(diagnose::diagnose(
-        node,
-        verb.word(),
-        name,
-        hinted(FailureKind::Apply, format!("{name} is {state} after its {}", verb.word()), hint),
-    ))
+    let message = format!("{name} is {} after its {}", state.told(), verb.word());
+    Err(diagnose::diagnose(node, verb.word(), name, hinted(FailureKind::Apply, message, hint)))
 }
 
 fn is_good(verb: Verb, wanted: Option<State>, state: &str) -> bool {
@@ -194,19 +287,42 @@ fn refused(node: &Node, verb: Verb, name: &str, error: crate::host::OsError) -> 
     diagnose::diagnose(node, verb.word(), name, Failure { message: format!("cannot {} {name}", verb.word()), ..failed })
 }
 
-/// Runs systemctl(1) for what only it does: links of [Install], also those of old init scripts.
-fn control(node: &Node, verb: &[&str], name: &UnitName, work: &ApplyContext<'_>) -> Result<(), Failure> {
-    let mut argv = vec!["systemctl", "--quiet"];
-    argv.extend(verb);
-    argv.extend(["--", name.as_str()]);
-    let finished = Program::new(argv).run_to_end(work.deadline).map_err(unmade)?;
+/// Runs systemctl(1) for what only it does: links of old init scripts.
+fn control(node: &Node, verb: &str, name: &UnitName, work: &ApplyContext<'_>) -> Result<(), Failure> {
+    let finished = Program::new(["systemctl", "--quiet", verb, "--", name.as_str()]).run_to_end(work.deadline).map_err(unmade)?;
     node.host.touched_below("/etc".as_ref());
-    finished.good(&format!("{} {name}", verb.join(" "))).map(drop)
+    finished.good(&format!("{verb} {name}")).map(drop)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::Host;
+    use std::path::PathBuf;
+
+    /// A tree with units in it.
+    pub(super) struct Tree(tempfile::TempDir);
+
+    impl Tree {
+        pub(super) fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+        pub(super) fn host(&self) -> Host {
+            Host::at(self.0.path()).unwrap()
+        }
+        /// Where this path of the tree is; the directories above it are made.
+        pub(super) fn at(&self, path: &str) -> PathBuf {
+            let path = self.0.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            path
+        }
+        pub(super) fn file(&self, path: &str, text: &str) {
+            std::fs::write(self.at(path), text).unwrap();
+        }
+        pub(super) fn link(&self, to: &str, path: &str) {
+            std::os::unix::fs::symlink(to, self.at(path)).unwrap();
+        }
+    }
 
     #[test]
     fn a_service_that_shall_run_and_ends_after_its_restart_has_failed() {

@@ -59,6 +59,8 @@ impl Effect {
             (Self::User(_) | Self::Group(_), _) if standing == Standing::Absent => false,
             // What has answered answers; what has not may be what an earlier step starts.
             (Self::Unit(_), Self::Answers) => standing == Standing::Impossible,
+            // What systemd does not know yet may be what an earlier step writes.
+            (Self::Path(made), Self::Unit(unit)) => standing == Standing::Impossible && unit.is_made_by(made),
             // What cannot be read may want the directory that it stands in.
             (Self::Directory(made), Self::Path(read)) => made.is_within(read) || standing == Standing::Impossible && read.is_within(made),
             (Self::Path(made), Self::Path(read)) => read.is_within(made) || made.is_within(read),
@@ -136,6 +138,16 @@ mod tests {
         }
         assert!(!path("/etc/motd").alters(&Effect::Answers, Impossible));
         assert!(Effect::Everything.alters(&Effect::Answers, AsDesired));
+    }
+
+    #[test]
+    fn a_unit_that_nobody_knows_may_be_one_that_an_earlier_step_writes() {
+        let unit = Effect::Unit(UnitName::parse_service("foo@1").unwrap());
+        for made in ["/etc/systemd/system/foo@.service", "/etc/systemd/system/foo@1.service.d/install.conf"].map(path) {
+            assert!(made.alters(&unit, Impossible), "{made:?}");
+            assert!(!made.alters(&unit, AsDesired) && !made.alters(&unit, Otherwise), "it is known: {made:?}");
+        }
+        assert!(!path("/etc/systemd/system/bar.service").alters(&unit, Impossible));
     }
 
     #[test]

@@ -29,27 +29,46 @@ pub enum State {
     Stopped,
 }
 
-/// A unit as systemd has it.
+/// A unit as systemd has it, and as it will have it after the next boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observed {
-    /// Whether systemd finds a unit of this name.
+    /// Whether there is a unit of this name, beneath a mask too.
     pub found: bool,
-    /// `active`, `inactive`, `failed`, `activating`, ... (systemctl(1)).
+    /// The unit that this name is an alias of; none: it is the unit's own name.
+    #[serde(default)]
+    pub alias_of: Option<UnitName>,
+    /// `active`, `inactive`, `failed`, `activating`, ... (systemctl(1)); `auto-restart` while systemd waits to start it once more.
     pub active: String,
-    /// Whether it is enabled: from the links; none for static units, which cannot be.
-    pub enabled: Option<bool>,
-    /// Whether it is masked.
-    pub masked: bool,
+    /// What starts it at boot.
+    pub boot: Boot,
+    /// Masks in front of its file: paths.
+    #[serde(default)]
+    pub masks: Vec<AbsPath>,
     /// Digest of `/etc/systemd/system/NAME`, where there is one.
     pub unit: Option<Digest>,
-    /// Whether the file on disk is newer than what systemd has loaded.
+    /// Whether its file on disk is newer than what systemd has loaded.
     pub needs_reload: bool,
+    /// Active units that start it again once it is stopped: its socket, a timer. Asked for where it shall be stopped.
+    #[serde(default)]
+    pub triggers: Vec<String>,
+}
+
+/// What starts a unit at boot: links in directories of units (systemd.unit(5), [Install]).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boot {
+    /// Those that its [Install] section asks for, below `/etc/systemd/system`; none: it is static.
+    pub asked: Vec<String>,
+    /// Those that are there.
+    pub present: Vec<String>,
+    /// Those that come with the system, elsewhere, by their paths. Asked for where they decide.
+    #[serde(default)]
+    pub given: Vec<String>,
 }
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
-    /// Write the unit file; the unit is restarted when it runs.
+    /// Write the unit file. A unit that runs owes a restart then.
     Unit {
         /// Digest found; none: no file.
         from: Option<Digest>,
@@ -58,16 +77,26 @@ pub enum Change {
     },
     /// Tell systemd to read its files again.
     ReloadManager,
-    /// Take the mask away.
+    /// Take the masks away.
     Unmask,
-    /// Start at boot.
-    Enable,
+    /// Start at boot, by the links that its [Install] section asks for and no others.
+    Enable {
+        /// By which links it is enabled; `false`: by none.
+        from: String,
+        /// By which it shall be.
+        to: String,
+    },
     /// Do not start at boot.
     Disable,
     /// Start it now.
     Start(String),
     /// Stop it now.
-    Stop(String),
+    Stop {
+        /// What it is.
+        from: String,
+        /// What starts it again.
+        triggers: Vec<String>,
+    },
 }
 
 impl Describe for Change {
@@ -76,11 +105,20 @@ impl Describe for Change {
             Self::Unit { from, to } => Shown::new("unit", from.map_or_else(|| "absent".to_owned(), |from| from.short()), to.short()),
             Self::ReloadManager => Shown::new("unit", "older in systemd's memory", "read again"),
             Self::Unmask => Shown::new("unit", "masked", "unmasked"),
-            Self::Enable => Shown::new("enabled", "false", "true"),
+            Self::Enable { from, to } => Shown::new("enabled", from, to),
             Self::Disable => Shown::new("enabled", "true", "false"),
             Self::Start(from) => Shown::new("state", from, "running"),
-            Self::Stop(from) => Shown::new("state", from, "stopped"),
+            Self::Stop { from, triggers } => Shown::new("state", from, format!("stopped{}", started_again(triggers))),
         }
+    }
+}
+
+/// `; ssh.socket starts it again`, where anything does.
+fn started_again(triggers: &[String]) -> String {
+    match triggers {
+        [] => String::new(),
+        [one] => format!("; {one} starts it again"),
+        several => format!("; {} start it again", several.join(", ")),
     }
 }
 
@@ -94,15 +132,87 @@ impl Desired {
     /// Whether making these changes starts a process that reads all its files anew. One that was about to run already may have read
     /// older ones.
     pub fn starts_anew(&self, observed: &Observed, changes: &[Change]) -> bool {
+        matches!(observed.active.as_str(), "inactive" | "failed") && changes.iter().any(|change| matches!(change, Change::Start(_)))
+    }
+
+    /// Whether it owes itself a restart once these changes are made: it runs by an older unit.
+    pub fn owes_restart(&self, observed: &Observed, changes: &[Change]) -> bool {
         let rewritten = changes.iter().any(|change| matches!(change, Change::Unit { .. }));
-        let moved = changes.iter().any(|change| matches!(change, Change::Start(_) | Change::Stop(_)));
-        match observed.active.as_str() {
-            "inactive" | "failed" => changes.iter().any(|change| matches!(change, Change::Start(_))),
-            // Its new unit restarts it.
-            "active" | "reloading" => rewritten && !moved && self.state == Some(State::Running),
-            _ => false,
+        let moved = changes.iter().any(|change| matches!(change, Change::Start(_) | Change::Stop { .. }));
+        rewritten && !moved && self.state != Some(State::Stopped) && runs(observed)
+    }
+
+    /// What "starts at boot" wants changed. `rewritten`: its file will be another one, whose [Install] is read when it is written.
+    fn boot_change(&self, observed: &Observed, rewritten: bool) -> Result<Option<Change>, Contradiction> {
+        let boot = &observed.boot;
+        let enable = |from: &str, to: &str| Ok(Some(Change::Enable { from: from.to_owned(), to: to.to_owned() }));
+        match self.enabled {
+            None => Ok(None),
+            Some(false) if !boot.present.is_empty() => Ok(Some(Change::Disable)),
+            Some(false) if boot.given.is_empty() || !observed.masks.is_empty() => Ok(None),
+            Some(false) => Err(Contradiction {
+                why: format!("{} starts at boot by {}, which came with the system", self.name, boot.given.join(", ")),
+                hint: format!("mask it: `link: {{path: /etc/systemd/system/{}, to: /dev/null}}`", self.unit_name(observed)),
+            }),
+            Some(true) if rewritten || !observed.found => {
+                if boot.present.is_empty() {
+                    enable("false", "true")
+                } else {
+                    Ok(None)
+                }
+            }
+            Some(true) if boot.asked.is_empty() => self.started_by_others(observed).map(|()| None),
+            Some(true) if boot.present.is_empty() => enable("false", "true"),
+            Some(true) if self.lacks(boot).is_empty() && self.stale(boot).is_empty() => Ok(None),
+            Some(true) => enable(&boot.present.join(", "), &boot.asked.join(", ")),
         }
     }
+
+    /// A unit without [Install] starts at boot only where a link that nobody has to make says so.
+    fn started_by_others(&self, observed: &Observed) -> Result<(), Contradiction> {
+        let boot = &observed.boot;
+        if !boot.given.is_empty() || (!boot.present.is_empty() && self.unit.is_none()) {
+            return Ok(());
+        }
+        let name = self.unit_name(observed);
+        Err(Contradiction {
+            why: format!("{name} is static: its [Install] section asks for nothing, so that `enabled` cannot start it at boot"),
+            hint: match self.unit {
+                Some(_) => "give its text an [Install] section: `WantedBy=multi-user.target`".to_owned(),
+                None => format!(
+                    "say when it shall start, in an earlier step: `file: {{path: /etc/systemd/system/{name}.d/boot.conf, content: \"[Install]\\nWantedBy=multi-user.target\\n\"}}`; or leave `enabled` out"
+                ),
+            },
+        })
+    }
+
+    /// Links that it should have and has not.
+    pub fn lacks<'b>(&self, boot: &'b Boot) -> Vec<&'b String> {
+        boot.asked.iter().filter(|link| !boot.present.contains(link)).collect()
+    }
+
+    /// Links that its [Install] does not ask for any more. Another name for a unit that is not ours may be somebody's own.
+    pub fn stale<'b>(&self, boot: &'b Boot) -> Vec<&'b String> {
+        if boot.asked.is_empty() && self.unit.is_none() {
+            return Vec::new();
+        }
+        let ours = |link: &&String| link.contains('/') || self.unit.is_some();
+        boot.present.iter().filter(|link| !boot.asked.contains(link)).filter(ours).collect()
+    }
+
+    fn unit_name<'o>(&'o self, observed: &'o Observed) -> &'o UnitName {
+        observed.alias_of.as_ref().unwrap_or(&self.name)
+    }
+}
+
+/// Whether a unit runs.
+fn runs(observed: &Observed) -> bool {
+    matches!(observed.active.as_str(), "active" | "reloading")
+}
+
+/// Whether a mask is the administrator's: one that `systemctl mask`, with `--runtime` or without, may have made.
+fn may_unmask(mask: &AbsPath) -> bool {
+    ["/etc/systemd/system/", "/run/systemd/system/"].iter().any(|directory| mask.as_str().starts_with(directory))
 }
 
 impl Resource for Desired {
@@ -119,32 +229,37 @@ impl Resource for Desired {
         if gone && wants_gone {
             return Ok(Vec::new());
         }
-        if gone {
+        let wanted = self.state == Some(State::Running) || self.enabled == Some(true);
+        let masks = if wanted && self.unit.is_none() { observed.masks.as_slice() } else { &[] };
+        if let Some(mask) = masks.iter().find(|mask| !may_unmask(mask)) {
             return Err(Contradiction {
-                why: format!("systemd knows no unit {}", self.name),
+                why: format!("{} is masked by {mask}, which came with the system", self.name),
+                hint: "give its text with `unit_content`, or use another unit".to_owned(),
+            });
+        }
+        if gone {
+            let but = observed.masks.first().map(|mask| format!(", only the mask {mask}")).unwrap_or_default();
+            return Err(Contradiction {
+                why: format!("systemd knows no unit {}{but}", self.name),
                 hint: "install its package in an earlier step, or give its text with `unit_content`".to_owned(),
             });
         }
         let mut changes = Vec::new();
-        if let Some(unit) = self.unit.as_ref().filter(|unit| observed.unit != Some(unit.comparable())) {
+        let rewritten = self.unit.as_ref().filter(|unit| observed.unit != Some(unit.comparable()));
+        if let Some(unit) = rewritten {
             changes.push(Change::Unit { from: observed.unit, to: unit.comparable() });
         } else if observed.needs_reload {
             changes.push(Change::ReloadManager);
         }
-        if observed.masked && (self.state == Some(State::Running) || self.enabled == Some(true)) {
+        // A unit of ours takes the place of its mask.
+        if !masks.is_empty() {
             changes.push(Change::Unmask);
         }
-        match (self.enabled, observed.enabled) {
-            (Some(true), Some(false)) => changes.push(Change::Enable),
-            (Some(true), None) if !observed.found => changes.push(Change::Enable),
-            (Some(false), Some(true)) => changes.push(Change::Disable),
-            _ => {}
-        }
-        let runs = matches!(observed.active.as_str(), "active" | "reloading");
+        changes.extend(self.boot_change(observed, rewritten.is_some())?);
         match self.state {
-            Some(State::Running) if !runs => changes.push(Change::Start(observed.active.clone())),
+            Some(State::Running) if !runs(observed) => changes.push(Change::Start(observed.active.clone())),
             Some(State::Stopped) if !matches!(observed.active.as_str(), "inactive" | "failed") => {
-                changes.push(Change::Stop(observed.active.clone()))
+                changes.push(Change::Stop { from: observed.active.clone(), triggers: observed.triggers.clone() })
             }
             Some(State::Running | State::Stopped) | None => {}
         }
@@ -160,16 +275,23 @@ impl Resource for Desired {
     }
 
     fn needs(&self) -> Vec<Effect> {
-        vec![Effect::Unit(self.name.clone()), Effect::Path(self.unit_path())]
+        let files = self.name.files().into_iter().map(Effect::Path);
+        std::iter::once(Effect::Unit(self.name.clone())).chain(files).collect()
     }
 
     fn unchanged(&self, observed: &Observed) -> String {
-        let enabled = match observed.enabled {
-            Some(true) => ", enabled",
-            Some(false) => ", disabled",
-            None => "",
+        if !observed.found {
+            return "is not there".to_owned();
+        }
+        let boot = &observed.boot;
+        let enabled = match (boot.present.is_empty(), boot.asked.is_empty()) {
+            _ if !observed.masks.is_empty() => ", masked",
+            (false, _) => ", enabled",
+            (true, false) => ", disabled",
+            (true, true) => "",
         };
-        if observed.found { format!("is {}{enabled}", observed.active) } else { "is not there".to_owned() }
+        let alias = observed.alias_of.as_ref().map(|unit| format!(", an alias of {unit}")).unwrap_or_default();
+        format!("is {}{enabled}{alias}{}", observed.active, started_again(&observed.triggers))
     }
 
     fn contents(&self) -> Vec<&Content> {
@@ -182,7 +304,7 @@ mod tests {
     use super::*;
 
     /// A service that shall run, found in this state, with its unit as it shall be or older.
-    fn starts_anew(active: &str, rewritten: bool) -> bool {
+    fn found(active: &str, rewritten: bool) -> (Desired, Observed) {
         let unit = crate::words::Blob::of(b"[Service]");
         let desired = Desired {
             name: UnitName::parse_service("nginx").unwrap(),
@@ -191,15 +313,49 @@ mod tests {
             enabled: None,
             check: None,
         };
-        let found = if rewritten { None } else { Some(unit.digest) };
-        let observed = Observed { found: true, active: active.to_owned(), enabled: None, masked: false, unit: found, needs_reload: false };
-        desired.starts_anew(&observed, &desired.diff(&observed).unwrap())
+        let observed = Observed {
+            found: true,
+            alias_of: None,
+            active: active.to_owned(),
+            boot: Boot::default(),
+            masks: Vec::new(),
+            unit: if rewritten { None } else { Some(unit.digest) },
+            needs_reload: false,
+            triggers: Vec::new(),
+        };
+        (desired, observed)
     }
 
     #[test]
-    fn only_what_did_not_run_or_is_restarted_has_read_everything() {
+    fn only_what_did_not_run_has_read_everything() {
+        let starts_anew = |active, rewritten| {
+            let (desired, observed) = found(active, rewritten);
+            desired.starts_anew(&observed, &desired.diff(&observed).unwrap())
+        };
         assert!(starts_anew("inactive", false) && starts_anew("failed", true));
-        assert!(starts_anew("active", true) && !starts_anew("active", false));
+        assert!(!starts_anew("active", true) && !starts_anew("active", false));
         assert!(!starts_anew("activating", false), "it may have read its files before they changed");
+    }
+
+    #[test]
+    fn what_runs_by_an_older_unit_owes_itself_a_restart() {
+        let owes = |active, rewritten, state| {
+            let (mut desired, observed) = found(active, rewritten);
+            desired.state = state;
+            desired.owes_restart(&observed, &desired.diff(&observed).unwrap())
+        };
+        assert!(owes("active", true, Some(State::Running)) && owes("active", true, None));
+        assert!(!owes("active", false, None), "its unit is as it shall be");
+        assert!(!owes("inactive", true, None) && !owes("failed", true, Some(State::Running)), "it is started, or stays as it is");
+        assert!(!owes("active", true, Some(State::Stopped)));
+    }
+
+    #[test]
+    fn what_is_as_desired_says_by_which_unit_and_what_would_start_it() {
+        let (desired, mut observed) = found("inactive", false);
+        observed.alias_of = Some(UnitName::parse_service("web").unwrap());
+        observed.triggers = vec!["web.socket".to_owned()];
+        observed.boot.asked = vec!["multi-user.target.wants/web.service".to_owned()];
+        assert_eq!(desired.unchanged(&observed), "is inactive, disabled, an alias of web.service; web.socket starts it again");
     }
 }

@@ -8,6 +8,7 @@ mod origin;
 mod path;
 mod quantity;
 mod secret;
+mod unit;
 mod version;
 
 pub use count::count;
@@ -20,4 +21,5 @@ pub use origin::Origin;
 pub use path::{AbsPath, PathError};
 pub use quantity::{Bytes, ParseQuantityError, Percent, Span};
 pub use secret::{Secret, SecretRef, Sensitive};
+pub use unit::UNIT_DIRECTORIES;
 pub use version::Version;

@@ -28,6 +28,12 @@ pub struct FakeNode {
     /// Services that their change starts.
     #[serde(default)]
     pub starts: BTreeSet<String>,
+    /// Services whose change owes them a restart.
+    #[serde(default)]
+    pub owes: BTreeSet<String>,
+    /// Steps whose work falls over before the end of the run.
+    #[serde(default)]
+    pub falls: Vec<u32>,
     /// Settling says that the disk is full.
     pub full: bool,
     /// What a resource's change writes into its notes and its failure.
@@ -179,12 +185,13 @@ impl Provider for FakeProvider {
         }
         let Some(wanted) = Self::wanted(desired).filter(|wanted| there.as_ref() != Some(wanted)) else {
             let (changes, why) = (Vec::new(), "is as it shall be".to_owned());
-            return Ok(Examined { changes, absent: false, why, to_write: Some(Bytes(0)), observed: UNREAD });
+            return Ok(Examined { changes, absent: false, owes: None, why, to_write: Some(Bytes(0)), observed: UNREAD });
         };
         let absent = there.is_none() && matches!(desired, Desired::File(_) | Desired::Directory(_));
         let from = there.unwrap_or_else(|| "absent".to_owned());
         let changes = vec![Shown::new("content", from, wanted)];
-        Ok(Examined { changes, absent, why: String::new(), to_write: Some(Bytes(1000)), observed: UNREAD })
+        let owes = self.node().owes.contains(&name).then_some(Action::Restart);
+        Ok(Examined { changes, absent, owes, why: String::new(), to_write: Some(Bytes(1000)), observed: UNREAD })
     }
 
     fn check(&self, check: &Check, within: Span, demands: &Demands) -> Verdict {
@@ -233,6 +240,10 @@ impl Provider for FakeProvider {
             node.acts.push(Act { who, action: format!("{action:?}"), there });
         });
         Ok(())
+    }
+
+    fn look_again(&self, _cancelled: &dyn Fn() -> bool) -> Vec<(u32, Failure)> {
+        self.node().falls.into_iter().map(|index| (index, failure(FailureKind::DidNotConverge, "does not stay up"))).collect()
     }
 
     fn forget(&self, effects: &[Effect]) {

@@ -122,6 +122,46 @@ fn a_watcher_whose_act_fails_owes_it_still() {
 }
 
 #[test]
+fn a_restart_that_a_service_owes_to_its_own_change_is_owed_until_it_is_made() {
+    let mut node = FakeNode::default();
+    node.owes.insert("service nginx".to_owned());
+    node.fails.insert("act service nginx".to_owned());
+    let bench = bench_with(&node);
+    let alone = catalog(vec![service("nginx", &[])]);
+    let mut conversation = bench.connect();
+    conversation.hello();
+    let (plan, _) = conversation.plan(&alone);
+    let Planned::Change { triggered: Some((Action::Restart, because)), .. } = &plan.steps[0] else { panic!("{plan:?}") };
+    assert_eq!(because.iter().map(ToString::to_string).collect::<Vec<_>>(), ["service nginx"]);
+    let (events, _) = apply(&bench, &alone);
+    assert!(matches!(outcomes(&events)[0], Outcome::Failed(failure) if failure.message == "its check does not hold"));
+    let mut node = bench.node();
+    assert_eq!(node.there["service nginx"], "good", "its own change was made");
+    node.fails.clear();
+    bench.set_node(&node);
+    let (plan, _) = conversation.plan(&alone);
+    assert!(
+        matches!(&plan.steps[0], Planned::Change { changes, triggered: Some((Action::Restart, _)), .. } if changes.is_empty()),
+        "{plan:?}"
+    );
+    let (events, _) = apply(&bench, &alone);
+    assert!(matches!(ending(&events), Some(Ending::Good { .. })), "{events:?}");
+    assert_eq!(bench.node().acts.len(), 1);
+    assert!(conversation.plan(&alone).0.is_empty(), "nothing is owed any more");
+}
+
+#[test]
+fn what_falls_over_before_the_end_of_its_run_has_failed_and_nothing_is_proved() {
+    let mut node = FakeNode::default();
+    node.falls = vec![2];
+    let bench = bench_with(&node);
+    let (events, _) = apply(&bench, &web());
+    assert_eq!(ending(&events), Some(&Ending::Failed));
+    let last = &events[events.len() - 2].1;
+    assert!(matches!(last, Event::StepDone { index: 2, outcome: Outcome::Failed(failure), .. } if failure.message == "does not stay up"));
+}
+
+#[test]
 fn a_service_that_its_own_change_started_is_not_restarted_at_once() {
     let mut node = FakeNode::default();
     node.starts.insert("service nginx".to_owned());

@@ -179,12 +179,17 @@ impl Runner<'_> {
 
     fn ending(&self) -> Ending {
         let written = self.writer.all_is_written();
-        self.look_for_reasons_to_stop();
-        match self.stopped() {
-            Some(Stop::Cancelled) => return Ending::Cancelled,
-            Some(Stop::Failed(_) | Stop::Journal) => return Ending::Failed,
-            None if !written => return Ending::Failed,
-            None => {}
+        if let Some(ending) = self.ended_early() {
+            return ending;
+        }
+        if !written {
+            return Ending::Failed;
+        }
+        for (index, failure) in self.provider.look_again(&|| self.is_cancelled()) {
+            self.done(index, Outcome::Failed(failure), Duration::ZERO);
+        }
+        if let Some(ending) = self.ended_early() {
+            return ending;
         }
         let changed = self.changed.load(Ordering::Acquire);
         if changed > 0 {
@@ -193,6 +198,15 @@ impl Runner<'_> {
         let good = self.prove(self.may_open.load(Ordering::Acquire));
         let unchanged = self.unchanged.load(Ordering::Acquire);
         if good { Ending::Good { changed, unchanged, generation: self.generation } } else { Ending::Failed }
+    }
+
+    /// The end of a run whose steps were not all made so.
+    fn ended_early(&self) -> Option<Ending> {
+        self.look_for_reasons_to_stop();
+        self.stopped().map(|stop| match stop {
+            Stop::Cancelled => Ending::Cancelled,
+            Stop::Failed(_) | Stop::Journal => Ending::Failed,
+        })
     }
 
     fn together(&self, members: &[u32]) {

@@ -97,7 +97,7 @@ impl Runner<'_> {
     /// Applies what differs, after what is owed for it is on the disk.
     fn apply(&self, members: &[(u32, &Examined)]) -> Vec<Part> {
         let Some((first, _)) = members.first().copied() else { return Vec::new() };
-        if let Err(error) = self.mark(members.iter().map(|(index, _)| *index)) {
+        if let Err(error) = self.mark(members) {
             return members.iter().map(|_| Outcome::Failed(own(&error)).into()).collect();
         }
         self.facilities.passed(Moment::Marked(first));
@@ -116,13 +116,14 @@ impl Runner<'_> {
         results.into_iter().map(outcome).collect()
     }
 
-    /// Writes down durably what later watchers will owe. Nothing is written where nobody watches, or all is owed already.
-    fn mark(&self, members: impl Iterator<Item = u32>) -> Result<(), EngineError> {
+    /// Writes down durably what later watchers, and the members themselves, will owe. Nothing is written where nobody does, or all is owed
+    /// already.
+    fn mark(&self, members: &[(u32, &Examined)]) -> Result<(), EngineError> {
         self.change_owed(|owed| {
             let mut news = false;
-            for index in members {
-                let later = self.catalog.steps.get(index as usize + 1..).unwrap_or_default();
-                news |= owed.mark(self.step(index), later);
+            for (index, found) in members {
+                let later = self.catalog.steps.get(*index as usize + 1..).unwrap_or_default();
+                news |= owed.mark(self.step(*index), found.owes, later);
             }
             news
         })

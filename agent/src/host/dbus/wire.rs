@@ -140,6 +140,11 @@ impl<'a> Reader<'a> {
         self.align(4);
         self.take(4)?.try_into().ok().map(u32::from_le_bytes)
     }
+    /// `t`
+    pub fn wide(&mut self) -> Option<u64> {
+        self.align(8);
+        self.take(8)?.try_into().ok().map(u64::from_le_bytes)
+    }
     /// `s`, `o`
     pub fn text(&mut self) -> Option<&'a str> {
         let length = self.number()? as usize;

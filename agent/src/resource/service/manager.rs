@@ -1,21 +1,28 @@
 //! systemd asked over D-Bus, and by systemctl(1) where no bus answers.
 
 use super::super::node::Node;
-use super::STAYS;
+use super::watch::Watched;
+use super::{STAYS, age};
 use crate::engine::ApplyContext;
 use crate::host::child::Program;
 use crate::host::dbus::{Call, CallError, Connection, Reply, Value};
 use crate::host::{Operation, OsError};
+use ostler_roles::words::UnitName;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const PATH: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+const UNIT: &str = "org.freedesktop.systemd1.Unit";
 
 /// The connection to systemd, opened when first needed.
 #[derive(Debug, Default)]
-pub(crate) struct Manager(Mutex<Option<Connection>>);
+pub(crate) struct Manager {
+    connection: Mutex<Option<Connection>>,
+    /// What was started by way of it.
+    pub(super) watched: Watched,
+}
 
 /// A unit as systemd has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +37,21 @@ pub(crate) struct UnitState {
     path: String,
     /// Number of the job that works on it; 0: none.
     job: u32,
-    /// What systemctl said of this.
+    /// What systemctl said of these.
     stale: bool,
+    restarts: u32,
+}
+
+impl UnitState {
+    /// Its state in one word: between two starts of a program that ends and ends, `auto-restart` (systemd 254 has two words for it).
+    pub(crate) fn active_or_restarting(&self) -> &str {
+        if self.sub.starts_with("auto-restart") { "auto-restart" } else { &self.active }
+    }
+
+    /// The same for people.
+    pub(crate) fn told(&self) -> &str {
+        if self.sub.starts_with("auto-restart") { "failing again and again" } else { &self.active }
+    }
 }
 
 impl Manager {
@@ -51,16 +71,68 @@ impl Manager {
         }
     }
 
-    /// Whether the unit's files are newer than what systemd has read. Not known is no.
-    pub(crate) fn needs_reload(&self, node: &Node, state: &UnitState) -> bool {
+    /// Whether systemd may have read an older state of any file of units than there is. Not known is yes.
+    pub(crate) fn may_be_older(&self, node: &Node, state: &UnitState) -> Result<bool, OsError> {
+        if state.path.is_empty() {
+            return Ok(true);
+        }
+        // Its own word also covers what units are generated from.
+        Ok(age::may_be_older(self.loaded(node), age::newest(&node.host)?, age::now()) || self.says_older(node, state))
+    }
+
+    /// Whether systemd has surely read an older state of this unit's own files.
+    pub(crate) fn has_older(&self, node: &Node, unit: &UnitName, state: &UnitState) -> Result<bool, OsError> {
+        match self.loaded(node).filter(|_| !state.path.is_empty()) {
+            Some(loaded) => Ok(age::is_older(loaded, age::newest_of(&node.host, unit)?, age::now())),
+            None => Ok(self.says_older(node, state)),
+        }
+    }
+
+    /// When it began to read its files the last time; none: it does not say, as before systemd 247.
+    fn loaded(&self, node: &Node) -> Option<age::Micros> {
+        let reply = self.property(node, PATH, MANAGER, "UnitsLoadTimestamp")?;
+        let mut reader = reply.reader();
+        (reader.signature() == Some("t")).then(|| reader.wide()).flatten().filter(|loaded| *loaded > 0)
+    }
+
+    fn says_older(&self, node: &Node, state: &UnitState) -> bool {
         if state.path.is_empty() {
             return state.stale;
         }
-        let reply = self.property(node, &state.path, "org.freedesktop.systemd1.Unit", "NeedDaemonReload");
+        let reply = self.property(node, &state.path, UNIT, "NeedDaemonReload");
         reply.is_some_and(|reply| {
             let mut reader = reply.reader();
             reader.signature() == Some("b") && reader.number() == Some(1)
         })
+    }
+
+    /// How often systemd has started it by itself; 0 for what has no such count: sockets, timers, targets.
+    pub(crate) fn restarts(&self, node: &Node, state: &UnitState) -> u32 {
+        if state.path.is_empty() {
+            return state.restarts;
+        }
+        let reply = self.property(node, &state.path, "org.freedesktop.systemd1.Service", "NRestarts");
+        reply
+            .and_then(|reply| {
+                let mut reader = reply.reader();
+                (reader.signature() == Some("u")).then(|| reader.number()).flatten()
+            })
+            .unwrap_or(0)
+    }
+
+    /// The active units that start it: its socket, a timer, a path.
+    pub(crate) fn triggers(&self, node: &Node, state: &UnitState, deadline: Instant) -> Result<Vec<String>, OsError> {
+        if state.path.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Some(reply) = self.property(node, &state.path, UNIT, "TriggeredBy") else { return Ok(Vec::new()) };
+        let mut active = Vec::new();
+        for unit in texts(&reply).ok_or_else(|| garbled("TriggeredBy"))? {
+            if self.state(node, &unit, deadline)?.active == "active" {
+                active.push(unit);
+            }
+        }
+        Ok(active)
     }
 
     fn property(&self, node: &Node, path: &str, interface: &str, name: &str) -> Option<Reply> {
@@ -117,21 +189,21 @@ impl Manager {
         }
     }
 
-    /// The unit's active state once no job works on it; none: the deadline passed, or the run was cancelled.
-    pub(crate) fn settled(&self, node: &Node, name: &str, work: &ApplyContext<'_>, started: bool) -> Result<Option<String>, OsError> {
+    /// The unit's state once no job works on it; none: the deadline passed, or the run was cancelled.
+    pub(crate) fn settled(&self, node: &Node, name: &str, work: &ApplyContext<'_>, started: bool) -> Result<Option<UnitState>, OsError> {
         let mut pause = Duration::from_millis(2);
         let mut until = None;
         while Instant::now() < work.deadline && !(work.cancelled)() {
             let state = self.state(node, name, work.deadline)?;
             if state.job == 0 && !matches!(state.active.as_str(), "activating" | "deactivating") {
                 if !started || state.active != "active" || self.says_when_ready(node, &state) {
-                    return Ok(Some(state.active));
+                    return Ok(Some(state));
                 }
                 if Instant::now() >= *until.get_or_insert_with(|| Instant::now() + STAYS) {
-                    return Ok(Some(state.active));
+                    return Ok(Some(state));
                 }
-            } else if state.job == 0 && state.sub == "auto-restart" {
-                return Ok(Some("failing again and again".to_owned()));
+            } else if state.job == 0 && state.active_or_restarting() == "auto-restart" {
+                return Ok(Some(state));
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(50));
@@ -153,7 +225,7 @@ impl Manager {
 
     /// One call. systemd drops all connections when it starts itself anew: one that takes no call any more is opened anew.
     fn call(&self, node: &Node, call: &Call<'_>, deadline: Instant) -> Result<Reply, CallError> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let mut answered = match held.as_mut() {
             Some(connection) => connection.call(call, deadline),
             None => Self::opened(&mut held, node)?.call(call, deadline),
@@ -193,7 +265,21 @@ fn parse(reply: &Reply) -> Option<UnitState> {
     let sub = reader.text()?.to_owned();
     let _following = reader.text()?;
     let path = reader.text()?.to_owned();
-    Some(UnitState { load, active, sub, path, job: reader.number()?, stale: false })
+    Some(UnitState { load, active, sub, path, job: reader.number()?, stale: false, restarts: 0 })
+}
+
+/// A property that is `as`.
+fn texts(reply: &Reply) -> Option<Vec<String>> {
+    let mut reader = reply.reader();
+    if reader.signature()? != "as" {
+        return None;
+    }
+    let end = reader.array(4)?;
+    let mut texts = Vec::new();
+    while reader.position() < end {
+        texts.push(reader.text()?.to_owned());
+    }
+    Some(texts)
 }
 
 fn garbled(what: &str) -> OsError {
@@ -206,7 +292,7 @@ fn said(what: &str, refused: &CallError) -> OsError {
 
 /// The same from `systemctl show`, where no bus answers.
 fn shown(name: &str, deadline: Instant) -> Result<UnitState, OsError> {
-    let argv = ["systemctl", "show", "--property=LoadState,ActiveState,SubState,NeedDaemonReload,Job", "--", name];
+    let argv = ["systemctl", "show", "--property=LoadState,ActiveState,SubState,NeedDaemonReload,NRestarts,Job", "--", name];
     let finished = Program::new(argv).run_to_end(deadline)?;
     let text = String::from_utf8_lossy(&finished.stdout).into_owned();
     if !finished.is_good() {
@@ -221,6 +307,7 @@ fn shown(name: &str, deadline: Instant) -> Result<UnitState, OsError> {
         path: String::new(),
         job: field("Job").parse().unwrap_or(0),
         stale: field("NeedDaemonReload") == "yes",
+        restarts: field("NRestarts").parse().unwrap_or(0),
     })
 }
 
@@ -257,11 +344,11 @@ mod tests {
                 said.extend_from_slice(&block[..count]);
             }
         });
-        let manager = Manager(Mutex::new(Some(Connection::open(&socket, false).unwrap())));
+        let manager = Manager { connection: Mutex::new(Some(Connection::open(&socket, false).unwrap())), ..Manager::default() };
         let node = Node::new(Host::at(tree.path()).unwrap(), None);
         let lost = manager.ask(&node, "restart", "x.service", Instant::now() + Duration::from_secs(10)).unwrap_err();
         served.join().unwrap();
         assert_eq!(lost.to_string(), "ask systemd for RestartUnit");
-        assert!(manager.0.lock().unwrap().is_none(), "and the connection is not used again");
+        assert!(manager.connection.lock().unwrap().is_none(), "and the connection is not used again");
     }
 }
