@@ -152,9 +152,7 @@ fn a_restart_that_a_service_owes_to_its_own_change_is_owed_until_it_is_made() {
 
 #[test]
 fn what_falls_over_before_the_end_of_its_run_has_failed_and_nothing_is_proved() {
-    let mut node = FakeNode::default();
-    node.falls = vec![2];
-    let bench = bench_with(&node);
+    let bench = bench_with(&FakeNode { falls: vec![2], ..FakeNode::default() });
     let (events, _) = apply(&bench, &web());
     assert_eq!(ending(&events), Some(&Ending::Failed));
     let last = &events[events.len() - 2].1;
