@@ -13,6 +13,7 @@ pub mod catalog;
 pub mod check;
 pub mod executor;
 pub mod facts;
+pub mod ledger;
 pub mod master;
 pub mod outcome;
 pub mod plan;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets an error it does not expect ends there")]
 
 use ostler_roles::facts::{Facts, Kernel, LiveFacts, System};
+use ostler_roles::ledger::{Ledger, Proved, Subject};
 use ostler_roles::outcome::{Ending, Event, Failure, FailureKind, Outcome};
 use ostler_roles::plan::{Plan, Planned};
 use ostler_roles::resource::{Kind, ResourceId, Shown};
@@ -10,7 +11,7 @@ use ostler_roles::wire::frame::{Decoder, FRAME_CAP, FrameError, MAGIC, NOISE_CAP
 use ostler_roles::wire::message::{
     ActiveRun, Become, BlobData, Hello, Hidden, Login, Open, Refusal, SCHEMA, SecretData, ToAgent, ToController,
 };
-use ostler_roles::words::{Bytes, Digest, NodeName, RunId, Span, Version};
+use ostler_roles::words::{Bytes, Digest, MasterName, NodeName, RunId, Span, Version};
 use proptest::prelude::*;
 
 fn run() -> RunId {
@@ -34,6 +35,17 @@ fn facts() -> Facts {
     }
 }
 
+fn proved() -> Proved {
+    let (master, executor) = (MasterName::parse("ci").unwrap(), NodeName::parse("build-1").unwrap());
+    Proved { subject: Subject { master, executor, smoke: Digest::of(b"true") }, generation: 4 }
+}
+
+fn ledger() -> Ledger {
+    let mut ledger = Ledger::default();
+    ledger.prove(proved()).unwrap();
+    ledger
+}
+
 fn to_agent() -> Vec<ToAgent> {
     let digest = Digest::of(b"x");
     vec![
@@ -46,9 +58,11 @@ fn to_agent() -> Vec<ToAgent> {
             generation: u64::MAX,
             secrets: vec![SecretData { hmac: digest, value: Hidden(vec![0, 255]) }],
             controller: "ada@desk".into(),
+            owes: true,
         },
         ToAgent::Attach { run: None, after: 7 },
         ToAgent::Cancel { run: run() },
+        ToAgent::Prove(proved()),
         ToAgent::Bye,
     ]
 }
@@ -74,6 +88,7 @@ fn to_controller() -> Vec<ToController> {
             boot_id: "b".into(),
             run: Some(active.clone()),
             generation: 4,
+            ledger: ledger(),
             facts: facts(),
             live: LiveFacts::default(),
         })),
@@ -89,6 +104,8 @@ fn to_controller() -> Vec<ToController> {
         ToController::Done { run: run(), last: 12 },
         ToController::Cut { run: run(), last: 11 },
         ToController::Cancelling { run: run() },
+        ToController::Refused(Refusal::ChangedSince { proved: 1, found: 2 }),
+        ToController::Proved,
         ToController::Alive,
         ToController::Fault(failure),
     ]

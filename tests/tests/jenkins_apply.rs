@@ -111,6 +111,47 @@ fn a_node_that_changed_while_its_master_was_away_is_proved_when_it_is_back() {
 }
 
 #[test]
+fn what_a_failed_run_owes_is_known_to_another_machine() {
+    let stage = Stage::up("ssh");
+    stage.site.apply().good();
+    let broken = "  - command: {name: broken, run: [\"false\"], unless: [\"false\"]}\nexecutors:\n";
+    stage.site.replace("roles/ci-agent.yaml", "executors:\n", broken);
+    stage.set("stamp", "second");
+    let failed = stage.site.apply().good_with(1);
+    assert_eq!(failed.changed("n1"), ["file /etc/ci-stamp"], "{}", failed.told());
+    stage.site.replace("roles/ci-agent.yaml", broken, "executors:\n");
+    // Nothing is left to change on the node. What it owes it says itself.
+    let theirs = stage.apply_elsewhere();
+    theirs.good();
+    assert!(theirs.changed("n1").is_empty(), "{}", theirs.told());
+    assert!(theirs.masters("n1").iter().any(|line| line == "smoke job green"), "{}", theirs.told());
+    assert_eq!(stage.labels(), "big debian");
+    // Once proved it is so for everybody but the machine whose run failed: what that owes it knows, and proves once more.
+    stage.writes();
+    stage.apply_elsewhere().nothing_to_do();
+    assert_eq!(stage.writes(), Vec::<String>::new());
+    let ours = stage.site.apply();
+    ours.good();
+    assert!(ours.masters("n1").iter().any(|line| line == "smoke job green"), "{}", ours.told());
+    stage.nothing_to_do();
+}
+
+#[test]
+fn smoke_commands_that_changed_alone_are_run() {
+    let stage = Stage::up("ssh");
+    stage.site.apply().good();
+    stage.set("proof", "/bin/true");
+    let other = stage.site.apply();
+    other.good();
+    assert!(other.changed("n1").is_empty(), "{}", other.told());
+    assert!(other.masters("n1").iter().any(|line| line == "smoke job green"), "{}", other.told());
+    stage.nothing_to_do();
+    stage.set("proof", "/bin/false");
+    drop(stage.site.apply().good_with(1));
+    assert_eq!(stage.labels(), "ostler-quarantine-n1");
+}
+
+#[test]
 fn an_interrupt_while_the_master_works_leaves_the_node_in_quarantine_and_says_so() {
     let stage = Stage::up("ssh");
     stage.model.state().hold_builds = true;

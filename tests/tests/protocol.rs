@@ -8,6 +8,8 @@ mod attaching;
 mod becoming;
 #[path = "protocol/killed.rs"]
 mod killed;
+#[path = "protocol/ledger.rs"]
+mod ledger;
 #[path = "protocol/lost.rs"]
 mod lost;
 #[path = "protocol/planning.rs"]

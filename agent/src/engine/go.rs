@@ -1,6 +1,6 @@
 //! `Go`: from a shown plan to a runner that has it. The moments stand in the decision page; nothing exists before `Recorded`.
 
-use super::node::{LastRun, NodeRecord, now};
+use super::node::{Before, LastRun, NodeRecord, now};
 use super::secrets::{self, SecretStore};
 use super::stored::{self, Durable};
 use super::{BlobStore, EngineError, Facilities, JournalReader, Lock, Moment, detach, lock, room};
@@ -29,6 +29,8 @@ pub struct Order<'a> {
     pub secrets: &'a [SecretData],
     /// `user@host`.
     pub controller: String,
+    /// Whether what is changed has to be proved.
+    pub owes: bool,
     /// The plan that was made here.
     pub plan: &'a Plan,
     /// Its catalog.
@@ -76,8 +78,7 @@ pub fn go(facilities: &dyn Facilities, order: &Order<'_>) -> Result<Accepted, Re
         return Err(own(error));
     }
     facilities.passed(Moment::Persisted);
-    let last = LastRun { run: order.run.clone(), controller: order.controller.clone(), since: now(), ended: false, resumes };
-    NodeRecord { generation: record.generation + 1, last: Some(last) }.write(paths, Durable::Yes).map_err(own)?;
+    record_begin(order, record, resumes).write(paths, Durable::Yes).map_err(own)?;
     facilities.passed(Moment::Recorded);
     drop(run_lock);
     facilities.passed(Moment::Released);
@@ -91,6 +92,17 @@ pub fn go(facilities: &dyn Facilities, order: &Order<'_>) -> Result<Accepted, Re
     facilities.passed(Moment::Begun);
     drop(go_lock);
     Ok(Accepted { run: order.run.clone() })
+}
+
+/// The node's record from now on: one run more, and what it may change is owed.
+fn record_begin(order: &Order<'_>, record: NodeRecord, resumes: bool) -> NodeRecord {
+    let (generation, mut ledger) = (record.generation + 1, record.ledger);
+    let before = order.owes.then_some(Before { changed: ledger.changed() });
+    if order.owes {
+        ledger.change(Some(generation));
+    }
+    let last = LastRun { run: order.run.clone(), controller: order.controller.clone(), since: now(), ended: false, resumes, before };
+    NodeRecord { generation, last: Some(last), ledger }
 }
 
 fn refuse_at_once(facilities: &dyn Facilities, order: &Order<'_>) -> Result<(), Refusal> {
@@ -147,6 +159,9 @@ pub(super) fn call_off(facilities: &dyn Facilities, run: &RunId, error: EngineEr
     let mut record = NodeRecord::read(paths)?;
     if let Some(last) = record.last.as_mut().filter(|last| last.run == *run) {
         last.ended = true;
+        if let Some(before) = last.before {
+            record.ledger.change(before.changed);
+        }
         record.write(paths, Durable::Yes)?;
     }
     SecretStore::of(paths, run).remove()?;

@@ -2,6 +2,7 @@
 
 use super::stored::{self, Durable};
 use super::{EngineError, JournalReader, StatePaths, lock, runners};
+use ostler_roles::ledger::Ledger;
 use ostler_roles::wire::message::ActiveRun;
 use ostler_roles::words::{RunId, Span};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,9 @@ pub struct NodeRecord {
     /// The last of them.
     #[serde(default)]
     pub last: Option<LastRun>,
+    /// What labels rest on.
+    #[serde(default)]
+    pub ledger: Ledger,
 }
 
 /// The run that began last.
@@ -31,6 +35,16 @@ pub struct LastRun {
     /// Whether the run before it had been cut off: this one goes on where that one stopped.
     #[serde(default)]
     pub resumes: bool,
+    /// The generation that had changed the node before: it is so again when this run changes nothing. None: this run owes no proof.
+    #[serde(default)]
+    pub before: Option<Before>,
+}
+
+/// What the ledger said before a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// The generation of the run that had changed the node last.
+    pub changed: Option<u64>,
 }
 
 /// Whether the run's runner lives, and how many events it has told; none: it has ended.

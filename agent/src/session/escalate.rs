@@ -160,7 +160,8 @@ impl RootHalf {
                 | ToAgent::Blobs(_)
                 | ToAgent::Go { .. }
                 | ToAgent::Attach { .. }
-                | ToAgent::Cancel { .. } => Heard::Other(frame),
+                | ToAgent::Cancel { .. }
+                | ToAgent::Prove(_) => Heard::Other(frame),
             },
         })
     }

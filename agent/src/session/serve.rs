@@ -101,7 +101,8 @@ fn await_open(input: &mut Input) -> Result<Option<Open>, Farewell> {
             | ToAgent::Blobs(_)
             | ToAgent::Go { .. }
             | ToAgent::Attach { .. }
-            | ToAgent::Cancel { .. } => Err(out_of_place("before it opened the conversation").into()),
+            | ToAgent::Cancel { .. }
+            | ToAgent::Prove(_) => Err(out_of_place("before it opened the conversation").into()),
         },
         Incoming::End => Ok(None),
         Incoming::Nothing => Err(failure(FailureKind::Deadline, "the controller did not open the conversation", None).into()),
@@ -124,12 +125,13 @@ fn attend(facilities: &dyn Facilities, mut input: Input, outbox: &Outbox) -> Res
                 work.catalog(*catalog, base, want_old, secret_key, &input, outbox)?
             }
             ToAgent::Blobs(blobs) => work.blobs(blobs)?,
-            ToAgent::Go { run, plan, generation, secrets, controller } => {
-                let asked = super::work::Asked { run, plan, generation, secrets, controller };
+            ToAgent::Go { run, plan, generation, secrets, controller, owes } => {
+                let asked = super::work::Asked { run, plan, generation, secrets, controller, owes };
                 work.go(asked, &mut input, outbox)?
             }
             ToAgent::Attach { run, after } => work.attach(run, after, &mut input, outbox)?,
             ToAgent::Cancel { run } => work.cancel(run, outbox)?,
+            ToAgent::Prove(proved) => work.prove(proved, outbox)?,
             ToAgent::Bye => Next::Leave,
             ToAgent::Open(_) | ToAgent::Password(_) => return Err(out_of_place("in the middle of the conversation").into()),
         };
@@ -149,8 +151,8 @@ fn hello(facilities: &dyn Facilities) -> Result<(ostler_roles::words::Digest, He
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
     let root = facilities.is_root();
     let digest = facts.digest();
-    let hello =
-        Hello { schema: SCHEMA, agent: facilities.digest(), user: user(), root, boot_id, run, generation: record.generation, facts, live };
+    let NodeRecord { generation, ledger, .. } = record;
+    let hello = Hello { schema: SCHEMA, agent: facilities.digest(), user: user(), root, boot_id, run, generation, ledger, facts, live };
     Ok((digest, hello))
 }
 

@@ -95,7 +95,8 @@ impl<'a> Tail<'a> {
                     | ToAgent::Catalog { .. }
                     | ToAgent::Blobs(_)
                     | ToAgent::Go { .. }
-                    | ToAgent::Attach { .. } => return Err(TailError::OutOfPlace),
+                    | ToAgent::Attach { .. }
+                    | ToAgent::Prove(_) => return Err(TailError::OutOfPlace),
                 },
                 Incoming::End => return Ok(true),
                 Incoming::Nothing => return Ok(false),

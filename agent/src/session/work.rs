@@ -3,8 +3,9 @@
 use super::fault::{failure, from_error};
 use super::line::{Gone, Input, Outbox};
 use super::tail::{self, Tail, TailEnd, TailError};
-use crate::engine::{BlobStore, Draft, EngineError, Facilities, NodeRecord, Order, PendingActions, Planning, go, look_up};
+use crate::engine::{BlobStore, Draft, EngineError, Facilities, NodeRecord, Order, PendingActions, Planning, go, look_up, prove};
 use ostler_roles::catalog::Catalog;
+use ostler_roles::ledger::Proved;
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::plan::Planned;
 use ostler_roles::wire::frame::FRAME_CAP;
@@ -70,6 +71,7 @@ pub(super) struct Asked {
     pub(super) generation: u64,
     pub(super) secrets: Vec<SecretData>,
     pub(super) controller: String,
+    pub(super) owes: bool,
 }
 
 /// The working half's state.
@@ -165,6 +167,7 @@ impl<'a> Work<'a> {
             generation: asked.generation,
             secrets: &asked.secrets,
             controller: asked.controller,
+            owes: asked.owes,
             plan: &shown.draft.plan,
             catalog: &shown.catalog,
             secret_key: &shown.secret_key.0,
@@ -182,6 +185,16 @@ impl<'a> Work<'a> {
                 self.show(accepted.run, 0, input, outbox)
             }
         }
+    }
+
+    /// Keeps what was proved of the node.
+    pub(super) fn prove(&mut self, proved: Proved, outbox: &Outbox) -> Result<Next, WorkError> {
+        let answer = match prove(self.facilities, proved) {
+            Ok(()) => ToController::Proved,
+            Err(refusal) => ToController::Refused(refusal),
+        };
+        outbox.send(&answer)?;
+        Ok(Next::Listen)
     }
 
     /// Shows a run's events.

@@ -54,13 +54,13 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
         }
     }
     let dial = reach::lab_of(context, &run.workspace)?.map(reach::master_dial);
-    let proofs = Proofs::owe(&run.workspace.store, &ready)?;
+    let mut proofs = Proofs::owe(&run.workspace.store, &ready)?;
     run.interrupts.enter(Stage::Running);
     let cancel = run.interrupts.stop();
     let controller = format!("{}@{}", context.environment.user, hostname());
     let runner = Runner { preparation: run.preparation.clone(), controller: controller.clone(), cancel };
     let mut ends = run_waves(&runner, &turns, &after, ready, &lost).await;
-    proofs.settle_untouched(&ends);
+    proofs.forget_untouched(&ends);
     let candidates = registration::candidates(&ends, &proofs);
     run.interrupts.enter(Stage::Registering);
     let stop = runner.cancel.clone().into();
@@ -68,7 +68,7 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
     let registrar = Registrar { site: run.workspace.site_state(), preparation: run.preparation.clone(), dial, controller, stop };
     // A half-applied node proves nothing: what it changed is owed to the next whole run.
     let registered = if run.only.is_some() { Vec::new() } else { registrar.register(&masters, &candidates, &mut ends).await };
-    proofs.settle_proved(&registered);
+    proofs.settle(&run.preparation, &registered, &mut ends).await;
     let cancelled = *runner.cancel.borrow();
     drop(runner);
     let RunContext { preparation, console, log, began, only, .. } = run;
@@ -171,7 +171,7 @@ async fn run_waves(
                 bad.insert(node.clone());
                 ends.push(not_started(runner, one, &missing));
             } else if *runner.cancel.borrow() {
-                ends.push(cancelled(one));
+                ends.push(NodeEnd::untouched(one, Ok(Ending::Cancelled)));
             } else {
                 now.push(one);
             }
@@ -197,25 +197,7 @@ fn not_started(runner: &Runner, ready: Ready, missing: &[NodeName]) -> NodeEnd {
         failure: None,
     };
     runner.preparation.events.send(&ready.node, FleetEvent::Trouble(Box::new(trouble.clone())));
-    NodeEnd {
-        node: ready.node,
-        prepared: ready.prepared,
-        plan: ready.plan,
-        run: None,
-        ending: Err(trouble),
-        connection: Some(ready.connection),
-    }
-}
-
-fn cancelled(ready: Ready) -> NodeEnd {
-    NodeEnd {
-        node: ready.node,
-        prepared: ready.prepared,
-        plan: ready.plan,
-        run: None,
-        ending: Ok(Ending::Cancelled),
-        connection: Some(ready.connection),
-    }
+    NodeEnd::untouched(ready, Err(trouble))
 }
 
 async fn end(run: RunContext, ready: Vec<Ready>, exit: Exit) -> Exit {

@@ -3,6 +3,7 @@
 use super::{Connection, FleetEvent, Follower, Preparation, Prepared, Ready, Trouble, TroubleKind};
 use crate::session::Go;
 use ostler_roles::catalog::Catalog;
+use ostler_roles::ledger::Ledger;
 use ostler_roles::outcome::{Ending, Event};
 use ostler_roles::plan::Plan;
 use ostler_roles::resource::Desired;
@@ -21,8 +22,10 @@ pub struct NodeEnd {
     pub prepared: Prepared,
     /// The plan it was let go with.
     pub plan: Plan,
-    /// Its run; none when there was nothing to do.
+    /// Its run; none when there was nothing to do, or it did not begin.
     pub run: Option<RunId>,
+    /// What the node knows of its proofs, as far as it told.
+    pub ledger: Ledger,
     /// How the run ended, or why nothing is known of it.
     pub ending: Result<Ending, Trouble>,
     /// The conversation, while it can be gone on with.
@@ -61,11 +64,12 @@ impl Runner {
     }
 
     async fn one(mut self, ready: Ready, run: RunId) -> NodeEnd {
-        let Ready { node, prepared, plan, connection } = ready;
-        if plan.is_empty() {
-            let ending = Ok(self.proofs(&node, &prepared, &plan));
-            return NodeEnd { node, prepared, plan, run: None, ending, connection: Some(connection) };
+        if ready.plan.is_empty() {
+            let ending = Ok(self.proofs(&ready.node, &ready.prepared, &ready.plan));
+            return NodeEnd::untouched(ready, ending);
         }
+        let Ready { node, prepared, plan, connection } = ready;
+        let mut ledger = connection.session.hello.ledger.clone();
         let preparation = self.preparation.clone();
         let mut follower = Follower::new(&preparation, &node, run.clone(), connection);
         let ending = self.follow(&mut follower, &node, &prepared, &plan).await;
@@ -73,8 +77,12 @@ impl Runner {
             Ok(_) => self.tell(&node, FleetEvent::Done),
             Err(trouble) => self.tell(&node, FleetEvent::Trouble(Box::new(trouble.clone()))),
         }
+        let run = follower.may_have_begun().then_some(run);
+        if run.is_some() && !matches!(ending, Ok(Ending::Good { changed: 0, .. })) {
+            ledger.change(Some(plan.generation + 1));
+        }
         let connection = follower.into_connection();
-        NodeEnd { node, prepared, plan, run: Some(run), ending, connection }
+        NodeEnd { node, prepared, plan, run, ledger, ending, connection }
     }
 
     fn tell(&self, node: &NodeName, event: FleetEvent) {
@@ -102,7 +110,7 @@ impl Runner {
         let run = follower.run().clone();
         self.tell(node, FleetEvent::Go(run.clone()));
         let secrets = secrets_of(&prepared.catalog, plan, &prepared.secrets);
-        let go = Go { run: &run, plan, secrets, controller: &self.controller, blob: prepared.blob.as_ref() };
+        let go = Go { run: &run, plan, secrets, controller: &self.controller, owes: true, blob: prepared.blob.as_ref() };
         follower.go(go).await?;
         self.tell(node, FleetEvent::Going);
         let mut ending = None;
@@ -135,6 +143,13 @@ pub fn secrets_of(catalog: &Catalog, plan: &Plan, values: &BTreeMap<Digest, Vec<
 }
 
 impl NodeEnd {
+    /// Nothing was done on this node.
+    pub fn untouched(ready: Ready, ending: Result<Ending, Trouble>) -> Self {
+        let Ready { node, prepared, plan, connection } = ready;
+        let ledger = connection.session.hello.ledger.clone();
+        Self { node, prepared, plan, run: None, ledger, ending, connection: Some(connection) }
+    }
+
     /// Whether every step and every proof held.
     pub fn is_good(&self) -> bool {
         matches!(self.ending, Ok(Ending::Good { .. }))

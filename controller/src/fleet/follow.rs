@@ -43,6 +43,8 @@ pub struct Follower<'a> {
     again: u32,
     /// Whether this line's agent was asked to stop the run.
     asked: bool,
+    /// Whether the run has begun, or that is not known.
+    begun: bool,
 }
 
 /// What a node was found with.
@@ -84,7 +86,7 @@ impl Away {
 impl<'a> Follower<'a> {
     /// A run that is about to be let go over this line.
     pub fn new(preparation: &'a Preparation, node: &'a NodeName, run: RunId, connection: Connection) -> Self {
-        Self { preparation, node, run, connection: Some(connection), last: 0, again: 0, asked: false }
+        Self { preparation, node, run, connection: Some(connection), last: 0, again: 0, asked: false, begun: false }
     }
 
     /// The run that is going on, or the last one, from its first event on.
@@ -105,6 +107,11 @@ impl<'a> Follower<'a> {
         &self.run
     }
 
+    /// Whether the run has begun, or may have.
+    pub fn may_have_begun(&self) -> bool {
+        self.begun
+    }
+
     /// The line, for what comes next; none when it is lost.
     pub fn into_connection(self) -> Option<Connection> {
         self.connection
@@ -120,14 +127,22 @@ impl<'a> Follower<'a> {
             Some(connection) => connection.session.go(go).await,
             None => gone,
         };
+        self.begun = true;
         match error {
             Ok(()) => Ok(()),
             Err(error) if error.is_lost() => match self.attach_again().await {
                 Ok(()) => Ok(()),
-                Err(away) if away.knows_no_run() => Err(self.not_begun(&error)),
+                Err(away) if away.knows_no_run() => {
+                    self.begun = false;
+                    Err(self.not_begun(&error))
+                }
                 Err(away) => Err(self.lost(&error, &away, format!("whether run {} has begun is not known", self.run.short()))),
             },
-            Err(error) => Err(Trouble::from(&error)),
+            Err(error) => {
+                // After any other refusal nothing was changed; this one may leave a run on record.
+                self.begun = !matches!(&error, SessionError::Refused(refusal) if !matches!(refusal, Refusal::NoRunner(_)));
+                Err(Trouble::from(&error))
+            }
         }
     }
 

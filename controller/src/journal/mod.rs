@@ -15,11 +15,11 @@ pub use credentials::CredentialStore;
 pub use facts::FactStore;
 pub use files::FileStore;
 pub use place::site_directory;
-pub use proof::ProofStore;
+pub use proof::{ProofStore, Seen};
 pub use run::{KEPT_DAYS, KEPT_RUNS, Record, RunLog, new_run, prune_logs, read_run};
 pub use store::{Holder, Key, Lease, Locked, Log, Store};
 
-use ostler_roles::words::RunId;
+use ostler_roles::words::{NodeName, RunId};
 use std::path::{Path, PathBuf};
 
 /// What can go wrong with kept state.
@@ -67,6 +67,12 @@ pub enum StateError {
         key: Key,
         /// Why.
         why: String,
+    },
+    /// Others write the same value all the time.
+    #[error("note that {node} is about to be changed: other runs keep writing the same note")]
+    Contested {
+        /// Which node.
+        node: NodeName,
     },
     /// A line of a run's log is none of ours, or of another version.
     #[error("understand line {number} of the log of run {}: {why}", run.short())]

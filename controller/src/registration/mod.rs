@@ -20,7 +20,6 @@ use ostler_roles::author::compile::{Master, MasterSettings};
 use ostler_roles::executor::Executor;
 use ostler_roles::master::Proof;
 use ostler_roles::master::jenkins as model;
-use ostler_roles::outcome::Ending;
 use ostler_roles::words::{MasterName, NodeName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,7 +31,8 @@ pub struct Candidate {
     pub node: NodeName,
     /// The executor.
     pub executor: Executor,
-    /// Whether something on the node changed in this run, or in an earlier one that did not come to its proof.
+    /// Whether it is to be proved: the node changed, in this run or in an earlier one that did not come to its proof, its smoke commands
+    /// are others, or nothing is known of it.
     pub changed: bool,
     /// The node's host keys, to pin.
     pub host_keys: Vec<String>,
@@ -238,13 +238,12 @@ pub fn candidates(ends: &[NodeEnd], proofs: &Proofs) -> Vec<Candidate> {
     let good = ends.iter().filter(|end| end.is_good());
     good.flat_map(|end| {
         let Prepared { executors, .. } = &end.prepared;
-        let changed = matches!(end.ending, Ok(Ending::Good { changed, .. }) if changed > 0) || proofs.is_owed(&end.node);
         let host_keys = end.connection.as_ref().map(|connection| connection.session.hello.facts.host_keys.clone()).unwrap_or_default();
         let node = end.node.clone();
         executors.iter().map(move |executor| Candidate {
             node: node.clone(),
             executor: executor.clone(),
-            changed,
+            changed: proofs.owes(&end.node, &end.ledger, executor),
             host_keys: host_keys.clone(),
         })
     })

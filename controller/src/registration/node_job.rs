@@ -134,7 +134,7 @@ impl NodeJob {
         let contents = patch.contents.clone();
         let blob = move |digest: &Digest| contents.get(digest).cloned();
         let (run, secrets) = (new_run(), secrets_of(catalog, plan, &patch.secrets));
-        let go = Go { run: &run, plan, secrets, controller: &self.controller, blob: &blob };
+        let go = Go { run: &run, plan, secrets, controller: &self.controller, owes: false, blob: &blob };
         let mut state = crate::report::NodeState::default();
         let mut follower = Follower::new(&self.preparation, &self.node, run.clone(), connection);
         let followed = async {

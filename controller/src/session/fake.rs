@@ -14,6 +14,7 @@ pub fn hello() -> Hello {
         boot_id: String::new(),
         run: None,
         generation: 0,
+        ledger: ostler_roles::ledger::Ledger::default(),
         facts: ostler_roles::author::compile::recorded().into_values().next().unwrap(),
         live: LiveFacts::default(),
     }

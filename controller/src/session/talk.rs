@@ -4,6 +4,7 @@ use super::channel::Wait;
 use super::{Channel, Greeting, SessionError};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::facts::Facts;
+use ostler_roles::ledger::Proved;
 use ostler_roles::outcome::Event;
 use ostler_roles::plan::Plan;
 use ostler_roles::wire::message::{BlobData, Hello, Hidden, Refusal, SecretData, ToAgent, ToController};
@@ -40,6 +41,8 @@ pub struct Go<'a> {
     pub secrets: Vec<SecretData>,
     /// Who asks: `user@host`.
     pub controller: &'a str,
+    /// Whether what is changed has to be proved before the node may have its labels.
+    pub owes: bool,
     /// Gives public contents.
     pub blob: &'a (dyn Fn(&Digest) -> Option<Vec<u8>> + Send + Sync),
 }
@@ -79,6 +82,7 @@ pub(super) fn word(message: &ToController) -> &'static str {
         ToController::Done { .. } => "the end of a run",
         ToController::Cut { .. } => "the end of a run that was cut off",
         ToController::Cancelling { .. } => "the word that a run will stop",
+        ToController::Proved => "the word that a proof is kept",
         ToController::Alive => "a keep-alive",
         ToController::Fault(_) => "a fault",
     }
@@ -129,10 +133,10 @@ impl Session {
     /// # Errors
     /// When the agent refuses (nothing was changed) or the stream ends (nothing is known: attach tells).
     pub async fn go(&mut self, go: Go<'_>) -> Result<(), SessionError> {
-        let Go { run, plan, secrets, controller, blob } = go;
+        let Go { run, plan, secrets, controller, owes, blob } = go;
         self.send_blobs(blob).await?;
-        let go =
-            ToAgent::Go { run: run.clone(), plan: plan.digest(), generation: plan.generation, secrets, controller: controller.to_owned() };
+        let (plan, generation) = (plan.digest(), plan.generation);
+        let go = ToAgent::Go { run: run.clone(), plan, generation, secrets, controller: controller.to_owned(), owes };
         self.channel.send(&[go]).await?;
         match self.receive("the start of the run", Duration::from_secs(60)).await? {
             ToController::Going { .. } => Ok(()),
@@ -149,6 +153,18 @@ impl Session {
         match self.receive("the run's story", ATTACH_WITHIN).await? {
             ToController::Going { run } => Ok(run),
             other => Err(unexpected("a run's story", other)),
+        }
+    }
+
+    /// Has the node keep what was proved on it.
+    ///
+    /// # Errors
+    /// When the agent refuses, as it does where the node was changed since, or the stream ends.
+    pub async fn prove(&mut self, proved: Proved) -> Result<(), SessionError> {
+        self.channel.send(&[ToAgent::Prove(proved)]).await?;
+        match self.receive("the word that the proof is kept", Duration::from_secs(30)).await? {
+            ToController::Proved => Ok(()),
+            other => Err(unexpected("the word that the proof is kept", other)),
         }
     }
 

@@ -2,13 +2,14 @@
 
 use crate::catalog::Catalog;
 use crate::facts::{Facts, LiveFacts};
+use crate::ledger::{Ledger, Proved};
 use crate::outcome::{Event, Failure};
 use crate::plan::Plan;
 use crate::words::{Digest, NodeName, RunId, Span};
 use serde::{Deserialize, Serialize};
 
 /// Number of this message set. Both ends refuse another one by name.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// Controller to agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +45,9 @@ pub enum ToAgent {
         secrets: Vec<SecretData>,
         /// Who asks: `user@host`, for the lock's name.
         controller: String,
+        /// Whether what the run changes has to be proved before the node may have its labels.
+        #[serde(default = "owes")]
+        owes: bool,
     },
     /// Show the events of a run from one on.
     Attach {
@@ -57,8 +61,15 @@ pub enum ToAgent {
         /// Which run.
         run: RunId,
     },
+    /// A smoke job has passed on this node: to be kept, unless the node was changed since.
+    Prove(Proved),
     /// Nothing more will come; the agent ends.
     Bye,
+}
+
+/// A run owes a proof where nothing else is said.
+fn owes() -> bool {
+    true
 }
 
 /// How to go on after `Hello`.
@@ -141,6 +152,8 @@ pub enum ToController {
         /// The run.
         run: RunId,
     },
+    /// What was proved is kept.
+    Proved,
     /// Nothing else was to be said for a while: the agent is there. No answer is wanted.
     Alive,
     /// The agent cannot go on; the stream ends.
@@ -175,6 +188,9 @@ pub struct Hello {
     pub run: Option<ActiveRun>,
     /// The generation kept on the node; 0 before the first run.
     pub generation: u64,
+    /// What its labels rest on.
+    #[serde(default)]
+    pub ledger: Ledger,
     /// What holds for the whole run.
     pub facts: Facts,
     /// What changes under our feet.
@@ -211,6 +227,14 @@ pub enum Refusal {
     Moved {
         /// The plan's.
         planned: u64,
+        /// The node's.
+        found: u64,
+    },
+    /// The node was changed since what was proved on it.
+    #[error("the node was changed again: generation {found}, and {proved} was proved")]
+    ChangedSince {
+        /// What was proved.
+        proved: u64,
         /// The node's.
         found: u64,
     },

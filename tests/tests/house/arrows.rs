@@ -51,12 +51,13 @@ const AGENT: Rooms = &[
 
 const ROLES: Rooms = &[
     ("author", &["catalog", "check", "executor", "facts", "master", "outcome", "plan", "resource", "words"]),
-    ("wire", &["catalog", "check", "facts", "outcome", "plan", "words"]),
+    ("wire", &["catalog", "check", "facts", "ledger", "outcome", "plan", "words"]),
     ("plan", &["catalog", "check", "outcome", "resource", "words"]),
     ("outcome", &["catalog", "check", "resource", "words"]),
     ("catalog", &["check", "resource", "words"]),
     ("check", &["resource", "words"]),
     ("master", &["executor", "words"]),
+    ("ledger", &["executor", "words"]),
     ("executor", &["words"]),
     ("facts", &["words"]),
     ("resource", &["words"]),

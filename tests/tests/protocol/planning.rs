@@ -5,7 +5,7 @@ use ostler_roles::catalog::Action;
 use ostler_roles::check::{Check, Connect, Disk, Verdict};
 use ostler_roles::outcome::FailureKind;
 use ostler_roles::plan::{Plan, Planned};
-use ostler_roles::wire::message::{BlobData, Hidden, Refusal, ToAgent};
+use ostler_roles::wire::message::{BlobData, Hidden, Refusal, SCHEMA, ToAgent};
 use ostler_roles::words::{AbsPath, Bytes, Origin, RoleName, Span};
 use ostler_tests::protocol::{command, directory, file_of, package, user};
 
@@ -315,5 +315,5 @@ fn a_message_out_of_place_ends_the_conversation_by_name() {
     }
     conversation.send(&[open]);
     let Some(ToController::Fault(failure)) = conversation.receive() else { panic!("a fault") };
-    assert_eq!(failure.message, "the controller speaks message set 99, this agent 1");
+    assert_eq!(failure.message, format!("the controller speaks message set 99, this agent {SCHEMA}"));
 }

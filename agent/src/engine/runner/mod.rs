@@ -57,7 +57,7 @@ pub fn run(facilities: &dyn Facilities, run: &RunId, detach_from: Option<&Path>)
     let provider = facilities.provider(key.expose()).map_err(|failure| EngineError::Provider { why: failure.message })?;
     let state = JournalState::default();
     let generation = record.generation;
-    let ended = std::thread::scope(|scope| {
+    let ending = std::thread::scope(|scope| {
         let (journal_thread, writer) = start_journal(facilities, &*provider, &cleaner, &state, journal);
         scope.spawn(move || journal_thread.write_on());
         let runner = Runner {
@@ -81,17 +81,21 @@ pub fn run(facilities: &dyn Facilities, run: &RunId, detach_from: Option<&Path>)
         };
         runner.carry_out(&last)
     });
-    if ended {
+    if let Some(ending) = ending {
         facilities.passed(Moment::Ended);
-        finished(paths, record)?;
+        finished(paths, record, &ending)?;
     }
     Ok(())
 }
 
 /// The end is in the journal: the record may say so too.
-fn finished(paths: &StatePaths, mut record: NodeRecord) -> Result<(), EngineError> {
+fn finished(paths: &StatePaths, mut record: NodeRecord, ending: &Ending) -> Result<(), EngineError> {
     if let Some(last) = &mut record.last {
         last.ended = true;
+        // What changed nothing leaves every proof as it was.
+        if let (Ending::Good { changed: 0, .. }, Some(before)) = (ending, last.before) {
+            record.ledger.change(before.changed);
+        }
     }
     record.write(paths, Durable::No)
 }
@@ -150,15 +154,15 @@ struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    /// True when the end is in the journal.
-    fn carry_out(self, last: &LastRun) -> bool {
+    /// The ending, when it is in the journal.
+    fn carry_out(self, last: &LastRun) -> Option<Ending> {
         let steps = u32::try_from(self.catalog.steps.len()).unwrap_or(u32::MAX);
         let first = self.plan.steps.iter().position(|planned| !matches!(planned, Planned::Unchanged { .. }));
         let resumed_at = first.filter(|_| last.resumes).and_then(|index| u32::try_from(index).ok());
         self.writer.write(Event::Started { run: self.run.clone(), steps, resumed_at });
         // A run that is not in its journal must not change anything: whoever waits for its beginning would call it off.
         if !self.writer.all_is_written() {
-            return false;
+            return None;
         }
         for group in groups(&self.catalog.steps) {
             self.look_for_reasons_to_stop();
@@ -173,8 +177,8 @@ impl Runner<'_> {
             self.writer.write(Event::Note { index: None, text: error.told() });
         }
         let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.writer.write(Event::Ended { ending, millis });
-        self.writer.all_is_written()
+        self.writer.write(Event::Ended { ending: ending.clone(), millis });
+        self.writer.all_is_written().then_some(ending)
     }
 
     fn ending(&self) -> Ending {

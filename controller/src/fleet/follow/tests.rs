@@ -190,7 +190,7 @@ async fn a_content_that_is_gone_from_the_site_is_said_and_nothing_is_begun() {
     let mut connection = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
     connection.session.ask(&catalog(), false, &[]).await.unwrap();
     connection.session.answer().await.unwrap();
-    let go = Go { run: &run_id(), plan: &plan, secrets: Vec::new(), controller: "ada@desk", blob: &|_| None };
+    let go = Go { run: &run_id(), plan: &plan, secrets: Vec::new(), controller: "ada@desk", owes: true, blob: &|_| None };
     let error = connection.session.go(go).await.unwrap_err();
     let told = format!("content {} of the plan is no longer in the site: nothing was changed on this node", gone.short());
     assert_eq!(error.to_string(), told);
