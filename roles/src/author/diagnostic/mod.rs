@@ -2,8 +2,8 @@
 
 mod render;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
@@ -162,6 +162,15 @@ pub struct Faults {
     list: Vec<Fault>,
     /// Every fault that was found, by what makes it this one, and where in the list it is kept, if it is.
     known: HashMap<u64, Option<usize>>,
+    /// Places of values that were refused: nothing further is said of them.
+    refused: HashSet<u64>,
+}
+
+/// A place as a number.
+fn place(span: &Span) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    (span.source().tree(), span.source().name(), span.range()).hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Faults {
@@ -173,12 +182,20 @@ impl Faults {
 
     /// Adds one; an equal one is kept once. Beyond a limit they are only counted.
     pub fn push(&mut self, fault: Fault) {
+        if self.refused.contains(&place(&fault.span)) {
+            return;
+        }
         let Entry::Vacant(free) = self.known.entry(fault.identity()) else { return };
         let kept = self.list.len() < MAX_FAULTS;
         free.insert(kept.then_some(self.list.len()));
         if kept {
             self.list.push(fault);
         }
+    }
+
+    /// Says no more of a value: what is wrong with it was told.
+    pub(super) fn refuse(&mut self, span: &Span) {
+        self.refused.insert(place(span));
     }
 
     /// Adds all of another collection, those that were only counted too.

@@ -83,8 +83,9 @@ fn syntax(source: &Arc<Source>, error: &ScanError) -> Fault {
 
 /// A list or map whose end is not yet read.
 enum Open {
-    /// A map: where it began, what it has, every key it ever named, the key that waits for its value.
-    Map { start: usize, entries: Vec<Entry>, known: HashMap<String, Span>, key: Waiting },
+    /// A map: where it began, what it has, every key it ever named, the key that waits for its value, faults of keys that have none, and
+    /// whether it is the outer half of `{{ }}` without quotes.
+    Map { start: usize, entries: Vec<Entry>, known: HashMap<String, Span>, key: Waiting, empty: Vec<Fault>, braces: bool },
     /// A list: where it began and what it has.
     List { start: usize, items: Vec<Node> },
 }
@@ -131,7 +132,8 @@ impl Builder<'_> {
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
                 let span = self.source.span(range.clone());
                 self.faults.push(Fault::new(&span, "aliases are not read").hint("write the value again, or make it a parameter"));
-                self.close(Node { span, kind: NodeKind::Scalar(Scalar { text: "alias".into(), style: Style::Quoted }) });
+                let refused = self.refused(span);
+                self.close(refused);
             }
             Event::Scalar(text, style, anchor, tag) => {
                 self.properties(&range, place, anchor, tag.is_some());
@@ -143,7 +145,14 @@ impl Builder<'_> {
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.properties(&range, place, anchor, tag.is_some());
-                self.open.push(Open::Map { start: range.start, entries: Vec::new(), known: HashMap::new(), key: Waiting::Nothing });
+                self.open.push(Open::Map {
+                    start: range.start,
+                    entries: Vec::new(),
+                    known: HashMap::new(),
+                    key: Waiting::Nothing,
+                    empty: Vec::new(),
+                    braces: false,
+                });
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(&range),
             _ => {}
@@ -191,11 +200,17 @@ impl Builder<'_> {
         self.close(Node { span, kind: NodeKind::Scalar(Scalar { text, style }) });
     }
 
+    /// What stands for a value that was refused: nothing further is said of it.
+    fn refused(&mut self, span: Span) -> Node {
+        self.faults.refuse(&span);
+        Node { span, kind: NodeKind::Scalar(Scalar { text: String::new(), style: Style::Quoted }) }
+    }
+
     /// The end of a list or map.
     fn end(&mut self, range: &Range<usize>) {
-        let (start, kind) = match self.open.pop() {
-            Some(Open::Map { start, entries, .. }) => (start, NodeKind::Map(entries)),
-            Some(Open::List { start, items }) => (start, NodeKind::List(items)),
+        let (start, kind, empty, braces) = match self.open.pop() {
+            Some(Open::Map { start, entries, empty, braces, .. }) => (start, NodeKind::Map(entries), empty, braces),
+            Some(Open::List { start, items }) => (start, NodeKind::List(items), Vec::new(), false),
             None => return,
         };
         // A flow collection ends at its bracket; a block one at its last value, whatever blank lines and comments follow.
@@ -206,7 +221,46 @@ impl Builder<'_> {
             NodeKind::Scalar(_) => None,
         };
         let end = if bracket { range.end } else { last.unwrap_or(range.end) };
-        self.close(Node { span: self.source.span(start..end), kind });
+        let span = self.source.span(start..end);
+        if braces {
+            let fault = Fault::new(&span, "`{{ }}` outside quotes: YAML reads braces as a map");
+            let written = span.text().split_whitespace().collect::<Vec<_>>().join(" ").replace('"', "'");
+            self.faults.push(fault.hint(format!("put it in quotes: `\"{written}\"`")));
+            let refused = self.refused(span);
+            return self.close(refused);
+        }
+        if let Some(fault) = self.beside_the_key(&kind) {
+            self.faults.push(fault);
+            let refused = self.refused(span);
+            return self.close(refused);
+        }
+        // The inner half of `{{ }}` has keys without values by nature; its outer half is told.
+        if !self.in_braces(start) {
+            self.faults.extend(empty);
+        }
+        self.close(Node { span, kind });
+    }
+
+    /// Whether a map that began there is the inner half of `{{ }}`.
+    fn in_braces(&self, start: usize) -> bool {
+        let waits = matches!(self.open.last(), Some(Open::Map { key: Waiting::Nothing, .. }));
+        waits && self.source.text()[..start].ends_with('{') && self.source.text()[start..].starts_with('{')
+    }
+
+    /// An element of a list whose first key has no value and whose others have one: they were meant to stand in it.
+    fn beside_the_key(&self, kind: &NodeKind) -> Option<Fault> {
+        let NodeKind::Map(entries) = kind else { return None };
+        let [first, second, ..] = entries.as_slice() else { return None };
+        let nothing = |entry: &Entry| {
+            entry.value.as_scalar().is_some_and(|scalar| scalar.text.is_empty() && entry.value.span.text().trim().is_empty())
+        };
+        let element = matches!(self.open.last(), Some(Open::List { .. }));
+        let word = &first.key.value;
+        if !element || !nothing(first) || entries.iter().skip(1).any(nothing) || matches!(word.as_str(), "when" | "each" | "within") {
+            return None;
+        }
+        let fault = Fault::new(&first.key.span, format!("the fields of `{word}` stand beside it, not in it"));
+        Some(fault.also(&second.key.span, "from here on").hint(format!("indent the lines below `{word}:` by two more spaces")))
     }
 
     /// A whole node: the root, an element, a key or a value.
@@ -216,18 +270,32 @@ impl Builder<'_> {
             return;
         };
         match &mut open {
-            Open::List { items, .. } => {
-                if !self.null(&node, None) {
-                    items.push(node);
+            Open::List { items, .. } => match self.null(&node, None) {
+                Some(fault) => self.faults.push(fault),
+                None => items.push(node),
+            },
+            Open::Map { entries, known, key, empty, braces, .. } => match std::mem::replace(key, Waiting::Nothing) {
+                Waiting::Nothing if node.as_map().is_some() && node.span.source().text()[..node.span.range().start].ends_with('{') => {
+                    (*braces, *key) = (true, Waiting::Refused);
                 }
-            }
-            Open::Map { entries, known, key, .. } => match std::mem::replace(key, Waiting::Nothing) {
                 Waiting::Nothing => *key = self.key(node, known),
                 Waiting::Refused => {}
                 Waiting::Key(name) => {
-                    if !self.null(&node, Some(&name)) {
-                        entries.push(Entry { key: name, value: node });
-                    }
+                    let missing = self.null(&node, Some(&name));
+                    let written = !node.span.text().trim().is_empty();
+                    // The key stays: what it was to hold is not missing as well.
+                    let value = match missing {
+                        Some(fault) if written => {
+                            self.faults.push(fault);
+                            self.refused(node.span)
+                        }
+                        Some(fault) => {
+                            empty.push(fault);
+                            self.refused(node.span)
+                        }
+                        None => node,
+                    };
+                    entries.push(Entry { key: name, value });
                 }
             },
         }
@@ -256,11 +324,11 @@ impl Builder<'_> {
         Waiting::Key(Spanned::new(scalar.text, node.span))
     }
 
-    /// Refuses a null, written or left out.
-    fn null(&mut self, node: &Node, key: Option<&Key>) -> bool {
-        let Some(scalar) = node.as_scalar() else { return false };
+    /// Why a null, written or left out, is refused.
+    fn null(&self, node: &Node, key: Option<&Key>) -> Option<Fault> {
+        let scalar = node.as_scalar()?;
         if scalar.style != Style::Plain || !matches!(scalar.text.as_str(), "" | "~" | "null" | "Null" | "NULL") {
-            return false;
+            return None;
         }
         let written = node.span.text().trim();
         let what = if written.is_empty() { "nothing".to_owned() } else { format!("`{written}`") };
@@ -269,8 +337,7 @@ impl Builder<'_> {
             Some(key) => Fault::new(&node.span, format!("`{}` is {what}: there is no null", key.value)),
             None => Fault::new(&node.span, format!("an element is {what}: there is no null")),
         };
-        self.faults.push(fault.hint("leave it out, or write `\"\"`, `[]` or `{}`"));
-        true
+        Some(fault.hint("leave it out, or write `\"\"`, `[]` or `{}`"))
     }
 }
 
