@@ -1,7 +1,7 @@
 //! What a site becomes: each `data/sites/NAME.yaml` gives exactly `NAME.txt`, a catalog, explanations or faults.
 //!
 //! A case begins with directives (`# secret: NAME VALUE`, `# secret-key: NAME FILE`, `# sealed: NAME`, `# system: debian-12`, `# node: NAME`, `# met: NAME`,
-//! `# -e ROLE.PARAM=VALUE`, `# library`, `# explain`, `# lint`) and holds files, each begun by `# file: PATH`. Without `ostler.yaml` the site is empty; without
+//! `# -e ROLE.PARAM=VALUE`, `# library`, `# explain`, `# lint`, `# order`) and holds files, each begun by `# file: PATH`. Without `ostler.yaml` the site is empty; without
 //! `nodes.yaml` one node `n1` has every role of the site. `BLESS=1` writes the expected texts anew; read the difference before you keep it.
 #![cfg(feature = "author")]
 #![expect(clippy::disallowed_methods, reason = "`BLESS=1` is how expected texts are written")]
@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ostler_roles::author::compile::{Compiled, Input, Secrets, Site, SiteContent, SiteEntry, compile, explain, lint, recorded};
+use ostler_roles::author::compile::{Compiled, Input, Secrets, Site, SiteContent, SiteEntry, compile, explain, lint, order, recorded};
 use ostler_roles::author::diagnostic::{Faults, Look};
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::layers::Override;
@@ -134,7 +134,7 @@ fn read(text: &str) -> Result<Case, Faults> {
                 Err(found) => faults.extend(found),
             },
             "library" => {}
-            "explain" | "lint" => case.verb = word.to_owned(),
+            "explain" | "lint" | "order" => case.verb = word.to_owned(),
             _ => {}
         }
     }
@@ -169,7 +169,8 @@ fn outcome(text: &str) -> String {
                     shown
                 })
             }),
-            "lint" => lint(roles, site, content, facts, secrets, &[]).into_result(String::from("nothing is wrong\n")),
+            "order" => Ok(order(roles, site, facts, secrets, overrides).to_string()),
+            "lint" => lint(roles, site, content, facts, secrets, overrides).into_result(String::from("nothing is wrong\n")),
             _ => compile(&input).map(|compiled| shown(&compiled)),
         }
     });

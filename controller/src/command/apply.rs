@@ -8,7 +8,6 @@ use super::{
 };
 use crate::cli::ApplyArgs;
 use crate::fleet::{FleetEvent, NodeEnd, Ready, Runner, Trouble, TroubleKind, leave, waves};
-use crate::inventory;
 use crate::journal::new_run;
 use crate::registration::{self, Proofs, Registered, Registrar};
 use crate::report::{
@@ -26,7 +25,9 @@ pub fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError> {
 
 async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError> {
     let run = RunContext::open(context, &args.fleet, args.only.as_deref(), args.diff)?;
-    let after = inventory::order(&run.workspace.inventory);
+    let order = run.workspace.order();
+    order.circles(&run.nodes.iter().cloned().collect()).into_result(()).map_err(CommandError::Site)?;
+    let after = order.after();
     let turns = waves(&run.nodes, &after)?;
     let (ready, lost) = run.plans().await;
     run.preparation.events.flush().await;

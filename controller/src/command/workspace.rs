@@ -6,7 +6,7 @@ use crate::inventory::{self, Inventory};
 use crate::journal::{FactStore, FileStore, Store, site_directory};
 use crate::registration::SiteState;
 use crate::secret::{self, Identities};
-use ostler_roles::author::compile::{self, Input, Master, Secrets};
+use ostler_roles::author::compile::{self, Input, Master, Order, Secrets};
 use ostler_roles::author::diagnostic::{Faults, Look};
 use ostler_roles::author::layers::Override;
 use ostler_roles::author::role::Role;
@@ -71,6 +71,11 @@ impl Workspace {
     /// The facts known of every node.
     pub fn facts(&self) -> BTreeMap<NodeName, Facts> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Which nodes come after which, by what their values name.
+    pub fn order(&self) -> Order {
+        compile::order(&self.inventory.roles, &self.inventory.site, &self.facts(), &self.secrets, &self.overrides)
     }
 
     /// The roles of a node, in their order: those listed for it and its groups, and what they need.

@@ -5,7 +5,6 @@
 
 mod error;
 mod foreign;
-mod order;
 mod reach;
 mod read;
 mod revision;
@@ -13,7 +12,6 @@ mod select;
 mod walk;
 
 pub use error::ReadSiteError;
-pub use order::{machine, order};
 pub use reach::{Become, NodeReach, reach};
 pub use read::{Inventory, Reading, find, read};
 pub use revision::{Revision, RevisionError, revision};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::Input;
 use super::limits::Spent;
+use super::order::Named;
 use super::params::Params;
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::expr::{self, ExprFault, Missing, Scope, Segment, Stop};
@@ -41,6 +42,8 @@ pub(super) struct Context<'a> {
     missing: RefCell<BTreeMap<Missing, Span>>,
     /// What was spent of its limits.
     pub(super) spent: Spent,
+    /// The nodes and masters that its values name.
+    pub(super) named: RefCell<Named>,
 }
 
 /// Contents that a catalog names.
@@ -86,6 +89,7 @@ impl<'a> Context<'a> {
             faults: RefCell::new(faults),
             missing: RefCell::default(),
             spent: Spent::default(),
+            named: RefCell::default(),
         })
     }
 
@@ -102,6 +106,7 @@ impl<'a> Context<'a> {
             faults: RefCell::default(),
             missing: RefCell::default(),
             spent: Spent::default(),
+            named: RefCell::default(),
         }
     }
 

@@ -49,6 +49,10 @@ pub fn lint(
     {
         faults.merge(found);
     }
+    if faults.is_empty() {
+        let order = super::order(roles, site, facts, secrets, overrides);
+        faults.merge(order.circles(&names.into_iter().collect()));
+    }
     faults.sort();
     faults
 }

@@ -12,6 +12,7 @@ mod limits;
 mod lint;
 mod masters;
 mod names;
+mod order;
 mod params;
 mod paths;
 mod scope;
@@ -23,6 +24,7 @@ pub use explain::explain;
 pub use input::{Compiled, Input, Secrets, Site, SiteContent, SiteEntry, Unread};
 pub use lint::{assumed, in_scope, lint, recorded};
 pub use masters::{JenkinsCredential, Master, MasterSettings, master_names, masters};
+pub use order::{Order, order};
 
 use self::checks::FoundCheck;
 use self::context::{Context, Reported, origin};

@@ -121,18 +121,23 @@ impl<'a> Context<'a> {
         let given = self.params.given(&role.name.value, &param.name.value);
         let Some(layer) = given.iter().map(|one| one.layer).max() else {
             return match &param.default {
-                Some(default) => self.typed(self.value(default, &RoleScope::new(self, role))?, default, param),
+                Some(default) => self.naming(default, || self.typed(self.value(default, &RoleScope::new(self, role))?, default, param)),
                 None if param.optional => Ok(Value::none()),
                 None => Err(self.not_given(role, param)),
             };
         };
         let mut found: Option<(Value, &Given<'_>)> = None;
         for one in given.iter().filter(|one| one.layer == layer) {
-            let value = match one.by {
-                Some(by) => self.value(one.node, &RoleScope::new(self, by)),
-                None => self.value(one.node, &SiteScope(self)),
-            }?;
-            let value = self.typed(value, one.node, param)?;
+            let value = self.naming(one.node, || {
+                let value = match one.by {
+                    Some(by) => self.value(one.node, &RoleScope::new(self, by)),
+                    None => {
+                        self.names_in(one.node);
+                        self.value(one.node, &SiteScope(self))
+                    }
+                }?;
+                self.typed(value, one.node, param)
+            })?;
             match &found {
                 Some((first, place)) if *first != value => return Err(self.conflict(role, param, place, one)),
                 Some(_) => {}
@@ -213,9 +218,13 @@ impl<'a> Context<'a> {
         match (kind, &value.data) {
             // Refused where its type is judged.
             (Type::Scalar(_), Data::Text(_)) if value.marks.is_secret() => Ok(value),
-            (Type::Scalar(ScalarType::Node), Data::Text(name)) => self.view(name).ok_or_else(|| unknown("node", name)),
+            (Type::Scalar(ScalarType::Node), Data::Text(name)) => {
+                self.names_node(name);
+                self.view(name).ok_or_else(|| unknown("node", name))
+            }
             (Type::Scalar(ScalarType::Master), Data::Text(name)) => {
                 let known = self.input.site.file.masters.iter().any(|master| master.name.value == **name);
+                self.names_master(name);
                 if known { Ok(value) } else { Err(unknown("master", name)) }
             }
             (Type::Scalar(_) | Type::Microversions, _) => Ok(value),

@@ -175,8 +175,13 @@ impl SiteScope<'_, '_> {
         if !nodes.groups.iter().any(|group| group.name.value == name) {
             return Err(self.undefined("group", name, nodes.groups.iter().map(|group| group.name.value.as_str())));
         }
-        let members = nodes.nodes.iter().filter(|node| node.groups.iter().any(|group| group.value == name));
-        Ok(Value::list(members.filter_map(|node| self.0.view(&node.name.value)).collect()))
+        Ok(Value::list(self.0.members(name).filter_map(|node| self.node(node)).collect()))
+    }
+
+    /// A machine that a value names.
+    fn node(&self, name: &str) -> Option<Value> {
+        self.0.names_node(name);
+        self.0.view(name)
     }
 }
 
@@ -186,7 +191,7 @@ impl Scope for SiteScope<'_, '_> {
         match name {
             "site" => Ok(Value::map(site.file.constants.iter().map(|one| (one.name.value.as_str(), literal(&one.value))))),
             "nodes" => {
-                Ok(Value::map(site.nodes.nodes.iter().filter_map(|node| Some((node.name.value.as_str(), self.0.view(&node.name.value)?)))))
+                Ok(Value::map(site.nodes.nodes.iter().filter_map(|node| Some((node.name.value.as_str(), self.node(&node.name.value)?)))))
             }
             "groups" => Ok(Value::map(
                 site.nodes.groups.iter().filter_map(|group| Some((group.name.value.as_str(), self.group(&group.name.value).ok()?))),
@@ -216,7 +221,7 @@ impl Scope for SiteScope<'_, '_> {
             "secret" => self.secret(field).map(Some),
             "nodes" => {
                 let known = || self.0.input.site.nodes.nodes.iter().map(|node| node.name.value.as_str());
-                self.0.view(field).map(Some).ok_or_else(|| match self.undefined("node", field, known()) {
+                self.node(field).map(Some).ok_or_else(|| match self.undefined("node", field, known()) {
                     Unknown::Undefined { message, nearest, .. } => Unknown::Undefined {
                         message,
                         nearest,

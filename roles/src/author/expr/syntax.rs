@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::author::value::Value;
+use crate::author::value::{Data, Value};
 
 /// A part of an expression and its place.
 #[derive(Clone, Debug)]
@@ -75,6 +75,9 @@ fn collect(expr: &Expr, found: &mut Vec<(String, Option<String>, Range<usize>)>)
         ExprKind::List(items) => items.iter().for_each(|item| collect(item, found)),
         ExprKind::Map(entries) => entries.iter().for_each(|(_, value)| collect(value, found)),
         ExprKind::Index { of, index } => {
+            if let (ExprKind::Name(root), ExprKind::Literal(Value { data: Data::Text(name), .. })) = (&of.kind, &index.kind) {
+                return found.push((root.clone(), Some(name.to_string()), expr.range.clone()));
+            }
             collect(of, found);
             collect(index, found);
         }
