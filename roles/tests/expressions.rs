@@ -19,7 +19,7 @@ struct Names(BTreeMap<&'static str, Value>);
 impl Names {
     fn new() -> Self {
         let facts = facts_value(&recorded()["debian-12"]);
-        let secret = Value::text("hunter2secret").marked(&Marks { secrets: ["token".into()].into(), own: true, chosen: false });
+        let secret = Value::text("hunter2secret").marked(&Marks { secrets: ["token".into()].into(), own: true, ..Marks::default() });
         Self(BTreeMap::from([
             ("facts", facts),
             ("text", Value::text("a b,c")),

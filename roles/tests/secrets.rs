@@ -22,7 +22,7 @@ struct Names(BTreeMap<&'static str, Value>);
 
 impl Names {
     fn new(secret: &str) -> Self {
-        let marks = Marks { secrets: ["pw".into()].into(), own: true, chosen: false };
+        let marks = Marks { secrets: ["pw".into()].into(), own: true, ..Marks::default() };
         let pw = || Value::text(secret).marked(&marks);
         Self(BTreeMap::from([
             ("pw", pw()),

@@ -18,7 +18,11 @@ pub(super) struct FoundCheck {
 impl<'a> Context<'a> {
     /// The check of one body; `executors` is the node's count.
     pub(super) fn check(&self, found: &Found<'_, '_, 'a>, executors: u32) -> Read<FoundCheck> {
+        self.assumed.set(found.words.assumed);
         let values = self.fields(&found.body.fields, found.scope)?;
+        if self.assumed.get() {
+            return Err(Reported);
+        }
         if executors == 0 && values.value("per").is_some() && self.roles.iter().any(|role| !role.executors.is_empty()) {
             // The executors could not be read, which was told.
             return Err(Reported);

@@ -21,6 +21,7 @@ impl<'a> Context<'a> {
         };
         let Some(placed) = values.fields.remove(name) else { return Ok(()) };
         let Written::Value(value) = &placed.written else { return Err(Reported) };
+        self.reads_assumed(&value.all_marks());
         let content = if name == ways.inline {
             self.content(&as_text(&value.data).unwrap_or_default(), &value.all_marks())
         } else {
@@ -74,6 +75,7 @@ impl<'a> Context<'a> {
         match template::render(path, &load, scope) {
             Ok(rendered) => {
                 self.hold(rendered.text.len(), span)?;
+                self.reads_assumed(&rendered.marks);
                 Ok(self.content(&rendered.text, &rendered.marks))
             }
             Err(template::Stop::Reported | template::Stop::Unreadable) => Err(Reported),

@@ -1,6 +1,6 @@
 //! What one compilation knows, and how it reads values: every fault is kept, and reading goes on.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use super::Input;
 use super::limits::Spent;
 use super::order::Named;
 use super::params::Params;
+use super::prove::Sample;
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::expr::{self, ExprFault, Missing, Scope, Segment, Stop};
 use crate::author::role::{Expression, Role};
@@ -42,6 +43,10 @@ pub(super) struct Context<'a> {
     missing: RefCell<BTreeMap<Missing, Span>>,
     /// What was spent of its limits.
     pub(super) spent: Spent,
+    /// Stands in for parameters that nobody gives, where a role is proved without a node; none on a node.
+    pub(super) assume: Option<Sample>,
+    /// A value that was assumed was read by the body being read.
+    pub(super) assumed: Cell<bool>,
     /// The nodes and masters that its values name.
     pub(super) named: RefCell<Named>,
 }
@@ -89,6 +94,8 @@ impl<'a> Context<'a> {
             faults: RefCell::new(faults),
             missing: RefCell::default(),
             spent: Spent::default(),
+            assume: None,
+            assumed: Cell::default(),
             named: RefCell::default(),
         })
     }
@@ -106,6 +113,8 @@ impl<'a> Context<'a> {
             faults: RefCell::default(),
             missing: RefCell::default(),
             spent: Spent::default(),
+            assume: None,
+            assumed: Cell::default(),
             named: RefCell::default(),
         }
     }
@@ -199,9 +208,10 @@ impl<'a> Context<'a> {
         self.expression(&expression.text, &expression.node, expression.offset, scope)
     }
 
-    /// The value of a bare expression that must be true or false and no secret.
+    /// The value of a bare expression that must be true or false and no secret. One that is only assumed is as good as the other.
     pub(super) fn condition(&self, expression: &Expression, what: &str, scope: &dyn Scope) -> Read<bool> {
         let value = self.bare(expression, scope)?;
+        self.reads_assumed(&value.marks);
         let end = expression.offset + expression.text.len();
         let span = || expression.node.part(expression.offset..end);
         if value.marks.is_secret() {

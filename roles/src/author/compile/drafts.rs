@@ -79,10 +79,16 @@ impl<'a> Drafts<'a> {
             self.left_out.extend(ids.unwrap_or_default().into_iter().map(|id| (id, role.name.value.as_str())));
             return;
         }
+        context.assumed.set(found.words.assumed);
         let Ok(declared) = self.read(context, found) else {
             self.failed = true;
             return;
         };
+        if context.assumed.get() {
+            // What it would be beside others depends on values that nobody gave yet.
+            self.failed = true;
+            return;
+        }
         for (id, values) in declared {
             self.declare(context, id, values, role, &found.step.span, found.words);
         }
@@ -96,6 +102,9 @@ impl<'a> Drafts<'a> {
         };
         for ways in spec.ways {
             context.contents(&mut values, ways, found.scope)?;
+        }
+        if context.assumed.get() && context.assume.is_some() {
+            return Ok(Vec::new());
         }
         let read = (spec.reads)(context, &mut values).and_then(|()| (spec.split)(values));
         let declared =

@@ -30,6 +30,7 @@ impl Context<'_> {
                     failed = true;
                     self.fault(Fault::new(&field.value.span, format!("a secret may not stand in `{}`", field.spec.name)));
                 }
+                Ok(value) if value.is_none() && self.reads_assumed(&value.marks) => {}
                 Ok(value) if value.is_none() && field.spec.required => {
                     failed = true;
                     self.fault(Fault::new(&field.value.span, format!("`{}` is none, and it must be given", field.spec.name)));
@@ -128,8 +129,12 @@ impl Context<'_> {
         if value.marks.is_secret() && matches!(value.data, Data::List(_) | Data::Map(_)) {
             return Err(self.fault(Fault::new(span, format!("a secret may not decide how many stand in `{}`", spec.name))));
         }
-        let tree = span.source().tree();
+        let (tree, assumed) = (span.source().tree(), self.reads_assumed(&value.all_marks()));
         let wrong = |mismatch: Mismatch| {
+            if assumed && !mismatch.is_of_type() {
+                // Another value of the same type may be right.
+                return Reported;
+            }
             let mut fault = Fault::new(span, mismatch.to_string());
             fault.expected = mismatch.expected().map(str::to_owned);
             self.fault(fault)
@@ -142,6 +147,7 @@ impl Context<'_> {
             }
             Shape::Choice(words) => match as_text(&value.data) {
                 Some(text) if words.contains(&text.as_str()) => Ok(Value { data: Data::Text(text.into()), marks: value.marks }),
+                Some(_) if assumed => Err(Reported),
                 found => {
                     let shown = found.unwrap_or_else(|| value.data.noun().to_owned());
                     Err(self.fault(

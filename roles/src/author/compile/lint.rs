@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Input, Secrets, Site, SiteContent, compile};
+use super::{Input, Secrets, Site, SiteContent, compile, prove};
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::graph::Roles;
 use crate::author::kinds::SYSTEMS;
@@ -41,6 +41,18 @@ pub fn lint(
         let mut found = OneNode::default();
         for (system, facts) in systems.iter().filter_map(|system| Some((*system, assumed.get(system)?))) {
             found.add(system, compile(&Input { roles, site, content, node: name, facts, secrets, overrides }).err().unwrap_or_default());
+        }
+        found.join(&systems, &mut faults);
+    }
+    let (with_unused, unused) = prove::with_unused(roles, site);
+    let proving = prove::Unused { roles, site: &with_unused, content, secrets, overrides };
+    for (node, role) in &unused {
+        let systems = suitable(roles, &with_unused, node, &recorded);
+        let mut found = OneNode::default();
+        for system in &systems {
+            if let (Some(facts), Some(own)) = (assumed.get(system), recorded.get(*system)) {
+                found.add(system, proving.prove(node, role, facts, own));
+            }
         }
         found.join(&systems, &mut faults);
     }

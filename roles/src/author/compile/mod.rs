@@ -15,6 +15,7 @@ mod names;
 mod order;
 mod params;
 mod paths;
+mod prove;
 mod scope;
 mod strictest;
 mod triggers;

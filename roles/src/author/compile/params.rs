@@ -122,6 +122,7 @@ impl<'a> Context<'a> {
         let Some(layer) = given.iter().map(|one| one.layer).max() else {
             return match &param.default {
                 Some(default) => self.naming(default, || self.typed(self.value(default, &RoleScope::new(self, role))?, default, param)),
+                None if self.assume.is_some() => Ok(self.assumed_value(role, param)),
                 None if param.optional => Ok(Value::none()),
                 None => Err(self.not_given(role, param)),
             };
@@ -184,7 +185,7 @@ impl<'a> Context<'a> {
 
     /// A value as one of the parameter, or the fault that shows where both were written.
     fn typed(&self, value: Value, node: &Node, param: &Param) -> Read<Value> {
-        let tree = node.span.source().tree();
+        let (tree, marks) = (node.span.source().tree(), value.all_marks());
         // First whether a secret may stand here at all: no word of it is looked up, nor shown as unknown.
         let checked = admits(&value, param)
             .and_then(|()| self.references(value, &param.kind))
@@ -194,6 +195,10 @@ impl<'a> Context<'a> {
             self.hold(value.size(), &node.span)?;
         }
         checked.map_err(|mismatch| {
+            if marks.assumed && !mismatch.is_of_type() {
+                // Another value of the same type may be right.
+                return Reported;
+            }
             let mut fault = Fault::new(&node.span, mismatch.to_string());
             fault.expected = mismatch.expected().map(str::to_owned);
             self.fault(fault.also(&param.name.span, "the parameter"))

@@ -25,6 +25,8 @@ pub(super) struct Words {
     pub(super) within: Option<Time>,
     pub(super) while_busy: bool,
     pub(super) together: Option<u32>,
+    /// Whether it is made at all, or how often, depends on values that nobody gave yet.
+    pub(super) assumed: bool,
 }
 
 /// Goes through steps in written order.
@@ -56,7 +58,10 @@ impl<'w, 'c, 'a> Walk<'w, 'c, 'a> {
             match &step.each {
                 None => self.once(step, scope, words, left_out),
                 Some(each) => {
-                    for inner in self.elements(each, scope).unwrap_or_default() {
+                    self.context.assumed.set(false);
+                    let elements = self.elements(each, scope).unwrap_or_default();
+                    let words = Words { assumed: words.assumed || self.context.assumed.get(), ..words };
+                    for inner in elements {
                         if self.context.one_more_turn(&each.name.span).is_err() {
                             return;
                         }
@@ -82,22 +87,25 @@ impl<'w, 'c, 'a> Walk<'w, 'c, 'a> {
         if value.marks.is_secret() {
             return Err(self.context.fault(Fault::new(&span(), "a secret may not decide how often a step is made")));
         }
+        self.context.reads_assumed(&value.marks);
         let items = loops_over(value).map_err(|value| {
             self.context.fault(Fault::new(&span(), format!("`each` goes over {}", value.data.noun())).expected("a list or a map"))
         })?;
         Ok(items.into_iter().map(|item| scope.with(name, item)).collect())
     }
 
-    fn once(&mut self, step: &'a Step, scope: &RoleScope<'c, 'a>, outer: Words, mut left_out: bool) {
+    fn once(&mut self, step: &'a Step, scope: &RoleScope<'c, 'a>, mut outer: Words, mut left_out: bool) {
         if let (Some(when), false) = (&step.when, left_out) {
+            self.context.assumed.set(false);
             match self.context.condition(when, "when", scope) {
-                Ok(holds) => left_out = !holds,
+                Ok(holds) => {
+                    (outer.assumed, left_out) = (outer.assumed || self.context.assumed.get(), !holds && !self.context.assumed.get())
+                }
                 Err(Reported) => return,
             }
         }
         let within = if left_out { None } else { step.within.as_ref().and_then(|node| self.within(node, scope).ok()) };
-        let mut words =
-            Words { within: within.or(outer.within), while_busy: outer.while_busy || step.while_busy, together: outer.together };
+        let mut words = Words { within: within.or(outer.within), while_busy: outer.while_busy || step.while_busy, ..outer };
         match &step.action {
             Action::Resource(body) => (self.visit)(&Found { body, step, scope, words, left_out }),
             Action::Steps(steps) => self.steps(steps, scope, words, left_out),

@@ -239,6 +239,20 @@ impl Faults {
         self.list.iter()
     }
 
+    /// Leaves out what another collection has not.
+    pub(super) fn keep_those_of(&mut self, other: &Self) {
+        self.list.retain(|fault| other.known.contains_key(&fault.identity()));
+        self.known.retain(|fault, _| other.known.contains_key(fault));
+        self.number();
+    }
+
+    /// Numbers the kept ones anew.
+    fn number(&mut self) {
+        for (index, fault) in self.list.iter().enumerate() {
+            self.known.insert(fault.identity(), Some(index));
+        }
+    }
+
     /// The same, to say of each for whom it holds.
     pub(super) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Fault> {
         self.list.iter_mut()
@@ -250,9 +264,7 @@ impl Faults {
             let key = |fault: &Fault| (fault.span.source().tree(), fault.span.source().name().to_owned(), fault.span.range().start);
             key(a).cmp(&key(b))
         });
-        for (index, fault) in self.list.iter().enumerate() {
-            self.known.insert(fault.identity(), Some(index));
-        }
+        self.number();
     }
 
     /// `value` if nothing is wrong.

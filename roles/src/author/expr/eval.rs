@@ -126,7 +126,7 @@ pub fn eval(expr: &Expr, scope: &dyn Scope) -> Result<Value, Stop> {
             let holds = (word.run)(&input, &arguments).map_err(|message| refused(message, &input, &arguments, place, word.usage))?;
             // Whether something was given at all is no secret, unless a secret decided it.
             let open = word.name == "none" && !input.marks.chosen;
-            let marks = if open { Marks::default() } else { both(&input, &arguments) };
+            let marks = if open { Marks { assumed: input.marks.assumed, ..Marks::default() } } else { both(&input, &arguments) };
             Ok(Value::boolean(holds != *negated).marked(&marks))
         }
     }

@@ -54,6 +54,15 @@ pub enum Mismatch {
 }
 
 impl Mismatch {
+    /// Whether no value of that type could stand there.
+    pub(crate) fn is_of_type(&self) -> bool {
+        match self {
+            Self::Kind { .. } | Self::Record(_) | Self::Mark(_) => true,
+            Self::Text { .. } | Self::Limit { .. } => false,
+            Self::Field { why, .. } => why.is_of_type(),
+        }
+    }
+
     /// What may stand there.
     #[must_use]
     pub fn expected(&self) -> Option<&str> {

@@ -12,6 +12,8 @@ pub struct Marks {
     pub own: bool,
     /// A secret decided which value this is, or whether it is any: not even that may be told.
     pub chosen: bool,
+    /// Nobody gave it yet: it stands for any value of its type.
+    pub assumed: bool,
 }
 
 impl Marks {
@@ -20,6 +22,7 @@ impl Marks {
         self.secrets.extend(other.secrets.iter().cloned());
         self.own |= other.own;
         self.chosen |= other.chosen;
+        self.assumed |= other.assumed;
     }
 
     /// The same as those of a value that a secret among them chose; public ones choose nothing that must be hidden.
