@@ -1,8 +1,8 @@
 //! The program around the rooms: its few words on the command line, and the real surroundings.
 
 use crate::engine::{self, CopyError, EngineError, Facilities, Provider, StatePaths};
-use crate::host::{Host, OsError};
-use crate::resource::NodeProvider;
+use crate::host::{Host, OsError, account};
+use crate::resource::{self, NodeProvider};
 use crate::session::{Half, serve};
 use ostler_roles::facts::{Facts, LiveFacts};
 use ostler_roles::outcome::{Failure, FailureKind};
@@ -108,6 +108,11 @@ enum ProgramError {
 
 /// The whole program on the real node.
 pub fn start_here(words: &[String]) -> ExitCode {
+    if let Some((first, words)) = words.split_first()
+        && first == account::WORD
+    {
+        return account::be(words, resource::work_as_account);
+    }
     match Real::new() {
         Ok(real) => start(&real, words),
         Err(error) => {

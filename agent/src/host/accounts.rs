@@ -2,6 +2,7 @@
 
 use super::child::Program;
 use super::{Host, OsError};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ const CAP: u64 = 32 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A line of passwd(5).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Login name.
     pub name: String,

@@ -9,6 +9,7 @@ use super::OsError;
 use ostler_roles::outcome::{CommandFailure, Ended, Failure, FailureKind};
 use ostler_roles::words::Secret;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -19,12 +20,16 @@ const STDOUT: usize = 16 << 20;
 pub struct Program {
     /// Program and arguments.
     pub argv: Vec<String>,
+    /// Work of this very program, by its name, in place of the program that `argv` names: only as another account.
+    pub work: Option<&'static str>,
     /// Variables beside locale, path and home.
     pub environment: Vec<(String, String)>,
     /// Whose rights it has; ours where none.
     pub identity: Option<Identity>,
-    /// Its working directory.
+    /// Its working directory. As another account it is entered with that account's rights.
     pub directory: PathBuf,
+    /// The working directory of a program of root's, where it was opened and checked: whoever renames on the way leads it nowhere else.
+    pub entered: Option<OwnedFd>,
     /// What it reads; nothing where none.
     pub stdin: Option<Secret<Vec<u8>>>,
     /// Where its standard output goes, whole; kept up to a cap where none.
@@ -85,9 +90,11 @@ impl Program {
     pub fn new<I: IntoIterator<Item = S>, S: Into<String>>(argv: I) -> Self {
         Self {
             argv: argv.into_iter().map(Into::into).collect(),
+            work: None,
             environment: Vec::new(),
             identity: None,
             directory: PathBuf::from("/"),
+            entered: None,
             stdin: None,
             stdout_to: None,
             log_to: None,
@@ -102,7 +109,15 @@ impl Program {
     /// # Errors
     /// When it cannot be started or waited for. A bad end is no error here.
     pub fn run(self, deadline: Instant, cancelled: &dyn Fn() -> bool) -> Result<Finished, OsError> {
-        spawn::run(self, deadline, cancelled)
+        spawn::run(self, deadline, cancelled, None)
+    }
+
+    /// The same, and its standard output is heard as it comes instead of being kept.
+    ///
+    /// # Errors
+    /// As for [`Self::run`].
+    pub fn run_heard(self, deadline: Instant, cancelled: &dyn Fn() -> bool, hear: &mut dyn FnMut(&[u8])) -> Result<Finished, OsError> {
+        spawn::run(self, deadline, cancelled, Some(hear))
     }
 
     /// Runs it to its end or its deadline. A cancelled run stops between two steps, not within a program that changes something.
@@ -110,7 +125,7 @@ impl Program {
     /// # Errors
     /// When it cannot be started or waited for. A bad end is no error here.
     pub fn run_to_end(self, deadline: Instant) -> Result<Finished, OsError> {
-        spawn::run(self, deadline, &|| false)
+        spawn::run(self, deadline, &|| false, None)
     }
 }
 

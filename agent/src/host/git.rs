@@ -9,6 +9,7 @@ pub use program::{clone_mirror, fetch_with_program};
 
 use super::http::Http;
 use super::{Operation, OsError};
+use ostler_roles::words::Digest;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::OnceLock;
@@ -27,6 +28,12 @@ pub struct Advertised {
 }
 
 impl Advertised {
+    /// A digest of all of it: equal only for equal ones.
+    pub fn digest(&self) -> Digest {
+        let mut text = format!("{}\n", self.head.as_deref().unwrap_or(""));
+        self.references.iter().for_each(|(name, id)| text.extend([id, " ", name, "\n"]));
+        Digest::of(text.as_bytes())
+    }
     /// How many references differ between the two; a HEAD that points elsewhere is one.
     pub fn differences(&self, origin: &Self) -> u32 {
         let changed = origin.references.iter().filter(|(name, id)| self.references.get(*name) != Some(id)).count();
@@ -43,7 +50,7 @@ pub struct Asking<'a> {
     pub http: &'a Http,
     /// The end of patience.
     pub deadline: Instant,
-    /// Whose home and name the program is told; its rights are those of the thread that asks.
+    /// Whose home and name the program is told; its rights are ours.
     pub account: Option<&'a super::accounts::Account>,
 }
 

@@ -1,5 +1,6 @@
 //! The only door to the operating system: files, accounts, children, names, systemd.
 
+pub mod account;
 pub mod accounts;
 mod away;
 pub mod child;
@@ -22,6 +23,7 @@ mod write;
 pub(crate) use away::tests;
 pub use entry::{Entry, EntryKind};
 pub use error::{Operation, OsError};
+pub use place::Entered;
 pub use write::{Proof, Writing, aside_path};
 
 use rustix::fs::{Mode, OFlags};

@@ -1,5 +1,7 @@
-//! Looking paths up without being led astray: a link on the way is followed only when root or we made it.
+//! Looking paths up without being led astray: a link on the way is followed only when root or we made it, in a directory where no other
+//! account could have put it.
 
+use super::touched::place_of;
 use super::{Entry, EntryKind, Host, Operation, OsError};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
@@ -9,6 +11,20 @@ use std::io::Read as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
+
+/// Where a program of ours would begin.
+#[derive(Debug)]
+pub enum Entered {
+    /// Opened, and nobody else's.
+    Ours(OwnedFd),
+    /// Another account could lead it elsewhere.
+    Foreign {
+        /// By this directory.
+        directory: PathBuf,
+        /// Who owns that.
+        user: u32,
+    },
+}
 
 /// The kernel's limit of links on one way (path_resolution(7)).
 const LINKS: usize = 40;
@@ -187,13 +203,44 @@ impl Host {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::openat2(&self.root, inside, flags, Mode::empty(), resolve) {
             // A link on the way, or a kernel before 5.6, or a sandbox without the call.
-            Err(Errno::LOOP | Errno::NOSYS | Errno::PERM | Errno::XDEV) => self.walk(inside),
+            Err(Errno::LOOP | Errno::NOSYS | Errno::PERM | Errno::XDEV) => self.walk(inside, &mut |_| Ok(())),
             other => other,
         }
     }
 
-    /// Part by part; a link is followed only when root or we own it, so that no other account can lead us.
-    fn walk(&self, inside: &Path) -> Result<OwnedFd, Errno> {
+    /// The directory `path`, opened for a program of ours to begin in: only where no other account owns a directory on the way, or may
+    /// make names in one, for it could put another in its place.
+    ///
+    /// # Errors
+    /// When it is not there, or cannot be opened.
+    pub fn enter(&self, path: &Path) -> Result<Entered, OsError> {
+        let fail = |source: Errno| OsError::new(Operation::Open, path.display(), source);
+        let inside = path.strip_prefix("/").unwrap_or(path);
+        let mut foreign = None;
+        let opened = self.walk(inside, &mut |directory| {
+            let stat = rustix::fs::fstat(directory)?;
+            if self.others_rename_in(&stat) {
+                foreign.get_or_insert((place_of(directory), stat.st_uid));
+                return Err(Errno::ACCESS);
+            }
+            Ok(())
+        });
+        match (opened, foreign) {
+            (Err(_), Some((directory, user))) => Ok(Entered::Foreign { directory, user }),
+            (opened, _) => opened.map(Entered::Ours).map_err(fail),
+        }
+    }
+
+    /// Whether other accounts than root and us may put something else in the place of what stands in this directory: its owner may, and
+    /// everybody where all may write and no sticky bit keeps them from the names of others.
+    fn others_rename_in(&self, directory: &Stat) -> bool {
+        let open = directory.st_mode & 0o002 != 0 && directory.st_mode & 0o1000 == 0;
+        (directory.st_uid != 0 && directory.st_uid != self.user) || open
+    }
+
+    /// Part by part; a link is followed only when root or we own it and its directory, so that no other account can lead us. Each directory
+    /// on the way is shown to `pass`, the last one too.
+    fn walk(&self, inside: &Path, pass: &mut dyn FnMut(&OwnedFd) -> Result<(), Errno>) -> Result<OwnedFd, Errno> {
         let mut ahead: Vec<OsString> = parts(inside);
         let mut way = vec![self.root.as_fd().try_clone_to_owned().map_err(|_| Errno::MFILE)?];
         let mut links = 0;
@@ -209,10 +256,14 @@ impl Host {
             let next = rustix::fs::openat(here, &part, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
             let entry = Entry::of(&rustix::fs::fstat(&next)?);
             match entry.kind {
-                EntryKind::Directory => way.push(next),
+                EntryKind::Directory => {
+                    pass(&next)?;
+                    way.push(next);
+                }
                 EntryKind::Link => {
                     links += 1;
-                    if links > LINKS || (entry.user != 0 && entry.user != self.user) {
+                    let foreign = entry.user != 0 && entry.user != self.user;
+                    if links > LINKS || foreign || self.others_rename_in(&rustix::fs::fstat(here)?) {
                         return Err(Errno::LOOP);
                     }
                     let target = rustix::fs::readlinkat(&next, "", Vec::new())?;
@@ -281,6 +332,47 @@ mod tests {
         std::os::unix::fs::lchown(&link, Some(4242), Some(4242)).unwrap();
         let error = host.look(Path::new("/home/passwd")).unwrap_err();
         assert!(error.is_loop(), "{error:?}");
+    }
+
+    #[test]
+    fn a_link_of_roots_is_not_followed_where_another_account_could_have_put_it() {
+        let (tree, host) = tree();
+        if !crate::host::tests::proves_as_root("a link of root's in another account's directory is not followed") {
+            return;
+        }
+        std::fs::create_dir_all(tree.path().join("etc")).unwrap();
+        std::fs::create_dir_all(tree.path().join("home/ci")).unwrap();
+        std::fs::write(tree.path().join("etc/passwd"), "x").unwrap();
+        std::os::unix::fs::symlink("/etc", tree.path().join("home/ci/mine")).unwrap();
+        assert!(host.look(Path::new("/home/ci/mine/passwd")).unwrap().is_some());
+        // It can be renamed by who owns the directory.
+        std::os::unix::fs::chown(tree.path().join("home/ci"), Some(4242), Some(4242)).unwrap();
+        assert!(host.look(Path::new("/home/ci/mine/passwd")).unwrap_err().is_loop());
+    }
+
+    #[test]
+    fn a_program_of_ours_begins_only_where_no_other_account_could_lead_it() {
+        let (tree, host) = tree();
+        let at = |path: &str| tree.path().join(path);
+        let mode = |path: &str, bits| std::fs::set_permissions(at(path), std::os::unix::fs::PermissionsExt::from_mode(bits)).unwrap();
+        for directory in ["srv/build", "tmp/build", "open/build"] {
+            std::fs::create_dir_all(at(directory)).unwrap();
+        }
+        std::os::unix::fs::symlink("srv", at("link")).unwrap();
+        mode("tmp", 0o1777);
+        mode("open", 0o777);
+        let enter = |path: &str| host.enter(Path::new(path));
+        for ours in ["/", "/srv/build", "/link/build", "/tmp/build"] {
+            assert!(matches!(enter(ours), Ok(Entered::Ours(_))), "{ours}");
+        }
+        assert!(matches!(enter("/open/build"), Ok(Entered::Foreign { directory, .. }) if directory.ends_with("open")));
+        assert_eq!(enter("/srv/none").unwrap_err().source.kind(), std::io::ErrorKind::NotFound);
+        if crate::host::tests::proves_as_root("a program of ours begins below no directory of another account") {
+            std::os::unix::fs::chown(at("srv"), Some(4242), None).unwrap();
+            for foreign in ["/srv", "/srv/build", "/srv/none"] {
+                assert!(matches!(enter(foreign), Ok(Entered::Foreign { user: 4242, .. })), "{foreign}");
+            }
+        }
     }
 
     #[test]

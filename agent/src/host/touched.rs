@@ -4,6 +4,7 @@ use super::{Host, Operation, OsError};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 /// What was written to since the last time.
@@ -32,7 +33,7 @@ impl Host {
             Ok(())
         });
         if let Err(source) = opened {
-            writes.lost.push(OsError::new(Operation::Sync, place_of(directory), source));
+            writes.lost.push(OsError::new(Operation::Sync, place_of(directory).display(), source));
         }
     }
 
@@ -57,7 +58,11 @@ impl Host {
         let mut failed = writes.lost;
         for directory in writes.file_systems.into_values() {
             if let Err(source) = rustix::fs::syncfs(&directory) {
-                failed.push(OsError::new(Operation::Sync, format_args!("the file system of {}", place_of(directory.as_fd())), source));
+                failed.push(OsError::new(
+                    Operation::Sync,
+                    format_args!("the file system of {}", place_of(directory.as_fd()).display()),
+                    source,
+                ));
             }
         }
         if failed.is_empty() { Ok(()) } else { Err(failed) }
@@ -65,9 +70,9 @@ impl Host {
 }
 
 /// Where an opened directory stands, for people.
-fn place_of(directory: impl AsFd) -> String {
+pub(super) fn place_of(directory: impl AsFd) -> PathBuf {
     let link = format!("/proc/self/fd/{}", directory.as_fd().as_raw_fd());
-    std::fs::read_link(link).map_or_else(|_| "a directory".to_owned(), |place| place.display().to_string())
+    std::fs::read_link(link).unwrap_or_else(|_| "a directory".into())
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! `command` at work: guards to read, a program to run.
 
 use super::Act;
-use super::fault::{failure, unmade, unread};
+use super::fault::{failure, hinted, unmade, unread};
 use super::file::value_of;
 use super::node::Node;
 use crate::engine::ApplyContext;
-use crate::host::child::{Finished, Program};
-use crate::host::{EntryKind, Operation, OsError, Writing, aside_path};
+use crate::host::child::{Finished, Identity, Program};
+use crate::host::{Entered, EntryKind, Operation, OsError, Writing, aside_path};
 use ostler_roles::catalog::Action;
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::command::{Change, Desired, Observed};
@@ -29,6 +29,10 @@ impl Act for Desired {
             Some(unless) => Some(holds(self, node, unless)?),
             None => None,
         };
+        // What is refused in its turn is refused in the plan.
+        if created != Some(true) && unless_holds != Some(true) {
+            prepared(self, node, &self.run, None)?;
+        }
         Ok(Observed { created, unless_holds })
     }
 
@@ -51,7 +55,7 @@ impl Act for Desired {
 
 /// Whether the guard exits 0. One whose program, user or directory is not there yet does not hold.
 fn holds(desired: &Desired, node: &Node, unless: &[String]) -> Result<bool, Failure> {
-    let Some(mut program) = prepared(desired, node, unless)? else { return Ok(false) };
+    let Prepared::Ready(mut program) = prepared(desired, node, unless, None)? else { return Ok(false) };
     program.environment = plain(&desired.environment);
     match program.run_to_end(Instant::now() + GUARD) {
         Ok(finished) if finished.exit_code().is_some() => Ok(finished.is_good()),
@@ -61,12 +65,22 @@ fn holds(desired: &Desired, node: &Node, unless: &[String]) -> Result<bool, Fail
     }
 }
 
-/// A program with the rights and the place of the command; none when its account is not there.
-pub(super) fn prepared(desired: &Desired, node: &Node, argv: &[String]) -> Result<Option<Program>, Failure> {
+/// A program, or what it lacks.
+pub(super) enum Prepared {
+    Ready(Program),
+    /// Its account is not there.
+    NoAccount,
+    /// Its directory is not there.
+    NoDirectory(OsError),
+}
+
+/// A program with the rights and the place of the command. `other` is whose rights it has where the command names nobody; ours where none.
+pub(super) fn prepared(desired: &Desired, node: &Node, argv: &[String], other: Option<Identity>) -> Result<Prepared, Failure> {
     let mut program = Program::new(argv.iter().cloned());
+    program.identity = other;
     if let Some(name) = &desired.run_as {
         if node.accounts()?.account(&node.host, name.as_str()).map_err(unread)?.is_none() {
-            return Ok(None);
+            return Ok(Prepared::NoAccount);
         }
         program.identity = node.foreign_identity(name.as_str())?;
     }
@@ -77,8 +91,43 @@ pub(super) fn prepared(desired: &Desired, node: &Node, argv: &[String]) -> Resul
             return Err(unread(away));
         }
     }
-    program.directory = node.host.outside(desired.directory.as_ref().map_or(Path::new("/"), |path| path.as_path()));
-    Ok(Some(program))
+    let directory = desired.directory.as_ref().map_or(Path::new("/"), |path| path.as_path());
+    program.directory = node.host.outside(directory);
+    if program.identity.is_none() {
+        match node.host.enter(directory) {
+            Ok(Entered::Ours(opened)) => program.entered = Some(opened),
+            Ok(Entered::Foreign { directory: owned, user }) => return Err(led_elsewhere(node, directory, &owned, user)),
+            Err(error) if error.source.kind() == ErrorKind::NotFound => return Ok(Prepared::NoDirectory(error)),
+            Err(error) => return Err(unread(error)),
+        }
+    }
+    Ok(Prepared::Ready(program))
+}
+
+/// A command of root's would begin where another account says.
+fn led_elsewhere(node: &Node, directory: &Path, owned: &Path, user: u32) -> Failure {
+    let name =
+        node.accounts().and_then(|accounts| accounts.user_name(&node.host, user).map_err(unread)).unwrap_or_else(|_| user.to_string());
+    let (message, hint) = if user == node.host.default_owner().0 {
+        (
+            format!(
+                "root's command would begin in {}, and everybody may put something else in its place: all may write in {}",
+                directory.display(),
+                owned.display()
+            ),
+            format!("on the node: chmod o-w {0}, or chmod +t {0}", owned.display()),
+        )
+    } else {
+        (
+            format!(
+                "root's command would begin in {}, and {name}, who owns {}, can put something else in its place",
+                directory.display(),
+                owned.display()
+            ),
+            format!("add `as: {name}` to the command, or leave its `directory` out"),
+        )
+    };
+    hinted(FailureKind::Contradiction, message, hint)
 }
 
 /// Variables that may be shown; a guard never sees a secret.
@@ -95,7 +144,12 @@ fn run(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Fa
     if let Some(name) = &desired.run_as {
         node.account(name.as_str())?;
     }
-    let Some(mut program) = prepared(desired, node, &desired.run)? else { return Ok(()) };
+    let mut program = match prepared(desired, node, &desired.run, None)? {
+        Prepared::Ready(program) => program,
+        Prepared::NoDirectory(error) => return Err(unmade(error)),
+        // Made sure of above.
+        Prepared::NoAccount => return Ok(()),
+    };
     for (name, value) in &desired.environment {
         let value = match value {
             Sensitive::Plain(text) => text.clone(),

@@ -1,78 +1,127 @@
-//! `git_cache` at work: mirrors observed and filled in workers, each with only its owner's rights, swapped in whole.
+//! `git_cache` at work: mirrors observed and filled by a process with only their owner's rights, swapped in whole by us.
 
+mod fill;
 mod look;
 mod refill;
+mod request;
+mod worker;
 mod workers;
 
-pub(super) use look::{Failed, Filled};
-
 use super::Act;
-use super::fault::{failure, unmade};
+use super::as_account::Errand;
+use super::fault::{failure, unmade, unread};
 use super::node::Node;
 use crate::engine::ApplyContext;
 use crate::host::accounts::Account;
 use crate::host::child::Identity;
 use ostler_roles::outcome::{Failure, FailureKind};
-use ostler_roles::resource::git_cache::{Change, Desired, Observed};
+use ostler_roles::resource::git_cache::{Change, Desired, Mirror, Observed};
 use ostler_roles::words::{AbsPath, Bytes};
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use request::{Answer, Done, Request, Task, Work};
 use std::time::{Duration, Instant};
+use worker::Worker;
 
-/// An origin that does not say within this time what it has is away.
-const ANSWER: Duration = Duration::from_secs(30);
 /// More at once only wait for each other.
 const WORKERS: usize = 64;
+/// The longest time without an answer while mirrors are only looked at: an origin has 30 s, a large mirror on a cold disk is read.
+const SILENCE: Duration = Duration::from_secs(120);
+/// No look at all mirrors takes longer.
+const LOOKS: Duration = Duration::from_secs(6 * 3600);
 
-/// The cache as all workers see it.
-pub(super) struct Cache<'a> {
+pub(in crate::resource) use request::WORK;
+pub(in crate::resource) use worker::serve;
+
+/// The cache as we see it.
+struct Cache<'a> {
     node: &'a Node,
     desired: &'a Desired,
     /// The owner, where the account is there.
     owner: Option<Account>,
-    /// Whose rights a lane takes on; none where we are the owner, or not root.
+    /// Whose rights the work has; none where we are the owner, or not root.
     identity: Option<Identity>,
-    /// Servers that were waited for in vain: the others of their repositories are not waited for again.
-    silent: Mutex<BTreeMap<String, String>>,
 }
 
 impl<'a> Cache<'a> {
     fn of(node: &'a Node, desired: &'a Desired) -> Result<Self, Failure> {
         let accounts = node.accounts()?;
-        let owner = accounts.account(&node.host, desired.owner.as_str()).map_err(super::fault::unread)?;
+        let owner = accounts.account(&node.host, desired.owner.as_str()).map_err(unread)?;
         let identity = match &owner {
             Some(account) if node.host.is_root() && account.uid != 0 => Some(node.identity(&account.name)?),
             Some(_) | None => None,
         };
-        Ok(Self { node, desired, owner, identity, silent: Mutex::default() })
-    }
-
-    fn workers(&self) -> usize {
-        usize::from(self.desired.workers).clamp(1, WORKERS)
+        Ok(Self { node, desired, owner, identity })
     }
 
     fn place(&self, repository: &str) -> Result<AbsPath, Failure> {
         let bad = |error| failure(FailureKind::Observe, format!("{repository} is no name of a mirror: {error}"));
         self.desired.root.join(repository).map_err(bad)
     }
+
+    fn asked(&self, repository: &str, work: Work) -> Result<Task, Failure> {
+        let urls = self.desired.repositories.get(repository).map(|source| source.urls.clone()).unwrap_or_default();
+        Ok(Task { repository: repository.to_owned(), place: self.place(repository)?, urls, work })
+    }
+
+    /// Has the work done with the owner's rights: by a process of its account, unless those are our own.
+    fn send(
+        &self,
+        tasks: Vec<Task>,
+        within: Duration,
+        silence: Duration,
+        stops: &(dyn Fn() -> bool + Sync),
+        hear: impl FnMut(Answer) -> Result<(), Failure>,
+        look: impl Fn(),
+    ) -> Result<(), Failure> {
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let workers = usize::from(self.desired.workers).clamp(1, WORKERS);
+        let tree = self.node.host.outside(std::path::Path::new("/"));
+        let request = Request { tree, owner: self.owner.clone(), workers, within, tasks };
+        let Some(identity) = &self.identity else {
+            return Worker::of(&request, stops).map_err(unread)?.work(&request, hear, look);
+        };
+        let stops = || {
+            look();
+            stops()
+        };
+        let deadline = Instant::now() + within;
+        Errand { identity, work: WORK, silence, deadline, stops: &stops }.ask(&request, hear)
+    }
 }
 
 impl Act for Desired {
     fn observe(&self, node: &Node) -> Result<Observed, Failure> {
         let cache = Cache::of(node, self)?;
-        let http = node.http()?;
-        let names: Vec<&String> = self.repositories.keys().collect();
         let mut observed = Observed::default();
-        workers::run(
-            &cache,
-            names,
-            |name| cache.look(name, &http, Instant::now() + ANSWER),
-            |name, mirror| {
-                observed.mirrors.insert(name.clone(), mirror?);
-                Ok(())
-            },
-        )?;
-        Ok(observed)
+        let mut tasks = Vec::new();
+        for repository in self.repositories.keys() {
+            let place = cache.place(repository)?;
+            node.mirrors.unreachable.take(place.as_str());
+            tasks.push(cache.asked(repository, Work::Look(node.mirrors.filled.take(place.as_str())))?);
+        }
+        let hear = |Answer { repository, done }: Answer| {
+            let Done::Looked(mirror) = done else { return Ok(()) };
+            let place = cache.place(&repository)?;
+            if let Mirror::Unreachable { why, .. } = &mirror {
+                node.mirrors.unreachable.put(place.as_str(), why.clone());
+            }
+            // One that could not be filled in this run is not tried twice.
+            let mirror = match (node.mirrors.failed.of(place.as_str()), mirror) {
+                (Some(why), mirror) => {
+                    let usable = matches!(mirror, Mirror::Fresh | Mirror::Behind(_) | Mirror::Unreachable { usable: true, .. });
+                    Mirror::Unreachable { why, usable }
+                }
+                (None, mirror) => mirror,
+            };
+            observed.mirrors.insert(repository, mirror);
+            Ok(())
+        };
+        cache.send(tasks, LOOKS, SILENCE, &|| false, hear, || {})?;
+        match self.repositories.keys().find(|repository| !observed.mirrors.contains_key(*repository)) {
+            Some(untold) => Err(failure(FailureKind::Observe, format!("nothing was told of {untold}"))),
+            None => Ok(observed),
+        }
     }
 
     fn apply(&self, node: &Node, changes: Vec<Change>, work: &ApplyContext<'_>) -> Result<Vec<String>, Failure> {
@@ -88,7 +137,7 @@ impl Act for Desired {
         for repository in self.repositories.keys().filter(|repository| !changing.contains(repository)) {
             // Seen a moment ago, when the changes were decided.
             let place = cache.place(repository)?;
-            notes.extend(node.git_unreachable.of(place.as_str()).map(|why| format!("{repository}: {why}")));
+            notes.extend(node.mirrors.unreachable.of(place.as_str()).map(|why| format!("{repository}: {why}")));
         }
         node.host.touched_below(self.root.as_path());
         Ok(notes)

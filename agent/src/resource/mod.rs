@@ -1,7 +1,9 @@
 //! The kinds at work: one file a kind observes and applies, one file a check reads. What must change is decided in `roles`.
 
+mod as_account;
 mod checks;
 mod fault;
+mod mirrors;
 mod modules;
 mod node;
 mod ownership;
@@ -53,6 +55,11 @@ trait Act: Member {
     fn old_content(&self, _node: &Node) -> Option<String> {
         None
     }
+}
+
+/// Work of this program as another account, by its name.
+pub(crate) fn work_as_account(name: &str) -> std::process::ExitCode {
+    if name == git_cache::WORK { git_cache::serve() } else { std::process::ExitCode::from(64) }
 }
 
 /// Tells a person what is being waited for.

@@ -1,7 +1,7 @@
 //! One node during one run: its tree, and what was read once of its shared databases.
 
 use super::fault::{no_account, unread};
-use super::git_cache::{Failed, Filled};
+use super::mirrors::Mirrors;
 use super::package::{Offers, Packages};
 use super::service::Manager;
 use crate::host::accounts::{Account, Accounts};
@@ -53,12 +53,8 @@ pub(super) struct Node {
     pub(super) manager: Manager,
     pub(super) key: Option<Secret<Vec<u8>>>,
     http: Snapshot<Http>,
-    /// Mirrors that could not be filled in this run.
-    pub(super) git_failed: Failed,
-    /// Origins that did not answer when they were last asked.
-    pub(super) git_unreachable: Failed,
-    /// What origins had when their mirrors were filled in this step.
-    pub(super) git_filled: Filled,
+    /// What is known of mirrors in this run.
+    pub(super) mirrors: Mirrors,
     /// Longest silence of a server; the usual one where none.
     pub(super) stall: Option<Duration>,
 }
@@ -74,9 +70,7 @@ impl Node {
             manager: Manager::default(),
             key,
             http: Snapshot::default(),
-            git_failed: Failed::default(),
-            git_unreachable: Failed::default(),
-            git_filled: Filled::default(),
+            mirrors: Mirrors::default(),
             stall: None,
         }
     }
@@ -102,7 +96,7 @@ impl Node {
     /// The rights of that account; none where they are our own already.
     pub(super) fn foreign_identity(&self, name: &str) -> Result<Option<Identity>, Failure> {
         let identity = self.identity(name)?;
-        let own = self.host.default_owner().0 == identity.uid && !self.host.is_root();
+        let own = self.host.default_owner().0 == identity.uid;
         Ok(Some(identity).filter(|_| !own))
     }
 

@@ -40,3 +40,60 @@ fn an_account_that_holds_locks_and_takes_names_first_stops_no_run() {
     }
     assert!(!job(&field, "ls /var/lib/ostler/lock || ls /run/ostler"));
 }
+
+/// Kills what is its own, threads too, again and again.
+const KILLER: &str = r#"while :; do
+  for status in /proc/[0-9]*/task/[0-9]*/status; do
+    task=${status%/status}; process=${status#/proc/}
+    [ "${process%%/*}" = $$ ] && continue
+    case "$(grep -s ^Uid: $status)" in *"	$(id -u)	"*) kill -9 ${task##*/} ;; esac
+  done
+done"#;
+
+const MIRRORED: &str = r#"role: demo
+summary: A mirror of an origin that hangs, for the job user.
+steps:
+  - command: {name: mark, run: [touch, /srv/marked], unless: [test, -e, /srv/marked]}
+  - git_cache: {root: /opt/git, owner: job, upstreams: ["git://127.0.0.1:9418/"], repositories: [a]}
+"#;
+
+#[test]
+fn an_account_that_kills_what_works_in_its_name_kills_nothing_of_roots() {
+    let field = field(1, MIRRORED);
+    with_job(&field);
+    // It holds the listening socket and takes nobody in.
+    field.run("n1", "systemd-run --quiet --socket-property=ListenStream=127.0.0.1:9418 sleep 600");
+    field.lab().node_command("n1", ["tee", "/srv/killer"]).input(KILLER).output().expect("written");
+    field.run("n1", "systemd-run --quiet --unit=killer --uid=job --gid=job bash /srv/killer");
+    let killed = field.apply();
+    // The runner lives, and tells what befell the process of that account.
+    assert_eq!(killed.code, 1, "{killed}");
+    assert!(killed.stdout.contains("git-cache as job: ended by signal 9"), "{killed}");
+    assert_eq!(killed.changed("n1"), ["command mark"], "{killed}");
+    field.run("n1", "systemctl stop killer; useradd --create-home other");
+    field.write("roles/demo.yaml", SMALL);
+    field.apply().assert_changed(2);
+}
+
+#[test]
+fn a_command_of_roots_is_not_led_out_of_a_directory_of_the_job_user() {
+    let role = |as_whom: &str| {
+        format!(
+            "role: demo\nsummary: Work in a directory of the job user.\nsteps:\n  - command: {{name: build, run: [touch, built], \
+             unless: [test, -e, built], directory: /home/job/ws{as_whom}}}\n"
+        )
+    };
+    let field = field(1, &role(""));
+    with_job(&field);
+    assert!(job(&field, "ln -s /etc/cron.d ~/ws"));
+    let refused = field.apply();
+    assert_eq!(refused.code, 6, "{refused}");
+    assert!(refused.stdout.contains("and job, who owns /home/job, can put something else in its place"), "{refused}");
+    assert!(refused.stdout.contains("add `as: job` to the command"), "{refused}");
+    assert_eq!(field.said("n1", "ls /etc/cron.d/built 2>/dev/null || true"), "");
+    field.write("roles/demo.yaml", &role(", as: job"));
+    assert_eq!(field.apply().code, 1, "its rights do not reach there");
+    assert!(job(&field, "rm ~/ws && mkdir ~/ws"));
+    field.apply().assert_changed(1);
+    assert_eq!(field.said("n1", "stat -c %U /home/job/ws/built"), "job");
+}

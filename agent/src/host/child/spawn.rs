@@ -1,16 +1,21 @@
 //! Starting a child, feeding it, reading it, and ending it in time: one thread, one poll(2).
 
-use super::{Finished, Identity, Program, Tail};
+use super::{Finished, Program, Tail};
+use crate::host::account::{self, Report};
 use crate::host::{Operation, OsError};
 use ostler_roles::outcome::Ended;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, Signal};
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// Who hears standard output as it comes.
+type Hear<'a> = Option<&'a mut dyn FnMut(&[u8])>;
 
 /// How long a child may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(2);
@@ -21,9 +26,11 @@ const LINGER: Duration = Duration::from_millis(50);
 /// The search path of children, whoever started us.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-pub(super) fn run(mut program: Program, deadline: Instant, cancelled: &dyn Fn() -> bool) -> Result<Finished, OsError> {
+pub(super) fn run(mut program: Program, deadline: Instant, cancelled: &dyn Fn() -> bool, hear: Hear<'_>) -> Result<Finished, OsError> {
     let name = program.argv.first().cloned().unwrap_or_default();
-    let mut child = command(&mut program).spawn().map_err(|source| OsError::new(Operation::Start, &name, source))?;
+    let fail = |source: io::Error| OsError::new(Operation::Start, &name, source);
+    let report = program.identity.as_ref().map(|_| Report::new()).transpose().map_err(fail)?;
+    let mut child = command(&mut program, report.as_ref()).spawn().map_err(fail)?;
     let mut finished = Finished {
         argv: std::mem::take(&mut program.argv),
         status: Ended::NotStarted,
@@ -32,21 +39,32 @@ pub(super) fn run(mut program: Program, deadline: Instant, cancelled: &dyn Fn() 
         cancelled: false,
     };
     let input = program.stdin.take();
-    let done =
-        attend(&mut child, input.as_ref().map_or(&[], |input| input.expose().as_slice()), deadline, cancelled, &mut finished, &program);
-    match done {
-        Ok(()) => Ok(finished),
-        Err(source) => {
+    let done = attend(
+        &mut child,
+        input.as_ref().map_or(&[], |input| input.expose().as_slice()),
+        deadline,
+        cancelled,
+        &mut finished,
+        &program,
+        hear,
+    );
+    let unstarted = report.and_then(|report| report.told(&name, &program.directory));
+    match (done, unstarted) {
+        (Ok(()), Some(error)) => Err(error),
+        (Ok(()), None) => Ok(finished),
+        (Err(source), _) => {
             stop(&mut child, &program);
             Err(OsError::new(Operation::Wait, name, source))
         }
     }
 }
 
-fn command(program: &mut Program) -> Command {
-    let mut command = Command::new(program.argv.first().map_or("", String::as_str));
-    command.args(program.argv.iter().skip(1)).current_dir(&program.directory).process_group(0);
-    command.env_clear().envs([("PATH", PATH), ("LC_ALL", "C.UTF-8"), ("LANG", "C.UTF-8")]);
+fn command(program: &mut Program, report: Option<&Report>) -> Command {
+    let mut command = match (&program.identity, report) {
+        (Some(identity), Some(report)) => account::command(program, identity, report),
+        (Some(_) | None, _) => own(program),
+    };
+    command.process_group(0).env_clear().envs([("PATH", PATH), ("LC_ALL", "C.UTF-8"), ("LANG", "C.UTF-8")]);
     match &program.identity {
         Some(identity) => command.envs([("HOME", &identity.home), ("USER", &identity.name), ("LOGNAME", &identity.name)]),
         None => command.envs([("HOME", "/root"), ("USER", "root"), ("LOGNAME", "root")]),
@@ -62,25 +80,34 @@ fn command(program: &mut Program) -> Command {
             command.stdout(program.stdout_to.take().map_or_else(Stdio::piped, Stdio::from)).stderr(Stdio::piped());
         }
     }
-    in_child(&mut command, program.identity.clone(), program.survives);
+    in_child(&mut command, report.map(|report| report.write.clone()), program.entered.take(), program.survives);
     command
 }
 
-#[expect(unsafe_code, reason = "std has no safe way to set groups and the parent-death signal of a child")]
-fn in_child(command: &mut Command, identity: Option<Identity>, survives: bool) {
+/// A program with our own rights.
+fn own(program: &Program) -> Command {
+    let mut command = Command::new(program.argv.first().map_or("", String::as_str));
+    command.args(program.argv.iter().skip(1));
+    match &program.entered {
+        Some(directory) => command.current_dir(format!("/proc/self/fd/{}", directory.as_raw_fd())),
+        None => command.current_dir(&program.directory),
+    };
+    command
+}
+
+/// What is done between fork and exec, always with our own rights: whoever has another account's is a process of its own by then.
+#[expect(unsafe_code, reason = "std has no safe way to set the parent-death signal of a child, or to hand a descriptor on")]
+fn in_child(command: &mut Command, report: Option<Arc<OwnedFd>>, entered: Option<OwnedFd>, survives: bool) {
     let parent = rustix::process::getpid();
-    let groups: Option<Vec<rustix::process::Gid>> =
-        identity.as_ref().map(|identity| identity.groups.iter().map(|gid| rustix::process::Gid::from_raw(*gid)).collect());
     let act = move || -> io::Result<()> {
         // Whoever started us may have had another one: what a program makes is readable unless it says otherwise.
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-        if let (Some(identity), Some(groups)) = (&identity, &groups) {
-            rustix::thread::set_thread_groups(groups)?;
-            rustix::thread::set_thread_gid(rustix::process::Gid::from_raw(identity.gid))?;
-            rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(identity.uid))?;
+        // Open until the child has entered it.
+        let _ = &entered;
+        if let Some(report) = &report {
+            rustix::io::fcntl_setfd(report.as_ref(), rustix::io::FdFlags::empty())?;
         }
         if !survives {
-            // After the change of user, which clears it (prctl(2)).
             rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
             if rustix::process::getppid() != Some(parent) {
                 return Err(io::Error::from(io::ErrorKind::Interrupted));
@@ -88,18 +115,18 @@ fn in_child(command: &mut Command, identity: Option<Identity>, survives: bool) {
         }
         Ok(())
     };
-    // SAFETY: between fork and exec only plain system calls are made: nothing is allocated, no lock is taken. The lists were made
-    // before the fork.
+    // SAFETY: between fork and exec only plain system calls are made: nothing is allocated, no lock is taken.
     unsafe { command.pre_exec(act) };
 }
 
-struct Streams<'a> {
+struct Streams<'a, 'h> {
     stdin: Option<std::process::ChildStdin>,
     input: &'a [u8],
     stdout: Option<File>,
     stderr: Option<File>,
     pidfd: OwnedFd,
     keep: usize,
+    hear: Hear<'h>,
 }
 
 fn attend(
@@ -109,11 +136,12 @@ fn attend(
     cancelled: &dyn Fn() -> bool,
     finished: &mut Finished,
     program: &Program,
+    hear: Hear<'_>,
 ) -> io::Result<()> {
     let pidfd = rustix::process::pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
     let stdout = child.stdout.take().map(|stream| File::from(OwnedFd::from(stream)));
     let stderr = child.stderr.take().map(|stream| File::from(OwnedFd::from(stream)));
-    let mut streams = Streams { stdin: child.stdin.take(), input, stdout, stderr, pidfd, keep: program.keep };
+    let mut streams = Streams { stdin: child.stdin.take(), input, stdout, stderr, pidfd, keep: program.keep, hear };
     for stream in [&streams.stdout, &streams.stderr].into_iter().flatten() {
         rustix::io::ioctl_fionbio(stream, true)?;
     }
@@ -148,7 +176,7 @@ fn attend(
     }
 }
 
-impl Streams<'_> {
+impl Streams<'_, '_> {
     /// Waits until something can be done, does it, and tells whether the child has ended.
     fn wait(&mut self, patience: Duration, finished: &mut Finished) -> io::Result<bool> {
         let mut polled = vec![PollFd::from_borrowed_fd(self.pidfd.as_fd(), PollFlags::IN)];
@@ -183,7 +211,11 @@ impl Streams<'_> {
     fn drain(&mut self, finished: &mut Finished) {
         let Finished { stdout, tail, .. } = finished;
         let keep = self.keep;
+        let hear = &mut self.hear;
         drain(&mut self.stdout, |bytes| {
+            if let Some(hear) = hear {
+                return hear(bytes);
+            }
             let room = keep.saturating_sub(stdout.len()).min(bytes.len());
             stdout.extend_from_slice(&bytes[..room]);
             tail.push(bytes);

@@ -108,3 +108,58 @@ fn a_variables_value_is_never_in_a_debug_text() {
     let text = format!("{program:?}");
     assert!(text.contains("TOKEN") && !text.contains("hunter2"), "{text}");
 }
+
+/// What one account does to all that is its own.
+fn done_by(uid: u32, script: &str) {
+    let mut command = std::process::Command::new("/bin/sh");
+    std::os::unix::process::CommandExt::uid(command.args(["-c", script]), uid).status().unwrap();
+}
+
+#[test]
+fn an_account_that_kills_or_stops_what_is_done_in_its_name_keeps_us_no_longer_than_the_deadline() {
+    if !crate::host::tests::proves_as_root("an account that stops what is done in its name does not stop us") {
+        return;
+    }
+    // Nobody else's on this machine.
+    let uid = 100_000 + rustix::process::getpid().as_raw_nonzero().get().unsigned_abs() % 100_000;
+    for (signal, ends) in [("KILL", Ended::Signal(9)), ("STOP", Ended::Deadline)] {
+        let directory = tempfile::tempdir().unwrap();
+        let begun = directory.path().join("begun");
+        std::os::unix::fs::chown(directory.path(), Some(uid), None).unwrap();
+        let mut program = shell(&format!("touch {}; sleep 77", begun.display()));
+        program.identity = Some(Identity { name: "job".to_owned(), home: "/".to_owned(), uid, gid: uid, groups: Vec::new() });
+        let finished = std::thread::scope(|scope| {
+            let within = Duration::from_secs(if signal == "STOP" { 3 } else { 60 });
+            let running = scope.spawn(move || program.run_to_end(Instant::now() + within).unwrap());
+            while !begun.exists() {
+                std::thread::yield_now();
+            }
+            done_by(uid, &format!("kill -{signal} -1"));
+            running.join().unwrap()
+        });
+        assert_eq!(finished.status, ends, "{signal}");
+    }
+}
+
+#[test]
+fn what_keeps_a_program_from_starting_as_another_account_is_told_as_for_ourselves() {
+    if !crate::host::tests::proves_as_root("what keeps a program from starting as another account is told") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let nobody = || Some(Identity { name: "nobody".to_owned(), home: "/".to_owned(), uid: 65_534, gid: 65_534, groups: Vec::new() });
+    let mut missing = Program::new(["/no/such/program"]);
+    missing.identity = nobody();
+    let mut private = Program::new(["true"]);
+    private.identity = nobody();
+    // Entered with its rights, not with ours.
+    private.directory = directory.path().to_owned();
+    for (program, subject, kind) in [
+        (missing, "/no/such/program".to_owned(), std::io::ErrorKind::NotFound),
+        (private, format!("true in {}", directory.path().display()), std::io::ErrorKind::PermissionDenied),
+    ] {
+        let error = program.run(soon(), &|| false).unwrap_err();
+        assert_eq!((error.operation, error.subject, error.source.kind()), (super::super::Operation::Start, subject, kind));
+    }
+}

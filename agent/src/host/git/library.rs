@@ -9,7 +9,7 @@ use std::path::Path;
 #[expect(unsafe_code, reason = "libgit2's options are globals without a lock")]
 pub(super) fn configure() -> Result<(), Error> {
     // SAFETY: called once, by `prepared`, before the library is used. Without the check of owners a repository's own configuration
-    // is believed; we open mirrors on threads that have only their owner's rights.
+    // is believed; we open mirrors in a process that has only their owner's rights.
     unsafe {
         git2::opts::set_verify_owner_validation(false)?;
         git2::opts::set_search_path(git2::ConfigLevel::Global, "/nonexistent")?;

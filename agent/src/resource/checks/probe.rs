@@ -1,6 +1,6 @@
 //! `command` as a check: a probe that must not write, as `nobody` unless told otherwise.
 
-use super::super::command::{plain, prepared};
+use super::super::command::{Prepared, plain, prepared};
 use super::super::fault::{failure, unread};
 use super::super::node::Node;
 use crate::host::child::Identity;
@@ -14,15 +14,16 @@ use std::time::Instant;
 const NOBODY: u32 = 65_534;
 
 pub(super) fn read(node: &Node, probe: &Desired, deadline: Instant) -> Result<Evidence, Failure> {
-    let Some(mut program) = prepared(probe, node, &probe.run)? else {
-        let user = probe.run_as.as_ref().map_or("nobody", |name| name.as_str());
-        return Err(failure(FailureKind::Observe, format!("there is no user {user}")));
-    };
     // Root's own rights are never a probe's; where we are not root, our own are what an ordinary account has.
-    if probe.run_as.is_none() && node.host.is_root() {
-        program.identity =
-            Some(Identity { name: "nobody".to_owned(), home: "/nonexistent".to_owned(), uid: NOBODY, gid: NOBODY, groups: Vec::new() });
-    }
+    let nobody = Identity { name: "nobody".to_owned(), home: "/nonexistent".to_owned(), uid: NOBODY, gid: NOBODY, groups: Vec::new() };
+    let mut program = match prepared(probe, node, &probe.run, Some(nobody).filter(|_| node.host.is_root()))? {
+        Prepared::Ready(program) => program,
+        Prepared::NoDirectory(error) => return Err(unread(error)),
+        Prepared::NoAccount => {
+            let user = probe.run_as.as_ref().map_or("nobody", |name| name.as_str());
+            return Err(failure(FailureKind::Observe, format!("there is no user {user}")));
+        }
+    };
     program.environment = plain(&probe.environment);
     program.stdin = match &probe.stdin {
         Some(Sensitive::Plain(text)) => Some(Secret::new(text.clone().into_bytes())),

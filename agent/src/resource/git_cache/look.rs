@@ -1,14 +1,12 @@
 //! One mirror, held against its origin.
 
-use super::super::fault::unread;
-use super::Cache;
+use super::request::{Done, Task};
+use super::worker::{ANSWER, Worker};
 use crate::host::EntryKind;
 use crate::host::git::{self, Advertised, Asking};
-use crate::host::http::Http;
-use ostler_roles::outcome::Failure;
 use ostler_roles::resource::git_cache::Mirror;
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use ostler_roles::words::Digest;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 /// A server that fails only after so long does not fail at once the next time either.
@@ -21,55 +19,17 @@ fn server(url: &str) -> &str {
     url.get(..end).unwrap_or("")
 }
 
-/// Mirrors that could not be filled in this run, and why: they are not tried twice, and the others are done.
-#[derive(Debug, Default)]
-pub(crate) struct Failed(Mutex<BTreeMap<String, String>>);
-
-impl Failed {
-    pub(super) fn put(&self, place: &str, why: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(place.to_owned(), why);
-    }
-    pub(super) fn clear(&self, place: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(place);
-    }
-    pub(super) fn of(&self, place: &str) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(place).cloned()
-    }
-}
-
-/// What origins had when their mirrors were just filled: what was made is held against that, without asking them again.
-#[derive(Debug, Default)]
-pub(crate) struct Filled(Mutex<BTreeMap<String, Advertised>>);
-
-impl Filled {
-    pub(super) fn put(&self, place: &str, origin: Advertised) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(place.to_owned(), origin);
-    }
-    /// Good for one look: the next one asks again.
-    fn take(&self, place: &str) -> Option<Advertised> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(place)
-    }
-}
-
-impl Cache<'_> {
-    pub(super) fn look(&self, repository: &str, http: &Http, deadline: Instant) -> Result<Mirror, Failure> {
-        let place = self.place(repository)?;
-        let local = self.local(repository)?;
-        let usable = matches!(local, Local::Usable(_));
-        if let Some(why) = self.node.git_failed.of(place.as_str()) {
-            return Ok(Mirror::Unreachable { why, usable });
+impl Worker<'_> {
+    pub(super) fn look(&self, task: &Task, filled: Option<Digest>) -> Done {
+        let local = self.local(task);
+        if let Local::Usable(ours) = &local
+            && filled == Some(ours.digest())
+        {
+            return Done::Looked(Mirror::Fresh);
         }
         // Broken or missing, it is filled from an origin: that must be there too, or the plan promises what cannot be.
-        self.node.git_unreachable.clear(place.as_str());
-        let origin = match self.node.git_filled.take(place.as_str()) {
-            Some(filled) => Ok((String::new(), filled)),
-            None => self.origin(repository, http, deadline),
-        };
-        Ok(match (origin, local) {
-            (Err(why), _) => {
-                self.node.git_unreachable.put(place.as_str(), why.clone());
-                Mirror::Unreachable { why, usable }
-            }
+        Done::Looked(match (self.origin(task, Instant::now() + ANSWER), local) {
+            (Err(why), local) => Mirror::Unreachable { why, usable: matches!(local, Local::Usable(_)) },
             (Ok(_), Local::Missing) => Mirror::Missing,
             (Ok(_), Local::Broken(why)) => Mirror::Broken(why),
             (Ok((_, origin)), Local::Usable(ours)) => match ours.differences(&origin) {
@@ -80,10 +40,10 @@ impl Cache<'_> {
     }
 
     /// The first URL that answers, and what it has; else every URL's error.
-    pub(super) fn origin(&self, repository: &str, http: &Http, deadline: Instant) -> Result<(String, Advertised), String> {
+    pub(super) fn origin(&self, task: &Task, deadline: Instant) -> Result<(String, Advertised), String> {
         let mut said = Vec::new();
-        let asking = Asking { http, deadline, account: self.owner.as_ref() };
-        for url in self.desired.repositories.get(repository).map(|source| source.urls.as_slice()).unwrap_or_default() {
+        let asking = Asking { http: &self.http, deadline, account: self.owner };
+        for url in &task.urls {
             let server = server(url);
             if let Some(why) = self.silent.lock().unwrap_or_else(PoisonError::into_inner).get(server) {
                 said.push(why.clone());
@@ -105,25 +65,30 @@ impl Cache<'_> {
         Err(said.join("; "))
     }
 
-    fn local(&self, repository: &str) -> Result<Local, Failure> {
-        let place = self.place(repository)?;
-        let Some(entry) = self.node.host.look(place.as_path()).map_err(unread)? else { return Ok(Local::Missing) };
+    fn local(&self, task: &Task) -> Local {
+        let entry = match self.host.look(task.place.as_path()) {
+            Ok(Some(entry)) => entry,
+            Ok(None) => return Local::Missing,
+            Err(error) => return Local::Broken(format!("cannot be read: cannot {error}: {}", error.source)),
+        };
         if entry.kind != EntryKind::Directory {
-            return Ok(Local::Broken(format!("is a {}", entry.kind.word())));
+            return Local::Broken(format!("is a {}", entry.kind.word()));
         }
-        if let Some(owner) = self.owner.as_ref().filter(|owner| owner.uid != entry.user) {
-            return Ok(Local::Broken(format!("belongs to uid {}, not to {}", entry.user, owner.name)));
+        if let Some(owner) = self.owner.filter(|owner| owner.uid != entry.user) {
+            return Local::Broken(format!("belongs to uid {}, not to {}", entry.user, owner.name));
         }
-        let mirror = git::Mirror::read(&self.node.host.outside(place.as_path())).map_err(unread)?;
+        let mirror = match git::Mirror::read(&self.host.outside(task.place.as_path())) {
+            Ok(mirror) => mirror,
+            Err(error) => return Local::Broken(format!("cannot be read: cannot {error}: {}", error.source)),
+        };
         if let Some(why) = mirror.broken {
-            return Ok(Local::Broken(why));
+            return Local::Broken(why);
         }
-        let origin = self.desired.repositories.get(repository).and_then(|source| source.urls.last());
-        Ok(match (origin, mirror.origin) {
+        match (task.urls.last(), mirror.origin) {
             (Some(wanted), Some(found)) if *wanted != found => Local::Broken(format!("comes from {}", crate::host::http::redacted(&found))),
             (Some(_), None) => Local::Broken("names no origin".to_owned()),
             (Some(_), Some(_)) | (None, _) => Local::Usable(mirror.advertised),
-        })
+        }
     }
 }
 

@@ -42,6 +42,43 @@ fn a_changed_step_is_observed_once_before_and_once_after() {
 }
 
 #[test]
+fn roots_command_begins_in_no_directory_that_another_account_can_bend() {
+    if !crate::host::tests::proves_as_root("root's command begins in no directory of another account") {
+        return;
+    }
+    let fixture = Fixture::new();
+    std::fs::set_permissions(fixture.tree.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for directory in ["home/ci", "etc/cron.d"] {
+        std::fs::create_dir_all(fixture.path(directory)).unwrap();
+    }
+    std::os::unix::fs::chown(fixture.path("/home/ci"), Some(1001), Some(1001)).unwrap();
+    std::os::unix::fs::symlink(fixture.path("/etc/cron.d"), fixture.path("/home/ci/ws")).unwrap();
+    std::os::unix::fs::lchown(fixture.path("/home/ci/ws"), Some(1001), Some(1001)).unwrap();
+    let mut desired = command(&fixture, "pwd >&2; touch made");
+    desired.directory = Some(at("/home/ci/ws"));
+    desired.unless = Some(["test", "-e", "made"].map(str::to_owned).to_vec());
+    for account in [None, Some("root")] {
+        desired.run_as = account.map(super::account);
+        let refused = fixture.provider.examine(&Desired::Command(desired.clone())).unwrap_err();
+        assert_eq!(refused.kind, FailureKind::Contradiction);
+        assert!(refused.message.starts_with("root's command would begin in /home/ci/ws, and ci, who owns "), "{}", refused.message);
+        assert_eq!(refused.hint.as_deref(), Some("add `as: ci` to the command, or leave its `directory` out"));
+        assert_eq!(fixture.apply(&Desired::Command(desired.clone())).unwrap_err(), refused, "in its turn as in the plan");
+    }
+    // With the account's own rights, which lead it nowhere else.
+    desired.run_as = Some(super::account("ci"));
+    let failed = fixture.apply(&Desired::Command(desired.clone())).unwrap_err();
+    assert!(failed.command.unwrap().tail.concat().contains("Permission denied"));
+    assert_eq!(std::fs::read_dir(fixture.path("/etc/cron.d")).unwrap().count(), 0);
+    // A directory that only it may enter.
+    std::fs::remove_file(fixture.path("/home/ci/ws")).unwrap();
+    std::fs::create_dir(fixture.path("/home/ci/ws")).unwrap();
+    std::os::unix::fs::chown(fixture.path("/home/ci/ws"), Some(1001), Some(1001)).unwrap();
+    fixture.apply(&Desired::Command(desired)).unwrap();
+    assert!(fixture.path("/home/ci/ws/made").exists());
+}
+
+#[test]
 fn a_guard_that_cannot_start_does_not_hold() {
     let fixture = Fixture::new();
     let mut desired = command(&fixture, "exit 3");

@@ -307,3 +307,34 @@ fn a_server_that_hangs_is_given_up_at_the_deadline() {
     assert!(started.elapsed() < Duration::from_secs(5), "{error:?}");
     drop(fixture);
 }
+
+#[test]
+fn an_owner_that_kills_what_reads_its_mirrors_is_told_and_harms_nobody_else() {
+    if !crate::host::tests::proves_as_root("an owner that kills what reads its mirrors harms nobody else") {
+        return;
+    }
+    let fixture = fixture();
+    let uid = 200_000 + rustix::process::getpid().as_raw_nonzero().get().unsigned_abs() % 100_000;
+    std::fs::write(fixture.path("/etc/passwd"), format!("root:x:0:0::/root:/bin/sh\njob:x:{uid}:{uid}::/:/bin/sh\n")).unwrap();
+    let server = Server::new(|_, _, stream| {
+        // It hangs until whoever asks has gone.
+        let mut byte = [0u8; 1];
+        std::io::Read::read(stream, &mut byte).map(drop)
+    });
+    let source = Source { urls: vec![server.url("/a")] };
+    let desired = git_cache::Desired { owner: account("job"), ..cache([("a".to_owned(), source)]) };
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let failed = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // Again and again: it is not there yet at first.
+            while matches!(stopped.try_recv(), Err(std::sync::mpsc::TryRecvError::Empty)) {
+                let mut command = Command::new("/bin/sh");
+                std::os::unix::process::CommandExt::uid(command.args(["-c", "kill -9 -1"]), uid).status().unwrap();
+            }
+        });
+        let failed = fixture.provider.examine(&Desired::GitCache(desired)).unwrap_err();
+        drop(stop);
+        failed
+    });
+    assert_eq!(failed.message, "cannot finish what is done as job: git-cache as job: ended by signal 9");
+}
