@@ -38,7 +38,7 @@ pub trait Provider: Sync {
     /// Forgets what was read of shared databases and `things` may have altered.
     fn forget(&self, effects: &[Effect]);
 
-    /// Makes everything written so far durable (syncfs of each touched file system): before the journal says "done".
+    /// Makes everything written so far durable (our own files each; whole file systems where programs wrote): before the journal says "done".
     ///
     /// # Errors
     /// When the disk says no.

@@ -107,8 +107,7 @@ fn is_full(error: &EngineError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::tests::proves_as_root;
-    use std::path::Path;
+    use crate::host::tests::{SmallDisk, proves_as_root};
     use std::process::Command;
 
     #[test]
@@ -153,30 +152,6 @@ mod tests {
         assert!(wanted(&paths, Bytes(0), 0).is_ok());
     }
 
-    /// A small ext4 of its own; gone when it is dropped.
-    struct SmallDisk(PathBuf);
-
-    impl SmallDisk {
-        fn at(directory: &Path) -> Self {
-            let (image, point) = (directory.join("image"), directory.join("state"));
-            std::fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
-            std::fs::create_dir(&point).unwrap();
-            let done = |program: &str, words: &[&Path]| {
-                let output = Command::new(program).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args(words).output().unwrap();
-                assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-            };
-            done("mkfs.ext4", &[Path::new("-q"), &image]);
-            done("mount", &[Path::new("-o"), Path::new("loop"), &image, &point]);
-            Self(point)
-        }
-    }
-
-    impl Drop for SmallDisk {
-        fn drop(&mut self) {
-            let _ = Command::new("umount").arg(&self.0).status();
-        }
-    }
-
     #[test]
     fn a_disk_that_jobs_have_filled_has_room_for_a_run_of_roots() {
         if !proves_as_root("what is free for root on a disk that jobs have filled") {
@@ -184,16 +159,16 @@ mod tests {
         }
         let directory = tempfile::tempdir().unwrap();
         let disk = SmallDisk::at(directory.path());
-        for place in [directory.path(), &disk.0] {
+        for place in [directory.path(), disk.path()] {
             std::fs::set_permissions(place, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
         }
-        let fill = format!("cat /dev/zero > {}/filler", disk.0.display());
+        let fill = format!("cat /dev/zero > {}/filler", disk.path().display());
         let filled = Command::new("setpriv")
             .args(["--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", &fill])
             .stderr(std::process::Stdio::null())
             .status();
         assert!(!filled.unwrap().success(), "it is full");
-        let jobs = mounts::room(&disk.0).unwrap().free;
+        let jobs = mounts::room(disk.path()).unwrap().free;
         assert!(jobs < FOR_A_RUN.count(), "{jobs}");
         let root = wanted(&StatePaths::below(directory.path()), Bytes(0), 0);
         assert!(root.is_ok(), "{root:?}");

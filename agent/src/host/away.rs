@@ -135,6 +135,33 @@ pub(crate) mod tests {
         std::os::unix::process::CommandExt::uid(quiet, 65_534).status().unwrap().success()
     }
 
+    /// A small ext4 of its own; gone when it is dropped.
+    pub(crate) struct SmallDisk(PathBuf);
+
+    impl SmallDisk {
+        pub(crate) fn at(directory: &Path) -> Self {
+            let (image, point) = (directory.join("image"), directory.join("state"));
+            std::fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
+            std::fs::create_dir(&point).unwrap();
+            let done = |program: &str, words: &[&Path]| {
+                let output = Command::new(program).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args(words).output().unwrap();
+                assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+            };
+            done("mkfs.ext4", &[Path::new("-q"), &image]);
+            done("mount", &[Path::new("-o"), Path::new("loop"), &image, &point]);
+            Self(point)
+        }
+        pub(crate) fn path(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for SmallDisk {
+        fn drop(&mut self) {
+            let _ = Command::new("umount").arg(&self.0).status();
+        }
+    }
+
     impl Dead {
         /// None where we may not mount.
         pub(crate) fn at(point: &Path) -> Option<Self> {

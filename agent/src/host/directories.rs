@@ -22,8 +22,10 @@ impl Host {
         }
         self.touch(&parent);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(&parent, &name, flags, Mode::empty()).map_err(fail)?;
-        self.own(&File::from(opened), path, writing)
+        let opened = File::from(rustix::fs::openat(&parent, &name, flags, Mode::empty()).map_err(fail)?);
+        self.own(&opened, path, writing)?;
+        self.wrote(&opened);
+        Ok(())
     }
 
     /// Makes a parent that no role declares: root:root 0755. One that is there is left alone.

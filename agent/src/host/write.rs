@@ -97,8 +97,9 @@ impl Host {
         file.write_all(bytes).map_err(|source| OsError::new(Operation::Write, path.display(), source))?;
         self.own(&file, path, writing)?;
         if vital {
-            file.sync_all().map_err(|source| OsError::new(Operation::Sync, path.display(), source))?;
+            return file.sync_all().map_err(|source| OsError::new(Operation::Sync, path.display(), source));
         }
+        self.wrote(&file);
         Ok(())
     }
 
@@ -126,8 +127,10 @@ impl Host {
         if stat.st_nlink > 1 && self.is_shared(&above) && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
             return Err(fail(Errno::MLINK));
         }
-        self.touch(&parent);
-        self.own(&File::from(opened), path, writing)
+        let file = File::from(opened);
+        self.own(&file, path, writing)?;
+        self.wrote(&file);
+        Ok(())
     }
 
     /// Opens a new, private file in the place of `path`, replacing what a crash left there.
@@ -230,6 +233,7 @@ impl Host {
         let fail = |source: Errno| OsError::new(Operation::Rename, to.display(), source);
         let (old_parent, old) = self.place(from).map_err(fail)?;
         let (new_parent, new) = self.place(to).map_err(fail)?;
+        self.touch(&old_parent);
         self.touch(&new_parent);
         rustix::fs::renameat(&old_parent, &old, &new_parent, &new).map_err(fail)
     }

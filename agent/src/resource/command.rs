@@ -10,7 +10,7 @@ use crate::host::{Entered, EntryKind, Operation, OsError, Writing, aside_path};
 use ostler_roles::catalog::Action;
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::command::{Change, Desired, Observed};
-use ostler_roles::words::{Bytes, Secret, SecretRef, Sensitive};
+use ostler_roles::words::{AbsPath, Bytes, Secret, SecretRef, Sensitive};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -171,6 +171,13 @@ fn run(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Fa
         }
     };
     let doing = format!("run {}", desired.name);
+    // What it writes elsewhere is its own to make durable.
+    let above = |path: &AbsPath| path.parent().map(|parent| parent.as_path().to_owned());
+    for place in
+        [desired.directory.as_ref().map(|path| path.as_path().to_owned()), desired.creates.as_ref().and_then(above)].into_iter().flatten()
+    {
+        node.host.touched_below(&place);
+    }
     let Some(path) = &desired.stdout_to else {
         return accepted(desired, program.run_to_end(work.deadline).map_err(unmade)?, &doing);
     };
