@@ -81,6 +81,9 @@ impl Step {
     }
     /// Whether a change of `changed` makes this act, and how; a restart outweighs a reload.
     pub fn action_for(&self, changed: &Desired) -> Option<Action> {
+        if self.watches.is_empty() {
+            return None;
+        }
         let id = changed.id();
         self.watches.iter().filter(|watch| watch.id == id || watch.covers(changed)).map(|watch| watch.action).max()
     }

@@ -5,7 +5,7 @@ use ostler_roles::catalog::{Action, Catalog, Requirement, Step};
 use ostler_roles::check::{Check, Demands, Share, Verdict, Write};
 use ostler_roles::outcome::Failure;
 use ostler_roles::plan::{Plan, Planned};
-use ostler_roles::resource::{Effect, ResourceId, Standing};
+use ostler_roles::resource::{Alterations, Effect, ResourceId, Standing};
 use ostler_roles::words::{Content, Digest};
 use std::collections::BTreeSet;
 
@@ -45,12 +45,27 @@ pub struct Draft {
     pub missing: BTreeSet<Digest>,
 }
 
-/// What one step would change, so far.
+/// What changes, or may, of the steps so far.
+#[derive(Default)]
 struct Changing {
+    steps: Vec<ChangingStep>,
+    /// What they make, by their place in `steps`.
+    alterations: Alterations,
+}
+
+struct ChangingStep {
     index: usize,
     id: ResourceId,
     sure: bool,
-    provides: Vec<Effect>,
+}
+
+impl Changing {
+    fn add(&mut self, index: usize, step: &Step, sure: bool) {
+        for effect in step.desired.provides() {
+            self.alterations.add(effect, self.steps.len());
+        }
+        self.steps.push(ChangingStep { index, id: step.id(), sure });
+    }
 }
 
 impl Planning<'_> {
@@ -59,17 +74,17 @@ impl Planning<'_> {
         let examine = |step: &Step| (self.wanted)().then(|| self.provider.examine(&step.desired));
         let examined: Vec<Result<Examined, Failure>> = self.catalog.steps.iter().map(examine).collect::<Option<_>>()?;
         let requirements = self.requirements(self.writes(&examined))?;
-        let mut changing: Vec<Changing> = Vec::new();
+        let mut changing = Changing::default();
+        let transactions = transactions(&self.catalog.steps);
         let mut steps = Vec::with_capacity(examined.len());
         for (index, found) in examined.into_iter().enumerate() {
-            let planned = self.step(index, found, &changing);
+            let planned = self.step(index, found, &changing, transactions[index]);
             if let Some(sure) = match &planned {
                 Planned::Change { .. } => Some(true),
                 Planned::MayChange { .. } => Some(false),
                 Planned::Unchanged { .. } | Planned::Impossible(_) => None,
             } {
-                let step = &self.catalog.steps[index];
-                changing.push(Changing { index, id: step.id(), sure, provides: step.desired.provides() });
+                changing.add(index, &self.catalog.steps[index], sure);
             }
             steps.push(planned);
         }
@@ -130,7 +145,8 @@ impl Planning<'_> {
         Some(verdicts)
     }
 
-    fn step(&self, index: usize, found: Result<Examined, Failure>, changing: &[Changing]) -> Planned {
+    /// `transaction` is the first step of the transaction that it stands in.
+    fn step(&self, index: usize, found: Result<Examined, Failure>, changing: &Changing, transaction: usize) -> Planned {
         let step = &self.catalog.steps[index];
         let standing = match &found {
             Ok(found) if found.changes.is_empty() => Standing::AsDesired,
@@ -138,7 +154,7 @@ impl Planning<'_> {
             Ok(_) => Standing::Otherwise,
             Err(_) => Standing::Impossible,
         };
-        if let Some(cause) = self.cause(index, standing, changing) {
+        if let Some(cause) = self.cause(index, standing, changing, transaction) {
             let changes = found.map(|found| found.changes).unwrap_or_default();
             return Planned::MayChange { because: cause, changes };
         }
@@ -154,28 +170,23 @@ impl Planning<'_> {
         Planned::Change { changes: found.changes, triggered, old }
     }
 
-    /// The first earlier step whose change may alter what this one reads, or may trigger it.
-    fn cause(&self, index: usize, standing: Standing, changing: &[Changing]) -> Option<ResourceId> {
-        if changing.is_empty() {
+    /// The first earlier step whose change may alter what this one reads, or may trigger it. Members of one transaction see nothing of
+    /// each other.
+    fn cause(&self, index: usize, standing: Standing, changing: &Changing, transaction: usize) -> Option<ResourceId> {
+        if changing.steps.is_empty() {
             return None;
         }
         let step = &self.catalog.steps[index];
-        let needs = step.desired.needs();
-        let alters = |earlier: &&Changing| {
-            !self.one_transaction(earlier.index, index)
-                && earlier.provides.iter().any(|made| needs.iter().any(|need| made.alters(need, standing)))
-        };
-        let unsure_trigger = |earlier: &&Changing| !earlier.sure && step.action_for(&self.catalog.steps[earlier.index].desired).is_some();
-        changing.iter().find(|earlier| alters(earlier) || unsure_trigger(earlier)).map(|earlier| earlier.id.clone())
-    }
-
-    fn one_transaction(&self, earlier: usize, later: usize) -> bool {
-        let kind = self.catalog.steps[earlier].desired.kind();
-        kind.is_transaction() && self.catalog.steps[earlier..=later].iter().all(|step| step.desired.kind() == kind)
+        let altered = step.desired.needs().iter().filter_map(|need| changing.alterations.first(need, standing)).min();
+        let altered = altered.filter(|earlier| changing.steps[*earlier].index < transaction);
+        let unsure = |earlier: &ChangingStep| !earlier.sure && step.action_for(&self.catalog.steps[earlier.index].desired).is_some();
+        let triggered = if step.watches.is_empty() { None } else { changing.steps.iter().position(unsure) };
+        let first = altered.into_iter().chain(triggered).min()?;
+        Some(changing.steps[first].id.clone())
     }
 
     /// What it will do because of earlier runs, of its own change, or of earlier steps.
-    fn triggered(&self, step: &Step, owes: Option<Action>, changing: &[Changing]) -> Option<(Action, Vec<ResourceId>)> {
+    fn triggered(&self, step: &Step, owes: Option<Action>, changing: &Changing) -> Option<(Action, Vec<ResourceId>)> {
         let owed = self.owed.of(&step.id());
         let mut action = owed.map(|owed| owed.action);
         let mut because = owed.map(|owed| owed.because.clone()).unwrap_or_default();
@@ -186,7 +197,7 @@ impl Planning<'_> {
             }
         }
         // Most steps watch nothing.
-        for earlier in changing.iter().filter(|_| !step.watches.is_empty()) {
+        for earlier in changing.steps.iter().filter(|_| !step.watches.is_empty()) {
             if let Some(caused) = step.action_for(&self.catalog.steps[earlier.index].desired) {
                 action = action.max(Some(caused));
                 if !because.contains(&earlier.id) {
@@ -209,6 +220,17 @@ impl Planning<'_> {
             contents.filter_map(|content| if let Content::Blob(blob) = content { Some(blob.digest) } else { None }).collect();
         digests.into_iter().filter(|digest| !self.blobs.has(digest)).collect()
     }
+}
+
+/// For each step the first of the transaction that it stands in: consecutive ones of a kind that makes one of them; else itself.
+fn transactions(steps: &[Step]) -> Vec<usize> {
+    let mut firsts: Vec<usize> = Vec::with_capacity(steps.len());
+    for (index, step) in steps.iter().enumerate() {
+        let kind = step.desired.kind();
+        let joins = kind.is_transaction() && index > 0 && steps[index - 1].desired.kind() == kind;
+        firsts.push(if joins { firsts[index - 1] } else { index });
+    }
+    firsts
 }
 
 /// What a requirement wants to remain free.

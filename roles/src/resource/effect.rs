@@ -70,7 +70,7 @@ impl Effect {
 }
 
 /// Whether a package may alter this.
-fn packages_alter(needed: &Effect, standing: Standing) -> bool {
+pub(super) fn packages_alter(needed: &Effect, standing: Standing) -> bool {
     let below = |roots: &[&str], path: &AbsPath| roots.iter().any(|root| AbsPath::parse(root).is_ok_and(|root| path.is_within(&root)));
     match needed {
         Effect::Path(path) => !below(&NEVER_PACKAGED, path) && (standing != Standing::AsDesired || !below(&LEFT_ALONE, path)),

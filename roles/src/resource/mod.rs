@@ -1,5 +1,6 @@
 //! Resource kinds: what is desired, what is observed, and the pure difference. One file a kind.
 
+mod alterations;
 mod each_kind;
 mod effect;
 pub mod ownership;
@@ -9,6 +10,7 @@ macro_rules! modules {
 }
 crate::each_kind!(modules);
 
+pub use alterations::Alterations;
 pub use effect::{Effect, Standing};
 pub use ownership::Ownership;
 
