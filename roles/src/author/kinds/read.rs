@@ -91,7 +91,7 @@ pub(in crate::author) fn argv(values: &Values, field: &str) -> Built<Option<Vec<
     }
 }
 
-/// A path as a resource's name: `/etc//motd` and `/etc/motd` are one.
+/// A path as a resource's name: `/etc/motd/` and `/etc/motd` are one.
 pub(super) fn normal_path(key: &str) -> String {
     AbsPath::parse(key).map_or_else(|_| key.to_owned(), |path| path.to_string())
 }
