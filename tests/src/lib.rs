@@ -9,6 +9,7 @@ pub mod lab;
 pub mod library;
 pub mod program;
 pub mod protocol;
+pub mod schema;
 pub mod site;
 pub mod sshd;
 pub mod terminal;

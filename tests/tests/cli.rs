@@ -9,4 +9,5 @@ mod cli {
     mod help;
     mod hostile;
     mod refusals;
+    mod schema;
 }

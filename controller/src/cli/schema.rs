@@ -4,8 +4,11 @@ use clap::{Args, ValueEnum};
 
 /// Print a JSON Schema for editors
 ///
+/// It knows the roles of the site that it is asked in, or that `--site` names, with their parameters.
+///
 /// Examples:
 ///   ostler schema role > .schema/role.json
+///   ostler schema nodes --site ../ci > .schema/nodes.json
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
 pub struct SchemaArgs {

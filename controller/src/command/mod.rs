@@ -78,7 +78,7 @@ fn dispatch(context: &Context, verb: Verb) -> Result<Exit, CommandError> {
         Verb::Secret(args) => secret::run(context, &args),
         Verb::Lab(args) => lab::run(context, &args),
         Verb::Demo(args) => demo::run(context, &args),
-        Verb::Schema(args) => Ok(schema::run(context, &args)),
+        Verb::Schema(args) => schema::run(context, &args),
         Verb::Completions(args) => Ok(completions::completions(context, &args)),
         Verb::Man(args) => completions::man(context, &args),
         Verb::LabHolder { arguments } => Ok(lab::holder(arguments)),

@@ -2,13 +2,15 @@
 
 use super::{CommandError, Context, only::Only};
 use crate::fleet::{Blobs, Compile, CompileError, Prepared};
-use crate::inventory::{self, Inventory};
+use crate::inventory::{self, Inventory, ReadSiteError};
 use crate::journal::{FactStore, FileStore, Store, site_directory};
 use crate::registration::SiteState;
 use crate::secret::{self, Identities};
 use ostler_roles::author::compile::{self, Input, Master, Order, Secrets};
 use ostler_roles::author::diagnostic::{Faults, Look};
+use ostler_roles::author::graph::Roles;
 use ostler_roles::author::layers::Override;
+use ostler_roles::author::library;
 use ostler_roles::author::role::Role;
 use ostler_roles::facts::Facts;
 use ostler_roles::words::{Digest, MasterName, NodeName};
@@ -127,6 +129,20 @@ impl Workspace {
             // A file that changed since it was read is none of the contents that were planned.
             site.inventory.bytes(*tree, path).inspect_err(|error| tracing::warn!(%error, "a file of the site is not what it was")).ok()
         })
+    }
+}
+
+/// The roles of the site and of the library, as far as they can be read; outside of a site those of the library.
+///
+/// # Errors
+/// When the site that was asked for cannot be read.
+pub fn roles(context: &Context) -> Result<Roles, CommandError> {
+    let root = root(context)?;
+    match inventory::read(&root) {
+        Err(ReadSiteError::NoSite { .. }) if context.site.is_none() => {
+            Ok(Roles::new(library::roles(&mut Faults::new()), &mut Faults::new()))
+        }
+        read => Ok(read?.inventory.roles),
     }
 }
 
