@@ -29,7 +29,15 @@ fn with_the_new_kind() -> PathBuf {
     for name in &all {
         let to = copy.join(name.strip_prefix(kind).unwrap_or(name));
         let bytes = std::fs::read(root().join(name)).unwrap();
-        place(&to, if name == LIST { with_its_row(&bytes) } else { bytes });
+        let bytes = match name.as_str() {
+            LIST => with_its_row(&bytes),
+            "Cargo.toml" => as_another_version(&bytes),
+            _ => bytes,
+        };
+        // Cargo writes the lock anew, for the version.
+        if name != "Cargo.lock" || !to.exists() {
+            place(&to, bytes);
+        }
     }
     copy
 }
@@ -50,10 +58,19 @@ fn with_its_row(list: &[u8]) -> Vec<u8> {
     after.into_bytes()
 }
 
+/// What is built of the copy must not be taken for the house: it lies in the same directory, so that what both depend on is built once.
+fn as_another_version(manifest: &[u8]) -> Vec<u8> {
+    let own = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
+    let manifest = std::str::from_utf8(manifest).unwrap();
+    let after = manifest.replacen(&own, "version = \"0.0.0-new-kind\"", 1);
+    assert_ne!(after, manifest);
+    after.into_bytes()
+}
+
 fn cargo(copy: &Path, arguments: &[&str]) {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(arguments).args(["--locked", "--offline", "--target-dir"]).arg(target).env("BLESS", "1").current_dir(copy);
+    cargo.args(arguments).args(["--offline", "--target-dir"]).arg(target).env("BLESS", "1").current_dir(copy);
     let told = cargo.output().unwrap();
     assert!(
         told.status.success(),

@@ -112,8 +112,16 @@ mod tests {
     use proptest::prelude::*;
 
     fn effect() -> impl Strategy<Value = Effect> {
-        let path =
-            prop_oneof![Just("/"), Just("/srv"), Just("/srv/a"), Just("/srv/a/b"), Just("/srv/ab"), Just("/home/ci"), Just("/usr/local/x")];
+        let path = prop_oneof![
+            Just("/"),
+            Just("/srv"),
+            Just("/srv/a"),
+            Just("/srv/a/b"),
+            Just("/srv/ab"),
+            Just("/home/ci"),
+            Just("/usr/local/x"),
+            Just("/etc/systemd/system/nginx.service")
+        ];
         let account = || prop_oneof![Just("ci"), Just("root")].prop_map(|name| AccountName::parse(name).unwrap());
         prop_oneof![
             path.clone().prop_map(|path| Effect::Path(AbsPath::parse(path).unwrap())),
