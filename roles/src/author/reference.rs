@@ -6,40 +6,20 @@ pub use role::{library, role};
 
 use std::fmt::Write as _;
 
+use super::keys;
 use super::kinds::{self, BUILDBOT, EXECUTOR, FieldSpec, JENKINS, KindSpec, LAB, Rule, SSH, ScalarType, Shape};
 use super::literal::words;
-
-/// What the two files of a site hold: key, shape, sentence.
-const SITE_KEYS: [(&str, &str, &str); 8] = [
-    ("edition", "1", "The edition of the language; must be written."),
-    ("id", "name", "What the site is called in its marks on Jenkins masters, the same for all its admins; `ostler init` makes one."),
-    ("site", "map of constants", "Seen by `vars` and `masters` as `site.NAME`, never by roles."),
-    ("ssh", "map, see below", "How every node is reached; what is not said, your own ssh configuration says."),
-    ("secrets", "`{recipients: [KEY]}`", "Who can open `secrets/NAME.age`: age public keys, `age1…`. Ssh keys are refused."),
-    ("masters", "`NAME: {buildbot: {…}}` or `NAME: {jenkins: {…}}`", "The CI masters that executors name."),
-    ("vars", "`ROLE: {PARAMETER: VALUE}`", "Values for parameters of any role; weaker than those of groups and nodes."),
-    ("lab", "map, see below", "Nodes of this site that `ostler lab up` starts on this machine."),
-];
-
-/// The keys of `nodes.yaml`.
-const NODE_KEYS: [(&str, &str, &str); 7] = [
-    ("groups.NAME.roles", "list of roles", "Roles of every node of the group, in order. A group holds no group."),
-    ("groups.NAME.vars", "`ROLE: {PARAMETER: VALUE}`", "Values for parameters of these roles."),
-    ("groups.NAME.ssh", "map, see below", "How its nodes are reached."),
-    ("nodes.NAME.host", "host", "Where it is reached; its name if not written."),
-    ("nodes.NAME.groups", "list of groups", "Its groups, in order."),
-    ("nodes.NAME.roles", "list of roles", "Roles of its own, after those of its groups."),
-    ("nodes.NAME.vars, .ssh", "as in a group", "Stronger than those of its groups."),
-];
 
 /// The page of `ostler.yaml` and `nodes.yaml`.
 #[must_use]
 pub fn site() -> String {
     let mut page = String::from("# `ostler.yaml` and `nodes.yaml`\n\nWritten by the program from its own tables; a test keeps it fresh.\n");
-    for (title, keys) in [("`ostler.yaml`", SITE_KEYS.as_slice()), ("`nodes.yaml`", NODE_KEYS.as_slice())] {
+    for (title, of) in
+        [("`ostler.yaml`", vec![("", keys::SITE)]), ("`nodes.yaml`", vec![("groups.NAME.", keys::GROUP), ("nodes.NAME.", keys::NODE)])]
+    {
         let _ = writeln!(page, "\n## {title}\n\n| key | holds | |\n|---|---|---|");
-        for (key, holds, text) in keys {
-            row(&mut page, &[&format!("`{key}`"), holds, text]);
+        for (above, keys) in of {
+            keys.iter().for_each(|key| row(&mut page, &[&format!("`{above}{}`", key.name), key.holds, key.doc]));
         }
     }
     for (title, fields) in [

@@ -1,4 +1,4 @@
-//! Words that are no kinds here: those of later releases, and those of other tools.
+//! Words that are not ours: those of later releases, and those of other tools with what stands in their place.
 
 /// Words of the language that later releases will read; refused by name.
 pub const LATER_KINDS: [&str; 37] = [
@@ -54,6 +54,22 @@ pub fn called_here(word: &str) -> Option<&'static str> {
         "modprobe" | "module" => "`kernel_module`",
         "symlink" => "`link`",
         "git" => "`git_cache` for mirrors, `command` for a checkout",
+        _ => return None,
+    })
+}
+
+/// What to use in place of a word that other languages have and this one has not.
+#[must_use]
+pub fn absent(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "include" | "import" | "import_tasks" | "include_tasks" | "macro" => "in its place: a role that this one needs, or `each`",
+        "block" => "in its place: `steps: [...]`, which shares one `when`, `each` and `within`",
+        "register" => "in its place: a kind that observes by itself, or a file (`stdout_to`)",
+        "notify" | "handlers" | "listen" => "in its place: the one that acts names what it watches: `restart_on`, `reload_on`, `run_on`",
+        "tags" => "there are none: a half-applied role proves nothing",
+        "ignore_errors" | "failed_when" => "in its place: `accept: [0, 2]` names the exit codes that are good",
+        "only_if" | "changed_when" => "in its place: `unless`, which asks the opposite, or `creates`",
+        "loop" | "with_items" => "in its place: `each: NAME in LIST`",
         _ => return None,
     })
 }

@@ -1,7 +1,7 @@
 //! A map against its table: unknown, missing and refused fields, relations between them, bare expressions.
 
 use crate::author::diagnostic::{Fault, Faults, nearest};
-use crate::author::kinds::{FieldSpec, Rule, SSH};
+use crate::author::kinds::{FieldSpec, Rule, SSH, absent};
 use crate::author::literal::{check_shape, field_names, mismatch, words};
 use crate::author::role::{Expression, Field, Fields};
 use crate::author::source::{Node, Scalar};
@@ -24,7 +24,7 @@ pub(in crate::author) fn lower(node: &Node, what: &str, specs: &'static [FieldSp
             let fault = Fault::new(&entry.key.span, format!("unknown field `{key}` in {what}"))
                 .expected(words(known.iter().copied()))
                 .nearest(key, known.iter().copied());
-            faults.push(match read::absent(key) {
+            faults.push(match absent(key) {
                 Some(instead) => fault.hint(instead),
                 None => fault,
             });

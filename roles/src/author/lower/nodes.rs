@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::author::diagnostic::{Fault, Faults};
+use crate::author::keys;
 use crate::author::kinds::ScalarType;
 use crate::author::literal::check_scalar;
 use crate::author::role::Name;
@@ -13,11 +14,11 @@ use super::fields;
 use super::read::{self, Keys, Spelling};
 
 /// The keys of `nodes.yaml`.
-const KEYS: Keys = Keys { what: "`nodes.yaml`", known: &["groups", "nodes"], later: &[] };
+const KEYS: Keys = Keys { what: "`nodes.yaml`", known: keys::NODES, later: &[] };
 /// The keys of a group.
-const GROUP: Keys = Keys { what: "a group", known: &["roles", "vars", "ssh"], later: &[] };
+const GROUP: Keys = Keys { what: "a group", known: keys::GROUP, later: &[] };
 /// The keys of a node.
-const NODE: Keys = Keys { what: "a node", known: &["host", "groups", "roles", "vars", "ssh"], later: &[] };
+const NODE: Keys = Keys { what: "a node", known: keys::NODE, later: &[] };
 
 /// Reads `nodes.yaml`; given even with faults, none when it is no map.
 pub fn nodes_file(source: &Arc<Source>, faults: &mut Faults) -> Option<NodesFile> {

@@ -1,6 +1,7 @@
 //! Parameters: their types, bounds and defaults.
 
 use crate::author::diagnostic::{Fault, Faults};
+use crate::author::keys;
 use crate::author::kinds::ScalarType;
 use crate::author::literal::{check_type, check_value, words};
 use crate::author::role::{Param, Type};
@@ -9,8 +10,7 @@ use crate::author::source::{Entry, Node, Span};
 use super::read::{self, Keys, Spelling};
 
 /// The keys of a parameter.
-const KEYS: Keys =
-    Keys { what: "a parameter", known: &["type", "default", "optional", "choices", "at_least", "at_most", "fields", "help"], later: &[] };
+const KEYS: Keys = Keys { what: "a parameter", known: keys::PARAMETER, later: &[] };
 
 /// The deepest nesting of `list(` and `map(`.
 const MAX_NESTING: usize = 8;

@@ -1,6 +1,7 @@
 //! Reading maps, lists and words of a known shape.
 
 use crate::author::diagnostic::{Fault, Faults};
+use crate::author::keys::{self, KeySpec};
 use crate::author::literal::{mismatch, words};
 use crate::author::role::{Name, Need, Setting};
 use crate::author::source::{Bare, Entry, Node, Spanned};
@@ -11,7 +12,7 @@ pub(super) struct Keys {
     /// What the map is, for messages: `a role`.
     pub what: &'static str,
     /// Those that are read.
-    pub known: &'static [&'static str],
+    pub known: &'static [KeySpec],
     /// Those that a later release reads.
     pub later: &'static [&'static str],
 }
@@ -23,35 +24,20 @@ impl Keys {
             .iter()
             .filter(|entry| {
                 let key = entry.key.value.as_str();
-                if self.known.contains(&key) {
+                if keys::names(self.known).any(|known| known == key) {
                     return true;
                 }
                 faults.push(if self.later.contains(&key) {
                     Fault::new(&entry.key.span, format!("`{key}` is not in this release"))
                 } else {
                     Fault::new(&entry.key.span, format!("unknown key `{key}` in {}", self.what))
-                        .expected(words(self.known.iter().copied()))
-                        .nearest(key, self.known.iter().copied())
+                        .expected(words(keys::names(self.known)))
+                        .nearest(key, keys::names(self.known))
                 });
                 false
             })
             .collect()
     }
-}
-
-/// What to use in place of a word that other languages have and this one has not.
-pub(super) fn absent(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "include" | "import" | "import_tasks" | "include_tasks" | "macro" => "in its place: a role that this one needs, or `each`",
-        "block" => "in its place: `steps: [...]`, which shares one `when`, `each` and `within`",
-        "register" => "in its place: a kind that observes by itself, or a file (`stdout_to`)",
-        "notify" | "handlers" | "listen" => "in its place: the one that acts names what it watches: `restart_on`, `reload_on`, `run_on`",
-        "tags" => "there are none: a half-applied role proves nothing",
-        "ignore_errors" | "failed_when" => "in its place: `accept: [0, 2]` names the exit codes that are good",
-        "only_if" | "changed_when" => "in its place: `unless`, which asks the opposite, or `creates`",
-        "loop" | "with_items" => "in its place: `each: NAME in LIST`",
-        _ => return None,
-    })
 }
 
 /// The entries of a map; anything else is a fault.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::author::diagnostic::{Fault, Faults};
+use crate::author::keys;
 use crate::author::kinds::{BUILDBOT, JENKINS, LAB, LATER_MASTERS};
 use crate::author::literal::{mismatch, words};
 use crate::author::role::Setting;
@@ -14,10 +15,9 @@ use super::fields;
 use super::read::{self, Keys, Spelling};
 
 /// The keys of `ostler.yaml`.
-const KEYS: Keys =
-    Keys { what: "`ostler.yaml`", known: &["edition", "id", "site", "ssh", "secrets", "masters", "vars", "lab"], later: &["rollout"] };
+const KEYS: Keys = Keys { what: "`ostler.yaml`", known: keys::SITE, later: &["rollout"] };
 /// The keys of `secrets`.
-const SECRETS: Keys = Keys { what: "`secrets`", known: &["recipients"], later: &[] };
+const SECRETS: Keys = Keys { what: "`secrets`", known: keys::SECRETS, later: &[] };
 /// The masters of this release.
 const MASTERS: [&str; 2] = ["buildbot", "jenkins"];
 

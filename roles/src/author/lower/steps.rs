@@ -1,7 +1,8 @@
 //! Steps, blocks and checks.
 
 use crate::author::diagnostic::{Fault, Faults};
-use crate::author::kinds::{self, Becomes, LATER_KINDS, Place, ScalarType, called_here};
+use crate::author::keys;
+use crate::author::kinds::{self, Becomes, LATER_KINDS, Place, ScalarType, absent, called_here};
 use crate::author::literal::{check_scalar, words};
 use crate::author::role::{Action, Body, Each, Expression, Step};
 use crate::author::source::{Entry, Node, Spanned};
@@ -10,9 +11,16 @@ use super::fields;
 use super::read::{self, Spelling};
 
 /// The words that stand beside a kind.
-const STEP_WORDS: [&str; 5] = ["when", "each", "within", "while_busy", "live"];
-/// The blocks.
-const BLOCKS: [&str; 2] = ["steps", "together"];
+fn step_words() -> impl Iterator<Item = &'static str> + Clone {
+    keys::names(keys::STEP).chain([LATER_WORD])
+}
+/// One more, which a later release reads.
+const LATER_WORD: &str = "while_busy";
+
+/// Whether it stands in place of a kind.
+fn is_block(word: &str) -> bool {
+    keys::names(keys::BLOCKS).any(|block| block == word)
+}
 
 /// The list under `steps`, `require`, `verify` or `smoke`.
 pub(super) fn list(node: &Node, place: Place, faults: &mut Faults) -> Vec<Step> {
@@ -23,7 +31,7 @@ pub(super) fn list(node: &Node, place: Place, faults: &mut Faults) -> Vec<Step> 
 /// One step.
 fn step(node: &Node, place: Place, faults: &mut Faults) -> Option<Step> {
     let (words_of_step, actions): (Vec<&Entry>, Vec<&Entry>) =
-        read::map(node, "`KIND: {…}`", faults).iter().partition(|entry| STEP_WORDS.contains(&entry.key.value.as_str()));
+        read::map(node, "`KIND: {…}`", faults).iter().partition(|entry| step_words().any(|word| word == entry.key.value));
     let action = match actions[..] {
         [only] => action(only, place, faults),
         [] => {
@@ -57,7 +65,7 @@ fn step(node: &Node, place: Place, faults: &mut Faults) -> Option<Step> {
 
 /// Two keys where one kind is wanted: a misspelt step word, a body written one level too high, or two kinds.
 fn two_kinds(first: &Entry, second: &Entry, place: Place, faults: &mut Faults) {
-    let known = |entry: &Entry| kinds::named(&entry.key.value, place).is_some() || BLOCKS.contains(&entry.key.value.as_str());
+    let known = |entry: &Entry| kinds::named(&entry.key.value, place).is_some() || is_block(&entry.key.value);
     let (odd, kind) = if known(second) && !known(first) { (first, second) } else { (second, first) };
     let key = &odd.key.value;
     let fault = if known(odd) {
@@ -65,10 +73,12 @@ fn two_kinds(first: &Entry, second: &Entry, place: Place, faults: &mut Faults) {
             .expected("one kind a step")
             .also(&kind.key.span, "the first")
     } else {
-        Fault::new(&odd.key.span, format!("unknown step word `{key}`")).expected(words(STEP_WORDS)).nearest(key, STEP_WORDS)
+        Fault::new(&odd.key.span, format!("unknown step word `{key}`"))
+            .expected(words(keys::names(keys::STEP)))
+            .nearest(key, keys::names(keys::STEP))
     };
     let field = kinds::named(&kind.key.value, place).and_then(|kind| kind.field(key));
-    faults.push(match (field, read::absent(key)) {
+    faults.push(match (field, absent(key)) {
         (Some(_), _) => fault.hint(format!("`{key}` is a field of `{}`: write it inside its braces", kind.key.value)),
         (None, Some(instead)) => fault.hint(instead),
         (None, None) => fault,
@@ -78,7 +88,7 @@ fn two_kinds(first: &Entry, second: &Entry, place: Place, faults: &mut Faults) {
 /// The kind or block of a step.
 fn action(entry: &Entry, place: Place, faults: &mut Faults) -> Option<Action> {
     let word = entry.key.value.as_str();
-    if BLOCKS.contains(&word) && place != Place::Smoke {
+    if is_block(word) && place != Place::Smoke {
         let steps = list(&entry.value, place, faults);
         return Some(if word == "steps" { Action::Steps(steps) } else { Action::Together(steps) });
     }
@@ -86,7 +96,7 @@ fn action(entry: &Entry, place: Place, faults: &mut Faults) -> Option<Action> {
         faults.push(unknown_kind(entry, place));
         return None;
     };
-    for misplaced in STEP_WORDS {
+    for misplaced in step_words() {
         if kind.field(misplaced).is_none()
             && let Some(inside) = entry.value.as_map().and_then(|map| map.iter().find(|inside| inside.key.value == misplaced))
         {
@@ -119,13 +129,13 @@ fn unknown_kind(entry: &Entry, place: Place) -> Fault {
         let (is, belongs) = if kind.is_check() { ("a check", "`require` or `verify`") } else { ("a step", "`steps`") };
         return fault(format!("`{word}` is {is} and cannot stand in `{}`", place.word())).hint(format!("move it to {belongs}"));
     }
-    if let Some(instead) = read::absent(word) {
+    if let Some(instead) = absent(word) {
         return fault(format!("there is no `{word}`")).hint(instead);
     }
     let unknown = fault(format!("unknown kind `{word}`"));
     match called_here(word).filter(|_| place == Place::Steps) {
         Some(instead) => unknown.hint(format!("in its place: {instead}")),
-        None => unknown.expected(kinds_at(place)).nearest(word, here(place).chain(BLOCKS)),
+        None => unknown.expected(kinds_at(place)).nearest(word, here(place).chain(keys::names(keys::BLOCKS))),
     }
 }
 

@@ -4,70 +4,12 @@ use std::fmt::Write as _;
 
 use super::row;
 use crate::author::diagnostic::Faults;
+use crate::author::keys::{self, KeySpec};
 use crate::author::library;
 use crate::author::role::{Param, Role, Type};
 
 /// A table: its title, the head of its first column, and rows of a word and a sentence.
 type Table = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
-
-/// The keys of a role.
-const KEYS: Table = (
-    "The file",
-    "key",
-    &[
-        ("role", "Its name, the same as the file's. Must be written."),
-        ("summary", "One sentence: what a node is that has it. Must be written."),
-        ("replaces", "`library`: it stands in the place of the library's role of its name, which is an error otherwise."),
-        ("needs", "List of `ROLE: {PARAMETER: VALUE}`: roles that come before it, with what it passes to them."),
-        ("params", "`NAME: {type: TYPE}`: its inputs, see below."),
-        (
-            "by_system",
-            "`NAME: {SYSTEM: VALUE}`: words that differ by distribution. The most specific of `debian-12`, `debian` and the family counts.",
-        ),
-        ("require", "Checks that must hold on every node before anything is changed on any. They never write."),
-        ("steps", "What the node shall be, in this order."),
-        ("verify", "Checks made after the steps."),
-        ("executors", "What a CI master may run here; see [kinds](kinds.md)."),
-        ("smoke", "Commands that the master runs as a job, on that very node, before the labels are attached."),
-        ("labels", "Labels for every executor of the node."),
-    ],
-);
-
-/// The keys of a parameter.
-const PARAMETER: Table = (
-    "A parameter",
-    "key",
-    &[
-        ("type", "What may be written; see [types](kinds.md#types-of-parameters). Must be written."),
-        ("default", "The value where nobody gives one; without it, somebody must."),
-        ("optional", "`true`: it may be none. Then it has no default."),
-        ("choices", "The only values allowed."),
-        ("at_least", "The least value allowed."),
-        ("at_most", "The greatest value allowed."),
-        ("fields", "The fields of a `record`, each written as a parameter."),
-        ("help", "What it is for."),
-    ],
-);
-
-/// The words beside a kind.
-const STEP_WORDS: Table = (
-    "A step",
-    "word",
-    &[
-        (
-            "when",
-            "A bare expression: unless it is true, the step is left out. It sees parameters and facts, never what the node looks like now.",
-        ),
-        ("each", "`NAME in EXPRESSION`: once for each element; of a map, NAME has `.key` and `.value`."),
-        (
-            "within",
-            "How long it may take. Otherwise the kind's own: a minute for files, 10 minutes for a command, half an hour for packages and downloads.",
-        ),
-        ("live", "`true`: kept out of images, which a later release makes."),
-        ("steps", "In place of a kind: steps that share the words beside them."),
-        ("together", "In place of a kind: steps that may run at once. Nothing else does: the order is the one written."),
-    ],
-);
 
 /// What expressions of a role see.
 const SCOPE: Table = (
@@ -113,7 +55,15 @@ pub fn role() -> String {
          `executors`\nis in [kinds](kinds.md), what stands in `{{ }}` in [expressions](expressions.md), the roles that come with the \
          program in [library](library.md).\n",
     );
-    for (title, head, rows) in [KEYS, PARAMETER, STEP_WORDS, SCOPE, FACTS] {
+    let step = [keys::STEP, keys::BLOCKS].concat();
+    let of = |keys: &[KeySpec]| keys.iter().map(|key| (key.name, key.doc)).collect::<Vec<_>>();
+    for (title, head, rows) in [
+        ("The file", "key", of(keys::ROLE)),
+        ("A parameter", "key", of(keys::PARAMETER)),
+        ("A step", "word", of(&step)),
+        (SCOPE.0, SCOPE.1, SCOPE.2.to_vec()),
+        (FACTS.0, FACTS.1, FACTS.2.to_vec()),
+    ] {
         let _ = writeln!(page, "\n## {title}\n\n| {head} | |\n|---|---|");
         rows.iter().for_each(|(word, text)| row(&mut page, &[&format!("`{word}`"), text]));
     }
@@ -190,32 +140,11 @@ fn word(kind: &Type) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::author::graph::Roles;
-    use crate::author::schema::{self, File};
     use crate::author::value::{Data, facts_value};
     use std::collections::BTreeSet;
 
     fn first(table: Table) -> BTreeSet<String> {
         table.2.iter().map(|(word, _)| (*word).to_owned()).collect()
-    }
-
-    fn keys(of: &serde_json::Value) -> BTreeSet<String> {
-        of["properties"].as_object().unwrap().keys().cloned().collect()
-    }
-
-    #[test]
-    fn the_tables_name_every_key_that_the_schema_has() {
-        let schema = schema::of(File::Role, &Roles::default());
-        assert_eq!(first(KEYS), keys(&schema));
-        assert_eq!(first(PARAMETER), keys(&schema["$defs"]["parameter"]));
-        // The last branch is a step without a kind: there anything may stand.
-        let mut step = &schema["$defs"]["step_steps"];
-        while step.get("else").is_some() {
-            step = &step["else"];
-        }
-        let step = keys(step);
-        let kinds: BTreeSet<String> = crate::author::kinds::all().map(|kind| kind.word.to_owned()).collect();
-        assert_eq!(first(STEP_WORDS), step.difference(&kinds).cloned().collect());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod step;
 use serde_json::{Map, Value, json};
 
 use super::graph::Roles;
+use super::keys::{self, KeySpec};
 use super::kinds::{BUILDBOT, EXECUTOR, JENKINS, LAB, Place, SSH, ScalarType};
 use fields::{fields, scalar};
 
@@ -64,42 +65,44 @@ fn described(mut schema: Value, text: &str) -> Value {
     schema
 }
 
+/// A map with the keys of a table; `holds` says what stands under each.
+fn keyed(keys: &[KeySpec], required: &[&str], holds: impl Fn(&str) -> Value) -> Value {
+    let properties: Map<String, Value> = keys.iter().map(|key| (key.name.to_owned(), described(holds(key.name), key.doc))).collect();
+    object(Value::Object(properties), required)
+}
+
 /// A role.
 fn role() -> Value {
     let steps = |place: Place| list(&reference(&format!("step_{}", place.word())));
-    object(
-        json!({
-            "role": described(json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]*$" }), "The role's name: the file's."),
-            "replaces": described(json!({ "const": "library" }), "Hides the library role of this name."),
-            "summary": described(json!({ "type": "string" }), "One sentence."),
-            "needs": described(list(&reference("need")), "Roles that come first: a list of ROLE: {PARAMETER: VALUE}."),
-            "params": described(map(&reference("parameter")), "Typed inputs."),
-            "by_system": described(map(&map(&reference("texts"))), "Words that differ by distribution."),
-            "require": described(steps(Place::Require), "Checks before anything is changed."),
-            "steps": described(steps(Place::Steps), "Resources, in order."),
-            "executors": described(list(&reference("executor")), "What the master may run here."),
-            "labels": described(list(&reference("label")), "Labels for every executor of the node."),
-            "verify": described(steps(Place::Verify), "Checks after the steps."),
-            "smoke": described(steps(Place::Smoke), "Commands run as a job before the label is attached."),
-        }),
-        &["role", "summary"],
-    )
+    keyed(keys::ROLE, &["role", "summary"], |key| match key {
+        "role" => json!({ "type": "string", "pattern": "^[a-z][a-z0-9-]*$" }),
+        "replaces" => json!({ "const": "library" }),
+        "summary" => json!({ "type": "string" }),
+        "needs" => list(&reference("need")),
+        "params" => map(&reference("parameter")),
+        "by_system" => map(&map(&reference("texts"))),
+        "require" => steps(Place::Require),
+        "steps" => steps(Place::Steps),
+        "executors" => list(&reference("executor")),
+        "labels" => list(&reference("label")),
+        "verify" => steps(Place::Verify),
+        "smoke" => steps(Place::Smoke),
+        _ => json!({}),
+    })
 }
 
 /// `nodes.yaml`.
 fn nodes() -> Value {
-    let group = object(json!({ "roles": list(&reference("role")), "vars": reference("vars"), "ssh": reference("ssh") }), &[]);
-    let node = object(
-        json!({ "host": reference("host"), "groups": reference("names"), "roles": list(&reference("role")), "vars": reference("vars"), "ssh": reference("ssh") }),
-        &[],
-    );
-    object(
-        json!({
-            "groups": described(map(&group), "Nodes that have the same roles."),
-            "nodes": described(map(&node), "The machines."),
-        }),
-        &[],
-    )
+    let of_machines = |key: &str| match key {
+        "host" => reference("host"),
+        "groups" => reference("names"),
+        "roles" => list(&reference("role")),
+        "vars" => reference("vars"),
+        "ssh" => reference("ssh"),
+        _ => json!({}),
+    };
+    let (group, node) = (keyed(keys::GROUP, &[], of_machines), keyed(keys::NODE, &[], of_machines));
+    keyed(keys::NODES, &[], |key| map(if key == "groups" { &group } else { &node }))
 }
 
 /// `ostler.yaml`.
@@ -108,20 +111,17 @@ fn site() -> Value {
         object(json!({ "buildbot": reference("buildbot") }), &["buildbot"]),
         object(json!({ "jenkins": reference("jenkins") }), &["jenkins"]),
     ] });
-    let recipients = object(json!({ "recipients": list(&json!({ "type": "string" })) }), &[]);
-    object(
-        json!({
-            "edition": described(json!({ "const": 1 }), "The edition of the language."),
-            "id": described(json!({ "type": "string" }), "What the site is called in its marks on masters."),
-            "site": described(map(&json!({})), "Plain constants, seen by variables and masters."),
-            "ssh": described(reference("ssh"), "How every node is reached."),
-            "secrets": described(recipients, "Who can open the secrets."),
-            "masters": described(map(&master), "The CI masters."),
-            "vars": described(reference("vars"), "Values for parameters of any role."),
-            "lab": described(fields(LAB, &[]), "The lab that this site describes."),
-        }),
-        &["edition"],
-    )
+    keyed(keys::SITE, &["edition"], |key| match key {
+        "edition" => json!({ "const": 1 }),
+        "id" => json!({ "type": "string" }),
+        "site" => map(&json!({})),
+        "ssh" => reference("ssh"),
+        "secrets" => keyed(keys::SECRETS, &[], |_| list(&json!({ "type": "string" }))),
+        "masters" => map(&master),
+        "vars" => reference("vars"),
+        "lab" => fields(LAB, &[]),
+        _ => json!({}),
+    })
 }
 
 /// What the schema of a file refers to.

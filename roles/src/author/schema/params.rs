@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{described, list, map, object, reference};
+use super::{described, keyed, list, map, object, reference};
 use crate::author::graph::Roles;
+use crate::author::keys;
 use crate::author::kinds::ScalarType;
 use crate::author::literal::words;
 use crate::author::role::{Param, Role, Type};
@@ -21,19 +22,14 @@ pub(super) fn declared() -> Value {
     let written = json!({
         "anyOf": [{ "enum": offered, "errorMessage": expected }, { "type": "string", "pattern": pattern, "errorMessage": expected }],
     });
-    object(
-        json!({
-            "type": described(written, "Its type: a word, list(T), map(T) or record."),
-            "default": described(json!({}), "The value when nobody sets it."),
-            "optional": described(json!({ "type": "boolean" }), "It may be none."),
-            "choices": described(json!({ "type": "array" }), "The only values allowed."),
-            "at_least": described(json!({}), "The least value allowed."),
-            "at_most": described(json!({}), "The greatest value allowed."),
-            "fields": described(map(&reference("parameter")), "The fields of a record."),
-            "help": described(json!({ "type": "string" }), "What it is for."),
-        }),
-        &["type"],
-    )
+    keyed(keys::PARAMETER, &["type"], |key| match key {
+        "type" => written.clone(),
+        "optional" => json!({ "type": "boolean" }),
+        "choices" => json!({ "type": "array" }),
+        "fields" => map(&reference("parameter")),
+        "help" => json!({ "type": "string" }),
+        _ => json!({}),
+    })
 }
 
 /// The definition of the values for a role's parameters.

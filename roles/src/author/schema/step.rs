@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::fields::fields;
 use super::{described, list, object, reference};
+use crate::author::keys;
 use crate::author::kinds::{self, KindSpec, Place};
 use crate::author::literal::words;
 
@@ -22,8 +23,7 @@ pub(super) fn of(place: Place) -> Value {
     let mut kinds: Vec<(&str, Value)> = kinds::at(place).map(|kind| (kind.word, described(reference(&body(kind)), kind.doc))).collect();
     if place != Place::Smoke {
         let steps = list(&reference(&format!("step_{}", place.word())));
-        kinds.push(("steps", described(steps.clone(), "Steps that share the words beside them.")));
-        kinds.push(("together", described(steps, "Steps that may run at once.")));
+        kinds.extend(keys::BLOCKS.iter().map(|block| (block.name, described(steps.clone(), block.doc))));
     }
     let beside = beside(place);
     let beside_words = words(beside.keys().map(String::as_str));
@@ -56,18 +56,15 @@ pub(super) fn of(place: Place) -> Value {
     schema
 }
 
-/// The words that stand beside a kind.
+/// The words that stand beside a kind; a check is never in an image.
 fn beside(place: Place) -> Map<String, Value> {
-    let bare = |text: &str| described(json!({ "type": ["string", "boolean"] }), text);
-    let mut allowed = Map::new();
-    allowed.insert("when".to_owned(), bare("Left out unless this bare expression is true."));
-    allowed.insert(
-        "each".to_owned(),
-        described(json!({ "type": "string", "pattern": "^[a-z][a-z0-9_]* in " }), "NAME in EXPRESSION: once for each element."),
-    );
-    allowed.insert("within".to_owned(), described(reference("duration"), "Its deadline."));
-    if place == Place::Steps {
-        allowed.insert("live".to_owned(), described(json!({ "type": "boolean" }), "Never baked into an image."));
-    }
-    allowed
+    let holds = |word: &str| match word {
+        "when" => json!({ "type": ["string", "boolean"] }),
+        "each" => json!({ "type": "string", "pattern": "^[a-z][a-z0-9_]* in " }),
+        "within" => reference("duration"),
+        "live" => json!({ "type": "boolean" }),
+        _ => json!({}),
+    };
+    let words = keys::STEP.iter().filter(|word| place == Place::Steps || word.name != "live");
+    words.map(|word| (word.name.to_owned(), described(holds(word.name), word.doc))).collect()
 }
