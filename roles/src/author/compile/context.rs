@@ -16,6 +16,7 @@ use crate::author::role::{Expression, Role};
 use crate::author::site::{Group, NodeEntry};
 use crate::author::source::{Node, NodeKind, Span, Tree};
 use crate::author::value::{Data, Marks, NodeView, Value, as_text, facts_value, literal};
+use crate::facts::Facts;
 use crate::words::{Blob, Content, Digest, NodeName, Origin, Secret, SecretRef, Sensitive};
 
 /// What was asked for has no value, and why was told.
@@ -33,8 +34,10 @@ pub(super) struct Context<'a> {
     pub(super) groups: Vec<&'a Group>,
     /// Its roles, needed ones first.
     pub(super) roles: Vec<&'a Role>,
-    /// Its facts as a value.
-    pub(super) facts: Value,
+    /// Its facts as a value; read by [`Context::facts`].
+    facts: Value,
+    /// Facts were read, of this node or another: with others the outcome may be another.
+    facts_read: Cell<bool>,
     /// Values of parameters.
     pub(super) params: Params<'a>,
     /// Contents that were rendered, and files that were named.
@@ -89,6 +92,7 @@ impl<'a> Context<'a> {
             groups,
             roles,
             facts: facts_value(facts),
+            facts_read: Cell::default(),
             params,
             stores: RefCell::default(),
             faults: RefCell::new(faults),
@@ -108,6 +112,7 @@ impl<'a> Context<'a> {
             groups: Vec::new(),
             roles: Vec::new(),
             facts: Value::none(),
+            facts_read: Cell::default(),
             params: Params::default(),
             stores: RefCell::default(),
             faults: RefCell::default(),
@@ -157,11 +162,29 @@ impl<'a> Context<'a> {
         self.roles.iter().find(|role| role.name.value == name).copied()
     }
 
+    /// The node's facts as a value.
+    pub(super) fn facts(&self) -> Value {
+        self.facts_read.set(true);
+        self.facts.clone()
+    }
+
+    /// The facts as they are kept.
+    pub(super) fn raw_facts(&self) -> Option<&'a Facts> {
+        self.facts_read.set(true);
+        self.input.facts.get(self.input.node)
+    }
+
+    /// Whether facts were read so far.
+    pub(super) fn has_read_facts(&self) -> bool {
+        self.facts_read.get()
+    }
+
     /// A machine as expressions see it.
     pub(super) fn view(&self, name: &str) -> Option<Value> {
         let entry = self.input.site.nodes.nodes.iter().find(|entry| entry.name.value == name)?;
         let name = NodeName::parse(name).ok()?;
         let host = entry.host.as_ref().map_or_else(|| name.to_string(), |host| host.value.clone());
+        self.facts_read.set(true);
         let facts = self.input.facts.get(&name).map(|facts| Arc::new(facts.clone()));
         let mut value = Value::from(Data::Node(Arc::new(NodeView { name, host, facts })));
         value.marks.own = entry.name.value == self.called();

@@ -171,7 +171,7 @@ impl Building for OfNode<'_, '_> {
         self.context.sensitive(value)
     }
     fn facts(&self) -> Option<&Facts> {
-        self.context.input.facts.get(self.context.input.node)
+        self.context.raw_facts()
     }
     fn executors(&self) -> u32 {
         self.executors

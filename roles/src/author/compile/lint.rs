@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Input, Secrets, Site, SiteContent, compile, prove};
+use super::context::Context;
+use super::{Input, Secrets, Site, SiteContent, compile_in, prove};
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::graph::Roles;
 use crate::author::kinds::SYSTEMS;
@@ -39,8 +40,18 @@ pub fn lint(
             systems.truncate(1);
         }
         let mut found = OneNode::default();
-        for (system, facts) in systems.iter().filter_map(|system| Some((*system, assumed.get(system)?))) {
-            found.add(system, compile(&Input { roles, site, content, node: name, facts, secrets, overrides }).err().unwrap_or_default());
+        for (system, facts) in systems.clone().into_iter().filter_map(|system| Some((system, assumed.get(system)?))) {
+            match Context::new(&Input { roles, site, content, node: name, facts, secrets, overrides }) {
+                Err(faults) => found.add(system, faults),
+                Ok(context) => {
+                    found.add(system, compile_in(&context).err().unwrap_or_default());
+                    if !context.has_read_facts() {
+                        // Of every other system it is the same.
+                        systems.truncate(1);
+                        break;
+                    }
+                }
+            }
         }
         found.join(&systems, &mut faults);
     }

@@ -43,7 +43,11 @@ use crate::words::{RoleName, Span};
 /// # Errors
 /// All that is wrong, each with its place.
 pub fn compile(input: &Input<'_>) -> Result<Compiled, Faults> {
-    let context = Context::new(input)?;
+    compile_in(&Context::new(input)?)
+}
+
+fn compile_in(context: &Context<'_>) -> Result<Compiled, Faults> {
+    let input = context.input;
     context.every_parameter();
     let executors = context.executors();
     let count = executors.iter().map(|executor| executor.count.get()).fold(0u32, u32::saturating_add);

@@ -108,7 +108,7 @@ impl Scope for RoleScope<'_, '_> {
             return self.param(self.role, name);
         }
         if let Some(found) = self.role.by_system.iter().find(|word| word.name.value == name) {
-            let Some(facts) = self.context.input.facts.get(self.context.input.node) else { return Err(Unknown::Reported) };
+            let Some(facts) = self.context.raw_facts() else { return Err(Unknown::Reported) };
             return word(found, &facts.system, &self.role.name.value);
         }
         if let Some(needed) = self.needed(name) {
@@ -116,7 +116,7 @@ impl Scope for RoleScope<'_, '_> {
             return Ok(Value::map(values.collect::<Result<Vec<_>, Unknown>>()?));
         }
         match name {
-            "facts" => Ok(self.context.facts.clone()),
+            "facts" => Ok(self.context.facts()),
             "node" => Ok(self.context.this_node()),
             _ => {
                 let loops: Vec<&str> = self.loops.iter().map(|(name, _)| name.as_str()).collect();
@@ -197,7 +197,7 @@ impl Scope for SiteScope<'_, '_> {
                 site.nodes.groups.iter().filter_map(|group| Some((group.name.value.as_str(), self.group(&group.name.value).ok()?))),
             )),
             "node" if self.0.entry.is_some() => Ok(self.0.this_node()),
-            "facts" if self.0.entry.is_some() => Ok(self.0.facts.clone()),
+            "facts" if self.0.entry.is_some() => Ok(self.0.facts()),
             "node" | "facts" => Err(Unknown::Undefined {
                 message: format!("`{name}` is not in scope: a master is the same for every node"),
                 nearest: None,
