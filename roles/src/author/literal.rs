@@ -4,7 +4,7 @@ use super::diagnostic::{Fault, Faults};
 use super::kinds::{self, FieldSpec, LATER_KINDS, Place, Rule, ScalarType, Shape};
 use super::lower::fields;
 use super::role::{Param, Type};
-use super::source::{Bare, Node, NodeKind, Scalar, Style};
+use super::source::{Bare, Node, NodeKind, Scalar, Span, Style};
 
 /// Checks a node against a parameter's type.
 pub fn check_type(node: &Node, wanted: &Type, faults: &mut Faults) {
@@ -192,6 +192,9 @@ fn check_trigger(node: &Node, faults: &mut Faults) {
     }
 }
 
+/// Permission bits that are common, as whole numbers: 0600 0640 0644 0660 0664 0700 0750 0755 0770 0775 0777.
+const COMMON_MODES: [u32; 11] = [0o600, 0o640, 0o644, 0o660, 0o664, 0o700, 0o750, 0o755, 0o770, 0o775, 0o777];
+
 /// Checks one value against a type by our scalar rule.
 pub fn check_scalar(node: &Node, wanted: ScalarType, faults: &mut Faults) {
     let Some(scalar) = node.as_scalar() else {
@@ -228,7 +231,10 @@ fn scalar_fault(node: &Node, scalar: &Scalar, wanted: ScalarType) -> Option<Faul
         (ScalarType::Version | ScalarType::Mode, Bare::Integer(_) | Bare::NumberLike) => {
             let what = if wanted == ScalarType::Mode { "a mode" } else { "a version" };
             let message = format!("{what} is written in quotes: bare, `{text}` is a number");
-            Some(Fault::new(&node.span, message).hint(format!("write `\"{text}\"`")))
+            // Other tools read 0644 as the number 420, and write it so.
+            let octal = text.parse::<u32>().ok().filter(|bits| wanted == ScalarType::Mode && COMMON_MODES.contains(bits));
+            let hint = octal.map_or_else(|| format!("write `\"{text}\"`"), |bits| format!("{bits} is 0{bits:o}: write `\"0{bits:o}\"`"));
+            Some(Fault::new(&node.span, message).hint(hint))
         }
         (ScalarType::Bytes | ScalarType::Duration | ScalarType::Percent, Bare::Integer(_) | Bare::NumberLike) => {
             Some(Fault::new(&node.span, format!("`{text}` has no unit")).expected(wanted.expected()))
@@ -244,10 +250,18 @@ fn scalar_fault(node: &Node, scalar: &Scalar, wanted: ScalarType) -> Option<Faul
                 .expected(wanted.expected())
                 .hint(format!("write `\"{text}\"`")),
         ),
-        (_, Bare::Integer(_) | Bare::Text) => {
-            super::text::check(wanted, text).err().map(|error| Fault::new(&node.span, error.to_string()).expected(wanted.expected()))
-        }
+        (_, Bare::Integer(_) | Bare::Text) => match super::text::check(wanted, text) {
+            Err(error) => Some(Fault::new(&node.span, error.to_string()).expected(wanted.expected())),
+            Ok(()) if wanted == ScalarType::System => system_slip(&node.span, text),
+            Ok(()) => None,
+        },
     }
+}
+
+/// A system's name that is one letter beside one that exists.
+pub(super) fn system_slip(span: &Span, text: &str) -> Option<Fault> {
+    let meant = super::text::meant(text)?;
+    Some(Fault::new(span, format!("`{text}` is no system that anybody knows")).nearest(meant, [meant]))
 }
 
 /// "X where Y is wanted".

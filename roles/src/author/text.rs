@@ -156,7 +156,16 @@ fn public_key(text: &str) -> Result<(), TextError> {
     rule(text, known.contains(&kind) || (kind.starts_with("sk-") && kind.ends_with("@openssh.com")), "is no public key")?;
     let body = words.next().unwrap_or_default();
     let base64 = body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
-    rule(text, body.starts_with("AAAA") && base64, "has a key type and no key")
+    // The body names its type once more, behind the type's length in four bytes (RFC 4253, 6.6); and a key follows.
+    let named = encoded(&[&[0, 0, 0, u8::try_from(kind.len()).unwrap_or_default()], kind.as_bytes()].concat());
+    rule(text, body.starts_with(&named) && body.len() > named.len() + 32 && base64, "has a key type and no key of it")
+}
+
+/// The letters of base64 that these bytes alone decide.
+fn encoded(bytes: &[u8]) -> String {
+    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits = bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect::<Vec<u8>>();
+    bits.chunks_exact(6).map(|six| char::from(letters[six.iter().fold(0usize, |sum, bit| sum << 1 | usize::from(*bit))])).collect()
 }
 
 /// `ID-VERSION`, `ID` or family: `debian-12`, `ubuntu-24.04`, `redhat`.
@@ -164,4 +173,39 @@ fn public_key(text: &str) -> Result<(), TextError> {
 pub fn is_system(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte))
+}
+
+/// Ids and families of systems (os-release(5), `ID` and `ID_LIKE`), ours and those that others have.
+const SYSTEMS: [&str; 24] = [
+    "almalinux",
+    "alpine",
+    "amzn",
+    "arch",
+    "centos",
+    "debian",
+    "devuan",
+    "fedora",
+    "gentoo",
+    "kali",
+    "linuxmint",
+    "nixos",
+    "ol",
+    "opensuse",
+    "opensuse-leap",
+    "pop",
+    "raspbian",
+    "redhat",
+    "rhel",
+    "rocky",
+    "sles",
+    "suse",
+    "ubuntu",
+    "void",
+];
+
+/// The system that a word like `debain-12` was meant for; none where it is one, or like none.
+#[must_use]
+pub fn meant(text: &str) -> Option<&'static str> {
+    let id = text.rsplit_once('-').filter(|(_, version)| version.starts_with(|c: char| c.is_ascii_digit())).map_or(text, |(id, _)| id);
+    if SYSTEMS.contains(&id) { None } else { super::diagnostic::nearest(id, SYSTEMS) }
 }

@@ -18,7 +18,7 @@ pub use name::{
     AccountName, Label, MasterName, ModuleName, NameError, NodeName, PackageName, RoleName, RunId, SecretName, SysctlName, UnitName,
 };
 pub use origin::Origin;
-pub use path::{AbsPath, PathError};
+pub use path::{AbsPath, PathError, is_unseen};
 pub use quantity::{Bytes, ParseQuantityError, Percent, Span};
 pub use secret::{Secret, SecretRef, Sensitive};
 pub use unit::UNIT_DIRECTORIES;

@@ -13,6 +13,12 @@ pub struct PathError {
     pub why: &'static str,
 }
 
+/// Characters that make a text look like another one (Unicode 15, general category Cf, the common ones): zero width, and those that turn
+/// the direction of writing.
+pub fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 /// An absolute UTF-8 path without `.`, `..`, empty components, control characters or a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -33,6 +39,9 @@ impl AbsPath {
         }
         if text.chars().any(char::is_control) {
             return fail("it holds a control character");
+        }
+        if text.chars().any(is_unseen) {
+            return fail("it holds a character that is not seen, or turns the direction of writing");
         }
         let trimmed = text.trim_end_matches('/');
         if trimmed.is_empty() {

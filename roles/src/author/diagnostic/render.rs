@@ -149,7 +149,7 @@ fn wrap(text: &str, width: usize, indent: usize) -> String {
 
 /// Text on one line without control characters: what was written by others meets a terminal here.
 fn clean(text: &str) -> String {
-    text.chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { c }).filter(|c| !c.is_control()).collect()
+    text.chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { c }).filter(|c| !c.is_control() && !crate::words::is_unseen(*c)).collect()
 }
 
 #[cfg(test)]

@@ -84,7 +84,10 @@ fn check(node: &Node, what: &str, rule: Rule, misspelt: &[&str], faults: &mut Fa
             }
         }
         Rule::AtLeastOne(names) => {
-            if written(names).is_empty() && !names.iter().any(|name| misspelt.contains(name)) {
+            // An empty list of triggers never acts.
+            let guards =
+                written(names).into_iter().filter(|name| node.get(name).and_then(Node::as_list).is_none_or(|list| !list.is_empty()));
+            if guards.count() == 0 && !names.iter().any(|name| misspelt.contains(name)) {
                 let fault = Fault::new(&node.span, format!("{what} wants at least one of {}", words(names.iter().copied())));
                 let guard = names.contains(&"creates");
                 faults.push(if guard { fault.hint("without a guard the command would run in every run") } else { fault });

@@ -129,6 +129,8 @@ fn by_system(node: &Node, faults: &mut Faults) -> Vec<SystemWord> {
                     Fault::new(&system.key.span, format!("`{key}` is no system"))
                         .expected("`ID-VERSION`, `ID` or a family: `debian-12`, `debian`, `redhat`"),
                 );
+            } else {
+                faults.extend(crate::author::literal::system_slip(&system.key.span, key));
             }
             constant(&system.value, faults);
             entries.push((system.key.clone(), system.value.clone()));
