@@ -15,7 +15,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # What the lab, the tests and the demo run on: real sshd, systemd, apt, git, qemu, the shells that take our completions.
 PACKAGES := build-essential ca-certificates cmake git iproute2 nftables openssh-client openssh-server sudo \
-	systemd-container mmdebstrap zstd apt-utils dpkg-dev e2fsprogs python3-venv python3-pip time zsh fish
+	systemd-container mmdebstrap zstd apt-utils dpkg-dev e2fsprogs python3-venv python3-pip time zsh fish tcsh
 VM_PACKAGES := qemu-system-x86 qemu-utils
 VAGRANT_PACKAGES := vagrant
 

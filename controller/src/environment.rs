@@ -1,6 +1,7 @@
 //! Every environment variable the program reads: name, meaning, default. Nothing else reads the environment (but clap, for
 //! `OSTLER_*` twins of flags).
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The environment, read once.
@@ -30,8 +31,33 @@ pub struct Environment {
     pub search: Vec<PathBuf>,
     /// `PIP_INDEX_URL`, `PIP_EXTRA_INDEX_URL`, `PIP_FIND_LINKS`: what pip on this machine may reach, lab nodes may too.
     pub pip_indexes: Vec<String>,
+    /// All of it, for the paths of your ssh configuration that name a variable (`${NAME}`).
+    pub variables: Variables,
     /// `SSH_AUTH_SOCK`: the ssh-agent.
     pub ssh_auth_sock: Option<PathBuf>,
+}
+
+/// Variables by their names. Never shown: there may be secrets among them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Variables(BTreeMap<String, String>);
+
+impl Variables {
+    /// Returns a variable's value; none where it is not set, or no text.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+impl FromIterator<(String, String)> for Variables {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(all: I) -> Self {
+        Self(all.into_iter().collect())
+    }
+}
+
+impl std::fmt::Debug for Variables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Variables({})", self.0.len())
+    }
 }
 
 impl Environment {
@@ -60,6 +86,9 @@ impl Environment {
                 .iter()
                 .filter_map(|name| std::env::var(name).ok())
                 .flat_map(|value| value.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+                .collect(),
+            variables: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
             ssh_auth_sock: path("SSH_AUTH_SOCK"),
             home,

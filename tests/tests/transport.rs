@@ -11,6 +11,8 @@ mod host_keys;
 mod jumps;
 #[path = "transport/links.rs"]
 mod links;
+#[path = "transport/login_shells.rs"]
+mod login_shells;
 #[path = "transport/measure.rs"]
 mod measure;
 #[path = "transport/ways_in.rs"]

@@ -186,6 +186,15 @@ impl RootHalf {
         )
     }
 
+    /// How to see by hand what it says.
+    fn look(&self) -> &'static str {
+        if self.program == "doas" {
+            "on the node, as the login account, see what this says: doas true"
+        } else {
+            "on the node, as the login account, see what this says: sudo -k true"
+        }
+    }
+
     /// Nothing within the deadline. Its last words may show a question that is not ours, such as one for a second factor.
     fn too_late(&self, password_is_due: bool) -> Failure {
         let message = if password_is_due {
@@ -218,7 +227,7 @@ impl RootHalf {
         let tail = self.said.lines();
         let (message, hint) = match said::recognise(&tail.join("\n")) {
             Some(known) => (known.message.to_owned(), Some(known.hint)),
-            None => (format!("{} did not run the agent as root: {how}", self.program), None),
+            None => (format!("{} did not run the agent as root: {how}", self.program), Some(self.look())),
         };
         let command = CommandFailure { argv: vec![self.program.to_owned()], status: how, tail };
         Failure { command: Some(command), ..failure(FailureKind::Apply, message, hint) }

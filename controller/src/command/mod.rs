@@ -5,6 +5,7 @@ mod attach;
 mod check;
 mod completions;
 mod demo;
+mod descriptors;
 mod error;
 mod explain;
 mod init;

@@ -1,7 +1,7 @@
 //! What check, plan and apply have in common: the site, the nodes, the way to them, the console, their plans.
 
 use super::{
-    CommandError, Context,
+    CommandError, Context, descriptors,
     interrupt::{Echo, Interrupts},
     only::Only,
     password,
@@ -66,6 +66,7 @@ impl RunContext {
             nodes = only.among(&workspace, nodes)?;
         }
         let agent = AgentFile::embedded().ok_or(CommandError::NoAgent)?;
+        descriptors::raise(nodes.len())?;
         let (sender, events) = EventSender::channel();
         let all: Vec<NodeName> =
             workspace.inventory.site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect();

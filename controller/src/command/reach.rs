@@ -10,7 +10,7 @@ use crate::session::Identity;
 use crate::transport::{BoxFuture, ConnectError, Dialer, HostSettings, Jump, Link, LocalUser, NewKeys, Ssh, SshOptions, Target};
 use ostler_roles::wire::message::Become;
 use ostler_roles::words::NodeName;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,6 +44,9 @@ impl SshReach {
         nodes: &[NodeName],
         events: &EventSender,
     ) -> Result<Self, CommandError> {
+        if let Some(file) = &args.ssh_config {
+            readable(file)?;
+        }
         let lab = lab_of(context, workspace)?;
         let mut reached = BTreeMap::new();
         for node in nodes {
@@ -54,22 +57,26 @@ impl SshReach {
         options.new_keys = if args.accept_new { NewKeys::Accept } else { NewKeys::Refuse };
         options.handshakes = usize::from(pace.forks);
         options.dialer = lab.map_or(Dialer::Direct, dial_in);
-        let by_host: BTreeMap<String, NodeName> = reached.iter().map(|(node, (target, _))| (target.host.clone(), node.clone())).collect();
-        let events = events.clone();
-        options.listener = Arc::new(move |event| {
-            let host = match &event {
-                crate::transport::LinkEvent::Dropped { host, .. }
-                | crate::transport::LinkEvent::NoLoginYet { host, .. }
-                | crate::transport::LinkEvent::Retried { host, .. }
-                | crate::transport::LinkEvent::HostKeyAccepted { host, .. }
-                | crate::transport::LinkEvent::Banner { host, .. } => host,
-            };
-            if let Some(node) = by_host.get(host) {
+        let by_target: HashMap<Target, NodeName> = reached.iter().map(|(node, (target, _))| (target.clone(), node.clone())).collect();
+        let (events, first) = (events.clone(), nodes.first().cloned());
+        options.listener = Arc::new(move |target, event| {
+            // What is no node of the site is a bastion of the ssh configuration: told once, and the event says its host.
+            if let Some(node) = by_target.get(target).or(first.as_ref()) {
                 events.send(node, FleetEvent::Link(event));
             }
         });
         Ok(Self { ssh: Ssh::new(options), nodes: reached, user: context.environment.user.clone() })
     }
+}
+
+/// A configuration file that cannot be read is told once, not by each node.
+fn readable(file: &Path) -> Result<(), CommandError> {
+    let what = |error: std::io::Error| CommandError::Usage {
+        what: format!("read the ssh configuration {}: {error}", file.display()),
+        hint: "name another file with --ssh-config, or leave it out".to_owned(),
+    };
+    // `none` is OpenSSH's word for no file at all (ssh(1), -F).
+    if file == Path::new("none") { Ok(()) } else { std::fs::File::open(file).map(drop).map_err(what) }
 }
 
 /// TCP streams opened inside the lab.

@@ -104,7 +104,7 @@ impl Reach for Way {
         let node = Arc::clone(&self.0);
         Box::pin(async move {
             let fault = ConnectFault::Refused { address: ([127, 0, 0, 1], 22).into() };
-            let acts = next.ok_or(ConnectError { host: "n1".to_owned(), fault })?;
+            let acts = next.ok_or(ConnectError { host: "n1".to_owned(), fault, invocation: crate::transport::Invocation::default() })?;
             let link: Arc<dyn Link> = Arc::new(FakeLink { node, acts: Mutex::new(acts), deadlines: Deadlines::default() });
             Ok(link)
         })

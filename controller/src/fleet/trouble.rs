@@ -2,7 +2,7 @@
 
 use crate::session::SessionError;
 use crate::transport::ConnectError;
-use ostler_roles::outcome::Failure;
+use ostler_roles::outcome::{CommandFailure, Failure};
 use serde::{Deserialize, Serialize};
 
 /// Why a node is out.
@@ -32,6 +32,9 @@ pub enum TroubleKind {
     Failed,
 }
 
+/// Lines of a failed command that are shown among the causes.
+const LAST_WORDS: usize = 3;
+
 /// An error and all its causes, outermost first.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
     let mut lines = vec![error.to_string()];
@@ -41,6 +44,13 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
         source = error.source();
     }
     lines
+}
+
+/// The last lines that a failed command said, each with the command's name.
+fn last_words(command: &CommandFailure) -> Vec<String> {
+    let name = command.argv.first().map_or("the command", String::as_str);
+    let from = command.tail.len().saturating_sub(LAST_WORDS);
+    command.tail[from..].iter().map(|line| format!("{name} said: {line}")).collect()
 }
 
 impl From<&ConnectError> for Trouble {
@@ -59,7 +69,8 @@ impl From<&SessionError> for Trouble {
         };
         let failure = if let SessionError::Fault(failure) = error { Some(failure.clone()) } else { None };
         let causes = failure.iter().flat_map(|failure| failure.causes.clone());
-        let chain = chain(error).into_iter().chain(causes).collect();
+        let said = failure.iter().filter_map(|failure| failure.command.as_ref()).flat_map(last_words);
+        let chain = chain(error).into_iter().chain(causes).chain(said).collect();
         Self { kind, chain, hint: error.hint(), failure }
     }
 }

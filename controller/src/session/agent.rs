@@ -1,11 +1,22 @@
 //! The agent that travels inside this program.
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use ostler_roles::words::Digest;
+use std::io::Write as _;
 use std::sync::LazyLock;
 
 static EMBEDDED: &[u8] = include_bytes!(env!("OSTLER_AGENT_FILE"));
 
 static DIGEST: LazyLock<Digest> = LazyLock::new(|| Digest::of(EMBEDDED));
+
+/// Packed when the first node needs it.
+static PACKED: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    // A vector takes everything.
+    let _ = packer.write_all(EMBEDDED);
+    packer.finish().unwrap_or_default()
+});
 
 /// The agent's file and its address.
 #[derive(Clone, Copy)]
@@ -20,6 +31,10 @@ impl AgentFile {
     /// The embedded agent; none in a debug build that was given none.
     pub fn embedded() -> Option<Self> {
         (!EMBEDDED.is_empty()).then(|| Self { bytes: EMBEDDED, digest: *DIGEST })
+    }
+    /// It as gzip packs it: what travels to a node that can unpack it. None for another file than the embedded one.
+    pub fn packed(&self) -> Option<&'static [u8]> {
+        (self.digest == *DIGEST).then(|| PACKED.as_slice())
     }
     /// Its file's name in a node's cache directory.
     pub fn file_name(&self) -> String {

@@ -1,14 +1,15 @@
 //! Frames over a running command's two ends, each wait with a deadline.
 
 use super::SessionError;
-use crate::transport::{BoxFuture, Ended, Exec, Input, Output};
+use crate::transport::{BoxFuture, Ended, Exec, Input, Output, underway};
 use ostler_roles::wire::frame::{self, Decoder, MAGIC};
 use ostler_roles::wire::message::{ToAgent, ToController};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// How long taking our bytes may last.
+/// How long taking one part of our bytes may last, and how large it is: progress is watched, not the whole.
 const SEND_WITHIN: Duration = Duration::from_secs(60);
+const PART: usize = 64 * 1024;
 
 /// How long an answer is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +38,8 @@ pub struct Channel {
     ended: Option<BoxFuture<'static, Ended>>,
     decoder: Decoder,
     begun: bool,
+    /// Bytes handed over since the last message came: the answer to them cannot come before they have arrived.
+    unanswered: usize,
 }
 
 impl std::fmt::Debug for Channel {
@@ -48,7 +51,7 @@ impl std::fmt::Debug for Channel {
 impl Channel {
     /// Frames over a command that was just started.
     pub fn new(exec: Exec) -> Self {
-        Self { stdin: exec.stdin, stdout: exec.stdout, ended: Some(exec.ended), decoder: Decoder::new(), begun: false }
+        Self { stdin: exec.stdin, stdout: exec.stdout, ended: Some(exec.ended), decoder: Decoder::new(), begun: false, unanswered: 0 }
     }
 
     /// Sends messages in one write, so that they travel together.
@@ -64,12 +67,16 @@ impl Channel {
         for message in messages {
             bytes.extend(frame::encode(message).map_err(SessionError::Frame)?);
         }
-        let write = async {
-            self.stdin.write_all(&bytes).await?;
-            self.stdin.flush().await
-        };
+        self.unanswered += bytes.len();
         let timed_out = || std::io::Error::from(std::io::ErrorKind::TimedOut);
-        tokio::time::timeout(SEND_WITHIN, write).await.unwrap_or_else(|_| Err(timed_out())).map_err(SessionError::Send)
+        for part in bytes.chunks(PART) {
+            let write = async {
+                self.stdin.write_all(part).await?;
+                self.stdin.flush().await
+            };
+            tokio::time::timeout(SEND_WITHIN, write).await.unwrap_or_else(|_| Err(timed_out())).map_err(SessionError::Send)?;
+        }
+        Ok(())
     }
 
     /// The next message; none: the stream has ended in good order or bad.
@@ -101,6 +108,8 @@ impl Channel {
     /// # Errors
     /// As for [`Channel::receive`]; also when nothing at all comes within `silence`.
     pub async fn answer(&mut self, awaited: &'static str, wait: Wait) -> Result<Option<ToController>, SessionError> {
+        let under_way = underway(std::mem::take(&mut self.unanswered));
+        let wait = Wait { silence: wait.silence + under_way, within: wait.within + under_way };
         let late = SessionError::Deadline { awaited, seconds: wait.within.as_secs() };
         tokio::time::timeout(wait.within, self.beyond_beats(awaited, wait.silence)).await.unwrap_or(Err(late))
     }

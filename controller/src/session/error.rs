@@ -1,6 +1,7 @@
 //! What can go wrong between a controller and an agent.
 
-use crate::transport::{LinkError, PlaceError, UnquotableWord};
+use super::login_shell::ShellFault;
+use crate::transport::{LinkError, PlaceError, PlaceFault, UnquotableWord};
 use ostler_roles::outcome::Failure;
 use ostler_roles::wire::frame::FrameError;
 use ostler_roles::wire::message::Refusal;
@@ -30,6 +31,15 @@ pub enum SessionError {
         exit: String,
         /// What it or the shell said.
         said: String,
+    },
+    /// The login shell's start-up files get in the way.
+    #[error("{fault}")]
+    LoginShell {
+        /// How.
+        fault: ShellFault,
+        /// What came of it.
+        #[source]
+        error: Box<SessionError>,
     },
     /// The node said something that is no frame.
     #[error("the node's answer cannot be read")]
@@ -107,6 +117,7 @@ impl SessionError {
             | Self::Place(_)
             | Self::NoExec(_)
             | Self::DoesNotStart { .. }
+            | Self::LoginShell { .. }
             | Self::Frame(_)
             | Self::OutOfTurn { .. }
             | Self::Schema { .. }
@@ -119,6 +130,16 @@ impl SessionError {
         }
     }
 
+    /// Whether the login shell may have caused it, by what it does to a command or to its input.
+    pub(super) fn may_be_the_shells(&self) -> bool {
+        match self {
+            Self::DoesNotStart { .. } => true,
+            Self::Place(error) => matches!(error.fault, PlaceFault::WrongDigest(_) | PlaceFault::Other { .. } | PlaceFault::Timeout { .. }),
+            Self::Lost { awaited, .. } | Self::Deadline { awaited, .. } => *awaited == "the agent's hello",
+            _ => false,
+        }
+    }
+
     /// The one thing to do next.
     pub fn hint(&self) -> String {
         match self {
@@ -126,7 +147,17 @@ impl SessionError {
             Self::Link(_) | Self::Lost { .. } | Self::Deadline { .. } => {
                 "check the link, then run the same command again: a run that began goes on by itself".to_owned()
             }
-            Self::Place(_) | Self::NoExec(_) => "make room below the login user's home, or mount a directory without noexec".to_owned(),
+            Self::LoginShell { fault, .. } => fault.hint().to_owned(),
+            Self::NoExec(_) => "make room below the login user's home, or mount a directory without noexec".to_owned(),
+            Self::Place(error) => match &error.fault {
+                PlaceFault::NoTool(tool) => format!("install it on the node: {tool} (Debian: coreutils)"),
+                PlaceFault::WrongDigest(_) => "log in by hand and see what the login shell's start-up files print or read".to_owned(),
+                PlaceFault::Timeout { .. } | PlaceFault::Link(_) => "the link takes nothing any more: check it, then run the same command again".to_owned(),
+                PlaceFault::Path(_) | PlaceFault::Other { .. } => "log in by hand and see what the login shell does".to_owned(),
+                PlaceFault::NoExec | PlaceFault::DiskFull(_) | PlaceFault::Permission(_) | PlaceFault::ReadOnly(_) => {
+                    "make room below the login user's home, or mount a directory without noexec".to_owned()
+                }
+            },
             Self::DoesNotStart { .. } => "log in by hand and see what the login shell does; only x86-64 Linux is served".to_owned(),
             Self::Frame(_) => "log in by hand and silence what the login shell prints".to_owned(),
             Self::UnknownBlob(_) => "was a file of the site changed meanwhile? plan again".to_owned(),
@@ -134,13 +165,19 @@ impl SessionError {
                 "this is a defect: please report it with the output of `ostler --version`".to_owned()
             }
             Self::PasswordRefused { .. } => "give the right one: attempts can lock an account".to_owned(),
-            Self::NeedsPassword { .. } => "run in a terminal to be asked, or allow sudo without password".to_owned(),
+            Self::NeedsPassword { .. } => "run in a terminal to be asked, name a private file with the password in OSTLER_SUDO_PASSWORD_FILE, or allow sudo without password".to_owned(),
             Self::Refused(Refusal::Locked(_)) => "watch it with `ostler attach`, or stop it with `ostler cancel`".to_owned(),
             Self::Refused(Refusal::Starting) => "run the same command again in a moment, or watch that run with `ostler attach`".to_owned(),
             Self::Refused(Refusal::NoRunner(_)) => "mend on the node what it says, then run the same command again".to_owned(),
             Self::Refused(_) => "plan again".to_owned(),
             Self::Cut(_) => "apply again: it goes on at the first unfinished step".to_owned(),
-            Self::Fault(failure) => failure.hint.clone().unwrap_or_else(|| "see the causes above".to_owned()),
+            Self::Fault(failure) => failure.hint.clone().unwrap_or_else(|| {
+                if failure.causes.is_empty() && failure.command.is_none() {
+                    "look at the node's own log: journalctl -e".to_owned()
+                } else {
+                    "mend on the node what the last line says".to_owned()
+                }
+            }),
             Self::Send(_) => "run the same command again".to_owned(),
         }
     }

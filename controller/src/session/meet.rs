@@ -2,6 +2,7 @@
 //! not run programs (126).
 
 use super::channel::Wait;
+use super::login_shell;
 use super::{AgentFile, Channel, Offer, Password, SessionError};
 use crate::transport::{CommandLine, Exit, Link, PlaceFault, Placement};
 use ostler_roles::outcome::FailureKind;
@@ -13,6 +14,8 @@ use tokio::time::Instant;
 /// Where the agent is kept: below the login directory, else in a directory of our own below one that all may write to.
 const HOME_CACHE: &str = ".cache/ostler";
 const SHARED_CACHES: &[&str] = &["/var/tmp", "/tmp"];
+/// Our own shell decides whether the program is there (127) and may run (126): login shells have statuses of their own for that (tcsh: 1).
+const START: &str = "exec \"$1/$2\" serve";
 /// In a shared place only a directory that is our own is trusted: whoever made it could swap the program.
 const START_IF_OWNED: &str = "[ -O \"$1\" ] && [ ! -L \"$1\" ] && exec \"$1/$2\" serve; exit 127";
 /// How long an agent may take to say hello: it gives sudo 60 s (DNS, PAM), and reads facts. It says every 15 s that it is there.
@@ -51,6 +54,24 @@ pub async fn meet(
     early: &[ToAgent],
     password: &Password,
 ) -> Result<Greeting, SessionError> {
+    let met = greet(link, agent, identity, early, password).await;
+    match met {
+        // What the login shell does to commands looks like many other things: it is asked for itself.
+        Err(error) if error.may_be_the_shells() => Err(match login_shell::examine(link).await {
+            Some(fault) => SessionError::LoginShell { fault, error: Box::new(error) },
+            None => error,
+        }),
+        met => met,
+    }
+}
+
+async fn greet(
+    link: &dyn Link,
+    agent: AgentFile,
+    identity: &Identity,
+    early: &[ToAgent],
+    password: &Password,
+) -> Result<Greeting, SessionError> {
     let open = ToAgent::Open(Open { schema: SCHEMA, node: identity.node.clone(), r#become: identity.r#become });
     let first: Vec<ToAgent> = std::iter::once(open).chain(early.iter().cloned()).collect();
     let shared = SHARED_CACHES.iter().map(|root| format!("{root}/ostler-{}", identity.login));
@@ -77,11 +98,8 @@ pub async fn meet(
 }
 
 fn command_in(cache: &str, file: &str) -> Result<CommandLine, SessionError> {
-    let path = format!("{cache}/{file}");
-    let owned = ["sh", "-c", START_IF_OWNED, "sh", cache, file];
-    let plain = [path.as_str(), "serve"];
-    let words: &[&str] = if cache.starts_with('/') { &owned } else { &plain };
-    CommandLine::from_words(words.iter().copied()).map_err(SessionError::Name)
+    let script = if cache.starts_with('/') { START_IF_OWNED } else { START };
+    CommandLine::from_words(["sh", "-c", script, "sh", cache, file]).map_err(SessionError::Name)
 }
 
 enum Started {
@@ -165,7 +183,7 @@ async fn how_it_ended(channel: &mut Channel, sent: Result<(), SessionError>) -> 
 
 /// Whether it could be placed here; false: try the next directory.
 async fn place(link: &dyn Link, agent: AgentFile, path: &str) -> Result<bool, SessionError> {
-    let placement = Placement { path, bytes: agent.bytes, mode: 0o700 };
+    let placement = Placement { path, bytes: agent.bytes, packed: agent.packed(), mode: 0o700 };
     match link.place(&placement).await {
         Ok(()) => Ok(true),
         Err(error)

@@ -5,6 +5,7 @@ mod channel;
 mod error;
 #[cfg(test)]
 pub(crate) mod fake;
+mod login_shell;
 mod meet;
 mod password;
 mod talk;

@@ -74,10 +74,18 @@ impl Deadlines {
         self.keepalive_interval.saturating_mul(u32::try_from(self.keepalive_count).unwrap_or(u32::MAX).saturating_add(1))
     }
 
-    /// Returns the deadline for placing `length` bytes: the base and one second for each 32 KiB, the slowest link we wait for.
+    /// Returns the deadline for placing `length` bytes: the base and the time that the slowest link takes.
     pub fn upload(&self, length: usize) -> Duration {
-        self.place + Duration::from_secs((length / (32 * 1024)) as u64)
+        self.place + underway(length)
     }
+}
+
+/// The slowest link that we wait for, in bytes a second: half of 64 kbit/s.
+const SLOWEST: usize = 4 * 1024;
+
+/// How long bytes that were handed over may still be on their way: windows and buffers hold megabytes of them.
+pub fn underway(length: usize) -> Duration {
+    Duration::from_secs((length / SLOWEST) as u64)
 }
 
 /// The pause before a further attempt, from 1: doubles with each, and a random share is added so that many nodes do not come back together.

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use super::config::{AddressFamily, ConfigError};
 use super::files::Undone;
+use super::invocation::Invocation;
 use super::known_hosts::{AppendError, CertificateFault};
+use super::login;
 use super::ssh::Tried;
 
 /// A node that could not be reached. Its text says all there is: no fault below has a source of its own.
@@ -15,12 +17,14 @@ pub struct ConnectError {
     pub host: String,
     /// Why.
     pub fault: ConnectFault,
+    /// How OpenSSH's programs go the same way.
+    pub invocation: Invocation,
 }
 
 impl ConnectError {
     /// Returns the next step for the user.
     pub fn hint(&self) -> String {
-        self.fault.hint(&self.host)
+        self.fault.hint(&self.invocation)
     }
 
     /// Returns whether a node that was there a moment ago may be there again a moment later: not when it says who it is, or who we are not.
@@ -135,6 +139,8 @@ pub enum ConnectFault {
         ours: Vec<String>,
         /// Theirs.
         theirs: Vec<String>,
+        /// The user's own option that leaves so little of ours, where it is one.
+        option: Option<&'static str>,
     },
     /// The server sent what SSH does not allow there, or ended.
     #[error("cut during {step}: {reason}")]
@@ -200,6 +206,8 @@ pub enum HostKeyFault {
         key_type: String,
         /// `file:line (type)` of what is recorded.
         recorded: Vec<String>,
+        /// Commands that take it out of the files.
+        remove: Vec<String>,
     },
     /// It is recorded as revoked.
     #[error("the host key {fingerprint} is revoked by {by}")]
@@ -282,15 +290,16 @@ impl ConnectFault {
         )
     }
 
-    fn hint(&self, host: &str) -> String {
+    fn hint(&self, call: &Invocation) -> String {
         match self {
-            ConnectFault::Config(error) => error.hint(),
+            ConnectFault::Config(error) => error.hint(call),
             ConnectFault::NameNotFound { name, .. } => format!("check the name, or give an address as `host:`; try `getent hosts {name}`"),
             ConnectFault::NoAddress { .. } => "AddressFamily or `host:` excludes every address it has".to_owned(),
             ConnectFault::ResolveTimeout { .. } => "the name server does not answer: check /etc/resolv.conf".to_owned(),
             ConnectFault::FilesTimeout { .. } => {
                 format!(
-                    "is one of them on a file system that hangs? `ssh -G {host}` names them: identityfile, certificatefile, userknownhostsfile"
+                    "is one of them on a file system that hangs? `{}` names them: identityfile, certificatefile, userknownhostsfile",
+                    call.ssh(&["-G"], &[])
                 )
             }
             ConnectFault::FilesUndone(Undone::NoThread { .. }) => {
@@ -300,44 +309,51 @@ impl ConnectFault {
             ConnectFault::Refused { address } => format!("is sshd running there, on port {}?", address.port()),
             ConnectFault::NoRoute { .. } => "check the network, or whether a bastion (`jump:`) is needed".to_owned(),
             ConnectFault::DialTimeout { .. } => "is the node up? a firewall that drops packets looks the same".to_owned(),
-            ConnectFault::Dial { .. } => format!("try `ssh -v {host} true`"),
+            ConnectFault::Dial { .. } => call.ssh(&["-v"], &["true"]),
             ConnectFault::BannerTimeout { .. } => {
                 "something accepts connections and says nothing: a hung sshd, or a proxy without its server".to_owned()
             }
             ConnectFault::NotSsh { .. } => "another service listens there: check the port".to_owned(),
             ConnectFault::Dropped { .. } => "raise MaxStartups in its sshd_config, or run with fewer nodes at once (-f)".to_owned(),
-            ConnectFault::NoCommonAlgorithm { .. } => {
+            ConnectFault::NoCommonAlgorithm { option: Some(option), .. } => {
+                format!("your own {option} leaves nothing that this server has: change it for this host in {}", call.configuration())
+            }
+            ConnectFault::NoCommonAlgorithm { option: None, .. } => {
                 "the server's sshd is very old or restricted; RSA and DSA host keys are not verified here".to_owned()
             }
             ConnectFault::NoLoginYet { .. } => {
                 "it is starting or stopping (see pam_nologin(8)): wait until it is up; on its console: `systemctl is-system-running`"
                     .to_owned()
             }
-            ConnectFault::Cut { .. } | ConnectFault::StepTimeout { .. } => format!("look at sshd's log there; try `ssh -v {host} true`"),
-            ConnectFault::HostKey(fault) => fault.hint(host),
-            ConnectFault::NotLetIn { user, tried, accepts } => not_let_in(user, tried, accepts),
+            ConnectFault::Cut { .. } | ConnectFault::StepTimeout { .. } => {
+                format!("look at sshd's log there (journalctl -u ssh), and at: {}", call.ssh(&["-v"], &["true"]))
+            }
+            ConnectFault::HostKey(fault) => fault.hint(call),
+            ConnectFault::NotLetIn { user, tried, accepts } => login::hint(user, tried, accepts, call),
             ConnectFault::Jump(inner) => inner.hint(),
-            ConnectFault::JumpRefused { bastion, .. } => format!("try `ssh -J {bastion} {host} true`; does the bastion allow forwarding?"),
+            ConnectFault::JumpRefused { .. } => {
+                format!("does the bastion allow forwarding (AllowTcpForwarding, PermitOpen)? {}", call.ssh(&["-v"], &["true"]))
+            }
         }
     }
 }
 
 impl HostKeyFault {
-    fn hint(&self, host: &str) -> String {
+    fn hint(&self, call: &Invocation) -> String {
         match self {
             HostKeyFault::Unknown { .. } => {
                 "compare the fingerprint with the node's console, then accept new keys with --accept-new".to_owned()
             }
-            HostKeyFault::Changed { .. } => {
-                format!("if the node was rebuilt: `ssh-keygen -R '{host}'`, then --accept-new; if not, somebody may be in between")
+            HostKeyFault::Changed { remove, .. } => {
+                format!("if the node was rebuilt: `{}`, then --accept-new; if not, somebody may be in between", remove.join("; "))
             }
             HostKeyFault::Revoked { .. } => "this key must not be used: give the node a new host key".to_owned(),
             HostKeyFault::Certificate { fault: CertificateFault::Authority(_), .. } => {
-                format!("record its own key beside the authority's: `ssh-keyscan -t ed25519 '{host}'`, compared with the node's console")
+                format!("record its own key beside the authority's: `{}`, compared with the node's console", call.keyscan("ed25519"))
             }
             HostKeyFault::Certificate { .. } => "have the host certificate signed anew for this name".to_owned(),
             HostKeyFault::Unverifiable { .. } => {
-                format!("record its ed25519 key beside it: `ssh-keyscan -t ed25519 '{host}'`, compared with the node's console")
+                format!("record its ed25519 key beside it: `{}`, compared with the node's console", call.keyscan("ed25519"))
             }
             HostKeyFault::NotRecorded(AppendError::Locked { file, .. }) => format!("`fuser -v {}` names the program", file.display()),
             HostKeyFault::NotRecorded(AppendError::Io { .. }) => "make the known_hosts file writable, or record the key by hand".to_owned(),
@@ -351,24 +367,11 @@ impl HostKeyFault {
                 "give the node's `host:` or HostKeyAlias the name of one host".to_owned()
             }
             HostKeyFault::NotRecorded(AppendError::Unwritable) => {
-                format!("record its key by hand: `ssh-keyscan '{host}'`, compared with the node's console")
+                format!("record its key by hand: `{}`, compared with the node's console", call.keyscan("ed25519"))
             }
             HostKeyFault::Unreadable { .. } => "make it readable, or name another with `known_hosts:`".to_owned(),
         }
     }
-}
-
-fn not_let_in(user: &str, tried: &[Tried], accepts: &[String]) -> String {
-    if tried.iter().any(|tried| matches!(tried, Tried::MoreWanted { .. })) {
-        return "the server's AuthenticationMethods want more than a key: allow publickey alone for this user".to_owned();
-    }
-    if !accepts.is_empty() && !accepts.iter().any(|method| method == "publickey") {
-        return "the server takes no keys from this user; passwords and prompts are not supported here: allow publickey".to_owned();
-    }
-    if tried.iter().any(|tried| matches!(tried, Tried::Encrypted { .. })) {
-        return "load the encrypted key into ssh-agent: `ssh-add FILE`".to_owned();
-    }
-    format!("add one of these keys to the authorized_keys of {user}, or name another with `identity:`")
 }
 
 #[cfg(test)]
@@ -387,7 +390,7 @@ mod tests {
             (AppendError::Unwritable, false),
         ];
         for (fault, is_file) in faults {
-            let hint = HostKeyFault::NotRecorded(fault).hint("n1");
+            let hint = HostKeyFault::NotRecorded(fault).hint(&Invocation::default());
             assert_eq!(hint.contains("writable"), is_file, "{hint}");
         }
     }

@@ -1,5 +1,6 @@
 //! What a connection tells while it is being made. Logic emits, `report` prints.
 
+use super::config::Target;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,5 +54,5 @@ pub enum LinkEvent {
     },
 }
 
-/// Takes events; it must not block.
-pub type Listener = Arc<dyn Fn(LinkEvent) + Send + Sync>;
+/// Takes events, each with the target that it is about: a node or a bastion before it. It must not block.
+pub type Listener = Arc<dyn Fn(&Target, LinkEvent) + Send + Sync>;

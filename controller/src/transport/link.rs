@@ -164,7 +164,7 @@ fn plain(c: char) -> bool {
 }
 
 /// Quotes one word. `\` and `'` stand outside the quotes (fish reads `\` inside them), and so does `!` (csh history).
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();
     }

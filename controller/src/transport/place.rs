@@ -14,6 +14,8 @@ pub struct Placement<'a> {
     pub path: &'a str,
     /// What.
     pub bytes: &'a [u8],
+    /// The same as gzip packs it, where that is at hand: less to send to a node that has gzip.
+    pub packed: Option<&'a [u8]>,
     /// Permission bits, `0o755` for a program.
     pub mode: u32,
 }
@@ -83,15 +85,15 @@ fn said(stderr: &str) -> String {
     if stderr.is_empty() { String::new() } else { format!(": {stderr}") }
 }
 
-/// The script. `$1` path, `$2` mode, `$3` digest. It runs under `sh`, whatever the login shell is.
+/// The script. `$1` path, `$2` mode, `$3` digest, `$4` the program that writes its input as it is to be. It runs under `sh`, whatever the login shell is.
 /// Each way out has its own status; the trap leaves nothing behind, also when the connection is cut in the middle
 /// (the digest of the part that came is wrong). Below a directory of somebody else nothing is written: links planted there would lead
 /// our bytes anywhere.
 const SCRIPT: &str = "LC_ALL=C; export LC_ALL; umask 077; set -C; case $1 in */*) d=${1%/*}; mkdir -p \"$d\" || exit 81; \
 [ -O \"$d\" ] && [ ! -L \"$d\" ] || { echo \"$d: Permission denied: not ours\" >&2; exit 81; };; esac; \
 t=$1.new.$$; trap 'rm -f \"$t\"' 0; trap 'exit 89' 1 2 13 15; \
-command -v sha256sum >/dev/null || { echo sha256sum >&2; exit 86; }; \
-cat >\"$t\" || exit 82; h=$(sha256sum <\"$t\") || exit 82; h=${h%% *}; [ \"$h\" = \"$3\" ] || { echo \"$h\" >&2; exit 83; }; \
+command -v sha256sum >/dev/null || { echo sha256sum >&2; exit 86; }; command -v \"${4%% *}\" >/dev/null || { echo \"${4%% *}\" >&2; exit 87; }; \
+$4 >\"$t\" || exit 82; h=$(sha256sum <\"$t\") || exit 82; h=${h%% *}; [ \"$h\" = \"$3\" ] || { echo \"$h\" >&2; exit 83; }; \
 chmod \"$2\" \"$t\" || exit 84; case $2 in *[1357]*) [ -x \"$t\" ] || exit 85;; esac; mv -f \"$t\" \"$1\" || exit 84";
 
 /// Statuses of [`SCRIPT`], out of the way of the shell's own (126, 127, 128+n).
@@ -101,31 +103,42 @@ const DIGEST: u32 = 83;
 const RENAME: u32 = 84;
 const NOEXEC: u32 = 85;
 const NO_TOOL: u32 = 86;
+const NO_UNPACKER: u32 = 87;
 
-/// Sends `file` through a command on `link`.
+/// Sends `file` through a command on `link`: packed first, as it is to a node that cannot unpack.
 pub(super) async fn over_exec<L: Link + ?Sized>(link: &L, file: &Placement<'_>) -> Result<(), PlaceError> {
-    let deadline = link.deadlines().upload(file.bytes.len());
-    let sent = match tokio::time::timeout(deadline, send(link, file)).await {
-        Ok(sent) => sent,
-        Err(_) => Err(PlaceFault::Timeout { seconds: deadline.as_secs() }),
+    let sent = match file.packed {
+        Some(packed) => match send_within(link, file, packed, "gzip -dc").await {
+            Ok(false) => send_within(link, file, file.bytes, "cat").await,
+            sent => sent,
+        },
+        None => send_within(link, file, file.bytes, "cat").await,
     };
-    sent.map_err(|fault| PlaceError { path: file.path.to_owned(), length: file.bytes.len(), fault })
+    let unpacked = sent.and_then(|done| if done { Ok(()) } else { Err(PlaceFault::NoTool("cat".to_owned())) });
+    unpacked.map_err(|fault| PlaceError { path: file.path.to_owned(), length: file.bytes.len(), fault })
 }
 
-async fn send<L: Link + ?Sized>(link: &L, file: &Placement<'_>) -> Result<(), PlaceFault> {
+/// Whether it is there; false: the node lacks the unpacker.
+async fn send_within<L: Link + ?Sized>(link: &L, file: &Placement<'_>, bytes: &[u8], unpacker: &str) -> Result<bool, PlaceFault> {
     let mode = format!("{:04o}", file.mode);
-    let command = CommandLine::from_words(["sh", "-c", SCRIPT, "place", file.path, &mode, &hex(&Sha256::digest(file.bytes))])?;
+    let command = CommandLine::from_words(["sh", "-c", SCRIPT, "place", file.path, &mode, &hex(&Sha256::digest(file.bytes)), unpacker])?;
     let mut exec = link.exec(&command).await?;
-    // A failed write is the command's early end: its status says why, so the write's own error is not the answer.
+    // A failed write is the command's early end, or a link that takes nothing for too long: its end says which.
     let sending = async {
-        if exec.stdin.write_all(file.bytes).await.is_ok() {
+        if exec.stdin.write_all(bytes).await.is_ok() {
             let _ = exec.stdin.shutdown().await;
         }
     };
     // A noisy login shell prints here; nobody wants it, and unread it would hold the command back.
     let mut noise = tokio::io::sink();
-    let ((), _) = tokio::join!(sending, tokio::io::copy(&mut exec.stdout, &mut noise));
-    verdict(exec.ended.await)
+    let working = async {
+        let ((), _) = tokio::join!(sending, tokio::io::copy(&mut exec.stdout, &mut noise));
+        exec.ended.await
+    };
+    // Bytes that were taken may still be on their way for long: the deadline is that of the slowest link.
+    let deadline = link.deadlines().upload(bytes.len());
+    let ended = tokio::time::timeout(deadline, working).await.map_err(|_| PlaceFault::Timeout { seconds: deadline.as_secs() })?;
+    if ended.exit == Exit::Status(NO_UNPACKER) { Ok(false) } else { verdict(ended).map(|()| true) }
 }
 
 /// Reads the command's end.

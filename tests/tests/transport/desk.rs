@@ -68,13 +68,14 @@ impl Desk {
     }
 
     pub fn options(&self) -> SshOptions {
-        let local_user = LocalUser { home: self.home.path().to_owned(), user: "root".to_owned(), agent: self.agent.clone() };
+        let (home, agent) = (self.home.path().to_owned(), self.agent.clone());
+        let local_user = LocalUser { home, user: "root".to_owned(), agent, machine: "desk".to_owned(), variables: Default::default() };
         let mut options = SshOptions::new(local_user);
         options.config_file = Some(self.config.clone());
         options.deadlines = self.deadlines.clone();
         options.new_keys = self.new_keys;
         let events = Arc::clone(&self.events);
-        options.listener = Arc::new(move |event| events.lock().unwrap().push(event));
+        options.listener = Arc::new(move |_, event| events.lock().unwrap().push(event));
         options
     }
 

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use ostler::transport::known_hosts::{AppendError, CertificateFault};
 use ostler::transport::{ConnectFault, Exit, HostKeyFault, LinkEvent, NewKeys};
 use ostler_tests::sshd::{Sshd, keygen, public, run as program};
 
-use super::desk::{Desk, Mounted, read, run, words};
+use super::desk::{Desk, Mounted, at, read, run, words};
 
 async fn refused(desk: &Desk, server: &Sshd) -> HostKeyFault {
     match desk.connect(server).await.unwrap_err().fault {
@@ -49,7 +50,8 @@ async fn accept_new_records_the_key_once_and_later_runs_are_strict() {
     desk.connect(&server).await.unwrap();
     let text = read(&desk.known_hosts);
     assert!(text.starts_with("|1|") && text.lines().count() == 1, "{text}");
-    let accepted = |event: &&LinkEvent| matches!(event, LinkEvent::HostKeyAccepted { host, .. } if host == "127.0.0.1");
+    let accepted =
+        |event: &&LinkEvent| matches!(event, LinkEvent::HostKeyAccepted { host, .. } if *host == format!("127.0.0.1:{}", server.port));
     assert_eq!(desk.events().iter().filter(accepted).count(), 1);
     desk.new_keys = NewKeys::Refuse;
     desk.connect(&server).await.unwrap();
@@ -67,6 +69,28 @@ async fn a_changed_key_is_refused_even_when_new_keys_are_accepted() {
     let HostKeyFault::Changed { recorded, fingerprint: shown, .. } = refused(&desk, &server).await else { panic!() };
     assert_eq!(recorded, [format!("{}:2 (ssh-ed25519)", desk.known_hosts.display())]);
     assert_eq!(shown, fingerprint(&server.host_key("ed25519")));
+}
+
+#[tokio::test]
+async fn what_a_changed_key_hints_at_can_be_pasted() {
+    // At a port; under an alias, in a file with a blank in its name; under a pattern beside a line of the host's own.
+    for (configuration, name) in [("", None), ("HostKeyAlias rack-1", Some("rack-1")), ("", Some("[127.0.0.*]:*"))] {
+        let mut desk = Desk::new();
+        let server = Sshd::start(&desk.key, "");
+        let other = public(&keygen(desk.home.path(), "other", "ed25519"));
+        desk.configure(configuration);
+        let kept = "elsewhere ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINFLkxtukBg6lS6Ss/Ob7s/11zXcYgxbShB7GwRKoAu4";
+        let file = desk.home.path().join("known hosts");
+        fs::write(&file, format!("{kept}\n{} {other}\n", name.map_or_else(|| server.name(), str::to_owned))).unwrap();
+        desk.new_keys = NewKeys::Accept;
+        let mut target = at(&server);
+        target.settings.known_hosts = Some(file.clone());
+        let hint = desk.ssh().connect(&target).await.unwrap_err().hint();
+        let command = hint.split('`').nth(1).unwrap();
+        assert!(Command::new("sh").args(["-c", command]).status().unwrap().success(), "{hint}");
+        desk.ssh().connect(&target).await.unwrap();
+        assert!(read(&file).starts_with(kept), "{hint}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ostler::transport::{ConfigError, ConnectError, ConnectFault, Exit, HostSettings, Jump, Link as _, Placement, Target};
+use ostler::transport::{
+    ConfigError, ConnectError, ConnectFault, Exit, HostSettings, Jump, Link as _, LinkEvent, NewKeys, Placement, Target,
+};
 use ostler_tests::sshd::{Sshd, free_port};
 
 use super::desk::{Desk, at, at_port, run, words};
@@ -48,8 +50,25 @@ async fn proxy_jump_of_the_configuration_leads_over_two_bastions() {
     let link = desk.ssh().connect(&Target::new("node")).await.unwrap();
     let bytes = vec![7; 300_000];
     let path = node.directory.path().join("placed");
-    link.place(&Placement { path: path.to_str().unwrap(), bytes: &bytes, mode: 0o600 }).await.unwrap();
+    link.place(&Placement { path: path.to_str().unwrap(), bytes: &bytes, packed: None, mode: 0o600 }).await.unwrap();
     assert_eq!([&first, &second, &node].map(logins), [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_bastions_new_key_is_told_once_and_under_its_own_name() {
+    let mut desk = Desk::new();
+    desk.new_keys = NewKeys::Accept;
+    let (bastion, nodes) = (Sshd::start(&desk.key, ""), [Sshd::start(&desk.key, ""), Sshd::start(&desk.key, "")]);
+    let ssh = desk.ssh();
+    for node in &nodes {
+        ssh.connect(&behind(node, at(&bastion))).await.unwrap();
+    }
+    let hosts: Vec<String> = desk
+        .events()
+        .into_iter()
+        .filter_map(|event| if let LinkEvent::HostKeyAccepted { host, .. } = event { Some(host) } else { None })
+        .collect();
+    assert_eq!(hosts, [&bastion, &nodes[0], &nodes[1]].map(|server| format!("127.0.0.1:{}", server.port)));
 }
 
 #[tokio::test]

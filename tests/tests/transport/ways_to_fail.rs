@@ -238,7 +238,7 @@ async fn a_noisy_login_shell_does_not_spoil_a_placed_file() {
     desk.know_server(&server);
     let link = desk.connect(&server).await.unwrap();
     let path = server.directory.path().join("agent");
-    let file = ostler::transport::Placement { path: path.to_str().unwrap(), bytes: b"#!/bin/sh\necho hello\n", mode: 0o755 };
+    let file = ostler::transport::Placement { path: path.to_str().unwrap(), bytes: b"#!/bin/sh\necho hello\n", packed: None, mode: 0o755 };
     link.place(&file).await.unwrap();
     let (text, ended) = run(&link, &words(&[path.to_str().unwrap()])).await;
     assert_eq!((text.as_str(), ended.stderr.text().as_str()), ("Welcome!\nhello\n", "to stderr\n"));

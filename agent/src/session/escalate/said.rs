@@ -58,7 +58,9 @@ impl Stderr {
     }
     /// Whether it says that the password was wrong.
     pub(super) fn refuses_password(&self) -> bool {
-        ["incorrect password attempt", "Authentication failed", "Sorry, try again"].iter().any(|words| self.text.contains(words))
+        ["incorrect password attempt", "incorrect authentication attempt", "Authentication failed", "Sorry, try again"]
+            .iter()
+            .any(|words| self.text.contains(words))
     }
     /// The last lines.
     pub(super) fn lines(&self) -> Vec<String> {
@@ -88,6 +90,27 @@ const KNOWN: &[Known] = &[
         words: &["is not allowed to execute", "may not run sudo", "is not allowed to run sudo"],
         message: "sudo does not allow the login account to run the agent as root",
         hint: "allow it /var/lib/ostler/bin/agent-* in a file in /etc/sudoers.d; the first time also its own copy of the agent",
+    },
+    Known {
+        // sudo-rs (src/common/error.rs).
+        words: &["I'm afraid I can't do that"],
+        message: "sudo does not allow the login account to run the agent as root",
+        hint: "as root on the node: give it a file in /etc/sudoers.d: LOGIN ALL=(ALL) NOPASSWD: ALL",
+    },
+    Known {
+        words: &["no valid sudoers sources found", "parse error in", "syntax error in", "/etc/sudoers: ", "/etc/sudoers.d/"],
+        message: "sudo cannot read its rules",
+        hint: "as root on the node: visudo -c",
+    },
+    Known {
+        words: &["doas: syntax error", "doas: /etc/doas.conf", "doas is not enabled"],
+        message: "doas cannot read its rules",
+        hint: "as root on the node: doas -C /etc/doas.conf",
+    },
+    Known {
+        words: &["Verification code", "One-time password", "Passcode", "second factor", "Duo "],
+        message: "the node asks for a second factor, which nobody can give here",
+        hint: "let the login account become root without one: LOGIN ALL=(ALL) NOPASSWD: ALL in a file in /etc/sudoers.d",
     },
     Known {
         words: &["you must have a tty", "a terminal is required", "no tty present"],
@@ -162,8 +185,14 @@ mod tests {
         let message = |text| recognise(text).map(|known| known.message);
         assert_eq!(message("admin is not in the sudoers file."), Some(KNOWN[0].message));
         assert_eq!(message("Sorry, user admin is not allowed to execute '/x' as root on n1."), Some(KNOWN[1].message));
-        assert_eq!(message("sudo: sorry, you must have a tty to run sudo"), Some(KNOWN[2].message));
-        assert_eq!(message("doas: Operation not permitted"), Some(KNOWN[8].message));
+        assert_eq!(
+            message("sudo: sorry, you must have a tty to run sudo"),
+            Some("sudo wants a terminal (`requiretty`), and the agent has none")
+        );
+        assert_eq!(message("doas: Operation not permitted"), Some("doas does not allow the login account to run the agent as root"));
+        assert_eq!(message("sudo: I'm sorry ci. I'm afraid I can't do that"), Some(KNOWN[2].message));
+        assert_eq!(message("/etc/sudoers.d/ci:1:5: syntax error"), Some("sudo cannot read its rules"));
+        assert_eq!(message("doas: syntax error at line 1"), Some("doas cannot read its rules"));
         assert_eq!(message("sudo: unable to write to /var/lib/sudo/ts/admin: No space left on device"), None);
         assert_eq!(
             message("ostler-agent: keep the run's plan and journal: / has 0 B free: make room there"),

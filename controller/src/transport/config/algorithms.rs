@@ -66,6 +66,18 @@ const MACS: [mac::Name; 4] = [mac::HMAC_SHA512_ETM, mac::HMAC_SHA256_ETM, mac::H
 const KEX_EXTENSIONS: [kex::Name; 2] = [kex::EXTENSION_SUPPORT_AS_CLIENT, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT];
 
 impl Algorithms {
+    /// Returns the user's own option for a kind of algorithm, in the SSH library's words (`Kex`, `Key`, `Cipher`, `Mac`); none where it is not set.
+    pub fn written(&self, kind: &str) -> Option<&'static str> {
+        let (list, option) = match kind {
+            "Kex" => (&self.kex, "KexAlgorithms"),
+            "Key" => (&self.host_keys, "HostKeyAlgorithms"),
+            "Cipher" => (&self.ciphers, "Ciphers"),
+            "Mac" => (&self.macs, "MACs"),
+            _ => return None,
+        };
+        (!list.is_empty()).then_some(option)
+    }
+
     /// Returns what we offer: recorded host key types first, certificates only where an authority is recorded.
     ///
     /// # Errors

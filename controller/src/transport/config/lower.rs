@@ -59,25 +59,37 @@ impl HostConfig {
         let port = pairs.parse("port")?.unwrap_or(22);
         let user = pairs.first("user").unwrap_or(&around.user).to_owned();
         let host_key_alias = pairs.first("hostkeyalias").map(str::to_owned);
-        let tokens =
-            Tokens { local_user: around, original: &target.host, hostname: &hostname, port, user: &user, alias: host_key_alias.as_deref() };
+        let tokens = Tokens {
+            local_user: around,
+            original: &target.host,
+            hostname: &hostname,
+            port,
+            user: &user,
+            alias: host_key_alias.as_deref(),
+            jump: pairs.first("proxyjump").unwrap_or_default(),
+        };
         let paths = |name: &str| -> Result<Vec<PathBuf>, ConfigError> {
             let expanded: Result<Vec<_>, _> = pairs.all(name).map(|value| tokens.path(name, value)).collect();
             Ok(expanded?.into_iter().flatten().collect())
         };
         let words = |name: &str| -> Result<Vec<PathBuf>, ConfigError> {
-            let value = pairs.first(name).unwrap_or("");
+            // The client prints paths one behind the other, blanks in them too: those of the home, which it has put in, are its own.
+            let home = around.home.to_string_lossy();
+            let mut value = pairs.first(name).unwrap_or("").to_owned();
+            if home.contains(char::is_whitespace) {
+                value = value.replace(home.as_ref(), "~");
+            }
             let split = value.split_ascii_whitespace();
-            // The client prints a path with a blank in it as two: a relative one behind an absolute one is taken for that.
+            // With a blank elsewhere in a path it looks like two: a relative one behind an absolute one is taken for that.
             let is_rooted = |word: &str| word.starts_with(['/', '~']);
             if value.starts_with('/') && !split.clone().all(is_rooted) {
-                return Err(ConfigError::BadValue { name: name.to_owned(), value: value.to_owned() });
+                return Err(ConfigError::BadValue { name: name.to_owned(), value });
             }
             let expanded: Result<Vec<_>, _> = split.map(|value| tokens.path(name, value)).collect();
             Ok(expanded?.into_iter().flatten().collect())
         };
         let mut config = HostConfig {
-            alias: target.host.clone(),
+            target: target.clone(),
             address_family: family(&pairs)?,
             bind_address: pairs.parse("bindaddress")?,
             identities: paths("identityfile")?,
@@ -151,13 +163,16 @@ fn family(pairs: &Pairs<'_>) -> Result<AddressFamily, ConfigError> {
     }
 }
 
-/// `IdentityAgent`: `none`, `SSH_AUTH_SOCK` (also as `$SSH_AUTH_SOCK`), or a path.
+/// `IdentityAgent`: `none`, `SSH_AUTH_SOCK` (also as `$SSH_AUTH_SOCK`), the variable that holds its path (`$NAME`), or a path.
 fn agent(pairs: &Pairs<'_>, tokens: &Tokens<'_>) -> Result<AgentSocket, ConfigError> {
     let name = "identityagent";
     let of_environment = || tokens.local_user.agent.clone().map_or(AgentSocket::None, AgentSocket::At);
     match pairs.all(name).next() {
         None | Some("" | "SSH_AUTH_SOCK" | "$SSH_AUTH_SOCK") => Ok(of_environment()),
-        Some(value) if value.starts_with('$') => Err(ConfigError::BadValue { name: name.to_owned(), value: value.to_owned() }),
+        Some(value) if value.starts_with('$') && !value.starts_with("${") => {
+            let unset = || ConfigError::Variable { name: name.to_owned(), value: value.to_owned(), variable: value[1..].to_owned() };
+            tokens.local_user.variables.get(&value[1..]).map(|path| AgentSocket::At(path.into())).ok_or_else(unset)
+        }
         Some(value) => Ok(tokens.path(name, value)?.map_or(AgentSocket::None, AgentSocket::At)),
     }
 }

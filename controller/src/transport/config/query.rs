@@ -1,7 +1,7 @@
 //! Asking the OpenSSH client what is in force for a host, once per host and run.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -47,6 +47,11 @@ impl Resolver {
     pub fn asking(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = program.into();
         self
+    }
+
+    /// Returns the file that stands in for the user's and the machine's configuration.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// Returns what surrounds the process.

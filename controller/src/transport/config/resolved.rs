@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use super::algorithms::{Algorithms, NothingLeft};
 use super::jump::BadJump;
-use super::settings::Jump;
+use super::settings::{Jump, Target};
+use crate::transport::invocation::Invocation;
 
 /// Everything the connection needs to know of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostConfig {
-    /// The name as asked for.
-    pub alias: String,
+    /// What was asked for.
+    pub target: Target,
     /// The name or address to go to.
     pub hostname: String,
     /// The port.
@@ -137,6 +138,16 @@ pub enum ConfigError {
         /// The token.
         token: String,
     },
+    /// A variable of the environment that is not set.
+    #[error("ssh option {name}: `{value}` names the variable {variable}, which is not set")]
+    Variable {
+        /// The option.
+        name: String,
+        /// Its value.
+        value: String,
+        /// The variable.
+        variable: String,
+    },
     /// A list of algorithms in which nothing is left.
     #[error(transparent)]
     Algorithms(#[from] NothingLeft),
@@ -194,19 +205,21 @@ impl From<BadJump> for ConfigError {
 
 impl ConfigError {
     /// Returns the next step for the user.
-    pub fn hint(&self) -> String {
+    pub(in crate::transport) fn hint(&self, call: &Invocation) -> String {
+        let file = call.configuration();
         match self {
             ConfigError::NeedsClient { .. } => "apt-get install openssh-client, or name another file".to_owned(),
             ConfigError::Refused { name, .. } | ConfigError::BadValue { name, .. } | ConfigError::Token { name, .. } => {
-                format!("set {name} otherwise for this host in ~/.ssh/config; `ssh -G HOST` shows what is in force")
+                format!("set {name} otherwise for this host in {file}; `{}` shows what is in force", call.ssh(&["-G"], &[]))
             }
+            ConfigError::Variable { variable, .. } => format!("export {variable}, or write a path in its place in {file}"),
             ConfigError::Algorithms(_) => "add one of ours to the list, or leave it out for this host".to_owned(),
             ConfigError::JumpCircle { .. } => {
                 "does a `Host` pattern with ProxyJump fit the bastion too? put `Host BASTION` with `ProxyJump none` above it".to_owned()
             }
             ConfigError::Jump(_) | ConfigError::TooManyJumps { .. } => "check ProxyJump, or name the bastion with `jump:`".to_owned(),
             ConfigError::BadHost(_) => "check `host:`".to_owned(),
-            ConfigError::Query { .. } | ConfigError::Unreadable { .. } => "check ~/.ssh/config and /etc/ssh/ssh_config".to_owned(),
+            ConfigError::Query { .. } | ConfigError::Unreadable { .. } => call.ssh(&["-G"], &[]),
         }
     }
 }

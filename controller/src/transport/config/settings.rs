@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::environment::Environment;
+use crate::environment::{Environment, Variables};
 
 /// A host to connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -56,6 +56,10 @@ pub struct LocalUser {
     pub user: String,
     /// ssh-agent's socket.
     pub agent: Option<PathBuf>,
+    /// This machine's name, as `%l` means it.
+    pub machine: String,
+    /// The variables of the environment that a path may name.
+    pub variables: Variables,
 }
 
 impl LocalUser {
@@ -73,7 +77,8 @@ impl LocalUser {
             // An account from a directory service: what the environment says of it.
             None => (environment.user.clone(), environment.home.clone().unwrap_or_else(|| PathBuf::from("/"))),
         };
-        Self { home, user, agent: environment.ssh_auth_sock.clone() }
+        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Self { home, user, agent: environment.ssh_auth_sock.clone(), machine, variables: environment.variables.clone() }
     }
 }
 

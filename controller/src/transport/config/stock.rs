@@ -105,9 +105,10 @@ fn selects(patterns: &str, host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment::Variables;
 
     fn local_user() -> LocalUser {
-        LocalUser { home: "/home/ann".into(), user: "ann".into(), agent: None }
+        LocalUser { home: "/home/ann".into(), user: "ann".into(), agent: None, machine: String::new(), variables: Variables::default() }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use russh::keys::PublicKey;
@@ -14,7 +14,7 @@ use super::verdict::{Presented, Records, Verdict};
 use crate::transport::files;
 
 /// Why a key could not be written down.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum AppendError {
     /// The file could not be read or written.
     #[error("write {}: {reason}", file.display())]
@@ -56,11 +56,32 @@ pub enum AppendError {
 const LOCK: Duration = Duration::from_secs(5);
 const ASKED_EACH: Duration = Duration::from_millis(50);
 
-/// Who of this program may write.
+/// Who of this program may write: whoever has the turn writes for all that wait, in one go.
 static TURN: Mutex<()> = Mutex::new(());
+static WAITING: Mutex<Vec<Arc<Request>>> = Mutex::new(Vec::new());
+
+/// One key to be written down.
+#[derive(Debug)]
+struct Request {
+    file: PathBuf,
+    name: String,
+    key: PublicKey,
+    hash_name: bool,
+    answer: Mutex<Option<Result<(), AppendError>>>,
+}
+
+impl Request {
+    fn answer(&self, answer: Result<(), AppendError>) {
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+    }
+    fn take(&self) -> Option<Result<(), AppendError>> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
 
 /// Adds `key` for the host `name` to `file`, which is made private (0600, its directory 0700) when it is missing. A key
-/// that another run added meanwhile is not added twice; one that finds no room leaves nothing behind.
+/// that another run added meanwhile is not added twice; one that finds no room leaves nothing behind. Keys that are added at once are written and
+/// synced together.
 ///
 /// # Errors
 /// [`AppendError`].
@@ -68,32 +89,75 @@ pub fn append(file: &Path, name: &str, key: &PublicKey, hash_name: bool) -> Resu
     if name.is_empty() || name.contains(|c: char| "*?!,|#@".contains(c) || c.is_whitespace() || c.is_control()) {
         return Err(AppendError::Name { name: name.to_owned() });
     }
-    let io = |error: io::Error| AppendError::Io { file: file.to_owned(), reason: error.to_string() };
-    // Our own writers, one for each new node, come one after another, and their wait is not blamed on another program.
+    let (file, name) = (file.to_owned(), name.to_owned());
+    let own = Arc::new(Request { file, name, key: key.clone(), hash_name, answer: Mutex::new(None) });
+    WAITING.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&own));
+    // Our own writers come one after another, and their wait is not blamed on another program.
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(answer) = own.take() {
+        return answer;
+    }
+    let all: Vec<_> = WAITING.lock().unwrap_or_else(PoisonError::into_inner).extract_if(.., |request| request.file == own.file).collect();
+    let written = write_all(&own.file, &all);
+    for request in &all {
+        // Whoever has an answer of his own is not written.
+        if request.answer.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            request.answer(written.clone());
+        }
+    }
+    own.take().unwrap_or(Ok(()))
+}
+
+/// Writes the lines of all these in one go; one that must not be written is answered.
+fn write_all(file: &Path, all: &[Arc<Request>]) -> Result<(), AppendError> {
+    let io = |error: io::Error| AppendError::Io { file: file.to_owned(), reason: error.to_string() };
     let mut open = open(file).map_err(io)?;
     lock(&open, file)?;
     let mut bytes = Vec::new();
     open.read_to_end(&mut bytes).map_err(io)?;
     // A comment may be in any character set.
-    match Records::of([(file, String::from_utf8_lossy(&bytes).as_ref())], name, None, name).judge(Presented::Key(key), SystemTime::now()) {
-        Verdict::Known => return Ok(()),
-        Verdict::Unknown => {}
-        Verdict::Changed { .. } | Verdict::Revoked { .. } | Verdict::BadCertificate { .. } => {
-            return Err(AppendError::Raced { file: file.to_owned() });
+    let mut text = String::from_utf8_lossy(&bytes).into_owned();
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    let before = if bytes.is_empty() || bytes.ends_with(b"\n") { "" } else { "\n" };
+    let mut whole = String::from(before);
+    for request in all {
+        match line(request, &text) {
+            Ok(Some(line)) => {
+                text.push_str(&line);
+                whole.push_str(&line);
+            }
+            Ok(None) => request.answer(Ok(())),
+            Err(error) => request.answer(Err(error)),
         }
     }
-    let shown = if hash_name { write_hashed(&salt().map_err(io)?, name) } else { Some(name.to_owned()) };
-    let line = shown.zip(key.to_openssh().ok()).ok_or(AppendError::Unwritable)?;
-    let key_without_comment: Vec<_> = line.1.split_ascii_whitespace().take(2).collect();
-    let before = if bytes.is_empty() || bytes.ends_with(b"\n") { "" } else { "\n" };
-    let whole = format!("{before}{} {}\n", line.0, key_without_comment.join(" "));
+    if whole.len() == before.len() {
+        return Ok(());
+    }
     let written = open.write_all(whole.as_bytes()).and_then(|()| sync(&open));
     written.map_err(|error| {
         // Where even this fails the next writer ends the half line, and no reader takes it for a key.
         let _ = open.set_len(bytes.len() as u64);
         io(error)
     })
+}
+
+/// The line to write; none where the key is recorded already.
+fn line(request: &Request, text: &str) -> Result<Option<String>, AppendError> {
+    let Request { file, name, key, hash_name, .. } = request;
+    match Records::of([(file.as_path(), text)], name, None, name).judge(Presented::Key(key), SystemTime::now()) {
+        Verdict::Known => return Ok(None),
+        Verdict::Unknown => {}
+        Verdict::Changed { .. } | Verdict::Revoked { .. } | Verdict::BadCertificate { .. } => {
+            return Err(AppendError::Raced { file: file.clone() });
+        }
+    }
+    let io = |error: io::Error| AppendError::Io { file: file.clone(), reason: error.to_string() };
+    let shown = if *hash_name { write_hashed(&salt().map_err(io)?, name) } else { Some(name.clone()) };
+    let (shown, key) = shown.zip(key.to_openssh().ok()).ok_or(AppendError::Unwritable)?;
+    let without_comment: Vec<_> = key.split_ascii_whitespace().take(2).collect();
+    Ok(Some(format!("{shown} {}\n", without_comment.join(" "))))
 }
 
 fn open(file: &Path) -> io::Result<File> {

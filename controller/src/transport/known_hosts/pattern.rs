@@ -51,6 +51,14 @@ impl Hosts {
         patterns.iter().all(|(_, pattern)| pattern.len() <= LONGEST).then_some(Hosts::Patterns(patterns))
     }
 
+    /// Returns whether it speaks of more hosts than it names.
+    pub fn is_pattern(&self) -> bool {
+        match self {
+            Hosts::Hashed { .. } => false,
+            Hosts::Patterns(patterns) => patterns.iter().any(|(sign, pattern)| *sign == Negated::Yes || pattern.contains(['*', '?'])),
+        }
+    }
+
     /// Returns whether `name` (as [`host_names`] writes it) is meant. A negated pattern that fits decides, wherever it stands.
     pub fn matches(&self, name: &str) -> bool {
         match self {

@@ -14,6 +14,7 @@ use super::identity::{Agent, Candidate, Favourite, Identities, Signer, Tried};
 use crate::transport::config::HostConfig;
 use crate::transport::deadlines::Deadlines;
 use crate::transport::error::ConnectFault;
+use crate::transport::login::NO_MORE_TRIES;
 
 /// Offers keys until one is taken.
 pub(super) async fn log_in(
@@ -79,7 +80,7 @@ fn gave_up(config: &HostConfig, mut tried: Vec<Tried>, unusable: Vec<Tried>, acc
         accepts => {
             tried.extend(unusable);
             let mut accepts = accepts.unwrap_or_default();
-            accepts.push(format!("no more tries ({})", lost.reason()));
+            accepts.push(format!("{NO_MORE_TRIES} ({})", lost.reason()));
             ConnectFault::NotLetIn { user: config.user.clone(), tried, accepts }
         }
     }

@@ -82,13 +82,14 @@ impl Ssh {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::invocation::Invocation;
 
     #[test]
     fn a_bastion_that_failed_is_tried_again_after_a_while_and_not_before() {
         let (bastions, target) = (Bastions::default(), Target::new("bastion"));
         let failed = || {
             let fault = ConnectFault::NameNotFound { name: "bastion".to_owned(), reason: "no such name".to_owned() };
-            Err(Arc::new(ConnectError { host: "bastion".to_owned(), fault }))
+            Err(Arc::new(ConnectError { host: "bastion".to_owned(), fault, invocation: Invocation::default() }))
         };
         assert!(bastions.cell(&target).set((Instant::now(), failed())).is_ok());
         assert!(bastions.cell(&target).get().is_some());

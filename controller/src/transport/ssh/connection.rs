@@ -54,9 +54,12 @@ impl Ssh {
     pub(super) async fn open(&self, target: &Target) -> Result<Connection, ConnectError> {
         let config = match self.resolver.resolve(target, &self.deadlines).await {
             Ok(config) => config,
-            Err(error) => return Err(ConnectError { host: target.host.clone(), fault: error.into() }),
+            Err(error) => {
+                let invocation = self.invocation(target);
+                return Err(ConnectError { host: target.host.clone(), fault: error.into(), invocation });
+            }
         };
-        let failed = |fault| ConnectError { host: config.shown(), fault };
+        let failed = |fault| ConnectError { host: config.shown(), fault, invocation: self.invocation(target).resolved(&config) };
         let via = match &config.jump {
             Jump::AsConfigured | Jump::Direct => None,
             Jump::Via(bastion) => Some(self.bastion(bastion).await.map_err(failed)?),
@@ -81,18 +84,18 @@ impl Ssh {
                     }
                     let pause = backoff(self.deadlines.drop_pause, drops);
                     let of = self.deadlines.drop_retries + 1;
-                    self.tell(LinkEvent::Dropped { host: config.alias.clone(), attempt: drops, of, pause });
+                    self.tell(&config.target, LinkEvent::Dropped { host: config.target.host.clone(), attempt: drops, of, pause });
                     tokio::time::sleep(pause).await;
                 }
                 fault @ ConnectFault::NoLoginYet { .. } if began.elapsed() < self.deadlines.boot => {
                     asked += 1;
                     if asked == 1 {
-                        self.tell(LinkEvent::NoLoginYet { host: config.alias.clone(), reason: fault.to_string() });
+                        self.tell(&config.target, LinkEvent::NoLoginYet { host: config.target.host.clone(), reason: fault.to_string() });
                     }
                     tokio::time::sleep(self.deadlines.boot_pause).await;
                 }
                 fault if fault.may_pass() && attempt < config.attempts => {
-                    self.tell(LinkEvent::Retried { host: config.alias.clone(), attempt, reason: fault.to_string() });
+                    self.tell(&config.target, LinkEvent::Retried { host: config.target.host.clone(), attempt, reason: fault.to_string() });
                     attempt += 1;
                     tokio::time::sleep(self.deadlines.drop_pause).await;
                 }
@@ -162,7 +165,8 @@ impl Ssh {
             ..client::Config::default()
         };
         let checker = Checker {
-            host: config.alias.clone(),
+            target: config.target.clone(),
+            shown: config.shown(),
             records,
             new_keys: if self.new_keys == NewKeys::Accept { NewKeys::Accept } else { config.new_keys },
             own_file: config.user_known_hosts.first().cloned(),
@@ -173,7 +177,14 @@ impl Ssh {
             lost: lost.clone(),
             listener: Arc::clone(&self.listener.0),
         };
-        let mut handle = shake(stream, Arc::new(settings), checker, deadlines).await?;
+        let shaken = shake(stream, Arc::new(settings), checker, deadlines).await;
+        let mut handle = shaken.map_err(|fault| match fault {
+            ConnectFault::NoCommonAlgorithm { kind, ours, theirs, .. } => {
+                let option = config.algorithms.written(&kind);
+                ConnectFault::NoCommonAlgorithm { kind, ours, theirs, option }
+            }
+            other => other,
+        })?;
         authenticate::log_in(&mut handle, config, identities, &self.favourite, deadlines, lost).await?;
         Ok(handle)
     }

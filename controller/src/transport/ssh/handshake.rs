@@ -97,7 +97,9 @@ fn fault(error: HandlerError, first: &FirstBytes) -> ConnectFault {
     };
     let said = first.text();
     match error {
-        russh::Error::NoCommonAlgo { kind, ours, theirs } => ConnectFault::NoCommonAlgorithm { kind: format!("{kind:?}"), ours, theirs },
+        russh::Error::NoCommonAlgo { kind, ours, theirs } => {
+            ConnectFault::NoCommonAlgorithm { kind: format!("{kind:?}"), ours, theirs, option: None }
+        }
         _ if first.identification().is_some() => ConnectFault::Cut { step: "key exchange", reason: error.to_string() },
         // OpenSSH's words for MaxStartups; older ones and PerSourcePenalties just close.
         _ if said.is_empty() || said.starts_with("Exceeded MaxStartups") || said.starts_with("Not allowed at this time") => {

@@ -1,5 +1,6 @@
 //! The host's key, checked against the records while keys are agreed on; and what russh tells us of a connection.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -7,11 +8,12 @@ use russh::client::{DisconnectReason, Handler, Session};
 use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate};
 
 use super::handshake::Lost;
-use crate::transport::config::{HostConfig, NewKeys};
+use crate::transport::config::{HostConfig, NewKeys, Target};
 use crate::transport::error::HostKeyFault;
 use crate::transport::event::{LinkEvent, Listener};
 use crate::transport::files;
 use crate::transport::known_hosts::{self, CertificateFault, Presented, Record, Records, Verdict};
+use crate::transport::link::quoted;
 
 /// What the checker can say: the SSH library's faults pass through it.
 #[derive(Debug)]
@@ -48,7 +50,9 @@ pub(super) fn read_records(config: &HostConfig) -> Result<Records, HostKeyFault>
 
 /// Decides about the host's key, and listens to the connection.
 pub(super) struct Checker {
-    pub host: String,
+    pub target: Target,
+    /// Its host, with its port when that is not 22.
+    pub shown: String,
     pub records: Records,
     pub new_keys: NewKeys,
     /// Where a new key is written.
@@ -77,7 +81,8 @@ impl Checker {
             },
             Verdict::Changed { recorded } => {
                 let shown = |record: &Record| format!("{} ({})", record.place(), record.entry.key_type);
-                Err(HostKeyFault::Changed { fingerprint, key_type, recorded: recorded.iter().map(shown).collect() })
+                let remove = removal(&recorded, self.records.host());
+                Err(HostKeyFault::Changed { fingerprint, key_type, recorded: recorded.iter().map(shown).collect(), remove })
             }
             Verdict::Revoked { by } => Err(HostKeyFault::Revoked { fingerprint, by: by.place() }),
             // Its authority is no obstacle for a key that would be taken without it.
@@ -94,10 +99,26 @@ impl Checker {
         let written = files::within(self.patience, move || known_hosts::append(&path, &name, &owned, hash)).await;
         let undone = |undone: files::Undone| known_hosts::AppendError::Io { file: file.clone(), reason: undone.to_string() };
         written.map_err(|fault| HostKeyFault::NotRecorded(undone(fault)))??;
-        let (host, file) = (self.host.clone(), file.display().to_string());
-        (self.listener)(LinkEvent::HostKeyAccepted { host, fingerprint, file });
+        let (host, file) = (self.shown.clone(), file.display().to_string());
+        (self.listener)(&self.target, LinkEvent::HostKeyAccepted { host, fingerprint, file });
         Ok(())
     }
+}
+
+/// Commands that take these records out of their files. `ssh-keygen -R` leaves a line with a pattern alone (ssh-keygen(1)).
+fn removal(recorded: &[Record], name: &str) -> Vec<String> {
+    let mut files: BTreeMap<String, (Vec<String>, bool)> = BTreeMap::new();
+    for record in recorded {
+        let (lines, is_named) = files.entry(quoted(&record.file.display().to_string())).or_default();
+        if record.entry.hosts.is_pattern() { lines.push(format!("{}d", record.entry.line)) } else { *is_named = true }
+    }
+    let commands = files.into_iter().map(|(file, (lines, is_named))| {
+        // Lines are counted before any goes.
+        let by_line = (!lines.is_empty()).then(|| format!("sed -i {} {file}", quoted(&lines.join(";"))));
+        let by_name = is_named.then(|| format!("ssh-keygen -R {} -f {file}", quoted(name)));
+        [by_line, by_name].into_iter().flatten()
+    });
+    commands.flatten().collect()
 }
 
 impl Handler for Checker {
@@ -118,7 +139,7 @@ impl Handler for Checker {
 
     async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), HandlerError> {
         if !self.lost.note_no_login(banner) {
-            (self.listener)(LinkEvent::Banner { host: self.host.clone(), text: banner.to_owned() });
+            (self.listener)(&self.target, LinkEvent::Banner { host: self.target.host.clone(), text: banner.to_owned() });
         }
         Ok(())
     }

@@ -65,6 +65,11 @@ pub enum Tried {
         /// The file.
         file: PathBuf,
     },
+    /// A public key was named, and the agent does not hold its private half.
+    PublicOnly {
+        /// The file.
+        file: PathBuf,
+    },
     /// The file cannot be read as a key.
     Unreadable {
         /// The file.
@@ -103,6 +108,7 @@ impl fmt::Display for Tried {
             Tried::Encrypted { file } => write!(f, "{} is encrypted and not in the agent", file.display()),
             Tried::RsaFile { file } => write!(f, "{} is an RSA key: usable through ssh-agent only", file.display()),
             Tried::Missing { file } => write!(f, "{} does not exist", file.display()),
+            Tried::PublicOnly { file } => write!(f, "{} is a public key whose private half is not in the agent", file.display()),
             Tried::Unreadable { file, reason } => write!(f, "{} cannot be read: {reason}", file.display()),
             Tried::Agent { socket, reason } => write!(f, "agent at {}: {reason}", socket.display()),
             Tried::OnlySha1 { name } => write!(f, "RSA key {name:?}: the server takes no signature of it but with SHA-1"),
@@ -287,7 +293,7 @@ fn read_key(file: &Path) -> Held {
         Err(error) => return Held::Nothing(Some(Tried::Unreadable { file: file.to_owned(), reason: error.to_string() })),
     };
     if let Ok(public) = PublicKey::from_openssh(text.trim()) {
-        return Held::Public(public, Tried::Missing { file: file.with_extension("") });
+        return Held::Public(public, Tried::PublicOnly { file: file.to_owned() });
     }
     if text.contains("BEGIN RSA PRIVATE KEY") {
         let rsa = Tried::RsaFile { file: file.to_owned() };

@@ -21,6 +21,7 @@ use super::deadlines::Deadlines;
 use super::dial::Dialer;
 use super::error::ConnectError;
 use super::event::{LinkEvent, Listener};
+use super::invocation::Invocation;
 use bastion::Bastions;
 use identity::Favourite;
 
@@ -56,7 +57,7 @@ impl SshOptions {
             dialer: Dialer::Direct,
             deadlines: Deadlines::default(),
             handshakes: Self::HANDSHAKES,
-            listener: Arc::new(|_| {}),
+            listener: Arc::new(|_, _| {}),
         }
     }
 }
@@ -116,9 +117,15 @@ impl Ssh {
     /// # Errors
     /// [`ConnectError`], each fault told apart, with its next step.
     pub async fn connect(&self, target: &Target) -> Result<SshLink, ConnectError> {
-        let failed = |error: ConfigError| ConnectError { host: target.host.clone(), fault: error.into() };
+        let failed =
+            |error: ConfigError| ConnectError { host: target.host.clone(), fault: error.into(), invocation: self.invocation(target) };
         self.check_way(target).await.map_err(failed)?;
         self.open(target).await.map(|connection| SshLink::new(connection, self.deadlines.clone()))
+    }
+
+    /// Returns how OpenSSH's own programs go the same way.
+    fn invocation(&self, target: &Target) -> Invocation {
+        Invocation::of(target, self.resolver.file())
     }
 
     /// Returns what the user's configuration and the site say of a target: the login user among it.
@@ -134,7 +141,7 @@ impl Ssh {
         &self.resolver
     }
 
-    fn tell(&self, event: LinkEvent) {
-        (self.listener.0)(event);
+    fn tell(&self, target: &Target, event: LinkEvent) {
+        (self.listener.0)(target, event);
     }
 }

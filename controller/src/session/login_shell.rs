@@ -1,0 +1,83 @@
+//! What a login shell's start-up files do to the command that sshd hands them, found out by a command that says what it gets.
+
+use crate::transport::{CommandLine, Link};
+use std::fmt;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// How long the whole question may take.
+const WITHIN: Duration = Duration::from_secs(20);
+/// Says that it runs, then gives back its input.
+const SCRIPT: &str = "echo ostler-command-runs; exec cat";
+const RUNS: &str = "ostler-command-runs\n";
+/// What is sent. A start-up file that reads takes at least its first line.
+const SENT: &str = "ostler-input-1\nostler-input-2\nostler-input-3\n";
+/// The most that is read of an answer.
+const MOST: u64 = 64 * 1024;
+
+/// What a login shell's start-up files do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShellFault {
+    /// They put another program in the command's place.
+    Replaces,
+    /// They read the standard input that is the command's.
+    ReadsInput,
+}
+
+impl fmt::Display for ShellFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Replaces => "the login shell's start-up files run something else in the command's place",
+            Self::ReadsInput => "the login shell's start-up files read the standard input that is the command's",
+        })
+    }
+}
+
+impl ShellFault {
+    /// The next step.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Replaces => "in the login account's ~/.bashrc (or like it), above the `exec`: case $- in *i*) ;; *) return;; esac",
+            Self::ReadsInput => "in the login account's ~/.bashrc (or like it), above what reads: case $- in *i*) ;; *) return;; esac",
+        }
+    }
+}
+
+/// Asks; none: nothing is wrong with it, or nothing could be found out.
+pub(super) async fn examine(link: &dyn Link) -> Option<ShellFault> {
+    let asked = async {
+        let command = CommandLine::from_words(["sh", "-c", SCRIPT]).ok()?;
+        let mut exec = link.exec(&command).await.ok()?;
+        // Whoever takes nothing has said enough by what he prints.
+        if exec.stdin.write_all(SENT.as_bytes()).await.is_ok() {
+            let _ = exec.stdin.shutdown().await;
+        }
+        let mut answer = Vec::new();
+        exec.stdout.take(MOST).read_to_end(&mut answer).await.ok()?;
+        Some(judge(&String::from_utf8_lossy(&answer)))
+    };
+    tokio::time::timeout(WITHIN, asked).await.ok().flatten().flatten()
+}
+
+/// What an answer says. Start-up files may print as they like before the command.
+fn judge(answer: &str) -> Option<ShellFault> {
+    match answer.split_once(RUNS) {
+        None => Some(ShellFault::Replaces),
+        Some((_, input)) if input.starts_with(SENT) => None,
+        Some(_) => Some(ShellFault::ReadsInput),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_back_says_what_the_shell_does() {
+        assert_eq!(judge(&format!("{RUNS}{SENT}")), None);
+        assert_eq!(judge(&format!("welcome\n{RUNS}{SENT}bye\n")), None);
+        assert_eq!(judge(&format!("{RUNS}ostler-input-2\nostler-input-3\n")), Some(ShellFault::ReadsInput));
+        assert_eq!(judge(RUNS), Some(ShellFault::ReadsInput));
+        assert_eq!(judge("zsh: command not found: ostler-input-1\n"), Some(ShellFault::Replaces));
+    }
+}
