@@ -92,13 +92,13 @@ fn what_is_not_proved_has_no_labels_and_an_operators_mark_stays() {
 fn a_node_that_changed_while_its_master_was_away_is_proved_when_it_is_back() {
     let stage = Stage::up("ssh");
     stage.site.apply().good();
-    // The node changes; of the master nothing is to be had.
-    stage.model.state().users[0].permissions.remove(&Permission::Read);
+    // The node changes; on the master nobody may change it.
+    stage.model.state().users[0].permissions.remove(&Permission::AgentConfigure);
     stage.set("stamp", "second");
     let away = stage.site.apply().good_with(1);
     assert_eq!(away.changed("n1"), ["file /etc/ci-stamp"], "{}", away.told());
     assert_eq!(stage.labels(), "big debian", "nobody could take them off");
-    stage.model.state().users[0].permissions.insert(Permission::Read);
+    stage.model.state().users[0].permissions.insert(Permission::AgentConfigure);
     // Now nothing changes there, and yet the labels are no longer earned.
     stage.set("proof", "\"false\"");
     let red = stage.site.apply().good_with(1);
@@ -108,6 +108,75 @@ fn a_node_that_changed_while_its_master_was_away_is_proved_when_it_is_back() {
     stage.site.apply().good();
     assert_eq!(stage.labels(), "big debian");
     stage.nothing_to_do();
+}
+
+/// What a plan says of one executor on the master.
+fn planned_there(plan: &ostler_tests::site::Ran) -> serde_json::Value {
+    let line = plan.lines.iter().find(|line| line["type"] == "executor" && line["name"] == "n1");
+    line.unwrap_or_else(|| panic!("{}", plan.told())).clone()
+}
+
+#[test]
+fn the_master_is_part_of_the_plan_value_by_value_and_is_asked_about_like_everything_else() {
+    let stage = Stage::up("ssh");
+    let plan = || stage.site.run(&["plan", "--detailed-exitcode"]);
+    let told = planned_there(&plan().good_with(5));
+    assert_eq!((&told["new"], told["changes"].as_array().map(Vec::len)), (&true.into(), Some(3)), "{told}");
+    stage.writes();
+    stage.site.apply().good();
+    drop(plan().good_with(0));
+
+    // Somebody changes values on the master by hand: each is named, and nothing is set unasked.
+    {
+        let mut state = stage.model.state();
+        let node = state.nodes.get_mut("n1").unwrap();
+        (node.label, node.executors) = ("big other".to_owned(), 7);
+    }
+    stage.writes();
+    let told = planned_there(&plan().good_with(5));
+    let changes = serde_json::json!([
+        { "what": "executors", "from": "7", "to": "2" },
+        { "what": "labels", "from": "big other", "to": "big debian" },
+    ]);
+    assert_eq!((&told["new"], &told["changes"]), (&false.into(), &changes));
+    drop(stage.site.run(&["apply"]).good_with(8));
+    assert_eq!(stage.writes(), Vec::<String>::new(), "a plan, and a run that nobody said yes to, only read");
+    stage.site.apply().good();
+    assert_eq!(stage.labels(), "big debian");
+
+    // Offline is told, with who and why, and is no verified node.
+    stage.model.state().nodes.get_mut("n1").unwrap().offline = Some(OfflineMark::new("operator", "disk swap"));
+    let held = plan().good_with(9);
+    assert_eq!(planned_there(&held)["held"], "marked offline by `operator`: disk swap");
+    stage.model.state().nodes.get_mut("n1").unwrap().offline = None;
+
+    // What is ours there and no longer in the site is told, and left.
+    let mut gone = stage.model.state().nodes["n1"].clone();
+    gone.name = "n0".to_owned();
+    stage.model.state().nodes.insert("n0".to_owned(), gone);
+    let stray = plan().good_with(0);
+    let master = stray.lines.iter().find(|line| line["type"] == "planned_master").unwrap();
+    assert_eq!((&master["state"], &master["strays"]), (&"told".into(), &serde_json::json!(["n0"])), "{}", stray.told());
+    assert!(stage.model.state().nodes.contains_key("n0"));
+}
+
+#[test]
+fn a_master_that_cannot_be_asked_keeps_its_nodes_from_being_changed() {
+    let stage = Stage::up("ssh");
+    stage.site.apply().good();
+    stage.model.state().users[0].permissions.remove(&Permission::Read);
+    stage.set("stamp", "second");
+    stage.writes();
+    let plan = stage.site.run(&["plan"]).good_with(4);
+    assert_eq!(plan.plan("n1"), ["file /etc/ci-stamp"], "the node's part is shown: {}", plan.told());
+    let master = plan.lines.iter().find(|line| line["type"] == "planned_master").unwrap();
+    assert_eq!((&master["state"], &master["nodes"]), (&"not_asked".into(), &serde_json::json!(["n1"])));
+    assert!(master["cause"].as_str().unwrap().contains("Overall/Read"), "{master}");
+    let refused = stage.site.apply().good_with(4);
+    assert!(refused.recap("n1")["trouble"].as_str().unwrap().starts_with("ci: not asked ("), "{}", refused.told());
+    assert_eq!((refused.changed("n1"), stage.writes()), (Vec::new(), Vec::new()), "{}", refused.told());
+    stage.model.state().users[0].permissions.insert(Permission::Read);
+    stage.site.apply().good();
 }
 
 #[test]

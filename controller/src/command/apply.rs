@@ -4,14 +4,14 @@ use super::{
     CommandError, Context,
     interrupt::Stage,
     prepare::{self, RunContext},
-    reach,
 };
 use crate::cli::ApplyArgs;
 use crate::fleet::{FleetEvent, NodeEnd, Ready, Runner, Trouble, TroubleKind, leave, waves};
 use crate::journal::new_run;
-use crate::registration::{self, Proofs, Registered, Registrar};
+use crate::registration::{self, Proofs, Registered};
 use crate::report::{
-    self, Card, Exit, NodeResult, NodeState, Paint, Recap, State, card_lines, change_count, merge, plan_lines, recap_json, recap_lines,
+    self, Card, Exit, MasterAnswer, NodeResult, NodeState, Paint, PlannedMaster, Recap, State, card_lines, change_count, merge, plan_lines,
+    recap_json, recap_lines,
 };
 use ostler_roles::outcome::Ending;
 use ostler_roles::words::{NodeName, RoleName, count};
@@ -29,7 +29,9 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
     order.circles(&run.nodes.iter().cloned().collect()).into_result(()).map_err(CommandError::Site)?;
     let after = order.after();
     let turns = waves(&run.nodes, &after)?;
-    let (ready, lost) = run.plans().await;
+    let (ready, mut lost) = run.plans().await;
+    let on_masters = prepare::survey(context, &run, &ready).await?;
+    let ready = without_silent(&run, ready, &mut lost, &on_masters).await;
     run.preparation.events.flush().await;
     // Their values may read facts, which are known now.
     let masters = run.workspace.masters()?;
@@ -37,7 +39,7 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
         not_begun(context, &run, &ready, &lost, exit);
         return Ok(end(run, ready, exit).await);
     }
-    let changes = show(context, args, &ready);
+    let changes = show(context, args, &ready, &on_masters);
     prepare::print_lost(context, &lost);
     if changes > 0 && !args.yes {
         match confirm(context, ready.len()) {
@@ -54,19 +56,16 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
             }
         }
     }
-    let dial = reach::lab_of(context, &run.workspace)?.map(reach::master_dial);
     let mut proofs = Proofs::owe(&run.workspace.store, &ready)?;
     run.interrupts.enter(Stage::Running);
     let cancel = run.interrupts.stop();
-    let controller = format!("{}@{}", context.environment.user, hostname());
-    let runner = Runner { preparation: run.preparation.clone(), controller: controller.clone(), cancel };
+    let runner = Runner { preparation: run.preparation.clone(), controller: prepare::controller(context), cancel };
     let mut ends = run_waves(&runner, &turns, &after, ready, &lost).await;
     proofs.forget_untouched(&ends);
     let candidates = registration::candidates(&ends, &proofs);
     run.interrupts.enter(Stage::Registering);
-    let stop = runner.cancel.clone().into();
     // Also after an interrupt: a node that was changed must not keep labels that it earned before.
-    let registrar = Registrar { site: run.workspace.site_state(), preparation: run.preparation.clone(), dial, controller, stop };
+    let registrar = prepare::registrar(context, &run)?;
     // A half-applied node proves nothing: what it changed is owed to the next whole run.
     let registered = if run.only.is_some() { Vec::new() } else { registrar.register(&masters, &candidates, &mut ends).await };
     proofs.settle(&run.preparation, &registered, &mut ends).await;
@@ -123,12 +122,38 @@ fn out((node, trouble): &(NodeName, Trouble)) -> NodeResult {
     NodeResult { node: node.to_string(), changed: 0, unchanged: 0, checks: 0, labels: Vec::new(), trouble: Some(first) }
 }
 
-/// Shows the plan; returns how many steps change or may change.
-fn show(context: &Context, args: &ApplyArgs, ready: &[Ready]) -> usize {
+/// Nodes that are registered with a master which does not answer are not begun: what they would become there is not known.
+async fn without_silent(run: &RunContext, ready: Vec<Ready>, lost: &mut Vec<(NodeName, Trouble)>, masters: &[PlannedMaster]) -> Vec<Ready> {
+    let why = |node: &NodeName| {
+        masters.iter().find_map(|master| match &master.answer {
+            MasterAnswer::NotAsked { cause, nodes } if nodes.contains(node) => Some(format!("{}: not asked ({cause})", master.name)),
+            MasterAnswer::NotAsked { .. } | MasterAnswer::Told(_) | MasterAnswer::Later { .. } => None,
+        })
+    };
+    let (mut stay, mut out) = (Vec::new(), Vec::new());
+    for one in ready {
+        let Some(why) = why(&one.node) else {
+            stay.push(one);
+            continue;
+        };
+        let hint = "look after the master, then run the same command again: nothing was changed on this node".to_owned();
+        let trouble = Trouble { kind: TroubleKind::Unreachable, chain: vec![why], hint, failure: None };
+        run.preparation.events.send(&one.node, FleetEvent::Trouble(Box::new(trouble.clone())));
+        lost.push((one.node, trouble));
+        out.push(one.connection);
+    }
+    leave(out).await;
+    stay
+}
+
+/// Shows the plan; returns how many things change or may change.
+fn show(context: &Context, args: &ApplyArgs, ready: &[Ready], masters: &[PlannedMaster]) -> usize {
     let views: Vec<_> = ready.iter().map(prepare::planned).collect();
     context.printer.lines(&plan_lines(&views, args.diff, context.printer.style));
     prepare::print_plans_json(context, ready);
-    let (change, may) = ready.iter().map(|one| change_count(&one.plan)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    let on_masters = prepare::print_masters(context, masters);
+    let start = (on_masters.change, on_masters.may);
+    let (change, may) = ready.iter().map(|one| change_count(&one.plan)).fold(start, |sum, one| (sum.0 + one.0, sum.1 + one.1));
     if change + may > 0 {
         let text = format!("{}: {change} to change, {may} may change.", count(ready.len(), "node"));
         context.printer.say(Paint::Strong, &text);
@@ -293,10 +318,6 @@ fn result_of(end: &NodeEnd, state: &NodeState, registered: &[Registered]) -> (No
     };
     let checks = small(end.plan.requirements.len()) + changed + unchanged + small(end.prepared.catalog.verify.len()) + small(mine.len());
     (NodeResult { node: end.node.to_string(), changed, unchanged, checks, labels, trouble }, exit)
-}
-
-fn hostname() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

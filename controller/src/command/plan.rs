@@ -15,6 +15,7 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
         let run = RunContext::open(context, &args.fleet, args.only.as_deref(), args.diff)?;
         let began = run.began;
         let (ready, lost) = run.plans().await;
+        let masters = prepare::survey(context, &run, &ready).await;
         let RunContext { preparation, console, only, .. } = run;
         console.finish(&preparation.events).await;
         let printer = &context.printer;
@@ -22,8 +23,10 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
         printer.lines(&plan_lines(&views, args.diff, printer.style));
         prepare::print_plans_json(context, &ready);
         let refused = prepare::print_refusals(context, &ready);
+        let on_masters = prepare::print_masters(context, &masters?);
         prepare::print_lost(context, &lost);
         let (change, may) = ready.iter().map(|one| change_count(&one.plan)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let (change, may) = (change + on_masters.change, may + on_masters.may);
         if refused {
             printer.say(Paint::Bad, "Refused: this plan cannot be applied. Nothing was changed.");
         } else if change + may > 0 {
@@ -33,17 +36,21 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
                 began.elapsed().as_secs_f64()
             );
             printer.say(Paint::Strong, &counts);
-        } else if lost.is_empty() {
+        } else if lost.is_empty() && on_masters.not_asked == 0 {
             let nodes = ready.iter().map(NodeResult::verified).collect();
             printer.lines(&recap_lines(&Recap { nodes, took: began.elapsed(), cancelled: false, only }, printer.style));
         }
         let unproved = ready.iter().any(|one| !one.unproved().is_empty());
         leave(ready.into_iter().map(|one| one.connection)).await;
-        let found = (change + may > 0 && args.detailed_exitcode).then_some(Exit::Changes);
-        let unproved = unproved.then_some(Exit::NodeFailed);
-        let exit = merge(
-            lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)).chain(refused.then_some(Exit::Refused)).chain(found).chain(unproved),
-        );
+        let found = args.detailed_exitcode.then_some(match (change + may > 0, on_masters.held > 0) {
+            (true, _) => Exit::Changes,
+            (false, true) => Exit::Held,
+            (false, false) => Exit::Good,
+        });
+        let bad = (unproved || on_masters.trouble > 0).then_some(Exit::NodeFailed);
+        let silent = (on_masters.not_asked > 0).then_some(Exit::Unreachable);
+        let lost = lost.iter().map(|(_, trouble)| prepare::exit_of(trouble));
+        let exit = merge(lost.chain(refused.then_some(Exit::Refused)).chain(found).chain(bad).chain(silent));
         printer.json(&serde_json::json!({ "v": 1, "type": "planned", "change": change, "may_change": may, "exit": exit.code() }));
         Ok(exit)
     })

@@ -5,16 +5,19 @@ use super::{
     interrupt::{Echo, Interrupts},
     only::Only,
     password,
-    reach::SshReach,
+    reach::{self, SshReach},
     workspace::{Open, SiteCompiler, Workspace},
 };
 use crate::cli::FleetArgs;
 use crate::fleet::{EventSender, Patience, Preparation, Ready, Trouble, TroubleKind, prepare};
 use crate::inventory;
 use crate::journal::RunLog;
+use crate::registration::{Proofs, Registrar};
 use crate::report::{Console, Exit, PlannedNode, Style, plan_json, refusal_lines, sanitize, verdict_json};
+use crate::report::{MasterCounts, PlannedMaster, master_counts, master_json, master_lines};
 use crate::session::AgentFile;
-use ostler_roles::words::{NodeName, RoleName};
+use ostler_roles::executor::Executor;
+use ostler_roles::words::{MasterName, NodeName, RoleName};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -92,6 +95,39 @@ impl RunContext {
     pub async fn plans(&self) -> (Vec<Ready>, Vec<(NodeName, Trouble)>) {
         prepare(&self.preparation, &self.nodes).await
     }
+}
+
+/// Registration in the name of this run, ended by its first interrupt.
+pub fn registrar(context: &Context, run: &RunContext) -> Result<Registrar, CommandError> {
+    let dial = reach::lab_of(context, &run.workspace)?.map(reach::master_dial);
+    let (site, preparation) = (run.workspace.site_state(), run.preparation.clone());
+    Ok(Registrar { site, preparation, dial, controller: controller(context), stop: run.interrupts.stop().into(), wait: None })
+}
+
+/// Who asks: `user@host`.
+pub fn controller(context: &Context) -> String {
+    format!("{}@{}", context.environment.user, rustix::system::uname().nodename().to_string_lossy())
+}
+
+/// What the masters say of these nodes' executors. A partial run registers nothing, and asks nobody.
+///
+/// # Errors
+/// What is wrong with the site's masters.
+pub async fn survey(context: &Context, run: &RunContext, ready: &[Ready]) -> Result<Vec<PlannedMaster>, CommandError> {
+    if run.only.is_some() || ready.iter().all(|one| one.prepared.executors.is_empty()) {
+        return Ok(Vec::new());
+    }
+    let masters = run.workspace.masters()?;
+    let owes = |one: &Ready, executor: &Executor| Proofs::is_known_owed(&run.workspace.store, one, executor);
+    let known = |master: &MasterName| run.workspace.executors_on(master);
+    Ok(registrar(context, run)?.survey(&masters, ready, &owes, &known).await)
+}
+
+/// Shows what the masters would change.
+pub fn print_masters(context: &Context, masters: &[PlannedMaster]) -> MasterCounts {
+    context.printer.lines(&master_lines(masters, context.printer.style));
+    master_json(masters).iter().for_each(|line| context.printer.json(line));
+    master_counts(masters)
 }
 
 /// A runtime for one verb.

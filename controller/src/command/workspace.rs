@@ -14,7 +14,7 @@ use ostler_roles::author::library;
 use ostler_roles::author::role::Role;
 use ostler_roles::facts::Facts;
 use ostler_roles::words::{Digest, MasterName, NodeName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -109,6 +109,18 @@ impl Workspace {
     /// All that is wrong with them.
     pub fn masters(&self) -> Result<BTreeMap<MasterName, Master>, CommandError> {
         compile::masters(&self.inventory.roles, &self.inventory.site, &self.facts(), &self.secrets).map_err(CommandError::Site)
+    }
+
+    /// The names of all executors that the site has on a master; none when not every node can be compiled with what is known of it.
+    pub fn executors_on(&self, master: &MasterName) -> Option<BTreeSet<NodeName>> {
+        let facts = self.facts();
+        let mut names = BTreeSet::new();
+        for entry in &self.inventory.site.nodes.nodes {
+            let node = NodeName::parse(&entry.name.value).ok()?;
+            let compiled = self.with_input(&node, &facts, compile::compile).ok()?;
+            names.extend(compiled.executors.into_iter().filter(|one| one.master == *master).map(|one| one.name));
+        }
+        Some(names)
     }
 
     /// What registration knows of the site.

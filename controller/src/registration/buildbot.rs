@@ -28,7 +28,8 @@ impl Registrar {
                 Err(error) => opened.refuse(one, super::chain(&error)),
             }
         }
-        let http = Http::new(&master.url, REQUEST, Way { dial: self.dial.clone(), trust: None }).map_err(|error| super::chain(&error))?;
+        let request = self.wait.unwrap_or(REQUEST);
+        let http = Http::new(&master.url, request, Way { dial: self.dial.clone(), trust: None }).map_err(|error| super::chain(&error))?;
         let account = account.as_ref().map(|(name, password)| Account { name: name.clone(), password: password.clone() });
         let client = Client::new(http, account).stoppable(self.stop.clone());
         let place = Place { directory: directory.clone(), group: group.clone(), service: service.clone(), role: role() };
@@ -39,7 +40,9 @@ impl Registrar {
         };
         let machine = Machine::new(jobs.of(node), patch);
         let reason = format!("ostler, for {}", self.controller);
-        opened.driver = Some(Box::new(Buildbot::new(client, machine, workers, &reason, Patience::default())));
+        let usual = Patience::default();
+        let patience = Patience { load: self.wait.unwrap_or(usual.load), ..usual };
+        opened.driver = Some(Box::new(Buildbot::new(client, machine, workers, &reason, patience)));
         Ok(opened)
     }
 }

@@ -23,7 +23,12 @@ impl Registrar {
         };
         let site = self.mark().map_err(|error| error.to_string())?;
         let way = Way { dial: self.dial.clone(), trust: trust.clone() };
-        let client = Client::new(&master.url, login(user, password), site.clone(), Patience::default(), way);
+        let usual = Patience::default();
+        let patience = match self.wait {
+            None => usual,
+            Some(limit) => Patience { request: limit, reach: limit, restart: limit, unauthorized: usual.unauthorized.min(limit), ..usual },
+        };
+        let client = Client::new(&master.url, login(user, password), site.clone(), patience, way);
         let client = client.map_err(|error| chain(&error))?.stoppable(self.stop.clone());
         let mut opened = Opened::default();
         if self.site.id.is_none() {

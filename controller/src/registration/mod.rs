@@ -5,6 +5,7 @@ mod jenkins;
 mod machine;
 mod node_job;
 mod proofs;
+mod survey;
 mod told;
 
 pub use proofs::Proofs;
@@ -23,6 +24,7 @@ use ostler_roles::master::jenkins as model;
 use ostler_roles::words::{MasterName, NodeName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One executor on its way, with the node it is on.
 #[derive(Debug, Clone)]
@@ -108,6 +110,8 @@ pub struct Registrar {
     pub controller: String,
     /// Ends every wait on a master.
     pub stop: Stop,
+    /// How long each wait on a master may last; none: as long as each kind of master takes.
+    pub wait: Option<Duration>,
 }
 
 impl std::fmt::Debug for Registrar {

@@ -57,6 +57,13 @@ impl Proofs {
         Err(StateError::Contested { node: one.node.clone() })
     }
 
+    /// Whether an executor of a node that does not change is to be proved all the same, before anything is noted. What cannot be read is owed.
+    pub fn is_known_owed(store: &Arc<dyn Store>, one: &Ready, executor: &Executor) -> bool {
+        let subject = Subject::of(executor);
+        let seen = ProofStore::new(Arc::clone(store)).get(&one.node);
+        seen.map_or(true, |seen| seen.ledger.knows_owed(&subject)) || one.connection.session.hello.ledger.owes(&subject)
+    }
+
     /// Whether an executor is to be proved: its node owes it or does not know, or the site knows that it is owed. A site that knows nothing of
     /// it leaves it to the node: other machines of the site may have proved it.
     pub fn owes(&self, node: &NodeName, on_node: &Ledger, executor: &Executor) -> bool {

@@ -21,6 +21,8 @@ pub enum Exit {
     Locked = 7,
     /// A confirmation is needed and there is no terminal to ask at.
     NoConfirmation = 8,
+    /// `plan --detailed-exitcode` found nothing to change, and an executor that takes no jobs.
+    Held = 9,
     /// A defect of ours.
     Internal = 70,
     /// Interrupted by a person.
@@ -34,11 +36,12 @@ impl Exit {
         (Self::NodeFailed, "a node failed"),
         (Self::Usage, "wrong usage"),
         (Self::Site, "the site is wrong: YAML, inventory or a missing secret"),
-        (Self::Unreachable, "a node could not be reached"),
+        (Self::Unreachable, "a node, or a master that was to be asked, could not be reached"),
         (Self::Changes, "`plan --detailed-exitcode` found changes"),
         (Self::Refused, "a requirement does not hold; nothing was changed"),
         (Self::Locked, "another run has a node"),
         (Self::NoConfirmation, "a confirmation is needed and there is no terminal"),
+        (Self::Held, "`plan --detailed-exitcode` found an executor that takes no jobs, and nothing to change"),
         (Self::Internal, "a defect of ostler"),
         (Self::Interrupted, "interrupted; runs that began go on, `ostler attach` shows them"),
     ];
@@ -50,16 +53,17 @@ impl Exit {
     fn weight(self) -> u8 {
         match self {
             Self::Good => 0,
-            Self::Changes => 1,
-            Self::Locked => 2,
-            Self::Unreachable => 3,
-            Self::NodeFailed => 4,
-            Self::Refused => 5,
-            Self::Site => 6,
-            Self::NoConfirmation => 7,
-            Self::Usage => 8,
-            Self::Interrupted => 9,
-            Self::Internal => 10,
+            Self::Held => 1,
+            Self::Changes => 2,
+            Self::Locked => 3,
+            Self::Unreachable => 4,
+            Self::NodeFailed => 5,
+            Self::Refused => 6,
+            Self::Site => 7,
+            Self::NoConfirmation => 8,
+            Self::Usage => 9,
+            Self::Interrupted => 10,
+            Self::Internal => 11,
         }
     }
 }
@@ -84,6 +88,6 @@ mod tests {
     #[test]
     fn the_table_is_whole_and_in_order() {
         let codes: Vec<u8> = Exit::TABLE.iter().map(|(code, _)| code.code()).collect();
-        assert_eq!(codes, vec![0, 1, 2, 3, 4, 5, 6, 7, 8, 70, 130]);
+        assert_eq!(codes, vec![0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 70, 130]);
     }
 }

@@ -1,8 +1,10 @@
 //! The plan as people read it: grouped by identical change.
 
+mod master;
 mod picture;
 mod refusal;
 
+pub use master::{MasterAnswer, MasterCounts, PlannedExecutor, PlannedMaster, Told, master_counts, master_json, master_lines};
 pub use picture::action_word;
 pub use refusal::{impossible, refusal_lines};
 

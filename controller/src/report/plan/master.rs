@@ -1,0 +1,240 @@
+//! What the masters would change, as people and programs read it: value by value, like any resource.
+
+use super::super::{Paint, Style, sanitize};
+use ostler_roles::master::Difference;
+use ostler_roles::words::{NodeName, count};
+use serde_json::{Value, json};
+
+/// One master's part of the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedMaster {
+    /// Which master.
+    pub name: String,
+    /// What it says.
+    pub answer: MasterAnswer,
+}
+
+/// What is known of a master before anything is changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MasterAnswer {
+    /// It was asked.
+    Told(Told),
+    /// Its own machine changes in this very run: it is asked when that has ended.
+    Later {
+        /// The machine.
+        machine: NodeName,
+        /// How many executors it is to be asked about.
+        executors: usize,
+    },
+    /// It did not answer, or not as it should.
+    NotAsked {
+        /// Why.
+        cause: String,
+        /// The nodes that are registered there.
+        nodes: Vec<NodeName>,
+    },
+}
+
+/// What a master told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    /// What executors share there and would be changed, such as credentials.
+    pub shared: Vec<Difference>,
+    /// What else has to be said of that.
+    pub notes: Vec<String>,
+    /// Its executors.
+    pub executors: Vec<PlannedExecutor>,
+    /// Executors of this site there that the site does not say any more.
+    pub strays: Vec<String>,
+}
+
+/// One executor's part of the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedExecutor {
+    /// Its node.
+    pub node: NodeName,
+    /// Its name on the master.
+    pub name: String,
+    /// The master does not have it yet.
+    pub is_new: bool,
+    /// Values that would be changed.
+    pub changes: Vec<Difference>,
+    /// Why nothing can be told or done of it.
+    pub trouble: Option<String>,
+    /// Why it takes no jobs now.
+    pub held: Option<String>,
+}
+
+/// What the masters' parts come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MasterCounts {
+    /// Things that would be changed.
+    pub change: usize,
+    /// Executors of which nothing is known before the run.
+    pub may: usize,
+    /// Executors that take no jobs.
+    pub held: usize,
+    /// Executors that something is wrong with.
+    pub trouble: usize,
+    /// Masters that were not asked.
+    pub not_asked: usize,
+}
+
+/// Counts what the masters' parts come to.
+pub fn master_counts(masters: &[PlannedMaster]) -> MasterCounts {
+    let mut counts = MasterCounts::default();
+    for master in masters {
+        match &master.answer {
+            MasterAnswer::Told(told) => {
+                let executors = || told.executors.iter();
+                counts.change += told.shared.len() + executors().filter(|one| !one.changes.is_empty()).count();
+                counts.held += executors().filter(|one| one.held.is_some()).count();
+                counts.trouble += executors().filter(|one| one.trouble.is_some()).count();
+            }
+            MasterAnswer::Later { executors, .. } => counts.may += executors,
+            MasterAnswer::NotAsked { .. } => counts.not_asked += 1,
+        }
+    }
+    counts
+}
+
+/// The lines of the masters' parts.
+pub fn master_lines(masters: &[PlannedMaster], style: Style) -> Vec<String> {
+    masters.iter().flat_map(|master| lines_of(master, style)).collect()
+}
+
+fn lines_of(master: &PlannedMaster, style: Style) -> Vec<String> {
+    let name = sanitize(&master.name, false);
+    let line = |paint: Paint, text: &str| -> Vec<String> {
+        style.paragraph(&format!("  {}", sanitize(text, false)), 4).iter().map(|line| style.paint(paint, line)).collect()
+    };
+    let told = match &master.answer {
+        MasterAnswer::Later { machine, executors } => {
+            let many = count(*executors, "executor");
+            return line(Paint::Dim, &format!("? {name}: {many}; it is asked once its machine {machine} has come through"));
+        }
+        MasterAnswer::NotAsked { cause, .. } => return line(Paint::Bad, &format!("! {name}: not asked ({cause})")),
+        MasterAnswer::Told(told) => told,
+    };
+    let mut lines = Vec::new();
+    for change in &told.shared {
+        let mark = if change.from == "absent" { '+' } else { '~' };
+        lines.extend(line(Paint::Change, &format!("{mark} {name}: {}", change.what)));
+        lines.extend(detail(&format!("{} -> {}", change.from, change.to), style));
+    }
+    told.notes.iter().for_each(|note| lines.extend(detail(note, style)));
+    for one in &told.executors {
+        let head = format!("{name}: executor {} [{}]", one.name, one.node);
+        if let Some(trouble) = &one.trouble {
+            lines.extend(line(Paint::Bad, &format!("! {head}")));
+            lines.extend(detail(trouble, style));
+        } else if !one.changes.is_empty() {
+            let mark = if one.is_new { '+' } else { '~' };
+            lines.extend(line(Paint::Change, &format!("{mark} {head}")));
+            one.changes.iter().for_each(|change| lines.extend(detail(&change.to_string(), style)));
+        }
+        if let Some(held) = &one.held {
+            lines.extend(line(Paint::Bad, &format!("! {head} takes no jobs: {held}")));
+        }
+    }
+    for stray in &told.strays {
+        lines
+            .extend(line(Paint::Dim, &format!("? {name}: executor {stray} is ours, and no longer in the site; it is left there as it is")));
+    }
+    lines
+}
+
+fn detail(text: &str, style: Style) -> Vec<String> {
+    style.paragraph(&format!("      {}", sanitize(text, false)), 8)
+}
+
+/// The masters' parts as JSON lines.
+pub fn master_json(masters: &[PlannedMaster]) -> Vec<Value> {
+    let changes = |changes: &[Difference]| -> Vec<Value> {
+        changes.iter().map(|one| json!({ "what": one.what, "from": one.from, "to": one.to })).collect()
+    };
+    let mut lines = Vec::new();
+    for master in masters {
+        let name = &master.name;
+        let (state, more) = match &master.answer {
+            MasterAnswer::Told(told) => {
+                for one in &told.executors {
+                    lines.push(json!({ "v": 1, "type": "executor", "master": name, "node": one.node, "name": one.name, "new": one.is_new,
+                        "changes": changes(&one.changes), "trouble": one.trouble, "held": one.held }));
+                }
+                ("told", json!({ "changes": changes(&told.shared), "notes": told.notes, "strays": told.strays }))
+            }
+            MasterAnswer::Later { machine, executors } => ("later", json!({ "machine": machine, "executors": executors })),
+            MasterAnswer::NotAsked { cause, nodes } => ("not_asked", json!({ "cause": sanitize(cause, false), "nodes": nodes })),
+        };
+        let mut line = json!({ "v": 1, "type": "planned_master", "master": name, "state": state });
+        if let (Value::Object(line), Value::Object(more)) = (&mut line, more) {
+            line.extend(more);
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn executor(name: &str) -> PlannedExecutor {
+        let node = NodeName::parse(name).unwrap();
+        PlannedExecutor { node, name: name.to_owned(), is_new: false, changes: Vec::new(), trouble: None, held: None }
+    }
+
+    fn masters() -> Vec<PlannedMaster> {
+        let told = Told {
+            shared: vec![Difference::new("credential launch", "absent", "present")],
+            notes: Vec::new(),
+            executors: vec![
+                PlannedExecutor { changes: vec![Difference::new("labels", "old", "big debian")], ..executor("p1") },
+                PlannedExecutor { is_new: true, changes: vec![Difference::new("executor", "absent", "present")], ..executor("p2") },
+                PlannedExecutor { held: Some("marked offline by `al`: disk\u{1b}[2J".to_owned()), ..executor("p3") },
+                PlannedExecutor { trouble: Some("not ours".to_owned()), ..executor("p4") },
+                executor("p5"),
+            ],
+            strays: vec!["p9".to_owned()],
+        };
+        let (machine, nodes) = (NodeName::parse("m").unwrap(), vec![NodeName::parse("p7").unwrap()]);
+        let master = |name: &str, answer| PlannedMaster { name: name.to_owned(), answer };
+        vec![
+            master("ci", MasterAnswer::Told(told)),
+            master("bb", MasterAnswer::Later { machine, executors: 2 }),
+            master("old", MasterAnswer::NotAsked { cause: "connection refused".to_owned(), nodes }),
+        ]
+    }
+
+    #[test]
+    fn every_value_that_would_change_on_a_master_is_named_and_nothing_of_what_is_well() {
+        assert_eq!(
+            master_lines(&masters(), Style::PLAIN),
+            [
+                "  + ci: credential launch",
+                "      absent -> present",
+                "  ~ ci: executor p1 [p1]",
+                "      labels: old -> big debian",
+                "  + ci: executor p2 [p2]",
+                "      executor: absent -> present",
+                "  ! ci: executor p3 [p3] takes no jobs: marked offline by `al`: disk·[2J",
+                "  ! ci: executor p4 [p4]",
+                "      not ours",
+                "  ? ci: executor p9 is ours, and no longer in the site; it is left there as it is",
+                "  ? bb: 2 executors; it is asked once its machine m has come through",
+                "  ! old: not asked (connection refused)",
+            ]
+        );
+        assert_eq!(master_counts(&masters()), MasterCounts { change: 3, may: 2, held: 1, trouble: 1, not_asked: 1 });
+    }
+
+    #[test]
+    fn programs_read_the_same() {
+        let lines = master_json(&masters());
+        assert_eq!(lines.iter().filter(|line| line["type"] == "executor").count(), 5);
+        assert_eq!(lines[0]["changes"], json!([{ "what": "labels", "from": "old", "to": "big debian" }]));
+        let states: Vec<_> = lines.iter().filter(|line| line["type"] == "planned_master").map(|line| line["state"].clone()).collect();
+        assert_eq!(states, ["told", "later", "not_asked"]);
+    }
+}
