@@ -9,8 +9,9 @@ use crate::author::graph::Roles;
 use crate::author::kinds::SYSTEMS;
 use crate::author::layers::Override;
 use crate::author::role::{Action, Role};
+use crate::executor::Executor;
 use crate::facts::Facts;
-use crate::words::NodeName;
+use crate::words::{MasterName, NodeName};
 
 /// Facts as a machine of each supported system would tell them: written by hand, with addresses and keys that no machine has.
 const RECORDED: &str = include_str!("recorded-facts.json");
@@ -33,6 +34,7 @@ pub fn lint(
     let names = names(site);
     let assumed: BTreeMap<&str, BTreeMap<NodeName, Facts>> =
         recorded.iter().map(|(system, recorded)| (system.as_str(), assume(&names, facts, recorded))).collect();
+    let mut executors = ByMaster::default();
     for name in &names {
         let mut systems = suitable(roles, site, name, &recorded);
         if facts.contains_key(name) {
@@ -40,11 +42,15 @@ pub fn lint(
             systems.truncate(1);
         }
         let mut found = OneNode::default();
+        let mut own = None;
         for (system, facts) in systems.clone().into_iter().filter_map(|system| Some((system, assumed.get(system)?))) {
             match Context::new(&Input { roles, site, content, node: name, facts, secrets, overrides }) {
                 Err(faults) => found.add(system, faults),
                 Ok(context) => {
-                    found.add(system, compile_in(&context).err().unwrap_or_default());
+                    match compile_in(&context) {
+                        Ok(compiled) => drop(own.get_or_insert(compiled.executors)),
+                        Err(wrong) => found.add(system, wrong),
+                    }
                     if !context.has_read_facts() {
                         // Of every other system it is the same.
                         systems.truncate(1);
@@ -53,6 +59,7 @@ pub fn lint(
                 }
             }
         }
+        executors.add(site, name, &own.unwrap_or_default(), &mut faults);
         found.join(&systems, &mut faults);
     }
     let (with_unused, unused) = prove::with_unused(roles, site);
@@ -145,6 +152,25 @@ fn group_vars(roles: &Roles, site: &Site, faults: &mut Faults) {
         for need in group.vars.iter().filter(|need| roles.get(&need.role.value).is_some() && !had.contains(need.role.value.as_str())) {
             let message = format!("no member of {} has the role `{}`", group.name.value, need.role.value);
             faults.push(Fault::new(&need.role.span, message).nearest(&need.role.value, had.iter().copied()));
+        }
+    }
+}
+
+/// Who has the executors of each master, by their names there.
+#[derive(Default)]
+struct ByMaster(BTreeMap<(MasterName, NodeName), NodeName>);
+
+impl ByMaster {
+    /// Adds a node's. A name is one executor on a master: what another node's is called may be neither registered nor proved.
+    fn add(&mut self, site: &Site, node: &NodeName, executors: &[Executor], faults: &mut Faults) {
+        let place = |node: &NodeName| site.nodes.nodes.iter().find(|entry| entry.name.value == node.as_str()).map(|entry| &entry.name.span);
+        for executor in executors {
+            let owner = self.0.entry((executor.master.clone(), executor.name.clone())).or_insert_with(|| node.clone());
+            let (true, Some(here), Some(there)) = (owner != node, place(node), place(owner)) else { continue };
+            let message = format!("the executors of {owner} and {node} are both called `{}` on {}", executor.name, executor.master);
+            let fault =
+                Fault::new(here, message).also(there, "the other").hint("give one of them another name; a node's own is the default");
+            faults.push(fault);
         }
     }
 }
