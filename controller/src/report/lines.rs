@@ -3,7 +3,7 @@
 use super::sanitize;
 use crate::fleet::FleetEvent;
 use crate::transport::LinkEvent;
-use ostler_roles::outcome::{Event, Outcome};
+use ostler_roles::outcome::{Event, FailureKind, Outcome};
 use ostler_roles::words::NodeName;
 
 /// What a link tells, in one sentence.
@@ -58,6 +58,9 @@ fn run_line(event: &Event, verbose: u8) -> Option<String> {
             format!("changed {id}{}{notes}", seconds(*millis))
         }
         Event::StepDone { id, outcome: Outcome::Unchanged { why }, .. } if verbose > 0 => format!("unchanged {id}: {why}"),
+        Event::StepDone { id, outcome: Outcome::Failed(failure), .. } if failure.kind == FailureKind::Cancelled => {
+            format!("cancelled {id}: {}", failure.message)
+        }
         Event::StepDone { id, outcome: Outcome::Failed(failure), .. } => format!("FAILED {id}: {}", failure.message),
         Event::StepDone { id, outcome: Outcome::NotStarted { because }, .. } if verbose > 0 => format!("not started {id}: {because}"),
         Event::StepDone { .. } => return None,
@@ -70,4 +73,28 @@ fn run_line(event: &Event, verbose: u8) -> Option<String> {
         Event::Verified { .. } => return None,
         Event::Note { text, .. } => text.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::state::NodeState;
+    use super::*;
+    use ostler_roles::outcome::Failure;
+    use ostler_roles::resource::{Kind, ResourceId};
+
+    #[test]
+    fn what_a_person_has_stopped_is_told_as_cancelled_and_is_no_failure() {
+        let done = |kind| {
+            let failure = Failure { kind, message: "stopped in mid-air".to_owned(), causes: Vec::new(), command: None, hint: None };
+            let id = ResourceId { kind: Kind::Service, key: "web".to_owned() };
+            Event::StepDone { index: 0, id, outcome: Outcome::Failed(failure), millis: 0 }
+        };
+        let told = |kind| {
+            let mut state = NodeState::default();
+            state.take(&done(kind));
+            (run_line(&done(kind), 0).unwrap(), state.failures.len())
+        };
+        assert_eq!(told(FailureKind::Cancelled), ("cancelled service web: stopped in mid-air".to_owned(), 0));
+        assert_eq!(told(FailureKind::Apply), ("FAILED service web: stopped in mid-air".to_owned(), 1));
+    }
 }

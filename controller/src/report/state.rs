@@ -1,7 +1,7 @@
 //! The pure fold: what is known of each node after the events so far.
 
 use crate::fleet::FleetEvent;
-use ostler_roles::outcome::{Ending, Event, Failure, Outcome};
+use ostler_roles::outcome::{Ending, Event, Failure, FailureKind, Outcome};
 use ostler_roles::resource::ResourceId;
 use ostler_roles::words::{Bytes, NodeName};
 use std::collections::BTreeMap;
@@ -147,6 +147,8 @@ impl NodeState {
                 self.changed += 1;
                 self.notes.extend(notes.iter().map(|note| format!("{id}: {note}")));
             }
+            // What a person has stopped is no failure of the step.
+            Outcome::Failed(failure) if failure.kind == FailureKind::Cancelled => self.notes.push(format!("{id}: {}", failure.message)),
             Outcome::Failed(failure) => self.failures.push((Some(index), id.to_string(), failure.clone())),
             Outcome::NotStarted { .. } => {}
         }

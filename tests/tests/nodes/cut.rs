@@ -133,6 +133,48 @@ fn one_interrupt_stops_between_two_steps_and_the_next_run_goes_on() {
     assert_eq!(next.changed("n1"), ["file /etc/after-gate"], "{next}");
 }
 
+/// A unit whose restart, once /run/slow is there, comes to an end only when the gate is opened.
+const SLOW: &str = r#"role: demo
+summary: A unit that is slow to start.
+steps:
+  - file: {path: /etc/slow.conf, content: "before\n"}
+  - service:
+      name: slow
+      unit_content: |
+        [Service]
+        ExecStartPre=/bin/sh -c 'test -e /run/slow || exit 0; touch /run/at-gate; while ! test -e /run/open; do sleep 0.02; done'
+        ExecStart=/bin/sleep infinity
+      state: running
+      restart_on: [file /etc/slow.conf]
+"#;
+
+#[test]
+fn one_interrupt_in_a_units_restart_is_a_cancelled_run_and_no_failure() {
+    let field = field(1, SLOW);
+    field.apply().assert_changed(2);
+    field.run("n1", "touch /run/slow");
+    field.write("roles/demo.yaml", &SLOW.replace("before", "changed"));
+    let running = field.start_apply();
+    field.wait_for("n1", AT_GATE);
+    running.signal("INT");
+    let stopped = running.end();
+    assert_eq!((stopped.code, &stopped.recap("n1")["trouble"]), (130, &"cancelled".into()), "{stopped}");
+    let failed = stopped.events("n1").into_iter().find_map(|(_, event)| event["step_done"]["outcome"].get("failed").cloned());
+    let failed = failed.expect("the step");
+    assert_eq!((&failed["kind"], &failed["command"]), (&"cancelled".into(), &serde_json::Value::Null), "{stopped}");
+    assert!(
+        failed["message"].as_str().is_some_and(|message| message.starts_with("cancelled while systemd was to restart slow.service")),
+        "{stopped}"
+    );
+    // systemd goes on with it, and what was not seen to its end is owed.
+    field.run("n1", OPEN);
+    field.wait_for("n1", "systemctl -q is-active slow");
+    let next = field.apply();
+    next.assert_changed(1);
+    assert_eq!(next.changed("n1"), ["service slow"], "{next}");
+    field.apply().assert_changed(0);
+}
+
 #[test]
 fn two_interrupts_leave_at_once_and_the_node_ends_its_step_alone() {
     let field = field(1, GATED);
