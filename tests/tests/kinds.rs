@@ -1,5 +1,7 @@
 //! Each kind on a real node: what it refuses, and what it mends when the node was changed behind its back.
 
+#[path = "kinds/boot.rs"]
+mod boot;
 #[path = "kinds/packages.rs"]
 mod packages;
 #[path = "kinds/units.rs"]

@@ -243,7 +243,7 @@ fn share(requirement: &Requirement) -> Option<Share> {
 /// Where a step writes, for disk checks: its first path, else the root.
 fn place_of(step: &Step) -> String {
     let path = |effect| match effect {
-        Effect::Path(path) | Effect::Directory(path) => Some(path.as_str().to_owned()),
+        Effect::Path(path) | Effect::Directory(path) | Effect::Own(path) => Some(path.as_str().to_owned()),
         Effect::User(_)
         | Effect::Group(_)
         | Effect::Unit(_)

@@ -1,4 +1,8 @@
-//! `kernel_module` at work: modprobe(8) now, /etc/modules-load.d at boot.
+//! `kernel_module` at work: modprobe(8) now, modules-load.d(5) and modprobe.d(5) at boot.
+
+mod at_boot;
+
+pub(super) use at_boot::ModuleFiles;
 
 use super::Act;
 use super::fault::{unmade, unread};
@@ -8,41 +12,49 @@ use crate::facts;
 use crate::host::OsError;
 use crate::host::child::Program;
 use ostler_roles::outcome::Failure;
-use ostler_roles::resource::kernel_module::{Change, Desired, Observed};
-use ostler_roles::words::Mode;
+use ostler_roles::resource::kernel_module::{Change, Desired, Observed, State};
+use ostler_roles::words::{AbsPath, Mode};
 
 impl Act for Desired {
     fn observe(&self, node: &Node) -> Result<Observed, Failure> {
         let name = self.name.as_str();
-        let text = node.host.read(self.stored_in().as_path(), 64 << 10).map_err(unread)?.unwrap_or_default();
-        let text = String::from_utf8_lossy(&text).replace('-', "_");
-        let stored = text.lines().any(|line| line.trim() == name.replace('-', "_"));
-        if self.absent {
-            return Ok(Observed { loaded: false, available: false, stored, shared_kernel: false });
-        }
-        let loaded = node.module_loaded(name)?;
+        let files = node.module_files().map_err(unread)?;
+        let state = node.module_state(name)?;
         let (_, shared_kernel) = facts::virtualization(&node.host).map_err(unread)?;
-        Ok(Observed { loaded, available: loaded || node.module_available(name)?, stored, shared_kernel })
+        Ok(Observed {
+            available: state != State::NotLoaded || (!self.absent && node.module_available(name)?),
+            state,
+            asked_by: files.asked_by(name, self.stored_in().as_path()),
+            forbidden: files.forbidden(name, self.forbidden_in().as_path()),
+            shared_kernel,
+        })
     }
 
     fn apply(&self, node: &Node, changes: Vec<Change>, work: &ApplyContext<'_>) -> Result<Vec<String>, Failure> {
-        let path = self.stored_in();
+        let name = self.name.as_str();
         for change in changes {
             match change {
+                Change::Allow => node.host.remove(self.forbidden_in().as_path()).map_err(unmade)?,
                 Change::Load => {
-                    let program = Program::new(["modprobe", "--", self.name.as_str()]);
-                    program.run_to_end(work.deadline).map_err(unmade)?.good(&format!("load module {}", self.name))?;
+                    let program = Program::new(["modprobe", "--", name]);
+                    program.run_to_end(work.deadline).map_err(unmade)?.good(&format!("load module {name}"))?;
                 }
-                Change::Store => {
-                    for parent in node.host.missing_parents(&path).map_err(unmade)? {
-                        node.host.make_parent(parent.as_path()).map_err(unmade)?;
-                    }
-                    let text = format!("{}\n", self.name);
-                    node.host.write::<OsError>(path.as_path(), text.as_bytes(), node.roots(Mode::FILE), None).map_err(unmade)?;
+                Change::Store => write(node, &self.stored_in(), &format!("{name}\n"))?,
+                Change::Unload => {
+                    let program = Program::new(["modprobe", "--remove", "--", name]);
+                    program.run_to_end(work.deadline).map_err(unmade)?.good(&format!("unload module {name}"))?;
                 }
-                Change::Forget => node.host.remove(path.as_path()).map_err(unmade)?,
+                Change::Forget => node.host.remove(self.stored_in().as_path()).map_err(unmade)?,
+                Change::Forbid { .. } => write(node, &self.forbidden_in(), &format!("blacklist {name}\n"))?,
             }
         }
         Ok(Vec::new())
     }
+}
+
+fn write(node: &Node, path: &AbsPath, text: &str) -> Result<(), Failure> {
+    for parent in node.host.missing_parents(path).map_err(unmade)? {
+        node.host.make_parent(parent.as_path()).map_err(unmade)?;
+    }
+    node.host.write::<OsError>(path.as_path(), text.as_bytes(), node.roots(Mode::FILE), None).map_err(unmade)
 }

@@ -2,6 +2,7 @@
 
 mod as_account;
 mod checks;
+mod config_files;
 mod fault;
 mod mirrors;
 mod modules;

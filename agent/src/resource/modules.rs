@@ -5,6 +5,8 @@ use super::node::Node;
 use crate::facts;
 use crate::host::OsError;
 use ostler_roles::outcome::Failure;
+use ostler_roles::resource::kernel_module::State;
+use ostler_roles::words::count;
 use std::path::Path;
 
 /// The index of a distribution's kernel has 1 MB.
@@ -13,16 +15,26 @@ const CAP: u64 = 32 << 20;
 impl Node {
     /// Whether a module is loaded, or built into the kernel.
     pub(super) fn module_loaded(&self, name: &str) -> Result<bool, Failure> {
+        Ok(self.module_state(name)? != State::NotLoaded)
+    }
+
+    /// Whether a module is in the kernel, and what holds it there (proc_modules(5): name, size, count of uses, modules that use it).
+    pub(super) fn module_state(&self, name: &str) -> Result<State, Failure> {
         let name = name.replace('-', "_");
-        // Loaded ones, and built-in ones that have parameters.
-        if self.host.look(&Path::new("/sys/module").join(&name)).map_err(unread)?.is_some() {
-            return Ok(true);
-        }
         let loaded = self.small_text("/proc/modules").map_err(unread)?;
-        if loaded.lines().any(|line| line.split(' ').next() == Some(&name)) {
-            return Ok(true);
+        let line = loaded.lines().map(|line| line.split(' ').collect::<Vec<_>>()).find(|words| words.first() == Some(&name.as_str()));
+        if let Some(words) = line {
+            let modules = words.get(3).copied().unwrap_or_default().split(',');
+            let mut used_by: Vec<String> = modules.filter(|by| !["", "-"].contains(by)).map(str::to_owned).collect();
+            let uses: usize = words.get(2).and_then(|count| count.parse().ok()).unwrap_or(0);
+            if uses > used_by.len() {
+                used_by.push(count(uses - used_by.len(), "other use"));
+            }
+            return Ok(State::Loaded { used_by });
         }
-        self.index_names("modules.builtin", &name)
+        // Built-in ones that have parameters, and those of the index.
+        let built_in = self.host.look(&Path::new("/sys/module").join(&name)).map_err(unread)?.is_some();
+        Ok(if built_in || self.index_names("modules.builtin", &name)? { State::BuiltIn } else { State::NotLoaded })
     }
 
     /// Whether the running kernel's tree has a module.
@@ -69,7 +81,7 @@ mod tests {
         std::fs::create_dir_all(tree.path().join("sys/module/overlay")).unwrap();
         std::fs::write(modules.join("modules.dep"), "kernel/net/bridge/br_netfilter.ko: kernel/net/bridge/bridge.ko\n").unwrap();
         std::fs::write(modules.join("modules.builtin"), "kernel/fs/ext4/ext4.ko\n").unwrap();
-        std::fs::write(tree.path().join("proc/modules"), "bridge 1 0 - Live 0x0\n").unwrap();
+        std::fs::write(tree.path().join("proc/modules"), "bridge 1 3 br_netfilter,stp, Live 0x0\nloop 4096 0 - Live 0x0\n").unwrap();
         let node = Node::new(Host::at(tree.path()).unwrap(), None);
         for (name, loaded, available) in [
             ("overlay", true, false),
@@ -80,5 +92,9 @@ mod tests {
         ] {
             assert_eq!((node.module_loaded(name).unwrap(), node.module_available(name).unwrap()), (loaded, available), "{name}");
         }
+        let used_by = ["br_netfilter", "stp", "1 other use"].map(str::to_owned).to_vec();
+        assert_eq!(node.module_state("bridge").unwrap(), State::Loaded { used_by });
+        assert_eq!(node.module_state("loop").unwrap(), State::Loaded { used_by: Vec::new() });
+        assert_eq!((node.module_state("overlay").unwrap(), node.module_state("none").unwrap()), (State::BuiltIn, State::NotLoaded));
     }
 }

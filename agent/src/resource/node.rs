@@ -1,13 +1,15 @@
 //! One node during one run: its tree, and what was read once of its shared databases.
 
+use super::config_files::{self, ConfigFile};
 use super::fault::{no_account, unread};
+use super::kernel_module::ModuleFiles;
 use super::mirrors::Mirrors;
 use super::package::{Offers, Packages};
 use super::service::Manager;
 use crate::host::accounts::{Account, Accounts};
 use crate::host::child::Identity;
 use crate::host::http::Http;
-use crate::host::{Host, Writing};
+use crate::host::{Host, OsError, Writing};
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::Effect;
 use ostler_roles::words::{Mode, Secret};
@@ -53,6 +55,8 @@ pub(super) struct Node {
     pub(super) manager: Manager,
     pub(super) key: Option<Secret<Vec<u8>>>,
     http: Snapshot<Http>,
+    sysctl_files: Snapshot<Vec<ConfigFile>>,
+    module_files: Snapshot<ModuleFiles>,
     /// What is known of mirrors in this run.
     pub(super) mirrors: Mirrors,
     /// Longest silence of a server; the usual one where none.
@@ -70,6 +74,8 @@ impl Node {
             manager: Manager::default(),
             key,
             http: Snapshot::default(),
+            sysctl_files: Snapshot::default(),
+            module_files: Snapshot::default(),
             mirrors: Mirrors::default(),
             stall: None,
         }
@@ -100,6 +106,16 @@ impl Node {
         Ok(Some(identity).filter(|_| !own))
     }
 
+    /// The files that set kernel settings at boot.
+    pub(super) fn sysctl_files(&self) -> Result<Arc<Vec<ConfigFile>>, OsError> {
+        self.sysctl_files.get(|| config_files::read(&self.host, "sysctl.d"))
+    }
+
+    /// The files that load modules at boot, and those that keep modules out.
+    pub(super) fn module_files(&self) -> Result<Arc<ModuleFiles>, OsError> {
+        self.module_files.get(|| ModuleFiles::read(&self.host))
+    }
+
     /// Requests over HTTP, with the node's certificates.
     pub(super) fn http(&self) -> Result<Arc<Http>, Failure> {
         self.http.get(|| Http::new(&self.host)).map_err(unread)
@@ -119,11 +135,14 @@ impl Node {
 
     /// Forgets what `thing` may have altered.
     pub(super) fn forget(&self, effect: &Effect) {
-        let path_is =
-            |paths: &[&str]| matches!(effect, Effect::Path(path) if paths.iter().any(|watched| thing_touches(path.as_str(), watched)));
+        let path_is = |paths: &[&str]| matches!(effect, Effect::Path(path) | Effect::Own(path) if paths.iter().any(|watched| thing_touches(path.as_str(), watched)));
         let all = matches!(effect, Effect::Everything | Effect::Packaged);
         if all || matches!(effect, Effect::User(_) | Effect::Group(_)) || path_is(&["/etc/passwd", "/etc/group", "/etc/nsswitch.conf"]) {
             self.accounts.forget();
+        }
+        if all || matches!(effect, Effect::Package(_)) || path_is(&config_files::ABOVE) {
+            self.sysctl_files.forget();
+            self.module_files.forget();
         }
         if all || matches!(effect, Effect::Package(_)) || path_is(&["/var/lib/dpkg", "/var/lib/apt", "/etc/apt"]) {
             self.packages.forget();

@@ -20,6 +20,8 @@ pub struct Alterations {
     like: First<Effect>,
     paths: Paths,
     directories: Paths,
+    /// Files of nobody's concern but who made them.
+    own: First<AbsPath>,
 }
 
 /// Paths that are made, and all that stand above them.
@@ -64,6 +66,7 @@ impl Alterations {
             Effect::Packaged => _ = self.packaged.get_or_insert(by),
             Effect::Path(path) => self.paths.add(&path, by),
             effect @ (Effect::Directory(_)
+            | Effect::Own(_)
             | Effect::Unit(_)
             | Effect::User(_)
             | Effect::Group(_)
@@ -72,6 +75,7 @@ impl Alterations {
             | Effect::Answers) => {
                 match &effect {
                     Effect::Directory(path) => self.directories.add(path, by),
+                    Effect::Own(path) => _ = self.own.entry(path.clone()).or_insert(by),
                     Effect::Unit(_) => _ = self.unit.get_or_insert(by),
                     _ => {}
                 }
@@ -88,7 +92,8 @@ impl Alterations {
             Effect::User(_) | Effect::Group(_) if standing == Standing::Absent => None,
             Effect::Path(path) => {
                 let around = if impossible { self.directories.around(path) } else { None };
-                [self.paths.within(path), self.paths.around(path), self.directories.within(path), around].into_iter().flatten().min()
+                let own = up_from(path).filter_map(|above| self.own.get(&above).copied()).min();
+                [self.paths.within(path), self.paths.around(path), self.directories.within(path), around, own].into_iter().flatten().min()
             }
             Effect::Answers => self.like.get(needed).copied().into_iter().chain(self.unit.filter(|_| impossible)).min(),
             Effect::Unit(unit) => {
@@ -96,7 +101,7 @@ impl Alterations {
                 let files = self.paths.made.iter().filter(|(path, _)| impossible && unit.is_made_by(path)).map(|(_, by)| *by);
                 files.chain(self.like.get(needed).copied()).min()
             }
-            Effect::Directory(_) | Effect::User(_) | Effect::Group(_) | Effect::Package(_) | Effect::Kernel => {
+            Effect::Directory(_) | Effect::Own(_) | Effect::User(_) | Effect::Group(_) | Effect::Package(_) | Effect::Kernel => {
                 self.like.get(needed).copied()
             }
         };
@@ -125,6 +130,7 @@ mod tests {
         let account = || prop_oneof![Just("ci"), Just("root")].prop_map(|name| AccountName::parse(name).unwrap());
         prop_oneof![
             path.clone().prop_map(|path| Effect::Path(AbsPath::parse(path).unwrap())),
+            path.clone().prop_map(|path| Effect::Own(AbsPath::parse(path).unwrap())),
             path.prop_map(|path| Effect::Directory(AbsPath::parse(path).unwrap())),
             account().prop_map(Effect::User),
             account().prop_map(Effect::Group),

@@ -9,6 +9,9 @@ pub enum Effect {
     Path(AbsPath),
     /// A directory itself: made where nothing is, given to somebody, taken away when it is empty. What stands in it stays.
     Directory(AbsPath),
+    /// A file that speaks of nothing but what it was made for, beside others of its kind: who reads its directory for something else reads
+    /// what was there before.
+    Own(AbsPath),
     /// An account.
     User(AccountName),
     /// A group.
@@ -63,6 +66,7 @@ impl Effect {
             (Self::Path(made), Self::Unit(unit)) => standing == Standing::Impossible && unit.is_made_by(made),
             // What cannot be read may want the directory that it stands in.
             (Self::Directory(made), Self::Path(read)) => made.is_within(read) || standing == Standing::Impossible && read.is_within(made),
+            (Self::Own(made), Self::Path(read)) => read.is_within(made),
             (Self::Path(made), Self::Path(read)) => read.is_within(made) || made.is_within(read),
             (made, read) => made == read,
         }
@@ -77,7 +81,13 @@ pub(super) fn packages_alter(needed: &Effect, standing: Standing) -> bool {
         // Packages make accounts that they lack and touch no other (Debian Policy 9.2).
         Effect::User(name) | Effect::Group(name) => !matches!(standing, Standing::AsDesired | Standing::Absent) && name.as_str() != ROOT,
         Effect::Answers => standing == Standing::Impossible,
-        Effect::Directory(_) | Effect::Unit(_) | Effect::Package(_) | Effect::Kernel | Effect::Packaged | Effect::Everything => true,
+        Effect::Directory(_)
+        | Effect::Own(_)
+        | Effect::Unit(_)
+        | Effect::Package(_)
+        | Effect::Kernel
+        | Effect::Packaged
+        | Effect::Everything => true,
     }
 }
 
@@ -127,6 +137,16 @@ mod tests {
             }
         }
         assert!(directory.alters(&path("/srv/a/b"), Impossible) && !directory.alters(&path("/srv/ab"), Impossible));
+    }
+
+    #[test]
+    fn a_file_of_its_own_alters_nothing_but_itself() {
+        let own = Effect::Own(AbsPath::parse("/etc/sysctl.d/99-a.conf").unwrap());
+        for standing in [AsDesired, Otherwise, Impossible] {
+            assert!(own.alters(&path("/etc/sysctl.d/99-a.conf"), standing));
+            assert!(!own.alters(&path("/etc/sysctl.d"), standing) && !own.alters(&path("/etc/sysctl.d/99-b.conf"), standing));
+        }
+        assert!(path("/etc/sysctl.d/10-b.conf").alters(&path("/etc/sysctl.d"), AsDesired));
     }
 
     #[test]

@@ -18,18 +18,29 @@ pub struct Desired {
 pub struct Observed {
     /// The kernel's value; none: the kernel has no such setting.
     pub running: Option<String>,
-    /// The value in our file of `/etc/sysctl.d`; none: no file.
-    pub stored: Option<String>,
+    /// What will be set at boot; none: nothing.
+    pub boot: Option<AtBoot>,
+}
+
+/// What systemd-sysctl(8) will set at boot, over all its files in their order (sysctl.d(5)).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtBoot {
+    /// The value; none: a line says that no pattern shall set it.
+    pub value: Option<String>,
+    /// File and line that say so.
+    pub place: String,
+    /// Whether they are read behind our own file.
+    pub behind: bool,
 }
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
-    /// Write the file read at boot.
+    /// Write the file that is the last to speak of it at boot.
     Store {
-        /// What it holds.
+        /// What is set at boot, and by which line.
         from: Option<String>,
-        /// What it shall hold.
+        /// What shall be set.
         to: String,
     },
     /// Set it in the running kernel.
@@ -56,11 +67,34 @@ pub fn normal(value: &str) -> String {
 }
 
 impl Desired {
-    /// The file that sets it at boot.
+    /// The file that sets it at boot: behind `99-sysctl.conf`, which is /etc/sysctl.conf, and what else administrators and packages name so.
     pub fn stored_in(&self) -> AbsPath {
+        self.stored("99-zz-ostler")
+    }
+
+    /// Where release 0.1 put it.
+    pub fn stored_by_0_1(&self) -> AbsPath {
+        self.stored("60-ostler")
+    }
+
+    fn stored(&self, before: &str) -> AbsPath {
         #[expect(clippy::expect_used, reason = "the alphabet of sysctl names has `/` only, replaced here, and no leading dot")]
-        AbsPath::parse(&format!("/etc/sysctl.d/60-ostler-{}.conf", self.name.as_str().replace('/', ".")))
+        AbsPath::parse(&format!("/etc/sysctl.d/{before}-{}.conf", self.name.as_str().replace('/', ".")))
             .expect("a sysctl name is a file's name")
+    }
+}
+
+impl Desired {
+    /// A file that is read behind ours has the last word.
+    fn overruled(&self, boot: &AtBoot) -> Contradiction {
+        let says = match &boot.value {
+            Some(value) => format!("sets {} to {}", self.name, normal(value)),
+            None => format!("keeps {} from being set", self.name),
+        };
+        Contradiction {
+            why: format!("at boot {} {says}, behind {}", boot.place, self.stored_in()),
+            hint: "take that line out in an earlier step, or give its file a name that sorts before `99-zz`".to_owned(),
+        }
     }
 }
 
@@ -81,8 +115,16 @@ impl Resource for Desired {
         };
         let mut changes = Vec::new();
         let wanted = normal(&self.value);
-        if observed.stored.as_deref().map(normal).as_deref() != Some(&wanted) {
-            changes.push(Change::Store { from: observed.stored.clone(), to: wanted.clone() });
+        let stored = observed.boot.as_ref().and_then(|boot| boot.value.as_deref()).map(normal);
+        if stored.as_deref() != Some(&wanted) {
+            if let Some(boot) = observed.boot.as_ref().filter(|boot| boot.behind) {
+                return Err(self.overruled(boot));
+            }
+            let from = observed.boot.as_ref().map(|boot| match &boot.value {
+                Some(value) => format!("{} ({})", normal(value), boot.place),
+                None => format!("kept from patterns ({})", boot.place),
+            });
+            changes.push(Change::Store { from, to: wanted.clone() });
         }
         if normal(running) != wanted {
             changes.push(Change::Set { from: normal(running), to: wanted });
@@ -91,11 +133,14 @@ impl Resource for Desired {
     }
 
     fn provides(&self) -> Vec<Effect> {
-        vec![Effect::Path(self.stored_in())]
+        vec![Effect::Own(self.stored_in())]
     }
 
     fn needs(&self) -> Vec<Effect> {
-        vec![Effect::Kernel, Effect::Path(self.stored_in())]
+        // Whatever is read at boot has a word in it.
+        let directories = ["/etc/sysctl.d", "/etc/sysctl.conf", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d"];
+        let read = directories.iter().filter_map(|path| AbsPath::parse(path).ok()).map(Effect::Path);
+        std::iter::once(Effect::Kernel).chain(read).collect()
     }
 
     fn unchanged(&self, _observed: &Observed) -> String {

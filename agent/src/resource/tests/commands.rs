@@ -2,7 +2,7 @@
 
 use super::*;
 use ostler_roles::outcome::{Ended, FailureKind};
-use ostler_roles::resource::{authorized_key, command, kernel_module, line, sysctl};
+use ostler_roles::resource::{Effect, authorized_key, command, kernel_module, line, sysctl};
 use ostler_roles::words::{ModuleName, Sensitive, SysctlName};
 
 fn command(fixture: &Fixture, script: &str) -> command::Desired {
@@ -299,6 +299,20 @@ fn a_setting_is_set_now_and_at_boot() {
     assert_eq!(fields(&fixture.twice(&desired("4096 87380 6291456"))), ["at boot"]);
     assert_eq!(fields(&fixture.twice(&desired("1 2 3"))), ["at boot", "value"]);
     assert_eq!(std::fs::read_to_string(fixture.path("/proc/sys/net/core/rmem")).unwrap(), "1 2 3");
+    // Other files have a word in it: the last of them, wherever it stands.
+    let other = |name: &str, text: &str| {
+        std::fs::write(fixture.path(&format!("/etc/sysctl.d/{name}")), text).unwrap();
+        fixture.provider.forget(&[Effect::Everything]);
+    };
+    std::fs::remove_file(fixture.path("/etc/sysctl.d/99-zz-ostler-net.core.rmem.conf")).unwrap();
+    other("60-ostler-net.core.rmem.conf", "net.core.rmem = 4\n");
+    other("99-sysctl.conf", "# an administrator's\nnet/core/rmem = 9 9 9\n");
+    let changes = fixture.twice(&desired("1 2 3"));
+    assert_eq!((fields(&changes), changes[0].from.as_str()), (vec!["at boot"], "9 9 9 (/etc/sysctl.d/99-sysctl.conf:2)"));
+    assert!(!fixture.path("/etc/sysctl.d/60-ostler-net.core.rmem.conf").exists(), "what release 0.1 wrote goes");
+    other("99-zzz.conf", "net.core.rmem = 9\n");
+    let failed = fixture.apply(&desired("1 2 3")).unwrap_err();
+    assert!(failed.kind == FailureKind::Contradiction && failed.message.contains("/etc/sysctl.d/99-zzz.conf:1 sets"), "{failed:?}");
     let unknown = Desired::Sysctl(sysctl::Desired { name: SysctlName::parse("net.none").unwrap(), value: "1".to_owned() });
     let failed = fixture.apply(&unknown).unwrap_err();
     assert_eq!((failed.kind, failed.message.as_str()), (FailureKind::Contradiction, "the running kernel has no setting net.none"));
@@ -307,10 +321,28 @@ fn a_setting_is_set_now_and_at_boot() {
 #[test]
 fn a_loaded_module_is_stored_and_a_container_loads_none() {
     let fixture = Fixture::new();
-    std::fs::create_dir_all(fixture.path("/sys/module/br_netfilter")).unwrap();
+    std::fs::create_dir_all(fixture.path("/proc")).unwrap();
+    let loaded = |modules: &str| std::fs::write(fixture.path("/proc/modules"), modules).unwrap();
+    loaded("br_netfilter 32768 0 - Live 0x0\n");
     let desired = |name: &str, absent| Desired::KernelModule(kernel_module::Desired { name: ModuleName::parse(name).unwrap(), absent });
     assert_eq!(fields(&fixture.twice(&desired("br-netfilter", false))), ["at boot"]);
+    loaded("br_netfilter 32768 1 - Live 0x0\n");
+    let used = fixture.apply(&desired("br-netfilter", true)).unwrap_err();
+    assert!(used.message.ends_with("is loaded and in use by 1 other use"), "{used:?}");
+    loaded("");
     assert_eq!(fields(&fixture.twice(&desired("br-netfilter", true))), ["at boot"]);
+    // What others ask for is forbidden; and what others forbid is refused.
+    std::fs::write(fixture.path("/etc/modules-load.d/modules.conf"), "loop\n").unwrap();
+    fixture.provider.forget(&[Effect::Everything]);
+    assert_eq!(fields(&fixture.twice(&desired("loop", true))), ["at boot"]);
+    assert_eq!(std::fs::read_to_string(fixture.path("/etc/modprobe.d/ostler-loop.conf")).unwrap(), "blacklist loop\n");
+    loaded("loop 4096 0 - Live 0x0\n");
+    assert_eq!(fields(&fixture.twice(&desired("loop", false))), ["at boot"], "our own line goes");
+    std::fs::write(fixture.path("/etc/modprobe.d/no.conf"), "blacklist loop\n").unwrap();
+    fixture.provider.forget(&[Effect::Everything]);
+    let refused = fixture.apply(&desired("loop", false)).unwrap_err();
+    assert!(refused.message.ends_with("/etc/modprobe.d/no.conf:1 says `blacklist loop`"), "{refused:?}");
+    assert!(refused.hint.unwrap().contains("line: {path: /etc/modprobe.d/no.conf, line: \"blacklist loop\", absent: true}"));
     std::fs::write(fixture.path("/.dockerenv"), "").unwrap();
     assert_eq!(fixture.apply(&desired("nbd", false)).unwrap_err().kind, FailureKind::Contradiction);
 }
