@@ -26,6 +26,9 @@ pub struct Executor {
     pub remote_fs: AbsPath,
     /// How the master reaches it, for masters that launch.
     pub launch: Option<Launch>,
+    /// The major version of the Java that its agent runs on, where the role says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub java: Option<u32>,
     /// Commands run as a job before the labels are attached.
     pub smoke: Vec<Smoke>,
     /// Where it is declared.

@@ -258,10 +258,10 @@ fn an_interrupt_while_the_master_works_leaves_the_node_in_quarantine_and_says_so
 #[test]
 fn an_executor_that_the_master_cannot_take_fails_alone_and_a_master_outside_the_lab_is_reached() {
     let stage = Stage::up("ssh");
-    stage.move_outside_with("built-in");
+    stage.move_outside_with("launch@key");
     let mixed = stage.site.apply().good_with(1);
     let trouble = mixed.recap("n1")["trouble"].as_str().unwrap().to_owned();
-    assert!(trouble.contains("`built-in` is no node name for Jenkins"), "{trouble}");
+    assert!(trouble.contains("`launch@key` is no credential id for Jenkins"), "{trouble}");
     assert_eq!(stage.labels(), "big debian");
 }
 
@@ -290,10 +290,11 @@ fn another_admins_machine_takes_the_sites_nodes_for_its_own_once_the_site_has_an
     stage.nothing_to_do();
 }
 
-/// What stands in for Java, which this lab's tree does not have: it writes down how it was called and what `@FILE` held, and stays.
+/// What stands in for Java, which this lab's tree does not have: it says a version, and writes down how it was called and what `@FILE` held, and stays.
 /// The test then calls in at the model with that secret, as the real agent would over its WebSocket.
 const JAVA: &str = r#"#!/bin/bash
 [ "$1" = -version ] && exec /usr/bin/java -version
+[ "${!#}" = -version ] && exit 0
 for word in "$@"; do case $word in @*) cat "${word#@}" > /tmp/java-secret.new;; esac; done
 printf '%s\n' "$@" > /tmp/java-words
 mv /tmp/java-secret.new /tmp/java-secret
@@ -352,6 +353,29 @@ fn an_inbound_agent_is_brought_to_its_node_and_started_again_when_its_secret_cha
     assert_eq!(stage.labels(), "big debian");
     stage.nothing_to_do();
     stage.finds_nowhere(&[PASSWORD, KEY, &secret, &renewed], &[&first, &second]);
+}
+
+#[test]
+fn a_java_that_is_too_old_for_the_program_is_told_before_its_agent_is_waited_for() {
+    let stage = Stage::up("inbound");
+    // What Java 11 says of a program for Java 17.
+    let old = JAVA.replace(
+        "[ \"${!#}\" = -version ] && exit 0",
+        "echo 'java.lang.UnsupportedClassVersionError: hudson/remoting/Launcher has been compiled by a more recent version of the Java \
+         Runtime (class file version 61.0), this version of the Java Runtime only recognizes class file versions up to 55.0' >&2; exit 1",
+    );
+    stage.site.on("n1", &["sh", "-euc", "printf %s \"$0\" > /usr/local/bin/java; chmod 755 /usr/local/bin/java", &old]);
+    let refused = stage.site.apply().good_with(1);
+    let trouble = refused.recap("n1")["trouble"].as_str().unwrap().to_owned();
+    assert!(trouble.contains("Jenkins 2.532 wants Java 17 on its agents, and node `n1` has Java 11"), "{trouble}");
+    assert_eq!(stage.labels(), "ostler-quarantine-n1");
+    assert_eq!(stage.site.sh("n1", "systemctl is-active jenkins-agent-ci-n1 || true"), "inactive");
+    // With a newer one the next run goes on.
+    stage.site.on("n1", &["sh", "-euc", "printf %s \"$0\" > /usr/local/bin/java; chmod 755 /usr/local/bin/java", JAVA]);
+    let (good, _) = apply_and_call_in(&stage);
+    good.good();
+    assert_eq!(stage.labels(), "big debian");
+    stage.nothing_to_do();
 }
 
 #[test]

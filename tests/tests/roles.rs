@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ostler::lab::{BRIDGE, LabNode, Suite};
 use ostler_tests::jenkins::door::Door;
-use ostler_tests::jenkins::{Model, Permission, SshHost, User};
+use ostler_tests::jenkins::{Model, Permission, SshHost, User, Version};
 use ostler_tests::library::{assert_skips_are_reviewed, reviewed_lines, roles};
 use ostler_tests::site::{Ran, Site};
 
@@ -326,6 +326,53 @@ fn a_jenkins_agent_is_launched_over_ssh_proved_and_labelled() {
     assert_eq!(first.proofs("n1"), ["login jenkins", "command java-runs"]);
     assert_skips_are_reviewed("jenkins-agent", &[(&first, "n1")], &["base", "job-user", "jenkins-agent"]);
     assert_eq!(first.recap("n1")["labels"], serde_json::json!(["debian"]), "{}", first.told());
+    assert_eq!(model.state().nodes["n1"].label, "debian");
+    site.apply().nothing_to_do();
+}
+
+#[test]
+fn a_jenkins_agent_has_its_java_from_an_archive_where_the_distributions_is_too_old() {
+    // What stands in for Java: it says a version.
+    let made = tempfile::tempdir().unwrap();
+    let script =
+        "mkdir -p jdk-21/bin && printf '#!/bin/sh\\necho openjdk version 21 >&2\\n' > jdk-21/bin/java && chmod 755 jdk-21/bin/java &&
+        tar -czf java.tar.gz jdk-21 && sha256sum java.tar.gz";
+    let summed = std::process::Command::new("sh").args(["-euc", script]).current_dir(made.path()).output().unwrap();
+    let sha256 = String::from_utf8_lossy(&summed.stdout).split(' ').next().unwrap().to_owned();
+    let vars = format!(
+        "vars:
+  job-user: {{authorized_keys: [\"{{{{ secret.launch | public_half }}}}\"]}}
+  jenkins-agent:
+    master: ci
+    credential: launch-key
+    labels: [debian]
+    java_version: 17
+    java_archive: {{url: \"http://10.78.0.1:8088/java.tar.gz\", sha256: {sha256}}}
+"
+    );
+    let nodes = "nodes:\n  n1: {host: 10.78.0.11, roles: [jenkins-agent]}\n";
+    let site = Site::up(&format!("{SSH}{JENKINS}{vars}"), nodes, [node("n1", 11)]);
+    std::fs::copy(made.path().join("java.tar.gz"), site.lab().www().join("java.tar.gz")).unwrap();
+    let (model, _door) = jenkins(&site);
+    model.state().version = Version::V2_568;
+    model.state().hosts[0].java = 21;
+    // An unpacking that was cut.
+    let place = format!("/opt/jenkins-agent-java/{sha256}");
+    site.sh("n1", &format!("mkdir -p {place}/lib {place}.part/lib"));
+
+    // A master that wants a newer one says so, and is not told of the node.
+    let first = site.apply().good_with(1);
+    let trouble = first.recap("n1")["trouble"].as_str().unwrap().to_owned();
+    assert!(trouble.contains("Jenkins 2.568.2 wants Java 21 on its agents, and node `n1` has Java 17"), "{trouble}");
+    assert!(model.state().nodes.is_empty(), "{}", first.told());
+    let changed = first.changed("n1");
+    let own = [format!("download {place}.tar"), "command jenkins-agent-java".to_owned(), "link /usr/local/bin/java".to_owned()];
+    assert!(own.iter().all(|one| changed.contains(one)), "{changed:?}");
+    assert!(!changed.iter().any(|one| one.starts_with("package openjdk")), "{changed:?}");
+    assert_eq!(site.sh("n1", &format!("ls {place}; java 2>&1; ls -d {place}.part 2>/dev/null || true")), "bin\nopenjdk version 21");
+
+    site.replace("ostler.yaml", "java_version: 17", "java_version: 21");
+    site.apply().good();
     assert_eq!(model.state().nodes["n1"].label, "debian");
     site.apply().nothing_to_do();
 }

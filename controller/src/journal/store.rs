@@ -25,6 +25,11 @@ impl Key {
         Self(format!("credentials/{master}/{}", Digest::of(id.as_bytes()).hex()))
     }
 
+    /// The program that this master gave for its agents.
+    pub fn program(master: &MasterName) -> Self {
+        Self(format!("programs/{master}"))
+    }
+
     /// A node, for whoever changes it.
     pub fn node(node: &NodeName) -> Self {
         Self(format!("node/{node}"))

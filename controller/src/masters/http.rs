@@ -44,6 +44,15 @@ pub enum HttpError {
         #[source]
         source: Box<Error>,
     },
+    /// What answers there does not speak TLS.
+    #[error("{url}: no TLS is spoken there; if it is plain http, give its address as `http://`")]
+    NotTls {
+        /// The whole address.
+        url: String,
+        /// What came in its place.
+        #[source]
+        source: Box<Error>,
+    },
     /// No answer: refused, reset, too late, too long.
     #[error("{method} {url}: no answer")]
     Exchange {
@@ -98,7 +107,11 @@ impl HttpError {
     /// What a request without an answer is: a certificate that is not trusted does not mend itself by waiting.
     fn exchange(method: &'static str, url: String, source: Error) -> Self {
         let source = Box::new(source);
-        if is_distrust(&source) { Self::Certificate { url, source } } else { Self::Exchange { method, url, source } }
+        match handshake_fault(&source) {
+            Some(fault) if fault.starts_with("invalid peer certificate") => Self::Certificate { url, source },
+            Some(fault) if fault.starts_with("received corrupt message of type InvalidContentType") => Self::NotTls { url, source },
+            _ => Self::Exchange { method, url, source },
+        }
     }
 
     /// Whether nothing was answered at all: the master may be starting or out of reach.
@@ -110,19 +123,19 @@ impl HttpError {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Status { status, .. } => Some(*status),
-            Self::Base { .. } | Self::Trust { .. } | Self::Certificate { .. } | Self::Exchange { .. } | Self::Shape { .. } => None,
+            Self::Base { .. } | Self::Trust { .. } | Self::Certificate { .. } | Self::NotTls { .. } => None,
+            Self::Exchange { .. } | Self::Shape { .. } => None,
         }
     }
 }
 
-/// rustls speaks through the I/O error of its handshake (`rustls::Error::InvalidCertificate`).
-fn is_distrust(error: &Error) -> bool {
-    let text = match error {
-        Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => error.to_string(),
-        Error::Rustls(error) => error.to_string(),
-        _ => return false,
-    };
-    text.starts_with("invalid peer certificate")
+/// rustls speaks through the I/O error of its handshake (`rustls::Error::InvalidCertificate`, `InvalidMessage`).
+fn handshake_fault(error: &Error) -> Option<String> {
+    match error {
+        Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => Some(error.to_string()),
+        Error::Rustls(error) => Some(error.to_string()),
+        _ => None,
+    }
 }
 
 /// A master's HTTP interface below one base address.
@@ -460,6 +473,21 @@ mod tests {
         let (http, server) = dialled("HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         let error = http.log_in("auth/login", "ostler", &Secret::new("hunter2".to_owned())).unwrap_err();
         assert_eq!((error.status(), error.to_string().contains("hunter2")), (Some(401), false));
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn plain_http_behind_an_https_address_is_told_for_what_it_is() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let _ = socket.read(&mut [0u8; 4096]).unwrap();
+            let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        });
+        let http = Http::new(&url, ENOUGH, Way::default()).unwrap();
+        let error = http.get_json::<serde_json::Value>("x").unwrap_err();
+        assert!(matches!(error, HttpError::NotTls { .. }) && !error.is_silence(), "{error:?}");
         server.join().unwrap();
     }
 

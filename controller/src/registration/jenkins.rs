@@ -2,13 +2,14 @@
 
 use super::node_job::{Jobs, Patch, SharedJob};
 use super::{Candidate, Opened, Registrar, chain};
-use crate::journal::CredentialStore;
+use crate::journal::{CredentialStore, Key, Store};
 use crate::masters::driver::Cause;
 use crate::masters::http::Way;
 use crate::masters::jenkins::{
-    Agent, Bring, BringError, Client, Credential, Credentials, Jenkins, JenkinsError, Kind, Login, Patience, Registration, SentBefore,
+    Agent, Bring, BringError, Client, Credential, Credentials, Jenkins, JenkinsError, Kind, Login, Patience, Program, Programs,
+    Registration, SentBefore,
 };
-use ostler_roles::author::compile::{JenkinsCredential, Master, MasterSettings};
+use ostler_roles::author::compile::{JenkinsCredential, JenkinsLogin, Master, MasterSettings};
 use ostler_roles::executor::Launch;
 use ostler_roles::master::jenkins as model;
 use ostler_roles::words::{Digest, MasterName, Secret};
@@ -18,7 +19,7 @@ use std::sync::{Arc, PoisonError};
 
 impl Registrar {
     pub(super) async fn jenkins(&self, master: &Master, batch: &[Candidate], jobs: &mut Jobs<'_>) -> Result<Opened, String> {
-        let MasterSettings::Jenkins { user, password, trust, credentials } = &master.settings else {
+        let MasterSettings::Jenkins { user, login: shown, trust, credentials } = &master.settings else {
             return Err("not a Jenkins".to_owned());
         };
         let site = self.mark().map_err(|error| error.to_string())?;
@@ -28,7 +29,7 @@ impl Registrar {
             None => usual,
             Some(limit) => Patience { request: limit, reach: limit, restart: limit, unauthorized: usual.unauthorized.min(limit), ..usual },
         };
-        let client = Client::new(&master.url, login(user, password), site.clone(), patience, way);
+        let client = Client::new(&master.url, login(user, shown), site.clone(), patience, way);
         let client = client.map_err(|error| chain(&error))?.stoppable(self.stop.clone());
         let mut opened = Opened::default();
         if self.site.id.is_none() {
@@ -43,7 +44,9 @@ impl Registrar {
         }
         if !registrations.is_empty() {
             let credentials = self.credentials(&master.name, credentials)?;
-            opened.driver = Some(Box::new(Jenkins::new(client, registrations, Some(credentials))));
+            let programs = KeptProgram { store: Arc::clone(&self.site.store), key: Key::program(&master.name) };
+            let driver = Jenkins::new(client, registrations, Some(credentials)).keeping(Box::new(programs));
+            opened.driver = Some(Box::new(driver));
         }
         Ok(opened)
     }
@@ -95,7 +98,7 @@ impl Registrar {
                 Some(Arc::new(Bringer { agent, job: jobs.of(&one.node), key: Secret::new(self.site.key.clone()) }))
             }
         };
-        Ok(Registration { node, smoke: executor.smoke.clone(), agent })
+        Ok(Registration { node, smoke: executor.smoke.clone(), java: executor.java, agent })
     }
 
     /// Where the master finds the node's sshd: where we found it.
@@ -130,6 +133,30 @@ impl SentBefore for Kept {
     }
 }
 
+/// The agents' program of one master, as the site's state keeps it: its date on a line, then its bytes.
+#[derive(Debug)]
+struct KeptProgram {
+    store: Arc<dyn Store>,
+    key: Key,
+}
+
+impl Programs for KeptProgram {
+    fn last(&self) -> Option<Program> {
+        let kept = self.store.get(&self.key).ok()??;
+        let end = kept.iter().position(|byte| *byte == b'\n')?;
+        let modified = String::from_utf8(kept.get(..end)?.to_vec()).ok()?;
+        Some(Program { bytes: kept.get(end + 1..)?.to_vec(), modified: Some(modified) })
+    }
+
+    fn keep(&self, program: &Program) {
+        let Some(modified) = &program.modified else { return };
+        let kept = [modified.as_bytes(), b"\n", &program.bytes].concat();
+        if let Err(error) = self.store.put(&self.key, &kept) {
+            tracing::warn!(%error, "the agents' program was not kept");
+        }
+    }
+}
+
 /// Brings one agent to its node.
 #[derive(Debug)]
 struct Bringer {
@@ -142,11 +169,12 @@ impl Bring for Bringer {
     fn bring(
         &self,
         program: &[u8],
+        version: model::Version,
         secret: &Secret<String>,
         before: &mut dyn FnMut() -> Result<(), JenkinsError>,
     ) -> Result<bool, BringError> {
         let failed = |error: Cause| BringError(error);
-        let steps = self.agent.steps(program, secret, self.key.expose()).map_err(|error| failed(Box::new(error)))?;
+        let steps = self.agent.steps(program, version, secret, self.key.expose()).map_err(|error| failed(Box::new(error)))?;
         let patch = Patch { steps: steps.steps, contents: steps.contents, secrets: steps.secrets };
         let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = job.run(&patch, &mut || before().map_err(|error| Box::new(error) as Cause));
@@ -154,12 +182,10 @@ impl Bring for Bringer {
     }
 }
 
-/// An API token has 34 hexadecimal digits (Jenkins' own form); anything else is a password, which needs a crumb.
-fn login(user: &str, secret: &Secret<String>) -> Login {
-    let is_token = secret.expose().len() == 34 && secret.expose().bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_token {
-        Login::Token { user: user.to_owned(), token: secret.clone() }
-    } else {
-        Login::Password { user: user.to_owned(), password: secret.clone() }
+fn login(user: &str, login: &JenkinsLogin) -> Login {
+    let user = user.to_owned();
+    match login {
+        JenkinsLogin::Token(token) => Login::Token { user, token: token.clone() },
+        JenkinsLogin::Password(password) => Login::Password { user, password: password.clone() },
     }
 }

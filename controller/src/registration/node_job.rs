@@ -5,12 +5,15 @@ use crate::fleet::{Connection, Follower, MeetError, NodeEnd, Preparation, Troubl
 use crate::journal::new_run;
 use crate::session::{Answer, Go, SessionError};
 use ostler_roles::catalog::{Catalog, Step};
-use ostler_roles::outcome::Ending;
+use ostler_roles::outcome::{Ending, Failure};
 use ostler_roles::plan::Plan;
 use ostler_roles::words::{Digest, NodeName};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
+
+/// How many lines of a program that failed are quoted.
+const LAST: usize = 4;
 
 /// What is to be so on the node, with what it refers to.
 #[derive(Default)]
@@ -153,8 +156,7 @@ impl NodeJob {
             Some(Ending::Good { changed, .. }) => Ok(changed),
             Some(Ending::Failed | Ending::Cancelled) | None => {
                 let first = state.failures.first();
-                let why =
-                    first.map_or_else(|| "no reason was told".to_owned(), |(_, step, failure)| format!("{step}: {}", failure.message));
+                let why = first.map_or_else(|| "no reason was told".to_owned(), |(_, step, failure)| format!("{step}: {}", said(failure)));
                 Err(NodeJobError::Failed(node, why))
             }
         }
@@ -204,4 +206,11 @@ impl<'a> Jobs<'a> {
             }
         }
     }
+}
+
+/// What failed, and what the program said that failed.
+fn said(failure: &Failure) -> String {
+    let tail = failure.command.as_ref().map(|command| command.tail.as_slice()).unwrap_or_default();
+    let last = tail.split_at(tail.len().saturating_sub(LAST)).1;
+    std::iter::once(&failure.message).chain(last).cloned().collect::<Vec<_>>().join(": ")
 }

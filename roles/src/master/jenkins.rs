@@ -7,12 +7,14 @@ mod diff;
 mod seen;
 mod standing;
 mod value;
+mod version;
 
 pub use diff::{Change, diff};
 pub use seen::{By, Config, Hold, Seen, SeenLauncher};
 pub use standing::{NotOurs, standing};
 use value::QUARANTINE;
 pub use value::{CredentialId, HostKey, HostName, Name, Owner, Site, Stranger, ValueError};
+pub use version::{Version, outdated_java};
 
 pub use super::Stage;
 use crate::executor::{Executor, Jobs, Launch};

@@ -117,7 +117,7 @@ pub fn write(mut stream: &TcpStream, response: &Response, head_only: bool) {
     for (key, value) in &response.headers {
         head.push_str(&format!("{key}: {value}\r\n"));
     }
-    if response.status != 204 && response.get("Content-Length").is_none() {
+    if !matches!(response.status, 204 | 304) && response.get("Content-Length").is_none() {
         head.push_str(&format!("Content-Length: {}\r\n", response.body.len()));
     }
     head.push_str("Connection: close\r\n\r\n");
@@ -135,6 +135,7 @@ fn reason(status: u16) -> &'static str {
         201 => "Created",
         204 => "No Content",
         302 => "Found",
+        304 => "Not Modified",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",

@@ -99,6 +99,8 @@ pub struct State {
     pub beyond_roles: BTreeSet<String>,
     /// Addresses that hold this word answer 500, so many times.
     pub broken: Vec<(String, usize)>,
+    /// A proxy in front takes Jenkins' own headers off.
+    pub hides_headers: bool,
     /// Whether it is configured as code.
     pub is_code: bool,
     /// Logs of builds cannot be read any more: 500.
@@ -140,6 +142,7 @@ impl State {
             close_delay: Duration::ZERO,
             beyond_roles: BTreeSet::new(),
             broken: Vec::new(),
+            hides_headers: false,
             is_code: false,
             has_lost_logs: false,
             build_path: None,

@@ -53,7 +53,7 @@ pub fn computer(state: &State, node: &Node, who: &Who) -> Value {
         (None, Agent::Lost) => {
             (json!({"_class": "hudson.slaves.OfflineCause$ChannelTermination", "timestamp": now()}), "Connection was broken".to_owned())
         }
-        // Not recorded; another class before 2.5xx, and a text of its own.
+        // Not recorded: `OfflineCause.IdleOfflineCause`, which `RetentionStrategy.Demand` gives; its text is left out.
         (None, Agent::Resting) => (json!({"_class": "hudson.slaves.OfflineCause$IdleOfflineCause"}), String::new()),
         (None, Agent::Waiting | Agent::Launching(_) | Agent::Online) => (Value::Null, String::new()),
     };

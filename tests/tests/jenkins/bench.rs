@@ -119,11 +119,12 @@ pub struct Registration {
     pub node: Node,
     pub smoke: Vec<Smoke>,
     pub proof: Proof,
+    pub java: Option<u32>,
     pub agent: Option<Arc<dyn Bring>>,
 }
 
 pub fn registration(node: Node, command: &str) -> Registration {
-    Registration { node, smoke: smoke(command), proof: Proof::Standing, agent: None }
+    Registration { node, smoke: smoke(command), proof: Proof::Standing, java: None, agent: None }
 }
 
 fn executor(registration: &Registration) -> NodeName {
@@ -133,8 +134,8 @@ fn executor(registration: &Registration) -> NodeName {
 /// The driver of a Jenkins for these nodes.
 pub fn driver(client: &Client, registrations: &[Registration]) -> Jenkins {
     let wanted = |one: &Registration| {
-        let (node, smoke, agent) = (one.node.clone(), one.smoke.clone(), one.agent.clone());
-        (executor(one), ostler::masters::jenkins::Registration { node, smoke, agent })
+        let (node, smoke, java, agent) = (one.node.clone(), one.smoke.clone(), one.java, one.agent.clone());
+        (executor(one), ostler::masters::jenkins::Registration { node, smoke, java, agent })
     };
     Jenkins::new(client.clone(), registrations.iter().map(wanted).collect(), None)
 }

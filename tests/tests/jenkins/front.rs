@@ -61,9 +61,32 @@ fn an_address_that_leads_elsewhere_is_not_followed_but_told() {
     let model = model();
     model.play(always(Fault::Moved));
     let error = client(&model, token("narrow")).observe(&[]).unwrap_err();
-    let expected = "list the nodes: redirected to https://ci.example/jenkins/; if that is this Jenkins, give its address as `url`";
+    let expected = "list the nodes: redirected to https://ci.example/jenkins/; if that is this Jenkins, give its address as `url`; \
+        if it is a page to log in at, requests with a token must pass it";
     assert_eq!(error.to_string(), expected);
     assert_eq!(model.take_log().len(), 1);
+}
+
+#[test]
+fn a_server_that_is_no_jenkins_is_not_taken_for_a_missing_permission() {
+    type Attempt = fn(&Client) -> JenkinsError;
+    let observe: Attempt = |client| client.observe(&[]).unwrap_err();
+    let put: Attempt = |client| client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap_err();
+    for (attempt, action) in [(observe, "list the nodes"), (put, "list the credentials")] {
+        let model = model();
+        model.play(always(Fault::Files));
+        let error = attempt(&client(&model, token("narrow")));
+        let expected = format!(
+            "{action}: no Jenkins answers at {}: an answer without `X-Jenkins`; give its whole address as `url`, with the path below which it lies",
+            model.url()
+        );
+        assert_eq!(error.to_string(), expected);
+    }
+    // A Jenkins whose proxy takes its headers off is one all the same.
+    let model = model();
+    model.state().hides_headers = true;
+    let error = client(&model, token("reader")).put_credential(&credential(PLANTED), SITE_KEY, None).unwrap_err();
+    assert!(matches!(&error, JenkinsError::MissingPermission { permission, .. } if permission == "Credentials/View"), "{error:?}");
 }
 
 #[test]

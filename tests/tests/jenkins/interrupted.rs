@@ -8,7 +8,7 @@ use ostler::masters::driver::{Event, Verdict};
 use ostler::masters::jenkins::{Bring, BringError, Client, JenkinsError};
 use ostler::masters::register::{Ending, Left};
 use ostler_roles::master::Proof;
-use ostler_roles::master::jenkins::Launcher;
+use ostler_roles::master::jenkins::{Launcher, Version};
 use ostler_roles::words::Secret;
 use ostler_tests::jenkins::{Fault, Model, Timeline};
 use tokio::sync::watch;
@@ -158,7 +158,13 @@ fn a_master_that_restarts_is_not_waited_for() {
 struct Changing;
 
 impl Bring for Changing {
-    fn bring(&self, _: &[u8], _: &Secret<String>, before: &mut dyn FnMut() -> Result<(), JenkinsError>) -> Result<bool, BringError> {
+    fn bring(
+        &self,
+        _: &[u8],
+        _: Version,
+        _: &Secret<String>,
+        before: &mut dyn FnMut() -> Result<(), JenkinsError>,
+    ) -> Result<bool, BringError> {
         before().map(|()| true).map_err(|error| BringError(Box::new(error)))
     }
 }

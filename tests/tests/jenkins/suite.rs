@@ -6,6 +6,7 @@ mod consoles;
 mod faults;
 mod front;
 mod interrupted;
+mod java;
 mod registration;
 mod restarts;
 mod roaming;

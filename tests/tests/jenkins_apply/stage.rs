@@ -104,11 +104,11 @@ impl Stage {
         self.site.write("ostler.yaml", &format!("{}\n    {parameter}: {value}\n", kept.join("\n")));
     }
 
-    /// The master is outside the lab from now on, and the node has a second executor of this name.
-    pub fn move_outside_with(&self, name: &str) {
+    /// The master is outside the lab from now on, and the node has a second executor, which is launched with this credential.
+    pub fn move_outside_with(&self, credential: &str) {
         self.site.replace("ostler.yaml", &format!("http://{ADDRESS}/"), &self.model.url());
         let second = format!(
-            "executors:\n  - master: ci\n    name: {name}\n    user: jenkins\n    labels: [small]\n    remote_fs: /home/jenkins/jobs\n    launch: ssh\n    credential: launch-key\n"
+            "executors:\n  - master: ci\n    name: second\n    user: jenkins\n    labels: [small]\n    remote_fs: /home/jenkins/jobs\n    launch: ssh\n    credential: {credential}\n"
         );
         self.site.replace("roles/ci-agent.yaml", "executors:\n", &second);
     }

@@ -1,9 +1,10 @@
 //! What an inbound agent needs on its node, as resources: the program, the secret, the unit that calls in.
 
+use super::super::http::encode;
 use super::node::AGENT_PROGRAM;
 use ostler_roles::catalog::{Action, Step, Watch};
-use ostler_roles::master::jenkins::Name;
-use ostler_roles::resource::{Desired, Ownership, download, file, service};
+use ostler_roles::master::jenkins::{Name, Version};
+use ostler_roles::resource::{Desired, Ownership, command, download, file, service};
 use ostler_roles::words::{
     AbsPath, AccountName, Blob, Content, Digest, MasterName, Mode, NameError, Origin, PathError, RoleName, Secret, SecretRef, Span,
     UnitName,
@@ -61,11 +62,12 @@ pub enum AgentError {
 }
 
 impl Agent {
-    /// Returns what makes the node call in: `program` is the master's own `agent.jar`, `key` the site's key for HMACs.
+    /// Returns what makes the node call in: `program` is the `agent.jar` of the master, which has this version, `key` the site's key for
+    /// HMACs.
     ///
     /// # Errors
     /// When a name gives no path or unit; names that Jenkins takes do.
-    pub fn steps(&self, program: &[u8], secret: &Secret<String>, key: &[u8]) -> Result<AgentSteps, AgentError> {
+    pub fn steps(&self, program: &[u8], version: Version, secret: &Secret<String>, key: &[u8]) -> Result<AgentSteps, AgentError> {
         let mut all = AgentSteps::default();
         let own = AbsPath::parse(&format!("/etc/jenkins-agent/{}", self.master))?;
         let jar = AbsPath::parse(&format!("/usr/local/lib/jenkins-agent/{}/agent.jar", self.master))?;
@@ -87,9 +89,10 @@ impl Agent {
             SecretRef { name: format!("agent secret of {}", self.name), hmac: SecretRef::hmac(key, secret.expose().as_bytes()) };
         all.secrets.insert(reference.hmac, secret.expose().clone().into_bytes());
         all.push(file_at(&secret_path, Content::Secret(reference), self.user.clone(), 0o600), STEP_DEADLINE, Vec::new())?;
+        all.push(self.trial(program, &jar)?, STEP_DEADLINE, Vec::new())?;
         let watches = all.steps.iter().map(|step| Watch { id: step.id(), action: Action::Restart }).collect();
         let trusted = self.trust.as_ref().map(|_| &trust_path);
-        let unit = all.public(self.unit(&jar, &secret_path, trusted).into_bytes());
+        let unit = all.public(self.unit(version, &jar, &secret_path, trusted).into_bytes());
         let desired = service::Desired {
             name: UnitName::parse_service(&format!("jenkins-agent-{}-{}", self.master, self.name))?,
             unit: Some(unit),
@@ -101,10 +104,33 @@ impl Agent {
         Ok(all)
     }
 
+    /// A Java that is too old for the program says so here, before anything waits for it: once for each program, as the job user.
+    fn trial(&self, program: &[u8], jar: &AbsPath) -> Result<Desired, PathError> {
+        let said = AbsPath::parse(&format!("/usr/local/lib/jenkins-agent/{}/{}.runs", self.master, Digest::of(program).short()))?;
+        Ok(Desired::Command(command::Desired {
+            name: format!("jenkins-agent-{}-runs", self.master),
+            run: ["java", "-jar", jar.as_str(), "-version"].map(str::to_owned).to_vec(),
+            creates: Some(said.clone()),
+            unless: None,
+            environment: Vec::new(),
+            run_as: Some(self.user.clone()),
+            directory: None,
+            stdin: None,
+            accept: Vec::new(),
+            stdout_to: Some(said),
+        }))
+    }
+
     /// `-secret @FILE` and `-cert @FILE` (remoting's `Launcher`) keep the secret off the command line. 143 is Java's answer to SIGTERM.
-    fn unit(&self, jar: &AbsPath, secret: &AbsPath, trust: Option<&AbsPath>) -> String {
+    /// Before 2.430 `agent.jar` knows no `-url`: it prints its usage, and that is all. There it reads from Jenkins how to call in.
+    fn unit(&self, version: Version, jar: &AbsPath, secret: &AbsPath, trust: Option<&AbsPath>) -> String {
         let (secret, trust) = (format!("@{secret}"), trust.map(|path| format!("@{path}")));
-        let mut line = vec!["java", "-jar", jar.as_str(), "-url", &self.url, "-name", self.name.as_str(), "-secret", &secret, "-webSocket"];
+        let description = format!("{}/computer/{}/jenkins-agent.jnlp", self.url.trim_end_matches('/'), encode(self.name.as_str()));
+        let mut line = vec!["java", "-jar", jar.as_str()];
+        match version.agent_knows_url() {
+            true => line.extend(["-url", &self.url, "-name", self.name.as_str(), "-secret", &secret, "-webSocket"]),
+            false => line.extend(["-jnlpUrl", &description, "-secret", &secret]),
+        }
         line.extend(trust.iter().flat_map(|path| ["-cert", path]));
         line.extend(["-workDir", self.remote_fs.as_str()]);
         let line: Vec<String> = line.into_iter().map(word).collect();
@@ -161,6 +187,23 @@ mod tests {
         }
     }
 
+    fn version(text: &str) -> Version {
+        Version::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_program_of_before_2_430_is_told_where_it_reads_how_to_call_in() {
+        for trust in [None, Some("-----BEGIN CERTIFICATE-----")] {
+            let steps = agent(trust).steps(b"PK", version("2.426.2"), &Secret::new("a".to_owned()), b"key").unwrap();
+            let cert = trust.map_or("", |_| "-cert @/etc/jenkins-agent/ci/trust.pem ");
+            let line = format!(
+                "-jnlpUrl https://ci.example/a%%20b/computer/n1/jenkins-agent.jnlp -secret @/etc/jenkins-agent/ci/n1.secret {cert}-workDir"
+            );
+            assert!(unit(&steps).contains(&line), "{}", unit(&steps));
+            assert!(!unit(&steps).contains("-url "), "{}", unit(&steps));
+        }
+    }
+
     fn unit(steps: &AgentSteps) -> String {
         let Some(Desired::Service(service)) = steps.steps.last().map(|step| &step.desired) else { panic!("{steps:?}") };
         let Some(Content::Blob(blob)) = &service.unit else { panic!("{service:?}") };
@@ -170,11 +213,16 @@ mod tests {
     #[test]
     fn the_secret_is_in_a_file_of_the_job_user_and_nowhere_else() {
         let secret = Secret::new("hunter2".to_owned());
-        let steps = agent(None).steps(b"PK", &secret, b"key").unwrap();
+        let steps = agent(None).steps(b"PK", version("2.568.2"), &secret, b"key").unwrap();
         let ids: Vec<String> = steps.steps.iter().map(|step| step.id().to_string()).collect();
         assert_eq!(
             ids,
-            ["download /usr/local/lib/jenkins-agent/ci/agent.jar", "file /etc/jenkins-agent/ci/n1.secret", "service jenkins-agent-ci-n1"]
+            [
+                "download /usr/local/lib/jenkins-agent/ci/agent.jar",
+                "file /etc/jenkins-agent/ci/n1.secret",
+                "command jenkins-agent-ci-runs",
+                "service jenkins-agent-ci-n1"
+            ]
         );
         let Desired::File(file) = &steps.steps[1].desired else { panic!("{steps:?}") };
         let present = file.present.as_ref().unwrap();
@@ -191,14 +239,15 @@ mod tests {
 
     #[test]
     fn another_program_or_secret_starts_the_agent_again() {
-        let steps = agent(None).steps(b"PK", &Secret::new("a".to_owned()), b"key").unwrap();
+        let steps = agent(None).steps(b"PK", version("2.568.2"), &Secret::new("a".to_owned()), b"key").unwrap();
         let service = steps.steps.last().unwrap();
         assert!(steps.steps[..2].iter().all(|step| service.action_for(&step.desired) == Some(Action::Restart)));
     }
 
     #[test]
     fn a_master_that_only_we_trust_is_trusted_by_java_too_and_its_program_comes_with_us() {
-        let steps = agent(Some("-----BEGIN CERTIFICATE-----")).steps(b"PK", &Secret::new("a".to_owned()), b"key").unwrap();
+        let steps =
+            agent(Some("-----BEGIN CERTIFICATE-----")).steps(b"PK", version("2.568.2"), &Secret::new("a".to_owned()), b"key").unwrap();
         assert!(steps.steps.iter().all(|step| !matches!(step.desired, Desired::Download(_))));
         assert!(unit(&steps).contains(" -webSocket -cert @/etc/jenkins-agent/ci/trust.pem "), "{}", unit(&steps));
     }

@@ -5,13 +5,14 @@ use super::super::wait::Stop;
 use super::credential::{self, Credential, Sent};
 use super::error::JenkinsError;
 use super::launch;
-use super::node::{self, Listing};
-use super::session::{Login, Patience, Session};
+use super::node::{self, Listing, Program};
+use super::patience::Patience;
+use super::session::{Login, Session};
 use super::smoke::{self, SmokeReport};
 use crate::masters::driver::Event;
 use ostler_roles::executor::Smoke;
 use ostler_roles::master::Stage;
-use ostler_roles::master::jenkins::{CredentialId, Hold, Name, Node, Seen, Site};
+use ostler_roles::master::jenkins::{CredentialId, Hold, Name, Node, Seen, Site, Version};
 use ostler_roles::words::{Digest, Secret};
 use std::collections::BTreeMap;
 use std::sync::mpsc::SyncSender;
@@ -70,6 +71,11 @@ impl Client {
     /// When Jenkins cannot be asked.
     pub fn list(&self, names: &[Name]) -> Result<Listing, JenkinsError> {
         node::list(&self.session, &self.site, names)
+    }
+
+    /// Whether it is configured as code, as far as can be seen.
+    pub(super) fn is_code(&self) -> bool {
+        node::is_code(&self.session)
     }
 
     /// Makes a node, in quarantine, and reads it back.
@@ -140,6 +146,23 @@ impl Client {
         launch::undrain(&self.session, name)
     }
 
+    /// The version of this Jenkins.
+    ///
+    /// # Errors
+    /// When it cannot be asked, or does not say.
+    pub fn version(&self) -> Result<Version, JenkinsError> {
+        self.session.version()
+    }
+
+    /// Whether an agent may have this Java.
+    ///
+    /// # Errors
+    /// [`JenkinsError::Java`]; or when the version cannot be asked for.
+    pub fn accepts_java(&self, name: &Name, has: u32) -> Result<(), JenkinsError> {
+        let version = self.version()?;
+        if has >= version.least_java() { Ok(()) } else { Err(JenkinsError::Java { name: name.clone(), version, has }) }
+    }
+
     /// What an inbound agent must know to call in.
     ///
     /// # Errors
@@ -148,12 +171,13 @@ impl Client {
         node::agent_secret(&self.session, name)
     }
 
-    /// The program that inbound agents run, as this very master gives it: the two must fit.
+    /// The program that inbound agents run, as this very master gives it: the two must fit. What is `known` from an earlier run is fetched
+    /// again only when it has changed.
     ///
     /// # Errors
     /// When Jenkins does not give it.
-    pub fn agent_program(&self) -> Result<Vec<u8>, JenkinsError> {
-        node::agent_program(&self.session)
+    pub fn agent_program(&self, known: Option<Program>) -> Result<Program, JenkinsError> {
+        node::agent_program(&self.session, known)
     }
 
     /// Runs the smoke job on a quarantined node.

@@ -3,11 +3,12 @@
 use super::client::Client;
 use super::credential::{Credential, Sent};
 use super::error::JenkinsError;
+use super::node::Program;
 use super::smoke::SmokeReport;
-use crate::masters::driver::{Cordon, Driver, Event, MasterError, Report, Sight, Stray, Tell};
+use crate::masters::driver::{Cordon, Driver, Event, MasterError, Report, Sight, Stray, Tell, told};
 use crate::masters::wait::Stop;
 use ostler_roles::executor::Smoke;
-use ostler_roles::master::jenkins::{Change, Name, Node, Seen, diff, standing};
+use ostler_roles::master::jenkins::{Change, Name, Node, Seen, Version, diff, outdated_java, standing};
 use ostler_roles::master::{Difference, Stage};
 use ostler_roles::words::{Digest, NodeName, Secret};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,10 @@ use std::time::Duration;
 /// How many nodes are on their way at once: waits overlap, and the master is not flooded.
 const WORKERS: usize = 8;
 
+/// What a Jenkins that is configured as code may do.
+const CODE: &str =
+    "this Jenkins is configured as code: if its files have `jenkins: nodes:`, the node is gone after each reload; leave that out";
+
 /// Why an agent did not get to its node.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -24,16 +29,25 @@ pub struct BringError(pub Box<dyn std::error::Error + Send + Sync>);
 
 /// Brings what an inbound agent needs to its node, from where it calls in.
 pub trait Bring: std::fmt::Debug + Send + Sync {
-    /// Makes it so, with the master's own program; `before` is called before anything is changed and not at all when nothing is to change. Returns whether it was.
+    /// Makes it so, with the master's own program and version; `before` is called before anything is changed and not at all when nothing is to change. Returns whether it was.
     ///
     /// # Errors
     /// When `before` fails, or the node cannot be changed.
     fn bring(
         &self,
         program: &[u8],
+        version: Version,
         secret: &Secret<String>,
         before: &mut dyn FnMut() -> Result<(), JenkinsError>,
     ) -> Result<bool, BringError>;
+}
+
+/// The agents' program that this master gave in an earlier run. A memory that is lost costs one fetch.
+pub trait Programs: std::fmt::Debug + Send + Sync {
+    /// What was given last; none when nothing is known.
+    fn last(&self) -> Option<Program>;
+    /// Keeps it.
+    fn keep(&self, program: &Program);
 }
 
 /// What was sent to this master last, by the id of the credential: it cannot be read back.
@@ -65,6 +79,8 @@ pub struct Registration {
     pub node: Node,
     /// The commands of its smoke job.
     pub smoke: Vec<Smoke>,
+    /// The major version of its Java, where the site says it.
+    pub java: Option<u32>,
     /// Brings its agent there, where the node is to call in by itself; none: somebody else sees to it.
     pub agent: Option<Arc<dyn Bring>>,
 }
@@ -79,7 +95,8 @@ pub struct Jenkins {
     registrations: BTreeMap<NodeName, Registration>,
     credentials: Option<Credentials>,
     shared: Once<()>,
-    program: Once<Arc<Vec<u8>>>,
+    program: Once<(Arc<Program>, Version)>,
+    programs: Option<Box<dyn Programs>>,
     /// Nodes whose agent may have come online a moment ago: whether it stays is still to be seen.
     fresh: Mutex<BTreeSet<NodeName>>,
 }
@@ -94,6 +111,16 @@ fn once<T: Clone>(cell: &Once<T>, work: impl FnOnce() -> Result<T, JenkinsError>
     done.map_err(JenkinsError::Shared)
 }
 
+/// Why an agent could not be brought: where its Java is too old for the program, that.
+fn unbrought(version: Version, name: &Name, source: BringError) -> JenkinsError {
+    let name = name.clone();
+    let error = JenkinsError::Agent { name: name.clone(), source };
+    match outdated_java(&told(&error)) {
+        Some((_, has)) => JenkinsError::Java { name, version, has },
+        None => error,
+    }
+}
+
 fn failed(error: JenkinsError) -> MasterError {
     match error {
         JenkinsError::Stopped { left, .. } => MasterError::Stopped { left },
@@ -106,7 +133,28 @@ fn failed(error: JenkinsError) -> MasterError {
 impl Jenkins {
     /// Opens it for these nodes, by the names of their executors.
     pub fn new(client: Client, registrations: BTreeMap<NodeName, Registration>, credentials: Option<Credentials>) -> Self {
-        Self { client, registrations, credentials, shared: Once::default(), program: Once::default(), fresh: Mutex::default() }
+        let (shared, program, fresh) = (Once::default(), Once::default(), Mutex::default());
+        Self { client, registrations, credentials, shared, program, programs: None, fresh }
+    }
+
+    /// The same, which keeps the agents' program from run to run.
+    #[must_use]
+    pub fn keeping(mut self, programs: Box<dyn Programs>) -> Self {
+        self.programs = Some(programs);
+        self
+    }
+
+    /// The agents' program, and the version that it is of.
+    fn program(&self, client: &Client) -> Result<(Arc<Program>, Version), JenkinsError> {
+        let fetch = || {
+            let known = self.programs.as_ref().and_then(|programs| programs.last());
+            let program = client.agent_program(known.clone())?;
+            if let Some(programs) = self.programs.as_ref().filter(|_| known.as_ref() != Some(&program)) {
+                programs.keep(&program);
+            }
+            Ok((Arc::new(program), client.version()?))
+        };
+        once(&self.program, fetch)
     }
 
     fn registration(&self, name: &NodeName) -> Result<&Registration, MasterError> {
@@ -162,17 +210,23 @@ impl Jenkins {
             was_stopped = matches!(made_way, Err(JenkinsError::Stopped { .. }));
             made_way
         };
-        let program = once(&self.program, || client.agent_program().map(Arc::new))?;
-        let brought = agent.bring(&program, &secret, &mut before);
+        let (program, version) = self.program(client)?;
+        let brought = agent.bring(&program.bytes, version, &secret, &mut before);
         let brought = brought.map_err(|source| match was_stopped {
             true => JenkinsError::Stopped { action: format!("make way for another agent of node `{}`", node.name), left: None },
-            false => JenkinsError::Agent { name: node.name.clone(), source },
+            false => unbrought(version, &node.name, source),
         });
         if is_connected {
             // Our own mark alone is taken off, also after a failure.
             client.undrain(&node.name)?;
         }
         brought
+    }
+
+    /// Whether the master takes agents with this node's Java.
+    fn accepts(&self, registration: &Registration) -> Result<(), MasterError> {
+        let name = &registration.node.name;
+        registration.java.map_or(Ok(()), |has| self.client.accepts_java(name, has)).map_err(failed)
     }
 
     fn fresh(&self) -> std::sync::MutexGuard<'_, BTreeSet<NodeName>> {
@@ -217,7 +271,12 @@ impl Driver for Jenkins {
         for name in names {
             let standing = self.registration(name).and_then(|registration| {
                 let seen = listed.seen.remove(&registration.node.name).unwrap_or(Ok(Seen::Absent)).map_err(failed)?;
-                standing(&registration.node, &seen).map_err(|error| failed(error.into()))
+                let standing = standing(&registration.node, &seen).map_err(|error| failed(error.into()))?;
+                // Labels that are no longer earned must come off, whatever its Java is.
+                if !standing.is_labelled() {
+                    self.accepts(registration)?;
+                }
+                Ok(standing)
             });
             sight.standings.insert(name.clone(), standing);
         }
@@ -260,7 +319,11 @@ impl Driver for Jenkins {
             // Before it is made there must be what it logs in with; labels that are not earned are taken off in any case.
             Seen::Absent => {
                 self.fresh().insert(name.clone());
-                shared.and_then(|()| self.telling(tell, |client| client.create(node)).map_err(failed))
+                shared.and_then(|()| self.telling(tell, |client| client.create(node)).map_err(failed))?;
+                if self.client.is_code() {
+                    tell(Event::Note(CODE.to_owned()));
+                }
+                Ok(())
             }
             Seen::Orphan | Seen::Foreign(_) | Seen::Ours { .. } => self.update(name, Stage::Quarantined, &seen, tell).and(shared),
         }

@@ -2,7 +2,7 @@
 
 use super::super::http::{Departure, HttpError};
 use super::xml::XmlError;
-use ostler_roles::master::jenkins::{Change, CredentialId, Name, NotOurs, Stranger};
+use ostler_roles::master::jenkins::{Change, CredentialId, Name, NotOurs, Stranger, Version};
 use std::time::Duration;
 
 impl JenkinsError {
@@ -23,6 +23,8 @@ impl JenkinsError {
     pub(super) fn is_the_masters(&self) -> bool {
         match self {
             Self::Http { .. } | Self::NotReady { .. } | Self::Stopped { .. } | Self::Lost { .. } | Self::WrongLogin { .. } => true,
+            Self::NoJenkins { .. } => true,
+            Self::Java { .. } => false,
             Self::MissingPermission { .. } | Self::Refused { .. } | Self::Status { .. } | Self::Redirected { .. } => false,
             Self::NotJenkins { .. } | Self::Shape { .. } | Self::Xml { .. } | Self::NotOurs(_) | Self::Vanished(_) => false,
             Self::ForeignCredential(..) | Self::ForeignJob(..) | Self::NotConverged { .. } | Self::Offline { .. } => false,
@@ -41,6 +43,7 @@ impl JenkinsError {
             Self::Refused { .. } | Self::Redirected { .. } | Self::Xml { .. } | Self::NotOurs(_) | Self::Vanished(_) => false,
             Self::ForeignCredential(..) | Self::ForeignJob(..) | Self::NotConverged { .. } | Self::Offline { .. } => false,
             Self::Agent { .. } | Self::Held { .. } | Self::Busy { .. } | Self::Shared(_) | Self::Keep { .. } => false,
+            Self::NoJenkins { .. } | Self::Java { .. } => false,
         }
     }
 }
@@ -93,7 +96,7 @@ pub enum JenkinsError {
         user: String,
     },
     /// A permission is missing.
-    #[error("{action}: user `{user}` is missing the permission {permission}")]
+    #[error("{action}: user `{user}` is missing the permission {permission}{}", if permission == "Job/Create" { " (at the top: in a folder alone is not enough)" } else { "" })]
     MissingPermission {
         /// What was being done.
         action: String,
@@ -121,12 +124,34 @@ pub enum JenkinsError {
         excerpt: String,
     },
     /// The way leads elsewhere: to `https`, to another host, to a login page.
-    #[error("{action}: redirected to {to}; if that is this Jenkins, give its address as `url`")]
+    #[error(
+        "{action}: redirected to {to}; if that is this Jenkins, give its address as `url`; if it is a page to log in at, requests with a token must pass it"
+    )]
     Redirected {
         /// What was being done.
         action: String,
         /// Where to.
         to: String,
+    },
+    /// Another server, or another part of one, answered.
+    #[error(
+        "{action}: no Jenkins answers at {url}: an answer without `X-Jenkins`; give its whole address as `url`, with the path below which it lies"
+    )]
+    NoJenkins {
+        /// What was being done.
+        action: String,
+        /// The address.
+        url: String,
+    },
+    /// Its Java is older than this Jenkins allows.
+    #[error("Jenkins {version} wants Java {} on its agents, and node `{name}` has Java {has}; give the role a newer one (`java_version`)", version.least_java())]
+    Java {
+        /// The node.
+        name: Name,
+        /// The master's version.
+        version: Version,
+        /// The node's Java.
+        has: u32,
     },
     /// Something else than Jenkins' API answered: a proxy's login page, another program.
     #[error("{action}: the answer is not Jenkins' ({kind})")]

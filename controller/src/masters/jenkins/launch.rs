@@ -11,7 +11,7 @@ use super::log::{End, size};
 use super::node::{ATTEMPTS, Computer, FORM, computer, hold_of, path};
 use super::session::Session;
 use super::watch::Watch;
-use ostler_roles::master::jenkins::{Hold, Name};
+use ostler_roles::master::jenkins::{Hold, Name, Version, outdated_java};
 use std::time::{Duration, Instant};
 
 /// How many lines of a launch log are quoted.
@@ -51,7 +51,22 @@ fn offline(session: &Session, name: &Name, state: &Computer, waited: Duration) -
     let log = launch_log(session, name);
     let told = Some(state.reason()).filter(|reason| !reason.is_empty());
     let reason = told.unwrap_or_else(|| "it is still being launched".to_owned());
+    let reason = why(session.known_version(), &log).map_or(reason.clone(), |why| format!("{reason}; {why}"));
     JenkinsError::Offline { name: name.clone(), waited, reason, log }
+}
+
+/// What a launch log says of its Java. Where that is older than the program that Jenkins sends there, it ends without a word of its own
+/// (seen: Java 17 under 2.568.2).
+fn why(version: Option<Version>, log: &[String]) -> Option<String> {
+    if let Some((needed, has)) = log.iter().find_map(|line| outdated_java(line)) {
+        return Some(format!("it wants Java {needed}, and the node has Java {has}"));
+    }
+    let has_ended = log.iter().any(|line| line.contains("Unexpected termination of the channel"));
+    let version = version.filter(|_| has_ended)?;
+    Some(format!(
+        "most often the node's Java is too old then: Jenkins {version} wants Java {} or newer on its agents",
+        version.least_java()
+    ))
 }
 
 /// Lets an idle agent out, or cuts short a launch that still goes the old way, and launches it with its present configuration.

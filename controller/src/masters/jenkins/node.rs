@@ -270,20 +270,43 @@ pub(super) fn agent_secret(session: &Session, name: &Name) -> Result<Secret<Stri
     Ok(Secret::new(secret.to_owned()))
 }
 
+/// Whether the plugin that configures a Jenkins as code is there: its page is, if only for others. It replaces the list of nodes whole
+/// where its files have one (`jenkins: nodes:`; plugin configuration-as-code, `JenkinsConfigurator`).
+pub(super) fn is_code(session: &Session) -> bool {
+    let page = session.read("look whether it is configured as code", "/configuration-as-code/");
+    page.is_ok_and(|page| matches!(page.status, 200 | 403))
+}
+
 /// Where every Jenkins gives the agent that fits it, to anybody.
 pub(super) const AGENT_PROGRAM: &str = "jnlpJars/agent.jar";
 
 /// The program of inbound agents.
-pub(super) fn agent_program(session: &Session) -> Result<Vec<u8>, JenkinsError> {
-    let action = "fetch agent.jar";
-    let answer = session.read(action, &format!("/{AGENT_PROGRAM}"))?;
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Its `Last-Modified`, where Jenkins gave one.
+    pub modified: Option<String>,
+}
+
+/// The program of inbound agents; what is known is not fetched again (Jenkins serves it as a file, with `Last-Modified` and 304).
+pub(super) fn agent_program(session: &Session, known: Option<Program>) -> Result<Program, JenkinsError> {
+    let (action, path) = ("fetch agent.jar", format!("/{AGENT_PROGRAM}"));
+    let answer = match known.as_ref().and_then(|known| known.modified.as_deref()) {
+        Some(modified) => session.read_since(action, &path, modified)?,
+        None => session.read(action, &path)?,
+    };
+    if let (304, Some(known)) = (answer.status, known) {
+        return Ok(known);
+    }
     let answer = session.expect(action, answer, &[200])?;
     // A jar is a zip archive (its local file header); a login page is none.
     if !answer.body.starts_with(b"PK\x03\x04") {
         let kind = answer.header("content-type").unwrap_or("no content type").to_owned();
         return Err(JenkinsError::NotJenkins { action: action.to_owned(), kind });
     }
-    Ok(answer.body)
+    let modified = answer.header("last-modified").map(str::to_owned);
+    Ok(Program { bytes: answer.body, modified })
 }
 
 #[cfg(test)]

@@ -6,14 +6,16 @@
 use super::super::http::{Answer, Ask, Departure, Http, HttpError, Way, cookies};
 use super::super::wait::{Stop, Wait};
 use super::error::JenkinsError;
+use super::patience::Patience;
 use super::watch::Watch;
 use crate::masters::driver::Event;
 use base64::Engine as _;
+use ostler_roles::master::jenkins::Version;
 use ostler_roles::words::Secret;
 use serde::de::DeserializeOwned;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use ureq::http::StatusCode;
 
 /// How we log in.
@@ -55,49 +57,9 @@ impl Login {
     }
 }
 
-/// How long each wait on the master may last.
-#[derive(Debug, Clone)]
-pub struct Patience {
-    /// One request.
-    pub request: Duration,
-    /// The first contact, while nobody answers.
-    pub reach: Duration,
-    /// A restart, from the first sign of it.
-    pub restart: Duration,
-    /// A 401 that lasts this long is a wrong login, not a restart.
-    pub unauthorized: Duration,
-    /// Until an agent is online.
-    pub connect: Duration,
-    /// Until running jobs have left a node.
-    pub drain: Duration,
-    /// Until a smoke job has ended.
-    pub smoke: Duration,
-    /// For how long an agent must be gone, or be there, before that is believed: Jenkins closes channels late.
-    pub settle: Duration,
-    /// How long a wait may last before it is told.
-    pub silence: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Self {
-            request: seconds(30),
-            reach: seconds(10),
-            restart: seconds(300),
-            unauthorized: seconds(5),
-            connect: seconds(120),
-            drain: seconds(1800),
-            smoke: seconds(1800),
-            settle: seconds(5),
-            silence: seconds(5),
-        }
-    }
-}
-
-/// What a write by password carries: nothing where this Jenkins wants no crumbs.
+/// What a request carries beside its login. A write by password carries a crumb, where this Jenkins wants any.
 #[derive(Debug, Default)]
-struct Crumb {
+struct Carried {
     headers: Vec<(String, Secret<String>)>,
 }
 
@@ -105,7 +67,10 @@ struct Crumb {
 struct Memory {
     /// `X-Jenkins-Session` of the process that answered last.
     process: Option<String>,
-    crumb: Option<Arc<Crumb>>,
+    version: Option<Version>,
+    /// It was found out that a Jenkins is there, though its answers do not say so.
+    is_found: bool,
+    crumb: Option<Arc<Carried>>,
 }
 
 /// One Jenkins and one login; clones share what was learned of it.
@@ -207,18 +172,24 @@ impl Session {
 
     /// Reads a document that is no JSON, with the status it came with.
     pub(super) fn read(&self, action: &str, path: &str) -> Result<Answer, JenkinsError> {
-        self.get(action, Ask::Get, path)
+        self.get(action, Ask::Get, path, &Carried::default())
+    }
+
+    /// The same, unless it has not changed since it had this `Last-Modified`: then 304.
+    pub(super) fn read_since(&self, action: &str, path: &str, modified: &str) -> Result<Answer, JenkinsError> {
+        let headers = vec![("if-modified-since".to_owned(), Secret::new(modified.to_owned()))];
+        self.get(action, Ask::Get, path, &Carried { headers })
     }
 
     /// Reads no more of a document than its first `limit` bytes.
     pub(super) fn read_beginning(&self, action: &str, path: &str, limit: u64) -> Result<Answer, JenkinsError> {
-        self.get(action, Ask::Beginning(limit), path)
+        self.get(action, Ask::Beginning(limit), path, &Carried::default())
     }
 
-    fn get(&self, action: &str, ask: Ask<'_>, path: &str) -> Result<Answer, JenkinsError> {
+    fn get(&self, action: &str, ask: Ask<'_>, path: &str, carried: &Carried) -> Result<Answer, JenkinsError> {
         let started = Instant::now();
         loop {
-            let answer = self.ask(ask, path, &Crumb::default());
+            let answer = self.ask(ask, path, carried);
             if let Some(answer) = self.judge(action, answer)? {
                 return Ok(answer);
             }
@@ -243,7 +214,7 @@ impl Session {
             self.check_time(action, started)?;
             let answer = self.post(action, path, kind, body)?;
             if let Err(error) = answer {
-                if is_too_long(&error) || matches!(error, HttpError::Certificate { .. }) {
+                if is_too_long(&error) || matches!(error, HttpError::Certificate { .. } | HttpError::NotTls { .. }) {
                     return Err(JenkinsError::Http { action: action.to_owned(), source: error });
                 }
                 if !was_never_sent(&error) {
@@ -273,9 +244,9 @@ impl Session {
     }
 
     /// Asks once. Refusals are quoted, and whoever refuses, a proxy perhaps, may give back what it was sent: they come without our secrets.
-    fn ask(&self, ask: Ask<'_>, path: &str, crumb: &Crumb) -> Result<Answer, HttpError> {
+    fn ask(&self, ask: Ask<'_>, path: &str, carried: &Carried) -> Result<Answer, HttpError> {
         let login = self.login.header();
-        let crumbs = || crumb.headers.iter().map(|(name, value)| (name.as_str(), value.expose().as_str()));
+        let crumbs = || carried.headers.iter().map(|(name, value)| (name.as_str(), value.expose().as_str()));
         let headers: Vec<(&str, &str)> = Self::headers(&login).into_iter().chain(crumbs()).collect();
         let answer = self.http.ask(ask, path, &headers)?;
         if (200..300).contains(&answer.status) {
@@ -305,7 +276,7 @@ impl Session {
     }
 
     /// The crumb that writes need; a token needs none.
-    fn crumb(&self, action: &str) -> Result<Arc<Crumb>, JenkinsError> {
+    fn crumb(&self, action: &str) -> Result<Arc<Carried>, JenkinsError> {
         if matches!(self.login, Login::Token { .. }) {
             return Ok(Arc::default());
         }
@@ -317,7 +288,7 @@ impl Session {
         Ok(crumb)
     }
 
-    fn fetch_crumb(&self, action: &str) -> Result<Crumb, JenkinsError> {
+    fn fetch_crumb(&self, action: &str) -> Result<Carried, JenkinsError> {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Issued {
@@ -327,12 +298,12 @@ impl Session {
         let answer = self.read(action, "/crumbIssuer/api/json")?;
         if answer.status == 404 {
             // No issuer: this Jenkins was set up to want no crumbs.
-            return Ok(Crumb::default());
+            return Ok(Carried::default());
         }
         let answer = self.expect(action, answer, &[200])?;
         let issued: Issued = serde_json::from_slice(&answer.body).map_err(|error| shape(action, &error))?;
         let cookies = cookies(&answer.headers).map(|cookies| ("cookie".to_owned(), cookies));
-        Ok(Crumb { headers: [(issued.crumb_request_field, Secret::new(issued.crumb))].into_iter().chain(cookies).collect() })
+        Ok(Carried { headers: [(issued.crumb_request_field, Secret::new(issued.crumb))].into_iter().chain(cookies).collect() })
     }
 
     /// The answer of a settled process; `None` after a restart was waited out, when the request may be sent again.
@@ -350,12 +321,45 @@ impl Session {
         }
         let answer = answer.map_err(|source| JenkinsError::Http { action: action.to_owned(), source })?;
         self.note_process(&answer);
+        if answer.status == 404 && answer.header("x-jenkins").is_none() {
+            self.find(action)?;
+        }
         Ok(Some(answer))
     }
 
+    /// Makes sure that a Jenkins is there at all. A 404 of Jenkins' own says so in its headers, unless a proxy took them off.
+    fn find(&self, action: &str) -> Result<(), JenkinsError> {
+        let is_known = |memory: &Memory| memory.is_found || memory.process.is_some();
+        if is_known(&self.memory()) {
+            return Ok(());
+        }
+        let root = self.ask(Ask::Get, "/api/json?tree=mode", &Carried::default());
+        let class = root.ok().and_then(|root| serde_json::from_slice::<serde_json::Value>(&root.body).ok());
+        let is_found = class.is_some_and(|class| class["_class"] == "hudson.model.Hudson");
+        self.memory().is_found = is_found;
+        if is_found { Ok(()) } else { Err(JenkinsError::NoJenkins { action: action.to_owned(), url: self.http.url("") }) }
+    }
+
+    /// The version of this Jenkins.
+    pub(super) fn version(&self) -> Result<Version, JenkinsError> {
+        if let Some(version) = self.memory().version {
+            return Ok(version);
+        }
+        let action = "ask for the version of this Jenkins";
+        let answer = self.expect(action, self.read(action, "/api/json?tree=mode")?, &[200])?;
+        let version = answer.header("x-jenkins").and_then(Version::parse);
+        version.ok_or_else(|| JenkinsError::NotJenkins { action: action.to_owned(), kind: "no X-Jenkins".to_owned() })
+    }
+
+    /// Its version, if it has said so already.
+    pub(super) fn known_version(&self) -> Option<Version> {
+        self.memory().version
+    }
+
     fn note_process(&self, answer: &Answer) {
-        let Some(process) = answer.header("x-jenkins-session") else { return };
         let mut memory = self.memory();
+        memory.version = answer.header("x-jenkins").and_then(Version::parse).or(memory.version);
+        let Some(process) = answer.header("x-jenkins-session") else { return };
         if memory.process.as_deref() != Some(process) {
             memory.process = Some(process.to_owned());
             memory.crumb = None;
@@ -375,7 +379,7 @@ impl Session {
                 Wait::Over => return Err(JenkinsError::NotReady { action: action.to_owned(), waited: watch.waited(), last }),
                 Wait::Stopped => return Err(JenkinsError::Stopped { action: action.to_owned(), left: None }),
             }
-            let answer = self.ask(Ask::Get, "/api/json?tree=mode", &Crumb::default());
+            let answer = self.ask(Ask::Get, "/api/json?tree=mode", &Carried::default());
             match sign(&answer) {
                 Sign::Settled => {
                     if let Ok(answer) = &answer {

@@ -8,9 +8,11 @@ use super::scope::RoleScope;
 use super::walk::{Found, Walk};
 use crate::author::diagnostic::Fault;
 use crate::author::kinds::{Built, Values, argv, must, path, word, words};
+use crate::author::site::MasterKind;
 use crate::author::source::Span;
 use crate::author::value::as_text;
 use crate::executor::{Executor, Jobs, Launch, Smoke};
+use crate::master::jenkins;
 use crate::words::{AccountName, Label, MasterName, NodeName};
 
 /// An executor and where it was declared.
@@ -74,8 +76,20 @@ impl<'a> Context<'a> {
                 Some(Launch::Ssh { credential })
             }
         };
+        let name = word(values, "name", NodeName::parse)?.unwrap_or(own);
+        let kind = self.input.site.file.masters.iter().find(|one| one.name.value == master.as_str()).map(|one| one.kind);
+        if kind == Some(MasterKind::Jenkins)
+            && let Err(error) = jenkins::Name::parse(name.as_str())
+        {
+            return Err(Box::new(Fault::new(values.span("name"), error.to_string()).hint("give the executor another `name`")));
+        }
+        let java = match values.integer("java") {
+            None => None,
+            Some(number) => Some(u32::try_from(number).map_err(|_| Box::new(Fault::new(values.span("java"), format!("Java {number}"))))?),
+        };
         Ok(Executor {
-            name: word(values, "name", NodeName::parse)?.unwrap_or(own),
+            name,
+            java,
             master,
             user: must(values, "user", AccountName::parse)?,
             count,

@@ -44,13 +44,22 @@ pub enum MasterSettings {
     Jenkins {
         /// The account that registers.
         user: String,
-        /// Its password or API token.
-        password: Secret<String>,
+        /// How it shows that it is.
+        login: JenkinsLogin,
         /// Certificates in PEM that alone may vouch for it.
         trust: Option<String>,
         /// Credentials it must have.
         credentials: Vec<JenkinsCredential>,
     },
+}
+
+/// How an account of a Jenkins shows that it is.
+#[derive(Debug, Clone)]
+pub enum JenkinsLogin {
+    /// With an API token.
+    Token(Secret<String>),
+    /// With its password.
+    Password(Secret<String>),
 }
 
 /// A credential that a Jenkins must have.
@@ -126,7 +135,7 @@ impl Context<'_> {
             }
             MasterKind::Jenkins => MasterSettings::Jenkins {
                 user: text(values, "user")?,
-                password: Secret::new(text(values, "password")?),
+                login: login(values)?,
                 trust: values.text("trust"),
                 credentials: values.entries("credentials").iter().map(|(id, value)| credential(values, id, value)).collect::<Built<_>>()?,
             },
@@ -153,6 +162,22 @@ impl Context<'_> {
 
 fn text(values: &Values, field: &str) -> Built<String> {
     values.text(field).ok_or_else(|| Box::new(Fault::new(&values.span, format!("`{field}` is missing"))))
+}
+
+/// A Jenkins' token and its password are shown in two ways, and nobody can tell them apart by their looks.
+fn login(values: &Values) -> Built<JenkinsLogin> {
+    match (values.text("token"), values.text("password")) {
+        (Some(token), None) => Ok(JenkinsLogin::Token(Secret::new(token))),
+        (None, Some(password)) => Ok(JenkinsLogin::Password(Secret::new(password))),
+        (None, None) => {
+            let fault = Fault::new(&values.span, "an account without `token` or `password`");
+            Err(Box::new(fault.hint("write `token: \"{{ secret.NAME }}\"`: an API token of that account")))
+        }
+        (Some(_), Some(_)) => {
+            let fault = Fault::new(values.span("token"), "an account with `token` and `password`").expected("one of them");
+            Err(Box::new(fault.also(values.span("password"), "the password")))
+        }
+    }
 }
 
 /// The address of a master: it stands in messages, and on the command lines of agents, so nobody's password may be part of it.

@@ -24,7 +24,7 @@ mod walk;
 pub use explain::explain;
 pub use input::{Compiled, Input, Secrets, Site, SiteContent, SiteEntry, Unread};
 pub use lint::{assumed, in_scope, lint, recorded};
-pub use masters::{JenkinsCredential, Master, MasterSettings, master_names, masters};
+pub use masters::{JenkinsCredential, JenkinsLogin, Master, MasterSettings, master_names, masters};
 pub use order::{Order, order};
 
 use self::checks::FoundCheck;

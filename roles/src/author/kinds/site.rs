@@ -22,6 +22,7 @@ pub const EXECUTOR: &[FieldSpec] = &[
     FieldSpec::new("remote_fs", PATH, "The directory it works in.").required(),
     FieldSpec::new("launch", Shape::Choice(&["ssh", "inbound"]), "Who opens the connection, for masters that ask."),
     FieldSpec::new("credential", NAME, "The master's credential for `launch: ssh`."),
+    FieldSpec::new("java", Shape::Scalar(ScalarType::Integer), "The major version of its Java, which a Jenkins master must accept."),
 ];
 
 /// How a node is reached: `ssh` in `ostler.yaml`, of a group, of a node.
@@ -68,7 +69,8 @@ pub const JENKINS: &[FieldSpec] = &[
         "PEM of its own certificate, or of the only authorities that may vouch for it; the public ones if not written.",
     ),
     FieldSpec::new("user", NAME, "The account that registers.").required(),
-    FieldSpec::new("password", SECRET, "Its password or API token.").required().secret(),
+    FieldSpec::new("token", SECRET, "Its API token; exactly one of `token` and `password`.").secret(),
+    FieldSpec::new("password", SECRET, "Its password.").secret(),
     FieldSpec::new(
         "credentials",
         Shape::Map(&Shape::Record(&[FieldSpec::new(

@@ -196,6 +196,7 @@ fn executor() -> Executor {
         jobs: Jobs::Any,
         labels: node().labels,
         remote_fs: node().remote_fs,
+        java: None,
         launch: Some(Launch::Ssh { credential: "jenkins-ssh".to_owned() }),
         smoke: Vec::new(),
         origin: Origin::generated("test"),
