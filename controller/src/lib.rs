@@ -8,6 +8,7 @@ pub mod inventory;
 pub mod journal;
 pub mod lab;
 pub mod masters;
+mod private;
 pub mod registration;
 pub mod report;
 pub mod secret;

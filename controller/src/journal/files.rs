@@ -2,7 +2,8 @@
 
 use super::key::site_key;
 use super::store::{Holder, Key, Lease, Locked, Log, Store};
-use super::{Durable, StateError, write_private};
+use super::{StateError, write_private};
+use crate::private::{self, Durable};
 use ostler_roles::words::RunId;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, OpenOptions};
@@ -101,7 +102,7 @@ impl Store for FileStore {
         }
         match to {
             Some(value) => write_private(&path, value, Durable::Yes)?,
-            None => remove(&path)?,
+            None => private::remove(&path).map_err(StateError::write(&path))?,
         }
         Ok(true)
     }
@@ -175,14 +176,6 @@ impl Store for FileStore {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(StateError::write(&directory)(error)),
             _ => Ok(()),
         }
-    }
-}
-
-fn remove(path: &Path) -> Result<(), StateError> {
-    match std::fs::remove_file(path) {
-        Ok(()) => super::sync_parent(path),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(StateError::write(path)(error)),
     }
 }
 

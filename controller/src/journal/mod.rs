@@ -19,6 +19,7 @@ pub use proof::{ProofStore, Seen};
 pub use run::{KEPT_DAYS, KEPT_RUNS, Record, RunLog, new_run, prune_logs, read_run};
 pub use store::{Holder, Key, Lease, Locked, Log, Store};
 
+use crate::private::{self, Durable};
 use ostler_roles::words::{NodeName, RunId};
 use std::path::{Path, PathBuf};
 
@@ -101,61 +102,12 @@ impl StateError {
     }
 }
 
-/// How much a write is worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Durable {
-    /// On the disk when the call returns.
-    Yes,
-    /// Whole or not at all while the machine runs.
-    No,
-}
-
-/// Writes a private file aside and renames it.
+/// Writes a private file.
 fn write_private(path: &Path, bytes: &[u8], durable: Durable) -> Result<(), StateError> {
-    let aside = write_aside(path, bytes, durable)?;
-    std::fs::rename(&aside, path).map_err(StateError::write(path))?;
-    if durable == Durable::Yes { sync_parent(path) } else { Ok(()) }
+    private::write(path, bytes, durable).map_err(StateError::write(path))
 }
 
 /// Makes a private file, whole from birth and on the disk; false where there is one already, which stays.
 fn create_private(path: &Path, bytes: &[u8]) -> Result<bool, StateError> {
-    let aside = write_aside(path, bytes, Durable::Yes)?;
-    let linked = std::fs::hard_link(&aside, path);
-    // A second name of the same file, or one that nobody will ever read.
-    let _ = std::fs::remove_file(&aside);
-    match linked {
-        Ok(()) => sync_parent(path).map(|()| true),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(StateError::write(path)(error)),
-    }
-}
-
-/// Makes a directory's entries durable.
-fn sync_parent(path: &Path) -> Result<(), StateError> {
-    let parent = path.parent().unwrap_or(path);
-    std::fs::File::open(parent).and_then(|directory| directory.sync_all()).map_err(StateError::write(parent))
-}
-
-/// A private file beside `path`, of this thread alone.
-fn write_aside(path: &Path, bytes: &[u8], durable: Durable) -> Result<PathBuf, StateError> {
-    use std::io::Write;
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    if let Some(parent) = path.parent() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(StateError::write(path))?;
-    }
-    // Names may hold dots: nothing of them is replaced.
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".new-{}", rustix::thread::gettid().as_raw_nonzero()));
-    let aside = PathBuf::from(aside);
-    let written = (|| {
-        let mut out = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-        out.write_all(bytes)?;
-        if durable == Durable::Yes { out.sync_all() } else { Ok(()) }
-    })();
-    if let Err(error) = written {
-        // What was written aside is of no use; the first error is the one to tell.
-        let _ = std::fs::remove_file(&aside);
-        return Err(StateError::write(path)(error));
-    }
-    Ok(aside)
+    private::create(path, bytes).map_err(StateError::write(path))
 }

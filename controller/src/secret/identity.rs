@@ -1,7 +1,7 @@
 //! The identities that open secrets: `~/.config/ostler/identity.txt`, as age-keygen(1) writes it.
 
 use super::SecretError;
-use super::store::{At, write_private};
+use crate::private;
 use age::secrecy::ExposeSecret;
 use age::x25519;
 use std::os::unix::fs::PermissionsExt;
@@ -57,8 +57,11 @@ impl Identities {
             "# opens the secrets of ostler sites; keep it private, keep a copy\n# public key: {recipient}\n{}\n",
             key.to_string().expose_secret()
         );
-        write_private(file, text.as_bytes(), At::Free)?;
-        Ok(recipient)
+        let failed = |source| SecretError::Write { path: file.to_owned(), source };
+        match private::create(file, text.as_bytes()).map_err(failed)? {
+            true => Ok(recipient),
+            false => Err(failed(std::io::ErrorKind::AlreadyExists.into())),
+        }
     }
 
     /// The public halves.

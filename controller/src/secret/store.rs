@@ -1,10 +1,10 @@
 //! Reading and writing `secrets/NAME.age`.
 
 use super::Identities;
+use crate::private::{self, Durable};
 use age::x25519;
 use ostler_roles::words::{NameError, Secret, SecretName};
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Largest secret: keys and passwords are far smaller.
@@ -167,11 +167,15 @@ pub fn set(
     }
     let armoured = encrypt(&keys, value).map_err(|source| SecretError::Write { path: path.clone(), source })?;
     let bytes = format!("{}{armoured}", note(recipients));
-    match write_private(&path, bytes.as_bytes(), if is_there { At::Over } else { At::Free }) {
-        Err(SecretError::Write { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {
-            Err(SecretError::Exists(name.to_string()))
-        }
-        other => other.map(|()| SetOutcome::Written),
+    let written = if is_there {
+        private::write(&path, bytes.as_bytes(), Durable::Yes).map(|()| true)
+    } else {
+        private::create(&path, bytes.as_bytes())
+    };
+    match written.map_err(|source| SecretError::Write { path, source })? {
+        true => Ok(SetOutcome::Written),
+        // Somebody else has just made it.
+        false => Err(SecretError::Exists(name.to_string())),
     }
 }
 
@@ -203,39 +207,6 @@ fn note(recipients: &[String]) -> String {
 fn note_of(path: &Path) -> Result<String, SecretError> {
     let text = std::fs::read_to_string(path).map_err(|source| SecretError::Read { path: path.to_owned(), source })?;
     Ok(text.lines().take_while(|line| line.starts_with('#')).map(|line| format!("{line}\n")).collect())
-}
-
-/// What stands where a file goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum At {
-    /// Nothing; what somebody else put there meanwhile is left alone.
-    Free,
-    /// A file that it replaces.
-    Over,
-}
-
-/// Writes a file whole or not at all, private from birth.
-pub(super) fn write_private(path: &Path, bytes: &[u8], at: At) -> Result<(), SecretError> {
-    let failed = |source| SecretError::Write { path: path.to_owned(), source };
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(failed)?;
-    }
-    // Hidden, so that what a killed program leaves is no fault of the site; of this process alone, so that two do not mix.
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let aside = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    let written = || -> std::io::Result<()> {
-        let mut out = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-        out.write_all(bytes).and_then(|()| out.sync_all())?;
-        match at {
-            At::Over => std::fs::rename(&aside, path),
-            At::Free => std::fs::hard_link(&aside, path).and_then(|()| std::fs::remove_file(&aside)),
-        }
-    };
-    written().map_err(|error| {
-        // It may never have been made; the first error is the one that counts.
-        let _ = std::fs::remove_file(&aside);
-        failed(error)
-    })
 }
 
 #[cfg(test)]
@@ -273,18 +244,6 @@ mod tests {
         assert!(matches!(error, SecretError::Exists(ref name) if name == "key"), "{error}");
         set(site.path(), &name, &Secret::new(b"two".to_vec()), &recipients, Some(&identities), true).unwrap();
         assert_eq!(open(site.path(), &name, &identities).unwrap().expose(), b"two");
-    }
-
-    #[test]
-    fn what_somebody_else_wrote_a_moment_ago_is_left_alone() {
-        let (site, _, _) = site();
-        let path = site.path().join("secrets/key.age");
-        write_private(&path, b"theirs", At::Free).unwrap();
-        let error = write_private(&path, b"ours", At::Free).unwrap_err();
-        assert!(matches!(&error, SecretError::Write { source, .. } if source.kind() == std::io::ErrorKind::AlreadyExists), "{error:?}");
-        assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
-        let left: Vec<_> = std::fs::read_dir(site.path().join("secrets")).unwrap().map(|one| one.unwrap().file_name()).collect();
-        assert_eq!(left, ["key.age"]);
     }
 
     #[test]

@@ -27,16 +27,17 @@ const CONTROLLER: Rooms = &[
     ),
     ("registration", &["fleet", "journal", "masters", "report", "session"]),
     ("cli", &["report"]),
-    ("journal", &["fleet", "report"]),
+    ("journal", &["fleet", "private", "report"]),
     ("report", &["environment", "fleet", "transport"]),
     ("fleet", &["session", "transport"]),
     ("masters", &[]),
     ("lab", &["environment"]),
     ("inventory", &["environment"]),
-    ("secret", &["environment"]),
+    ("secret", &["environment", "private"]),
     ("session", &["transport"]),
     ("transport", &["environment"]),
     ("environment", &[]),
+    ("private", &[]),
 ];
 
 /// The engine asks for a provider by a trait (`engine::provider`), which `resource` gives: so the resources stand above it.
