@@ -3,7 +3,7 @@
 //! One word each, everywhere (YAML key, type, event, docs): *role* (what is written), *catalog* (one node's closed, ordered list),
 //! *desired*, *observed*, *change*, *check* and its *verdict*, *outcome*, *event*, *plan*, *run*, *blob* (content by digest), *facts*.
 //!
-//! Arrows: `author`, `wire` -> `catalog`, `plan` -> `outcome` -> `facts` -> `resource`, `check`, `master` -> `words`.
+//! Arrows: `author`, `wire` -> `catalog`, `plan` -> `outcome` -> `facts` -> `resource`, `check`, `master` -> `words`; `mask` stands alone.
 
 #![warn(missing_docs)]
 
@@ -14,6 +14,7 @@ pub mod check;
 pub mod executor;
 pub mod facts;
 pub mod ledger;
+pub mod mask;
 pub mod master;
 pub mod outcome;
 pub mod plan;

@@ -1,0 +1,123 @@
+//! A stream without secrets: bytes that may belong to one are held back until that is known.
+
+use super::MASK;
+use super::reading::{FORMS, Reading};
+use super::trie::Trie;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// So much of a secret may show where a text was cut: not worth a mark at every word's end.
+const TOLERATED: usize = 2;
+
+/// Takes bytes in as they come and gives them out masked.
+#[derive(Clone)]
+pub struct Stream {
+    trie: Arc<Trie>,
+    readings: Vec<Reading>,
+    /// Bytes that may belong to a secret, and whether they do.
+    held: VecDeque<(u8, bool)>,
+    /// The place in the stream of the first of them.
+    base: u64,
+    /// What was given out last is the mask.
+    is_masking: bool,
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.held.iter_mut().for_each(|(byte, _)| zeroize::Zeroize::zeroize(byte));
+    }
+}
+
+impl Stream {
+    pub(super) fn new(trie: Arc<Trie>) -> Self {
+        let readings = if trie.is_empty() { Vec::new() } else { FORMS.map(Reading::new).to_vec() };
+        Self { trie, readings, held: VecDeque::new(), base: 0, is_masking: false }
+    }
+
+    /// Takes bytes in; what is sure by now goes behind `out`.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let mut rest = bytes;
+        loop {
+            if self.held.is_empty() {
+                let plain = rest.iter().position(|byte| self.may_begin(*byte)).unwrap_or(rest.len());
+                if plain > 0 {
+                    out.extend_from_slice(&rest[..plain]);
+                    self.base += plain as u64;
+                    self.is_masking = false;
+                    rest = &rest[plain..];
+                }
+            }
+            let Some((byte, more)) = rest.split_first() else { return };
+            rest = more;
+            self.take(*byte, out);
+        }
+    }
+
+    /// Nothing more comes: gives out the rest.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        let mut found = Vec::new();
+        self.readings.iter_mut().for_each(|reading| reading.end(&self.trie, &mut found));
+        self.mark(&found);
+        self.give(u64::MAX, out);
+        self.reset();
+    }
+
+    /// What comes next is not known, for it was cut off: the beginning of a secret that stands here is masked as the whole would be.
+    pub fn cut(&mut self, out: &mut Vec<u8>) {
+        let mut found = Vec::new();
+        self.readings.iter_mut().for_each(|reading| reading.end(&self.trie, &mut found));
+        let end = self.base + self.held.len() as u64;
+        let begun = self.readings.iter().filter(|reading| reading.depth() > TOLERATED).filter_map(Reading::holds_from);
+        found.extend(begun.map(|from| from..end));
+        self.mark(&found);
+        self.give(u64::MAX, out);
+        self.reset();
+    }
+
+    fn reset(&mut self) {
+        self.readings.iter_mut().zip(FORMS).for_each(|(reading, form)| *reading = Reading::new(form));
+    }
+
+    /// Whether a secret may begin with this byte, in any reading.
+    fn may_begin(&self, byte: u8) -> bool {
+        !self.readings.is_empty() && (self.trie.begins(byte) || FORMS.iter().any(|form| form.opens(byte)))
+    }
+
+    fn take(&mut self, byte: u8, out: &mut Vec<u8>) {
+        let at = self.base + self.held.len() as u64;
+        self.held.push_back((byte, false));
+        let mut found = Vec::new();
+        self.readings.iter_mut().for_each(|reading| reading.take(&self.trie, byte, at, &mut found));
+        self.mark(&found);
+        let sure = self.readings.iter().filter_map(Reading::holds_from).min().unwrap_or(u64::MAX);
+        self.give(sure, out);
+    }
+
+    fn mark(&mut self, found: &[std::ops::Range<u64>]) {
+        for range in found {
+            let place = |at: u64| usize::try_from(at.saturating_sub(self.base)).unwrap_or(usize::MAX).min(self.held.len());
+            let (start, end) = (place(range.start), place(range.end));
+            self.held.range_mut(start..end).for_each(|(_, is_secret)| *is_secret = true);
+        }
+    }
+
+    /// Gives out what stands before a place of the stream.
+    fn give(&mut self, until: u64, out: &mut Vec<u8>) {
+        while self.base < until {
+            let Some((byte, is_secret)) = self.held.pop_front() else { return };
+            self.base += 1;
+            match (is_secret, self.is_masking) {
+                (true, false) => out.extend_from_slice(MASK.as_bytes()),
+                (true, true) => {}
+                (false, _) => out.push(byte),
+            }
+            self.is_masking = is_secret;
+        }
+    }
+}
