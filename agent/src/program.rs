@@ -135,6 +135,8 @@ pub fn start(facilities: &dyn Facilities, words: &[String]) -> ExitCode {
 }
 
 fn attempt(facilities: &dyn Facilities, words: &[String]) -> Result<(), ProgramError> {
+    // No core dump holds what we are given, and no process of the same account looks into us (prctl(2)).
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     // Whatever the login brings: modes are what we say, for us and for what we start.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     match parse(words).ok_or(ProgramError::Usage)? {

@@ -7,6 +7,7 @@ pub mod fleet;
 pub mod inventory;
 pub mod journal;
 pub mod lab;
+pub mod mask;
 pub mod masters;
 mod private;
 pub mod registration;

@@ -3,7 +3,7 @@
 //! One word each, everywhere (YAML key, type, event, docs): *role* (what is written), *catalog* (one node's closed, ordered list),
 //! *desired*, *observed*, *change*, *check* and its *verdict*, *outcome*, *event*, *plan*, *run*, *blob* (content by digest), *facts*.
 //!
-//! Arrows: `author`, `wire` -> `catalog`, `plan` -> `outcome` -> `facts` -> `resource`, `check`, `master` -> `words`; `mask` stands alone.
+//! Arrows: `author`, `wire` -> `catalog`, `plan` -> `outcome` -> `facts` -> `resource`, `check`, `master` -> `words`; `mask` -> `texts`, which walks over what is told.
 
 #![warn(missing_docs)]
 
@@ -19,5 +19,6 @@ pub mod master;
 pub mod outcome;
 pub mod plan;
 pub mod resource;
+pub mod texts;
 pub mod wire;
 pub mod words;

@@ -57,6 +57,7 @@ fn to_agent() -> Vec<ToAgent> {
             plan: digest,
             generation: u64::MAX,
             secrets: vec![SecretData { hmac: digest, value: Hidden(vec![0, 255]) }],
+            masked: vec![Hidden(b"no word of this".to_vec())],
             controller: "ada@desk".into(),
             owes: true,
         },

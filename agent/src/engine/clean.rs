@@ -1,178 +1,168 @@
-//! Everything that leaves a run passes here: secrets are masked by value, texts and lists are bounded.
+//! Everything that leaves a run passes here: secrets are masked, then texts and lists are bounded.
 
 use ostler_roles::check::Verdict;
-use ostler_roles::outcome::{CommandFailure, Ending, Event, Failure, Outcome};
+use ostler_roles::mask::{CUT, Mask};
+use ostler_roles::outcome::{Event, Failure, Outcome};
 use ostler_roles::plan::Planned;
-use ostler_roles::resource::{ResourceId, Shown};
+use ostler_roles::resource::Shown;
+use ostler_roles::texts::{Text, Texts};
 
 /// Longest text in an event.
 const TEXT: usize = 4096;
 /// Longest list in an event.
 const LIST: usize = 2000;
-/// Shorter values cannot be masked without masking everything.
-const SHORTEST: usize = 4;
-/// Lines of a value that are this long are masked alone as well: a private key's lines come one by one.
-const LINE: usize = 8;
-const MASK: &str = "***";
 
-/// Masks and bounds.
-#[derive(Clone, Default)]
-pub struct Cleaner {
-    values: Vec<String>,
-}
-
-impl std::fmt::Debug for Cleaner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Cleaner({} values)", self.values.len())
-    }
-}
+/// Masks and bounds. The default one only bounds: before `Go` no value is here, and the controller masks what it is told.
+#[derive(Debug, Clone, Default)]
+pub struct Cleaner(Mask);
 
 impl Cleaner {
-    /// Masks these values.
-    pub fn of<'a>(secrets: impl Iterator<Item = &'a [u8]>) -> Self {
-        let mut values = Vec::new();
-        for secret in secrets {
-            let text = String::from_utf8_lossy(secret);
-            let whole = text.trim();
-            values.extend(Some(whole).filter(|whole| whole.len() >= SHORTEST).map(str::to_owned));
-            values.extend(whole.lines().map(str::trim).filter(|line| line.len() >= LINE).map(str::to_owned));
-        }
-        // The longest first, so that no part of it is left.
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        values.dedup();
-        Self { values }
+    /// With the mask of a run.
+    pub fn of(mask: Mask) -> Self {
+        Self(mask)
     }
 
-    /// One text.
-    pub fn text(&self, text: String) -> String {
-        let mut text = text;
-        for value in &self.values {
-            if text.contains(value.as_str()) {
-                text = text.replace(value.as_str(), MASK);
+    /// Every text of it.
+    fn clean<T: Texts + ?Sized>(&self, told: &mut T) {
+        told.texts(&mut |text| match text {
+            Text::One(text) => {
+                self.0.hide(Text::One(text));
+                cut(text);
             }
-        }
-        if text.len() > TEXT {
-            let cut = (0..=TEXT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-            text.truncate(cut);
-            text.push('…');
-        }
-        text
-    }
-
-    fn texts(&self, texts: Vec<String>) -> Vec<String> {
-        texts.into_iter().take(LIST).map(|text| self.text(text)).collect()
-    }
-
-    fn id(&self, id: ResourceId) -> ResourceId {
-        ResourceId { kind: id.kind, key: self.text(id.key) }
-    }
-
-    fn shown(&self, changes: Vec<Shown>) -> Vec<Shown> {
-        let each = |Shown { field, from, to }| Shown { field: self.text(field), from: self.text(from), to: self.text(to) };
-        changes.into_iter().take(LIST).map(each).collect()
-    }
-
-    /// Whether a change is among those that a cleaned plan has shown. Of a list that was cut, the rest counts as shown.
-    pub fn was_shown(&self, change: &Shown, shown: &[Shown]) -> bool {
-        shown.len() >= LIST || self.shown(vec![change.clone()]).iter().all(|change| shown.contains(change))
-    }
-
-    /// A failure.
-    pub fn failure(&self, failure: Failure) -> Failure {
-        let Failure { kind, message, causes, command, hint } = failure;
-        let command =
-            command.map(|CommandFailure { argv, status, tail }| CommandFailure { argv: self.texts(argv), status, tail: self.texts(tail) });
-        Failure { kind, message: self.text(message), causes: self.texts(causes), command, hint: hint.map(|hint| self.text(hint)) }
-    }
-
-    /// An answer to a check.
-    pub fn verdict(&self, verdict: Verdict) -> Verdict {
-        match verdict {
-            Verdict::Pass { found } => Verdict::Pass { found: self.text(found) },
-            Verdict::Fail { found, wanted, missing, hint } => Verdict::Fail {
-                found: self.text(found),
-                wanted: self.text(wanted),
-                missing: missing.map(|missing| self.text(missing)),
-                hint: self.text(hint),
-            },
-            Verdict::CouldNotTell { why } => Verdict::CouldNotTell { why: self.text(why) },
-        }
-    }
-
-    fn outcome(&self, outcome: Outcome) -> Outcome {
-        match outcome {
-            Outcome::Unchanged { why } => Outcome::Unchanged { why: self.text(why) },
-            Outcome::Changed { changes, notes } => Outcome::Changed { changes: self.shown(changes), notes: self.texts(notes) },
-            Outcome::Failed(failure) => Outcome::Failed(self.failure(failure)),
-            Outcome::NotStarted { because } => Outcome::NotStarted { because: self.text(because) },
-        }
+            Text::Lines(lines) => {
+                self.0.hide(Text::Lines(lines));
+                lines.truncate(LIST);
+                lines.iter_mut().for_each(cut);
+            }
+        });
     }
 
     /// An event.
-    pub fn event(&self, event: Event) -> Event {
-        match event {
-            Event::Started { run, steps, resumed_at } => Event::Started { run, steps, resumed_at },
-            Event::StepStarted { index, id } => Event::StepStarted { index, id: self.id(id) },
-            Event::Progress { index, what, items, bytes } => Event::Progress { index, what: self.text(what), items, bytes },
-            Event::StepDone { index, id, outcome, millis } => {
-                Event::StepDone { index, id: self.id(id), outcome: self.outcome(outcome), millis }
+    pub fn event(&self, mut event: Event) -> Event {
+        match &mut event {
+            Event::StepDone { outcome: Outcome::Changed { changes, notes }, .. } => {
+                changes.truncate(LIST);
+                notes.truncate(LIST);
             }
-            Event::Triggered { index, id, action, because } => {
-                let because = because.into_iter().take(LIST).map(|id| self.id(id)).collect();
-                Event::Triggered { index, id: self.id(id), action, because }
-            }
-            Event::Verified { index, name, verdict } => Event::Verified { index, name: self.text(name), verdict: self.verdict(verdict) },
-            Event::Note { index, text } => Event::Note { index, text: self.text(text) },
-            Event::Ended { ending: ending @ (Ending::Good { .. } | Ending::Failed | Ending::Cancelled), millis } => {
-                Event::Ended { ending, millis }
-            }
+            Event::StepDone { outcome: Outcome::Failed(failure), .. } => bound(failure),
+            Event::Triggered { because, .. } => because.truncate(LIST),
+            _ => {}
         }
+        self.clean(&mut event);
+        event
+    }
+
+    /// An answer to a check.
+    pub fn verdict(&self, mut verdict: Verdict) -> Verdict {
+        self.clean(&mut verdict);
+        verdict
     }
 
     /// What one step of a plan would do. The old content of a file is bounded by whoever read it.
-    pub fn planned(&self, planned: Planned) -> Planned {
-        match planned {
-            Planned::Unchanged { why } => Planned::Unchanged { why: self.text(why) },
+    pub fn planned(&self, mut planned: Planned) -> Planned {
+        let mut content = None;
+        match &mut planned {
             Planned::Change { changes, triggered, old } => {
-                let triggered = triggered.map(|(action, ids)| (action, ids.into_iter().take(LIST).collect()));
-                Planned::Change { changes: self.shown(changes), triggered, old }
+                changes.truncate(LIST);
+                if let Some((_, because)) = triggered {
+                    because.truncate(LIST);
+                }
+                content = old.take();
             }
-            Planned::MayChange { because, changes } => Planned::MayChange { because, changes: self.shown(changes) },
-            Planned::Impossible(failure) => Planned::Impossible(self.failure(failure)),
+            Planned::MayChange { changes, .. } => changes.truncate(LIST),
+            Planned::Impossible(failure) => bound(failure),
+            Planned::Unchanged { .. } => {}
         }
+        self.clean(&mut planned);
+        if let Planned::Change { old, .. } = &mut planned {
+            *old = content;
+        }
+        planned
+    }
+
+    /// Whether a change is among those that a plan has shown, which was bounded when it was made and masked at `Go`. Of a list that was cut,
+    /// the rest counts as shown.
+    pub fn was_shown(&self, change: &Shown, shown: &[Shown]) -> bool {
+        let mut change = change.clone();
+        Self::default().clean(&mut change);
+        self.0.hide_in(&mut change);
+        shown.len() >= LIST || shown.contains(&change)
+    }
+}
+
+fn bound(failure: &mut Failure) {
+    failure.causes.truncate(LIST);
+    if let Some(command) = &mut failure.command {
+        command.argv.truncate(LIST);
+    }
+}
+
+fn cut(text: &mut String) {
+    if text.len() > TEXT {
+        let end = (0..=TEXT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push(CUT);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ostler_roles::outcome::{CommandFailure, Ended, FailureKind};
+
+    fn cleaner() -> Cleaner {
+        Cleaner::of(Mask::of([b"hunter2".as_slice()]))
+    }
+
+    fn note(text: String) -> String {
+        match cleaner().event(Event::Note { index: None, text }) {
+            Event::Note { text, .. } => text,
+            other => panic!("{other:?}"),
+        }
+    }
 
     #[test]
-    fn values_and_their_lines_are_masked_and_texts_are_bounded() {
-        let key = b"-----BEGIN-----\nAAAABBBBCCCC\nshort\n-----END-----\n";
-        let cleaner = Cleaner::of([b"hunter2".as_slice(), key.as_slice(), b"ab".as_slice()].into_iter());
-        assert_eq!(cleaner.text("pw=hunter2;".to_owned()), "pw=***;");
-        assert_eq!(cleaner.text("line AAAABBBBCCCC of it".to_owned()), "line *** of it");
-        assert_eq!(cleaner.text("abc".to_owned()), "abc");
-        let long = cleaner.text("é".repeat(TEXT));
-        assert!(long.len() <= TEXT + '…'.len_utf8() && long.ends_with('…'));
-        assert_eq!(format!("{cleaner:?}"), "Cleaner(5 values)");
+    fn a_text_is_bounded_and_shows_no_half_of_a_secret_there() {
+        assert_eq!(note("pw=hunter2;".to_owned()), "pw=***;");
+        let long = note("é".repeat(TEXT));
+        assert!(long.len() <= TEXT + CUT.len_utf8() && long.ends_with(CUT));
+        for before in TEXT - 8..TEXT {
+            let told = note(format!("{}hunter2{}", "x".repeat(before), "y".repeat(9)));
+            assert!(!told.contains("hun") && told.ends_with(CUT), "{told}");
+        }
     }
 
     #[test]
     fn a_failing_command_shows_no_secret() {
-        let cleaner = Cleaner::of([b"hunter2".as_slice()].into_iter());
         let failure = Failure {
-            kind: ostler_roles::outcome::FailureKind::Apply,
+            kind: FailureKind::Apply,
             message: "log in with hunter2".to_owned(),
             causes: vec!["hunter2 refused".to_owned()],
             command: Some(CommandFailure {
                 argv: vec!["login".to_owned(), "hunter2".to_owned()],
-                status: ostler_roles::outcome::Ended::Exit(1),
-                tail: vec!["bad password hunter2".to_owned()],
+                status: Ended::Exit(1),
+                tail: vec!["bad password hun".to_owned(), "ter2 it was".to_owned()],
             }),
             hint: Some("not hunter2".to_owned()),
         };
-        assert!(!format!("{:?}", cleaner.failure(failure)).contains("hunter2"));
+        let Planned::Impossible(told) = cleaner().planned(Planned::Impossible(failure)) else { panic!("a failure") };
+        let text = format!("{told:?}");
+        assert!(!text.contains("hun") && !text.contains("ter2"), "{text}");
+        assert_eq!(told.command.unwrap().tail, ["bad password *** it was"]);
+    }
+
+    #[test]
+    fn what_a_masked_plan_shows_is_known_again() {
+        let change = Shown::new("content", "hunter2", "x".repeat(TEXT - 3) + "hunter2");
+        let Planned::MayChange { changes, .. } = Cleaner::default().planned(Planned::MayChange {
+            because: ostler_roles::resource::ResourceId { kind: ostler_roles::resource::Kind::File, key: "/x".to_owned() },
+            changes: vec![change.clone()],
+        }) else {
+            panic!("a change")
+        };
+        let mut shown = changes;
+        Mask::of([b"hunter2".as_slice()]).hide_in(shown.as_mut_slice());
+        assert!(cleaner().was_shown(&change, &shown));
+        assert!(!cleaner().was_shown(&Shown::new("content", "hunter3", ""), &shown));
     }
 }

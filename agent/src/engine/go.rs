@@ -5,8 +5,9 @@ use super::secrets::{self, SecretStore};
 use super::stored::{self, Durable};
 use super::{BlobStore, EngineError, Facilities, JournalReader, Lock, Moment, detach, lock, room};
 use ostler_roles::catalog::Catalog;
-use ostler_roles::plan::Plan;
-use ostler_roles::wire::message::{ActiveRun, Refusal, SecretData};
+use ostler_roles::mask::Mask;
+use ostler_roles::plan::{Plan, Planned};
+use ostler_roles::wire::message::{ActiveRun, Hidden, Refusal, SecretData};
 use ostler_roles::words::{Bytes, Digest, RunId, Span};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ pub struct Order<'a> {
     pub generation: u64,
     /// Values of secrets.
     pub secrets: &'a [SecretData],
+    /// What no output of the run may show.
+    pub masked: &'a [Hidden],
     /// `user@host`.
     pub controller: String,
     /// Whether what is changed has to be proved.
@@ -142,14 +145,31 @@ fn persist(facilities: &dyn Facilities, order: &Order<'_>) -> Result<(), EngineE
     let directory = paths.of_run(&order.run);
     directory.make_new_directory(0o700).map_err(EngineError::write(&directory))?;
     stored::write(&paths.catalog(&order.run), "catalog", order.catalog, 0o600, Durable::No)?;
-    stored::write(&paths.plan(&order.run), "plan", order.plan, 0o600, Durable::No)?;
+    stored::write(&paths.plan(&order.run), "plan", &kept(order), 0o600, Durable::No)?;
     let store = BlobStore::of(paths);
     for (digest, bytes) in order.contents {
         store.write(digest, bytes)?;
     }
     secrets::remove_others(paths, &order.run)?;
     let key = if order.catalog.secrets().is_empty() { &[] } else { order.secret_key };
-    SecretStore::of(paths, &order.run).write(key, order.secrets)
+    SecretStore::of(paths, &order.run).write(key, order.secrets, order.masked)
+}
+
+/// The plan as it is kept: made when no value was here, it may show some; and what files hold now is for people alone.
+fn kept(order: &Order<'_>) -> Plan {
+    let mut plan = order.plan.clone();
+    for step in &mut plan.steps {
+        if let Planned::Change { old, .. } = step {
+            *old = None;
+        }
+    }
+    mask_of(order.masked).hide_in(&mut plan);
+    plan
+}
+
+/// The mask of a run.
+pub(super) fn mask_of(masked: &[Hidden]) -> Mask {
+    Mask::of(masked.iter().map(|value| value.0.as_slice()))
 }
 
 /// The runner was not seen to begin: makes sure that it never will. A runner that has its lock by now has begun after all.

@@ -3,11 +3,14 @@
 use super::stored::{self, Durable};
 use super::{EngineError, StatePaths};
 use crate::host::own::{OwnDirectory, OwnPath};
-use ostler_roles::wire::message::SecretData;
+use ostler_roles::wire::message::{Hidden, SecretData};
 use ostler_roles::words::{Digest, RunId, Secret};
 
 /// Longest value: what a frame can bring.
 const CAP: u64 = ostler_roles::wire::frame::FRAME_CAP as u64;
+
+/// The file with what is masked.
+const MASKED: &str = "masked";
 
 /// Where one run's values are.
 #[derive(Debug, Clone)]
@@ -23,21 +26,27 @@ impl SecretStore {
         let store = paths.secrets();
         Self { values: store.join(run.as_str()), store, while_running: paths.in_memory(run) }
     }
-    /// Writes the values and the key under which they are compared. Without any there is nothing to protect.
-    pub(super) fn write(&self, key: &[u8], secrets: &[SecretData]) -> Result<(), EngineError> {
+    /// Writes the values, the key under which they are compared, and what no output may show. Without any there is nothing to protect.
+    pub(super) fn write(&self, key: &[u8], secrets: &[SecretData], masked: &[Hidden]) -> Result<(), EngineError> {
         self.while_running.make_directory(0o700).map_err(EngineError::write(&self.while_running))?;
-        if secrets.is_empty() && key.is_empty() {
+        if secrets.is_empty() && key.is_empty() && masked.is_empty() {
             return Ok(());
         }
         if !self.store.is_in_memory() {
             return Err(EngineError::NoTmpfs { run: self.while_running.to_path_buf(), shm: self.values.to_path_buf() });
         }
         stored::write_bytes(&self.values.below("key"), key, 0o600, Durable::No)?;
+        stored::write(&self.values.below(MASKED), MASKED, &masked, 0o600, Durable::No)?;
         secrets.iter().try_for_each(|secret| stored::write_bytes(&self.of_value(&secret.hmac), &secret.value.0, 0o600, Durable::No))
     }
     /// The key; empty where none was brought.
     pub(super) fn key(&self) -> Result<Secret<Vec<u8>>, EngineError> {
         file(&self.values.below("key")).map(|key| Secret::new(key.unwrap_or_default()))
+    }
+
+    /// What no output of the run may show.
+    pub(super) fn masked(&self) -> Result<Vec<Hidden>, EngineError> {
+        Ok(stored::read(&self.values.below(MASKED), MASKED)?.unwrap_or_default())
     }
 
     /// A value; none: only a controller can bring it.

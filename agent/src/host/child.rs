@@ -6,11 +6,13 @@ mod spawn;
 pub use output::Tail;
 
 use super::OsError;
+use ostler_roles::mask::Mask;
 use ostler_roles::outcome::{CommandFailure, Ended, Failure, FailureKind};
 use ostler_roles::words::Secret;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 /// Standard output kept for parsing, unless more is asked for; what is beyond is dropped.
@@ -40,8 +42,23 @@ pub struct Program {
     pub survives: bool,
     /// Bytes of its standard output that are kept.
     pub keep: usize,
-    /// Values that no output of it may show.
-    pub masked: Vec<Secret<String>>,
+    /// What is kept of its output does not show these. By default those of the run.
+    pub mask: Mask,
+}
+
+/// What no child's output may show.
+static RUN: OnceLock<Mask> = OnceLock::new();
+
+/// From now on the output of every child is masked. A process carries out one run (`docs/decisions/0001-run-protocol.md`): this is called
+/// once, before its first child.
+pub fn mask_output(mask: Mask) {
+    // Called again, which a run does not do, the first stays.
+    let _ = RUN.set(mask);
+}
+
+/// The mask of what children say.
+pub fn output_mask() -> Mask {
+    RUN.get().cloned().unwrap_or_default()
 }
 
 /// Whose rights a child has.
@@ -100,7 +117,7 @@ impl Program {
             log_to: None,
             survives: false,
             keep: STDOUT,
-            masked: Vec::new(),
+            mask: output_mask(),
         }
     }
 

@@ -153,22 +153,14 @@ fn run(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Fa
     for (name, value) in &desired.environment {
         let value = match value {
             Sensitive::Plain(text) => text.clone(),
-            Sensitive::Secret(secret) => {
-                let text = text_of(secret, work)?;
-                program.masked.push(Secret::new(text.clone()));
-                text
-            }
+            Sensitive::Secret(secret) => text_of(secret, work)?,
         };
         program.environment.push((name.clone(), value));
     }
     program.stdin = match &desired.stdin {
         None => None,
         Some(Sensitive::Plain(text)) => Some(Secret::new(text.clone().into_bytes())),
-        Some(Sensitive::Secret(secret)) => {
-            let text = text_of(secret, work)?;
-            program.masked.push(Secret::new(text.clone()));
-            Some(Secret::new(text.into_bytes()))
-        }
+        Some(Sensitive::Secret(secret)) => Some(Secret::new(text_of(secret, work)?.into_bytes())),
     };
     let doing = format!("run {}", desired.name);
     // What it writes elsewhere is its own to make durable.
@@ -184,7 +176,8 @@ fn run(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Fa
     for parent in node.host.missing_parents(path).map_err(unmade)? {
         node.host.make_parent(parent.as_path()).map_err(unmade)?;
     }
-    let secret = !program.masked.is_empty();
+    let mut values = desired.environment.iter().map(|(_, value)| value).chain(&desired.stdin);
+    let secret = values.any(|value| matches!(value, Sensitive::Secret(_)));
     let aside = aside_path(path.as_path());
     program.stdout_to = Some(node.host.create_private(&aside).map_err(unmade)?);
     let done = program.run_to_end(work.deadline).map_err(unmade).and_then(|finished| accepted(desired, finished, &doing));

@@ -8,7 +8,7 @@ use crate::host::EntryKind;
 use crate::host::child::Program;
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::file::{Change, Desired, Observed};
-use ostler_roles::words::{AbsPath, Bytes, Content, Digest, Secret, SecretRef};
+use ostler_roles::words::{AbsPath, Bytes, Content, Digest, SecretRef};
 use std::path::Path;
 
 /// A file of a role is configuration; what is larger is a download.
@@ -96,11 +96,7 @@ impl Node {
         let prove = |file: &Path| -> Result<(), WriteFault> {
             let Some(argv) = validate else { return Ok(()) };
             let file = file.to_string_lossy();
-            let mut program = Program::new(argv.iter().map(|word| word.replace("%f", &file)));
-            // A proof that quotes the line it dislikes must not quote a secret.
-            if let Content::Secret(_) = content {
-                program.masked.push(Secret::new(String::from_utf8_lossy(&bytes).into_owned()));
-            }
+            let program = Program::new(argv.iter().map(|word| word.replace("%f", &file)));
             let finished = program.run_to_end(work.deadline).map_err(WriteFault::Os)?;
             let doing = format!("prove the new {path}, which was not put in place");
             finished.good(&doing).map(drop).map_err(|failure| WriteFault::Proof(Box::new(failure)))

@@ -11,6 +11,7 @@ mod server;
 use super::*;
 use crate::engine::{Applied, Differing, Provider as _};
 use ostler_roles::catalog::Step;
+use ostler_roles::mask::Mask;
 use ostler_roles::resource::{Desired, Ownership, Shown};
 use ostler_roles::words::{AbsPath, AccountName, Content, Digest, Mode, Origin, RoleName, Secret, SecretRef, Span};
 use std::collections::HashMap;
@@ -32,6 +33,8 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let tree = tempfile::tempdir().unwrap();
+        // What a run masks: of all tests, for they share a process.
+        crate::host::child::mask_output(Mask::of([b"hunter2-hunter2".as_slice()]));
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         for directory in ["etc", "tmp", "var/lib/dpkg", "srv", "home"] {
             std::fs::create_dir_all(tree.path().join(directory)).unwrap();

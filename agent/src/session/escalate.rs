@@ -9,13 +9,14 @@ use super::serve::Farewell;
 use crate::engine::Facilities;
 use ostler_roles::outcome::{CommandFailure, Ended, Failure, FailureKind};
 use ostler_roles::wire::frame::{self, Decoder, MAGIC};
-use ostler_roles::wire::message::{Become, Open, ToAgent, ToController};
+use ostler_roles::wire::message::{Become, Hidden, Open, ToAgent, ToController};
 use rustix::fd::AsFd as _;
 use said::{Said, Stderr};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 /// How long becoming root may take without a password: name services and PAM modules have their own waits.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -102,7 +103,7 @@ impl RootHalf {
                     Heard::Password(password) => {
                         answered = true;
                         end = Instant::now() + WITHIN;
-                        self.answer(&password)?;
+                        self.answer(&password.0)?;
                     }
                     Heard::Other(frame) => waiting.extend(frame),
                 }
@@ -150,7 +151,7 @@ impl RootHalf {
             Incoming::End => Heard::Left,
             Incoming::Nothing => Heard::Nothing,
             Incoming::Message(message) => match *message {
-                ToAgent::Password(password) if password_is_due => Heard::Password(password.0),
+                ToAgent::Password(password) if password_is_due => Heard::Password(password),
                 ToAgent::Password(_) => {
                     return Err(failure(FailureKind::Internal, "the controller sent a password that nobody asked for", None).into());
                 }
@@ -170,7 +171,7 @@ impl RootHalf {
         if password.contains(&b'\n') || password.contains(&0) {
             return Err(failure(FailureKind::Apply, "the password holds a line end or a null byte: it cannot be given", None).into());
         }
-        let line = [password, b"\n"].concat();
+        let line = Zeroizing::new([password, b"\n"].concat());
         // When nobody takes it the program has ended, and says so itself.
         let _ = put(self.stdin.as_fd(), &line, WITHIN);
         Ok(())
@@ -260,7 +261,7 @@ fn wait_within(child: &mut Child, within: Duration) -> Option<std::process::Exit
 enum Heard {
     Nothing,
     Left,
-    Password(Vec<u8>),
+    Password(Hidden),
     Other(Vec<u8>),
 }
 

@@ -125,8 +125,8 @@ fn attend(facilities: &dyn Facilities, mut input: Input, outbox: &Outbox) -> Res
                 work.catalog(*catalog, base, want_old, secret_key, &input, outbox)?
             }
             ToAgent::Blobs(blobs) => work.blobs(blobs)?,
-            ToAgent::Go { run, plan, generation, secrets, controller, owes } => {
-                let asked = super::work::Asked { run, plan, generation, secrets, controller, owes };
+            ToAgent::Go { run, plan, generation, secrets, masked, controller, owes } => {
+                let asked = super::work::Asked { run, plan, generation, secrets, masked, controller, owes };
                 work.go(asked, &mut input, outbox)?
             }
             ToAgent::Attach { run, after } => work.attach(run, after, &mut input, outbox)?,

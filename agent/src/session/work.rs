@@ -70,6 +70,7 @@ pub(super) struct Asked {
     pub(super) plan: Digest,
     pub(super) generation: u64,
     pub(super) secrets: Vec<SecretData>,
+    pub(super) masked: Vec<Hidden>,
     pub(super) controller: String,
     pub(super) owes: bool,
 }
@@ -166,6 +167,7 @@ impl<'a> Work<'a> {
             plan_digest: asked.plan,
             generation: asked.generation,
             secrets: &asked.secrets,
+            masked: &asked.masked,
             controller: asked.controller,
             owes: asked.owes,
             plan: &shown.draft.plan,

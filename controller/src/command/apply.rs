@@ -14,6 +14,7 @@ use crate::report::{
     recap_json, recap_lines,
 };
 use ostler_roles::outcome::Ending;
+use ostler_roles::texts::Text;
 use ostler_roles::words::{NodeName, RoleName, count};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -260,7 +261,9 @@ fn report_end(context: &Context, story: &Story<'_>) -> Exit {
     exits.extend(story.lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)));
     for one in story.registered.iter().filter(|one| !one.is_good()) {
         printer.say(Paint::Bad, &report::sanitize(&format!("  {}: {}: {}", one.node, one.master, one.text), false));
-        for line in one.tail.iter().flat_map(|line| printer.style.wrap(&report::sanitize(line, false), 6)) {
+        let mut tail = one.tail.clone();
+        printer.mask.hide(Text::Lines(&mut tail));
+        for line in tail.iter().flat_map(|line| printer.style.wrap(&report::sanitize(line, false), 6)) {
             printer.line(&format!("    | {line}"));
         }
     }
@@ -346,7 +349,8 @@ mod tests {
         for name in ["first", "second"].map(node) {
             let catalog =
                 Catalog { node: name.clone(), facts: Digest::of(b""), require: Vec::new(), steps: Vec::new(), verify: Vec::new() };
-            let prepared = Prepared { catalog, blob: Arc::new(|_| None), secrets: Arc::default(), executors: Vec::new() };
+            let prepared =
+                Prepared { catalog, blob: Arc::new(|_| None), secrets: Arc::default(), masked: Vec::new(), executors: Vec::new() };
             let because = ResourceId { kind: Kind::File, key: "/etc/motd".to_owned() };
             let steps = vec![Planned::MayChange { because, changes: Vec::new() }];
             let plan = Plan { catalog: Digest::of(b""), generation: 0, requirements: Vec::new(), steps, verify: Vec::new() };

@@ -116,7 +116,7 @@ impl CommandError {
         let causes = chain[1..].iter().map(|cause| format!("  because: {cause}"));
         let hint = self.hint().map(|hint| format!("  try: {hint}"));
         for text in std::iter::once(format!("error: {}", chain[0])).chain(causes).chain(hint) {
-            let clean = crate::report::sanitize(&text, false);
+            let clean = crate::report::sanitize(&printer.mask.text(&text), false);
             printer.style.paragraph(&clean, 4).iter().for_each(|line| printer.aside(line));
         }
     }

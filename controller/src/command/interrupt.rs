@@ -103,12 +103,12 @@ async fn attend(
                 stop.send_replace(true);
                 printer.aside(&format!("\n{text}"));
             }
-            None => leave(printer, &echo, present.left(*stop.borrow())),
+            None => leave(&printer, &echo, present.left(*stop.borrow())),
         }
     }
 }
 
-fn leave(printer: Printer, echo: &Echo, text: &str) {
+fn leave(printer: &Printer, echo: &Echo, text: &str) {
     echo.restore();
     let exit = Exit::Interrupted.code();
     printer.json(&json!({ "v": 1, "type": "error", "exit": exit, "message": text, "causes": [], "hint": null, "faults": null }));

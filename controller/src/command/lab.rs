@@ -113,7 +113,7 @@ fn up(context: &Context, root: &Path, args: &LabUpArgs) -> Result<Exit, CommandE
 /// # Errors
 /// What the lab could not do.
 pub fn bring_up(context: &Context, root: &Path, spec: LabSpec) -> Result<Lab, CommandError> {
-    let printer = context.printer;
+    let printer = context.printer.clone();
     let setup = Setup { state_dir: state_dir(context, root), ..Setup::of_command_line(&context.environment)? };
     let tell = move |progress: Progress| printer.aside(&sanitize(&said(&progress), false));
     Ok(Lab::up(spec, &setup, &tell)?)

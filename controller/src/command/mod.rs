@@ -26,7 +26,8 @@ pub use error::CommandError;
 
 use crate::cli::{Cli, ColourChoice, OutputFormat, Verb};
 use crate::environment::Environment;
-use crate::report::{Exit, Format, Printer, merge};
+use crate::mask::RunMask;
+use crate::report::{Exit, Format, MaskedError, Printer, merge};
 use std::path::PathBuf;
 
 /// What every verb may use.
@@ -53,8 +54,8 @@ pub fn run(cli: Cli) -> Exit {
         ColourChoice::Never => Some(false),
     };
     let printer = Printer::new(format, colour, cli.global.verbose, &environment);
-    trace(cli.global.verbose);
-    let context = Context { printer, environment, site: cli.global.site };
+    trace(cli.global.verbose, &printer.mask);
+    let context = Context { printer: printer.clone(), environment, site: cli.global.site };
     let exit = match dispatch(&context, cli.verb) {
         Ok(exit) => exit,
         Err(error) => {
@@ -87,13 +88,19 @@ fn dispatch(context: &Context, verb: Verb) -> Result<Exit, CommandError> {
 }
 
 /// The program's own trace, for developers: standard error, off unless asked for twice.
-fn trace(verbose: u8) {
+fn trace(verbose: u8, mask: &RunMask) {
     let level = match verbose {
         0 | 1 => "ostler=warn",
         2 => "ostler=debug",
         _ => "ostler=trace,russh=debug",
     };
     let filter = tracing_subscriber::EnvFilter::new(level);
+    let mask = mask.clone();
     // Set once; a second call (tests in one process) keeps the first.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).without_time().try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(move || MaskedError(mask.clone()))
+        .with_target(false)
+        .without_time()
+        .try_init();
 }

@@ -1,16 +1,17 @@
 //! Where sudo's password comes from: a private file, or the terminal.
 
 use super::{CommandError, Context, interrupt::Echo};
-use crate::report::sanitize;
+use crate::report::{Printer, sanitize};
 use crate::session::Password;
 use crate::transport::BoxFuture;
+use ostler_roles::mask;
 use ostler_roles::words::Secret;
 use std::os::unix::fs::PermissionsExt;
 
 /// Sudo's password: from its file, or a person's answer, now or when the first node wants it.
 pub fn keeper(context: &Context, now: bool, echo: &Echo) -> Result<Password, CommandError> {
     let mut given = from_file(context)?;
-    let printer = context.printer;
+    let printer = context.printer.clone();
     if now && given.is_none() {
         let asked = ask("sudo password: ", printer.can_ask(), echo);
         given = Some(asked.ok_or_else(|| CommandError::Usage {
@@ -18,12 +19,28 @@ pub fn keeper(context: &Context, now: bool, echo: &Echo) -> Result<Password, Com
             hint: "run in a terminal, or name a private file in OSTLER_SUDO_PASSWORD_FILE".to_owned(),
         })?);
     }
+    if let Some(password) = &given {
+        masked(password, &printer).map_err(|what| CommandError::Usage { what, hint: "give the account a longer one".to_owned() })?;
+    }
     let echo = echo.clone();
     let later = move |user: &str| -> BoxFuture<'static, Option<Secret<String>>> {
-        let (question, echo) = (format!("sudo password of {}: ", sanitize(user, false)), echo.clone());
-        Box::pin(async move { tokio::task::spawn_blocking(move || ask(&question, printer.can_ask(), &echo)).await.ok().flatten() })
+        let (question, echo, printer) = (format!("sudo password of {}: ", sanitize(user, false)), echo.clone(), printer.clone());
+        let asked = move || {
+            let password = ask(&question, printer.can_ask(), &echo)?;
+            masked(&password, &printer).inspect_err(|what| printer.aside(what)).ok().map(|()| password)
+        };
+        Box::pin(async move { tokio::task::spawn_blocking(asked).await.ok().flatten() })
     };
     Ok(Password::new(given, Box::new(later)))
+}
+
+/// From now on it shows nowhere.
+fn masked(password: &Secret<String>, printer: &Printer) -> Result<(), String> {
+    if !mask::is_long_enough(password.expose().as_bytes()) {
+        return Err(format!("sudo's password has fewer than {} characters: it could not be kept out of what is printed", mask::SHORTEST));
+    }
+    printer.mask.add([password.expose().as_bytes()]);
+    Ok(())
 }
 
 fn from_file(context: &Context) -> Result<Option<Secret<String>>, CommandError> {
@@ -74,7 +91,7 @@ pub fn ask(question: &str, possible: bool, echo: &Echo) -> Option<Secret<String>
 mod tests {
     use super::*;
     use crate::environment::Environment;
-    use crate::report::{Format, Printer};
+    use crate::report::Format;
 
     #[test]
     fn a_file_that_holds_no_password_or_shows_it_is_wrong_usage() {

@@ -61,7 +61,7 @@ impl RunContext {
     fn begin(context: &Context, args: &FleetArgs, open: Open, only: Option<&str>, want_old: bool) -> Result<Self, CommandError> {
         let began = Instant::now();
         let echo = Echo::default();
-        let interrupts = Interrupts::listen(context.printer, echo.clone()).map_err(CommandError::Signals)?;
+        let interrupts = Interrupts::listen(context.printer.clone(), echo.clone()).map_err(CommandError::Signals)?;
         let workspace = Arc::new(Workspace::open(context, &args.values.set, open)?);
         let mut nodes = inventory::select(&workspace.inventory.site.nodes, &args.select.limit)?;
         let only = only.map(|role| Only::of(&workspace, role)).transpose()?;
@@ -76,7 +76,7 @@ impl RunContext {
         let reach = Arc::new(SshReach::new(context, &workspace, (&args.pace, &args.reach), &all, &sender)?);
         let journal = RunLog::create(&*workspace.store)?;
         let log = journal.place();
-        let console = Console::start(context.printer, events, Some(Box::new(journal)));
+        let console = Console::start(context.printer.clone(), events, Some(Box::new(journal)));
         let preparation = Preparation {
             reach,
             compile: Arc::new(SiteCompiler { workspace: Arc::clone(&workspace), only: only.clone() }),
@@ -86,6 +86,7 @@ impl RunContext {
             want_old,
             patience: Patience::default(),
             events: sender,
+            mask: context.printer.mask.clone(),
         };
         let only = only.map(|only| only.role().clone());
         Ok(Self { workspace, nodes, only, preparation, console, log, began, interrupts })
@@ -154,8 +155,10 @@ pub fn exit_of(trouble: &Trouble) -> Exit {
 pub fn print_lost(context: &Context, lost: &[(NodeName, Trouble)]) {
     let printer = &context.printer;
     for (node, trouble) in lost {
+        let mut trouble = trouble.clone();
+        printer.mask.hide_in(&mut trouble);
         printer.line(&printer.style.paint(crate::report::Paint::Bad, &format!("  {node}")));
-        printer.lines(&lost_lines(trouble, printer.style));
+        printer.lines(&lost_lines(&trouble, printer.style));
     }
 }
 

@@ -56,7 +56,7 @@ fn bounded(from: impl Read) -> std::io::Result<Vec<u8>> {
 
 /// One line, which is not shown; Ctrl-C leaves.
 fn from_terminal(context: &Context, name: &SecretName) -> Result<Vec<u8>, CommandError> {
-    let (printer, echo, question) = (context.printer, Echo::default(), format!("value of {name}: "));
+    let (printer, echo, question) = (context.printer.clone(), Echo::default(), format!("value of {name}: "));
     let answer = prepare::runtime()?.block_on(async {
         let _interrupts = Interrupts::listen(printer, echo.clone()).map_err(CommandError::Signals)?;
         let ask = move || password::ask(&question, true, &echo);

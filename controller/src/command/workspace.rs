@@ -55,6 +55,7 @@ impl Workspace {
         let directory = site_directory(&context.environment.state, id.as_deref(), &inventory.root)?;
         let store: Arc<dyn Store> = Arc::new(FileStore::new(directory));
         let secrets = secrets(context, &inventory, &*store, open)?;
+        context.printer.mask.add(secrets.opened());
         let mut overrides = Vec::new();
         for text in set {
             overrides.push(Override::parse(text).map_err(CommandError::Arguments)?);
@@ -215,7 +216,7 @@ impl Compile for SiteCompiler {
         }
         let blob = self.workspace.blobs(&compiled);
         let secrets = compiled.secrets.iter().map(|(hmac, value)| (*hmac, value.expose().to_vec())).collect();
-        Ok(Prepared { catalog: compiled.catalog, blob, secrets: Arc::new(secrets), executors: compiled.executors })
+        Ok(Prepared { catalog: compiled.catalog, blob, secrets: Arc::new(secrets), masked: compiled.masked, executors: compiled.executors })
     }
 
     fn last_facts(&self, node: &NodeName) -> Option<Facts> {

@@ -110,7 +110,8 @@ impl Runner {
         let run = follower.run().clone();
         self.tell(node, FleetEvent::Go(run.clone()));
         let secrets = secrets_of(&prepared.catalog, plan, &prepared.secrets);
-        let go = Go { run: &run, plan, secrets, controller: &self.controller, owes: true, blob: prepared.blob.as_ref() };
+        let masked = prepared.masked.iter().map(|value| Hidden(value.expose().clone())).collect();
+        let go = Go { run: &run, plan, secrets, masked, controller: &self.controller, owes: true, blob: prepared.blob.as_ref() };
         follower.go(go).await?;
         self.tell(node, FleetEvent::Going);
         let mut ending = None;

@@ -61,7 +61,7 @@ impl Preparation {
         let (link, early) = tokio::join!(self.reach.connect(node, &self.events), early);
         let link = link.map_err(|error| MeetError::Connect(Box::new(error)))?;
         let identity = self.reach.identity(node).await;
-        let greeting = meet(link.as_ref(), self.agent, &identity, &early, self.password.as_ref()).await.map_err(Box::new)?;
+        let greeting = meet(link.as_ref(), self.agent, &identity, &early, self.password.as_ref(), &self.mask).await.map_err(Box::new)?;
         Ok(Connection { session: Session::new(greeting), link })
     }
 }

@@ -3,6 +3,7 @@
 use super::Trouble;
 use crate::transport::LinkEvent;
 use ostler_roles::outcome::Event;
+use ostler_roles::texts::{Edit, Text, Texts};
 use ostler_roles::words::{Digest, NodeName, RunId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -57,6 +58,25 @@ pub enum FleetEvent {
     Trouble(Box<Trouble>),
     /// It has come through.
     Done,
+}
+
+impl Texts for FleetEvent {
+    fn texts(&mut self, edit: Edit<'_>) {
+        match self {
+            Self::Link(event) => event.texts(edit),
+            Self::Run { seq: _, event } => event.texts(edit),
+            Self::Master { master, text } => [master, text].into_iter().for_each(|text| edit(Text::One(text))),
+            Self::Trouble(trouble) => trouble.texts(edit),
+            Self::Connecting
+            | Self::Planned(_)
+            | Self::Met { .. }
+            | Self::Go(_)
+            | Self::Going
+            | Self::AttachedAgain { .. }
+            | Self::Waiting(_)
+            | Self::Done => {}
+        }
+    }
 }
 
 /// What nodes tell that may wait to be shown: a slow reader holds up whoever listens to the nodes, and fills no memory.

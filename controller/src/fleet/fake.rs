@@ -1,6 +1,7 @@
 //! A node for tests: each connection to it plays its part from a script, over a pipe in memory.
 
 use super::{Compile, CompileError, EventSender, FleetMessage, Patience, Preparation, Prepared, Reach};
+use crate::mask::RunMask;
 use crate::session::{AgentFile, Identity, Password};
 use crate::transport::{BoxFuture, CommandLine, ConnectError, ConnectFault, Deadlines, Ended, Exec, Exit, Link, LinkError, Tail};
 use ostler_roles::facts::Facts;
@@ -61,6 +62,7 @@ impl FakeNode {
             want_old: false,
             patience,
             events,
+            mask: RunMask::default(),
         };
         (preparation, told)
     }

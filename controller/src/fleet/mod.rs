@@ -16,5 +16,5 @@ pub use connection::{Connection, MeetError, leave};
 pub use event::{EventSender, FleetEvent, FleetMessage};
 pub use follow::{Follower, Found, Patience};
 pub use order::{OrderCycle, waves};
-pub use prepare::{Blobs, Compile, CompileError, Preparation, Prepared, Reach, Ready, prepare};
+pub use prepare::{Blobs, Compile, CompileError, Masked, Preparation, Prepared, Reach, Ready, prepare};
 pub use trouble::{Trouble, TroubleKind, chain};

@@ -1,13 +1,14 @@
 //! The way to a plan: connect, meet, compile, ask. Nothing on any node is changed by it.
 
 use super::{Connection, EventSender, FleetEvent, Patience, Trouble, TroubleKind};
+use crate::mask::RunMask;
 use crate::session::{AgentFile, Answer, Identity, Password, Session, SessionError, ask_plan};
 use crate::transport::{BoxFuture, ConnectError, Link};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::executor::Executor;
 use ostler_roles::facts::Facts;
 use ostler_roles::plan::Plan;
-use ostler_roles::words::{Digest, NodeName};
+use ostler_roles::words::{Digest, NodeName, Secret};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -53,6 +54,9 @@ pub struct CompileError {
 /// Gives public contents by digest.
 pub type Blobs = Arc<dyn Fn(&Digest) -> Option<Vec<u8>> + Send + Sync>;
 
+/// Values that a node's run must not show, sent with `Go`.
+pub type Masked = Vec<Arc<Secret<Vec<u8>>>>;
+
 /// One node's catalog with what it refers to.
 #[derive(Clone)]
 pub struct Prepared {
@@ -62,6 +66,8 @@ pub struct Prepared {
     pub blob: Blobs,
     /// The values of the secrets it names, by HMAC.
     pub secrets: Arc<BTreeMap<Digest, Vec<u8>>>,
+    /// What no output of a run with it may show.
+    pub masked: Masked,
     /// Its executors.
     pub executors: Vec<Executor>,
 }
@@ -112,6 +118,8 @@ pub struct Preparation {
     pub patience: Patience,
     /// Takes events.
     pub events: EventSender,
+    /// What nothing of it may show.
+    pub mask: RunMask,
 }
 
 impl std::fmt::Debug for Preparation {

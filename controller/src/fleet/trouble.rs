@@ -3,6 +3,7 @@
 use crate::session::SessionError;
 use crate::transport::ConnectError;
 use ostler_roles::outcome::{CommandFailure, Failure};
+use ostler_roles::texts::{Edit, Text, Texts};
 use serde::{Deserialize, Serialize};
 
 /// Why a node is out.
@@ -34,6 +35,16 @@ pub enum TroubleKind {
 
 /// Lines of a failed command that are shown among the causes.
 const LAST_WORDS: usize = 3;
+
+impl Texts for Trouble {
+    fn texts(&mut self, edit: Edit<'_>) {
+        let Self { kind: _, chain, hint, failure } = self;
+        chain.iter_mut().chain([hint]).for_each(|text| edit(Text::One(text)));
+        if let Some(failure) = failure {
+            failure.texts(edit);
+        }
+    }
+}
 
 /// An error and all its causes, outermost first.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> Vec<String> {

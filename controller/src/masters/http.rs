@@ -4,7 +4,9 @@ pub use super::dial::Dial;
 use super::dial::DialConnector;
 use super::trust::PinConnector;
 pub use super::way::Way;
+use crate::mask::RunMask;
 use base64::Engine as _;
+use ostler_roles::mask::is_long_enough;
 use ostler_roles::words::Secret;
 use std::io::Read as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -145,6 +147,7 @@ pub struct Http {
     base: String,
     /// The `cookie` header of a session, shared by clones.
     session: Arc<Mutex<Option<Secret<String>>>>,
+    mask: RunMask,
 }
 
 impl Http {
@@ -173,7 +176,7 @@ impl Http {
             None => ureq::Agent::with_parts(config, TcpConnector::default().chain(pin).chain(public), resolver),
             Some(dial) => ureq::Agent::with_parts(config, DialConnector { dial }.chain(pin).chain(public), resolver),
         };
-        Ok(Self { agent, base: base.trim_end_matches('/').to_owned(), session: Arc::default() })
+        Ok(Self { agent, base: base.trim_end_matches('/').to_owned(), session: Arc::default(), mask: way.mask })
     }
 
     /// The address of `path` at this master.
@@ -199,7 +202,7 @@ impl Http {
             _ => ask().and_then(whole),
         };
         let whole = ask().and_then(|answer| whole(answer).or_else(again));
-        parse("GET", url, whole)
+        self.parse("GET", url, whole)
     }
 
     /// Posts JSON to `path` and reads JSON back.
@@ -212,7 +215,7 @@ impl Http {
         if let Some(cookie) = self.cookie() {
             request = request.header("cookie", cookie.expose());
         }
-        parse("POST", url, request.send(body.to_string().as_bytes()).and_then(whole))
+        self.parse("POST", url, request.send(body.to_string().as_bytes()).and_then(whole))
     }
 
     /// Shows `path` an account's password (HTTP basic, RFC 7617) and keeps the session that it opens for all later requests.
@@ -221,6 +224,7 @@ impl Http {
     /// [`HttpError::Exchange`], [`HttpError::Status`].
     pub fn log_in(&self, path: &str, account: &str, password: &Secret<String>) -> Result<(), HttpError> {
         let url = self.url(path);
+        self.mask.add([password.expose().as_bytes()]);
         let plain = format!("{account}:{}", password.expose());
         let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(plain));
         let answer = self.agent.get(&url).header("authorization", basic).call();
@@ -229,13 +233,26 @@ impl Http {
         if status >= 400 {
             return Err(HttpError::Status { method: "GET", url, status, excerpt: "the account or its password is refused".to_owned() });
         }
-        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = cookies(answer.headers());
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = self.cookies(answer.headers());
         Ok(())
     }
 
     /// Whether [`Http::log_in`] has opened a session.
     pub fn has_session(&self) -> bool {
         self.cookie().is_some()
+    }
+
+    /// What nothing that is told of this master may show.
+    pub(super) fn mask(&self) -> &RunMask {
+        &self.mask
+    }
+
+    /// The session that these headers open, which shows nowhere.
+    pub(super) fn cookies(&self, headers: &HeaderMap) -> Option<Secret<String>> {
+        let cookies = cookies(headers)?;
+        let values = cookies.expose().split("; ").filter_map(|pair| pair.split_once('=')).map(|(_, value)| value.as_bytes());
+        self.mask.add(values.filter(|value| is_long_enough(value)));
+        Some(cookies)
     }
 
     fn cookie(&self) -> Option<Secret<String>> {
@@ -245,7 +262,7 @@ impl Http {
 
 /// The `cookie` header that answers `set-cookie` headers, all of them: a proxy in front may need its own to find the same process again.
 /// Of one name the last wins (RFC 6265 5.3), and one without a value is none.
-pub(super) fn cookies(headers: &HeaderMap) -> Option<Secret<String>> {
+fn cookies(headers: &HeaderMap) -> Option<Secret<String>> {
     let mut kept = std::collections::BTreeMap::new();
     for header in headers.get_all("set-cookie") {
         let pair = header.to_str().ok().and_then(|text| text.split(';').next()).and_then(|pair| pair.split_once('='));
@@ -273,15 +290,11 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The same with `***` for each of these; what has fewer than 4 characters is no secret.
-    #[must_use]
-    pub fn without(mut self, secrets: &[&str]) -> Self {
-        let hide = |text: &str| {
-            secrets.iter().filter(|secret| secret.len() >= 4).fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
-        };
-        self.body = hide(&String::from_utf8_lossy(&self.body)).into_bytes();
+    /// The same, masked.
+    fn masked(mut self, mask: &RunMask) -> Self {
+        self.body = mask.text(&String::from_utf8_lossy(&self.body)).into_bytes();
         for value in self.headers.values_mut() {
-            if let Ok(hidden) = hide(&String::from_utf8_lossy(value.as_bytes())).parse() {
+            if let Ok(hidden) = mask.text(&String::from_utf8_lossy(value.as_bytes())).parse() {
                 *value = hidden;
             }
         }
@@ -301,7 +314,8 @@ pub enum Ask<'a> {
 }
 
 impl Http {
-    /// Asks for `path` with these headers and hands back whatever is answered.
+    /// Asks for `path` with these headers and hands back whatever is answered. What is not done comes masked: it is quoted, and whoever
+    /// refuses, a proxy perhaps, may give back what it was sent.
     ///
     /// # Errors
     /// [`HttpError::Exchange`].
@@ -324,7 +338,27 @@ impl Http {
             }
             Ok(Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body })
         });
-        whole.map_err(|source| HttpError::exchange(method, url, source))
+        let answer = whole.map_err(|source| HttpError::exchange(method, url, source))?;
+        Ok(if (200..300).contains(&answer.status) { answer } else { answer.masked(&self.mask) })
+    }
+
+    fn parse<T: serde::de::DeserializeOwned>(
+        &self,
+        method: &'static str,
+        url: String,
+        whole: Result<(u16, Vec<u8>), Error>,
+    ) -> Result<T, HttpError> {
+        match whole {
+            Err(source) => Err(HttpError::exchange(method, url, source)),
+            Ok((200..=299, body)) => {
+                serde_json::from_slice(&body).map_err(|error| HttpError::Shape { method, url, source: Departure::of(&error) })
+            }
+            Ok((status, body)) => {
+                let text = self.mask.text(&String::from_utf8_lossy(&body));
+                let excerpt = text.chars().filter(|c| !c.is_control()).take(EXCERPT).collect();
+                Err(HttpError::Status { method, url, status, excerpt })
+            }
+        }
     }
 }
 
@@ -332,19 +366,6 @@ impl Http {
 fn whole(mut answer: Response<ureq::Body>) -> Result<(u16, Vec<u8>), Error> {
     let status = answer.status().as_u16();
     answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec().map(|body| (status, body))
-}
-
-fn parse<T: serde::de::DeserializeOwned>(method: &'static str, url: String, whole: Result<(u16, Vec<u8>), Error>) -> Result<T, HttpError> {
-    match whole {
-        Err(source) => Err(HttpError::exchange(method, url, source)),
-        Ok((200..=299, body)) => {
-            serde_json::from_slice(&body).map_err(|error| HttpError::Shape { method, url, source: Departure::of(&error) })
-        }
-        Ok((status, body)) => {
-            let excerpt = String::from_utf8_lossy(&body).chars().filter(|c| !c.is_control()).take(EXCERPT).collect();
-            Err(HttpError::Status { method, url, status, excerpt })
-        }
-    }
 }
 
 /// Percent-encodes a name as one segment of a path or one value of a query.
@@ -400,7 +421,7 @@ mod tests {
             assert_eq!(wanted.to_string(), "203.0.113.7:8010");
             TcpStream::connect_timeout(&real, patience)
         });
-        (Http::new("http://203.0.113.7:8010", limit, Way { dial: Some(dial), trust: None }).unwrap(), server)
+        (Http::new("http://203.0.113.7:8010", limit, Way { dial: Some(dial), ..Way::default() }).unwrap(), server)
     }
 
     fn dialled(answer: &'static str) -> (Http, std::thread::JoinHandle<()>) {

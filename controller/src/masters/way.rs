@@ -1,6 +1,7 @@
 //! The way to one master: who opens its sockets, and whose word is taken for its certificate.
 
 use super::dial::Dial;
+use crate::mask::RunMask;
 
 /// How a master is reached.
 #[derive(Clone, Default)]
@@ -9,6 +10,8 @@ pub struct Way {
     pub dial: Option<Dial>,
     /// Certificates in PEM, its own or of authorities, that alone may vouch for it; none: the public authorities may (Mozilla's, as built in).
     pub trust: Option<String>,
+    /// What nothing that is told of it may show; what is sent to it and given by it in secret is added.
+    pub mask: RunMask,
 }
 
 impl std::fmt::Debug for Way {

@@ -28,8 +28,9 @@ impl Registrar {
                 Err(error) => opened.refuse(one, super::chain(&error)),
             }
         }
+        let way = Way { dial: self.dial.clone(), trust: None, mask: self.preparation.mask.clone() };
         let request = self.wait.unwrap_or(REQUEST);
-        let http = Http::new(&master.url, request, Way { dial: self.dial.clone(), trust: None }).map_err(|error| super::chain(&error))?;
+        let http = Http::new(&master.url, request, way).map_err(|error| super::chain(&error))?;
         let account = account.as_ref().map(|(name, password)| Account { name: name.clone(), password: password.clone() });
         let client = Client::new(http, account).stoppable(self.stop.clone());
         let place = Place { directory: directory.clone(), group: group.clone(), service: service.clone(), role: role() };

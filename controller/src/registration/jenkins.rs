@@ -23,7 +23,7 @@ impl Registrar {
             return Err("not a Jenkins".to_owned());
         };
         let site = self.mark().map_err(|error| error.to_string())?;
-        let way = Way { dial: self.dial.clone(), trust: trust.clone() };
+        let way = Way { dial: self.dial.clone(), trust: trust.clone(), mask: self.preparation.mask.clone() };
         let usual = Patience::default();
         let patience = match self.wait {
             None => usual,

@@ -1,12 +1,13 @@
 //! A small catalog more for a node of this run, over its open session: ask, go, follow.
 
 use super::Registrar;
-use crate::fleet::{Connection, Follower, MeetError, NodeEnd, Preparation, Trouble, leave, secrets_of};
+use crate::fleet::{Connection, Follower, Masked, MeetError, NodeEnd, Preparation, Trouble, leave, secrets_of};
 use crate::journal::new_run;
 use crate::session::{Answer, Go, SessionError};
 use ostler_roles::catalog::{Catalog, Step};
 use ostler_roles::outcome::{Ending, Failure};
 use ostler_roles::plan::Plan;
+use ostler_roles::wire::message::Hidden;
 use ostler_roles::words::{Digest, NodeName};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +34,8 @@ pub struct NodeJob {
     /// None: not met yet, or lost.
     connection: Option<Connection>,
     key: Vec<u8>,
+    /// What no output of a run of its catalog may show, this one's neither.
+    masked: Option<Masked>,
     controller: String,
     runtime: tokio::runtime::Handle,
 }
@@ -130,6 +133,19 @@ impl NodeJob {
         Ok((catalog, answer))
     }
 
+    /// What the node's output may not show; where it is no part of this run, by the facts that it told last.
+    async fn masked(&self) -> Masked {
+        if let Some(masked) = &self.masked {
+            return masked.clone();
+        }
+        let (compile, node) = (Arc::clone(&self.preparation.compile), self.node.clone());
+        let compiled = move || compile.last_facts(&node).and_then(|facts| compile.compile(&node, &facts).ok());
+        match tokio::task::spawn_blocking(compiled).await {
+            Ok(prepared) => prepared.map(|prepared| prepared.masked).unwrap_or_default(),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
     async fn go(&mut self, patch: &Patch, catalog: &Catalog, plan: &Plan) -> Result<u32, NodeJobError> {
         let node = self.node.clone();
         self.line().await?;
@@ -137,7 +153,13 @@ impl NodeJob {
         let contents = patch.contents.clone();
         let blob = move |digest: &Digest| contents.get(digest).cloned();
         let (run, secrets) = (new_run(), secrets_of(catalog, plan, &patch.secrets));
-        let go = Go { run: &run, plan, secrets, controller: &self.controller, owes: false, blob: &blob };
+        let own = self.masked().await;
+        let masked = own
+            .iter()
+            .map(|value| Hidden(value.expose().clone()))
+            .chain(patch.secrets.values().map(|value| Hidden(value.clone())))
+            .collect();
+        let go = Go { run: &run, plan, secrets, masked, controller: &self.controller, owes: false, blob: &blob };
         let mut state = crate::report::NodeState::default();
         let mut follower = Follower::new(&self.preparation, &self.node, run.clone(), connection);
         let followed = async {
@@ -185,6 +207,7 @@ impl<'a> Jobs<'a> {
             let preparation = registrar.preparation.clone();
             Arc::new(Mutex::new(NodeJob {
                 node: node.clone(),
+                masked: ends.iter().find(|end| end.node == *node).map(|end| end.prepared.masked.clone()),
                 connection: ends.iter_mut().find(|end| end.node == *node).and_then(|end| end.connection.take()),
                 key: preparation.compile.secret_key(),
                 preparation,

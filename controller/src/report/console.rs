@@ -41,7 +41,7 @@ impl Console {
                         continue;
                     }
                 };
-                let (node, event) = match next {
+                let (node, mut event) = match next {
                     Some(FleetMessage::Event(node, event) | FleetMessage::Run(node, event, _)) => (node, event),
                     Some(FleetMessage::Flush(done)) => {
                         if let Some(live) = &mut live {
@@ -53,11 +53,13 @@ impl Console {
                     }
                     Some(FleetMessage::End) | None => break,
                 };
+                // Here, before it is cut, folded, kept or shown.
+                printer.mask.hide_in(&mut event);
                 state.apply(&node, &event);
                 if let Some(journal) = &mut journal {
                     journal.keep(&node, &event);
                 }
-                show(printer, live.as_ref(), &node, &event);
+                show(&printer, live.as_ref(), &node, &event);
             }
             if let Some(live) = &mut live {
                 live.clear();
@@ -78,7 +80,7 @@ impl Console {
     }
 }
 
-fn show(printer: Printer, live: Option<&Live>, node: &NodeName, event: &FleetEvent) {
+fn show(printer: &Printer, live: Option<&Live>, node: &NodeName, event: &FleetEvent) {
     if printer.format == Format::Json {
         if let Some(value) = event_json(node, event) {
             printer.json(&value);

@@ -1,6 +1,7 @@
 //! Where text goes: data to standard output, everything else to standard error. A reader that closes its pipe hears no more; the work goes on.
 
 use super::{Paint, Style};
+use crate::mask::RunMask;
 use serde_json::Value;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -26,8 +27,8 @@ pub enum Progress {
     Silent,
 }
 
-/// The only writer.
-#[derive(Debug, Clone, Copy)]
+/// The only writer. What it writes is masked; what is broken into lines should be so before.
+#[derive(Debug, Clone)]
 pub struct Printer {
     /// What standard output carries.
     pub format: Format,
@@ -37,6 +38,8 @@ pub struct Printer {
     pub progress: Progress,
     /// `-v` given so many times.
     pub verbose: u8,
+    /// What no line may show.
+    pub mask: RunMask,
 }
 
 impl Printer {
@@ -53,13 +56,13 @@ impl Printer {
             Format::Human if live => Progress::Live,
             Format::Human => Progress::Lines,
         };
-        Self { format, style: Style { colour: colour && format == Format::Human, width }, progress, verbose }
+        Self { format, style: Style { colour: colour && format == Format::Human, width }, progress, verbose, mask: RunMask::default() }
     }
 
     /// A line of data for people; nothing under JSON.
     pub fn line(&self, text: &str) {
         if self.format == Format::Human {
-            to_output(text, "\n");
+            to_output(&self.mask.text(text), "\n");
         }
     }
     /// Lines of data for people.
@@ -70,23 +73,25 @@ impl Printer {
     }
     /// A sentence for people, in its colour; broken where the terminal is narrow.
     pub fn say(&self, paint: Paint, text: &str) {
-        for line in self.style.paragraph(text, 2) {
+        for line in self.style.paragraph(&self.mask.text(text), 2) {
             self.line(&self.style.paint(paint, &line));
         }
     }
     /// An object for programs; nothing for people.
     pub fn json(&self, value: &Value) {
         if self.format == Format::Json {
+            let mut value = value.clone();
+            self.mask.hide_in_json(&mut value);
             to_output(&value.to_string(), "\n");
         }
     }
     /// A line beside the data: progress, hints, questions.
     pub fn aside(&self, text: &str) {
-        to_error(text);
+        to_error(&self.mask.text(text));
     }
     /// Text as it is, whatever the format: completions, schemas, man pages.
     pub fn raw(&self, text: &str) {
-        to_output(text, "");
+        to_output(&self.mask.text(text), "");
     }
     /// Whether all of the data was written, or its reader went away of itself. False: it could not be written, a full disk perhaps.
     pub fn told_all(&self) -> bool {
@@ -98,7 +103,7 @@ impl Printer {
             return None;
         }
         let mut err = std::io::stderr().lock();
-        if err.write_all(question.as_bytes()).and_then(|()| err.flush()).is_err() {
+        if err.write_all(self.mask.text(question).as_bytes()).and_then(|()| err.flush()).is_err() {
             return None;
         }
         drop(err);
@@ -158,4 +163,18 @@ fn to_error(text: &str) {
 fn terminal_width() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Standard error for traces: each is written in one piece, masked like everything else.
+#[derive(Debug, Clone)]
+pub struct MaskedError(pub RunMask);
+
+impl Write for MaskedError {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        std::io::stderr().write_all(self.0.text(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
 }

@@ -3,12 +3,13 @@
 use super::Identities;
 use crate::private::{self, Durable};
 use age::x25519;
+use ostler_roles::mask::{SHORTEST, is_long_enough};
 use ostler_roles::words::{NameError, Secret, SecretName};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-/// Largest secret: keys and passwords are far smaller.
-const CAP: u64 = 1024 * 1024;
+/// Largest secret: keys and passwords are far smaller, and every spelling of it is looked for in all that is printed.
+const CAP: u64 = 64 * 1024;
 
 /// Where the armour begins (age(1), ASCII armor).
 const ARMOUR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
@@ -70,6 +71,9 @@ pub enum SecretError {
     /// The name is no secret's name.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// A value that could not be masked.
+    #[error("secret {0} has fewer than {SHORTEST} characters: it stands in ordinary words, and could not be kept out of what is printed")]
+    TooShort(String),
     /// An empty value.
     #[error("the value is empty")]
     Empty,
@@ -131,7 +135,8 @@ pub fn open(site: &Path, name: &SecretName, identities: &Identities) -> Result<S
     let reader = decryptor.decrypt(keys).map_err(|error| cannot(format!("{error} (identities: {})", identities.file.display())))?;
     let mut value = Vec::new();
     reader.take(CAP + 1).read_to_end(&mut value).map_err(|error| cannot(error.to_string()))?;
-    if value.len() as u64 > CAP { Err(SecretError::TooLong) } else { Ok(Secret::new(value)) }
+    let value = Secret::new(value);
+    check(name, &value).map(|()| value)
 }
 
 /// Writes a secret, encrypted to the recipients. The file stays as it is, byte for byte, when its value and recipients are the same
@@ -150,9 +155,7 @@ pub fn set(
     if value.expose().is_empty() {
         return Err(SecretError::Empty);
     }
-    if value.expose().len() as u64 > CAP {
-        return Err(SecretError::TooLong);
-    }
+    check(name, value)?;
     let keys = parse_recipients(recipients)?;
     let path = file_of(site, name);
     let is_there = path.exists();
@@ -177,6 +180,14 @@ pub fn set(
         // Somebody else has just made it.
         false => Err(SecretError::Exists(name.to_string())),
     }
+}
+
+/// Whether a value can be one: kept out of what is printed, and that at a bearable price.
+fn check(name: &SecretName, value: &Secret<Vec<u8>>) -> Result<(), SecretError> {
+    if value.expose().len() as u64 > CAP {
+        return Err(SecretError::TooLong);
+    }
+    if is_long_enough(value.expose()) { Ok(()) } else { Err(SecretError::TooShort(name.to_string())) }
 }
 
 fn parse_recipients(recipients: &[String]) -> Result<Vec<x25519::Recipient>, SecretError> {
@@ -239,11 +250,11 @@ mod tests {
     fn another_value_needs_replace() {
         let (site, identities, recipients) = site();
         let name = SecretName::parse("key").unwrap();
-        set(site.path(), &name, &Secret::new(b"one".to_vec()), &recipients, Some(&identities), false).unwrap();
-        let error = set(site.path(), &name, &Secret::new(b"two".to_vec()), &recipients, Some(&identities), false).unwrap_err();
+        set(site.path(), &name, &Secret::new(b"value-one".to_vec()), &recipients, Some(&identities), false).unwrap();
+        let error = set(site.path(), &name, &Secret::new(b"value-two".to_vec()), &recipients, Some(&identities), false).unwrap_err();
         assert!(matches!(error, SecretError::Exists(ref name) if name == "key"), "{error}");
-        set(site.path(), &name, &Secret::new(b"two".to_vec()), &recipients, Some(&identities), true).unwrap();
-        assert_eq!(open(site.path(), &name, &identities).unwrap().expose(), b"two");
+        set(site.path(), &name, &Secret::new(b"value-two".to_vec()), &recipients, Some(&identities), true).unwrap();
+        assert_eq!(open(site.path(), &name, &identities).unwrap().expose(), b"value-two");
     }
 
     #[test]
@@ -259,10 +270,23 @@ mod tests {
     fn a_stranger_cannot_open_it() {
         let (site, identities, recipients) = site();
         let name = SecretName::parse("key").unwrap();
-        set(site.path(), &name, &Secret::new(b"one".to_vec()), &recipients, Some(&identities), false).unwrap();
+        set(site.path(), &name, &Secret::new(b"value-one".to_vec()), &recipients, Some(&identities), false).unwrap();
         let other = site.path().join("other.txt");
         Identities::create(&other).unwrap();
         let stranger = Identities::read(&other).unwrap().unwrap();
         assert!(matches!(open(site.path(), &name, &stranger), Err(SecretError::CannotOpen { .. })));
+    }
+
+    #[test]
+    fn a_value_that_stands_in_ordinary_words_is_no_secret() {
+        let (site, identities, recipients) = site();
+        let name = SecretName::parse("pin").unwrap();
+        let error = set(site.path(), &name, &Secret::new(b" 12345\n".to_vec()), &recipients, None, false).unwrap_err();
+        assert!(error.to_string().starts_with("secret pin has fewer than 6 characters"), "{error}");
+        // One of an older site is refused when it is opened.
+        let armoured = encrypt(&parse_recipients(&recipients).unwrap(), &Secret::new(b"12345".to_vec())).unwrap();
+        std::fs::create_dir(site.path().join("secrets")).unwrap();
+        std::fs::write(file_of(site.path(), &name), armoured).unwrap();
+        assert!(matches!(open(site.path(), &name, &identities), Err(SecretError::TooShort(name)) if name == "pin"));
     }
 }

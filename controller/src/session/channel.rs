@@ -1,6 +1,7 @@
 //! Frames over a running command's two ends, each wait with a deadline.
 
 use super::SessionError;
+use crate::mask::RunMask;
 use crate::transport::{BoxFuture, Ended, Exec, Input, Output, underway};
 use ostler_roles::wire::frame::{self, Decoder, MAGIC};
 use ostler_roles::wire::message::{ToAgent, ToController};
@@ -40,6 +41,8 @@ pub struct Channel {
     begun: bool,
     /// Bytes handed over since the last message came: the answer to them cannot come before they have arrived.
     unanswered: usize,
+    /// What nothing that came may show once it is told.
+    pub(super) mask: RunMask,
 }
 
 impl std::fmt::Debug for Channel {
@@ -50,8 +53,8 @@ impl std::fmt::Debug for Channel {
 
 impl Channel {
     /// Frames over a command that was just started.
-    pub fn new(exec: Exec) -> Self {
-        Self { stdin: exec.stdin, stdout: exec.stdout, ended: Some(exec.ended), decoder: Decoder::new(), begun: false, unanswered: 0 }
+    pub fn new(exec: Exec, mask: RunMask) -> Self {
+        Self { stdin: exec.stdin, stdout: exec.stdout, ended: Some(exec.ended), decoder: Decoder::new(), begun: false, unanswered: 0, mask }
     }
 
     /// Sends messages in one write, so that they travel together.
@@ -141,7 +144,7 @@ impl Channel {
     /// The stream ended while `awaited` was due: an error that says what the node said last.
     pub async fn lost(&mut self, awaited: &'static str) -> SessionError {
         let said = self.ended().await.map(|ended| format!("{}: {}", ended.exit, ended.stderr.text())).unwrap_or_default();
-        SessionError::Lost { awaited, said }
+        SessionError::Lost { awaited, said: self.mask.text(&said) }
     }
 
     /// Ends the input: the agent leaves at its next safe point.

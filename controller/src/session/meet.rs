@@ -4,6 +4,7 @@
 use super::channel::Wait;
 use super::login_shell;
 use super::{AgentFile, Channel, Offer, Password, SessionError};
+use crate::mask::RunMask;
 use crate::transport::{CommandLine, Exit, Link, PlaceFault, Placement};
 use ostler_roles::outcome::FailureKind;
 use ostler_roles::wire::message::{Become, Hello, Open, SCHEMA, ToAgent, ToController};
@@ -53,8 +54,9 @@ pub async fn meet(
     identity: &Identity,
     early: &[ToAgent],
     password: &Password,
+    mask: &RunMask,
 ) -> Result<Greeting, SessionError> {
-    let met = greet(link, agent, identity, early, password).await;
+    let met = greet(link, agent, identity, early, (password, mask)).await;
     match met {
         // What the login shell does to commands looks like many other things: it is asked for itself.
         Err(error) if error.may_be_the_shells() => Err(match login_shell::examine(link).await {
@@ -70,7 +72,7 @@ async fn greet(
     agent: AgentFile,
     identity: &Identity,
     early: &[ToAgent],
-    password: &Password,
+    (password, mask): (&Password, &RunMask),
 ) -> Result<Greeting, SessionError> {
     let open = ToAgent::Open(Open { schema: SCHEMA, node: identity.node.clone(), r#become: identity.r#become });
     let first: Vec<ToAgent> = std::iter::once(open).chain(early.iter().cloned()).collect();
@@ -81,7 +83,7 @@ async fn greet(
         let command = command_in(&cache, &agent.file_name())?;
         let mut placed = false;
         loop {
-            match start(link, &command, &first, (&identity.node, password), HELLO).await? {
+            match start(link, &command, &first, (&identity.node, password, mask), HELLO).await? {
                 Started::Speaks(channel, hello) => return Ok(Greeting { channel: *channel, hello: *hello, placed }),
                 Started::Missing if !placed => {
                     if !place(link, agent, &path).await? {
@@ -112,11 +114,11 @@ async fn start(
     link: &dyn Link,
     command: &CommandLine,
     first: &[ToAgent],
-    (node, password): (&NodeName, &Password),
+    (node, password, mask): (&NodeName, &Password, &RunMask),
     wait: Wait,
 ) -> Result<Started, SessionError> {
     let exec = link.exec(command).await?;
-    let mut channel = Channel::new(exec);
+    let mut channel = Channel::new(exec, mask.clone());
     // A program that is not there takes nothing: what matters then is how it ended.
     let sent = channel.send(first).await;
     let (mut asked, mut offer): (bool, Option<Offer>) = (false, None);
@@ -129,7 +131,8 @@ async fn start(
             }
             answer => answer?,
         };
-        let Some(message) = answer else { return how_it_ended(&mut channel, sent).await };
+        let Some(mut message) = answer else { return how_it_ended(&mut channel, sent).await };
+        mask.hide_in(&mut message);
         match message {
             ToController::Login(login) if login.schema != SCHEMA => {
                 return Err(SessionError::Schema { theirs: login.schema, ours: SCHEMA });
@@ -171,12 +174,13 @@ async fn how_it_ended(channel: &mut Channel, sent: Result<(), SessionError>) -> 
     match ended.exit {
         Exit::Status(127) => Ok(Started::Missing),
         Exit::Status(126) => Ok(Started::NotAllowed),
-        Exit::Cut(said) => Err(SessionError::Lost { awaited: "the agent's hello", said }),
+        Exit::Cut(said) => Err(SessionError::Lost { awaited: "the agent's hello", said: channel.mask.text(&said) }),
         exit => {
             // A login shell such as nologin(8) says why on standard output.
             let printed = String::from_utf8_lossy(channel.noise()).trim().to_owned();
             let said = [ended.stderr.text().trim().to_owned(), printed].into_iter().find(|text| !text.is_empty());
-            Err(SessionError::DoesNotStart { exit: exit.to_string(), said: said.unwrap_or_else(|| "it said nothing".to_owned()) })
+            let said = said.map_or_else(|| "it said nothing".to_owned(), |said| channel.mask.text(&said));
+            Err(SessionError::DoesNotStart { exit: exit.to_string(), said })
         }
     }
 }
@@ -259,7 +263,9 @@ mod tests {
         let (node, command) = (NodeName::parse("n1").unwrap(), CommandLine::from_words(["agent"]).unwrap());
         let wait = Wait { silence: Duration::from_millis(200), within: Duration::from_millis(400) };
         let began = Instant::now();
-        let start = async { tokio::time::timeout(Duration::from_secs(10), start(&link, &command, &[], (&node, &password), wait)).await };
+        let start = async {
+            tokio::time::timeout(Duration::from_secs(10), start(&link, &command, &[], (&node, &password, &RunMask::default()), wait)).await
+        };
         tokio::select! {
             ended = start => (ended.expect("it ends").map(drop), began.elapsed()),
             () = beat(theirs, first) => panic!("the beats ended first"),

@@ -39,6 +39,8 @@ pub struct Go<'a> {
     pub plan: &'a Plan,
     /// Values of the secrets that changing steps need.
     pub secrets: Vec<SecretData>,
+    /// What no output of the run may show.
+    pub masked: Vec<Hidden>,
     /// Who asks: `user@host`.
     pub controller: &'a str,
     /// Whether what is changed has to be proved before the node may have its labels.
@@ -59,6 +61,8 @@ pub struct Session {
     channel: Channel,
     /// Contents that the plan needs and the node lacks: sent with `Go`.
     needed: Vec<Digest>,
+    /// Digest of the plan that came last, as the node made it: what is told of it is masked.
+    planned: Option<Digest>,
     /// Whether a run was asked to stop.
     cancelled: bool,
     /// What it said of itself and its node.
@@ -96,7 +100,14 @@ pub fn ask_plan(catalog: &Catalog, want_old: bool, secret_key: &[u8]) -> ToAgent
 impl Session {
     /// Goes on from a greeting.
     pub fn new(greeting: Greeting) -> Self {
-        Self { channel: greeting.channel, needed: Vec::new(), cancelled: false, hello: greeting.hello, placed: greeting.placed }
+        Self {
+            channel: greeting.channel,
+            needed: Vec::new(),
+            planned: None,
+            cancelled: false,
+            hello: greeting.hello,
+            placed: greeting.placed,
+        }
     }
 
     /// What a noisy shell printed before the protocol began.
@@ -133,10 +144,11 @@ impl Session {
     /// # Errors
     /// When the agent refuses (nothing was changed) or the stream ends (nothing is known: attach tells).
     pub async fn go(&mut self, go: Go<'_>) -> Result<(), SessionError> {
-        let Go { run, plan, secrets, controller, owes, blob } = go;
+        let Go { run, plan, secrets, masked, controller, owes, blob } = go;
         self.send_blobs(blob).await?;
-        let (plan, generation) = (plan.digest(), plan.generation);
-        let go = ToAgent::Go { run: run.clone(), plan, generation, secrets, controller: controller.to_owned(), owes };
+        let (run, generation, controller) = (run.clone(), plan.generation, controller.to_owned());
+        let plan = self.planned.unwrap_or_else(|| plan.digest());
+        let go = ToAgent::Go { run, plan, generation, secrets, masked, controller, owes };
         self.channel.send(&[go]).await?;
         match self.receive("the start of the run", Duration::from_secs(60)).await? {
             ToController::Going { .. } => Ok(()),
@@ -196,7 +208,7 @@ impl Session {
         let awaited = "the run's next event";
         loop {
             let Some(message) = self.channel.beyond_beats(awaited, SILENCE).await? else { return Err(self.channel.lost(awaited).await) };
-            match message {
+            match self.told(message) {
                 ToController::Event { seq, event } => return Ok(Some((seq, *event))),
                 ToController::Done { .. } => return Ok(None),
                 ToController::Cut { run, .. } => return Err(SessionError::Cut(run)),
@@ -221,9 +233,18 @@ impl Session {
     /// The answer to a question, all told within the deadline.
     async fn receive(&mut self, awaited: &'static str, within: Duration) -> Result<ToController, SessionError> {
         match self.channel.answer(awaited, Wait::whole(within)).await? {
-            Some(message) => Ok(message),
+            Some(message) => Ok(self.told(message)),
             None => Err(self.channel.lost(awaited).await),
         }
+    }
+
+    /// A message as it may be told.
+    fn told(&mut self, mut message: ToController) -> ToController {
+        if let ToController::Planned(plan) = &message {
+            self.planned = Some(plan.digest());
+        }
+        self.channel.mask.hide_in(&mut message);
+        message
     }
 
     async fn send_blobs(&mut self, blob: &(dyn Fn(&Digest) -> Option<Vec<u8>> + Sync)) -> Result<(), SessionError> {
@@ -254,6 +275,7 @@ fn unexpected(awaited: &'static str, message: ToController) -> SessionError {
 mod tests {
     use super::super::fake::hello;
     use super::*;
+    use crate::mask::RunMask;
     use crate::transport::{Ended, Exec, Exit, Tail};
     use ostler_roles::wire::frame::{self, MAGIC};
     use tokio::io::AsyncWriteExt;
@@ -263,8 +285,8 @@ mod tests {
         let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
         let (stdout, stdin) = tokio::io::split(ours);
         let ended = Box::pin(async { Ended { exit: Exit::Status(0), stderr: Tail::default() } });
-        let channel = Channel::new(Exec { stdin: Box::new(stdin), stdout: Box::new(stdout), ended });
-        let mut session = Session { channel, needed: Vec::new(), cancelled: false, hello: hello(), placed: false };
+        let channel = Channel::new(Exec { stdin: Box::new(stdin), stdout: Box::new(stdout), ended }, RunMask::default());
+        let mut session = Session { channel, needed: Vec::new(), planned: None, cancelled: false, hello: hello(), placed: false };
         let beating = async move {
             theirs.write_all(MAGIC).await.unwrap();
             let beat = frame::encode(&ToController::Alive).unwrap();

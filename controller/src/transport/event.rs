@@ -1,6 +1,7 @@
 //! What a connection tells while it is being made. Logic emits, `report` prints.
 
 use super::config::Target;
+use ostler_roles::texts::{Edit, Text, Texts};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +53,19 @@ pub enum LinkEvent {
         /// The text.
         text: String,
     },
+}
+
+impl Texts for LinkEvent {
+    fn texts(&mut self, edit: Edit<'_>) {
+        let texts = match self {
+            Self::Dropped { host, .. } => [Some(host), None, None],
+            Self::Retried { host, reason: text, .. } | Self::NoLoginYet { host, reason: text } | Self::Banner { host, text } => {
+                [Some(host), Some(text), None]
+            }
+            Self::HostKeyAccepted { host, fingerprint, file } => [Some(host), Some(fingerprint), Some(file)],
+        };
+        texts.into_iter().flatten().for_each(|text| edit(Text::One(text)));
+    }
 }
 
 /// Takes events, each with the target that it is about: a node or a bastion before it. It must not block.

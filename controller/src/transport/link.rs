@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
+use ostler_roles::mask::CUT;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::deadlines::Deadlines;
@@ -210,14 +211,15 @@ impl Tail {
 
     /// Returns what was kept, with a line in place of what was not. It is a node's text: sanitise it before a terminal sees it.
     pub fn text(&self) -> String {
-        let (a, b) = self.tail.as_slices();
-        let mut bytes = self.head.clone();
-        if self.dropped > 0 {
-            bytes.extend_from_slice(format!("\n[{} bytes left out]\n", self.dropped).as_bytes());
+        let head = String::from_utf8_lossy(&self.head);
+        let tail: Vec<u8> = self.tail.iter().copied().collect();
+        if self.dropped == 0 {
+            return head.into_owned() + &String::from_utf8_lossy(&tail);
         }
-        bytes.extend_from_slice(a);
-        bytes.extend_from_slice(b);
-        String::from_utf8_lossy(&bytes).into_owned()
+        // What is left of a line may begin in the middle of a secret, which nobody could mask any more.
+        let whole = tail.iter().position(|byte| *byte == b'\n').map_or(&[][..], |at| &tail[at + 1..]);
+        let dropped = self.dropped + (tail.len() - whole.len()) as u64;
+        format!("{head}{CUT}\n[{dropped} bytes left out]\n{}", String::from_utf8_lossy(whole))
     }
 
     /// Returns true when nothing was said.

@@ -31,7 +31,18 @@ fn of(text: &[u8], take: &mut dyn FnMut(&[u8])) {
         for (text, is_last) in [(text, true), (&*ended, true), (text, false)] {
             let form = base64(text, before, is_last);
             take(&form);
-            let safe: Vec<u8> = form.iter().map(|byte| if *byte == b'+' { b'-' } else if *byte == b'/' { b'_' } else { *byte }).collect();
+            let safe: Vec<u8> = form
+                .iter()
+                .map(|byte| {
+                    if *byte == b'+' {
+                        b'-'
+                    } else if *byte == b'/' {
+                        b'_'
+                    } else {
+                        *byte
+                    }
+                })
+                .collect();
             if safe != *form {
                 take(&safe);
             }

@@ -10,6 +10,7 @@ mod trie;
 
 pub use stream::Stream;
 
+use crate::texts::{Text, Texts};
 use std::sync::Arc;
 use trie::Trie;
 
@@ -74,16 +75,20 @@ impl Mask {
         String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
 
-    /// Masks a text in its place.
-    pub fn hide(&self, text: &mut String) {
-        if !self.is_empty() {
-            *text = self.text(text);
+    /// Masks a text in its place. In lines of one output a secret may go from one to the next.
+    pub fn hide(&self, text: Text<'_>) {
+        match text {
+            _ if self.is_empty() => {}
+            Text::One(text) => *text = self.text(text),
+            Text::Lines(lines) => *lines = self.text(&lines.join("\n")).lines().map(str::to_owned).collect(),
         }
     }
 
-    /// Lines of one output: a secret may go from one to the next.
-    pub fn lines(&self, lines: &[String]) -> Vec<String> {
-        if self.is_empty() { lines.to_vec() } else { self.text(&lines.join("\n")).lines().map(str::to_owned).collect() }
+    /// Masks every text of a message.
+    pub fn hide_in<T: Texts + ?Sized>(&self, message: &mut T) {
+        if !self.is_empty() {
+            message.texts(&mut |text| self.hide(text));
+        }
     }
 }
 

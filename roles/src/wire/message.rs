@@ -5,6 +5,7 @@ use crate::facts::{Facts, LiveFacts};
 use crate::ledger::{Ledger, Proved};
 use crate::outcome::{Event, Failure};
 use crate::plan::Plan;
+use crate::texts::{Edit, Text, Texts};
 use crate::words::{Digest, NodeName, RunId, Span};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,9 @@ pub enum ToAgent {
         generation: u64,
         /// Values of the secrets that changing steps need.
         secrets: Vec<SecretData>,
+        /// What no output of the run may show: every secret of the catalog, whether its value is needed or not.
+        #[serde(default)]
+        masked: Vec<Hidden>,
         /// Who asks: `user@host`, for the lock's name.
         controller: String,
         /// Whether what the run changes has to be proved before the node may have its labels.
@@ -282,13 +286,43 @@ pub struct SecretData {
     pub value: Hidden,
 }
 
-/// Bytes that cross the wire and show nowhere.
+/// Bytes that cross the wire and show nowhere. Their memory is overwritten when they go.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Hidden(#[serde(with = "serde_bytes")] pub Vec<u8>);
 
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.0);
+    }
+}
+
 impl std::fmt::Debug for Hidden {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Hidden(***)")
+    }
+}
+
+impl Texts for ToController {
+    /// But for facts: the digest of those must stay what it is.
+    fn texts(&mut self, edit: Edit<'_>) {
+        match self {
+            Self::AskPassword { user } => edit(Text::One(user)),
+            Self::Planned(plan) => plan.texts(edit),
+            Self::Refused(Refusal::NoRunner(why)) => edit(Text::One(why)),
+            Self::Event { seq: _, event } => event.texts(edit),
+            Self::Fault(failure) => failure.texts(edit),
+            Self::Login(_)
+            | Self::Hello(_)
+            | Self::Stale { .. }
+            | Self::NeedBlobs(_)
+            | Self::Proved
+            | Self::Refused(_)
+            | Self::Going { .. }
+            | Self::Done { .. }
+            | Self::Cut { .. }
+            | Self::Cancelling { .. }
+            | Self::Alive => {}
+        }
     }
 }

@@ -2,12 +2,19 @@
 
 use super::Digest;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
-/// A secret value in memory. `Debug` and `Display` print a mask; reading it is an explicit act.
+/// A secret value in memory. `Debug` and `Display` print a mask; reading it is an explicit act. Its memory is overwritten when it goes.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret<T>(T);
+pub struct Secret<T: Zeroize>(T);
 
-impl<T> Secret<T> {
+impl<T: Zeroize> Drop for Secret<T> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl<T: Zeroize> Secret<T> {
     /// Wraps a value.
     pub fn new(value: T) -> Self {
         Self(value)
@@ -18,12 +25,12 @@ impl<T> Secret<T> {
     }
 }
 
-impl<T> std::fmt::Debug for Secret<T> {
+impl<T: Zeroize> std::fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret(***)")
     }
 }
-impl<T> std::fmt::Display for Secret<T> {
+impl<T: Zeroize> std::fmt::Display for Secret<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")
     }

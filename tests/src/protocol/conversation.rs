@@ -239,7 +239,8 @@ impl Conversation {
     /// `Go` for a plan.
     pub fn going(run: &RunId, plan: &Plan, secrets: Vec<SecretData>) -> ToAgent {
         let controller = "ada@desk".to_owned();
-        ToAgent::Go { run: run.clone(), plan: plan.digest(), generation: plan.generation, secrets, controller, owes: true }
+        let masked = secrets.iter().map(|secret| secret.value.clone()).collect();
+        ToAgent::Go { run: run.clone(), plan: plan.digest(), generation: plan.generation, secrets, masked, controller, owes: true }
     }
     /// Every event with its number, to the end: `Done`, `Cut`, a refusal, a fault or the end of the stream.
     pub fn story(&mut self) -> (Vec<(u64, Event)>, Option<ToController>) {

@@ -17,6 +17,7 @@ const CONTROLLER: Rooms = &[
             "inventory",
             "journal",
             "lab",
+            "mask",
             "masters",
             "registration",
             "report",
@@ -28,15 +29,16 @@ const CONTROLLER: Rooms = &[
     ("registration", &["fleet", "journal", "masters", "report", "session"]),
     ("cli", &["report"]),
     ("journal", &["fleet", "private", "report"]),
-    ("report", &["environment", "fleet", "transport"]),
-    ("fleet", &["session", "transport"]),
-    ("masters", &[]),
+    ("report", &["environment", "fleet", "mask", "transport"]),
+    ("fleet", &["mask", "session", "transport"]),
+    ("masters", &["mask"]),
     ("lab", &["environment"]),
     ("inventory", &["environment"]),
     ("secret", &["environment", "private"]),
-    ("session", &["transport"]),
+    ("session", &["mask", "transport"]),
     ("transport", &["environment"]),
     ("environment", &[]),
+    ("mask", &[]),
     ("private", &[]),
 ];
 
@@ -51,8 +53,10 @@ const AGENT: Rooms = &[
 ];
 
 const ROLES: Rooms = &[
-    ("author", &["catalog", "check", "executor", "facts", "master", "outcome", "plan", "resource", "words"]),
-    ("wire", &["catalog", "check", "facts", "ledger", "outcome", "plan", "words"]),
+    ("author", &["catalog", "check", "executor", "facts", "mask", "master", "outcome", "plan", "resource", "words"]),
+    ("wire", &["catalog", "check", "facts", "ledger", "outcome", "plan", "texts", "words"]),
+    ("mask", &["texts"]),
+    ("texts", &["check", "outcome", "plan", "resource"]),
     ("plan", &["catalog", "check", "outcome", "resource", "words"]),
     ("outcome", &["catalog", "check", "resource", "words"]),
     ("catalog", &["check", "resource", "words"]),

@@ -90,7 +90,7 @@ impl Server {
     }
 
     fn http(&self, trust: Option<String>) -> Result<Http, HttpError> {
-        Http::new(&format!("https://{}", self.address), Duration::from_secs(20), Way { dial: None, trust })
+        Http::new(&format!("https://{}", self.address), Duration::from_secs(20), Way { trust, ..Way::default() })
     }
 }
 

@@ -1,6 +1,7 @@
 //! A planted secret is where it belongs and in no other artefact, whatever is printed, kept or run.
 
 use super::field;
+use base64::Engine as _;
 use ostler_tests::e2e::{Field, Ran};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,27 +45,57 @@ fn watch(stop: Arc<AtomicBool>) -> std::thread::JoinHandle<(u64, Vec<String>)> {
     })
 }
 
-fn plant(field: &Field) {
+fn plant(field: &Field, planted: &str) {
     let shown = field.ostler(["secret", "show-recipients"]);
     let all = format!("{}{}", shown.stdout, shown.stderr);
     let recipient = all.split_whitespace().find(|word| word.starts_with("age1")).expect("a recipient");
     field
         .append("ostler.yaml", &format!("secrets: {{recipients: [{recipient}]}}\nvars: {{demo: {{token: \"{{{{ secret.token }}}}\"}}}}\n"));
     let file = field.dir().join("home/plain");
-    std::fs::write(&file, PLANTED).expect("written");
+    std::fs::write(&file, planted).expect("written");
     let set = field.ostler(["secret", "set", "token", "--from", file.to_str().expect("a path")]);
     assert_eq!(set.code, 0, "{set}");
     std::fs::remove_file(file).expect("removed");
 }
 
-fn assert_clean(ran: &Ran) {
-    assert!(!ran.to_string().contains(PLANTED), "{ran}");
+/// Another, for tests that look for it by command lines: the first one is watched for in all of this machine.
+const OTHER: &str = "planted-8e3b5d60f1-whole";
+
+/// Spellings and halves of a planted secret: none may show.
+fn spellings(planted: &str) -> Vec<String> {
+    let ends = [planted.to_owned(), planted[..11].to_owned(), planted[planted.len() - 9..].to_owned()];
+    let base64 = |before: usize| {
+        let text = base64::engine::general_purpose::STANDARD.encode(format!("{}{planted}", "x".repeat(before)));
+        text[6..18].to_owned()
+    };
+    ends.into_iter().chain((0..3).map(base64)).collect()
+}
+
+fn assert_clean(ran: &Ran, planted: &str) {
+    let text = ran.to_string();
+    for spelling in spellings(planted) {
+        assert!(!text.contains(&spelling), "{spelling}: {ran}");
+    }
+}
+
+/// Nothing of it is kept: on the node in its files alone, here nowhere.
+fn assert_kept_nowhere(field: &Field, planted: &str, files: &str) {
+    let words: String = spellings(planted).iter().map(|spelling| format!(" -e {spelling}")).collect();
+    let search = format!(
+        "grep -rlsaF --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev{words} / | sort; journalctl -q -o export | grep -caF{words} || true"
+    );
+    assert_eq!(field.said("n1", &search), format!("{files}0"));
+    let places = ["site", "state", "home"].map(|name| field.dir().join(name));
+    let words = spellings(planted).into_iter().flat_map(|spelling| ["-e".to_owned(), spelling]);
+    let here = std::process::Command::new("grep").arg("-rlaF").args(words).args(places).output().expect("grep");
+    // 1: it looked, and there was none; 2: there was nothing to look at.
+    assert_eq!((String::from_utf8_lossy(&here.stdout).as_ref(), here.status.code()), ("", Some(1)));
 }
 
 #[test]
 fn a_planted_secret_is_in_its_files_and_nowhere_else() {
     let field = field(1, ROLE);
-    plant(&field);
+    plant(&field, PLANTED);
     let stop = Arc::new(AtomicBool::new(false));
     let watcher = watch(Arc::clone(&stop));
     let plan = field.ostler(["plan", "-D"]);
@@ -86,16 +117,97 @@ fn a_planted_secret_is_in_its_files_and_nowhere_else() {
     let (looks, lines) = watcher.join().expect("watched");
     assert!(looks > 20 && lines.is_empty(), "{looks} looks: {lines:#?}");
     for ran in [&plan, &first, &failed, &json, &told, &diff, &explained] {
-        assert_clean(ran);
+        assert_clean(ran, PLANTED);
     }
 
-    let search = "grep -rlsF --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev -- $WORD / | sort; \
-                  journalctl -q -o export | grep -cF -- $WORD || true";
-    let on_node = field.said("n1", &search.replace("$WORD", PLANTED));
-    assert_eq!(on_node, "/etc/demo-secret\n/etc/demo-strict\n0");
+    assert_kept_nowhere(&field, PLANTED, "/etc/demo-secret\n/etc/demo-strict\n");
     assert_eq!(field.said("n1", "stat -c '%a %U' /etc/demo-secret /etc/demo-strict"), "600 root\n400 root");
-    let places = ["site", "state", "home"].map(|name| field.dir().join(name));
-    let here = std::process::Command::new("grep").args(["-rlaF", "--", PLANTED]).args(places).output().expect("grep");
-    // 1: it looked, and there was none; 2: there was nothing to look at.
-    assert_eq!((String::from_utf8_lossy(&here.stdout).as_ref(), here.status.code()), ("", Some(1)));
+}
+
+/// A role whose one step that fails shows the secret, of which nothing is to be sent once its file is there.
+fn leaking(rest: &str) -> String {
+    format!(
+        "role: demo\nsummary: A secret in a file that something prints.\nparams: {{token: {{type: secret}}}}\nsteps:\n  \
+         - file: {{path: /etc/demo-secret, owner: admin, content: \"token = {{{{ token }}}}\\n\"}}\n{rest}"
+    )
+}
+
+/// A command that shows the file in every way, at places where its output will be cut.
+const SHOW: &str = "cat /etc/demo-secret; base64 /etc/demo-secret; base64 -w 7 /etc/demo-secret; sed 's/.*= //' /etc/demo-secret | base64; \
+    sed s/-/%2d/ /etc/demo-secret; printf %0390d 0; cat /etc/demo-secret; \
+    i=0; while [ $i -lt 64 ]; do i=$((i+1)); printf '%063d' $i; cat /etc/demo-secret; done; cat /etc/demo-secret >&2";
+
+/// The last stage: what a service says is kept by the node's own journal, which is not ours.
+const SERVICE: &str = "a service";
+
+/// Each of these fails, at its own stage of a run.
+fn failures() -> Vec<(&'static str, String)> {
+    let show = |name: &str, run: &str, more: &str| format!("command: {{name: {name}, run: [sh, -c, \"{run}\"]{more}}}");
+    let script = SHOW.replace('\\', "\\\\");
+    let failing = show("leak", &format!("{script}; exit 3"), "");
+    let unit = "  - service:\n      name: leak\n      unit_content: |\n        [Service]\n        Type=oneshot\n        \
+         ExecStart=/bin/cat /etc/demo-secret\n        ExecStart=/bin/false\n      state: running\n";
+    vec![
+        ("a step", leaking(&format!("  - {}\n", failing.replace("]}", "], creates: /srv/never}")))),
+        ("a guard", leaking(&format!("  - command: {{name: leak, run: [\"true\"], unless: [sh, -c, \"{script}; kill -9 $$\"]}}\n"))),
+        (
+            "a proof of a file",
+            leaking(
+                "  - file: {path: /etc/demo-other, content: \"x\\n\", validate: [sh, -c, \"cat /etc/demo-secret; exit 1\", x, \"%f\"]}\n",
+            ),
+        ),
+        ("a proof", leaking(&format!("verify:\n  - {}\n", failing.replace("]}", "], as: admin}")))),
+        ("a requirement", leaking(&format!("require:\n  - {}\n", failing.replace("]}", "], as: admin}")))),
+        (SERVICE, leaking(unit)),
+    ]
+}
+
+#[test]
+fn a_secret_shows_nowhere_whatever_fails_also_when_nothing_of_it_is_sent() {
+    let field = field(1, &leaking(""));
+    plant(&field, OTHER);
+    field.apply().assert_changed(1);
+    for (stage, role) in failures() {
+        if stage == SERVICE {
+            assert_kept_nowhere(&field, OTHER, "/etc/demo-secret\n");
+        }
+        field.write("roles/demo.yaml", &role);
+        // The file is as it shall be: its value does not travel.
+        let mut shown = String::new();
+        for call in [&["plan", "-D"][..], &["apply", "--yes", "-vv"], &["apply", "--yes", "--output", "json"], &["attach", "n1", "-v"]] {
+            let ran = field.ostler(call);
+            assert_clean(&ran, OTHER);
+            assert!(call[0] != "apply" || ran.code != 0, "{stage}: {ran}");
+            shown += &ran.to_string();
+        }
+        assert!(shown.contains("***"), "{stage}: it is shown, masked: {shown}");
+    }
+    field.run("n1", "journalctl -q --rotate; journalctl -q --vacuum-time=1s");
+    assert_kept_nowhere(&field, OTHER, "/etc/demo-secret\n");
+}
+
+#[test]
+fn a_run_that_was_cut_and_the_one_that_goes_on_show_no_secret() {
+    let cut = "test -e /srv/once || { touch /srv/once; cat /etc/demo-secret; kill -9 $PPID; sleep 5; }; cat /etc/demo-secret; exit 3";
+    let field = field(1, &leaking(&format!("  - command: {{name: leak, run: [sh, -c, \"{cut}\"], creates: /srv/never}}\n")));
+    plant(&field, OTHER);
+    let first = field.apply();
+    assert!(first.trouble("n1").contains("was cut off"), "{first}");
+    let second = field.ostler(["apply", "--yes", "-vv"]);
+    assert!(second.code == 1 && second.to_string().contains("token = ***"), "{second}");
+    for ran in [&first, &second, &field.ostler(["attach", "n1", "-v"]), &field.ostler(["nodes"])] {
+        assert_clean(ran, OTHER);
+    }
+    assert_kept_nowhere(&field, OTHER, "/etc/demo-secret\n");
+}
+
+#[test]
+fn a_secret_that_could_not_be_masked_is_refused_by_its_name() {
+    let field = field(1, &leaking(""));
+    plant(&field, OTHER);
+    let short = field.dir().join("home/short");
+    std::fs::write(&short, "12345\n").expect("written");
+    let set = field.ostler(["secret", "set", "pin", "--from", short.to_str().expect("a path")]);
+    assert_eq!(set.code, 3, "{set}");
+    assert!(set.to_string().contains("secret pin has fewer than 6 characters"), "{set}");
 }

@@ -87,10 +87,11 @@ fn a_run_that_owes_nothing_leaves_the_proof_as_it_was() {
     conversation.hello();
     let (plan, needed) = conversation.plan(&catalog(vec![file("/etc/one", "one")]));
     conversation.give(&needed, &contents());
-    let ToAgent::Go { run, plan, generation, secrets, controller, .. } = Conversation::going(&bench.run_id(), &plan, Vec::new()) else {
+    let ToAgent::Go { run, plan, generation, secrets, masked, controller, .. } = Conversation::going(&bench.run_id(), &plan, Vec::new())
+    else {
         panic!("a go")
     };
-    conversation.send(&[ToAgent::Go { run, plan, generation, secrets, controller, owes: false }]);
+    conversation.send(&[ToAgent::Go { run, plan, generation, secrets, masked, controller, owes: false }]);
     assert!(matches!(ending(&conversation.story().0), Some(Ending::Good { changed: 1, generation: 1, .. })));
     bench.await_rest();
     assert!(!ledger(&bench).owes(&subject()), "a master's files for its workers are no change of the machine that jobs run on");

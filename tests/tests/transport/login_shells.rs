@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use ostler::mask::RunMask;
 use ostler::session::{AgentFile, Greeting, Identity, Password, SessionError, meet};
 use ostler::transport::{Link as _, PlaceFault, Placement, SshLink};
 use ostler_roles::words::NodeName;
@@ -33,7 +34,7 @@ async fn logged_in(script: &str) -> Stage {
 async fn greeted(stage: &Stage) -> Result<Greeting, SessionError> {
     let identity = Identity { node: NodeName::parse("n1").unwrap(), login: "login-shell-test".to_owned(), r#become: None };
     let nobody = Password::new(None, Box::new(|_| Box::pin(async { None })));
-    meet(&stage.link, AgentFile::embedded().unwrap(), &identity, &[], &nobody).await
+    meet(&stage.link, AgentFile::embedded().unwrap(), &identity, &[], &nobody, &RunMask::default()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

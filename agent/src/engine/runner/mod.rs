@@ -5,12 +5,14 @@ mod journal_writer;
 mod proofs;
 mod run_step;
 
+use super::go::mask_of;
 use super::journal::JournalFile;
 use super::node::{LastRun, NodeRecord};
 use super::progress::ProgressBoard;
 use super::secrets::SecretStore;
 use super::stored::{self, Durable};
 use super::{BlobStore, Cleaner, EngineError, Facilities, Lock, Moment, PendingActions, Provider, StatePaths, cancel, detach};
+use crate::host::child;
 use crate::host::own::OwnPath;
 use groups::{Group, groups};
 use journal_writer::{JournalState, JournalWriter, start_journal};
@@ -47,12 +49,9 @@ pub fn run(facilities: &dyn Facilities, run: &RunId, detach_from: Option<&Path>)
     let journal = JournalFile::create(&paths.journal(run))?;
     let secrets = SecretStore::of(paths, run);
     let key = secrets.key()?;
-    // One that is there and cannot be read could not be masked either.
-    let mut values = Vec::new();
-    for hmac in catalog.secrets().keys() {
-        values.extend(secrets.value(hmac)?);
-    }
-    let cleaner = Cleaner::of(values.iter().map(Vec::as_slice));
+    let mask = mask_of(&secrets.masked()?);
+    child::mask_output(mask.clone());
+    let cleaner = Cleaner::of(mask);
     let owed = PendingActions::read(paths)?;
     let provider = facilities.provider(key.expose()).map_err(|failure| EngineError::Provider { why: failure.message })?;
     let state = JournalState::default();

@@ -1,6 +1,6 @@
 //! One turn: examine again, hold against the plan, mark what is owed, apply, act.
 
-use super::super::{Applied, ApplyContext, Cleaner, Differing, EngineError, Examined, Moment, PendingActions};
+use super::super::{Applied, ApplyContext, Differing, EngineError, Examined, Moment, PendingActions};
 use super::Runner;
 use ostler_roles::catalog::{Action, Step};
 use ostler_roles::outcome::{Event, Failure, FailureKind, Outcome};
@@ -89,7 +89,7 @@ impl Runner<'_> {
     fn unseen<'c>(&self, index: u32, changes: &'c [Shown]) -> Option<&'c Shown> {
         match self.plan.steps.get(index as usize) {
             Some(Planned::MayChange { .. }) => None,
-            Some(Planned::Change { changes: shown, .. }) => changes.iter().find(|change| !Cleaner::default().was_shown(change, shown)),
+            Some(Planned::Change { changes: shown, .. }) => changes.iter().find(|change| !self.cleaner.was_shown(change, shown)),
             Some(Planned::Unchanged { .. } | Planned::Impossible(_)) | None => changes.first(),
         }
     }

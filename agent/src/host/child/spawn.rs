@@ -35,7 +35,7 @@ pub(super) fn run(mut program: Program, deadline: Instant, cancelled: &dyn Fn() 
         argv: std::mem::take(&mut program.argv),
         status: Ended::NotStarted,
         stdout: Vec::new(),
-        tail: Tail::masking(std::mem::take(&mut program.masked)),
+        tail: Tail::masking(&program.mask),
         cancelled: false,
     };
     let input = program.stdin.take();
@@ -48,6 +48,7 @@ pub(super) fn run(mut program: Program, deadline: Instant, cancelled: &dyn Fn() 
         &program,
         hear,
     );
+    finished.tail.end(finished.status != Ended::Deadline);
     let unstarted = report.and_then(|report| report.told(&name, &program.directory));
     match (done, unstarted) {
         (Ok(()), Some(error)) => Err(error),
@@ -220,7 +221,7 @@ impl Streams<'_, '_> {
             stdout.extend_from_slice(&bytes[..room]);
             tail.push(bytes);
         });
-        drain(&mut self.stderr, |bytes| tail.push(bytes));
+        drain(&mut self.stderr, |bytes| tail.push_error(bytes));
     }
 }
 

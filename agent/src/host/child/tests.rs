@@ -1,4 +1,5 @@
 use super::*;
+use ostler_roles::mask::Mask;
 use std::time::Duration;
 
 fn soon() -> Instant {
@@ -69,8 +70,6 @@ fn input_reaches_it_and_a_large_one_does_not_block() {
 #[test]
 fn output_is_bounded_and_keeps_both_ends() {
     let finished = shell("echo first; seq 1 200000; echo last; exit 1").run(soon(), &|| false).unwrap();
-    let mut tail = Tail::default();
-    tail.push(b"first\n");
     assert!(finished.tail.mentions("first") && finished.tail.mentions("bytes left out"));
     let lines = finished.tail.into_lines();
     assert!(lines.len() <= 40, "{}", lines.len());
@@ -81,12 +80,34 @@ fn output_is_bounded_and_keeps_both_ends() {
 fn the_environment_is_ours_alone_and_secrets_are_masked() {
     let mut program = shell("env | sort; echo token=$TOKEN; exit 1");
     program.environment.push(("TOKEN".to_owned(), "hunter2-hunter2".to_owned()));
-    program.masked.push(Secret::new("hunter2-hunter2".to_owned()));
+    program.mask = Mask::of([b"hunter2-hunter2".as_slice()]);
     let failure = program.run(soon(), &|| false).unwrap().failure("print");
     let command = failure.command.unwrap();
     assert!(command.tail.contains(&"token=***".to_owned()), "{:?}", command.tail);
     assert!(command.tail.contains(&"LC_ALL=C.UTF-8".to_owned()));
     assert!(!command.tail.iter().any(|line| line.contains("hunter2") || line.starts_with("CARGO")));
+}
+
+/// What a program's output comes to that says a secret behind so many other bytes, in one write and in two.
+fn kept(before: usize, mask: &Mask) -> String {
+    let mut program =
+        shell("head -c $1 /dev/zero | tr '\\0' '.'; printf hunter2-; sleep 0.05; echo hunter2; head -c $2 /dev/zero | tr '\\0' 'x'");
+    program.argv.extend(["sh".to_owned(), before.to_string(), (60_000).to_string()]);
+    program.mask = mask.clone();
+    program.run(soon(), &|| false).unwrap().tail.text()
+}
+
+#[test]
+fn no_half_of_a_secret_stands_where_output_was_cut() {
+    let mask = Mask::of([b"hunter2-hunter2".as_slice()]);
+    // The beginning that is kept ends after 4096 bytes.
+    for before in [4080, 4085, 4095, 4096] {
+        let text = kept(before, &mask);
+        assert!(text.contains("bytes left out") && !text.contains("hunt") && !text.contains("ter2"), "{before}: {text}");
+        // Not masked here, it is masked by whoever is told: a mark stands where it was cut.
+        let told = mask.text(&kept(before, &Mask::default()));
+        assert!(!told.contains("hunt") && !told.contains("ter2"), "{before}: {told}");
+    }
 }
 
 #[test]

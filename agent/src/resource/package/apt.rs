@@ -6,7 +6,7 @@ use super::super::note;
 use super::status::NATIVE;
 use super::{lists, lock};
 use crate::engine::ApplyContext;
-use crate::host::child::{Finished, Program, Tail};
+use crate::host::child::{Finished, Program, Tail, output_mask};
 use crate::host::{Operation, OsError};
 use ostler_roles::outcome::{CommandFailure, Ended, Failure, FailureKind};
 use ostler_roles::resource::package::{Change, Desired};
@@ -226,8 +226,11 @@ fn tail(mut log: File) -> std::io::Result<Tail> {
     log.seek(SeekFrom::Start(length.saturating_sub(TOLD)))?;
     let mut bytes = Vec::new();
     log.take(TOLD).read_to_end(&mut bytes)?;
-    let mut tail = Tail::default();
-    tail.push(&bytes);
+    let mut tail = Tail::masking(&output_mask());
+    // What begins in the middle of a line may begin in the middle of a secret.
+    let from = if length > TOLD { bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1) } else { 0 };
+    tail.push(&bytes[from..]);
+    tail.end(true);
     Ok(tail)
 }
 

@@ -61,7 +61,7 @@ impl Stage {
             directory,
             program,
             wheels,
-            printer: context.printer,
+            printer: context.printer.clone(),
         };
         stage.clear()?;
         stage.write()?;

@@ -51,7 +51,8 @@ async fn run(script: Vec<Option<Vec<Act>>>, stop: bool) -> (NodeEnd, Vec<FleetEv
     let fake = FakeNode::new(script);
     let (preparation, mut events) = fake.preparation();
     let connection = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
-    let prepared = Prepared { catalog: catalog(), blob: Arc::new(|_| None), secrets: Arc::default(), executors: Vec::new() };
+    let prepared =
+        Prepared { catalog: catalog(), blob: Arc::new(|_| None), secrets: Arc::default(), masked: Vec::new(), executors: Vec::new() };
     let because = ResourceId { kind: Kind::File, key: "/etc/motd".to_owned() };
     let steps = vec![Planned::MayChange { because, changes: Vec::new() }];
     let plan = Plan { catalog: Digest::of(b""), generation: 0, requirements: Vec::new(), steps, verify: Vec::new() };
@@ -190,7 +191,8 @@ async fn a_content_that_is_gone_from_the_site_is_said_and_nothing_is_begun() {
     let mut connection = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
     connection.session.ask(&catalog(), false, &[]).await.unwrap();
     connection.session.answer().await.unwrap();
-    let go = Go { run: &run_id(), plan: &plan, secrets: Vec::new(), controller: "ada@desk", owes: true, blob: &|_| None };
+    let go =
+        Go { run: &run_id(), plan: &plan, secrets: Vec::new(), masked: Vec::new(), controller: "ada@desk", owes: true, blob: &|_| None };
     let error = connection.session.go(go).await.unwrap_err();
     let told = format!("content {} of the plan is no longer in the site: nothing was changed on this node", gone.short());
     assert_eq!(error.to_string(), told);

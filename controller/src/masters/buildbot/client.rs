@@ -5,12 +5,15 @@ use super::survey::{Survey, fold};
 use crate::masters::http::{Http, HttpError, encode};
 use crate::masters::wait::{Pace, Stop};
 use ostler_roles::master::buildbot::{SMOKE, WorkerName};
+use ostler_roles::texts::Text;
 use ostler_roles::words::Secret;
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Lines of a failed command's log that are kept.
-const TAIL: u64 = 20;
+const TAIL: usize = 20;
+/// Lines of it that are read: a secret may be broken over the line at which the kept ones begin.
+const READ: u64 = 200;
 
 /// Why the master could not be asked, or what it said made no sense.
 #[derive(Debug, thiserror::Error)]
@@ -255,18 +258,18 @@ impl Client {
         let Some(step) = steps.steps.into_iter().rev().find(|step| step.results != Some(0)) else { return Ok(Vec::new()) };
         let logs: Logs = self.http.get_json(&format!("api/v2/steps/{}/logs", step.stepid)).map_err(follow)?;
         let Some(log) = logs.logs.into_iter().max_by_key(|log| log.logid) else { return Ok(vec![clean(&step.state_string)]) };
-        let path = format!("api/v2/logs/{}/contents?offset={}&limit={TAIL}", log.logid, log.num_lines.saturating_sub(TAIL));
+        let path = format!("api/v2/logs/{}/contents?offset={}&limit={READ}", log.logid, log.num_lines.saturating_sub(READ));
         let chunks: Chunks = self.http.get_json(&path).map_err(follow)?;
-        let mut lines = vec![clean(&log.name)];
         // Every line begins with its channel: `o`ut, `e`rr or Buildbot's own `h`eader, of which only the verdict is news.
-        for line in chunks.logchunks.iter().flat_map(|chunk| chunk.content.lines()) {
-            match line.split_at_checked(1) {
-                Some(("o" | "e", text)) => lines.push(clean(text)),
-                Some(("h", text)) if !text.starts_with([' ', '\t']) && !text.starts_with("elapsedTime") => lines.push(clean(text)),
-                _ => {}
-            }
-        }
-        Ok(lines)
+        let said = |line: &str| match line.split_at_checked(1) {
+            Some(("o" | "e", text)) => Some(text.to_owned()),
+            Some(("h", text)) if !text.starts_with([' ', '\t']) && !text.starts_with("elapsedTime") => Some(text.to_owned()),
+            _ => None,
+        };
+        let mut lines: Vec<String> = chunks.logchunks.iter().flat_map(|chunk| chunk.content.lines()).filter_map(said).collect();
+        self.http.mask().hide(Text::Lines(&mut lines));
+        let kept = lines.iter().skip(lines.len().saturating_sub(TAIL));
+        Ok(std::iter::once(&log.name).chain(kept).map(|line| clean(line)).collect())
     }
 
     /// Takes back a request that nobody waits for any longer, and stops its build; `reason` is shown with it.

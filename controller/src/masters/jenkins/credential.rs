@@ -6,7 +6,7 @@
 use super::super::http::{Answer, encode};
 use super::error::JenkinsError;
 use super::session::Session;
-use super::xml::{self, Element, escape};
+use super::xml::{self, Element};
 use ostler_roles::master::jenkins::{CredentialId, Owner, Site};
 use ostler_roles::words::{Digest, Secret, SecretRef};
 use serde::Deserialize;
@@ -102,20 +102,13 @@ impl Credential {
         format!("{}{hidden} ({})", self.username, site.mark())
     }
 
-    /// What was answered when it was sent, without the secret, which may have come back: a key line by line, as it is and as it was sent.
-    fn quotable(&self, session: &Session, action: &str, answer: Answer) -> Result<Answer, JenkinsError> {
-        if answer.status == 404 {
-            return Err(unseen(session, action));
-        }
+    /// From now on it shows nowhere: an answer may give it back.
+    fn mask(&self, session: &Session) {
         let (secret, more) = match &self.kind {
             Kind::SshKey { private_key, passphrase } => (private_key, passphrase.as_ref()),
             Kind::Password(password) => (password, None),
         };
-        let lines = [Some(secret), more].into_iter().flatten().flat_map(|secret| secret.expose().lines());
-        // Whoever quotes the document in a page may escape it once more.
-        let forms = lines.flat_map(|line| [escape(&escape(line)), escape(line), line.to_owned()]);
-        let forms: Vec<Secret<String>> = forms.map(Secret::new).collect();
-        Ok(answer.without(&forms.iter().map(|form| form.expose().as_str()).collect::<Vec<_>>()))
+        session.mask().add([Some(secret), more].into_iter().flatten().map(|secret| secret.expose().as_bytes()));
     }
 
     fn document(&self, site: &Site) -> Vec<u8> {
@@ -152,6 +145,7 @@ pub(super) fn put(
     key: &[u8],
     last: Option<&Digest>,
 ) -> Result<Sent, JenkinsError> {
+    credential.mask(session);
     let known = find(session, site, &credential.id)?;
     let is_as_sent = last == Some(&credential.fingerprint(key));
     let Some(known) = known else {
@@ -173,7 +167,7 @@ pub(super) fn put(
         Err(JenkinsError::Lost { .. }) => session.write(&action, &path, XML, &credential.document(site))?,
         other => other?,
     };
-    session.expect(&action, credential.quotable(session, &action, answer)?, &[200])?;
+    session.expect(&action, seen(session, &action, answer)?, &[200])?;
     Ok(Sent::Replaced)
 }
 
@@ -209,7 +203,7 @@ fn create(session: &Session, site: &Site, credential: &Credential) -> Result<(),
     if answer.status == 409 {
         return Err(JenkinsError::Refused { action, reason: "somebody else made it a moment ago".to_owned() });
     }
-    session.expect(&action, credential.quotable(session, &action, answer)?, &[200]).map(drop)
+    session.expect(&action, seen(session, &action, answer)?, &[200]).map(drop)
 }
 
 /// Removes a credential of ours. Gone already is done.
@@ -254,6 +248,11 @@ fn class_of(session: &Session, id: &CredentialId) -> Result<Option<String>, Jenk
     let answer = session.expect(&action, answer, &[200])?;
     let element = xml::parse(&answer.body).map_err(|source| JenkinsError::Xml { action, source })?;
     Ok(Some(element.name))
+}
+
+/// What was answered, unless it says that we may not see the store.
+fn seen(session: &Session, action: &str, answer: Answer) -> Result<Answer, JenkinsError> {
+    if answer.status == 404 { Err(unseen(session, action)) } else { Ok(answer) }
 }
 
 /// Who may not see the store gets 404 from it, never 403.

@@ -48,7 +48,12 @@ impl End {
         let size = size_in(action, &answer)?;
         let start = size.saturating_sub(END);
         let answer = if start == 0 { answer } else { session.expect(action, session.read(action, &from(start))?, &[200])? };
-        Ok(Self { text: String::from_utf8_lossy(&answer.body).into_owned(), is_cut: start > 0 })
+        let text = String::from_utf8_lossy(&answer.body);
+        // What was cut may begin with the second half of a secret: its first word is left out, unless it is one that is not shown from its
+        // beginning.
+        let word = text.char_indices().take(LINE).find(|(_, character)| character.is_whitespace());
+        let from = if start > 0 { word.map_or(0, |(at, _)| at) } else { 0 };
+        Ok(Self { text: session.mask().text(&text[from..]), is_cut: start > 0 })
     }
 
     /// Its last lines, fit for a terminal. Of a line whose beginning was not read the last characters are shown, of any other the first.

@@ -267,6 +267,7 @@ pub(super) fn agent_secret(session: &Session, name: &Name) -> Result<Secret<Stri
     if secret.len() < 32 || !secret.chars().all(|character| character.is_ascii_hexdigit()) {
         return Err(fault(xml::XmlError::Unexpected("an agent description without a secret")));
     }
+    session.mask().add([secret.as_bytes()]);
     Ok(Secret::new(secret.to_owned()))
 }
 

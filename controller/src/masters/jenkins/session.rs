@@ -3,11 +3,12 @@
 //! A restart shows itself as 503, refused, reset and hanging connections, and twice as a short 401 for a valid token (recorded from
 //! 2.532). So a 401 is believed only when it lasts. The end is a 200 from `/api/json` with `X-Jenkins-Session`.
 
-use super::super::http::{Answer, Ask, Departure, Http, HttpError, Way, cookies};
+use super::super::http::{Answer, Ask, Departure, Http, HttpError, Way};
 use super::super::wait::{Stop, Wait};
 use super::error::JenkinsError;
 use super::patience::Patience;
 use super::watch::Watch;
+use crate::mask::RunMask;
 use crate::masters::driver::Event;
 use base64::Engine as _;
 use ostler_roles::master::jenkins::Version;
@@ -129,7 +130,14 @@ impl Session {
     pub(super) fn new(url: &str, login: Login, patience: Patience, way: Way) -> Result<Self, JenkinsError> {
         let http = Http::new(url, patience.request, way)
             .map_err(|source| JenkinsError::Http { action: "use the address of this Jenkins".to_owned(), source })?;
+        let header = login.header();
+        http.mask().add([login.secret().expose().as_bytes(), header.expose().trim_start_matches("Basic ").as_bytes()]);
         Ok(Self { http, login, patience, stop: Stop::default(), memory: Arc::default(), events: None })
+    }
+
+    /// What nothing that is told of this Jenkins may show.
+    pub(super) fn mask(&self) -> &RunMask {
+        self.http.mask()
     }
 
     pub(super) fn user(&self) -> &str {
@@ -243,18 +251,12 @@ impl Session {
         }
     }
 
-    /// Asks once. Refusals are quoted, and whoever refuses, a proxy perhaps, may give back what it was sent: they come without our secrets.
+    /// Asks once.
     fn ask(&self, ask: Ask<'_>, path: &str, carried: &Carried) -> Result<Answer, HttpError> {
         let login = self.login.header();
         let crumbs = || carried.headers.iter().map(|(name, value)| (name.as_str(), value.expose().as_str()));
         let headers: Vec<(&str, &str)> = Self::headers(&login).into_iter().chain(crumbs()).collect();
-        let answer = self.http.ask(ask, path, &headers)?;
-        if (200..300).contains(&answer.status) {
-            return Ok(answer);
-        }
-        let mut secrets = vec![self.login.secret().expose().as_str(), login.expose().trim_start_matches("Basic ")];
-        secrets.extend(crumbs().map(|(_, value)| value));
-        Ok(answer.without(&secrets))
+        self.http.ask(ask, path, &headers)
     }
 
     /// What every request carries. Jenkins speaks the language that is asked for, and its errors are known here in English alone.
@@ -302,7 +304,8 @@ impl Session {
         }
         let answer = self.expect(action, answer, &[200])?;
         let issued: Issued = serde_json::from_slice(&answer.body).map_err(|error| shape(action, &error))?;
-        let cookies = cookies(&answer.headers).map(|cookies| ("cookie".to_owned(), cookies));
+        self.mask().add([issued.crumb.as_bytes()]);
+        let cookies = self.http.cookies(&answer.headers).map(|cookies| ("cookie".to_owned(), cookies));
         Ok(Carried { headers: [(issued.crumb_request_field, Secret::new(issued.crumb))].into_iter().chain(cookies).collect() })
     }
 

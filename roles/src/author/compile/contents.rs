@@ -74,6 +74,7 @@ impl<'a> Context<'a> {
         self.text_of(tree, path, "templates/", span).map_err(|fault| self.fault(*fault))?;
         match template::render(path, &load, scope) {
             Ok(rendered) => {
+                rendered.secrets.iter().for_each(|(text, marks)| self.masks(text, marks));
                 self.hold(rendered.text.len(), span)?;
                 self.reads_assumed(&rendered.marks);
                 Ok(self.content(&rendered.text, &rendered.marks))

@@ -17,6 +17,7 @@ use crate::author::site::{Group, NodeEntry};
 use crate::author::source::{Node, NodeKind, Span, Tree};
 use crate::author::value::{Data, Marks, NodeView, Value, as_text, facts_value, literal};
 use crate::facts::Facts;
+use crate::mask;
 use crate::words::{Blob, Content, Digest, NodeName, Origin, Secret, SecretRef, Sensitive};
 
 /// What was asked for has no value, and why was told.
@@ -57,9 +58,18 @@ pub(super) struct Context<'a> {
 /// Contents that a catalog names.
 #[derive(Default)]
 pub(super) struct Stores {
-    pub(super) secrets: BTreeMap<Digest, Secret<Arc<[u8]>>>,
+    pub(super) secrets: BTreeMap<Digest, Arc<Secret<Vec<u8>>>>,
+    pub(super) masked: Vec<Arc<Secret<Vec<u8>>>>,
     pub(super) blobs: BTreeMap<Digest, Arc<[u8]>>,
     pub(super) files: BTreeMap<Digest, (Tree, String)>,
+}
+
+impl Stores {
+    fn mask(&mut self, value: &[u8]) {
+        if mask::is_long_enough(value) && !self.masked.iter().any(|known| known.expose() == value) {
+            self.masked.push(Arc::new(Secret::new(value.to_vec())));
+        }
+    }
 }
 
 impl<'a> Context<'a> {
@@ -334,6 +344,7 @@ impl<'a> Context<'a> {
             marks.join(&value.all_marks());
             match printed(&value) {
                 Ok(part) => {
+                    self.masks(&part, &value.all_marks());
                     self.bounded(whole.len() + part.len(), &node.part(trimmed(text, range)))?;
                     whole.push_str(&part);
                 }
@@ -352,27 +363,38 @@ impl<'a> Context<'a> {
 
     /// A text as a file's content: secret bytes by reference, public ones by digest.
     pub(super) fn content(&self, text: &str, marks: &Marks) -> Content {
-        let bytes: Arc<[u8]> = Arc::from(text.as_bytes());
         if marks.is_secret() {
-            return Content::Secret(self.secret(bytes, marks));
+            return Content::Secret(self.secret(text, marks));
         }
+        let bytes: Arc<[u8]> = Arc::from(text.as_bytes());
         let blob = Blob::of(&bytes);
         self.stores.borrow_mut().blobs.insert(blob.digest, bytes);
         Content::Blob(blob)
     }
 
     /// A reference to secret bytes; the bytes stand beside the catalog.
-    fn secret(&self, bytes: Arc<[u8]>, marks: &Marks) -> SecretRef {
-        let hmac = SecretRef::hmac(self.input.secrets.key(), &bytes);
-        self.stores.borrow_mut().secrets.insert(hmac, Secret::new(bytes));
+    fn secret(&self, text: &str, marks: &Marks) -> SecretRef {
+        let hmac = SecretRef::hmac(self.input.secrets.key(), text.as_bytes());
+        let mut stores = self.stores.borrow_mut();
+        stores.secrets.insert(hmac, Arc::new(Secret::new(text.as_bytes().to_vec())));
+        let opened = marks.secrets.iter().filter_map(|name| self.input.secrets.get(name).flatten());
+        opened.for_each(|value| stores.mask(value.expose()));
         SecretRef { name: marks.secret_names(), hmac }
+    }
+
+    /// Keeps a text that stands in something secret, if it is secret itself: what was made of a secret is not always found by it.
+    pub(super) fn masks(&self, text: &str, marks: &Marks) {
+        if marks.is_secret() {
+            self.stores.borrow_mut().mask(text.as_bytes());
+        }
     }
 
     /// A text that may be secret.
     pub(super) fn sensitive(&self, value: &Value) -> Sensitive {
         let text = as_text(&value.data).unwrap_or_default();
         if value.marks.is_secret() {
-            Sensitive::Secret(self.secret(Arc::from(text.as_bytes()), &value.marks))
+            self.masks(&text, &value.marks);
+            Sensitive::Secret(self.secret(&text, &value.marks))
         } else {
             Sensitive::Plain(text)
         }

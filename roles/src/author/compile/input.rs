@@ -92,7 +92,7 @@ pub struct Secrets {
     /// The site's key: references carry the HMAC of a value under it.
     key: Vec<u8>,
     /// Values by name; none where a secret is stored but was not opened (`lint` needs no values).
-    values: BTreeMap<String, Option<Secret<Arc<[u8]>>>>,
+    values: BTreeMap<String, Option<Secret<Vec<u8>>>>,
 }
 
 impl Secrets {
@@ -104,7 +104,7 @@ impl Secrets {
 
     /// Adds an opened secret.
     pub fn open(&mut self, name: &str, value: &[u8]) {
-        self.values.insert(name.to_owned(), Some(Secret::new(Arc::from(value))));
+        self.values.insert(name.to_owned(), Some(Secret::new(value.to_vec())));
     }
 
     /// Adds one that is stored but was not opened: enough for `lint`; a catalog with it is not for a node.
@@ -119,8 +119,13 @@ impl Secrets {
 
     /// The value: none when there is no such secret, inner none when it was not opened.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<Option<&Secret<Arc<[u8]>>>> {
+    pub fn get(&self, name: &str) -> Option<Option<&Secret<Vec<u8>>>> {
         self.values.get(name).map(Option::as_ref)
+    }
+
+    /// All values that were opened.
+    pub fn opened(&self) -> impl Iterator<Item = &[u8]> {
+        self.values.values().flatten().map(|value| value.expose().as_slice())
     }
 
     /// The site's key.
@@ -163,7 +168,9 @@ pub struct Compiled {
     /// What the masters may run there.
     pub executors: Vec<Executor>,
     /// Secret contents the catalog names, by HMAC: sent in their own frame, stored nowhere.
-    pub secrets: BTreeMap<Digest, Secret<Arc<[u8]>>>,
+    pub secrets: BTreeMap<Digest, Arc<Secret<Vec<u8>>>>,
+    /// What no output of a run with this catalog may show: the secrets that it was made of, and what was made of them.
+    pub masked: Vec<Arc<Secret<Vec<u8>>>>,
     /// Public contents that were rendered, by digest.
     pub blobs: BTreeMap<Digest, Arc<[u8]>>,
     /// Public contents that are files of a tree, by digest: tree and path.

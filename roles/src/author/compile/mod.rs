@@ -65,7 +65,8 @@ fn compile_in(context: &Context<'_>) -> Result<Compiled, Faults> {
         verify,
     };
     let stores = context.stores.take();
-    let compiled = Compiled { catalog, executors, secrets: stores.secrets, blobs: stores.blobs, files: stores.files, roles };
+    let compiled =
+        Compiled { catalog, executors, secrets: stores.secrets, masked: stores.masked, blobs: stores.blobs, files: stores.files, roles };
     context.take_faults().into_result(compiled)
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 use super::Load;
 use super::parse::{Branch, Part, Placed, Template, placed};
@@ -28,6 +29,8 @@ pub struct Rendered {
     pub text: String,
     /// The marks of everything that it depends on.
     pub marks: Marks,
+    /// What was printed of secrets, with its marks.
+    pub secrets: Vec<(Zeroizing<String>, Marks)>,
 }
 
 /// Why nothing came out.
@@ -156,9 +159,15 @@ impl Renderer<'_> {
 
     fn print(&mut self, expr: &Placed, source: &Arc<Source>, scope: &dyn Scope) {
         let Some(value) = self.value(expr, source, scope) else { return };
-        self.done.marks.join(&value.all_marks());
+        let marks = value.all_marks();
+        self.done.marks.join(&marks);
         match as_text(&value.data) {
-            Some(text) => self.done.text.push_str(&text),
+            Some(text) => {
+                self.done.text.push_str(&text);
+                if marks.is_secret() {
+                    self.done.secrets.push((Zeroizing::new(text), marks));
+                }
+            }
             None => {
                 let hint = match &value.data {
                     Data::List(_) | Data::Map(_) => "loop over it, or write `| json`",
