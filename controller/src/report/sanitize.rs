@@ -1,7 +1,7 @@
 //! Node output is untrusted: made harmless before it meets a terminal.
 
 /// The text with control characters (escape sequences among them) and direction overrides replaced by `\u{fffd}`-free marks: a tab
-/// becomes a blank, anything else that could steer a terminal becomes `·`. Connection feeds stay only where `lines` is set.
+/// becomes a blank, anything else that could steer a terminal becomes `·`. Line feeds stay only where `lines` is set.
 pub fn sanitize(text: &str, lines: bool) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();

@@ -218,7 +218,7 @@ mod tests {
                 "      labels: old -> big debian",
                 "  + ci: executor p2 [p2]",
                 "      executor: absent -> present",
-                "  ! ci: executor p3 [p3] takes no jobs: marked offline by `al`: disk·[2J",
+                "  ! ci: executor p3 [p3] takes no jobs: marked offline by `al`: disk",
                 "  ! ci: executor p4 [p4]",
                 "      not ours",
                 "  ? ci: executor p9 is ours, and no longer in the site; it is left there as it is",

@@ -5,6 +5,7 @@ use ostler_roles::catalog::Action;
 use ostler_roles::plan::Planned;
 use ostler_roles::resource::{Desired, Shown};
 use ostler_roles::words::{Content, Digest};
+use similar::{ChangeTag, TextDiff};
 use std::collections::BTreeSet;
 
 /// A change as things are now.
@@ -75,7 +76,64 @@ pub(super) fn content_diff(desired: &Desired, planned: &Planned, blob: &dyn Fn(&
     let Some(Content::Blob(new)) = desired.contents().into_iter().next() else { return Vec::new() };
     let Some(new) = blob(&new.digest).and_then(|bytes| String::from_utf8(bytes).ok()) else { return Vec::new() };
     let old = old.clone().unwrap_or_default();
-    let diff = similar::TextDiff::from_lines(&old, &new);
-    let unified = diff.unified_diff().context_radius(2).to_string();
-    unified.lines().filter(|line| !line.starts_with("---") && !line.starts_with("+++")).map(|line| sanitize(line, false)).collect()
+    line_diff(&old, &new)
+}
+
+/// What lines differ, with two around them, as unified diffs show it. In a line that differs what the eye does not see is made visible.
+fn line_diff(old: &str, new: &str) -> Vec<String> {
+    let diff = TextDiff::from_lines(old, new);
+    let mut lines = Vec::new();
+    for hunk in diff.unified_diff().context_radius(2).iter_hunks() {
+        lines.push(hunk.header().to_string().trim_end().to_owned());
+        for change in hunk.iter_changes() {
+            let text = change.value().strip_suffix('\n').unwrap_or(change.value());
+            lines.push(match change.tag() {
+                ChangeTag::Equal => sanitize(&format!(" {text}"), false),
+                tag => sanitize(&format!("{tag}{}", visible(text)), false),
+            });
+            if change.missing_newline() {
+                lines.push("\\ no line feed at its end".to_owned());
+            }
+        }
+    }
+    lines
+}
+
+/// Tabs, carriage returns and blanks at a line's end, each by a sign of its own.
+fn visible(line: &str) -> String {
+    let text = line.trim_end_matches([' ', '\t', '\r']);
+    let end = &line[text.len()..];
+    let shown: String = end
+        .chars()
+        .map(|c| {
+            if c == '\r' {
+                '␍'
+            } else if c == ' ' {
+                '·'
+            } else {
+                '→'
+            }
+        })
+        .collect();
+    format!("{}{shown}", text.replace('\t', "→").replace('\r', "␍"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_difference_is_shown_also_one_that_the_eye_does_not_see() {
+        let rows: [(&str, &str, &[&str]); 5] = [
+            // Lines that look like a diff's own words.
+            ("---\nfoo: 1\n-- sql comment\n", "foo: 1\n++ plus\n", &["@@ -1,3 +1,2 @@", "----", " foo: 1", "--- sql comment", "+++ plus"]),
+            ("a\n", "a\r\n", &["@@ -1 +1 @@", "-a", "+a␍"]),
+            ("\tb\n", "    b\n", &["@@ -1 +1 @@", "-→b", "+    b"]),
+            ("c\n", "c \n", &["@@ -1 +1 @@", "-c", "+c·"]),
+            ("d\n", "d", &["@@ -1 +1 @@", "-d", "+d", "\\ no line feed at its end"]),
+        ];
+        for (old, new, expected) in rows {
+            assert_eq!(line_diff(old, new), expected, "{old:?} to {new:?}");
+        }
+    }
 }
