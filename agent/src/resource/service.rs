@@ -204,6 +204,11 @@ fn disable(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<()
         return control(node, "disable", &desired.name, work);
     }
     let files = desired.files(node).map_err(unmade)?;
+    if !files.masks.is_empty() {
+        // systemd leaves the links of a masked unit alone (`systemctl disable` of one).
+        let config = Path::new(UNIT_DIRECTORIES[0]);
+        return files.boot.present.iter().try_for_each(|link| node.host.remove(&config.join(link))).map_err(unmade);
+    }
     node.host.touched_below(UNIT_DIRECTORIES[0].as_ref());
     node.manager.enable(node, files.name(desired).as_str(), false, work.deadline).map_err(unmade)
 }

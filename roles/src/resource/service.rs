@@ -148,6 +148,8 @@ impl Desired {
         let enable = |from: &str, to: &str| Ok(Some(Change::Enable { from: from.to_owned(), to: to.to_owned() }));
         match self.enabled {
             None => Ok(None),
+            // Whatever links there are: what is masked for good is not started.
+            Some(false) if observed.masks.iter().any(holds_at_boot) => Ok(None),
             Some(false) if !boot.present.is_empty() => Ok(Some(Change::Disable)),
             Some(false) if boot.given.is_empty() || !observed.masks.is_empty() => Ok(None),
             Some(false) => Err(Contradiction {
@@ -208,6 +210,11 @@ impl Desired {
 /// Whether a unit runs.
 fn runs(observed: &Observed) -> bool {
     matches!(observed.active.as_str(), "active" | "reloading")
+}
+
+/// Whether a mask is still there after a boot.
+fn holds_at_boot(mask: &AbsPath) -> bool {
+    !mask.as_str().starts_with("/run/")
 }
 
 /// Whether a mask is the administrator's: one that `systemctl mask`, with `--runtime` or without, may have made.
