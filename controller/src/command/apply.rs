@@ -63,12 +63,12 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
     let runner = Runner { preparation: run.preparation.clone(), controller: prepare::controller(context), cancel };
     let mut ends = run_waves(&runner, &turns, &after, ready, &lost).await;
     proofs.forget_untouched(&ends);
-    let candidates = registration::candidates(&ends, &proofs);
+    // A run of one role alone proves nothing: what it changed is owed to the next whole run.
+    let candidates = registration::candidates(&ends, &proofs, run.only.is_some());
     run.interrupts.enter(Stage::Registering);
-    // Also after an interrupt: a node that was changed must not keep labels that it earned before.
+    // Also after an interrupt or a failure: a node that was changed must not keep labels that it earned before.
     let registrar = prepare::registrar(context, &run)?;
-    // A half-applied node proves nothing: what it changed is owed to the next whole run.
-    let registered = if run.only.is_some() { Vec::new() } else { registrar.register(&masters, &candidates, &mut ends).await };
+    let registered = registrar.register(&masters, &candidates, &mut ends).await;
     proofs.settle(&run.preparation, &registered, &mut ends).await;
     let cancelled = *runner.cancel.borrow();
     drop(runner);

@@ -24,6 +24,8 @@ pub struct NodeEnd {
     pub plan: Plan,
     /// Its run; none when there was nothing to do, or it did not begin.
     pub run: Option<RunId>,
+    /// Its host keys, as it told them.
+    pub host_keys: Vec<String>,
     /// What the node knows of its proofs, as far as it told.
     pub ledger: Ledger,
     /// How the run ended, or why nothing is known of it.
@@ -69,7 +71,8 @@ impl Runner {
             return NodeEnd::untouched(ready, ending);
         }
         let Ready { node, prepared, plan, connection } = ready;
-        let mut ledger = connection.session.hello.ledger.clone();
+        let hello = &connection.session.hello;
+        let (mut ledger, host_keys) = (hello.ledger.clone(), hello.facts.host_keys.clone());
         let preparation = self.preparation.clone();
         let mut follower = Follower::new(&preparation, &node, run.clone(), connection);
         let ending = self.follow(&mut follower, &node, &prepared, &plan).await;
@@ -82,7 +85,7 @@ impl Runner {
             ledger.change(Some(plan.generation + 1));
         }
         let connection = follower.into_connection();
-        NodeEnd { node, prepared, plan, run, ledger, ending, connection }
+        NodeEnd { node, prepared, plan, run, host_keys, ledger, ending, connection }
     }
 
     fn tell(&self, node: &NodeName, event: FleetEvent) {
@@ -147,8 +150,9 @@ impl NodeEnd {
     /// Nothing was done on this node.
     pub fn untouched(ready: Ready, ending: Result<Ending, Trouble>) -> Self {
         let Ready { node, prepared, plan, connection } = ready;
-        let ledger = connection.session.hello.ledger.clone();
-        Self { node, prepared, plan, run: None, ledger, ending, connection: Some(connection) }
+        let hello = &connection.session.hello;
+        let (ledger, host_keys) = (hello.ledger.clone(), hello.facts.host_keys.clone());
+        Self { node, prepared, plan, run: None, host_keys, ledger, ending, connection: Some(connection) }
     }
 
     /// Whether every step and every proof held.

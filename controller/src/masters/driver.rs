@@ -234,6 +234,9 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
     /// When it is not so afterwards.
     fn quarantine(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError>;
 
+    /// Whether [`Self::quarantine`] ends the jobs that run on a labelled executor: then it is drained first.
+    fn quarantine_ends_jobs(&self) -> bool;
+
     /// Brings what executors share on the master, and what this one, which the master has, needs on its own node. True when something was
     /// changed on its node: then its labels are to be earned again.
     ///

@@ -1,16 +1,23 @@
 //! The way of executors to their labels, the same with every master: quarantined, connected, proved, labelled; nothing written when nothing
 //! is to do, and gone on with from what the master shows after a run that was cut.
 
-use super::driver::{Driver, Event, MasterError, Report, Sight, Tell, Verdict};
+use super::driver::{Cordon, Driver, Event, MasterError, Report, Sight, Tell, Verdict};
 use ostler_roles::master::{Difference, Found, Hold, Next, Proof, Stage, Standing, next};
 use ostler_roles::words::NodeName;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 /// More steps than an executor can need: made, connected, proved, labelled, with a relaunch and a lost answer in between.
 const STEPS: usize = 16;
 /// How often a smoke job is tried again that something else than the node cut off.
 const CUT_OFF: usize = 1;
+
+/// How long jobs that run may take to end before labels come off.
+const DRAIN_WITHIN: Duration = Duration::from_secs(3600);
+/// What people read at an executor that is taken out of service.
+const LAPSED: &str = "a run changed this node and did not come through; the next one that does proves it";
+const WANTED: &str = "this node has changed; its labels are to be earned again";
 
 /// How it ended for one executor.
 #[derive(Debug)]
@@ -28,6 +35,10 @@ pub enum Ending {
     Red(Report),
     /// Its smoke job showed nothing; it has no labels.
     Unproved(Report),
+    /// Its node changed and the run did not come through: it has no labels until one does.
+    Lapsed,
+    /// Jobs still run there: it takes no new ones, and keeps its labels until they have ended.
+    Busy,
     /// It is in quarantine and somebody holds it back.
     Held(Hold),
     /// The run was interrupted on its way; what is left, and what else could not be taken back. A further run goes on from there.
@@ -45,6 +56,8 @@ pub enum Left {
     Quarantined,
     /// It, with its labels, as it was found.
     Labelled,
+    /// It, with its labels; it takes no new jobs.
+    Cordoned,
     /// It could not be looked up any more.
     Unknown,
 }
@@ -55,6 +68,7 @@ impl std::fmt::Display for Left {
             Self::Nothing => "it is not on the master",
             Self::Quarantined => "it stays on the master in quarantine, without its labels",
             Self::Labelled => "it keeps the labels that it had on the master",
+            Self::Cordoned => "it takes no new jobs on the master; its labels come off in the next run",
             Self::Unknown => "the master did not say how it stands there",
         })
     }
@@ -82,7 +96,7 @@ impl Ending {
             Self::Red(report) | Self::Unproved(report) => &report.tail,
             Self::Failed(MasterError::Told { log, .. }) => log,
             Self::Unchanged | Self::Resting | Self::Away(_) | Self::Labelled(_) => &[],
-            Self::Held(_) | Self::Stopped(..) | Self::Failed(_) => &[],
+            Self::Lapsed | Self::Busy | Self::Held(_) | Self::Stopped(..) | Self::Failed(_) => &[],
         }
     }
 }
@@ -95,6 +109,8 @@ impl std::fmt::Display for Ending {
             Self::Resting => f.write_str("registered, as before; its agent rests until a job wants it"),
             Self::Away(hold) => write!(f, "registered, as before, but it takes no jobs: {hold}"),
             Self::Red(report) | Self::Unproved(report) => write!(f, "not registered: smoke job: {}", report.text),
+            Self::Lapsed => f.write_str("out of service, without labels, until a run comes through"),
+            Self::Busy => f.write_str("not registered: it takes no new jobs, and jobs still run there; apply again when they have ended"),
             Self::Held(hold) => write!(f, "not registered: {hold}"),
             Self::Stopped(left, None) => write!(f, "not registered: interrupted; {left}"),
             Self::Stopped(left, Some(also)) => write!(f, "not registered: interrupted; {left}; {also}"),
@@ -198,12 +214,13 @@ fn may_finish(next: &Next, seen: &Standing, proof: Proof) -> bool {
 
 fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut proof: Proof, tell: Tell<'_>) -> Result<Ending, MasterError> {
     let mut report: Option<Report> = None;
-    let (mut is_equipped, mut cut_off) = (false, 0);
+    let (mut is_equipped, mut is_drained, mut cut_off) = (false, false, 0);
     for _ in 0..STEPS {
         let next = next(&seen, proof);
         // Only an executor that is there can be equipped; labels that are not earned are taken off first.
         if let (Standing::There(found), false, false) = (&seen, is_equipped, driver.stop().is_asked())
             && !matches!(next, Next::Quarantine(_))
+            && proof != Proof::Lapsed
         {
             is_equipped = true;
             if driver.equip(name, found.is_connected, tell)? {
@@ -217,6 +234,12 @@ fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut proof: Proof
             return Ok(Ending::Stopped(Left::of(&seen), None));
         }
         match next {
+            Next::Quarantine(_) if !is_drained && seen.is_labelled() && (proof == Proof::Lapsed || driver.quarantine_ends_jobs()) => {
+                if let Some(ending) = set_aside(driver, name, proof, tell)? {
+                    return Ok(ending);
+                }
+                is_drained = true;
+            }
             Next::Quarantine(changes) => {
                 tell(Event::Quarantining { is_new: seen == Standing::Absent, changes });
                 driver.quarantine(name, tell)?;
@@ -243,7 +266,7 @@ fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut proof: Proof
             }
             Next::Held(hold) => return Ok(Ending::Held(hold)),
             Next::Settled(stage) => {
-                let ending = settled(stage, report, &seen);
+                let ending = settled(stage, report, &seen, proof);
                 if matches!(ending, Ending::Away(_) | Ending::Resting) {
                     tell(Event::Note(ending.to_string()));
                 }
@@ -255,8 +278,27 @@ fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut proof: Proof
     Ok(Ending::Failed(MasterError::Failed("it does not settle; somebody else changes it on the master".into())))
 }
 
-fn settled(stage: Stage, report: Option<Report>, seen: &Standing) -> Ending {
+/// Takes an executor out of service and waits until no job runs there; none: it may go into quarantine.
+fn set_aside(driver: &dyn Driver, name: &NodeName, proof: Proof, tell: Tell<'_>) -> Result<Option<Ending>, MasterError> {
+    let reason = if proof == Proof::Lapsed { LAPSED } else { WANTED };
+    match driver.cordon(name, reason)? {
+        Cordon::Absent => return Ok(None),
+        Cordon::Ours | Cordon::Theirs(_) => {}
+    }
+    if driver.stop().is_asked() && !driver.quarantine_ends_jobs() {
+        return Ok(None);
+    }
+    match driver.drain(name, DRAIN_WITHIN, tell) {
+        Ok(true) => Ok(None),
+        Ok(false) => Ok(Some(Ending::Busy)),
+        Err(MasterError::Stopped { left }) => Ok(Some(Ending::Stopped(Left::Cordoned, left))),
+        Err(error) => Err(error),
+    }
+}
+
+fn settled(stage: Stage, report: Option<Report>, seen: &Standing, proof: Proof) -> Ending {
     match (stage, report, seen) {
+        (_, _, _) if proof == Proof::Lapsed => Ending::Lapsed,
         (Stage::Labelled, None, Standing::There(Found { hold: Some(hold), .. })) => Ending::Away(hold.clone()),
         (Stage::Labelled, None, Standing::There(Found { is_resting: true, .. })) => Ending::Resting,
         (Stage::Labelled, None, _) => Ending::Unchanged,

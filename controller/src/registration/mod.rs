@@ -11,7 +11,7 @@ mod told;
 pub use proofs::Proofs;
 
 use self::node_job::Jobs;
-use crate::fleet::{FleetEvent, NodeEnd, Preparation, Prepared};
+use crate::fleet::{FleetEvent, NodeEnd, Preparation};
 use crate::journal::Store;
 use crate::masters::Stop;
 use crate::masters::driver::{Driver, Event};
@@ -33,19 +33,13 @@ pub struct Candidate {
     pub node: NodeName,
     /// The executor.
     pub executor: Executor,
-    /// Whether it is to be proved: the node changed, in this run or in an earlier one that did not come to its proof, its smoke commands
-    /// are others, or nothing is known of it.
-    pub changed: bool,
+    /// What is to be proved of it: nothing while what is known of its node and its smoke commands still holds.
+    pub proof: Proof,
     /// The node's host keys, to pin.
     pub host_keys: Vec<String>,
 }
 
 impl Candidate {
-    /// What has to be proved of it.
-    fn proof(&self) -> Proof {
-        if self.changed { Proof::Wanted } else { Proof::Standing }
-    }
-
     fn good(&self, text: String, changed: u32) -> Registered {
         let labels = self.executor.labels.iter().map(ToString::to_string).collect();
         Registered { is_good: true, labels, changed, ..failed(self, text) }
@@ -187,7 +181,7 @@ impl Registrar {
         let fit: Vec<Candidate> = batch.iter().filter(fit).cloned().collect();
         let (this, name) = (self.clone(), master.clone());
         let work = move || {
-            let executors: Vec<(NodeName, Proof)> = fit.iter().map(|one| (one.executor.name.clone(), one.proof())).collect();
+            let executors: Vec<(NodeName, Proof)> = fit.iter().map(|one| (one.executor.name.clone(), one.proof)).collect();
             let mut shared = 0;
             let mut events = |executor: &NodeName, event: Event| {
                 shared += u32::from(matches!(event, Event::Shared(_)));
@@ -223,6 +217,8 @@ fn ended(one: &Candidate, ending: &register::Ending) -> Registered {
         register::Ending::Red(_)
         | register::Ending::Unproved(_)
         | register::Ending::Held(_)
+        | register::Ending::Lapsed
+        | register::Ending::Busy
         | register::Ending::Stopped(..)
         | register::Ending::Failed(_) => Registered { tail: ending.tail().to_vec(), ..failed(one, ending.to_string()) },
     }
@@ -237,19 +233,20 @@ fn failed(one: &Candidate, text: String) -> Registered {
     Registered { node, master, executor, is_good: false, labels: Vec::new(), changed: 0, text, tail: Vec::new() }
 }
 
-/// The executors of nodes that came through.
-pub fn candidates(ends: &[NodeEnd], proofs: &Proofs) -> Vec<Candidate> {
-    let good = ends.iter().filter(|end| end.is_good());
-    good.flat_map(|end| {
-        let Prepared { executors, .. } = &end.prepared;
-        let host_keys = end.connection.as_ref().map(|connection| connection.session.hello.facts.host_keys.clone()).unwrap_or_default();
-        let node = end.node.clone();
-        executors.iter().map(move |executor| Candidate {
-            node: node.clone(),
-            executor: executor.clone(),
-            changed: proofs.owes(&end.node, &end.ledger, executor),
-            host_keys: host_keys.clone(),
-        })
-    })
-    .collect()
+/// The executors whose masters have something to hear: of nodes that came through, and of those that a run has changed and left. A run of
+/// one role alone proves nothing.
+pub fn candidates(ends: &[NodeEnd], proofs: &Proofs, is_partial: bool) -> Vec<Candidate> {
+    let of = |end: &NodeEnd, executor: &Executor| {
+        let is_owed = proofs.owes(&end.node, &end.ledger, executor);
+        let proof = match end.is_good() {
+            true if is_partial => return None,
+            true if is_owed => Proof::Wanted,
+            true => Proof::Standing,
+            // Where no run was begun nothing was changed.
+            false if is_owed && end.run.is_some() => Proof::Lapsed,
+            false => return None,
+        };
+        Some(Candidate { node: end.node.clone(), executor: executor.clone(), proof, host_keys: end.host_keys.clone() })
+    };
+    ends.iter().flat_map(|end| end.prepared.executors.iter().filter_map(move |executor| of(end, executor))).collect()
 }

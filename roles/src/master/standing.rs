@@ -22,6 +22,8 @@ pub enum Proof {
     Green,
     /// The smoke job failed in this run.
     Red,
+    /// A run changed the node and did not come through: it may have no labels, and nothing is proved of it now.
+    Lapsed,
 }
 
 /// One value on a master that is not as it should be.
@@ -115,7 +117,12 @@ impl Standing {
 
 /// Returns the next step from what is seen; total, so a run that was cut anywhere goes on from here.
 pub fn next(standing: &Standing, proof: Proof) -> Next {
-    let Standing::There(found) = standing else { return Next::Quarantine(Vec::new()) };
+    let found = match standing {
+        Standing::There(found) => found,
+        // Nobody sends jobs to what is not there.
+        Standing::Absent if proof == Proof::Lapsed => return Next::Settled(Stage::Quarantined),
+        Standing::Absent => return Next::Quarantine(Vec::new()),
+    };
     let is_ours = found.hold.as_ref().is_some_and(|hold| hold.is_ours);
     let (is_labelled, is_quarantined) = (found.to_labels.is_empty(), found.to_quarantine.is_empty());
     match proof {
@@ -127,14 +134,14 @@ pub fn next(standing: &Standing, proof: Proof) -> Next {
         Proof::Standing if is_labelled => Next::Connect,
         Proof::Green if is_labelled => Next::Settled(Stage::Labelled),
         Proof::Green => Next::Label(found.to_labels.clone()),
-        Proof::Red if is_quarantined => Next::Settled(Stage::Quarantined),
+        Proof::Red | Proof::Lapsed if is_quarantined => Next::Settled(Stage::Quarantined),
         Proof::Standing | Proof::Wanted if is_quarantined => match &found.hold {
             Some(_) if is_ours => Next::Release,
             Some(hold) => Next::Held(hold.clone()),
             None if found.is_connected => Next::Smoke,
             None => Next::Connect,
         },
-        Proof::Standing | Proof::Wanted | Proof::Red => Next::Quarantine(found.to_quarantine.clone()),
+        Proof::Standing | Proof::Wanted | Proof::Red | Proof::Lapsed => Next::Quarantine(found.to_quarantine.clone()),
     }
 }
 
@@ -188,6 +195,15 @@ mod tests {
         assert_eq!(next(&Standing::There(found(None)), Proof::Standing), Next::Quarantine(some("q")));
         assert_eq!(next(&at(Stage::Labelled), Proof::Red), Next::Quarantine(some("q")));
         assert_eq!(next(&at(Stage::Quarantined), Proof::Red), Next::Settled(Stage::Quarantined));
+    }
+
+    #[test]
+    fn what_a_failed_run_left_loses_its_labels_and_is_not_proved() {
+        assert_eq!(next(&at(Stage::Labelled), Proof::Lapsed), Next::Quarantine(some("q")));
+        let held = Standing::There(Found { hold: hold(true), ..found(Some(Stage::Quarantined)) });
+        for seen in [at(Stage::Quarantined), held, Standing::Absent] {
+            assert_eq!(next(&seen, Proof::Lapsed), Next::Settled(Stage::Quarantined), "{seen:?}");
+        }
     }
 
     #[test]

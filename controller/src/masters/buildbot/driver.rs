@@ -199,6 +199,11 @@ impl Driver for Buildbot<'_> {
         }
     }
 
+    /// A worker that is taken off a builder takes the builder's jobs with it: they are never tried again.
+    fn quarantine_ends_jobs(&self) -> bool {
+        true
+    }
+
     fn quarantine(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError> {
         self.write(name, Stage::Quarantined, tell)
     }

@@ -311,6 +311,11 @@ impl Driver for Jenkins {
         self.client.undrain(&self.registration(name)?.node.name).map(drop).map_err(failed)
     }
 
+    /// Jobs that run go on when labels come off.
+    fn quarantine_ends_jobs(&self) -> bool {
+        false
+    }
+
     fn quarantine(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError> {
         let node = &self.registration(name)?.node;
         let seen = self.look(&node.name, tell).map_err(failed)?;
