@@ -380,6 +380,60 @@ fn a_worker_is_drained_before_its_node_changes_and_released_in_quarantine() {
 }
 
 #[test]
+fn jobs_that_run_come_to_their_end_before_labels_are_taken_off() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _process = master.worker("node-1");
+    let (client, name) = (master.client(), WorkerName::parse("node-1").unwrap());
+    let gate = master.home().join("gate");
+    let wait = format!("until [ -e {} ]; do sleep 0.05; done", gate.display());
+    let one = worker("node-1", &[&["sh", "-c", &wait]]);
+    std::fs::write(&gate, "").unwrap();
+    assert!(matches!(run(&master, &mut machine, &[(one.clone(), Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
+
+    std::fs::remove_file(&gate).unwrap();
+    let job = client.force_smoke(&name, "a long job").unwrap();
+    let number = client.survey().unwrap().number(&name).unwrap();
+    master.until("the job runs", || client.running(number).unwrap() == 1);
+    let driver = driver(&master, &mut machine, std::slice::from_ref(&one), &patience());
+    let mut ran = Vec::new();
+    let endings = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            master.until("it takes no new jobs", || seen(&master, "node-1").hold.is_some());
+            assert_eq!(master.client().running(number).unwrap(), 1, "the job goes on");
+            std::fs::write(&gate, "").unwrap();
+        });
+        run_telling(&driver, &[(one.clone(), Proof::Wanted)], &mut |_, event| {
+            if matches!(event, Event::Quarantining { .. }) {
+                ran.push(client.running(number).unwrap());
+            }
+        })
+    });
+    assert!(matches!(endings.as_slice(), [Ending::Labelled(_)]), "{endings:?}");
+    assert_eq!(ran, [0], "labels come off once nothing runs");
+    assert_eq!(client.result(job).unwrap(), Some(BuildResult::Success));
+    assert_eq!(seen(&master, "node-1").hold, None);
+}
+
+#[test]
+fn a_worker_whose_run_failed_leaves_the_pool_says_why_and_comes_back() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _process = master.worker("node-1");
+    let one = worker("node-1", &[&["true"]]);
+    assert!(matches!(run(&master, &mut machine, &[(one.clone(), Proof::Lapsed)]).as_slice(), [Ending::Lapsed]), "there is none");
+    assert!(matches!(run(&master, &mut machine, &[(one.clone(), Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
+    let endings = run(&master, &mut machine, &[(one.clone(), Proof::Lapsed)]);
+    assert!(matches!(endings.as_slice(), [Ending::Lapsed]), "{endings:?}");
+    let hold = seen(&master, "node-1").hold.unwrap();
+    assert!(hold.is_ours() && hold.to_string().contains("did not come through"), "{hold}");
+    assert!(run(&master, &mut machine, &[(one.clone(), Proof::Lapsed)]).iter().all(|ending| matches!(ending, Ending::Lapsed)));
+    let endings = run(&master, &mut machine, &[(one, Proof::Wanted)]);
+    assert!(matches!(endings.as_slice(), [Ending::Labelled(_)]), "{endings:?}");
+    assert_eq!(seen(&master, "node-1").hold, None);
+}
+
+#[test]
 fn a_retired_worker_is_gone_and_retiring_it_again_is_nothing() {
     let master = Master::start();
     let mut machine = Folder::of(&master);

@@ -206,6 +206,25 @@ fn what_a_failed_run_owes_is_known_to_another_machine() {
 }
 
 #[test]
+fn a_node_that_fails_halfway_leaves_the_pool_in_the_same_run_and_comes_back_with_the_next() {
+    let stage = Stage::up("ssh");
+    stage.site.apply().good();
+    let broken = "  - command: {name: broken, run: [\"false\"], unless: [\"false\"]}\nexecutors:\n";
+    stage.site.replace("roles/ci-agent.yaml", "executors:\n", broken);
+    stage.set("stamp", "second");
+    let failed = stage.site.apply().good_with(1);
+    assert_eq!(stage.labels(), "ostler-quarantine-n1", "{}", failed.told());
+    let reason = format!("{:?}", stage.model.state().nodes["n1"].offline);
+    assert!(reason.contains("did not come through"), "{reason}");
+    assert!(!failed.masters("n1").iter().any(|line| line.starts_with("smoke job")), "{}", failed.told());
+    stage.site.replace("roles/ci-agent.yaml", broken, "executors:\n");
+    stage.site.apply().good();
+    assert_eq!(stage.labels(), "big debian");
+    assert!(stage.model.state().nodes["n1"].offline.is_none());
+    stage.nothing_to_do();
+}
+
+#[test]
 fn smoke_commands_that_changed_alone_are_run() {
     let stage = Stage::up("ssh");
     stage.site.apply().good();

@@ -147,7 +147,7 @@ pub fn exit_of(trouble: &Trouble) -> Exit {
         TroubleKind::Unreachable => Exit::Unreachable,
         TroubleKind::Site => Exit::Site,
         TroubleKind::Locked => Exit::Locked,
-        TroubleKind::Failed => Exit::NodeFailed,
+        TroubleKind::Moved | TroubleKind::Failed => Exit::NodeFailed,
     }
 }
 

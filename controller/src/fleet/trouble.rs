@@ -29,6 +29,8 @@ pub enum TroubleKind {
     Site,
     /// Another run has it.
     Locked,
+    /// Another run had it since its plan was made.
+    Moved,
     /// Everything else.
     Failed,
 }
@@ -75,6 +77,7 @@ impl From<&SessionError> for Trouble {
         use ostler_roles::wire::message::Refusal;
         let kind = match error {
             SessionError::Refused(Refusal::Locked(_) | Refusal::Starting) => TroubleKind::Locked,
+            SessionError::Refused(Refusal::Moved { .. }) => TroubleKind::Moved,
             lost if lost.is_lost() => TroubleKind::Unreachable,
             _ => TroubleKind::Failed,
         };

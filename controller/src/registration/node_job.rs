@@ -1,20 +1,28 @@
 //! A small catalog more for a node of this run, over its open session: ask, go, follow.
 
 use super::Registrar;
-use crate::fleet::{Connection, Follower, Masked, MeetError, NodeEnd, Preparation, Trouble, leave, secrets_of};
+use crate::fleet::{Connection, FleetEvent, Follower, Masked, MeetError, NodeEnd, Preparation, Trouble, TroubleKind, leave, secrets_of};
 use crate::journal::new_run;
+use crate::masters::Stop;
 use crate::session::{Answer, Go, SessionError};
 use ostler_roles::catalog::{Catalog, Step};
-use ostler_roles::outcome::{Ending, Failure};
+use ostler_roles::outcome::{Ending, Event, Failure};
 use ostler_roles::plan::Plan;
 use ostler_roles::wire::message::Hidden;
 use ostler_roles::words::{Digest, NodeName};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How many lines of a program that failed are quoted.
 const LAST: usize = 4;
+/// How long another run may have the node: an apply of a master's machine, or of its workers one after the other.
+const BUSY_WITHIN: Duration = Duration::from_secs(300);
+/// The pause before a node is asked again that another run has; it doubles.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The longest of them.
+const PAUSE_AT_MOST: Duration = Duration::from_secs(1);
 
 /// What is to be so on the node, with what it refers to.
 #[derive(Default)]
@@ -37,6 +45,8 @@ pub struct NodeJob {
     /// What no output of a run of its catalog may show, this one's neither.
     masked: Option<Masked>,
     controller: String,
+    /// Ends every wait.
+    stop: Stop,
     runtime: tokio::runtime::Handle,
 }
 
@@ -58,6 +68,9 @@ pub enum NodeJobError {
     /// The node cannot become so.
     #[error("{0} does not allow it: {1}")]
     Refused(NodeName, String),
+    /// Another run has it, or had it since the plan was made.
+    #[error("change {0}: {1}")]
+    Busy(NodeName, String),
     /// A step failed.
     #[error("the run on {0} did not come through: {1}")]
     Failed(NodeName, String),
@@ -76,9 +89,31 @@ impl NodeJob {
     /// [`NodeJobError`].
     pub fn run(&mut self, patch: &Patch, before: Before<'_>) -> Result<u32, NodeJobError> {
         let runtime = self.runtime.clone();
-        let Some((catalog, plan)) = runtime.block_on(self.plan(patch))? else { return Ok(0) };
-        before().map_err(|source| NodeJobError::Before(self.node.clone(), source))?;
-        runtime.block_on(self.go(patch, &catalog, &plan))
+        let (began, mut pause, mut is_ready) = (Instant::now(), PAUSE, false);
+        loop {
+            let Some((catalog, plan)) = runtime.block_on(self.plan(patch))? else { return Ok(0) };
+            if !is_ready {
+                before().map_err(|source| NodeJobError::Before(self.node.clone(), source))?;
+                is_ready = true;
+            }
+            match runtime.block_on(self.go(patch, &catalog, &plan)) {
+                // Others have the node for a moment, as this job has: whoever waits here has no other node.
+                Err(NodeJobError::Busy(_, why)) if began.elapsed() < BUSY_WITHIN && !self.stop.is_asked() => {
+                    if pause == PAUSE {
+                        self.note(format!("waits for another run: {why}; at most {} s", BUSY_WITHIN.as_secs()));
+                    }
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(PAUSE_AT_MOST);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Tells people of the node.
+    fn note(&self, text: String) {
+        let event = FleetEvent::Run { seq: 0, event: Box::new(Event::Note { index: None, text }) };
+        self.preparation.events.send(&self.node, event);
     }
 
     /// The plan; none when nothing is to change. Facts that this very run has changed are taken as they are now, once.
@@ -173,7 +208,13 @@ impl NodeJob {
         };
         let followed: Result<(), Trouble> = followed.await;
         self.connection = follower.into_connection();
-        followed.map_err(|trouble| NodeJobError::Failed(node.clone(), trouble.chain.join(": ")))?;
+        followed.map_err(|trouble| {
+            let why = trouble.chain.join(": ");
+            match trouble.kind {
+                TroubleKind::Locked | TroubleKind::Moved => NodeJobError::Busy(node.clone(), why),
+                TroubleKind::Unreachable | TroubleKind::Site | TroubleKind::Failed => NodeJobError::Failed(node.clone(), why),
+            }
+        })?;
         match state.ending {
             Some(Ending::Good { changed, .. }) => Ok(changed),
             Some(Ending::Failed | Ending::Cancelled) | None => {
@@ -212,6 +253,7 @@ impl<'a> Jobs<'a> {
                 key: preparation.compile.secret_key(),
                 preparation,
                 controller: registrar.controller.clone(),
+                stop: registrar.stop.clone(),
                 runtime: tokio::runtime::Handle::current(),
             }))
         };
@@ -236,4 +278,71 @@ fn said(failure: &Failure) -> String {
     let tail = failure.command.as_ref().map(|command| command.tail.as_slice()).unwrap_or_default();
     let last = tail.split_at(tail.len().saturating_sub(LAST)).1;
     std::iter::once(&failure.message).chain(last).cloned().collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::fake::{Act, FakeNode, hello, name, run_id};
+    use ostler_roles::plan::Planned;
+    use ostler_roles::resource::{Kind, ResourceId};
+    use ostler_roles::wire::message::{ActiveRun, Refusal, ToAgent, ToController};
+    use ostler_roles::words::Span;
+
+    fn planned(generation: u64) -> Act {
+        let because = ResourceId { kind: Kind::File, key: "/etc/motd".to_owned() };
+        let steps = vec![Planned::MayChange { because, changes: Vec::new() }];
+        let (requirements, verify) = (Vec::new(), Vec::new());
+        Act::Say(ToController::Planned(Box::new(Plan { catalog: Digest::of(b""), generation, requirements, steps, verify })))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_node_that_another_run_has_for_a_moment_is_waited_for_and_planned_again() {
+        let active = ActiveRun { run: run_id(), alive: true, controller: "eve@desk".into(), since: 1, age: Span::seconds(0), events: 3 };
+        let ended = Event::Ended { ending: Ending::Good { changed: 1, unchanged: 0, generation: 3 }, millis: 1 };
+        let acts = vec![
+            (Act::Hear, Act::Say(hello())),
+            (Act::Hear, planned(1)),
+            (Act::Hear, Act::Say(ToController::Refused(Refusal::Locked(active)))),
+            (Act::Hear, planned(1)),
+            (Act::Hear, Act::Say(ToController::Refused(Refusal::Moved { planned: 1, found: 2 }))),
+            (Act::Hear, planned(2)),
+            (Act::Hear, Act::Say(ToController::Going { run: run_id() })),
+        ];
+        let end = [ToController::Event { seq: 1, event: Box::new(ended) }, ToController::Done { run: run_id(), last: 1 }].map(Act::Say);
+        let acts = acts.into_iter().flat_map(|(hear, say)| [hear, say]).chain(end).collect();
+        let fake = FakeNode::new(vec![Some(acts)]);
+        let (preparation, mut told) = fake.preparation();
+        let mut job = NodeJob {
+            node: name(),
+            preparation: preparation.clone(),
+            connection: None,
+            key: Vec::new(),
+            masked: Some(Masked::default()),
+            controller: "ada@desk".to_owned(),
+            stop: watch::channel(false).1.into(),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let mut begun = 0;
+        let work = move || {
+            let changed = job.run(&Patch::default(), &mut || {
+                begun += 1;
+                Ok(())
+            });
+            (changed.unwrap(), begun)
+        };
+        assert_eq!(tokio::task::spawn_blocking(work).await.unwrap(), (1, 1));
+        let generations = fake.heard().into_iter().filter_map(|heard| match heard {
+            ToAgent::Go { generation, owes, .. } => Some((generation, owes)),
+            _ => None,
+        });
+        assert_eq!(generations.collect::<Vec<_>>(), [(1, false), (1, false), (2, false)]);
+        preparation.events.end();
+        let mut notes = Vec::new();
+        while let Some(crate::fleet::FleetMessage::Event(_, FleetEvent::Run { event, .. })) = told.recv().await {
+            notes.push(format!("{event:?}"));
+        }
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].contains("eve@desk has had the node for 0s"), "{notes:?}");
+    }
 }
