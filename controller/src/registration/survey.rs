@@ -8,7 +8,7 @@ use crate::masters::driver::{Driver, MasterError, Sight};
 use crate::report::{MasterAnswer, PlannedExecutor, PlannedMaster, Told};
 use ostler_roles::author::compile::Master;
 use ostler_roles::executor::Executor;
-use ostler_roles::master::{Difference, Found, Standing};
+use ostler_roles::master::{Difference, Found, Proof, Standing};
 use ostler_roles::words::{MasterName, NodeName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -39,7 +39,7 @@ impl Registrar {
                 let candidate = Candidate {
                     node: one.node.clone(),
                     executor: executor.clone(),
-                    changed: !one.plan.is_empty() || owes(one, executor),
+                    proof: if !one.plan.is_empty() || owes(one, executor) { Proof::Wanted } else { Proof::Standing },
                     host_keys: one.connection.session.hello.facts.host_keys.clone(),
                 };
                 by_master.entry(executor.master.clone()).or_default().push(candidate);
@@ -132,7 +132,7 @@ fn planned_executor(one: &Candidate, standing: Result<Standing, MasterError>, dr
         Ok(standing) => standing,
         Err(error) => return troubled(one, error.told()),
     };
-    let mut changes = driver.map(|driver| driver.plan(&standing, one.proof())).unwrap_or_default();
+    let mut changes = driver.map(|driver| driver.plan(&standing, one.proof)).unwrap_or_default();
     let is_new = standing == Standing::Absent;
     if is_new {
         let labels: Vec<&str> = one.executor.labels.iter().map(|label| label.as_str()).collect();
