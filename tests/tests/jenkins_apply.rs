@@ -418,3 +418,30 @@ fn the_librarys_agent_calls_in_by_itself_with_real_java_beside_it() {
     stage.nothing_to_do();
     stage.finds_nowhere(&[PASSWORD, KEY, &secret], &[&first]);
 }
+
+#[test]
+fn a_red_smoke_job_that_prints_secrets_is_shown_without_them() {
+    use std::os::unix::fs::PermissionsExt;
+    let stage = Stage::up("ssh");
+    stage.site.apply().good();
+    // The model runs jobs here.
+    let leak = stage.site.root().join("../leak");
+    let text = format!("#!/bin/sh\necho login {PASSWORD}\nprintf %s {PASSWORD} | base64\nprintf %0290d 0; echo {PASSWORD}\nexit 1\n");
+    std::fs::write(&leak, text).unwrap();
+    std::fs::set_permissions(&leak, std::fs::Permissions::from_mode(0o755)).unwrap();
+    stage.set("proof", &format!("\"{}\"", leak.canonicalize().unwrap().display()));
+    stage.set("stamp", "second");
+    let red = stage.site.apply().good_with(1);
+    stage.set("stamp", "third");
+    let json = stage.site.command(&["apply", "--yes"]);
+    let mut human = Command::new(json.get_program());
+    human.args(["apply", "--yes"]).current_dir(stage.site.root()).env_clear();
+    human.envs(json.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = human.output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("login ***"), "{said}");
+    for half in [PASSWORD, "planted-pass", "cGxhbnRlZC1wYXNz"] {
+        assert!(!said.contains(half), "{half}: {said}");
+    }
+    stage.finds_nowhere(&[PASSWORD, "planted-pass", "cGxhbnRlZC1wYXNz"], &[&red]);
+}

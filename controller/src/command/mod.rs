@@ -55,6 +55,11 @@ pub fn run(cli: Cli) -> Exit {
     };
     let printer = Printer::new(format, colour, cli.global.verbose, &environment);
     trace(cli.global.verbose, &printer.mask);
+    if !matches!(cli.verb, Verb::Lab(_) | Verb::Demo(_) | Verb::LabHolder { .. }) {
+        // No core dump holds a secret, and no process of the same account looks into us (prctl(2)). The lab has none, and its processes do
+        // look into each other. Where it cannot be had, all else holds.
+        let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    }
     let context = Context { printer: printer.clone(), environment, site: cli.global.site };
     let exit = match dispatch(&context, cli.verb) {
         Ok(exit) => exit,

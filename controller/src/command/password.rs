@@ -7,6 +7,7 @@ use crate::transport::BoxFuture;
 use ostler_roles::mask;
 use ostler_roles::words::Secret;
 use std::os::unix::fs::PermissionsExt;
+use zeroize::Zeroizing;
 
 /// Sudo's password: from its file, or a person's answer, now or when the first node wants it.
 pub fn keeper(context: &Context, now: bool, echo: &Echo) -> Result<Password, CommandError> {
@@ -53,7 +54,7 @@ fn from_file(context: &Context) -> Result<Option<Secret<String>>, CommandError> 
             hint: format!("chmod 600 {}", path.display()),
         });
     }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(failed)?);
     match text.lines().next() {
         Some(line) if !line.is_empty() => Ok(Some(Secret::new(line.to_owned()))),
         Some(_) | None => Err(CommandError::Usage {
@@ -73,7 +74,7 @@ pub fn ask(question: &str, possible: bool, echo: &Echo) -> Option<Secret<String>
     echo.take_away(&stdin).ok()?;
     let mut err = std::io::stderr();
     let asked = err.write_all(question.as_bytes()).and_then(|()| err.flush());
-    let mut line = String::new();
+    let mut line = Zeroizing::new(String::new());
     let read = asked.and_then(|()| stdin.lock().read_line(&mut line));
     // Whatever was read: the terminal echoes again.
     echo.restore();

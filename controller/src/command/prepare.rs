@@ -50,12 +50,14 @@ impl RunContext {
         Self::begin(context, args, Open::Values, only, want_old)
     }
 
-    /// Opens the way to nodes whose runs go on: nothing is compiled, so no secret is opened.
+    /// Opens the way to nodes whose runs go on: nothing is compiled, so no secret is needed. Those that can be opened are masked.
     ///
     /// # Errors
     /// As for [`Self::open`].
     pub fn to_runs(context: &Context, args: &FleetArgs) -> Result<Self, CommandError> {
-        Self::begin(context, args, Open::Names, None, false)
+        let run = Self::begin(context, args, Open::Names, None, false)?;
+        run.workspace.mask_what_opens(context);
+        Ok(run)
     }
 
     fn begin(context: &Context, args: &FleetArgs, open: Open, only: Option<&str>, want_old: bool) -> Result<Self, CommandError> {

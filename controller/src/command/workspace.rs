@@ -71,6 +71,14 @@ impl Workspace {
         Ok(Self { inventory, secrets, overrides, store, facts, known })
     }
 
+    /// Masks what can be opened here of the site's secrets; what cannot is not missed.
+    pub fn mask_what_opens(&self, context: &Context) {
+        let Ok(Some(identities)) = Identities::read(&identity_file(context)) else { return };
+        let root = &self.inventory.root;
+        let opened: Vec<_> = self.inventory.secrets.keys().filter_map(|name| secret::open(root, name, &identities).ok()).collect();
+        context.printer.mask.add(opened.iter().map(|value| value.expose().as_slice()));
+    }
+
     /// The facts known of every node.
     pub fn facts(&self) -> BTreeMap<NodeName, Facts> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -133,7 +133,8 @@ pub fn open(site: &Path, name: &SecretName, identities: &Identities) -> Result<S
     let decryptor = age::Decryptor::new(age::armor::ArmoredReader::new(&bytes[begin..])).map_err(|error| cannot(error.to_string()))?;
     let keys = identities.keys.iter().map(|key| key as &dyn age::Identity);
     let reader = decryptor.decrypt(keys).map_err(|error| cannot(format!("{error} (identities: {})", identities.file.display())))?;
-    let mut value = Vec::new();
+    // What was encrypted is longer: no half of the value is left behind by a vector that grew.
+    let mut value = Vec::with_capacity(bytes.len());
     reader.take(CAP + 1).read_to_end(&mut value).map_err(|error| cannot(error.to_string()))?;
     let value = Secret::new(value);
     check(name, &value).map(|()| value)

@@ -7,6 +7,7 @@ use ostler_roles::wire::frame::{self, Decoder, MAGIC};
 use ostler_roles::wire::message::{ToAgent, ToController};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use zeroize::Zeroizing;
 
 /// How long taking one part of our bytes may last, and how large it is: progress is watched, not the whole.
 const SEND_WITHIN: Duration = Duration::from_secs(60);
@@ -62,13 +63,13 @@ impl Channel {
     /// # Errors
     /// When a message is too large, or nobody takes the bytes within the deadline.
     pub async fn send(&mut self, messages: &[ToAgent]) -> Result<(), SessionError> {
-        let mut bytes = Vec::new();
+        let mut bytes = Zeroizing::new(Vec::new());
         if !self.begun {
             bytes.extend_from_slice(MAGIC);
             self.begun = true;
         }
         for message in messages {
-            bytes.extend(frame::encode(message).map_err(SessionError::Frame)?);
+            bytes.extend_from_slice(&Zeroizing::new(frame::encode(message).map_err(SessionError::Frame)?));
         }
         self.unanswered += bytes.len();
         let timed_out = || std::io::Error::from(std::io::ErrorKind::TimedOut);

@@ -1,6 +1,6 @@
 //! A planted secret is where it belongs and in no other artefact, whatever is printed, kept or run.
 
-use super::field;
+use super::{AT_GATE, GATED, OPEN, field};
 use base64::Engine as _;
 use ostler_tests::e2e::{Field, Ran};
 use std::sync::Arc;
@@ -210,4 +210,34 @@ fn a_secret_that_could_not_be_masked_is_refused_by_its_name() {
     let set = field.ostler(["secret", "set", "pin", "--from", short.to_str().expect("a path")]);
     assert_eq!(set.code, 3, "{set}");
     assert!(set.to_string().contains("secret pin has fewer than 6 characters"), "{set}");
+}
+
+#[test]
+fn what_the_site_alone_knows_is_masked_in_what_is_shown_of_a_node_that_was_never_given_it() {
+    // The role takes no secret: the node's own journal cannot be masked for it.
+    let role = "role: demo\nsummary: Prints a file of somebody else's.\nparams: {token: {type: secret}}\nsteps:\n  \
+        - command: {name: leak, run: [sh, -c, \"cat /srv/theirs; exit 3\"], creates: /srv/never}\n";
+    let field = field(1, role);
+    plant(&field, OTHER);
+    field.run("n1", &format!("echo {OTHER} > /srv/theirs"));
+    for call in [&["apply", "--yes", "-vv"][..], &["attach", "n1", "-v"], &["attach", "n1", "--output", "json"]] {
+        let ran = field.ostler(call);
+        assert_clean(&ran, OTHER);
+        assert!(call.contains(&"-v") || ran.to_string().contains("***"), "it is shown, masked: {ran}");
+    }
+    let here = ["state", "site"].map(|name| field.dir().join(name));
+    let found = std::process::Command::new("grep").args(["-rlaF", OTHER]).args(here).output().expect("grep");
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+}
+
+#[test]
+fn no_process_of_ours_can_be_dumped_or_looked_into() {
+    let field = field(1, GATED);
+    let running = field.start_apply();
+    field.wait_for("n1", AT_GATE);
+    // What may not be dumped is root's in /proc, whoever runs it (proc(5)). The login half runs as admin.
+    let whose = "for process in $(pgrep -u admin -f '[a]gent-[0-9a-f]+ serve'); do stat -c %U /proc/$process/environ; done";
+    assert_eq!(field.said("n1", whose).trim(), "root");
+    field.run("n1", OPEN);
+    running.end().assert_changed(3);
 }
