@@ -133,7 +133,7 @@ impl SessionError {
     /// Whether the login shell may have caused it, by what it does to a command or to its input.
     pub(super) fn may_be_the_shells(&self) -> bool {
         match self {
-            Self::DoesNotStart { .. } => true,
+            Self::DoesNotStart { .. } | Self::NoExec(_) => true,
             Self::Place(error) => matches!(error.fault, PlaceFault::WrongDigest(_) | PlaceFault::Other { .. } | PlaceFault::Timeout { .. }),
             Self::Lost { awaited, .. } | Self::Deadline { awaited, .. } => *awaited == "the agent's hello",
             _ => false,

@@ -88,13 +88,14 @@ fn said(stderr: &str) -> String {
 /// The script. `$1` path, `$2` mode, `$3` digest, `$4` the program that writes its input as it is to be. It runs under `sh`, whatever the login shell is.
 /// Each way out has its own status; the trap leaves nothing behind, also when the connection is cut in the middle
 /// (the digest of the part that came is wrong). Below a directory of somebody else nothing is written: links planted there would lead
-/// our bytes anywhere.
+/// our bytes anywhere. What is renamed is on the disk first: a power cut leaves no empty program under the name of a whole one (busybox syncs
+/// everything or nothing).
 const SCRIPT: &str = "LC_ALL=C; export LC_ALL; umask 077; set -C; case $1 in */*) d=${1%/*}; mkdir -p \"$d\" || exit 81; \
 [ -O \"$d\" ] && [ ! -L \"$d\" ] || { echo \"$d: Permission denied: not ours\" >&2; exit 81; };; esac; \
 t=$1.new.$$; trap 'rm -f \"$t\"' 0; trap 'exit 89' 1 2 13 15; \
 command -v sha256sum >/dev/null || { echo sha256sum >&2; exit 86; }; command -v \"${4%% *}\" >/dev/null || { echo \"${4%% *}\" >&2; exit 87; }; \
 $4 >\"$t\" || exit 82; h=$(sha256sum <\"$t\") || exit 82; h=${h%% *}; [ \"$h\" = \"$3\" ] || { echo \"$h\" >&2; exit 83; }; \
-chmod \"$2\" \"$t\" || exit 84; case $2 in *[1357]*) [ -x \"$t\" ] || exit 85;; esac; mv -f \"$t\" \"$1\" || exit 84";
+chmod \"$2\" \"$t\" || exit 84; sync \"$t\" 2>/dev/null || sync; case $2 in *[1357]*) [ -x \"$t\" ] || exit 85;; esac; mv -f \"$t\" \"$1\" || exit 84";
 
 /// Statuses of [`SCRIPT`], out of the way of the shell's own (126, 127, 128+n).
 const MKDIR: u32 = 81;

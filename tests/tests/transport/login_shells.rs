@@ -46,6 +46,17 @@ async fn tcsh_whose_missing_program_is_status_1_gets_the_agent_placed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_empty_file_under_the_agents_name_is_placed_anew() {
+    let stage = logged_in("exec sh -c \"$SSH_ORIGINAL_COMMAND\"").await;
+    assert!(greeted(&stage).await.unwrap().placed);
+    let cache = stage.desk.home.path().join("login/.cache/ostler");
+    let agent = cache.join(AgentFile::embedded().unwrap().file_name());
+    fs::OpenOptions::new().write(true).truncate(true).open(&agent).unwrap();
+    assert!(greeted(&stage).await.unwrap().placed, "a power cut may have left it so");
+    assert!(!greeted(&stage).await.unwrap().placed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tcsh_in_a_home_without_programs_gets_it_placed_elsewhere() {
     let stage = logged_in("exec tcsh -f -c \"$SSH_ORIGINAL_COMMAND\"").await;
     let _home = Mounted::tmpfs(&stage.desk.home.path().join("login"), "noexec");
