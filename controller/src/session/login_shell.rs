@@ -1,6 +1,6 @@
 //! What a login shell's start-up files do to the command that sshd hands them, found out by a command that says what it gets.
 
-use crate::transport::{CommandLine, Link};
+use crate::transport::{CommandLine, Exit, Link};
 use std::fmt;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -53,16 +53,18 @@ pub(super) async fn examine(link: &dyn Link) -> Option<ShellFault> {
             let _ = exec.stdin.shutdown().await;
         }
         let mut answer = Vec::new();
-        exec.stdout.take(MOST).read_to_end(&mut answer).await.ok()?;
-        Some(judge(&String::from_utf8_lossy(&answer)))
+        (&mut exec.stdout).take(MOST).read_to_end(&mut answer).await.ok()?;
+        drop(exec.stdout);
+        Some(judge(&String::from_utf8_lossy(&answer), &exec.ended.await.exit))
     };
     tokio::time::timeout(WITHIN, asked).await.ok().flatten().flatten()
 }
 
-/// What an answer says. Start-up files may print as they like before the command.
-fn judge(answer: &str) -> Option<ShellFault> {
+/// What an answer says. Start-up files may print as they like before the command. A shell that lets nobody in (nologin(8), false(1)) runs nothing
+/// either, and says so by its status: what it said is told then. Another shell in the command's place takes our lines for commands (127).
+fn judge(answer: &str, exit: &Exit) -> Option<ShellFault> {
     match answer.split_once(RUNS) {
-        None => Some(ShellFault::Replaces),
+        None => matches!(exit, Exit::Status(0 | 127)).then_some(ShellFault::Replaces),
         Some((_, input)) if input.starts_with(SENT) => None,
         Some(_) => Some(ShellFault::ReadsInput),
     }
@@ -74,10 +76,12 @@ mod tests {
 
     #[test]
     fn what_comes_back_says_what_the_shell_does() {
-        assert_eq!(judge(&format!("{RUNS}{SENT}")), None);
-        assert_eq!(judge(&format!("welcome\n{RUNS}{SENT}bye\n")), None);
-        assert_eq!(judge(&format!("{RUNS}ostler-input-2\nostler-input-3\n")), Some(ShellFault::ReadsInput));
-        assert_eq!(judge(RUNS), Some(ShellFault::ReadsInput));
-        assert_eq!(judge("zsh: command not found: ostler-input-1\n"), Some(ShellFault::Replaces));
+        let judge = |answer: &str, status: u32| judge(answer, &Exit::Status(status));
+        assert_eq!(judge(&format!("{RUNS}{SENT}"), 0), None);
+        assert_eq!(judge(&format!("welcome\n{RUNS}{SENT}bye\n"), 0), None);
+        assert_eq!(judge(&format!("{RUNS}ostler-input-2\nostler-input-3\n"), 0), Some(ShellFault::ReadsInput));
+        assert_eq!(judge(RUNS, 0), Some(ShellFault::ReadsInput));
+        assert_eq!(judge("", 127), Some(ShellFault::Replaces));
+        assert_eq!(judge("This account is currently not available.\n", 1), None);
     }
 }
