@@ -51,7 +51,10 @@ async fn an_empty_file_under_the_agents_name_is_placed_anew() {
     assert!(greeted(&stage).await.unwrap().placed);
     let cache = stage.desk.home.path().join("login/.cache/ostler");
     let agent = cache.join(AgentFile::embedded().unwrap().file_name());
-    fs::OpenOptions::new().write(true).truncate(true).open(&agent).unwrap();
+    // Another file: one that is still being left cannot be written.
+    fs::remove_file(&agent).unwrap();
+    fs::write(&agent, "").unwrap();
+    fs::set_permissions(&agent, fs::Permissions::from_mode(0o700)).unwrap();
     assert!(greeted(&stage).await.unwrap().placed, "a power cut may have left it so");
     assert!(!greeted(&stage).await.unwrap().placed);
 }
