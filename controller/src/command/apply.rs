@@ -32,6 +32,12 @@ async fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError
     let turns = waves(&run.nodes, &after)?;
     let (ready, mut lost) = run.plans().await;
     let on_masters = prepare::survey(context, &run, &ready).await?;
+    run.preparation.events.flush().await;
+    // What a node lacks is told whether its master answers or not.
+    if let Some(exit) = refused(context, &ready, &lost) {
+        not_begun(context, &run, &ready, &lost, exit);
+        return Ok(end(run, ready, exit).await);
+    }
     let ready = without_silent(&run, ready, &mut lost, &on_masters).await;
     run.preparation.events.flush().await;
     // Their values may read facts, which are known now.
