@@ -174,11 +174,13 @@ impl Ran {
         assert_eq!(self.exit, 0, "{}", self.told());
     }
 
-    /// Everything it said: for the message of a failing test.
+    /// Everything it said: for the message of a failing test. What was said for people comes first, and what went
+    /// well last: a long message may be cut where it is shown.
     #[must_use]
     pub fn told(&self) -> String {
-        let lines: Vec<String> = self.lines.iter().map(Value::to_string).collect();
-        format!("exit {}\n{}\n{}", self.exit, lines.join("\n"), self.errors)
+        let (well, ill): (Vec<String>, Vec<String>) =
+            self.lines.iter().map(Value::to_string).partition(|line| line.contains(r#""verdict":{"pass""#));
+        format!("exit {}\n{}\n{}\n{}", self.exit, self.errors, ill.join("\n"), well.join("\n"))
     }
 
     fn of<'a>(&'a self, node: &'a str, kind: &'a str) -> impl Iterator<Item = &'a Value> {
