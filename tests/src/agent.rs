@@ -32,7 +32,7 @@ pub struct PlacedAgent<'a> {
 }
 
 impl<'a> PlacedAgent<'a> {
-    /// StatePaths the agent where a controller does: in admin's own cache, under its digest.
+    /// Places the agent where a controller does: in admin's own cache, under its digest.
     pub fn place(lab: &'a Lab, node: &str) -> Self {
         let bytes = std::fs::read(file()).expect("the agent is built");
         let digest = Digest::of(&bytes);

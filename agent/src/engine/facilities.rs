@@ -21,7 +21,7 @@ pub trait Facilities: Sync {
     /// When that cannot be read.
     fn live(&self) -> Result<LiveFacts, Failure>;
 
-    /// Provider for one plan or one run; secrets are compared under `secret_key`.
+    /// Gives a provider for one plan or one run; secrets are compared under `secret_key`.
     ///
     /// # Errors
     /// When the node cannot be reached at all.

@@ -19,7 +19,7 @@ pub struct NodeProvider {
 }
 
 impl NodeProvider {
-    /// Provider on the running system. `key` is the one under which secrets are compared.
+    /// The one of the running system. `key` is the one under which secrets are compared.
     ///
     /// # Errors
     /// When the root directory cannot be opened.
@@ -29,7 +29,7 @@ impl NodeProvider {
         Ok(Self { node: Node::new(Host::running()?, key) })
     }
 
-    /// Provider on a tree beside the running system: for tests and for images.
+    /// The one of a tree beside the running system: for tests and for images.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -37,13 +37,13 @@ impl NodeProvider {
         Ok(Self { node: Node::new(Host::at(tree)?, key) })
     }
 
-    /// Provider that take the server of a file system for gone after so short a silence.
+    /// One that takes the server of a file system for gone after so short a silence.
     #[cfg(test)]
     pub(super) fn at_with_answer(tree: &Path, answer: std::time::Duration) -> Self {
         Self { node: Node::new(Host::at(tree).unwrap().with_answer(answer), None) }
     }
 
-    /// Provider that take a server for gone after so short a silence.
+    /// One that takes a server for gone after so short a silence.
     #[cfg(test)]
     pub(super) fn at_with_stall(tree: &Path, stall: std::time::Duration) -> Self {
         let mut node = Node::new(Host::at(tree).unwrap(), None);

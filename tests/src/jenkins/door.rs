@@ -38,7 +38,7 @@ impl Door {
     }
 }
 
-/// Provider connections that come to a Unix socket to the model, which the lab does not see.
+/// Hands connections that come to a Unix socket to the model, which the lab does not see.
 #[expect(clippy::expect_used, reason = "test support: what cannot be set up stops the test at once")]
 fn serve(socket: &Path, model: SocketAddr) {
     let listener = UnixListener::bind(socket).expect("a socket in the scratch directory");

@@ -1,4 +1,4 @@
-//! Provider on a node that is one JSON file: replaced whole, so that being killed anywhere leaves a node behind.
+//! A provider of a node that is one JSON file: replaced whole, so that being killed anywhere leaves a node behind.
 
 use ostler_agent::engine::{Applied, ApplyContext, Differing, Examined, Provider};
 use ostler_roles::catalog::{Action, Step};
@@ -89,7 +89,7 @@ pub struct FakeProvider {
 }
 
 impl FakeProvider {
-    /// Provider on the node in this file.
+    /// The provider of the node in this file.
     pub fn on(path: &Path) -> Self {
         Self { path: path.to_owned(), change: Mutex::new(()), packages: Mutex::new(None) }
     }

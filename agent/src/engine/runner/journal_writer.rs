@@ -36,7 +36,7 @@ pub(super) struct JournalState {
 }
 
 impl JournalWriter<'_> {
-    /// Provider an event over. Once the journal is lost there is nobody to hand it to, and the run stops at its next step.
+    /// Hands an event over. Once the journal is lost there is nobody to hand it to, and the run stops at its next step.
     pub(super) fn write(&self, event: Event) {
         if matches!(event, Event::Note { .. }) && self.state.notes.fetch_add(1, Ordering::Relaxed) >= NOTES {
             return;
