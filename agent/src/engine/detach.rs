@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long starting may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long starting may take: systemd may be reading its units anew meanwhile.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Starts `program run ID` so that it outlives us.
 pub(super) fn start_runner(facilities: &dyn Facilities, program: &Path, run: &RunId) -> Result<(), EngineError> {

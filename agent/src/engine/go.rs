@@ -12,8 +12,9 @@ use ostler_roles::words::{Bytes, Digest, RunId, Span};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// How long the runner may take to begin.
-const BEGIN_WITHIN: Duration = Duration::from_secs(10);
+/// How long the runner may take to begin: a disk that others are writing to may hold its first sync up for many seconds. Below what a
+/// controller that comes back waits for the lock of this.
+const BEGIN_WITHIN: Duration = Duration::from_secs(25);
 /// How long a runner that has told its end may take to leave.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 

@@ -18,8 +18,9 @@ use std::time::{Duration, Instant};
 const BUS: &str = "/run/dbus/system_bus_socket";
 /// systemd's own door, for root alone: no daemon in between.
 const PRIVATE: &str = "/run/systemd/private";
-/// A local daemon that takes longer to take us in hangs.
-const GREETING: Duration = Duration::from_secs(5);
+/// A local daemon that takes longer to take us in hangs: systemd takes nobody in while it reads its units anew, which takes seconds on a
+/// slow machine with many of them.
+const GREETING: Duration = Duration::from_secs(30);
 
 /// A connection to systemd.
 #[derive(Debug)]
