@@ -12,6 +12,7 @@ pub mod masters;
 mod private;
 pub mod registration;
 pub mod report;
+pub mod run;
 pub mod secret;
 pub mod session;
 pub mod transport;

@@ -92,7 +92,7 @@ fn workers_go_together_where_they_can_and_each_runs_its_own_smoke_job() {
     let endings = run(&master, &mut machine, &workers);
     assert!(matches!(endings.as_slice(), [Ending::Labelled(_), Ending::Labelled(_)]), "{endings:?}\n{}", master.log());
     assert_eq!(machine.written.len(), 4);
-    assert!((2..=4).contains(&master.reloads()), "a reload for each file and more");
+    assert_eq!(master.reloads(), 2, "one for each stage: those who come together go together");
 
     let (client, name) = (master.client(), WorkerName::parse("node-2").unwrap());
     let number = client.survey().unwrap().number(&name);
@@ -217,6 +217,34 @@ fn a_smoke_job_that_hangs_is_stopped_at_the_deadline() {
     let running =
         || master.http().get_json::<serde_json::Value>("api/v2/builds?complete=false").unwrap()["builds"].as_array().unwrap().len();
     master.until("the build is stopped", || running() == 0);
+}
+
+#[test]
+fn a_worker_that_dies_in_its_smoke_job_holds_up_no_other_and_ends_by_its_own_deadline() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let (_one, dying, _three) = (master.worker("node-1"), master.worker("node-2"), master.worker("node-3"));
+    let short = Patience { smoke: Duration::from_secs(30), ..patience() };
+    let workers = [("node-1", "true"), ("node-2", "sleep 600"), ("node-3", "true")]
+        .map(|(name, job)| (worker(name, &[&["sh", "-c", job]]), Proof::Standing));
+    let driver = driver(&master, &mut machine, &workers.each_ref().map(|(worker, _)| worker.clone()), &short);
+    let mut told = Vec::new();
+    let endings = run_telling(&driver, &workers, &mut |name, event| match event {
+        // Its power is cut: no connection ends, it says no more.
+        Event::Running { .. } if name.as_str() == "node-2" => dying.freeze(),
+        Event::Waiting { what, .. } if name.as_str() == "node-2" && what.starts_with("its smoke job ends: ") => told.push("node-2 waits"),
+        Event::Smoked { .. } if name.as_str() == "node-2" => told.push("node-2 is given up"),
+        Event::Labelling { .. } => told.push("another one is labelled"),
+        _ => {}
+    });
+    let [Ending::Labelled(_), Ending::Unproved(report), Ending::Labelled(_)] = endings.as_slice() else {
+        panic!("{endings:?}\n{}", master.log())
+    };
+    assert_eq!(report.text, "not finished within 30 s");
+    let given_up = told.iter().position(|what| *what == "node-2 is given up").unwrap();
+    let before = |what: &str| told[..given_up].iter().filter(|told| **told == what).count();
+    assert_eq!((before("another one is labelled"), told.len() - given_up), (2, 1), "{told:?}");
+    assert!(before("node-2 waits") >= 1, "{told:?}");
 }
 
 /// Registers one worker by way of a front.

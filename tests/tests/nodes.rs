@@ -12,6 +12,8 @@ mod disk;
 mod killed;
 #[path = "nodes/odd.rs"]
 mod odd;
+#[path = "nodes/order.rs"]
+mod order;
 #[path = "nodes/password.rs"]
 mod password;
 #[path = "nodes/power.rs"]

@@ -56,9 +56,6 @@ pub enum CommandError {
         #[source]
         source: std::io::Error,
     },
-    /// Nodes wait for each other.
-    #[error(transparent)]
-    Order(#[from] crate::fleet::OrderCycle),
     /// The asynchronous runtime could not be started.
     #[error("start the runtime")]
     Runtime(#[source] std::io::Error),
@@ -77,7 +74,7 @@ impl CommandError {
     /// The exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Site(_) | Self::Read(_) | Self::Secret(_) | Self::Order(_) => Exit::Site,
+            Self::Site(_) | Self::Read(_) | Self::Secret(_) => Exit::Site,
             Self::Arguments(_) | Self::Select(_) | Self::Usage { .. } => Exit::Usage,
             Self::NoConfirmation => Exit::NoConfirmation,
             Self::Lab(_) | Self::State(_) | Self::File { .. } | Self::Demo(_) => Exit::NodeFailed,
@@ -97,7 +94,6 @@ impl CommandError {
             Self::Usage { hint, .. } => Some(hint.clone()),
             Self::NoConfirmation => Some("look at `ostler plan`, then add --yes".to_owned()),
             Self::NoAgent => Some("build with `make`, or name a ready agent in OSTLER_AGENT when building".to_owned()),
-            Self::Order(_) => Some("let one of them name the other no more in its variables".to_owned()),
         }
     }
 

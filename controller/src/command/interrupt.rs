@@ -14,9 +14,9 @@ use tokio::task::JoinHandle;
 pub enum Stage {
     /// Nodes are looked at, a person is asked: nothing is changed.
     Looking,
-    /// Nodes are changed: the first Ctrl-C asks them to stop.
+    /// Nodes are changed, and masters told of those that are done: the first Ctrl-C asks nodes to stop, and ends the waits on masters.
     Running,
-    /// Masters are told: the first Ctrl-C ends the waits on them.
+    /// Only masters are told any more: the first Ctrl-C ends the waits on them.
     Registering,
     /// What goes on on nodes is shown or called off; it needs nobody here.
     Watching,
@@ -27,7 +27,9 @@ impl Stage {
     fn stopping(self) -> Option<&'static str> {
         match self {
             Self::Looking | Self::Watching => None,
-            Self::Running => Some("Stopping: each node ends its present step, then stops. Again to leave at once; they do so without us."),
+            Self::Running => Some(
+                "Stopping: each node ends its present step, then stops; no master is waited for. Again to leave at once; they do so without us.",
+            ),
             Self::Registering => Some(
                 "Stopping: no master is waited for any more; an executor that has not passed stays in quarantine. Again to leave at once.",
             ),
@@ -71,6 +73,12 @@ impl Interrupts {
     /// Something else goes on from now on.
     pub fn enter(&self, stage: Stage) {
         self.stage.send_replace(stage);
+    }
+
+    /// For whoever finds that something else goes on.
+    pub fn entering(&self, stage: Stage) -> impl Fn() + Send + Sync + use<> {
+        let sender = self.stage.clone();
+        move || _ = sender.send_replace(stage)
     }
 
     /// Becomes true when no new work is wanted.

@@ -7,6 +7,7 @@ use super::{
 use crate::cli::PlanArgs;
 use crate::fleet::leave;
 use crate::report::{Exit, NodeResult, Paint, Recap, change_count, merge, plan_lines, recap_lines};
+use crate::run::proved_again;
 use ostler_roles::words::count;
 
 /// Shows what would change.
@@ -16,6 +17,7 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
         let began = run.began;
         let (ready, lost) = run.plans().await;
         let masters = prepare::survey(context, &run, &ready).await;
+        let again = proved_again(&run.workspace.order().after(), &ready);
         let RunContext { preparation, console, only, .. } = run;
         console.finish(&preparation.events).await;
         let printer = &context.printer;
@@ -40,7 +42,8 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
             let nodes = ready.iter().map(NodeResult::verified).collect();
             printer.lines(&recap_lines(&Recap { nodes, took: began.elapsed(), cancelled: false, only }, printer.style));
         }
-        let unproved = ready.iter().any(|one| !one.unproved().is_empty());
+        // What a run would change first may mend it.
+        let unproved = ready.iter().any(|one| !one.unproved().is_empty() && !again.contains(&one.node));
         leave(ready.into_iter().map(|one| one.connection)).await;
         let found = args.detailed_exitcode.then_some(match (change + may > 0, on_masters.held > 0) {
             (true, _) => Exit::Changes,

@@ -1,7 +1,7 @@
 //! Letting prepared nodes go: each run on its own, told event by event.
 
-use super::{Connection, FleetEvent, Follower, Preparation, Prepared, Ready, Trouble, TroubleKind};
-use crate::session::Go;
+use super::{Connection, FleetEvent, Follower, Preparation, Prepared, Ready, Stage, Transaction, Trouble, TroubleKind};
+use crate::session::{Answer, Go, SessionError};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::ledger::Ledger;
 use ostler_roles::outcome::{Ending, Event};
@@ -11,7 +11,6 @@ use ostler_roles::wire::message::{Hidden, SecretData};
 use ostler_roles::words::{Digest, NodeName, RunId};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 /// How one node came through.
 #[derive(Debug)]
@@ -46,28 +45,13 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Runs these nodes at once, each to its end.
-    pub async fn run(&self, ready: Vec<Ready>, new_run: &(dyn Fn() -> RunId + Sync)) -> Vec<NodeEnd> {
-        let mut tasks = JoinSet::new();
-        let order: Vec<NodeName> = ready.iter().map(|one| one.node.clone()).collect();
-        for one in ready {
-            let (runner, run) = (self.clone(), new_run());
-            tasks.spawn(async move { runner.one(one, run).await });
-        }
-        let mut ends = Vec::new();
-        while let Some(joined) = tasks.join_next().await {
-            match joined {
-                Ok(end) => ends.push(end),
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
-            }
-        }
-        ends.sort_by_key(|end| order.iter().position(|node| *node == end.node));
-        ends
-    }
-
-    async fn one(mut self, ready: Ready, run: RunId) -> NodeEnd {
+    /// Runs one node to its end, as the run of this id; a node with nothing to do has none.
+    pub async fn go(mut self, ready: Ready, run: RunId, transaction: &Transaction) -> NodeEnd {
         if ready.plan.is_empty() {
             let ending = Ok(self.proofs(&ready.node, &ready.prepared, &ready.plan));
+            if matches!(ending, Ok(Ending::Good { .. })) {
+                transaction.reach(Stage::Verified);
+            }
             return NodeEnd::untouched(ready, ending);
         }
         let Ready { node, prepared, plan, connection } = ready;
@@ -75,7 +59,7 @@ impl Runner {
         let (mut ledger, host_keys) = (hello.ledger.clone(), hello.facts.host_keys.clone());
         let preparation = self.preparation.clone();
         let mut follower = Follower::new(&preparation, &node, run.clone(), connection);
-        let ending = self.follow(&mut follower, &node, &prepared, &plan).await;
+        let ending = self.follow(&mut follower, &node, (&prepared, &plan), transaction).await;
         match &ending {
             Ok(_) => self.tell(&node, FleetEvent::Done),
             Err(trouble) => self.tell(&node, FleetEvent::Trouble(Box::new(trouble.clone()))),
@@ -109,20 +93,32 @@ impl Runner {
     }
 
     /// Lets the run go and tells its events until the last.
-    async fn follow(&mut self, follower: &mut Follower<'_>, node: &NodeName, prepared: &Prepared, plan: &Plan) -> Result<Ending, Trouble> {
+    async fn follow(
+        &mut self,
+        follower: &mut Follower<'_>,
+        node: &NodeName,
+        (prepared, plan): (&Prepared, &Plan),
+        transaction: &Transaction,
+    ) -> Result<Ending, Trouble> {
         let run = follower.run().clone();
         self.tell(node, FleetEvent::Go(run.clone()));
         let secrets = secrets_of(&prepared.catalog, plan, &prepared.secrets);
         let masked = prepared.masked.iter().map(|value| Hidden(value.expose().clone())).collect();
         let go = Go { run: &run, plan, secrets, masked, controller: &self.controller, owes: true, blob: prepared.blob.as_ref() };
         follower.go(go).await?;
-        self.tell(node, FleetEvent::Going);
+        transaction.reach(Stage::Going);
         let mut ending = None;
         while let Some((seq, event)) = follower.next(&mut self.cancel).await? {
+            let reached: &[Stage] = match &event {
+                Event::Verified { .. } => &[Stage::Applied],
+                Event::Ended { ending: Ending::Good { .. }, .. } => &[Stage::Applied, Stage::Verified],
+                _ => &[],
+            };
             if let Event::Ended { ending: how, .. } = &event {
                 ending = Some(how.clone());
             }
             self.preparation.events.run(node, seq, event).await;
+            reached.iter().for_each(|stage| transaction.reach(stage.clone()));
         }
         ending.ok_or_else(|| unknown(&run))
     }
@@ -135,6 +131,40 @@ fn unknown(run: &RunId) -> Trouble {
         hint: "run the same command again: it goes on where this one stopped".to_owned(),
         failure: None,
     }
+}
+
+/// Asks a node that is not to change for its proofs once more, as things are now: others have changed since its plan was made.
+///
+/// # Errors
+/// When it cannot be asked, or would be changed after all, which nobody was shown.
+pub async fn prove_again(preparation: &Preparation, ready: &mut Ready) -> Result<(), Trouble> {
+    let key = preparation.compile.secret_key();
+    let answer = match ask_again(ready, &key).await {
+        // The line has lain idle for as long as others took.
+        Err(error) if error.is_lost() => {
+            ready.connection = preparation.meet(&ready.node, async { Vec::new() }).await.map_err(|error| Trouble::from(&error))?;
+            ask_again(ready, &key).await
+        }
+        answer => answer,
+    };
+    match answer.map_err(|error| Trouble::from(&error))? {
+        Answer::Planned(plan) if plan.is_empty() => {
+            ready.plan = *plan;
+            Ok(())
+        }
+        Answer::Planned(_) | Answer::Stale(_) => Err(Trouble {
+            kind: TroubleKind::Moved,
+            chain: vec!["what others did in this run has changed it since its plan was made".to_owned()],
+            hint: "run the same command again".to_owned(),
+            failure: None,
+        }),
+    }
+}
+
+async fn ask_again(ready: &mut Ready, key: &[u8]) -> Result<Answer, SessionError> {
+    let session = &mut ready.connection.session;
+    session.ask(&ready.prepared.catalog, false, key).await?;
+    session.answer().await
 }
 
 /// The secrets that changing steps need, and no other.

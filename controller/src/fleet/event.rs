@@ -1,10 +1,10 @@
 //! What the fleet tells while it works. Reports are folds over these.
 
-use super::Trouble;
+use super::{Stage, Trouble};
 use crate::transport::LinkEvent;
 use ostler_roles::outcome::Event;
 use ostler_roles::texts::{Edit, Text, Texts};
-use ostler_roles::words::{Digest, NodeName, RunId};
+use ostler_roles::words::{NodeName, RunId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -25,12 +25,10 @@ pub enum FleetEvent {
         #[serde(skip)]
         noise: Vec<u8>,
     },
-    /// Its plan has come: its digest.
-    Planned(Digest),
+    /// It, or an executor of it, has come so far.
+    Stage(Stage),
     /// It is being let go: from here on the run may have begun, whatever is heard of it.
     Go(RunId),
-    /// Its run has begun.
-    Going,
     /// The connection was lost, and its run is being followed over another one.
     AttachedAgain {
         /// The run.
@@ -67,14 +65,8 @@ impl Texts for FleetEvent {
             Self::Run { seq: _, event } => event.texts(edit),
             Self::Master { master, text } => [master, text].into_iter().for_each(|text| edit(Text::One(text))),
             Self::Trouble(trouble) => trouble.texts(edit),
-            Self::Connecting
-            | Self::Planned(_)
-            | Self::Met { .. }
-            | Self::Go(_)
-            | Self::Going
-            | Self::AttachedAgain { .. }
-            | Self::Waiting(_)
-            | Self::Done => {}
+            Self::Stage(stage) => stage.texts(edit),
+            Self::Connecting | Self::Met { .. } | Self::Go(_) | Self::AttachedAgain { .. } | Self::Waiting(_) | Self::Done => {}
         }
     }
 }

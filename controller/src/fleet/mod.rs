@@ -7,14 +7,14 @@ mod event;
 #[cfg(test)]
 pub(crate) mod fake;
 mod follow;
-mod order;
 mod prepare;
+mod stage;
 mod trouble;
 
-pub use apply::{NodeEnd, Runner, secrets_of};
+pub use apply::{NodeEnd, Runner, prove_again, secrets_of};
 pub use connection::{Connection, MeetError, leave};
 pub use event::{EventSender, FleetEvent, FleetMessage};
 pub use follow::{Follower, Found, Patience};
-pub use order::{OrderCycle, waves};
 pub use prepare::{Blobs, Compile, CompileError, Masked, Preparation, Prepared, Reach, Ready, prepare};
+pub use stage::{Place, Stage, Stages, Transaction};
 pub use trouble::{Trouble, TroubleKind, chain};

@@ -1,6 +1,6 @@
 //! The way to a plan: connect, meet, compile, ask. Nothing on any node is changed by it.
 
-use super::{Connection, EventSender, FleetEvent, Patience, Trouble, TroubleKind};
+use super::{Connection, EventSender, FleetEvent, Patience, Stage, Trouble, TroubleKind};
 use crate::mask::RunMask;
 use crate::session::{AgentFile, Answer, Identity, Password, Session, SessionError, ask_plan};
 use crate::transport::{BoxFuture, ConnectError, Link};
@@ -175,7 +175,7 @@ async fn one(preparation: &Preparation, node: &NodeName) -> Result<Ready, Troubl
     events.send(node, FleetEvent::Met { placed: session.placed, noise: session.noise().to_vec() });
     preparation.compile.keep_facts(node, &session.hello.facts);
     let (prepared, plan) = converse(preparation, node, session, sent, &key).await?;
-    events.send(node, FleetEvent::Planned(plan.digest()));
+    events.send(node, FleetEvent::Stage(Stage::Planned(plan.digest())));
     Ok(Ready { node: node.clone(), prepared, plan, connection })
 }
 

@@ -13,7 +13,7 @@ pub const KEPT_RUNS: usize = 200;
 /// Days for which a run's log is kept, at most.
 pub const KEPT_DAYS: u64 = 90;
 /// The version of a record that is written and read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// One event as it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

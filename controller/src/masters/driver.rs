@@ -270,6 +270,12 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
     /// When it is still there afterwards, or somebody else's.
     fn retire(&self, name: &NodeName) -> Result<(), MasterError>;
 
+    /// These executors are on their way from now on: what they want written at the same time may be written in one go.
+    fn begin(&self, _names: &[NodeName]) {}
+
+    /// This one no longer is.
+    fn end(&self, _name: &NodeName) {}
+
     /// How many executors may be on their way at once.
     fn workers(&self) -> usize;
 

@@ -4,6 +4,10 @@
 use super::driver::Cause;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a go waits at most for others who are on their way, too: one that is slow holds nobody up for longer.
+const TOGETHER_WITHIN: Duration = Duration::from_secs(2);
 
 /// The machine of a master that is configured by files, as far as registration needs it.
 pub trait Install<F>: Send {
@@ -38,6 +42,8 @@ struct Queue<F> {
     wanted: Vec<(u64, F)>,
     done: BTreeMap<u64, Result<(), InstallError>>,
     is_busy: bool,
+    /// How many are on their way and may want a file soon, those who want one now among them.
+    expected: usize,
 }
 
 /// The files of one master.
@@ -45,6 +51,7 @@ pub struct Files<'a, F> {
     machine: Mutex<Box<dyn Install<F> + 'a>>,
     queue: Mutex<Queue<F>>,
     turned: Condvar,
+    together_within: Duration,
 }
 
 impl<F> std::fmt::Debug for Files<'_, F> {
@@ -56,12 +63,25 @@ impl<F> std::fmt::Debug for Files<'_, F> {
 impl<'a, F> Files<'a, F> {
     /// The files on this machine.
     pub fn on(machine: impl Install<F> + 'a) -> Self {
-        let queue = Queue { next: 0, wanted: Vec::new(), done: BTreeMap::new(), is_busy: false };
-        Self { machine: Mutex::new(Box::new(machine)), queue: Mutex::new(queue), turned: Condvar::new() }
+        let queue = Queue { next: 0, wanted: Vec::new(), done: BTreeMap::new(), is_busy: false, expected: 0 };
+        let (machine, queue) = (Mutex::new(Box::new(machine) as Box<dyn Install<F> + 'a>), Mutex::new(queue));
+        Self { machine, queue, turned: Condvar::new(), together_within: TOGETHER_WITHIN }
     }
 
-    /// Waits until a go has taken this file along. The first who finds none under way makes one, for all who wait by then. Blocks for as long
-    /// as two goes take; each has the machine's own deadlines.
+    /// So many more are on their way: a go waits for them, for a moment.
+    pub fn expect(&self, more: usize) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).expected += more;
+    }
+
+    /// One of those wants nothing more.
+    pub fn expect_no_more(&self) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.expected = queue.expected.saturating_sub(1);
+        self.turned.notify_all();
+    }
+
+    /// Waits until a go has taken this file along. The first who finds none under way makes one, for all who wait by then and all who are on
+    /// their way and come within moments. Blocks for as long as two goes take; each has the machine's own deadlines.
     ///
     /// # Errors
     /// [`InstallError`].
@@ -70,6 +90,7 @@ impl<'a, F> Files<'a, F> {
         let mine = queue.next;
         queue.next += 1;
         queue.wanted.push((mine, file));
+        self.turned.notify_all();
         loop {
             if let Some(done) = queue.done.remove(&mine) {
                 return done;
@@ -79,6 +100,14 @@ impl<'a, F> Files<'a, F> {
                 continue;
             }
             queue.is_busy = true;
+            let end = Instant::now() + self.together_within;
+            while queue.wanted.len() < queue.expected {
+                let left = end.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    break;
+                }
+                queue = self.turned.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0;
+            }
             let (tickets, files): (Vec<u64>, Vec<F>) = std::mem::take(&mut queue.wanted).into_iter().unzip();
             drop(queue);
             let done = self.machine.lock().unwrap_or_else(PoisonError::into_inner).install(&files);
@@ -137,5 +166,28 @@ mod tests {
             assert!(others.into_iter().all(|one| one.join().unwrap().is_err()));
         });
         assert!(goes.try_recv().is_err(), "a go for nobody");
+    }
+
+    #[test]
+    fn who_is_on_the_way_is_waited_for_and_who_leaves_it_or_is_late_is_not() {
+        let (given, goes) = mpsc::channel();
+        let (word, go_on) = mpsc::channel();
+        let mut files = Files::on(Slow { given, go_on });
+        files.together_within = Duration::from_secs(3600);
+        (0..9).for_each(|_| word.send(true).unwrap());
+        files.expect(3);
+        std::thread::scope(|scope| {
+            let one = scope.spawn(|| files.write(1));
+            let two = scope.spawn(|| files.write(2));
+            assert!(goes.recv_timeout(Duration::from_millis(50)).is_err(), "the third was not waited for");
+            files.expect_no_more();
+            let mut both = goes.recv().unwrap();
+            both.sort_unstable();
+            assert_eq!(both, [1, 2]);
+            assert!(one.join().unwrap().is_ok() && two.join().unwrap().is_ok());
+        });
+        files.together_within = Duration::from_millis(1);
+        files.write(1).unwrap();
+        assert_eq!(goes.recv().unwrap(), [1], "the other one is slow");
     }
 }

@@ -144,6 +144,7 @@ pub fn register(
     events: &mut dyn FnMut(&NodeName, Event),
 ) -> Result<Vec<(NodeName, Ending)>, MasterError> {
     let names: Vec<NodeName> = executors.iter().map(|(name, _)| name.clone()).collect();
+    driver.begin(&names);
     let standings = Mutex::new(listed(driver, &names, events)?.standings);
     let next_in_line = AtomicUsize::new(0);
     let endings: Mutex<Vec<(usize, Ending)>> = Mutex::default();
@@ -161,6 +162,7 @@ pub fn register(
                         Ok(seen) => register_one(driver, name, seen, *proof, &tell),
                         Err(error) => Ending::Failed(error),
                     };
+                    driver.end(name);
                     endings.lock().unwrap_or_else(PoisonError::into_inner).push((at, ending));
                 }
             });

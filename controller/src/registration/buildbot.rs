@@ -1,7 +1,8 @@
 //! Opens a Buildbot for a run: its REST interface, and its machine for worker files.
 
+use super::lines::Lines;
 use super::machine::Machine;
-use super::node_job::{Jobs, Patch};
+use super::node_job::Patch;
 use super::{Candidate, Opened, Registrar};
 use crate::masters::buildbot::{Account, Buildbot, Client, Patience, Place, Worker, WorkerFile, steps};
 use crate::masters::driver::Cause;
@@ -15,7 +16,7 @@ use std::time::Duration;
 const REQUEST: Duration = Duration::from_secs(30);
 
 impl Registrar {
-    pub(super) fn buildbot(&self, master: &Master, batch: &[Candidate], jobs: &mut Jobs<'_>) -> Result<Opened, String> {
+    pub(super) fn buildbot(&self, master: &Master, batch: &[Candidate], lines: &Lines) -> Result<Opened, String> {
         let MasterSettings::Buildbot { directory, group, service, account } = &master.settings else {
             return Err("not a Buildbot".to_owned());
         };
@@ -39,7 +40,7 @@ impl Registrar {
             let contents = files.iter().map(|file| (Digest::of(&file.bytes), file.bytes.clone())).collect();
             Ok(Patch { steps, contents, secrets: BTreeMap::new() })
         };
-        let machine = Machine::new(jobs.of(node), patch);
+        let machine = Machine::new(lines.of(node), patch);
         let reason = format!("ostler, for {}", self.controller);
         let usual = Patience::default();
         let patience = Patience { load: self.wait.unwrap_or(usual.load), ..usual };

@@ -1,6 +1,7 @@
 //! Opens a Jenkins for a run: its HTTP interface, its credentials, and the nodes of agents that call in by themselves.
 
-use super::node_job::{Jobs, Patch, SharedJob};
+use super::lines::{Lines, SharedJob};
+use super::node_job::Patch;
 use super::{Candidate, Opened, Registrar, chain};
 use crate::journal::{CredentialStore, Key, Store};
 use crate::masters::driver::Cause;
@@ -18,7 +19,7 @@ use std::num::NonZeroU16;
 use std::sync::{Arc, PoisonError};
 
 impl Registrar {
-    pub(super) async fn jenkins(&self, master: &Master, batch: &[Candidate], jobs: &mut Jobs<'_>) -> Result<Opened, String> {
+    pub(super) async fn jenkins(&self, master: &Master, batch: &[Candidate], lines: &Lines) -> Result<Opened, String> {
         let MasterSettings::Jenkins { user, login: shown, trust, credentials } = &master.settings else {
             return Err("not a Jenkins".to_owned());
         };
@@ -37,7 +38,7 @@ impl Registrar {
         }
         let mut registrations = BTreeMap::new();
         for one in batch {
-            match self.accept(one, &site, master, trust.as_ref(), jobs).await {
+            match self.accept(one, &site, master, trust.as_ref(), lines).await {
                 Ok(fit) => drop(registrations.insert(one.executor.name.clone(), fit)),
                 Err(why) => opened.refuse(one, why),
             }
@@ -76,7 +77,7 @@ impl Registrar {
         site: &model::Site,
         master: &Master,
         trust: Option<&String>,
-        jobs: &mut Jobs<'_>,
+        lines: &Lines,
     ) -> Result<Registration, String> {
         let executor = &one.executor;
         let reach = match &executor.launch {
@@ -95,7 +96,7 @@ impl Registrar {
                     user: executor.user.clone(),
                     remote_fs: executor.remote_fs.clone(),
                 };
-                Some(Arc::new(Bringer { agent, job: jobs.of(&one.node), key: Secret::new(self.site.key.clone()) }))
+                Some(Arc::new(Bringer { agent, job: lines.of(&one.node), key: Secret::new(self.site.key.clone()) }))
             }
         };
         Ok(Registration { node, smoke: executor.smoke.clone(), java: executor.java, agent })

@@ -1,28 +1,29 @@
-//! Registration: executors of nodes that came through are brought to their labels, one batch a master.
+//! Registration: executors of nodes that came through are brought to their labels, each as soon as its node is ready.
 
 mod buildbot;
+mod desk;
 mod jenkins;
+mod lines;
 mod machine;
 mod node_job;
 mod proofs;
 mod survey;
 mod told;
 
+pub use desk::Desks;
+pub use lines::Lines;
 pub use proofs::Proofs;
 
-use self::node_job::Jobs;
-use crate::fleet::{FleetEvent, NodeEnd, Preparation};
+use crate::fleet::{Preparation, Ready};
 use crate::journal::Store;
 use crate::masters::Stop;
-use crate::masters::driver::{Driver, Event};
+use crate::masters::driver::Driver;
 use crate::masters::http::Dial;
 use crate::masters::register;
 use ostler_roles::author::compile::{Master, MasterSettings};
 use ostler_roles::executor::Executor;
-use ostler_roles::master::Proof;
 use ostler_roles::master::jenkins as model;
 use ostler_roles::words::{MasterName, NodeName};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,13 +34,22 @@ pub struct Candidate {
     pub node: NodeName,
     /// The executor.
     pub executor: Executor,
-    /// What is to be proved of it: nothing while what is known of its node and its smoke commands still holds.
-    pub proof: Proof,
     /// The node's host keys, to pin.
     pub host_keys: Vec<String>,
 }
 
 impl Candidate {
+    /// The executors of these nodes.
+    pub fn of(ready: &[Ready]) -> Vec<Self> {
+        let all = ready.iter().flat_map(|one| one.prepared.executors.iter().map(move |executor| (one, executor)));
+        let candidate = |(one, executor): (&Ready, &Executor)| Self {
+            node: one.node.clone(),
+            executor: executor.clone(),
+            host_keys: one.connection.session.hello.facts.host_keys.clone(),
+        };
+        all.map(candidate).collect()
+    }
+
     fn good(&self, text: String, changed: u32) -> Registered {
         let labels = self.executor.labels.iter().map(ToString::to_string).collect();
         Registered { is_good: true, labels, changed, ..failed(self, text) }
@@ -132,81 +142,12 @@ impl Opened {
 }
 
 impl Registrar {
-    /// Registers all candidates, one batch a master, masters one after the other.
-    pub async fn register(
-        &self,
-        masters: &BTreeMap<MasterName, Master>,
-        candidates: &[Candidate],
-        ends: &mut [NodeEnd],
-    ) -> Vec<Registered> {
-        let mut done = Vec::new();
-        let mut by_master: BTreeMap<&MasterName, Vec<Candidate>> = BTreeMap::new();
-        let mut names = BTreeSet::new();
-        for candidate in candidates {
-            let executor = &candidate.executor;
-            if names.insert((&executor.master, &executor.name)) {
-                by_master.entry(&executor.master).or_default().push(candidate.clone());
-            } else {
-                done.push(failed(candidate, format!("another node of this run has an executor `{}` on this master", executor.name)));
-            }
-        }
-        let mut jobs = Jobs::new(self, ends);
-        for (name, batch) in by_master {
-            let Some(master) = masters.get(name) else {
-                done.extend(batch.iter().map(|one| failed(one, "the site has no such master".to_owned())));
-                continue;
-            };
-            match self.open(master, &batch, &mut jobs).await {
-                Ok(opened) => done.extend(self.batch(name, opened, &batch).await),
-                Err(why) => done.extend(batch.iter().map(|one| failed(one, why.clone()))),
-            }
-            jobs.give_back().await;
-        }
-        done
-    }
-
     /// Opens a master for these executors. Nothing is asked yet. The one place that knows all kinds of masters.
-    async fn open(&self, master: &Master, batch: &[Candidate], jobs: &mut Jobs<'_>) -> Result<Opened, String> {
+    async fn open(&self, master: &Master, batch: &[Candidate], lines: &Lines) -> Result<Opened, String> {
         match &master.settings {
-            MasterSettings::Buildbot { .. } => self.buildbot(master, batch, jobs),
-            MasterSettings::Jenkins { .. } => self.jenkins(master, batch, jobs).await,
+            MasterSettings::Buildbot { .. } => self.buildbot(master, batch, lines),
+            MasterSettings::Jenkins { .. } => self.jenkins(master, batch, lines).await,
         }
-    }
-
-    /// Brings a batch to its labels.
-    async fn batch(&self, master: &MasterName, opened: Opened, batch: &[Candidate]) -> Vec<Registered> {
-        let Opened { driver, refused: mut done, hint } = opened;
-        let Some(driver) = driver else { return done };
-        let fit = |one: &&Candidate| done.iter().all(|refused| refused.node != one.node || refused.executor != one.executor.name);
-        let fit: Vec<Candidate> = batch.iter().filter(fit).cloned().collect();
-        let (this, name) = (self.clone(), master.clone());
-        let work = move || {
-            let executors: Vec<(NodeName, Proof)> = fit.iter().map(|one| (one.executor.name.clone(), one.proof)).collect();
-            let mut shared = 0;
-            let mut events = |executor: &NodeName, event: Event| {
-                shared += u32::from(matches!(event, Event::Shared(_)));
-                if let Some(one) = fit.iter().find(|one| one.executor.name == *executor) {
-                    this.tell(&one.node, &name, &told::text(&event, hint.as_deref()));
-                }
-            };
-            let endings = match register::register(driver.as_ref(), &executors, &mut events) {
-                Ok(endings) => endings,
-                Err(error) => return fit.iter().map(|one| failed(one, error.told())).collect(),
-            };
-            let mut done: Vec<Registered> = fit.iter().zip(&endings).map(|(one, (_, ending))| ended(one, ending)).collect();
-            // What all share is counted once.
-            done.first_mut().into_iter().for_each(|first| first.changed += shared);
-            done
-        };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(registered) => done.extend(registered),
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
-        done
-    }
-
-    fn tell(&self, node: &NodeName, master: &MasterName, text: &str) {
-        self.preparation.events.send(node, FleetEvent::Master { master: master.to_string(), text: text.to_owned() });
     }
 }
 
@@ -231,22 +172,4 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 fn failed(one: &Candidate, text: String) -> Registered {
     let (node, master, executor) = (one.node.clone(), one.executor.master.clone(), one.executor.name.clone());
     Registered { node, master, executor, is_good: false, labels: Vec::new(), changed: 0, text, tail: Vec::new() }
-}
-
-/// The executors whose masters have something to hear: of nodes that came through, and of those that a run has changed and left. A run of
-/// one role alone proves nothing.
-pub fn candidates(ends: &[NodeEnd], proofs: &Proofs, is_partial: bool) -> Vec<Candidate> {
-    let of = |end: &NodeEnd, executor: &Executor| {
-        let is_owed = proofs.owes(&end.node, &end.ledger, executor);
-        let proof = match end.is_good() {
-            true if is_partial => return None,
-            true if is_owed => Proof::Wanted,
-            true => Proof::Standing,
-            // Where no run was begun nothing was changed.
-            false if is_owed && end.run.is_some() => Proof::Lapsed,
-            false => return None,
-        };
-        Some(Candidate { node: end.node.clone(), executor: executor.clone(), proof, host_keys: end.host_keys.clone() })
-    };
-    ends.iter().flat_map(|end| end.prepared.executors.iter().filter_map(move |executor| of(end, executor))).collect()
 }

@@ -1,17 +1,17 @@
 //! A small catalog more for a node of this run, over its open session: ask, go, follow.
 
-use super::Registrar;
-use crate::fleet::{Connection, FleetEvent, Follower, Masked, MeetError, NodeEnd, Preparation, Trouble, TroubleKind, leave, secrets_of};
+use crate::fleet::{Connection, FleetEvent, Follower, Masked, MeetError, Preparation, Trouble, TroubleKind, secrets_of};
 use crate::journal::new_run;
 use crate::masters::Stop;
 use crate::session::{Answer, Go, SessionError};
 use ostler_roles::catalog::{Catalog, Step};
+use ostler_roles::ledger::Proved;
 use ostler_roles::outcome::{Ending, Event, Failure};
 use ostler_roles::plan::Plan;
 use ostler_roles::wire::message::Hidden;
 use ostler_roles::words::{Digest, NodeName};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -37,17 +37,20 @@ pub struct Patch {
 
 /// One node's line, for as many patches as come.
 pub struct NodeJob {
-    node: NodeName,
-    preparation: Preparation,
+    /// Which node.
+    pub node: NodeName,
+    /// The way there.
+    pub preparation: Preparation,
     /// None: not met yet, or lost.
-    connection: Option<Connection>,
-    key: Vec<u8>,
+    pub connection: Option<Connection>,
     /// What no output of a run of its catalog may show, this one's neither.
-    masked: Option<Masked>,
-    controller: String,
+    pub masked: Option<Masked>,
+    /// Who asks.
+    pub controller: String,
     /// Ends every wait.
-    stop: Stop,
-    runtime: tokio::runtime::Handle,
+    pub stop: Stop,
+    /// Where the conversation goes on while its caller is blocked.
+    pub runtime: tokio::runtime::Handle,
 }
 
 impl std::fmt::Debug for NodeJob {
@@ -110,6 +113,30 @@ impl NodeJob {
         }
     }
 
+    /// Keeps on the node that this was proved. Blocks.
+    ///
+    /// # Errors
+    /// When it is not kept there, in the node's own words or those of the way to it.
+    pub fn prove(&mut self, proved: &Proved) -> Result<(), NodeJobError> {
+        let runtime = self.runtime.clone();
+        runtime.block_on(async {
+            let kept = self.connection.is_some();
+            match self.try_prove(proved).await {
+                // The line may have died of the time that the smoke job took.
+                Err(NodeJobError::Session(_, error)) if kept && error.is_lost() => {
+                    self.connection = None;
+                    self.try_prove(proved).await
+                }
+                done => done,
+            }
+        })
+    }
+
+    async fn try_prove(&mut self, proved: &Proved) -> Result<(), NodeJobError> {
+        let node = self.node.clone();
+        self.line().await?.session.prove(proved.clone()).await.map_err(|error| NodeJobError::Session(node, error))
+    }
+
     /// Tells people of the node.
     fn note(&self, text: String) {
         let event = FleetEvent::Run { seq: 0, event: Box::new(Event::Note { index: None, text }) };
@@ -152,7 +179,7 @@ impl NodeJob {
     }
 
     async fn ask(&mut self, patch: &Patch) -> Result<(Catalog, Answer), NodeJobError> {
-        let (node, key) = (self.node.clone(), self.key.clone());
+        let (node, key) = (self.node.clone(), self.preparation.compile.secret_key());
         let broken = |error| NodeJobError::Session(node.clone(), error);
         let session = &mut self.line().await?.session;
         let (steps, facts) = (patch.steps.clone(), session.hello.facts.digest());
@@ -226,53 +253,6 @@ impl NodeJob {
     }
 }
 
-/// A job that several executors of one node take turns with.
-pub type SharedJob = Arc<Mutex<NodeJob>>;
-
-/// The ways to nodes that a registration has used so far: the sessions that this run has with them, or new ones when they are needed.
-pub struct Jobs<'a> {
-    registrar: &'a Registrar,
-    ends: &'a mut [NodeEnd],
-    jobs: BTreeMap<NodeName, SharedJob>,
-}
-
-impl<'a> Jobs<'a> {
-    pub(super) fn new(registrar: &'a Registrar, ends: &'a mut [NodeEnd]) -> Self {
-        Self { registrar, ends, jobs: BTreeMap::new() }
-    }
-
-    /// The way to one node. It is met when there is something to do, and not before.
-    pub(super) fn of(&mut self, node: &NodeName) -> SharedJob {
-        let (registrar, ends) = (self.registrar, &mut self.ends);
-        let make = || {
-            let preparation = registrar.preparation.clone();
-            Arc::new(Mutex::new(NodeJob {
-                node: node.clone(),
-                masked: ends.iter().find(|end| end.node == *node).map(|end| end.prepared.masked.clone()),
-                connection: ends.iter_mut().find(|end| end.node == *node).and_then(|end| end.connection.take()),
-                key: preparation.compile.secret_key(),
-                preparation,
-                controller: registrar.controller.clone(),
-                stop: registrar.stop.clone(),
-                runtime: tokio::runtime::Handle::current(),
-            }))
-        };
-        Arc::clone(self.jobs.entry(node.clone()).or_insert_with(make))
-    }
-
-    /// Gives sessions back to the nodes' ends, and takes leave of nodes that were met for this alone.
-    pub(super) async fn give_back(&mut self) {
-        for (node, job) in std::mem::take(&mut self.jobs) {
-            let Some(job) = Arc::into_inner(job) else { continue };
-            let connection = job.into_inner().unwrap_or_else(PoisonError::into_inner).connection;
-            match self.ends.iter_mut().find(|end| end.node == node && end.connection.is_none()) {
-                Some(end) => end.connection = connection,
-                None => leave(connection).await,
-            }
-        }
-    }
-}
-
 /// What failed, and what the program said that failed.
 fn said(failure: &Failure) -> String {
     let tail = failure.command.as_ref().map(|command| command.tail.as_slice()).unwrap_or_default();
@@ -317,7 +297,6 @@ mod tests {
             node: name(),
             preparation: preparation.clone(),
             connection: None,
-            key: Vec::new(),
             masked: Some(Masked::default()),
             controller: "ada@desk".to_owned(),
             stop: watch::channel(false).1.into(),

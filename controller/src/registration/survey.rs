@@ -1,7 +1,6 @@
 //! What masters say of a run's executors before anything is changed: reads only, all masters at once, ten seconds at most.
 
-use super::node_job::Jobs;
-use super::{Candidate, Opened, Registrar};
+use super::{Candidate, Lines, Opened, Registrar};
 use crate::fleet::Ready;
 use crate::masters::Stop;
 use crate::masters::driver::{Driver, MasterError, Sight};
@@ -33,17 +32,12 @@ impl Registrar {
         owes: &dyn Fn(&Ready, &Executor) -> bool,
         known: &dyn Fn(&MasterName) -> Option<BTreeSet<NodeName>>,
     ) -> Vec<PlannedMaster> {
-        let mut by_master: BTreeMap<MasterName, Vec<Candidate>> = BTreeMap::new();
-        for one in ready {
-            for executor in &one.prepared.executors {
-                let candidate = Candidate {
-                    node: one.node.clone(),
-                    executor: executor.clone(),
-                    proof: if !one.plan.is_empty() || owes(one, executor) { Proof::Wanted } else { Proof::Standing },
-                    host_keys: one.connection.session.hello.facts.host_keys.clone(),
-                };
-                by_master.entry(executor.master.clone()).or_default().push(candidate);
-            }
+        let mut by_master: BTreeMap<MasterName, Vec<(Candidate, Proof)>> = BTreeMap::new();
+        for candidate in Candidate::of(ready) {
+            let Some(one) = ready.iter().find(|one| one.node == candidate.node) else { continue };
+            let is_wanted = !one.plan.is_empty() || owes(one, &candidate.executor);
+            let proof = if is_wanted { Proof::Wanted } else { Proof::Standing };
+            by_master.entry(candidate.executor.master.clone()).or_default().push((candidate, proof));
         }
         let changes = |node: &NodeName| ready.iter().any(|one| one.node == *node && !one.plan.is_empty());
         let mut tasks = JoinSet::new();
@@ -77,16 +71,16 @@ impl Registrar {
         planned
     }
 
-    async fn ask(mut self, master: &Master, batch: Vec<Candidate>) -> PlannedMaster {
+    async fn ask(mut self, master: &Master, batch: Vec<(Candidate, Proof)>) -> PlannedMaster {
         let name = master.name.to_string();
+        let (batch, proofs): (Vec<Candidate>, Vec<Proof>) = batch.into_iter().unzip();
         let nodes = || batch.iter().map(|one| one.node.clone()).collect::<BTreeSet<_>>().into_iter().collect();
         let not_asked = |cause: String| MasterAnswer::NotAsked { cause, nodes: nodes() };
         // Whoever goes on asking after the time is over ends by itself.
         let (halt, stop) = watch::channel(false);
         self.stop = Stop::from(stop);
         self.wait = Some(WAIT);
-        let mut jobs = Jobs::new(&self, &mut []);
-        let opened = match self.open(master, &batch, &mut jobs).await {
+        let opened = match self.open(master, &batch, &Lines::new(&self)).await {
             Ok(opened) => opened,
             Err(why) => return PlannedMaster { name, answer: not_asked(why) },
         };
@@ -109,11 +103,13 @@ impl Registrar {
             Err(error) => return PlannedMaster { name, answer: not_asked(error.told()) },
             Ok(asked) => asked,
         };
-        let executors = batch.iter().map(|one| match refused.iter().find(|no| no.node == one.node && no.executor == one.executor.name) {
-            Some(no) => troubled(one, no.text.clone()),
-            None => {
-                let standing = sight.standings.remove(&one.executor.name);
-                planned_executor(one, standing.unwrap_or(Ok(Standing::Absent)), driver.as_deref())
+        let executors = batch.iter().zip(proofs).map(|(one, proof)| {
+            match refused.iter().find(|no| no.node == one.node && no.executor == one.executor.name) {
+                Some(no) => troubled(one, no.text.clone()),
+                None => {
+                    let standing = sight.standings.remove(&one.executor.name);
+                    planned_executor(one, proof, standing.unwrap_or(Ok(Standing::Absent)), driver.as_deref())
+                }
             }
         });
         let executors = executors.collect();
@@ -127,12 +123,17 @@ fn troubled(one: &Candidate, trouble: String) -> PlannedExecutor {
     PlannedExecutor { node, name, is_new: false, changes: Vec::new(), trouble: Some(trouble), held: None }
 }
 
-fn planned_executor(one: &Candidate, standing: Result<Standing, MasterError>, driver: Option<&dyn Driver>) -> PlannedExecutor {
+fn planned_executor(
+    one: &Candidate,
+    proof: Proof,
+    standing: Result<Standing, MasterError>,
+    driver: Option<&dyn Driver>,
+) -> PlannedExecutor {
     let standing = match standing {
         Ok(standing) => standing,
         Err(error) => return troubled(one, error.told()),
     };
-    let mut changes = driver.map(|driver| driver.plan(&standing, one.proof)).unwrap_or_default();
+    let mut changes = driver.map(|driver| driver.plan(&standing, proof)).unwrap_or_default();
     let is_new = standing == Standing::Absent;
     if is_new {
         let labels: Vec<&str> = one.executor.labels.iter().map(|label| label.as_str()).collect();

@@ -1,7 +1,7 @@
 //! JSON lines: version 1, one object a line, nothing else on stdout. Documented in `docs/reference/json.md`.
 
 use super::{Exit, Recap, sanitize};
-use crate::fleet::{FleetEvent, Trouble};
+use crate::fleet::{FleetEvent, Stage, Trouble};
 use ostler_roles::catalog::Requirement;
 use ostler_roles::check::Verdict;
 use ostler_roles::outcome::Failure;
@@ -26,17 +26,32 @@ fn line(kind: &str, node: Option<&NodeName>, mut body: Value) -> Value {
 pub fn event_json(node: &NodeName, event: &FleetEvent) -> Option<Value> {
     let node = Some(node);
     Some(match event {
-        FleetEvent::Connecting | FleetEvent::Planned(_) => return None,
+        FleetEvent::Connecting => return None,
+        FleetEvent::Stage(stage) => return stage_json(node, stage),
         FleetEvent::Link(event) => line("link", node, json!({ "text": sanitize(&super::lines::link_text(event), false) })),
         FleetEvent::Met { placed, .. } => line("met", node, json!({ "agent_placed": placed })),
         FleetEvent::Go(run) => line("go", node, json!({ "run": run })),
         FleetEvent::AttachedAgain { run, after } => line("attached_again", node, json!({ "run": run, "after": after })),
-        FleetEvent::Going => line("going", node, json!({})),
         FleetEvent::Waiting(nodes) => line("waiting", node, json!({ "for": nodes })),
         FleetEvent::Run { seq, event } => line("run", node, json!({ "seq": seq, "event": event })),
         FleetEvent::Master { master, text } => line("master", node, json!({ "master": master, "text": sanitize(text, false) })),
         FleetEvent::Trouble(trouble) => trouble_json(node, trouble),
         FleetEvent::Done => line("done", node, json!({})),
+    })
+}
+
+/// How far a node has come. Its plan, and the start of its run, have lines of their own.
+fn stage_json(node: Option<&NodeName>, stage: &Stage) -> Option<Value> {
+    let place = stage.place();
+    let (master, executor) = (place.map(|place| &place.master), place.map(|place| &place.executor));
+    Some(match stage {
+        Stage::Planned(_) => return None,
+        Stage::Going => line("going", node, json!({})),
+        Stage::Failed { at, why } => {
+            let why = sanitize(why, false);
+            line("stage", node, json!({ "stage": stage.name(), "master": master, "executor": executor, "at": at.name(), "why": why }))
+        }
+        stage => line("stage", node, json!({ "stage": stage.name(), "master": master, "executor": executor })),
     })
 }
 

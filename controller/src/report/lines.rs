@@ -1,7 +1,7 @@
 //! Plain, stable lines for logs and CI: one a lifecycle event that matters.
 
 use super::sanitize;
-use crate::fleet::FleetEvent;
+use crate::fleet::{FleetEvent, Stage};
 use crate::transport::LinkEvent;
 use ostler_roles::outcome::{Event, FailureKind, Outcome};
 use ostler_roles::words::NodeName;
@@ -24,7 +24,7 @@ pub(super) fn link_text(event: &LinkEvent) -> String {
 /// The line for an event; none for those that a log does not need. `verbose` shows unchanged steps too.
 pub fn event_line(node: &NodeName, event: &FleetEvent, verbose: u8) -> Option<String> {
     let text = match event {
-        FleetEvent::Connecting | FleetEvent::Planned(_) | FleetEvent::Go(_) | FleetEvent::Done | FleetEvent::Trouble(_) => return None,
+        FleetEvent::Connecting | FleetEvent::Go(_) | FleetEvent::Done | FleetEvent::Trouble(_) => return None,
         FleetEvent::AttachedAgain { .. } => "connection lost, attached again".to_owned(),
         FleetEvent::Link(event) => link_text(event),
         FleetEvent::Met { placed, noise } => {
@@ -37,8 +37,9 @@ pub fn event_line(node: &NodeName, event: &FleetEvent, verbose: u8) -> Option<St
             }
             told.join("; ")
         }
-        FleetEvent::Going if verbose > 0 => "run begun".to_owned(),
-        FleetEvent::Going => return None,
+        FleetEvent::Stage(Stage::Going) if verbose > 0 => "run begun".to_owned(),
+        // What leads there is told line by line.
+        FleetEvent::Stage(_) => return None,
         FleetEvent::Waiting(nodes) => format!("waits for {}", nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ")),
         FleetEvent::Master { master, text } => format!("{master}: {text}"),
         FleetEvent::Run { event, .. } => run_line(event, verbose)?,

@@ -1,6 +1,6 @@
 //! The pure fold: what is known of each node after the events so far.
 
-use crate::fleet::FleetEvent;
+use crate::fleet::{FleetEvent, Stage, Stages};
 use ostler_roles::outcome::{Ending, Event, Failure, FailureKind, Outcome};
 use ostler_roles::resource::ResourceId;
 use ostler_roles::words::{Bytes, NodeName};
@@ -34,6 +34,8 @@ pub enum Phase {
 pub struct NodeState {
     /// Where it stands.
     pub phase: Phase,
+    /// How far it and its executors have come.
+    pub stages: Stages,
     /// Steps done and of how many, while it runs.
     pub steps: (u32, u32),
     /// Items of the present step.
@@ -58,6 +60,7 @@ impl Default for NodeState {
     fn default() -> Self {
         Self {
             phase: Phase::Queued,
+            stages: Stages::default(),
             steps: (0, 0),
             items: None,
             bytes: None,
@@ -86,11 +89,10 @@ impl State {
             FleetEvent::Connecting => state.phase = Phase::Connecting,
             FleetEvent::Link(_) => {}
             FleetEvent::Met { .. } => state.phase = Phase::Planning,
-            FleetEvent::Planned(_) => state.phase = Phase::Planned,
+            FleetEvent::Stage(stage) => state.reach(stage),
             FleetEvent::Waiting(nodes) => state.phase = Phase::Waiting(nodes.clone()),
             // Its steps are shown on as they come.
             FleetEvent::Go(_) | FleetEvent::AttachedAgain { .. } => {}
-            FleetEvent::Going => state.phase = Phase::Running("starting".to_owned()),
             FleetEvent::Run { event, .. } => state.take(event),
             FleetEvent::Master { master, text } => state.phase = Phase::Registering(format!("{master}: {text}")),
             FleetEvent::Trouble(_) => state.phase = Phase::Out,
@@ -104,6 +106,18 @@ impl State {
 }
 
 impl NodeState {
+    fn reach(&mut self, stage: &Stage) {
+        self.stages.take(stage);
+        match stage {
+            Stage::Planned(_) => self.phase = Phase::Planned,
+            Stage::Going => self.phase = Phase::Running("starting".to_owned()),
+            // What is done meanwhile says more.
+            Stage::Asked | Stage::Applied | Stage::Verified | Stage::Quarantined(_) | Stage::Proved(_) => {}
+            Stage::Labelled(_) => self.phase = Phase::Done,
+            Stage::Failed { .. } => self.phase = Phase::Out,
+        }
+    }
+
     /// Takes one event of a run in.
     pub fn take(&mut self, event: &Event) {
         match event {

@@ -214,6 +214,12 @@ impl WorkerProcess {
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
+
+    /// It does nothing more, and its connection stays as it is, as after a power cut.
+    pub fn freeze(&self) {
+        let stopped = Command::new("kill").args(["-STOP", &self.child.id().to_string()]).status();
+        assert!(stopped.is_ok_and(|status| status.success()), "a process of ours can be stopped");
+    }
 }
 
 impl Drop for WorkerProcess {

@@ -21,11 +21,13 @@ const CONTROLLER: Rooms = &[
             "masters",
             "registration",
             "report",
+            "run",
             "secret",
             "session",
             "transport",
         ],
     ),
+    ("run", &["fleet", "journal", "registration"]),
     ("registration", &["fleet", "journal", "masters", "report", "session"]),
     ("cli", &["report"]),
     ("journal", &["fleet", "private", "report"]),
@@ -164,7 +166,7 @@ fn roles_have_no_io_no_clock_and_no_async() {
 
 #[test]
 fn async_stays_in_its_four_rooms_what_starts_them_and_what_draws_them() {
-    let rooms = ["command", "fleet", "masters", "registration", "report", "session", "transport"];
+    let rooms = ["command", "fleet", "masters", "registration", "report", "run", "session", "transport"];
     for source in production("controller") {
         let allowed = source.module.first().is_some_and(|room| rooms.contains(&room.as_str()));
         assert!(allowed || !awaits(&source.code), "{} awaits outside {rooms:?}", source.name);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fleet::fake::{Act, FakeNode, hello, name, run_id};
-use crate::fleet::{FleetMessage, NodeEnd, Prepared, Ready, Runner};
+use crate::fleet::{FleetMessage, NodeEnd, Prepared, Ready, Runner, Stage, Transaction};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::outcome::Ending;
 use ostler_roles::plan::{Plan, Planned};
@@ -58,7 +58,8 @@ async fn run(script: Vec<Option<Vec<Act>>>, stop: bool) -> (NodeEnd, Vec<FleetEv
     let plan = Plan { catalog: Digest::of(b""), generation: 0, requirements: Vec::new(), steps, verify: Vec::new() };
     let (stopper, cancel) = watch::channel(stop);
     let runner = Runner { preparation: preparation.clone(), controller: "ada@desk".to_owned(), cancel };
-    let mut ends = runner.run(vec![Ready { node: name(), prepared, plan, connection }], &run_id).await;
+    let transaction = Transaction::of_planned(&name(), plan.digest(), &preparation.events);
+    let end = runner.go(Ready { node: name(), prepared, plan, connection }, run_id(), &transaction).await;
     drop(stopper);
     preparation.events.end();
     let mut told = Vec::new();
@@ -66,7 +67,7 @@ async fn run(script: Vec<Option<Vec<Act>>>, stop: bool) -> (NodeEnd, Vec<FleetEv
         told.push(event);
     }
     assert_eq!(fake.left(), 0, "a connection was not made");
-    (ends.remove(0), told, fake.heard())
+    (end, told, fake.heard())
 }
 
 fn attached_again(told: &[FleetEvent]) -> Vec<u64> {
@@ -97,7 +98,7 @@ async fn a_run_that_the_node_does_not_know_has_not_begun_and_nothing_was_changed
     let trouble = trouble(&end);
     assert_eq!(trouble.chain[0], format!("run {} has not begun: nothing was changed on this node", run_id().short()));
     assert_eq!(trouble.hint, "run the same command again");
-    assert!(attached_again(&told).is_empty() && !told.iter().any(|event| matches!(event, FleetEvent::Going)));
+    assert!(attached_again(&told).is_empty() && !told.iter().any(|event| matches!(event, FleetEvent::Stage(Stage::Going))));
 }
 
 #[tokio::test]

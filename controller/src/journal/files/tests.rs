@@ -1,5 +1,5 @@
 use super::*;
-use crate::fleet::{FleetEvent, Trouble, TroubleKind};
+use crate::fleet::{FleetEvent, Place, Stage, Trouble, TroubleKind};
 use crate::journal::{Record, RunLog, new_run, prune_logs, read_run};
 use crate::report::{Journal, State};
 use crate::transport::LinkEvent;
@@ -91,14 +91,16 @@ fn told() -> Vec<FleetEvent> {
         FleetEvent::Connecting,
         FleetEvent::Link(LinkEvent::Retried { host: "n1".to_owned(), attempt: 1, reason }),
         FleetEvent::Met { placed: true, noise: Vec::new() },
-        FleetEvent::Planned(Digest::of(b"plan")),
+        FleetEvent::Stage(Stage::Planned(Digest::of(b"plan"))),
         FleetEvent::Go(new_run()),
-        FleetEvent::Going,
+        FleetEvent::Stage(Stage::Going),
         run(1, Event::Started { run: new_run(), steps: 1, resumed_at: None }),
         run(0, Event::Progress { index: 0, what: "half".to_owned(), items: None, bytes: None }),
         run(2, Event::StepDone { index: 0, id, outcome: Outcome::Changed { changes: Vec::new(), notes: Vec::new() }, millis: 3 }),
         run(3, Event::Ended { ending: Ending::Failed, millis: 4 }),
+        FleetEvent::Stage(Stage::Failed { at: Box::new(Stage::Going), why: "no room".to_owned() }),
         FleetEvent::Master { master: "ci".to_owned(), text: "quarantined".to_owned() },
+        FleetEvent::Stage(Stage::Quarantined(Place { master: MasterName::parse("ci").unwrap(), executor: node("n1") })),
         FleetEvent::Trouble(Box::new(Trouble {
             kind: TroubleKind::Locked,
             chain: vec!["a".to_owned()],
@@ -133,12 +135,12 @@ fn a_torn_end_is_left_out_and_another_version_is_refused() {
     let (_directory, store) = store();
     let run = new_run();
     let mut log = store.begin_log(&run).unwrap();
-    log.append(r#"{"v":1,"at":5,"node":"n1","event":"going"}"#).unwrap();
+    log.append(r#"{"v":2,"at":5,"node":"n1","event":"connecting"}"#).unwrap();
     let path = store.run(&run).join(LOG);
     let add = |text: &str| OpenOptions::new().append(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
-    add(r#"{"v":1,"at":6,"no"#);
+    add(r#"{"v":2,"at":6,"no"#);
     assert_eq!(read_run(&store, &run).unwrap().len(), 1);
-    add("\n{\"v\":2,\"at\":6,\"more\":1}\n");
+    add("\n{\"v\":1,\"at\":6,\"more\":1}\n");
     let text = read_run(&store, &run).unwrap_err().to_string();
     assert!(text.starts_with("understand line 2 of the log of run "), "{text}");
 }

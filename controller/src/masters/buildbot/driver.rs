@@ -249,6 +249,14 @@ impl Driver for Buildbot<'_> {
         }
     }
 
+    fn begin(&self, names: &[NodeName]) {
+        self.files.expect(names.len());
+    }
+
+    fn end(&self, _name: &NodeName) {
+        self.files.expect_no_more();
+    }
+
     fn workers(&self) -> usize {
         WORKERS
     }

@@ -1,0 +1,74 @@
+//! Why a run does not begin, or not for a node, and what is said of that.
+
+use super::super::{
+    Context,
+    prepare::{self, RunContext},
+};
+use super::story::out;
+use crate::fleet::{FleetEvent, Ready, Trouble, TroubleKind, leave};
+use crate::report::{self, Exit, MasterAnswer, NodeResult, Paint, PlannedMaster, Recap, merge, recap_json};
+use ostler_roles::words::{NodeName, count};
+
+/// When a requirement does not hold or the site is wrong for a node, nothing is changed anywhere.
+pub(super) fn refused(context: &Context, ready: &[Ready], lost: &[(NodeName, Trouble)]) -> Option<Exit> {
+    let printer = &context.printer;
+    let site = lost.iter().any(|(_, trouble)| trouble.kind == TroubleKind::Site);
+    if prepare::print_refusals(context, ready) {
+        // Steps that are impossible stand in the plans.
+        prepare::print_plans_json(context, ready);
+        prepare::print_lost(context, lost);
+        let bad = ready.iter().filter(|one| !one.plan.may_go()).count();
+        let all = count(ready.len() + lost.len(), "node");
+        printer.say(Paint::Bad, &format!("Refused: {bad} of {all}. Nothing was changed anywhere."));
+        return Some(Exit::Refused);
+    }
+    if site || ready.is_empty() {
+        prepare::print_lost(context, lost);
+        printer.say(Paint::Bad, "Nothing was changed anywhere.");
+        return Some(merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble))));
+    }
+    None
+}
+
+/// The recap of a run that did not begin, for programs: what was said to people stands above.
+pub(super) fn not_begun(context: &Context, run: &RunContext, ready: &[Ready], lost: &[(NodeName, Trouble)], exit: Exit) {
+    let unbegun = |one: &Ready| {
+        let refused = (!one.plan.may_go()).then(|| format!("refused: {}", report::impossible(&one.plan)));
+        let checks = one.plan.requirements.iter().filter(|verdict| verdict.passed()).count();
+        let checks = u32::try_from(checks).unwrap_or(u32::MAX);
+        NodeResult { node: one.node.to_string(), changed: 0, unchanged: 0, checks, labels: Vec::new(), trouble: refused }
+    };
+    let nodes = ready.iter().map(unbegun).chain(lost.iter().map(out)).collect();
+    // Nobody was refused and nobody is lost: a person has said no.
+    let recap = Recap { nodes, took: run.began.elapsed(), cancelled: exit == Exit::Good, only: run.only.clone() };
+    context.printer.json(&recap_json(&recap, exit));
+}
+
+/// Nodes that are registered with a master which does not answer are not begun: what they would become there is not known.
+pub(super) async fn without_silent(
+    run: &RunContext,
+    ready: Vec<Ready>,
+    lost: &mut Vec<(NodeName, Trouble)>,
+    masters: &[PlannedMaster],
+) -> Vec<Ready> {
+    let why = |node: &NodeName| {
+        masters.iter().find_map(|master| match &master.answer {
+            MasterAnswer::NotAsked { cause, nodes } if nodes.contains(node) => Some(format!("{}: not asked ({cause})", master.name)),
+            MasterAnswer::NotAsked { .. } | MasterAnswer::Told(_) | MasterAnswer::Later { .. } => None,
+        })
+    };
+    let (mut stay, mut out) = (Vec::new(), Vec::new());
+    for one in ready {
+        let Some(why) = why(&one.node) else {
+            stay.push(one);
+            continue;
+        };
+        let hint = "look after the master, then run the same command again: nothing was changed on this node".to_owned();
+        let trouble = Trouble { kind: TroubleKind::Unreachable, chain: vec![why], hint, failure: None };
+        run.preparation.events.send(&one.node, FleetEvent::Trouble(Box::new(trouble.clone())));
+        lost.push((one.node, trouble));
+        out.push(one.connection);
+    }
+    leave(out).await;
+    stay
+}

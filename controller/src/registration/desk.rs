@@ -1,0 +1,258 @@
+//! The masters of one run, opened once: each executor comes when its node is ready, and goes on its way at once.
+
+use super::lines::Lines;
+use super::{Candidate, Opened, Registered, Registrar, failed, told};
+use crate::fleet::{FleetEvent, Place, Stage, Transaction};
+use crate::masters::driver::{self, Driver, Event, MasterError, Verdict};
+use crate::masters::register::{self, Ending, Left};
+use ostler_roles::author::compile::Master;
+use ostler_roles::executor::Executor;
+use ostler_roles::master::{Proof, Standing};
+use ostler_roles::words::{MasterName, NodeName};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OnceCell, Semaphore, oneshot};
+use tokio::task::JoinSet;
+
+/// All masters of one run. Its clones are the same masters.
+#[derive(Debug, Clone)]
+pub struct Desks {
+    registrar: Registrar,
+    lines: Lines,
+    desks: Arc<BTreeMap<MasterName, Desk>>,
+}
+
+/// One master.
+#[derive(Debug)]
+struct Desk {
+    /// None: the site has no such master.
+    master: Option<Master>,
+    /// All executors of the run there.
+    batch: Vec<Candidate>,
+    opened: OnceCell<Result<Arc<AtWork>, String>>,
+}
+
+/// A master that is open.
+#[derive(Debug)]
+struct AtWork {
+    driver: Option<Arc<dyn Driver>>,
+    refused: Vec<Registered>,
+    hint: Option<String>,
+    /// For as many executors as may be on their way at once.
+    room: Arc<Semaphore>,
+    looks: Looks,
+}
+
+impl Desks {
+    /// The masters of these executors, none of which is asked yet.
+    pub fn new(registrar: &Registrar, lines: &Lines, masters: &BTreeMap<MasterName, Master>, candidates: Vec<Candidate>) -> Self {
+        let mut desks: BTreeMap<MasterName, Desk> = BTreeMap::new();
+        let mut names = BTreeSet::new();
+        for candidate in candidates {
+            let Executor { master, name, .. } = &candidate.executor;
+            let new = || Desk { master: masters.get(master).cloned(), batch: Vec::new(), opened: OnceCell::new() };
+            let desk = desks.entry(master.clone()).or_insert_with(new);
+            if names.insert((master.clone(), name.clone())) {
+                desk.batch.push(candidate);
+            }
+        }
+        Self { registrar: registrar.clone(), lines: lines.clone(), desks: Arc::new(desks) }
+    }
+
+    /// The lines of this run.
+    pub fn lines(&self) -> &Lines {
+        &self.lines
+    }
+
+    /// Brings these executors of one node to their labels, or puts them aside; returns when all have ended.
+    pub async fn register(&self, node: &NodeName, executors: Vec<(Executor, Proof)>, transaction: &Transaction) -> Vec<Registered> {
+        let mut tasks = JoinSet::new();
+        for (at, (executor, proof)) in executors.into_iter().enumerate() {
+            let (this, node, transaction) = (self.clone(), node.clone(), transaction.clone());
+            tasks.spawn(async move {
+                let registered = this.one(&node, &executor, proof, &transaction).await;
+                let place = Place { master: executor.master.clone(), executor: executor.name.clone() };
+                if !registered.is_good() && proof != Proof::Lapsed {
+                    transaction.fail_at(&place, &registered.text);
+                }
+                (at, registered)
+            });
+        }
+        let mut done = tasks.join_all().await;
+        done.sort_by_key(|(at, _)| *at);
+        done.into_iter().map(|(_, registered)| registered).collect()
+    }
+
+    async fn one(&self, node: &NodeName, executor: &Executor, proof: Proof, transaction: &Transaction) -> Registered {
+        let mine = |one: &&Candidate| one.node == *node && one.executor.name == executor.name;
+        let Some((desk, candidate)) = self.desks.get(&executor.master).and_then(|desk| Some((desk, desk.batch.iter().find(mine)?))) else {
+            let candidate = Candidate { node: node.clone(), executor: executor.clone(), host_keys: Vec::new() };
+            return failed(&candidate, format!("another node of this run has an executor `{}` on this master", executor.name));
+        };
+        let at_work = match desk.open(&self.registrar, &self.lines).await {
+            Ok(at_work) => at_work,
+            Err(why) => return failed(candidate, why),
+        };
+        if let Some(refused) = at_work.refused.iter().find(|one| one.node == *node && one.executor == executor.name) {
+            return refused.clone();
+        }
+        let Some(driver) = &at_work.driver else { return failed(candidate, "the master was not opened for it".to_owned()) };
+        // From here on whoever writes at the same time waits a moment for this one.
+        driver.begin(std::slice::from_ref(&executor.name));
+        let _on_its_way = OnItsWay { driver: Arc::clone(driver), name: executor.name.clone() };
+        let teller = Teller {
+            registrar: self.registrar.clone(),
+            candidate: candidate.clone(),
+            hint: at_work.hint.clone(),
+            transaction: transaction.clone(),
+            shared: AtomicU32::new(0),
+        };
+        let teller = Arc::new(teller);
+        let seen = at_work.looks.look(driver, &executor.name, &teller).await;
+        // The semaphore is never closed: a permit always comes.
+        let _room = at_work.room.acquire().await;
+        let (driver, name) = (Arc::clone(driver), executor.name.clone());
+        let work = move || {
+            let ending = match seen {
+                Ok(seen) => register::register_one(driver.as_ref(), &name, seen, proof, &|event| teller.tell(&event)),
+                Err(why) => why,
+            };
+            teller.ended(&ending)
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(registered) => registered,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+/// Ends with the executor's way, however that ends.
+struct OnItsWay {
+    driver: Arc<dyn Driver>,
+    name: NodeName,
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        self.driver.end(&self.name);
+    }
+}
+
+impl Desk {
+    async fn open(&self, registrar: &Registrar, lines: &Lines) -> Result<Arc<AtWork>, String> {
+        let open = || async {
+            let master = self.master.as_ref().ok_or_else(|| "the site has no such master".to_owned())?;
+            let Opened { driver, refused, hint } = registrar.open(master, &self.batch, lines).await?;
+            let driver: Option<Arc<dyn Driver>> = driver.map(Arc::from);
+            let room = driver.as_ref().map_or(1, |driver| driver.workers().max(1));
+            Ok(Arc::new(AtWork { driver, refused, hint, room: Arc::new(Semaphore::new(room)), looks: Looks::default() }))
+        };
+        self.opened.get_or_init(open).await.clone()
+    }
+}
+
+/// How an executor stood; or how its way ended before it began.
+type Look = Result<Standing, Ending>;
+
+/// First looks at a master: whoever comes while one is under way shares the next.
+#[derive(Debug, Default)]
+struct Looks {
+    waiting: Mutex<Vec<Waiting>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    name: NodeName,
+    teller: Arc<Teller>,
+    answer: oneshot::Sender<Look>,
+}
+
+impl Looks {
+    async fn look(&self, driver: &Arc<dyn Driver>, name: &NodeName, teller: &Arc<Teller>) -> Look {
+        let (answer, told) = oneshot::channel();
+        let mine = Waiting { name: name.clone(), teller: Arc::clone(teller), answer };
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(mine);
+        {
+            let _turn = self.turn.lock().await;
+            let batch = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            if !batch.is_empty() {
+                let driver = Arc::clone(driver);
+                if let Err(error) = tokio::task::spawn_blocking(move || look_at(driver.as_ref(), batch)).await {
+                    std::panic::resume_unwind(error.into_panic());
+                }
+            }
+        }
+        told.await.unwrap_or_else(|_| Err(Ending::Failed(MasterError::Failed("nobody has looked at it on its master".into()))))
+    }
+}
+
+/// One listing for all; what is waited for is told of all.
+fn look_at(master: &dyn Driver, batch: Vec<Waiting>) {
+    let names: Vec<NodeName> = batch.iter().map(|one| one.name.clone()).collect();
+    let seen = master.observe(&names, &|event| batch.iter().for_each(|one| one.teller.tell(&event)));
+    let (mut standings, error) = match seen {
+        Ok(sight) => (sight.standings, None),
+        Err(error) => (BTreeMap::new(), Some(error)),
+    };
+    for Waiting { name, answer, .. } in batch {
+        let look = match (&error, standings.remove(&name)) {
+            (Some(MasterError::Stopped { left }), _) => Err(Ending::Stopped(Left::Unknown, left.clone())),
+            (Some(MasterError::Told { source, log }), _) => {
+                Err(Ending::Failed(MasterError::Told { source: driver::told(source.as_ref()).into(), log: log.clone() }))
+            }
+            (Some(MasterError::Failed(source)), _) => Err(Ending::Failed(MasterError::Failed(driver::told(source.as_ref()).into()))),
+            (None, Some(Err(error))) => Err(Ending::Failed(error)),
+            (None, Some(Ok(standing))) => Ok(standing),
+            (None, None) => Ok(Standing::Absent),
+        };
+        // Whoever asked is gone with its task: the run is being left.
+        let _ = answer.send(look);
+    }
+}
+
+/// Tells people and the run's log what happens to one executor.
+#[derive(Debug)]
+struct Teller {
+    registrar: Registrar,
+    candidate: Candidate,
+    hint: Option<String>,
+    transaction: Transaction,
+    /// Things that executors share and this one was the first to need.
+    shared: AtomicU32,
+}
+
+impl Teller {
+    fn place(&self) -> Place {
+        let Executor { master, name, .. } = &self.candidate.executor;
+        Place { master: master.clone(), executor: name.clone() }
+    }
+
+    fn tell(&self, event: &Event) {
+        let executor = &self.candidate.executor;
+        let text = told::text(event, self.hint.as_deref());
+        let said = FleetEvent::Master { master: executor.master.to_string(), text };
+        self.registrar.preparation.events.send(&self.candidate.node, said);
+        match event {
+            Event::Shared(_) => _ = self.shared.fetch_add(1, Ordering::Relaxed),
+            Event::Smoking => self.transaction.reach(Stage::Quarantined(self.place())),
+            Event::Smoked { verdict: Verdict::Green, .. } => self.transaction.reach(Stage::Proved(self.place())),
+            _ => {}
+        }
+    }
+
+    fn ended(&self, ending: &Ending) -> Registered {
+        let place = self.place();
+        match ending {
+            ending if ending.is_registered() => self.transaction.reach(Stage::Labelled(place)),
+            Ending::Red(_) | Ending::Unproved(_) | Ending::Lapsed | Ending::Held(_) | Ending::Stopped(Left::Quarantined, _) => {
+                self.transaction.reach(Stage::Quarantined(place));
+            }
+            _ => {}
+        }
+        let mut registered = super::ended(&self.candidate, ending);
+        registered.changed += self.shared.load(Ordering::Relaxed);
+        registered
+    }
+}

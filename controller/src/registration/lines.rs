@@ -1,0 +1,68 @@
+//! The lines to nodes that a run has, for what masters want done there: each is used by one at a time, and met when there is something to do.
+
+use super::Registrar;
+use super::node_job::NodeJob;
+use crate::fleet::{Connection, Masked, leave};
+use ostler_roles::words::NodeName;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A job that several take turns with.
+pub type SharedJob = Arc<Mutex<NodeJob>>;
+
+/// All lines of one run. Its clones are the same lines.
+#[derive(Clone)]
+pub struct Lines {
+    registrar: Registrar,
+    jobs: Arc<Mutex<BTreeMap<NodeName, SharedJob>>>,
+}
+
+impl std::fmt::Debug for Lines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lines").finish_non_exhaustive()
+    }
+}
+
+impl Lines {
+    /// No line yet.
+    pub fn new(registrar: &Registrar) -> Self {
+        Self { registrar: registrar.clone(), jobs: Arc::default() }
+    }
+
+    /// The way to one node.
+    pub(super) fn of(&self, node: &NodeName) -> SharedJob {
+        let make = || {
+            Arc::new(Mutex::new(NodeJob {
+                node: node.clone(),
+                masked: None,
+                connection: None,
+                preparation: self.registrar.preparation.clone(),
+                controller: self.registrar.controller.clone(),
+                stop: self.registrar.stop.clone(),
+                runtime: tokio::runtime::Handle::current(),
+            }))
+        };
+        Arc::clone(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).entry(node.clone()).or_insert_with(make))
+    }
+
+    /// The session that a node's run has left, and what none of its output may show.
+    pub async fn give(&self, node: &NodeName, connection: Option<Connection>, masked: Masked) {
+        let job = self.of(node);
+        // Somebody may be at work there.
+        let given = tokio::task::spawn_blocking(move || {
+            let mut job = job.lock().unwrap_or_else(PoisonError::into_inner);
+            job.masked = Some(masked);
+            if job.connection.is_none() { std::mem::replace(&mut job.connection, connection) } else { connection }
+        });
+        match given.await {
+            Ok(spare) => leave(spare).await,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// Takes leave of all nodes.
+    pub async fn leave(&self) {
+        let jobs = std::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner));
+        leave(jobs.into_values().filter_map(|job| job.lock().unwrap_or_else(PoisonError::into_inner).connection.take())).await;
+    }
+}

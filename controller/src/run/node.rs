@@ -1,0 +1,124 @@
+//! One node's way through a run: whom it needs, its own run, its masters, what is then owed no more.
+
+use super::scheduler::{Came, Ended, Outcome, Run};
+use crate::fleet::{FleetEvent, NodeEnd, Ready, Transaction, Trouble, TroubleKind, prove_again};
+use crate::journal::new_run;
+use crate::registration::{Proofs, Registered};
+use ostler_roles::outcome::Ending;
+use ostler_roles::words::NodeName;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::watch;
+
+/// What all nodes of a run share.
+pub(super) struct Way {
+    run: Run,
+    ends: BTreeMap<NodeName, Ended>,
+    /// Nodes that may still be changed.
+    left: AtomicUsize,
+}
+
+impl Way {
+    pub(super) fn new(run: Run, ends: BTreeMap<NodeName, Ended>, nodes: usize) -> Self {
+        Self { run, ends, left: AtomicUsize::new(nodes) }
+    }
+
+    pub(super) async fn go(
+        &self,
+        ready: Ready,
+        proofs: Option<Proofs>,
+        teller: Option<watch::Sender<Option<Came>>>,
+        transaction: &Transaction,
+    ) -> Outcome {
+        let (mut end, is_touched) = self.apply(ready, transaction).await;
+        let why = match &end.ending {
+            Ok(Ending::Good { .. }) => None,
+            Ok(Ending::Failed) => Some("a step failed, or a proof does not hold".to_owned()),
+            Ok(Ending::Cancelled) => Some("cancelled".to_owned()),
+            Err(trouble) => Some(trouble.chain.first().cloned().unwrap_or_default()),
+        };
+        why.iter().for_each(|why| transaction.fail(why));
+        // What others need of it is its connection to be free, and the word that it has come through.
+        let lines = self.run.desks.lines();
+        lines.give(&end.node, end.connection.take(), end.prepared.masked.clone()).await;
+        if let Some(teller) = teller {
+            teller.send_replace(Some(Came { is_good: end.is_good(), is_touched }));
+        }
+        if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            (self.run.applied)();
+        }
+        match proofs {
+            Some(proofs) => self.register(end, proofs, transaction).await,
+            None => Outcome { end, registered: Vec::new() },
+        }
+    }
+
+    /// On the node itself; whether it was changed, or one whom it needs.
+    async fn apply(&self, mut ready: Ready, transaction: &Transaction) -> (NodeEnd, bool) {
+        let (missing, is_touched) = self.needs(&ready.node).await;
+        if !missing.is_empty() {
+            return (self.out(ready, not_started(&missing)), false);
+        }
+        let runner = &self.run.runner;
+        if *runner.cancel.borrow() {
+            return (NodeEnd::untouched(ready, Ok(Ending::Cancelled)), false);
+        }
+        // Its proofs were asked with its plan: before those whom they name were changed.
+        let is_stale = is_touched && ready.plan.is_empty() && !ready.prepared.catalog.verify.is_empty();
+        if is_stale && let Err(trouble) = prove_again(&runner.preparation, &mut ready).await {
+            return (self.out(ready, trouble), is_touched);
+        }
+        let end = runner.clone().go(ready, new_run(), transaction).await;
+        let is_touched = is_touched || end.run.is_some();
+        (end, is_touched)
+    }
+
+    /// Waits for all whom a node needs; those who did not come through, and whether any was changed.
+    async fn needs(&self, node: &NodeName) -> (Vec<NodeName>, bool) {
+        let (mut missing, mut is_touched) = (Vec::new(), false);
+        for need in self.run.after.get(node).into_iter().flatten().filter(|need| *need != node) {
+            // Others are no part of this run.
+            let Some(mut ended) = self.ends.get(need).cloned() else { continue };
+            // A node whose task is gone without a word is one that did not come through.
+            let came = ended.wait_for(Option::is_some).await.ok().and_then(|came| *came);
+            let came = came.unwrap_or(Came { is_good: false, is_touched: true });
+            is_touched |= came.is_touched;
+            if !came.is_good {
+                missing.push(need.clone());
+            }
+        }
+        (missing, is_touched)
+    }
+
+    fn out(&self, ready: Ready, trouble: Trouble) -> NodeEnd {
+        self.run.runner.preparation.events.send(&ready.node, FleetEvent::Trouble(Box::new(trouble.clone())));
+        NodeEnd::untouched(ready, Err(trouble))
+    }
+
+    /// Also after an interrupt or a failure: a node that was changed must not keep labels that it earned before.
+    async fn register(&self, mut end: NodeEnd, mut proofs: Proofs, transaction: &Transaction) -> Outcome {
+        let desks = &self.run.desks;
+        let wanted = proofs.ended(&end, self.run.is_partial);
+        let registered = desks.register(&end.node, wanted, transaction).await;
+        let lines = desks.lines().clone();
+        let events = self.run.runner.preparation.events.clone();
+        let settle = move || -> (NodeEnd, Vec<Registered>) {
+            proofs.settle(&lines, &events, &registered, &mut end);
+            (end, registered)
+        };
+        match tokio::task::spawn_blocking(settle).await {
+            Ok((end, registered)) => Outcome { end, registered },
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+fn not_started(missing: &[NodeName]) -> Trouble {
+    let names: Vec<&str> = missing.iter().map(NodeName::as_str).collect();
+    Trouble {
+        kind: TroubleKind::Failed,
+        chain: vec![format!("not started: waits for {}", names.join(", "))],
+        hint: format!("mend {} first", names.join(", ")),
+        failure: None,
+    }
+}

@@ -1,0 +1,121 @@
+//! Who goes when: a node begins when all whom it needs have come through.
+
+use super::node::Way;
+use crate::fleet::{FleetEvent, NodeEnd, Ready, Runner, Stage, Transaction};
+use crate::registration::{Desks, Proofs, Registered};
+use ostler_roles::words::NodeName;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How one node came through, on itself and on its masters.
+#[derive(Debug)]
+pub struct Outcome {
+    /// On itself.
+    pub end: NodeEnd,
+    /// On its masters: its executors, as far as they had something to hear.
+    pub registered: Vec<Registered>,
+}
+
+/// What others need to know of a node that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Came {
+    /// It came through.
+    pub is_good: bool,
+    /// It was changed in this run, or one whom it needs.
+    pub is_touched: bool,
+}
+
+/// Where others hear of a node's end; none: not yet.
+pub(super) type Ended = watch::Receiver<Option<Came>>;
+
+/// One run of many nodes.
+pub struct Run {
+    /// Lets nodes go.
+    pub runner: Runner,
+    /// Whom each node needs.
+    pub after: BTreeMap<NodeName, BTreeSet<NodeName>>,
+    /// Their masters.
+    pub desks: Desks,
+    /// It is about one role alone, and proves nothing.
+    pub is_partial: bool,
+    /// Called once, when no node is changed any more.
+    pub applied: Box<dyn Fn() + Send + Sync>,
+}
+
+impl std::fmt::Debug for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Run").field("runner", &self.runner).field("desks", &self.desks).finish_non_exhaustive()
+    }
+}
+
+impl Run {
+    /// Brings all these nodes to their end, in the order in which they are given. Those that were `lost` before hold back whoever needs them.
+    /// `proofs`: what the nodes owe. Nodes that need each other would wait for ever: the site has none, or is refused before.
+    pub async fn run(self, ready: Vec<Ready>, lost: &[NodeName], mut proofs: BTreeMap<NodeName, Proofs>) -> Vec<Outcome> {
+        let (mut tellers, mut ends) = (BTreeMap::new(), BTreeMap::<NodeName, Ended>::new());
+        for one in &ready {
+            let (teller, ended) = watch::channel(None);
+            tellers.insert(one.node.clone(), teller);
+            ends.insert(one.node.clone(), ended);
+        }
+        let gone = watch::channel(Some(Came { is_good: false, is_touched: false })).1;
+        ends.extend(lost.iter().map(|node| (node.clone(), gone.clone())));
+        self.tell_who_waits(&ready);
+        let events = self.runner.preparation.events.clone();
+        let way = Arc::new(Way::new(self, ends, ready.len()));
+        let mut tasks = JoinSet::new();
+        for (at, one) in ready.into_iter().enumerate() {
+            let (way, proofs, teller) = (Arc::clone(&way), proofs.remove(&one.node), tellers.remove(&one.node));
+            let transaction = Transaction::of_planned(&one.node, one.plan.digest(), &events);
+            if !one.plan.is_empty() {
+                transaction.reach(Stage::Asked);
+            }
+            tasks.spawn(async move { (at, way.go(one, proofs, teller, &transaction).await) });
+        }
+        let mut done = Vec::new();
+        while let Some(joined) = tasks.join_next().await {
+            match joined {
+                Ok(one) => done.push(one),
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
+        }
+        done.sort_by_key(|(at, _)| *at);
+        done.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+
+    /// Whoever is to be changed, and needs somebody who has something to do first, is told to wait.
+    fn tell_who_waits(&self, ready: &[Ready]) {
+        let events = &self.runner.preparation.events;
+        let busy = busy(&self.after, ready);
+        for one in ready.iter().filter(|one| !one.plan.is_empty()) {
+            let needs = self.after.get(&one.node).into_iter().flatten();
+            let first: Vec<NodeName> = needs.filter(|need| **need != one.node && busy.contains(*need)).cloned().collect();
+            if !first.is_empty() && !*self.runner.cancel.borrow() {
+                events.send(&one.node, FleetEvent::Waiting(first));
+            }
+        }
+    }
+}
+
+/// Nodes that have something to do, or wait for one that has.
+fn busy(after: &BTreeMap<NodeName, BTreeSet<NodeName>>, ready: &[Ready]) -> BTreeSet<NodeName> {
+    let mut busy: BTreeSet<NodeName> = ready.iter().filter(|one| !one.plan.is_empty()).map(|one| one.node.clone()).collect();
+    loop {
+        let needs_busy = |node: &NodeName| after.get(node).is_some_and(|needs| needs.iter().any(|need| busy.contains(need)));
+        let more = ready.iter().map(|one| &one.node).filter(|node| !busy.contains(*node) && needs_busy(node));
+        let more: Vec<NodeName> = more.cloned().collect();
+        if more.is_empty() {
+            return busy;
+        }
+        busy.extend(more);
+    }
+}
+
+/// Nodes whose proofs are asked again in a run: those that do not change, and wait for one that does.
+pub fn proved_again(after: &BTreeMap<NodeName, BTreeSet<NodeName>>, ready: &[Ready]) -> BTreeSet<NodeName> {
+    let mut again = busy(after, ready);
+    ready.iter().filter(|one| !one.plan.is_empty()).for_each(|one| _ = again.remove(&one.node));
+    again
+}
