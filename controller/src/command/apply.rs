@@ -12,11 +12,12 @@ use super::{
     prepare::{self, RunContext},
 };
 use crate::cli::ApplyArgs;
-use crate::fleet::{Ready, Runner, Trouble, leave};
-use crate::registration::{Candidate, Desks, Lines, Proofs};
+use crate::fleet::{Place, Ready, Runner, Trouble, leave};
+use crate::registration::{Candidate, Desks, Lines, Proofs, Survey};
 use crate::report::{Exit, merge};
 use crate::run::{Outcome, Run};
 use ostler_roles::author::compile::Master;
+use ostler_roles::master::Standing;
 use ostler_roles::words::{MasterName, NodeName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +27,8 @@ struct Planned {
     lost: Vec<(NodeName, Trouble)>,
     masters: BTreeMap<MasterName, Master>,
     after: BTreeMap<NodeName, BTreeSet<NodeName>>,
+    /// Executors of which nothing more is to be asked: in a run that changes nothing.
+    settled: BTreeMap<Place, Standing>,
 }
 
 /// Makes the nodes so, registers them, labels them.
@@ -47,8 +50,8 @@ async fn planned(
 ) -> Result<Result<Planned, (Vec<Ready>, Result<Exit, CommandError>)>, CommandError> {
     let order = run.workspace.order();
     order.circles(&run.nodes.iter().cloned().collect()).into_result(()).map_err(CommandError::Site)?;
-    let (ready, mut lost) = run.plans().await;
-    let on_masters = prepare::survey(context, run, &ready).await?;
+    let (ready, mut lost, looks) = run.plans(context).await;
+    let Survey { masters: on_masters, settled } = prepare::survey(context, run, &ready, looks).await?;
     run.preparation.events.flush().await;
     // What a node lacks is told whether its master answers or not.
     if let Some(exit) = refusal::refused(context, &ready, &lost) {
@@ -77,11 +80,13 @@ async fn planned(
             Answered::Nobody => return Ok(Err((ready, Err(CommandError::NoConfirmation)))),
         }
     }
-    Ok(Ok(Planned { ready, lost, masters, after: order.after() }))
+    // What changes takes time, and may be what executors rest on.
+    let settled = if changes == 0 { settled } else { BTreeMap::new() };
+    Ok(Ok(Planned { ready, lost, masters, after: order.after(), settled }))
 }
 
 async fn apply(context: &Context, run: RunContext, planned: Planned) -> Result<Exit, CommandError> {
-    let Planned { ready, lost, masters, after } = planned;
+    let Planned { ready, lost, masters, after, settled } = planned;
     let proofs = Proofs::owe(&run.workspace.store, &ready)?;
     run.interrupts.enter(Stage::Running);
     let cancel = run.interrupts.stop();
@@ -90,7 +95,7 @@ async fn apply(context: &Context, run: RunContext, planned: Planned) -> Result<E
     let transactions = Run {
         runner: Runner { preparation: run.preparation.clone(), controller: prepare::controller(context), cancel: cancel.clone() },
         after,
-        desks: Desks::new(&registrar, &lines, &masters, Candidate::of(&ready)),
+        desks: Desks::new(&registrar, &lines, &masters, Candidate::of(&ready), settled),
         is_partial: run.only.is_some(),
         applied: Box::new(run.interrupts.entering(Stage::Registering)),
     };

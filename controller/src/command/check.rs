@@ -15,7 +15,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, CommandError> {
     prepare::runtime()?.block_on(async {
         let run = RunContext::open(context, &args.fleet, args.only.as_deref(), false)?;
         let began = run.began;
-        let (ready, lost) = run.plans().await;
+        let (ready, lost) = run.meet().await;
         let RunContext { preparation, console, .. } = run;
         console.finish(&preparation.events).await;
         let refused = prepare::print_refusals(context, &ready);

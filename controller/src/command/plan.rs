@@ -15,8 +15,8 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
     prepare::runtime()?.block_on(async {
         let run = RunContext::open(context, &args.fleet, args.only.as_deref(), args.diff)?;
         let began = run.began;
-        let (ready, lost) = run.plans().await;
-        let masters = prepare::survey(context, &run, &ready).await;
+        let (ready, lost, looks) = run.plans(context).await;
+        let masters = prepare::survey(context, &run, &ready, looks).await;
         let again = proved_again(&run.workspace.order().after(), &ready);
         let RunContext { preparation, console, only, .. } = run;
         console.finish(&preparation.events).await;
@@ -25,7 +25,7 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
         printer.lines(&plan_lines(&views, args.diff, printer.style));
         prepare::print_plans_json(context, &ready);
         let refused = prepare::print_refusals(context, &ready);
-        let on_masters = prepare::print_masters(context, &masters?);
+        let on_masters = prepare::print_masters(context, &masters?.masters);
         prepare::print_lost(context, &lost);
         let (change, may) = ready.iter().map(|one| change_count(&one.plan)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         let (change, may) = (change + on_masters.change, may + on_masters.may);
@@ -38,7 +38,7 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
                 began.elapsed().as_secs_f64()
             );
             printer.say(Paint::Strong, &counts);
-        } else if lost.is_empty() && on_masters.not_asked == 0 {
+        } else if lost.is_empty() && on_masters.not_asked + on_masters.wrong == 0 {
             let nodes = ready.iter().map(NodeResult::verified).collect();
             printer.lines(&recap_lines(&Recap { nodes, took: began.elapsed(), cancelled: false, only }, printer.style));
         }
@@ -52,8 +52,9 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
         });
         let bad = (unproved || on_masters.trouble > 0).then_some(Exit::NodeFailed);
         let silent = (on_masters.not_asked > 0).then_some(Exit::Unreachable);
+        let wrong = (on_masters.wrong > 0).then_some(Exit::Site);
         let lost = lost.iter().map(|(_, trouble)| prepare::exit_of(trouble));
-        let exit = merge(lost.chain(refused.then_some(Exit::Refused)).chain(found).chain(bad).chain(silent));
+        let exit = merge(lost.chain(refused.then_some(Exit::Refused)).chain(found).chain(bad).chain(silent).chain(wrong));
         printer.json(&serde_json::json!({ "v": 1, "type": "planned", "change": change, "may_change": may, "exit": exit.code() }));
         Ok(exit)
     })

@@ -12,7 +12,7 @@ use crate::cli::FleetArgs;
 use crate::fleet::{EventSender, Patience, Preparation, Ready, Trouble, TroubleKind, prepare};
 use crate::inventory;
 use crate::journal::RunLog;
-use crate::registration::{Proofs, Registrar};
+use crate::registration::{Candidate, Looks, Proofs, Registrar, Survey};
 use crate::report::{Console, Exit, PlannedNode, Style, plan_json, refusal_lines, sanitize, verdict_json};
 use crate::report::{MasterCounts, PlannedMaster, master_counts, master_json, master_lines};
 use crate::session::AgentFile;
@@ -95,8 +95,36 @@ impl RunContext {
     }
 
     /// Meets all nodes and asks for their plans.
-    pub async fn plans(&self) -> (Vec<Ready>, Vec<(NodeName, Trouble)>) {
+    pub async fn meet(&self) -> (Vec<Ready>, Vec<(NodeName, Trouble)>) {
         prepare(&self.preparation, &self.nodes).await
+    }
+
+    /// The same, and looks at the masters of their executors meanwhile.
+    pub async fn plans(&self, context: &Context) -> (Vec<Ready>, Vec<(NodeName, Trouble)>, Looks) {
+        let ((ready, lost), looks) = tokio::join!(self.meet(), self.look(context));
+        (ready, lost, looks)
+    }
+
+    /// Looks at masters by what the nodes were when they were met last. What cannot be had now is told when they have been met.
+    async fn look(&self, context: &Context) -> Looks {
+        if self.only.is_some() {
+            return Looks::new();
+        }
+        let (Ok(masters), Ok(registrar)) = (self.workspace.masters(), registrar(context, self)) else { return Looks::new() };
+        let (compile, nodes) = (Arc::clone(&self.preparation.compile), self.nodes.clone());
+        let known = tokio::task::spawn_blocking(move || {
+            let candidates = |node: &NodeName| {
+                let facts = compile.last_facts(node)?;
+                let executors = compile.compile(node, &facts).ok()?.executors;
+                let of = |executor| Candidate { node: node.clone(), executor, host_keys: facts.host_keys.clone() };
+                Some(executors.into_iter().map(of).collect::<Vec<_>>())
+            };
+            nodes.iter().filter_map(candidates).flatten().collect()
+        });
+        match known.await {
+            Ok(candidates) => registrar.look(&masters, candidates).await,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
     }
 }
 
@@ -112,18 +140,18 @@ pub fn controller(context: &Context) -> String {
     format!("{}@{}", context.environment.user, rustix::system::uname().nodename().to_string_lossy())
 }
 
-/// What the masters say of these nodes' executors. A partial run registers nothing, and asks nobody.
+/// What the masters say of these nodes' executors, by these looks where they still hold. A partial run registers nothing, and asks nobody.
 ///
 /// # Errors
 /// What is wrong with the site's masters.
-pub async fn survey(context: &Context, run: &RunContext, ready: &[Ready]) -> Result<Vec<PlannedMaster>, CommandError> {
+pub async fn survey(context: &Context, run: &RunContext, ready: &[Ready], looks: Looks) -> Result<Survey, CommandError> {
     if run.only.is_some() || ready.iter().all(|one| one.prepared.executors.is_empty()) {
-        return Ok(Vec::new());
+        return Ok(Survey::default());
     }
     let masters = run.workspace.masters()?;
     let owes = |one: &Ready, executor: &Executor| Proofs::is_known_owed(&run.workspace.store, one, executor);
     let known = |master: &MasterName| run.workspace.executors_on(master);
-    Ok(registrar(context, run)?.survey(&masters, ready, &owes, &known).await)
+    Ok(registrar(context, run)?.survey(&masters, ready, &owes, &known, looks).await)
 }
 
 /// Shows what the masters would change.

@@ -270,6 +270,11 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
     /// When it is still there afterwards, or somebody else's.
     fn retire(&self, name: &NodeName) -> Result<(), MasterError>;
 
+    /// Whether what a look and [`Self::shared`] show of an executor is all that there is to see of it: [`Self::equip`] would bring nothing else.
+    fn is_all_seen(&self, _name: &NodeName) -> bool {
+        true
+    }
+
     /// These executors are on their way from now on: what they want written at the same time may be written in one go.
     fn begin(&self, _names: &[NodeName]) {}
 

@@ -267,13 +267,7 @@ fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut proof: Proof
                 driver.label(name, tell)?;
             }
             Next::Held(hold) => return Ok(Ending::Held(hold)),
-            Next::Settled(stage) => {
-                let ending = settled(stage, report, &seen, proof);
-                if matches!(ending, Ending::Away(_) | Ending::Resting) {
-                    tell(Event::Note(ending.to_string()));
-                }
-                return Ok(ending);
-            }
+            Next::Settled(stage) => return Ok(settled(stage, report, &seen, proof, tell)),
         }
         seen = look(driver, name, tell)?;
     }
@@ -298,8 +292,16 @@ fn set_aside(driver: &dyn Driver, name: &NodeName, proof: Proof, tell: Tell<'_>)
     }
 }
 
-fn settled(stage: Stage, report: Option<Report>, seen: &Standing, proof: Proof) -> Ending {
-    match (stage, report, seen) {
+/// How it ends for an executor that a look has just shown so; none: something is to be done about it.
+pub fn as_seen(seen: &Standing, proof: Proof, tell: Tell<'_>) -> Option<Ending> {
+    match next(seen, proof) {
+        Next::Settled(stage) => Some(settled(stage, None, seen, proof, tell)),
+        _ => None,
+    }
+}
+
+fn settled(stage: Stage, report: Option<Report>, seen: &Standing, proof: Proof, tell: Tell<'_>) -> Ending {
+    let ending = match (stage, report, seen) {
         (_, _, _) if proof == Proof::Lapsed => Ending::Lapsed,
         (Stage::Labelled, None, Standing::There(Found { hold: Some(hold), .. })) => Ending::Away(hold.clone()),
         (Stage::Labelled, None, Standing::There(Found { is_resting: true, .. })) => Ending::Resting,
@@ -307,5 +309,9 @@ fn settled(stage: Stage, report: Option<Report>, seen: &Standing, proof: Proof) 
         (Stage::Labelled, Some(report), _) => Ending::Labelled(report),
         (Stage::Quarantined, Some(report), _) => Ending::Red(report),
         (Stage::Quarantined, None, _) => Ending::Failed(MasterError::Failed("it was proved by nobody".into())),
+    };
+    if matches!(ending, Ending::Away(_) | Ending::Resting) {
+        tell(Event::Note(ending.to_string()));
     }
+    ending
 }

@@ -21,6 +21,7 @@ pub struct Desks {
     registrar: Registrar,
     lines: Lines,
     desks: Arc<BTreeMap<MasterName, Desk>>,
+    settled: Arc<BTreeMap<Place, Standing>>,
 }
 
 /// One master.
@@ -45,8 +46,14 @@ struct AtWork {
 }
 
 impl Desks {
-    /// The masters of these executors, none of which is asked yet.
-    pub fn new(registrar: &Registrar, lines: &Lines, masters: &BTreeMap<MasterName, Master>, candidates: Vec<Candidate>) -> Self {
+    /// The masters of these executors, none of which is asked yet. `settled`: executors that a moment ago were as they should be.
+    pub fn new(
+        registrar: &Registrar,
+        lines: &Lines,
+        masters: &BTreeMap<MasterName, Master>,
+        candidates: Vec<Candidate>,
+        settled: BTreeMap<Place, Standing>,
+    ) -> Self {
         let mut desks: BTreeMap<MasterName, Desk> = BTreeMap::new();
         let mut names = BTreeSet::new();
         for candidate in candidates {
@@ -57,7 +64,7 @@ impl Desks {
                 desk.batch.push(candidate);
             }
         }
-        Self { registrar: registrar.clone(), lines: lines.clone(), desks: Arc::new(desks) }
+        Self { registrar: registrar.clone(), lines: lines.clone(), desks: Arc::new(desks), settled: Arc::new(settled) }
     }
 
     /// The lines of this run.
@@ -90,6 +97,20 @@ impl Desks {
             let candidate = Candidate { node: node.clone(), executor: executor.clone(), host_keys: Vec::new() };
             return failed(&candidate, format!("another node of this run has an executor `{}` on this master", executor.name));
         };
+        let teller = |hint: Option<String>| Teller {
+            registrar: self.registrar.clone(),
+            candidate: candidate.clone(),
+            hint,
+            transaction: transaction.clone(),
+            shared: AtomicU32::new(0),
+        };
+        let place = Place { master: executor.master.clone(), executor: executor.name.clone() };
+        if let Some(standing) = self.settled.get(&place).filter(|_| proof == Proof::Standing) {
+            let teller = teller(None);
+            if let Some(ending) = register::as_seen(standing, proof, &|event| teller.tell(&event)) {
+                return teller.ended(&ending);
+            }
+        }
         let at_work = match desk.open(&self.registrar, &self.lines).await {
             Ok(at_work) => at_work,
             Err(why) => return failed(candidate, why),
@@ -101,14 +122,7 @@ impl Desks {
         // From here on whoever writes at the same time waits a moment for this one.
         driver.begin(std::slice::from_ref(&executor.name));
         let _on_its_way = OnItsWay { driver: Arc::clone(driver), name: executor.name.clone() };
-        let teller = Teller {
-            registrar: self.registrar.clone(),
-            candidate: candidate.clone(),
-            hint: at_work.hint.clone(),
-            transaction: transaction.clone(),
-            shared: AtomicU32::new(0),
-        };
-        let teller = Arc::new(teller);
+        let teller = Arc::new(teller(at_work.hint.clone()));
         let seen = at_work.looks.look(driver, &executor.name, &teller).await;
         // The semaphore is never closed: a permit always comes.
         let _room = at_work.room.acquire().await;

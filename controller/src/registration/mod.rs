@@ -13,6 +13,7 @@ mod told;
 pub use desk::Desks;
 pub use lines::Lines;
 pub use proofs::Proofs;
+pub use survey::{Looks, Survey};
 
 use crate::fleet::{Preparation, Ready};
 use crate::journal::Store;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// One executor on its way, with the node it is on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The node.
     pub node: NodeName,

@@ -1,13 +1,14 @@
-//! What masters say of a run's executors before anything is changed: reads only, all masters at once, ten seconds at most.
+//! What masters say of a run's executors before anything is changed: reads only, all masters at once, ten seconds at most. They are looked at
+//! while the nodes are met, by what the nodes were when they were met last; only where that has changed they are looked at again.
 
-use super::{Candidate, Lines, Opened, Registrar};
-use crate::fleet::Ready;
+use super::{Candidate, Lines, Opened, Registered, Registrar};
+use crate::fleet::{Place, Ready};
 use crate::masters::Stop;
 use crate::masters::driver::{Driver, MasterError, Sight};
 use crate::report::{MasterAnswer, PlannedExecutor, PlannedMaster, Told};
 use ostler_roles::author::compile::Master;
 use ostler_roles::executor::Executor;
-use ostler_roles::master::{Difference, Found, Proof, Standing};
+use ostler_roles::master::{Difference, Found, Next, Proof, Standing, next};
 use ostler_roles::words::{MasterName, NodeName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,102 +20,179 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long each wait on it may last.
 const WAIT: Duration = Duration::from_secs(8);
 
-/// What was asked of a master.
-type Asked = Result<(Sight, Vec<Difference>), MasterError>;
+/// What masters showed of a run's executors.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// For people and programs, in the order of the masters' names.
+    pub masters: Vec<PlannedMaster>,
+    /// Executors that are as they should be, all of which was seen: as long as nothing changes there is nothing more to ask of them.
+    pub settled: BTreeMap<Place, Standing>,
+}
+
+/// What one look at a master showed, and of which executors.
+#[derive(Debug)]
+pub struct Looked {
+    master: Master,
+    batch: Vec<Candidate>,
+    seen: Seen,
+}
+
+#[derive(Debug)]
+enum Seen {
+    /// It cannot be asked, as the site describes it.
+    Wrong(String),
+    /// It did not answer, or not as it should.
+    NotAsked(String),
+    /// This.
+    Told { sight: Sight, shared: Vec<Difference>, refused: Vec<Registered>, driver: Option<Box<dyn Driver>> },
+}
+
+impl Looked {
+    /// Whether it holds for these executors of the master as it is described now.
+    fn holds_for(&self, master: &Master, batch: &[Candidate]) -> bool {
+        self.master == *master && batch.iter().all(|one| self.batch.contains(one))
+    }
+}
+
+/// What each master is looked at by, and found.
+pub type Looks = BTreeMap<MasterName, Looked>;
 
 impl Registrar {
-    /// Asks every master of these nodes' executors. `owes`: whether an executor of a node that does not change is to be proved all the same.
-    /// `known`: the names of all executors that the whole site has on a master, where that can be told.
-    pub async fn survey(
-        &self,
-        masters: &BTreeMap<MasterName, Master>,
-        ready: &[Ready],
-        owes: &dyn Fn(&Ready, &Executor) -> bool,
-        known: &dyn Fn(&MasterName) -> Option<BTreeSet<NodeName>>,
-    ) -> Vec<PlannedMaster> {
-        let mut by_master: BTreeMap<MasterName, Vec<(Candidate, Proof)>> = BTreeMap::new();
-        for candidate in Candidate::of(ready) {
-            let Some(one) = ready.iter().find(|one| one.node == candidate.node) else { continue };
-            let is_wanted = !one.plan.is_empty() || owes(one, &candidate.executor);
-            let proof = if is_wanted { Proof::Wanted } else { Proof::Standing };
-            by_master.entry(candidate.executor.master.clone()).or_default().push((candidate, proof));
+    /// Looks at all masters of these executors at once.
+    pub async fn look(&self, masters: &BTreeMap<MasterName, Master>, candidates: Vec<Candidate>) -> Looks {
+        let mut batches: BTreeMap<MasterName, Vec<Candidate>> = BTreeMap::new();
+        for candidate in candidates {
+            batches.entry(candidate.executor.master.clone()).or_default().push(candidate);
         }
-        let changes = |node: &NodeName| ready.iter().any(|one| one.node == *node && !one.plan.is_empty());
         let mut tasks = JoinSet::new();
-        let mut planned = Vec::new();
-        for (name, batch) in by_master {
-            let Some(master) = masters.get(&name) else { continue };
-            match master.node.as_ref().filter(|machine| changes(machine)) {
-                Some(machine) => {
-                    let answer = MasterAnswer::Later { machine: machine.clone(), executors: batch.len() };
-                    planned.push(PlannedMaster { name: name.to_string(), answer });
-                }
-                None => {
-                    let (this, master) = (self.clone(), master.clone());
-                    tasks.spawn(async move { this.ask(&master, batch).await });
-                }
-            }
+        for (name, batch) in batches {
+            let Some(master) = masters.get(&name).cloned() else { continue };
+            let this = self.clone();
+            tasks.spawn(async move {
+                let seen = this.look_at(&master, &batch).await;
+                (name, Looked { master, batch, seen })
+            });
         }
+        let mut looks = Looks::new();
         while let Some(joined) = tasks.join_next().await {
             match joined {
-                Ok(master) => planned.push(master),
+                Ok((name, looked)) => drop(looks.insert(name, looked)),
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
         }
-        planned.sort_by(|one, other| one.name.cmp(&other.name));
-        for master in &mut planned {
-            let PlannedMaster { name, answer: MasterAnswer::Told(told) } = master else { continue };
-            // Nobody is called a stray while not all of the site is known.
-            let all = if told.strays.is_empty() { None } else { MasterName::parse(name).ok().and_then(|name| known(&name)) };
-            told.strays.retain(|stray| all.as_ref().is_some_and(|all| all.iter().all(|one| one.as_str() != stray)));
-        }
-        planned
+        looks
     }
 
-    async fn ask(mut self, master: &Master, batch: Vec<(Candidate, Proof)>) -> PlannedMaster {
-        let name = master.name.to_string();
-        let (batch, proofs): (Vec<Candidate>, Vec<Proof>) = batch.into_iter().unzip();
-        let nodes = || batch.iter().map(|one| one.node.clone()).collect::<BTreeSet<_>>().into_iter().collect();
-        let not_asked = |cause: String| MasterAnswer::NotAsked { cause, nodes: nodes() };
+    async fn look_at(mut self, master: &Master, batch: &[Candidate]) -> Seen {
         // Whoever goes on asking after the time is over ends by itself.
         let (halt, stop) = watch::channel(false);
         self.stop = Stop::from(stop);
         self.wait = Some(WAIT);
-        let opened = match self.open(master, &batch, &Lines::new(&self)).await {
+        // Nothing is asked by this: what is wrong with it is wrong in the site.
+        let Opened { driver, refused, .. } = match self.open(master, batch, &Lines::new(&self)).await {
             Ok(opened) => opened,
-            Err(why) => return PlannedMaster { name, answer: not_asked(why) },
+            Err(why) => return Seen::Wrong(why),
         };
-        let Opened { driver, refused, .. } = opened;
         let fit = batch.iter().filter(|one| refused.iter().all(|no| no.node != one.node || no.executor != one.executor.name));
         let names: Vec<NodeName> = fit.map(|one| one.executor.name.clone()).collect();
-        let work = move || -> (Asked, Option<Box<dyn Driver>>) {
+        let work = move || {
             let Some(driver) = driver else { return (Ok(Default::default()), None) };
             let asked = driver.observe(&names, &|_| {}).and_then(|sight| Ok((sight, driver.shared()?)));
             (asked, Some(driver))
         };
         let asked = tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(work)).await;
         halt.send_replace(true);
-        let (asked, driver) = match asked {
-            Err(_) => return PlannedMaster { name, answer: not_asked(format!("no answer within {} s", PATIENCE.as_secs())) },
+        match asked {
+            Err(_) => Seen::NotAsked(format!("no answer within {} s", PATIENCE.as_secs())),
             Ok(Err(error)) => std::panic::resume_unwind(error.into_panic()),
-            Ok(Ok(asked)) => asked,
+            Ok(Ok((Err(error), _))) => Seen::NotAsked(error.told()),
+            Ok(Ok((Ok((sight, shared)), driver))) => Seen::Told { sight, shared, refused, driver },
+        }
+    }
+
+    /// What every master of these nodes' executors says, by these looks where they still hold. `owes`: whether an executor of a node that does
+    /// not change is to be proved all the same. `known`: the names of all executors that the whole site has on a master, where that can be told.
+    pub async fn survey(
+        &self,
+        masters: &BTreeMap<MasterName, Master>,
+        ready: &[Ready],
+        owes: &dyn Fn(&Ready, &Executor) -> bool,
+        known: &dyn Fn(&MasterName) -> Option<BTreeSet<NodeName>>,
+        mut looks: Looks,
+    ) -> Survey {
+        let mut batches: BTreeMap<MasterName, Vec<Candidate>> = BTreeMap::new();
+        for candidate in Candidate::of(ready) {
+            batches.entry(candidate.executor.master.clone()).or_default().push(candidate);
+        }
+        batches.retain(|name, _| masters.contains_key(name));
+        let nodes: BTreeMap<&NodeName, &Ready> = ready.iter().map(|one| (&one.node, one)).collect();
+        let changes = |node: &NodeName| nodes.get(node).is_some_and(|one| !one.plan.is_empty());
+        let machine = |name: &MasterName| masters.get(name).and_then(|master| master.node.clone()).filter(|machine| changes(machine));
+        let is_asked = |name: &MasterName, batch: &[Candidate]| match (masters.get(name), looks.get(name)) {
+            (Some(master), Some(looked)) => looked.holds_for(master, batch),
+            _ => false,
         };
-        let (mut sight, shared) = match asked {
-            Err(error) => return PlannedMaster { name, answer: not_asked(error.told()) },
-            Ok(asked) => asked,
+        let anew = batches.iter().filter(|(name, batch)| machine(name).is_none() && !is_asked(name, batch));
+        let anew: Vec<Candidate> = anew.flat_map(|(_, batch)| batch.clone()).collect();
+        looks.extend(self.look(masters, anew).await);
+        let proof = |one: &Candidate| match nodes.get(&one.node) {
+            Some(ready) if ready.plan.is_empty() && !owes(ready, &one.executor) => Proof::Standing,
+            Some(_) | None => Proof::Wanted,
         };
-        let executors = batch.iter().zip(proofs).map(|(one, proof)| {
-            match refused.iter().find(|no| no.node == one.node && no.executor == one.executor.name) {
-                Some(no) => troubled(one, no.text.clone()),
-                None => {
-                    let standing = sight.standings.remove(&one.executor.name);
-                    planned_executor(one, proof, standing.unwrap_or(Ok(Standing::Absent)), driver.as_deref())
-                }
+        let mut survey = Survey::default();
+        for (name, batch) in batches {
+            let answer = match (machine(&name), looks.remove(&name)) {
+                (Some(machine), _) => MasterAnswer::Later { machine, executors: batch.len() },
+                (None, None) => MasterAnswer::NotAsked { cause: "nobody has looked".to_owned(), nodes: nodes_of(&batch) },
+                (None, Some(looked)) => survey.judge(looked, &batch, &proof, &|| known(&name)),
+            };
+            survey.masters.push(PlannedMaster { name: name.to_string(), answer });
+        }
+        survey
+    }
+}
+
+fn nodes_of(batch: &[Candidate]) -> Vec<NodeName> {
+    batch.iter().map(|one| one.node.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+impl Survey {
+    fn judge(
+        &mut self,
+        looked: Looked,
+        batch: &[Candidate],
+        proof: &dyn Fn(&Candidate) -> Proof,
+        known: &dyn Fn() -> Option<BTreeSet<NodeName>>,
+    ) -> MasterAnswer {
+        let (mut sight, shared, refused, driver) = match looked.seen {
+            Seen::Wrong(cause) => return MasterAnswer::Wrong { cause, nodes: nodes_of(batch) },
+            Seen::NotAsked(cause) => return MasterAnswer::NotAsked { cause, nodes: nodes_of(batch) },
+            Seen::Told { sight, shared, refused, driver } => (sight, shared, refused, driver),
+        };
+        let mut executors = Vec::new();
+        for one in batch {
+            let name = &one.executor.name;
+            if let Some(no) = refused.iter().find(|no| no.node == one.node && no.executor == *name) {
+                executors.push(troubled(one, no.text.clone()));
+                continue;
             }
-        });
-        let executors = executors.collect();
-        let strays = sight.ours.into_iter().map(|stray| stray.name).collect();
-        PlannedMaster { name, answer: MasterAnswer::Told(Told { shared, notes: Vec::new(), executors, strays }) }
+            let (standing, proof) = (sight.standings.remove(name).unwrap_or(Ok(Standing::Absent)), proof(one));
+            let is_seen = |driver: &dyn Driver| shared.is_empty() && driver.is_all_seen(name);
+            if let (Ok(standing), Some(true)) = (&standing, driver.as_deref().map(is_seen))
+                && proof == Proof::Standing
+                && matches!(next(standing, proof), Next::Settled(_))
+            {
+                let place = Place { master: one.executor.master.clone(), executor: name.clone() };
+                self.settled.insert(place, standing.clone());
+            }
+            executors.push(planned_executor(one, proof, standing, driver.as_deref()));
+        }
+        // Executors that were asked for and are no part of this run after all are none of those that were not asked for. Nobody is called a
+        // stray while not all of the site is known.
+        let mut strays: Vec<String> = sight.ours.into_iter().map(|stray| stray.name).collect();
+        let all = if strays.is_empty() { None } else { known() };
+        strays.retain(|stray| all.as_ref().is_some_and(|all| all.iter().all(|one| one.as_str() != stray)));
+        MasterAnswer::Told(Told { shared, notes: Vec::new(), executors, strays })
     }
 }
 

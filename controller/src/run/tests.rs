@@ -67,7 +67,7 @@ async fn run(
     let controller = "ada@desk".to_owned();
     let stop = cancel.clone().into();
     let registrar = Registrar { site, preparation: preparation.clone(), dial: None, controller: controller.clone(), stop, wait: None };
-    let desks = Desks::new(&registrar, &Lines::new(&registrar), &BTreeMap::new(), Candidate::of(&ready));
+    let desks = Desks::new(&registrar, &Lines::new(&registrar), &BTreeMap::new(), Candidate::of(&ready), BTreeMap::new());
     let proofs = Proofs::owe(&registrar.site.store, &ready).unwrap();
     let runner = Runner { preparation: preparation.clone(), controller, cancel };
     let run = Run { runner, after, desks, is_partial: false, applied: Box::new(|| {}) };

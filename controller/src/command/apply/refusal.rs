@@ -53,18 +53,24 @@ pub(super) async fn without_silent(
 ) -> Vec<Ready> {
     let why = |node: &NodeName| {
         masters.iter().find_map(|master| match &master.answer {
-            MasterAnswer::NotAsked { cause, nodes } if nodes.contains(node) => Some(format!("{}: not asked ({cause})", master.name)),
-            MasterAnswer::NotAsked { .. } | MasterAnswer::Told(_) | MasterAnswer::Later { .. } => None,
+            MasterAnswer::NotAsked { cause, nodes } if nodes.contains(node) => {
+                let hint = "look after the master, then run the same command again: nothing was changed on this node";
+                Some((TroubleKind::Unreachable, format!("{}: not asked ({cause})", master.name), hint))
+            }
+            MasterAnswer::Wrong { cause, nodes } if nodes.contains(node) => {
+                let hint = "mend what ostler.yaml says of this master";
+                Some((TroubleKind::Site, format!("{}: wrong in the site: {cause}", master.name), hint))
+            }
+            MasterAnswer::NotAsked { .. } | MasterAnswer::Wrong { .. } | MasterAnswer::Told(_) | MasterAnswer::Later { .. } => None,
         })
     };
     let (mut stay, mut out) = (Vec::new(), Vec::new());
     for one in ready {
-        let Some(why) = why(&one.node) else {
+        let Some((kind, why, hint)) = why(&one.node) else {
             stay.push(one);
             continue;
         };
-        let hint = "look after the master, then run the same command again: nothing was changed on this node".to_owned();
-        let trouble = Trouble { kind: TroubleKind::Unreachable, chain: vec![why], hint, failure: None };
+        let trouble = Trouble { kind, chain: vec![why], hint: hint.to_owned(), failure: None };
         run.preparation.events.send(&one.node, FleetEvent::Trouble(Box::new(trouble.clone())));
         lost.push((one.node, trouble));
         out.push(one.connection);

@@ -375,6 +375,11 @@ impl Driver for Jenkins {
         self.client.delete(&name).map_err(failed)
     }
 
+    /// What an agent that calls in needs is compared on its own node.
+    fn is_all_seen(&self, name: &NodeName) -> bool {
+        self.registrations.get(name).is_some_and(|registration| registration.agent.is_none())
+    }
+
     fn workers(&self) -> usize {
         WORKERS
     }

@@ -26,6 +26,13 @@ pub enum MasterAnswer {
         /// How many executors it is to be asked about.
         executors: usize,
     },
+    /// It cannot be asked at all, as the site describes it.
+    Wrong {
+        /// What is wrong.
+        cause: String,
+        /// The nodes that are registered there.
+        nodes: Vec<NodeName>,
+    },
     /// It did not answer, or not as it should.
     NotAsked {
         /// Why.
@@ -78,6 +85,8 @@ pub struct MasterCounts {
     pub trouble: usize,
     /// Masters that were not asked.
     pub not_asked: usize,
+    /// Masters that cannot be asked, as the site describes them.
+    pub wrong: usize,
 }
 
 /// Counts what the masters' parts come to.
@@ -93,6 +102,7 @@ pub fn master_counts(masters: &[PlannedMaster]) -> MasterCounts {
             }
             MasterAnswer::Later { executors, .. } => counts.may += executors,
             MasterAnswer::NotAsked { .. } => counts.not_asked += 1,
+            MasterAnswer::Wrong { .. } => counts.wrong += 1,
         }
     }
     counts
@@ -113,6 +123,7 @@ fn lines_of(master: &PlannedMaster, style: Style) -> Vec<String> {
             let many = count(*executors, "executor");
             return line(Paint::Dim, &format!("? {name}: {many}; it is asked once its machine {machine} has come through"));
         }
+        MasterAnswer::Wrong { cause, .. } => return line(Paint::Bad, &format!("! {name}: wrong in the site: {cause}")),
         MasterAnswer::NotAsked { cause, .. } => return line(Paint::Bad, &format!("! {name}: not asked ({cause})")),
         MasterAnswer::Told(told) => told,
     };
@@ -165,6 +176,7 @@ pub fn master_json(masters: &[PlannedMaster]) -> Vec<Value> {
                 ("told", json!({ "changes": changes(&told.shared), "notes": told.notes, "strays": told.strays }))
             }
             MasterAnswer::Later { machine, executors } => ("later", json!({ "machine": machine, "executors": executors })),
+            MasterAnswer::Wrong { cause, nodes } => ("wrong", json!({ "cause": sanitize(cause, false), "nodes": nodes })),
             MasterAnswer::NotAsked { cause, nodes } => ("not_asked", json!({ "cause": sanitize(cause, false), "nodes": nodes })),
         };
         let mut line = json!({ "v": 1, "type": "planned_master", "master": name, "state": state });
@@ -203,7 +215,8 @@ mod tests {
         vec![
             master("ci", MasterAnswer::Told(told)),
             master("bb", MasterAnswer::Later { machine, executors: 2 }),
-            master("old", MasterAnswer::NotAsked { cause: "connection refused".to_owned(), nodes }),
+            master("old", MasterAnswer::NotAsked { cause: "connection refused".to_owned(), nodes: nodes.clone() }),
+            master("odd", MasterAnswer::Wrong { cause: "`x@y` is no credential id".to_owned(), nodes }),
         ]
     }
 
@@ -224,9 +237,10 @@ mod tests {
                 "  ? ci: executor p9 is ours, and no longer in the site; it is left there as it is",
                 "  ? bb: 2 executors; it is asked once its machine m has come through",
                 "  ! old: not asked (connection refused)",
+                "  ! odd: wrong in the site: `x@y` is no credential id",
             ]
         );
-        assert_eq!(master_counts(&masters()), MasterCounts { change: 3, may: 2, held: 1, trouble: 1, not_asked: 1 });
+        assert_eq!(master_counts(&masters()), MasterCounts { change: 3, may: 2, held: 1, trouble: 1, not_asked: 1, wrong: 1 });
     }
 
     #[test]
@@ -235,6 +249,6 @@ mod tests {
         assert_eq!(lines.iter().filter(|line| line["type"] == "executor").count(), 5);
         assert_eq!(lines[0]["changes"], json!([{ "what": "labels", "from": "old", "to": "big debian" }]));
         let states: Vec<_> = lines.iter().filter(|line| line["type"] == "planned_master").map(|line| line["state"].clone()).collect();
-        assert_eq!(states, ["told", "later", "not_asked"]);
+        assert_eq!(states, ["told", "later", "not_asked", "wrong"]);
     }
 }

@@ -14,7 +14,7 @@ use crate::facts::Facts;
 use crate::words::{AbsPath, AccountName, MasterName, NodeName, Secret, UnitName};
 
 /// A master as the controller talks to it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Master {
     /// Its name.
     pub name: MasterName,
@@ -27,7 +27,7 @@ pub struct Master {
 }
 
 /// What is particular to a kind of master.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MasterSettings {
     /// Configured by files on its node.
     Buildbot {
@@ -54,7 +54,7 @@ pub enum MasterSettings {
 }
 
 /// How an account of a Jenkins shows that it is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JenkinsLogin {
     /// With an API token.
     Token(Secret<String>),
@@ -63,7 +63,7 @@ pub enum JenkinsLogin {
 }
 
 /// A credential that a Jenkins must have.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JenkinsCredential {
     /// Its id.
     pub id: String,
