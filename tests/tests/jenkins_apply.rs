@@ -148,6 +148,13 @@ fn the_master_is_part_of_the_plan_value_by_value_and_is_asked_about_like_everyth
     stage.model.state().nodes.get_mut("n1").unwrap().offline = Some(OfflineMark::new("operator", "disk swap"));
     let held = plan().good_with(9);
     assert_eq!(planned_there(&held)["held"], "marked offline by `operator`: disk swap");
+    let verified = stage.site.apply();
+    verified.nothing_to_do();
+    let why = "ci: marked offline by `operator`: disk swap";
+    assert_eq!(verified.recap("n1")["held"], serde_json::json!([why]), "{}", verified.told());
+    for said in [stage.human(&["plan"]), stage.human(&["apply", "--yes"])] {
+        assert!(said.contains(&format!("takes no jobs: {why}\n")) && said.contains(" 0 may take jobs, 1 may not."), "{said}");
+    }
     stage.model.state().nodes.get_mut("n1").unwrap().offline = None;
 
     // What is ours there and no longer in the site is told, and left.
@@ -177,6 +184,52 @@ fn a_master_that_cannot_be_asked_keeps_its_nodes_from_being_changed() {
     assert_eq!((refused.changed("n1"), stage.writes()), (Vec::new(), Vec::new()), "{}", refused.told());
     stage.model.state().users[0].permissions.insert(Permission::Read);
     stage.site.apply().good();
+}
+
+#[test]
+fn what_is_wrong_about_a_master_in_the_site_is_no_silence_of_the_master() {
+    let stage = Stage::up("ssh");
+    stage.site.apply().good();
+    stage.site.replace("ostler.yaml", "      user: narrow\n", "      user: narrow\n      trust: no certificate\n");
+    stage.set("stamp", "second");
+    stage.model.take_log();
+    let plan = stage.site.run(&["plan"]).good_with(3);
+    let master = plan.lines.iter().find(|line| line["type"] == "planned_master").unwrap();
+    assert_eq!((&master["state"], &master["nodes"]), (&"wrong".into(), &serde_json::json!(["n1"])), "{master}");
+    let refused = stage.site.apply().good_with(3);
+    assert!(refused.recap("n1")["trouble"].as_str().unwrap().starts_with("ci: wrong in the site: "), "{}", refused.told());
+    assert!(refused.changed("n1").is_empty() && stage.model.take_log().is_empty(), "{}", refused.told());
+}
+
+#[test]
+fn a_run_that_changes_nothing_asks_the_master_no_more_than_a_plan_does() {
+    let stage = Stage::up("ssh");
+    stage.site.apply().good();
+    let asked = |words: &[&str]| {
+        stage.model.take_log();
+        stage.site.run(words).nothing_to_do();
+        stage.model.take_log().iter().map(|request| format!("{} {}", request.method, request.path)).collect::<Vec<_>>()
+    };
+    let planned = asked(&["plan"]);
+    assert!(!planned.is_empty());
+    assert_eq!(asked(&["apply", "--yes"]), planned);
+}
+
+#[test]
+fn masters_are_looked_at_while_the_nodes_are_met() {
+    let stage = Stage::up("ssh");
+    stage.site.apply().good();
+    // Nobody is met before the master was asked.
+    stage.site.sh("n1", "systemctl kill --signal=STOP ssh");
+    stage.model.take_log();
+    let planned = std::thread::scope(|scope| {
+        let plan = scope.spawn(|| stage.site.run(&["plan"]));
+        within("the master is asked", || !stage.model.take_log().is_empty());
+        stage.site.sh("n1", "systemctl kill --signal=CONT ssh");
+        plan.join().unwrap()
+    });
+    planned.nothing_to_do();
+    assert_eq!(planned_there(&planned)["changes"], serde_json::json!([]));
 }
 
 #[test]

@@ -5,10 +5,10 @@ use super::{
     prepare::{self, RunContext},
 };
 use crate::cli::PlanArgs;
-use crate::fleet::leave;
-use crate::report::{Exit, NodeResult, Paint, Recap, change_count, merge, plan_lines, recap_lines};
+use crate::fleet::{Ready, leave};
+use crate::report::{Exit, MasterAnswer, NodeResult, Paint, PlannedMaster, Recap, change_count, merge, plan_lines, recap_lines};
 use crate::run::proved_again;
-use ostler_roles::words::count;
+use ostler_roles::words::{NodeName, count};
 
 /// Shows what would change.
 pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
@@ -20,12 +20,13 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
         let again = proved_again(&run.workspace.order().after(), &ready);
         let RunContext { preparation, console, only, .. } = run;
         console.finish(&preparation.events).await;
+        let masters = masters?.masters;
         let printer = &context.printer;
         let views: Vec<_> = ready.iter().map(prepare::planned).collect();
         printer.lines(&plan_lines(&views, args.diff, printer.style));
         prepare::print_plans_json(context, &ready);
         let refused = prepare::print_refusals(context, &ready);
-        let on_masters = prepare::print_masters(context, &masters?.masters);
+        let on_masters = prepare::print_masters(context, &masters);
         prepare::print_lost(context, &lost);
         let (change, may) = ready.iter().map(|one| change_count(&one.plan)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         let (change, may) = (change + on_masters.change, may + on_masters.may);
@@ -39,7 +40,8 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
             );
             printer.say(Paint::Strong, &counts);
         } else if lost.is_empty() && on_masters.not_asked + on_masters.wrong == 0 {
-            let nodes = ready.iter().map(NodeResult::verified).collect();
+            let held = |one: &Ready| held_on(&masters, &one.node);
+            let nodes = ready.iter().map(|one| NodeResult { held: held(one), ..NodeResult::verified(one) }).collect();
             printer.lines(&recap_lines(&Recap { nodes, took: began.elapsed(), cancelled: false, only }, printer.style));
         }
         // What a run would change first may mend it.
@@ -58,4 +60,14 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
         printer.json(&serde_json::json!({ "v": 1, "type": "planned", "change": change, "may_change": may, "exit": exit.code() }));
         Ok(exit)
     })
+}
+
+/// Why the masters give a node no jobs.
+fn held_on(masters: &[PlannedMaster], node: &NodeName) -> Vec<String> {
+    let told = masters.iter().filter_map(|master| match &master.answer {
+        MasterAnswer::Told(told) => Some((&master.name, told)),
+        MasterAnswer::Later { .. } | MasterAnswer::Wrong { .. } | MasterAnswer::NotAsked { .. } => None,
+    });
+    let mine = told.flat_map(|(name, told)| told.executors.iter().filter(|one| one.node == *node).map(move |one| (name, one)));
+    mine.filter_map(|(name, one)| Some(format!("{name}: {}", one.held.as_ref()?))).collect()
 }

@@ -68,6 +68,8 @@ pub struct Registered {
     pub executor: NodeName,
     /// Whether it is registered as it should be.
     pub is_good: bool,
+    /// Why it takes no jobs though it has its labels.
+    pub held: Option<String>,
     /// Labels attached and earned; empty when not.
     pub labels: Vec<String>,
     /// How many things were changed for it on its master.
@@ -154,7 +156,8 @@ impl Registrar {
 
 fn ended(one: &Candidate, ending: &register::Ending) -> Registered {
     match ending {
-        register::Ending::Unchanged | register::Ending::Resting | register::Ending::Away(_) => one.good(ending.to_string(), 0),
+        register::Ending::Unchanged | register::Ending::Resting => one.good(ending.to_string(), 0),
+        register::Ending::Away(hold) => Registered { held: Some(hold.to_string()), ..one.good(ending.to_string(), 0) },
         register::Ending::Labelled(_) => one.good(ending.to_string(), 1),
         register::Ending::Red(_)
         | register::Ending::Unproved(_)
@@ -172,5 +175,5 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 fn failed(one: &Candidate, text: String) -> Registered {
     let (node, master, executor) = (one.node.clone(), one.executor.master.clone(), one.executor.name.clone());
-    Registered { node, master, executor, is_good: false, labels: Vec::new(), changed: 0, text, tail: Vec::new() }
+    Registered { node, master, executor, is_good: false, held: None, labels: Vec::new(), changed: 0, text, tail: Vec::new() }
 }

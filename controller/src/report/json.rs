@@ -97,7 +97,7 @@ pub fn recap_json(recap: &Recap, exit: Exit) -> Value {
     let nodes: Vec<Value> = recap
         .nodes
         .iter()
-        .map(|node| json!({ "node": node.node, "changed": node.changed, "unchanged": node.unchanged, "checks": node.checks, "labels": node.labels, "trouble": node.trouble }))
+        .map(|node| json!({ "node": node.node, "changed": node.changed, "unchanged": node.unchanged, "checks": node.checks, "labels": node.labels, "held": node.held, "trouble": node.trouble }))
         .collect();
     line(
         "recap",

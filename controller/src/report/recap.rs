@@ -17,6 +17,8 @@ pub struct NodeResult {
     pub checks: u32,
     /// Labels attached, by master.
     pub labels: Vec<String>,
+    /// Masters that give it no jobs though it has its labels, each with who holds it and why.
+    pub held: Vec<String>,
     /// Why it is out; none: it came through.
     pub trouble: Option<String>,
 }
@@ -31,6 +33,7 @@ impl NodeResult {
             unchanged: count(ready.plan.steps.len()),
             checks: count(ready.plan.steps.len() + ready.plan.requirements.len() + ready.plan.verify.len()),
             labels: Vec::new(),
+            held: Vec::new(),
             trouble: ready.unproved().first().map(|name| format!("{name} does not hold")),
         }
     }
@@ -66,19 +69,27 @@ pub fn recap_lines(recap: &Recap, style: Style) -> Vec<String> {
             format!("Partial: {role}, what it needs and what watches them. No label was attached; the next whole run proves what changed.");
         painted(Paint::Change, &text, style)
     });
+    let held: Vec<String> = good.iter().flat_map(|node| held_lines(node, style)).collect();
+    let may_take = match good.iter().filter(|node| !node.held.is_empty()).count() {
+        0 => String::new(),
+        none => format!(" {} may take jobs, {none} may not.", good.len() - none),
+    };
     if bad.is_empty() && changed == 0 && !recap.cancelled {
-        let text = format!("Nothing to change. {} verified in {seconds} ({}).", nodes(good.len()), count(checks, "check"));
-        return painted(Paint::Good, &text, style).into_iter().chain(partial.into_iter().flatten()).collect();
+        let text = format!("Nothing to change. {} verified in {seconds} ({}).{may_take}", nodes(good.len()), count(checks, "check"));
+        let paint = if held.is_empty() { Paint::Good } else { Paint::Change };
+        return held.into_iter().chain(painted(paint, &text, style)).chain(partial.into_iter().flatten()).collect();
     }
     let mut lines: Vec<String> = good.iter().flat_map(|node| node_lines(node, style)).collect();
+    lines.extend(held);
     lines.extend(bad.iter().flat_map(|node| {
         let trouble = node.trouble.as_deref().unwrap_or_default();
         painted(Paint::Bad, &format!("  {:<16} {}", node.node, sanitize(trouble, false)), style)
     }));
     let (paint, end) = match (bad.len(), recap.cancelled) {
-        (0, false) => {
-            (Paint::Good, format!("Done. {} in {seconds}: {changed} changed, {} {hold}.", nodes(good.len()), count(checks, "check")))
-        }
+        (0, false) => (
+            Paint::Good,
+            format!("Done. {} in {seconds}: {changed} changed, {} {hold}.{may_take}", nodes(good.len()), count(checks, "check")),
+        ),
         (0, true) => (Paint::Change, format!("Cancelled after {seconds}: {changed} changed.")),
         (_, _) if bad.iter().all(|node| node.trouble.as_deref() == Some(CANCELLED)) => {
             (Paint::Change, format!("Cancelled after {seconds}: {changed} changed. The next apply goes on where it stopped."))
@@ -95,6 +106,11 @@ fn painted(paint: Paint, text: &str, style: Style) -> Vec<String> {
     style.paragraph(text, 4).iter().map(|line| style.paint(paint, line)).collect()
 }
 
+fn held_lines(node: &NodeResult, style: Style) -> Vec<String> {
+    let line = |held: &String| painted(Paint::Change, &format!("  {:<16} takes no jobs: {}", node.node, sanitize(held, false)), style);
+    node.held.iter().flat_map(line).collect()
+}
+
 fn node_lines(node: &NodeResult, style: Style) -> Vec<String> {
     let labels = if node.labels.is_empty() { String::new() } else { format!(", labelled {}", node.labels.join(" ")) };
     style.paragraph(&format!("  {:<16} {} changed, {} unchanged{labels}", node.node, node.changed, node.unchanged), 4)
@@ -105,7 +121,15 @@ mod tests {
     use super::*;
 
     fn node(name: &str, changed: u32, trouble: Option<&str>) -> NodeResult {
-        NodeResult { node: name.to_owned(), changed, unchanged: 4, checks: 104, labels: Vec::new(), trouble: trouble.map(str::to_owned) }
+        NodeResult {
+            node: name.to_owned(),
+            changed,
+            unchanged: 4,
+            checks: 104,
+            labels: Vec::new(),
+            held: Vec::new(),
+            trouble: trouble.map(str::to_owned),
+        }
     }
 
     #[test]
@@ -117,6 +141,19 @@ mod tests {
             only: None,
         };
         assert_eq!(recap_lines(&recap, Style::PLAIN), vec!["Nothing to change. 3 nodes verified in 0.6 s (312 checks)."]);
+    }
+
+    #[test]
+    fn a_node_that_is_verified_and_takes_no_jobs_is_told_with_who_holds_it() {
+        let held = NodeResult { held: vec!["ci: marked offline by `al`: disk swap".to_owned()], ..node("b", 0, None) };
+        let recap = Recap { nodes: vec![node("a", 0, None), held], took: Duration::from_millis(612), cancelled: false, only: None };
+        assert_eq!(
+            recap_lines(&recap, Style::PLAIN),
+            [
+                "  b                takes no jobs: ci: marked offline by `al`: disk swap",
+                "Nothing to change. 2 nodes verified in 0.6 s (208 checks). 1 may take jobs, 1 may not."
+            ]
+        );
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl Stage {
     }
 
     /// What people see of a run that ends well.
-    fn human(&self, words: &[&str]) -> String {
+    pub fn human(&self, words: &[&str]) -> String {
         let json = self.site.command(words);
         let mut command = Command::new(json.get_program());
         command.args(words).current_dir(self.site.root()).env_clear();

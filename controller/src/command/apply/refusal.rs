@@ -36,7 +36,7 @@ pub(super) fn not_begun(context: &Context, run: &RunContext, ready: &[Ready], lo
         let refused = (!one.plan.may_go()).then(|| format!("refused: {}", report::impossible(&one.plan)));
         let checks = one.plan.requirements.iter().filter(|verdict| verdict.passed()).count();
         let checks = u32::try_from(checks).unwrap_or(u32::MAX);
-        NodeResult { node: one.node.to_string(), changed: 0, unchanged: 0, checks, labels: Vec::new(), trouble: refused }
+        NodeResult { node: one.node.to_string(), changed: 0, unchanged: 0, checks, labels: Vec::new(), held: Vec::new(), trouble: refused }
     };
     let nodes = ready.iter().map(unbegun).chain(lost.iter().map(out)).collect();
     // Nobody was refused and nobody is lost: a person has said no.
@@ -44,7 +44,7 @@ pub(super) fn not_begun(context: &Context, run: &RunContext, ready: &[Ready], lo
     context.printer.json(&recap_json(&recap, exit));
 }
 
-/// Nodes that are registered with a master which does not answer are not begun: what they would become there is not known.
+/// Nodes that are registered with a master which does not answer, or cannot be asked, are not begun: what they would become there is not known.
 pub(super) async fn without_silent(
     run: &RunContext,
     ready: Vec<Ready>,

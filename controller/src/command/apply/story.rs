@@ -12,7 +12,7 @@ use std::time::Instant;
 /// A node that was lost before there was a plan.
 pub(super) fn out((node, trouble): &(NodeName, Trouble)) -> NodeResult {
     let first = trouble.chain.first().cloned().unwrap_or_default();
-    NodeResult { node: node.to_string(), changed: 0, unchanged: 0, checks: 0, labels: Vec::new(), trouble: Some(first) }
+    NodeResult { node: node.to_string(), changed: 0, unchanged: 0, checks: 0, labels: Vec::new(), held: Vec::new(), trouble: Some(first) }
 }
 
 /// All that is known when a run has ended.
@@ -84,6 +84,7 @@ fn result_of(outcome: &Outcome, state: &NodeState) -> (NodeResult, Exit) {
     let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let Outcome { end, registered: mine } = outcome;
     let labels = mine.iter().flat_map(|one| one.labels.clone()).collect();
+    let held = mine.iter().filter_map(|one| Some(format!("{}: {}", one.master, one.held.as_ref()?))).collect();
     let unlabelled = mine.iter().find(|one| !one.is_good()).map(|one| one.text.clone());
     let (changed, unchanged) = match &end.ending {
         Ok(Ending::Good { changed, unchanged, .. }) => (*changed, *unchanged),
@@ -104,5 +105,5 @@ fn result_of(outcome: &Outcome, state: &NodeState) -> (NodeResult, Exit) {
         (Ok(_), None) => Exit::Good,
     };
     let checks = small(end.plan.requirements.len()) + changed + unchanged + small(end.prepared.catalog.verify.len()) + small(mine.len());
-    (NodeResult { node: end.node.to_string(), changed, unchanged, checks, labels, trouble }, exit)
+    (NodeResult { node: end.node.to_string(), changed, unchanged, checks, labels, held, trouble }, exit)
 }
