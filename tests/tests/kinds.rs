@@ -2,6 +2,8 @@
 
 #[path = "kinds/boot.rs"]
 mod boot;
+#[path = "kinds/files.rs"]
+mod files;
 #[path = "kinds/packages.rs"]
 mod packages;
 #[path = "kinds/units.rs"]

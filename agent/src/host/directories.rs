@@ -23,7 +23,7 @@ impl Host {
         self.touch(&parent);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = File::from(rustix::fs::openat(&parent, &name, flags, Mode::empty()).map_err(fail)?);
-        self.own(&opened, path, writing)?;
+        self.own(&opened, path, writing, &super::attributes::Attributes::default())?;
         self.wrote(&opened);
         Ok(())
     }

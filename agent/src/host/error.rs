@@ -21,6 +21,8 @@ pub enum Operation {
     MakeLink,
     /// Changing owner or mode.
     Own,
+    /// Giving a file the attributes of the one that it replaces.
+    Keep,
     /// Giving a file its name.
     Rename,
     /// Removing.
@@ -51,6 +53,7 @@ impl fmt::Display for Operation {
             Self::MakeDirectory => "make directory",
             Self::MakeLink => "make link",
             Self::Own => "set owner or mode of",
+            Self::Keep => "keep the ACL and extended attributes of",
             Self::Rename => "put in place",
             Self::Remove => "remove",
             Self::Sync => "make durable",

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod accounts;
+mod attributes;
 mod away;
 pub mod child;
 pub mod dbus;

@@ -1,5 +1,6 @@
 //! Writing files whole: aside, private from birth, with owner and mode before the name.
 
+use super::attributes::Attributes;
 use super::{Host, Operation, OsError};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
@@ -55,15 +56,19 @@ impl Host {
         let opened = rustix::fs::openat(&parent, &aside, flags, Mode::from_raw_mode(0o600)).map_err(fail(Operation::Write))?;
         self.touch(&parent);
         let vital = VITAL.iter().any(|vital| path.as_os_str().as_bytes().starts_with(vital.as_bytes()));
-        let done = self.fill(opened, path, bytes, writing, vital).map_err(E::from).and_then(|()| match proof {
-            Some(proof) => proof(&self.outside(&path.with_file_name(&aside))),
-            None => Ok(()),
+        let filled = self.attributes_for(&opened, (&parent, &name), path, writing).and_then(|kept| {
+            self.fill(opened, path, bytes, writing, &kept, vital)?;
+            Ok(kept)
         });
-        let done = done.and_then(|()| {
+        let proved = filled.map_err(E::from).and_then(|kept| match proof {
+            Some(proof) => proof(&self.outside(&path.with_file_name(&aside))).map(|()| kept),
+            None => Ok(kept),
+        });
+        let done = proved.and_then(|kept| {
             match rustix::fs::renameat(&parent, &aside, &parent, &name) {
                 // A file that is itself mounted (a container's /etc/hosts) cannot be replaced: only its bytes can.
                 Err(Errno::BUSY) => {
-                    self.overwrite(&parent, &name, path, bytes, writing)?;
+                    self.overwrite((&parent, &name), path, bytes, writing, &kept)?;
                     rustix::fs::unlinkat(&parent, &aside, AtFlags::empty()).map_err(fail(Operation::Remove))?;
                 }
                 renamed => renamed.map_err(fail(Operation::Rename))?,
@@ -81,7 +86,14 @@ impl Host {
         done
     }
 
-    fn overwrite(&self, parent: &OwnedFd, name: &OsStr, path: &Path, bytes: &[u8], writing: Writing) -> Result<(), OsError> {
+    fn overwrite(
+        &self,
+        (parent, name): (&OwnedFd, &OsStr),
+        path: &Path,
+        bytes: &[u8],
+        writing: Writing,
+        kept: &Attributes,
+    ) -> Result<(), OsError> {
         let fail = |source: Errno| OsError::new(Operation::Write, path.display(), source);
         let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let opened = rustix::fs::openat(parent, name, flags, Mode::empty()).map_err(fail)?;
@@ -89,13 +101,13 @@ impl Host {
             return Err(fail(Errno::INVAL));
         }
         rustix::fs::ftruncate(&opened, 0).map_err(fail)?;
-        self.fill(opened, path, bytes, writing, true)
+        self.fill(opened, path, bytes, writing, kept, true)
     }
 
-    fn fill(&self, opened: OwnedFd, path: &Path, bytes: &[u8], writing: Writing, vital: bool) -> Result<(), OsError> {
+    fn fill(&self, opened: OwnedFd, path: &Path, bytes: &[u8], writing: Writing, kept: &Attributes, vital: bool) -> Result<(), OsError> {
         let mut file = File::from(opened);
         file.write_all(bytes).map_err(|source| OsError::new(Operation::Write, path.display(), source))?;
-        self.own(&file, path, writing)?;
+        self.own(&file, path, writing, kept)?;
         if vital {
             return file.sync_all().map_err(|source| OsError::new(Operation::Sync, path.display(), source));
         }
@@ -103,14 +115,17 @@ impl Host {
         Ok(())
     }
 
-    /// Owner first: a change of owner takes set-id bits away (chown(2)).
-    pub(super) fn own(&self, file: &File, path: &Path, writing: Writing) -> Result<(), OsError> {
-        let fail = |source: Errno| OsError::new(Operation::Own, path.display(), source);
-        let stat = rustix::fs::fstat(file).map_err(fail)?;
+    /// Owner first: a change of owner takes set-id bits away (chown(2)). Then the ACL: a mode alone would give the group what is its mask's.
+    pub(super) fn own(&self, file: &File, path: &Path, writing: Writing, kept: &Attributes) -> Result<(), OsError> {
+        let fail = |operation: Operation| move |source: Errno| OsError::new(operation, path.display(), source);
+        let stat = rustix::fs::fstat(file).map_err(fail(Operation::Own))?;
         if (stat.st_uid, stat.st_gid) != (writing.user, writing.group) {
-            rustix::fs::fchown(file, Some(Uid::from_raw(writing.user)), Some(Gid::from_raw(writing.group))).map_err(fail)?;
+            rustix::fs::fchown(file, Some(Uid::from_raw(writing.user)), Some(Gid::from_raw(writing.group)))
+                .map_err(fail(Operation::Own))?;
         }
-        rustix::fs::fchmod(file, Mode::from_raw_mode(writing.mode)).map_err(fail)
+        kept.give_acl(file, writing.mode).map_err(fail(Operation::Keep))?;
+        rustix::fs::fchmod(file, Mode::from_raw_mode(writing.mode)).map_err(fail(Operation::Own))?;
+        kept.give_rest(file).map_err(fail(Operation::Keep))
     }
 
     /// Gives a file or directory that is there another owner, group or mode.
@@ -118,6 +133,14 @@ impl Host {
     /// # Errors
     /// When it is neither, or the kernel says no.
     pub fn set_ownership(&self, path: &Path, writing: Writing) -> Result<(), OsError> {
+        let file = self.opened_to_own(path)?;
+        self.own(&file, path, writing, &Attributes::default())?;
+        self.wrote(&file);
+        Ok(())
+    }
+
+    /// A file or directory whose owner may be changed.
+    pub(super) fn opened_to_own(&self, path: &Path) -> Result<File, OsError> {
         let fail = |source: Errno| OsError::new(Operation::Own, path.display(), source);
         let (parent, name) = self.place(path).map_err(fail)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
@@ -127,10 +150,7 @@ impl Host {
         if stat.st_nlink > 1 && self.is_shared(&above) && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
             return Err(fail(Errno::MLINK));
         }
-        let file = File::from(opened);
-        self.own(&file, path, writing)?;
-        self.wrote(&file);
-        Ok(())
+        Ok(File::from(opened))
     }
 
     /// Opens a new, private file in the place of `path`, replacing what a crash left there.

@@ -191,7 +191,7 @@ fn run(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Fa
                 Writing { user, group, mode: if secret { 0o600 } else { 0o644 } }
             }
         };
-        node.host.set_ownership(&aside, writing).and_then(|()| node.host.rename(&aside, path.as_path())).map_err(unmade)
+        node.host.put_in_place(&aside, path.as_path(), writing).map_err(unmade)
     });
     if placed.is_err() {
         // The failure is told; what was written aside is of no use.

@@ -64,8 +64,7 @@ impl Act for Desired {
         } else {
             let partial = partial(self);
             fetched(self, node, &partial, work)?;
-            node.host.set_ownership(&partial, writing).map_err(unmade)?;
-            node.host.rename(&partial, path).map_err(unmade)?;
+            node.host.put_in_place(&partial, path, writing).map_err(unmade)?;
         }
         let stops = || (work.cancelled)() || Instant::now() >= work.deadline;
         known::remember(node, &self.path, &self.sha256, &stops).map_err(unmade)?;
@@ -105,6 +104,10 @@ fn fetched(desired: &Desired, node: &Node, partial: &std::path::Path, work: &App
             Err(Broken::Final(failed)) => return Err(*failed),
             Err(Broken::Passing(why)) => {
                 anew = false;
+                said.push(why);
+            }
+            Err(Broken::Misanswered(why)) => {
+                anew = true;
                 said.push(why);
             }
         }

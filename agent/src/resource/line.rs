@@ -17,31 +17,33 @@ fn counts(desired: &Desired, line: &[u8]) -> bool {
     std::str::from_utf8(line).is_ok_and(|line| desired.counts(line))
 }
 
-fn lines(bytes: &[u8]) -> Vec<&[u8]> {
-    let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
-    if lines.last().is_some_and(|last| last.is_empty()) {
-        lines.pop();
-    }
-    lines
+/// The lines of a file, each with its end: a line feed, one behind a carriage return, or nothing at the end of the file.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    bytes.split_inclusive(|byte| *byte == b'\n').map(|whole| {
+        let text = whole.strip_suffix(b"\n").map_or(whole, |line| line.strip_suffix(b"\r").unwrap_or(line));
+        whole.split_at(text.len())
+    })
 }
 
-/// The file's new bytes: `to` stands where the first line that counts stood, or behind all; the others that count go.
+/// The file's new bytes: `to` stands where the first line that counts stood, or behind all; the others that count go. Each line keeps its
+/// end, and a new one has that of the file's first.
 fn edited(desired: &Desired, bytes: &[u8], to: Option<&str>) -> Vec<u8> {
+    let usual = lines(bytes).next().map_or(&b"\n"[..], |(_, end)| if end.is_empty() { b"\n" } else { end });
     let mut new = Vec::with_capacity(bytes.len() + 200);
     let mut pending = to;
-    let put = |new: &mut Vec<u8>, line: &[u8]| {
+    let mut put = |line: &[u8], end: &[u8]| {
         new.extend_from_slice(line);
-        new.push(b'\n');
+        new.extend_from_slice(if end.is_empty() { usual } else { end });
     };
-    for line in lines(bytes) {
+    for (line, end) in lines(bytes) {
         if !counts(desired, line) {
-            put(&mut new, line);
+            put(line, end);
         } else if let Some(to) = pending.take() {
-            put(&mut new, to.as_bytes());
+            put(to.as_bytes(), end);
         }
     }
     if let Some(to) = pending {
-        put(&mut new, to.as_bytes());
+        put(to.as_bytes(), usual);
     }
     new
 }
@@ -54,7 +56,7 @@ impl Act for Desired {
             Some(entry) if entry.kind == EntryKind::File => {
                 let (bytes, _) = node.host.read_to_edit(path, CAP).map_err(unread)?.unzip();
                 let bytes = bytes.unwrap_or_default();
-                let counting = lines(&bytes).into_iter().filter(|line| counts(self, line));
+                let counting = lines(&bytes).map(|(line, _)| line).filter(|line| counts(self, line));
                 Ok(Observed::Lines(counting.map(|line| String::from_utf8_lossy(line).into_owned()).collect()))
             }
             Some(entry) => Ok(Observed::Other(entry.kind.word().to_owned())),
@@ -101,5 +103,9 @@ mod tests {
         assert_eq!(edited(&replacing, b"a=1", Some("b=2")), b"a=1\nb=2\n");
         assert_eq!(edited(&replacing, b"", Some("b=2")), b"b=2\n");
         assert_eq!(edited(&desired("x", None, true), b"x\n\nx \ny\nx", None), b"\nx \ny\n");
+        // Ends of lines are no part of a line, and stay as they are.
+        assert_eq!(edited(&replacing, b"a=1\r\nb=0\r\nc\n", Some("b=2")), b"a=1\r\nb=2\r\nc\n");
+        assert_eq!(edited(&replacing, b"a=1\r\nc", Some("b=2")), b"a=1\r\nc\r\nb=2\r\n");
+        assert_eq!(edited(&desired("x", None, true), b"x\r\ny\r\n", None), b"y\r\n");
     }
 }

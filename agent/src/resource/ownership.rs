@@ -9,19 +9,30 @@ use ostler_roles::resource::ownership::ObservedOwnership;
 use ostler_roles::words::Mode;
 
 impl Node {
-    /// Who owns an entry, held against who shall.
+    /// Who owns an entry, held against who shall. A number has the name that the role gives it: it may have several.
     pub(super) fn observed_ownership(&self, entry: &Entry, desired: Option<&Ownership>) -> Result<ObservedOwnership, Failure> {
-        let accounts = self.accounts()?;
-        let primary_group = match desired.filter(|desired| desired.group.is_none()) {
-            Some(desired) => match accounts.account(&self.host, desired.owner.as_str()).map_err(unread)? {
-                Some(account) => Some(accounts.group_name(&self.host, account.gid).map_err(unread)?),
-                None => None,
-            },
+        let (accounts, host) = (self.accounts()?, &self.host);
+        let owner = match desired {
+            Some(desired) => accounts.account(host, desired.owner.as_str()).map_err(unread)?,
+            None => None,
+        };
+        let group = match desired.and_then(|desired| desired.group.as_ref()) {
+            Some(group) => accounts.group(host, group.as_str()).map_err(unread)?,
+            None => None,
+        };
+        let primary_group = match owner.as_ref().filter(|_| group.is_none()) {
+            Some(owner) => Some(accounts.group_name(host, owner.gid).map_err(unread)?),
             None => None,
         };
         Ok(ObservedOwnership {
-            owner: accounts.user_name(&self.host, entry.user).map_err(unread)?,
-            group: accounts.group_name(&self.host, entry.group).map_err(unread)?,
+            owner: match owner.filter(|owner| owner.uid == entry.user) {
+                Some(owner) => owner.name,
+                None => accounts.user_name(host, entry.user).map_err(unread)?,
+            },
+            group: match group.filter(|group| group.gid == entry.group) {
+                Some(group) => group.name,
+                None => accounts.group_name(host, entry.group).map_err(unread)?,
+            },
             mode: Mode::from_bits(entry.mode),
             primary_group,
         })

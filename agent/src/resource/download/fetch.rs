@@ -24,6 +24,8 @@ const TOLD: Duration = Duration::from_millis(200);
 pub(super) enum Broken {
     /// Another try may do better.
     Passing(String),
+    /// The server has not sent the range that it was asked for: all of it, from the first byte.
+    Misanswered(String),
     /// No other try will.
     Final(Box<Failure>),
 }
@@ -60,7 +62,14 @@ impl Fetch<'_> {
             }
             // Everything is here already, or more than there is: the digest tells.
             StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => return Ok(finished(hasher)),
-            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::PARTIAL_CONTENT => {
+            StatusCode::PARTIAL_CONTENT => {
+                let range = response
+                    .headers()
+                    .get("content-range")
+                    .map_or_else(|| "no range".into(), |range| String::from_utf8_lossy(range.as_bytes()));
+                return Err(Broken::Misanswered(format!("asked for bytes from {have}, the server sends {range}")));
+            }
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
                 return Err(Broken::Passing(format!("the server answers {status}")));
             }
             status => {

@@ -205,3 +205,29 @@ fn the_digest_of_a_large_file_is_remembered_until_it_changes() {
     std::os::unix::fs::FileExt::write_at(&file, b"x", 1000).unwrap();
     assert_eq!(fields(&fixture.provider.examine(&desired).unwrap().changes), ["sha256"]);
 }
+
+#[test]
+fn a_range_that_is_not_the_one_asked_for_means_all_from_the_first_byte() {
+    let fixture = Fixture::new();
+    let body = bytes(100_000);
+    std::fs::create_dir_all(fixture.path("/opt/cache")).unwrap();
+    std::fs::write(partial(&fixture, &body), &body[..7]).unwrap();
+    let server = {
+        let body = body.clone();
+        Server::new(move |asked, _, stream| {
+            let all = format!("Content-Length: {}\r\n", body.len());
+            match asked.from {
+                Some(_) => head(stream, "206 Partial Content", &format!("{all}Content-Range: bytes 0-99999/100000\r\n"))?,
+                None => head(stream, "200 OK", &all)?,
+            }
+            stream.write_all(&body)
+        })
+    };
+    fixture.twice(&desired(server.url("/image"), &body));
+    assert_eq!(server.asked.lock().unwrap().iter().map(|asked| asked.from).collect::<Vec<_>>(), [Some(7), None]);
+    let told = fixture.told.lock().unwrap();
+    assert!(
+        told.iter()
+            .any(|event| matches!(event, Event::Note { text, .. } if text.contains("from 7, the server sends bytes 0-99999/100000")))
+    );
+}

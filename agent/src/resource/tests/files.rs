@@ -47,6 +47,28 @@ fn an_owner_is_set_before_the_name() {
 }
 
 #[test]
+fn two_names_of_one_number_are_one_owner() {
+    let mut fixture = Fixture::new();
+    if !crate::host::tests::proves_as_root("two names of one number are one owner") {
+        return;
+    }
+    let add = |path: &str, line: &str| {
+        let path = fixture.path(path);
+        std::fs::write(&path, std::fs::read_to_string(&path).unwrap() + line).unwrap();
+    };
+    add("/etc/passwd", "builder:x:1001:1001::/home/ci:/bin/sh\n");
+    add("/etc/group", "builders:x:1001:\n");
+    let content = fixture.blob(b"x");
+    for (group, path) in [(None, "/srv/a"), (Some(account("builders")), "/srv/b")] {
+        let ownership = Ownership { owner: account("builder"), group, mode: mode("0644") };
+        let present = file::Present { content: content.clone(), ownership: ownership.clone(), validate: None };
+        assert_eq!(fields(&fixture.twice(&Desired::File(file::Desired { path: at(path), present: Some(present) }))), ["file"]);
+        let directory = directory::Desired { path: at(&format!("{path}.d")), present: Some(ownership) };
+        assert_eq!(fields(&fixture.twice(&Desired::Directory(directory))), ["directory"]);
+    }
+}
+
+#[test]
 fn an_unknown_owner_is_named() {
     let mut fixture = Fixture::new();
     let content = fixture.blob(b"x");

@@ -1,0 +1,282 @@
+//! What a file has beyond bytes, owner and mode: its ACL, capabilities and other extended attributes (xattr(7)). Whoever replaces a file
+//! gives them to the new one, and gives nobody rights that the old one did not.
+
+use super::{Host, Operation, OsError, Writing};
+use rustix::fs::{FileType, Mode, OFlags, XattrFlags};
+use rustix::io::Errno;
+use std::ffi::{CString, OsStr};
+use std::fs::File;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+const ACL: &str = "system.posix_acl_access";
+const CAPABILITIES: &str = "security.capability";
+/// Signatures of the very bytes, which the kernel makes itself (evmctl(1)), and a union file system's notes on its own layers.
+const OF_THE_OLD: [&str; 3] = ["security.ima", "security.evm", "trusted.overlay."];
+/// Bytes of an entry of an ACL behind its version: tag, rights, number (linux/posix_acl_xattr.h).
+const ENTRY: usize = 8;
+const VERSION: usize = 4;
+
+/// What is kept of a file that is replaced.
+#[derive(Debug, Default)]
+pub(super) struct Attributes {
+    acl: Option<Vec<u8>>,
+    /// By name. Capabilities come last: a change of owner takes them away (capabilities(7)).
+    others: Vec<(CString, Vec<u8>)>,
+}
+
+fn values_of(file: BorrowedFd<'_>) -> Result<Vec<(CString, Vec<u8>)>, Errno> {
+    let names = match grown(|buffer| rustix::fs::flistxattr(file, buffer)) {
+        Ok(names) => names,
+        Err(Errno::NOTSUP | Errno::NOSYS) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut values = Vec::new();
+    for name in names.split(|byte| *byte == 0).filter_map(|name| CString::new(name).ok()).filter(|name| !name.is_empty()) {
+        match grown(|buffer| rustix::fs::fgetxattr(file, &name, buffer)) {
+            Ok(value) => values.push((name, value)),
+            Err(Errno::NODATA) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(values)
+}
+
+/// Asks with a buffer that is large enough for most, and then with the largest that there may be (xattr(7)).
+fn grown(mut ask: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+    let mut buffer = vec![0; 1024];
+    let count = match ask(&mut buffer) {
+        Err(Errno::RANGE) => {
+            buffer.resize(64 << 10, 0);
+            ask(&mut buffer)?
+        }
+        told => told?,
+    };
+    buffer.truncate(count);
+    Ok(buffer)
+}
+
+/// The ACL as chmod(2) would leave it: who is named keeps the rights that the mask lets through. None where it is none that we know.
+fn with_mode(acl: &[u8], mode: u32) -> Option<Vec<u8>> {
+    const OWNER: u16 = 0x01;
+    const GROUP: u16 = 0x04;
+    const MASK: u16 = 0x10;
+    const OTHER: u16 = 0x20;
+    let mut acl = acl.to_vec();
+    let (version, entries) = acl.split_at_mut_checked(VERSION)?;
+    if *version != [2, 0, 0, 0] || entries.len() % ENTRY != 0 {
+        return None;
+    }
+    let tag = |entry: &[u8]| u16::from_le_bytes([entry[0], entry[1]]);
+    let has_mask = entries.chunks(ENTRY).any(|entry| tag(entry) == MASK);
+    for entry in entries.chunks_mut(ENTRY) {
+        let bits = match tag(entry) {
+            OWNER => mode >> 6,
+            GROUP if !has_mask => mode >> 3,
+            MASK => mode >> 3,
+            OTHER => mode,
+            _ => continue,
+        };
+        entry[2] = u8::try_from(bits & 0o7).unwrap_or(0);
+        entry[3] = 0;
+    }
+    Some(acl)
+}
+
+impl Attributes {
+    /// Gives an opened file its ACL. To be done behind its owner and before its mode, which would open it to others than the ACL does.
+    pub(super) fn give_acl(&self, file: &File, mode: u32) -> Result<(), Errno> {
+        let Some(acl) = &self.acl else { return Ok(()) };
+        rustix::fs::fsetxattr(file, ACL, &with_mode(acl, mode).ok_or(Errno::INVAL)?, XattrFlags::empty())
+    }
+
+    /// Gives it the rest, behind everything else.
+    pub(super) fn give_rest(&self, file: &File) -> Result<(), Errno> {
+        self.others.iter().try_for_each(|(name, value)| rustix::fs::fsetxattr(file, name, value, XattrFlags::empty()))
+    }
+}
+
+impl Host {
+    /// What the file that `name` stands for has, to be given to the one that takes its place. `new` loses what it has of its directory's
+    /// default ACL where the old one did not have it, or where another account than root or the owner-to-be could have made that.
+    ///
+    /// Such an account's file is no file to take anything from.
+    pub(super) fn attributes_for(
+        &self,
+        new: &impl std::os::fd::AsFd,
+        (parent, name): (&OwnedFd, &OsStr),
+        path: &Path,
+        writing: Writing,
+    ) -> Result<Attributes, OsError> {
+        self.inherited(new.as_fd(), (parent, name), writing).map_err(|source| OsError::new(Operation::Keep, path.display(), source))
+    }
+
+    fn inherited(&self, new: BorrowedFd<'_>, (parent, name): (&OwnedFd, &OsStr), writing: Writing) -> Result<Attributes, Errno> {
+        let is_shared = self.is_shared(&rustix::fs::fstat(parent)?);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let old = match rustix::fs::openat(parent, name, flags, Mode::empty()) {
+            Ok(old) => Some((rustix::fs::fstat(&old)?, old)),
+            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::OPNOTSUPP) => None,
+            Err(error) => return Err(error),
+        };
+        let old = old.filter(|(stat, _)| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
+        if old.is_some() || is_shared {
+            match rustix::fs::fremovexattr(new, ACL) {
+                Ok(()) | Err(Errno::NODATA | Errno::NOTSUP | Errno::NOSYS) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let trusted = |stat: &rustix::fs::Stat| !is_shared || (stat.st_nlink == 1 && [0, self.user, writing.user].contains(&stat.st_uid));
+        let Some((stat, old)) = old.filter(|(stat, _)| trusted(stat)) else { return Ok(Attributes::default()) };
+        let mut kept = Attributes::default();
+        let mut last = None;
+        for (name, value) in values_of(old.as_fd())? {
+            let text = name.to_string_lossy();
+            if text == ACL {
+                kept.acl = Some(value);
+            } else if text == CAPABILITIES {
+                last = (stat.st_uid == writing.user).then_some((name, value));
+            } else if !OF_THE_OLD.iter().any(|own| text.starts_with(own)) {
+                kept.others.push((name, value));
+            }
+        }
+        kept.others.extend(last);
+        Ok(kept)
+    }
+
+    /// Gives the file `aside` owner, mode and the place of what stands at `path`, whose attributes it takes over.
+    ///
+    /// # Errors
+    /// When the kernel says no; then `path` is as it was.
+    pub fn put_in_place(&self, aside: &Path, path: &Path, writing: Writing) -> Result<(), OsError> {
+        let fail = |source: Errno| OsError::new(Operation::Own, path.display(), source);
+        let (parent, name) = self.place(path).map_err(fail)?;
+        let file = self.opened_to_own(aside)?;
+        let kept = self.attributes_for(&file, (&parent, &name), path, writing)?;
+        self.own(&file, path, writing, &kept)?;
+        self.wrote(&file);
+        self.rename(aside, path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    use std::path::PathBuf;
+
+    /// Tag, rights, number; in the order that the kernel wants.
+    fn acl(entries: &[(u16, u16, u32)]) -> Vec<u8> {
+        let entry =
+            |(tag, rights, id): &(u16, u16, u32)| [tag.to_le_bytes().to_vec(), rights.to_le_bytes().to_vec(), id.to_le_bytes().to_vec()];
+        [vec![2, 0, 0, 0]].into_iter().chain(entries.iter().flat_map(entry)).flatten().collect()
+    }
+
+    const NOBODY: u32 = u32::MAX;
+    const NAMED: u32 = 4242;
+
+    fn with_named(group: u16, mask: u16) -> Vec<u8> {
+        acl(&[(1, 6, NOBODY), (2, 6, NAMED), (4, group, NOBODY), (0x10, mask, NOBODY), (0x20, 0, NOBODY)])
+    }
+
+    fn tree() -> (tempfile::TempDir, Host, PathBuf) {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::at(tree.path()).unwrap();
+        let file = tree.path().join("file");
+        std::fs::write(&file, "old").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+        (tree, host, file)
+    }
+
+    fn attribute(path: &Path, name: &str) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; 4096];
+        let count = rustix::fs::lgetxattr(path, name, &mut buffer).ok()?;
+        buffer.truncate(count);
+        Some(buffer)
+    }
+
+    fn set(path: &Path, name: &str, value: &[u8]) {
+        rustix::fs::lsetxattr(path, name, value, XattrFlags::empty()).unwrap();
+    }
+
+    fn writing(host: &Host, mode: u32) -> Writing {
+        let (user, group) = host.default_owner();
+        Writing { user, group, mode }
+    }
+
+    #[test]
+    fn a_mode_leaves_who_is_named_behind_the_mask() {
+        assert_eq!(with_mode(&with_named(4, 6), 0o640), Some(with_named(4, 4)));
+        let plain = acl(&[(1, 6, NOBODY), (4, 4, NOBODY), (0x20, 4, NOBODY)]);
+        assert_eq!(with_mode(&plain, 0o600), Some(acl(&[(1, 6, NOBODY), (4, 0, NOBODY), (0x20, 0, NOBODY)])));
+        assert_eq!(with_mode(&[1, 0, 0, 0], 0o600), None, "of another version");
+        assert_eq!(with_mode(&[2, 0, 0, 0, 9], 0o600), None);
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_its_acl_and_its_group_gains_nothing() {
+        let (_tree, host, file) = tree();
+        set(&file, ACL, &with_named(4, 6));
+        set(&file, "user.note", b"kept");
+        // What stat(2) shows as the group's is the mask.
+        let found = host.look(Path::new("/file")).unwrap().unwrap();
+        assert_eq!(found.mode, 0o660);
+        host.write::<OsError>(Path::new("/file"), b"new", writing(&host, found.mode), None).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
+        assert_eq!((attribute(&file, ACL), attribute(&file, "user.note")), (Some(with_named(4, 6)), Some(b"kept".to_vec())));
+        // A narrower mode narrows the mask, as chmod(1) would; a private one leaves nobody anything.
+        host.write::<OsError>(Path::new("/file"), b"new", writing(&host, 0o600), None).unwrap();
+        assert_eq!(attribute(&file, ACL), Some(with_named(4, 0)));
+        // A file made beside it and put in its place is no other case.
+        host.create_private(Path::new("/aside")).unwrap();
+        host.put_in_place(Path::new("/aside"), Path::new("/file"), writing(&host, 0o640)).unwrap();
+        assert_eq!((attribute(&file, ACL), attribute(&file, "user.note")), (Some(with_named(4, 4)), Some(b"kept".to_vec())));
+    }
+
+    #[test]
+    fn a_replaced_file_gains_nothing_from_its_directorys_default_acl() {
+        let (tree, host, file) = tree();
+        let default = acl(&[(1, 7, NOBODY), (2, 7, NAMED), (4, 5, NOBODY), (0x10, 7, NOBODY), (0x20, 0, NOBODY)]);
+        set(tree.path(), "system.posix_acl_default", &default);
+        host.write::<OsError>(Path::new("/file"), b"new", writing(&host, 0o640), None).unwrap();
+        assert_eq!((attribute(&file, ACL), std::fs::metadata(&file).unwrap().mode() & 0o777), (None, 0o640));
+        // A new one is made as the directory says, like any other.
+        host.write::<OsError>(Path::new("/other"), b"new", writing(&host, 0o640), None).unwrap();
+        assert!(attribute(&tree.path().join("other"), ACL).is_some());
+    }
+
+    #[test]
+    fn capabilities_stay_with_the_owner_they_were_given_to() {
+        let (_tree, host, file) = tree();
+        if !crate::host::tests::proves_as_root("capabilities stay with the owner they were given to") {
+            return;
+        }
+        // CAP_NET_RAW, permitted and effective (linux/capability.h, version 2).
+        let raw = [1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        set(&file, CAPABILITIES, &raw);
+        host.write::<OsError>(Path::new("/file"), b"new", writing(&host, 0o755), None).unwrap();
+        assert_eq!(attribute(&file, CAPABILITIES), Some(raw.to_vec()));
+        host.write::<OsError>(Path::new("/file"), b"new", Writing { user: NAMED, ..writing(&host, 0o755) }, None).unwrap();
+        assert_eq!(attribute(&file, CAPABILITIES), None, "as chown(2) does it");
+    }
+
+    #[test]
+    fn nothing_is_taken_from_what_another_account_put_there() {
+        let (tree, host, file) = tree();
+        if !crate::host::tests::proves_as_root("nothing is taken from what another account put there") {
+            return;
+        }
+        std::os::unix::fs::chown(tree.path(), Some(NAMED), None).unwrap();
+        std::os::unix::fs::chown(&file, Some(NAMED), None).unwrap();
+        set(&file, ACL, &with_named(4, 6));
+        set(
+            tree.path(),
+            "system.posix_acl_default",
+            &acl(&[(1, 7, NOBODY), (2, 7, NAMED), (4, 5, NOBODY), (0x10, 7, NOBODY), (0x20, 0, NOBODY)]),
+        );
+        host.write::<OsError>(Path::new("/file"), b"root's", writing(&host, 0o640), None).unwrap();
+        assert_eq!((attribute(&file, ACL), std::fs::metadata(&file).unwrap().mode() & 0o777), (None, 0o640));
+        host.write::<OsError>(Path::new("/new"), b"root's", writing(&host, 0o640), None).unwrap();
+        assert_eq!(attribute(&tree.path().join("new"), ACL), None);
+    }
+}
