@@ -21,6 +21,9 @@ pub struct Plan {
     /// The answer to each proof, in the catalog's order: asked only when no step would change, since a run asks them at its end.
     #[serde(default)]
     pub verify: Vec<Verdict>,
+    /// What is not as wished though nothing fails for it, each with its step.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// What one step would do.

@@ -37,6 +37,12 @@ impl<T: Texts> Texts for [T] {
     }
 }
 
+impl Texts for String {
+    fn texts(&mut self, edit: Edit<'_>) {
+        one(self, edit);
+    }
+}
+
 impl Texts for ResourceId {
     fn texts(&mut self, edit: Edit<'_>) {
         one(&mut self.key, edit);
@@ -137,9 +143,10 @@ impl Texts for Planned {
 
 impl Texts for Plan {
     fn texts(&mut self, edit: Edit<'_>) {
-        let Self { catalog: _, generation: _, requirements, steps, verify } = self;
+        let Self { catalog: _, generation: _, requirements, steps, verify, notes } = self;
         requirements.texts(edit);
         steps.texts(edit);
         verify.texts(edit);
+        edit(Text::Lines(notes));
     }
 }

@@ -52,6 +52,12 @@ impl Cleaner {
         event
     }
 
+    /// A note beside a plan.
+    pub fn note(&self, mut note: String) -> String {
+        self.clean(&mut note);
+        note
+    }
+
     /// An answer to a check.
     pub fn verdict(&self, mut verdict: Verdict) -> Verdict {
         self.clean(&mut verdict);

@@ -74,10 +74,14 @@ impl Planning<'_> {
         let examine = |step: &Step| (self.wanted)().then(|| self.provider.examine(&step.desired));
         let examined: Vec<Result<Examined, Failure>> = self.catalog.steps.iter().map(examine).collect::<Option<_>>()?;
         let requirements = self.requirements(self.writes(&examined))?;
+        let cleaner = Cleaner::default();
         let mut changing = Changing::default();
         let transactions = transactions(&self.catalog.steps);
         let mut steps = Vec::with_capacity(examined.len());
+        let mut notes = Vec::new();
         for (index, found) in examined.into_iter().enumerate() {
+            let id = self.catalog.steps[index].id();
+            notes.extend(found.iter().flat_map(|found| &found.notes).map(|note| cleaner.note(format!("{id}: {note}"))));
             let planned = self.step(index, found, &changing, transactions[index]);
             if let Some(sure) = match &planned {
                 Planned::Change { .. } => Some(true),
@@ -89,9 +93,8 @@ impl Planning<'_> {
             steps.push(planned);
         }
         let missing = self.missing(&steps);
-        let cleaner = Cleaner::default();
         let steps = steps.into_iter().map(|planned| cleaner.planned(planned)).collect();
-        let mut plan = Plan { catalog: self.catalog.digest(), generation: self.generation, requirements, steps, verify: Vec::new() };
+        let mut plan = Plan { catalog: self.catalog.digest(), generation: self.generation, requirements, steps, verify: Vec::new(), notes };
         if plan.is_empty() && plan.may_go() {
             plan.verify = self.verify()?;
         }

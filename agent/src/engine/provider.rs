@@ -56,6 +56,8 @@ pub struct Examined {
     pub owes: Option<Action>,
     /// Why nothing is to be done, when nothing differs.
     pub why: String,
+    /// What is not as wished and cannot be mended from here, though nothing fails for it.
+    pub notes: Vec<String>,
     /// Bytes that applying it will write; none: that cannot be known before.
     pub to_write: Option<Bytes>,
     /// What was read: applying begins from there, without reading it again.

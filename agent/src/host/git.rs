@@ -2,10 +2,12 @@
 
 mod library;
 mod program;
+mod proof;
 mod transport;
 
 pub use library::{Mirror, fetch};
 pub use program::{clone_mirror, fetch_with_program};
+pub use proof::{Proved, prove, proved, remember};
 
 use super::http::Http;
 use super::{Operation, OsError};

@@ -97,20 +97,17 @@ impl Act for Desired {
         let mut tasks = Vec::new();
         for repository in self.repositories.keys() {
             let place = cache.place(repository)?;
-            node.mirrors.unreachable.take(place.as_str());
             tasks.push(cache.asked(repository, Work::Look(node.mirrors.filled.take(place.as_str())))?);
         }
         let hear = |Answer { repository, done }: Answer| {
             let Done::Looked(mirror) = done else { return Ok(()) };
             let place = cache.place(&repository)?;
-            if let Mirror::Unreachable { why, .. } = &mirror {
-                node.mirrors.unreachable.put(place.as_str(), why.clone());
-            }
             // One that could not be filled in this run is not tried twice.
             let mirror = match (node.mirrors.failed.of(place.as_str()), mirror) {
+                (Some(_), unreachable @ Mirror::Unreachable { .. }) => unreachable,
                 (Some(why), mirror) => {
-                    let usable = matches!(mirror, Mirror::Fresh | Mirror::Behind(_) | Mirror::Unreachable { usable: true, .. });
-                    Mirror::Unreachable { why, usable }
+                    let usable = matches!(mirror, Mirror::Fresh | Mirror::Behind(_) | Mirror::Unproved(_));
+                    Mirror::Unreachable { why, usable, since: None }
                 }
                 (None, mirror) => mirror,
             };
@@ -132,13 +129,7 @@ impl Act for Desired {
         for parent in node.host.missing_parents(&self.root).map_err(unmade)?.iter().chain([&self.root]) {
             node.host.make_parent(parent.as_path()).map_err(unmade)?;
         }
-        let changing: Vec<String> = changes.iter().map(|change| change.repository().to_owned()).collect();
-        let mut notes = cache.refill(changes, work)?;
-        for repository in self.repositories.keys().filter(|repository| !changing.contains(repository)) {
-            // Seen a moment ago, when the changes were decided.
-            let place = cache.place(repository)?;
-            notes.extend(node.mirrors.unreachable.of(place.as_str()).map(|why| format!("{repository}: {why}")));
-        }
+        let notes = cache.refill(changes, work)?;
         node.host.touched_below(self.root.as_path());
         Ok(notes)
     }

@@ -35,8 +35,6 @@ impl<T: Clone> Remembered<T> {
 pub(super) struct Mirrors {
     /// Could not be filled, and why: not tried twice, and the others are done.
     pub(super) failed: Remembered<String>,
-    /// Whose origins did not answer when they were last asked, and why.
-    pub(super) unreachable: Remembered<String>,
     /// What origins had when their mirrors were just filled: what was made is held against that, without asking them again. Good for one look.
     pub(super) filled: Remembered<Digest>,
 }

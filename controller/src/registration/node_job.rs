@@ -273,7 +273,14 @@ mod tests {
         let because = ResourceId { kind: Kind::File, key: "/etc/motd".to_owned() };
         let steps = vec![Planned::MayChange { because, changes: Vec::new() }];
         let (requirements, verify) = (Vec::new(), Vec::new());
-        Act::Say(ToController::Planned(Box::new(Plan { catalog: Digest::of(b""), generation, requirements, steps, verify })))
+        Act::Say(ToController::Planned(Box::new(Plan {
+            catalog: Digest::of(b""),
+            generation,
+            requirements,
+            steps,
+            verify,
+            notes: Vec::new(),
+        })))
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -87,7 +87,7 @@ pub fn plan_json(one: &PlannedNode<'_>) -> Vec<Value> {
         })
         .collect();
     let (change, may) = super::change_count(one.plan);
-    let counts = json!({ "change": change, "may_change": may, "steps": one.plan.steps.len(), "requirements": one.plan.requirements.len(), "digest": one.plan.digest().hex() });
+    let counts = json!({ "change": change, "may_change": may, "steps": one.plan.steps.len(), "requirements": one.plan.requirements.len(), "digest": one.plan.digest().hex(), "notes": one.plan.notes });
     lines.push(line("plan", Some(one.node), counts));
     lines
 }

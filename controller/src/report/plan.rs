@@ -100,12 +100,26 @@ pub fn plan_lines(nodes: &[PlannedNode<'_>], diff: bool, style: Style) -> Vec<St
     ordered.sort_by_key(|(_, (place, _))| *place);
     let mut lines: Vec<String> =
         ordered.into_iter().flat_map(|(change, (_, members))| change_lines(change, members, nodes.len(), style)).collect();
+    lines.extend(note_lines(nodes, style));
     if !again.is_empty() {
         let after = again.into_iter().collect::<Vec<_>>().join(", ");
         let note = format!("  Seen as it is now: what {after} may alter is looked at again in its turn.");
         lines.extend(style.paragraph(&note, 2).iter().map(|line| style.paint(Paint::Dim, line)));
     }
     lines
+}
+
+/// What is not as wished though nothing fails for it.
+fn note_lines(nodes: &[PlannedNode<'_>], style: Style) -> Vec<String> {
+    let mut notes: BTreeMap<&str, Vec<&NodeName>> = BTreeMap::new();
+    for one in nodes {
+        one.plan.notes.iter().for_each(|note| notes.entry(note).or_default().push(one.node));
+    }
+    let line = |(note, members): (&str, Vec<&NodeName>)| {
+        let text = format!("  ! {} [{}]", sanitize(note, false), who(&members, nodes.len(), style));
+        style.paragraph(&text, 4).into_iter().map(|line| style.paint(Paint::Change, &line)).collect::<Vec<_>>()
+    };
+    notes.into_iter().flat_map(line).collect()
 }
 
 /// Directories that the step makes on its way: a later one finds them there.
@@ -205,7 +219,11 @@ mod tests {
                 let node = NodeName::parse(&format!("n{number}")).unwrap();
                 let catalog = catalog(&node, steps.len());
                 let (digest, steps) = (catalog.digest(), steps.clone());
-                (node, catalog, Plan { catalog: digest, generation: 0, requirements: Vec::new(), steps, verify: Vec::new() })
+                (
+                    node,
+                    catalog,
+                    Plan { catalog: digest, generation: 0, requirements: Vec::new(), steps, verify: Vec::new(), notes: Vec::new() },
+                )
             })
             .collect();
         let views: Vec<_> = made.iter().map(|(node, catalog, plan)| PlannedNode { node, catalog, plan, blob: &|_| None }).collect();

@@ -34,7 +34,7 @@ fn goes() -> Vec<Act> {
 const GOOD: Ending = Ending::Good { changed: 1, unchanged: 0, generation: 1 };
 
 fn plan(steps: Vec<Planned>) -> Plan {
-    Plan { catalog: Digest::of(b""), generation: 0, requirements: Vec::new(), steps, verify: Vec::new() }
+    Plan { catalog: Digest::of(b""), generation: 0, requirements: Vec::new(), steps, verify: Vec::new(), notes: Vec::new() }
 }
 
 fn to_change() -> Plan {

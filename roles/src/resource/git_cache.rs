@@ -1,7 +1,7 @@
 //! `git_cache`: bare mirrors of a list of repositories, below one root, readable by the job user.
 
 use super::{Contradiction, Describe, Effect, Resource, Shown};
-use crate::words::{AbsPath, AccountName};
+use crate::words::{AbsPath, AccountName, date};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,6 +41,8 @@ pub enum Mirror {
     Missing,
     /// There, but not a usable mirror (truncated, shallow, wrong owner, wrong origin): what is wrong.
     Broken(String),
+    /// Usable by all that was looked at, but its objects are not those that were proved: in which way.
+    Unproved(String),
     /// References differ from the origin's: how many.
     Behind(u32),
     /// The same references as the origin's.
@@ -51,6 +53,9 @@ pub enum Mirror {
         why: String,
         /// Whether a usable mirror is there all the same.
         usable: bool,
+        /// When what is there was fetched, in seconds since 1970, where that is known.
+        #[serde(default)]
+        since: Option<u64>,
     },
 }
 
@@ -66,6 +71,13 @@ pub enum Change {
         /// How many references differ.
         references: u32,
     },
+    /// Prove that all its objects are there, and fill it anew where they are not.
+    Prove {
+        /// Which mirror.
+        repository: String,
+        /// Why it is not known to be whole.
+        why: String,
+    },
     /// Fill it anew beside the broken one and swap.
     Replace {
         /// Which mirror.
@@ -79,7 +91,10 @@ impl Change {
     /// The repository it is about.
     pub fn repository(&self) -> &str {
         match self {
-            Self::Clone(repository) | Self::Fetch { repository, .. } | Self::Replace { repository, .. } => repository,
+            Self::Clone(repository)
+            | Self::Fetch { repository, .. }
+            | Self::Prove { repository, .. }
+            | Self::Replace { repository, .. } => repository,
         }
     }
 }
@@ -89,6 +104,7 @@ impl Describe for Change {
         match self {
             Self::Clone(repository) => Shown::new(repository, "absent", "mirrored"),
             Self::Fetch { repository, references } => Shown::new(repository, format_args!("{references} references behind"), "fresh"),
+            Self::Prove { repository, why } => Shown::new(repository, why, "proved and fresh, or mirrored anew"),
             Self::Replace { repository, why } => Shown::new(repository, why, "mirrored anew"),
         }
     }
@@ -109,6 +125,7 @@ impl Resource for Desired {
             match observed.mirrors.get(repository).unwrap_or(&Mirror::Missing) {
                 Mirror::Missing => changes.push(Change::Clone(repository.clone())),
                 Mirror::Broken(why) => changes.push(Change::Replace { repository: repository.clone(), why: why.clone() }),
+                Mirror::Unproved(why) => changes.push(Change::Prove { repository: repository.clone(), why: why.clone() }),
                 Mirror::Behind(references) => changes.push(Change::Fetch { repository: repository.clone(), references: *references }),
                 Mirror::Fresh => {}
                 Mirror::Unreachable { why, .. } if self.required.contains(repository) => unreachable.push(format!("{repository}: {why}")),
@@ -148,5 +165,18 @@ impl Resource for Desired {
             0 => format!("{} mirrors are fresh", self.repositories.len()),
             stale => format!("{} mirrors are fresh, {stale} could not be reached", self.repositories.len() - stale),
         }
+    }
+
+    fn shortfalls(&self, observed: &Observed) -> Vec<String> {
+        let old = |(repository, mirror): (&String, &Mirror)| {
+            let Mirror::Unreachable { why, usable, since } = mirror else { return None };
+            let have = match (usable, since) {
+                (false, _) => "no usable mirror is there".to_owned(),
+                (true, Some(since)) => format!("what is there was fetched {}", date(*since)),
+                (true, None) => "what is there may be old".to_owned(),
+            };
+            Some(format!("{repository}: {have}; {why}"))
+        };
+        observed.mirrors.iter().filter_map(old).collect()
     }
 }

@@ -79,6 +79,10 @@ pub trait Resource: Sized {
     fn needs(&self) -> Vec<Effect>;
     /// One sentence for "unchanged": why nothing is to be done.
     fn unchanged(&self, observed: &Self::Observed) -> String;
+    /// What is not as wished and cannot be mended from here, though nothing fails for it: told in every run.
+    fn shortfalls(&self, _observed: &Self::Observed) -> Vec<String> {
+        Vec::new()
+    }
     /// Public and secret contents that must be at hand to apply it.
     fn contents(&self) -> Vec<&Content> {
         Vec::new()

@@ -1,6 +1,7 @@
 //! Newtypes for every kind of name and quantity: parsed once, then trusted.
 
 mod count;
+mod date;
 mod digest;
 mod mode;
 mod name;
@@ -12,6 +13,7 @@ mod unit;
 mod version;
 
 pub use count::count;
+pub use date::date;
 pub use digest::{Blob, Content, Digest, ParseDigestError};
 pub use mode::{Mode, ParseModeError};
 pub use name::{

@@ -77,7 +77,13 @@ impl Runner<'_> {
     fn look(&self, index: u32) -> Standing {
         match self.provider.examine(&self.step(index).desired) {
             Err(failure) => Standing::Failed(failure),
-            Ok(found) if found.changes.is_empty() => Standing::Same(found.why),
+            Ok(found) if found.changes.is_empty() => {
+                for note in found.notes {
+                    let text = format!("{}: {note}", self.step(index).id());
+                    self.writer.write(Event::Note { index: Some(index), text });
+                }
+                Standing::Same(found.why)
+            }
             Ok(found) => match self.unseen(index, &found.changes) {
                 None => Standing::Differs(found),
                 Some(change) => Standing::Failed(moved(change)),
@@ -109,11 +115,14 @@ impl Runner<'_> {
             self.provider.forget(&member.step.desired.alters());
         }
         self.facilities.passed(Moment::Applied(first));
-        let outcome = |result| match result {
-            Ok(Applied { changes, notes, started }) => Part { outcome: Outcome::Changed { changes, notes }, started },
+        let outcome = |(result, member): (_, &Differing<'_>)| match result {
+            Ok(Applied { changes, mut notes, started }) => {
+                notes.extend_from_slice(&member.found.notes);
+                Part { outcome: Outcome::Changed { changes, notes }, started }
+            }
             Err(failure) => Outcome::Failed(failure).into(),
         };
-        results.into_iter().map(outcome).collect()
+        results.into_iter().zip(&batch).map(outcome).collect()
     }
 
     /// Writes down durably what later watchers, and the members themselves, will owe. Nothing is written where nobody does, or all is owed

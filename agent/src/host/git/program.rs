@@ -11,8 +11,8 @@ const SLOW: &str = "http.lowSpeedLimit=1000";
 /// ... for this many seconds is a server that has gone away.
 const FOR: &str = "http.lowSpeedTime=60";
 
-fn program(arguments: &[&str], asking: Asking<'_>) -> Program {
-    let settings = [SLOW, FOR, "gc.auto=0", "maintenance.auto=false", "core.fsync=none", "core.askPass=true", "advice.detachedHead=false"];
+pub(super) fn program(arguments: &[&str], asking: Asking<'_>) -> Program {
+    let settings = [SLOW, FOR, "gc.auto=0", "maintenance.auto=false", "core.askPass=true", "advice.detachedHead=false"];
     let mut argv = vec!["git".to_owned()];
     argv.extend(settings.iter().flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]));
     argv.extend(arguments.iter().map(|argument| (*argument).to_owned()));
@@ -28,7 +28,7 @@ fn program(arguments: &[&str], asking: Asking<'_>) -> Program {
     program
 }
 
-fn good(finished: Finished, operation: Operation, url: &str) -> Result<Finished, OsError> {
+pub(super) fn good(finished: Finished, operation: Operation, url: &str) -> Result<Finished, OsError> {
     if finished.is_good() {
         return Ok(finished);
     }

@@ -3,7 +3,7 @@
 use super::request::{Done, Task};
 use super::worker::{ANSWER, Worker};
 use crate::host::OsError;
-use crate::host::git::{self, Asking};
+use crate::host::git::{self, Advertised, Asking};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -49,10 +49,10 @@ impl Worker<'_> {
         let mut said = Vec::new();
         for url in &task.urls {
             match git::clone_mirror(url, origin, &directory, asking, self.stops) {
-                Ok(()) => match git::Mirror::read(&directory) {
-                    Ok(git::Mirror { broken: None, advertised, .. }) => return Done::Good(advertised.digest()),
-                    Ok(git::Mirror { broken: Some(why), .. }) => said.push(format!("{url} gave a mirror that {why}")),
-                    Err(error) => said.push(format!("cannot {error}: {}", error.source)),
+                Ok(()) => match self.whole(&directory, url, asking) {
+                    Ok(advertised) => return Done::Good(advertised.digest()),
+                    Err(_) if (self.stops)() => return Done::Cancelled,
+                    Err(why) => said.push(format!("{url} gave a mirror that {why}")),
                 },
                 Err(_) if (self.stops)() => return Done::Cancelled,
                 Err(error) if no_space(&error) => return full(&error),
@@ -66,17 +66,56 @@ impl Worker<'_> {
         Done::Failed(said.join("; "))
     }
 
+    /// What a new mirror has, once that is proved and durable. What comes by a protocol git itself has proved; a directory beside it is
+    /// only copied (git-clone(1), `--local`).
+    fn whole(&self, mirror: &Path, url: &str, asking: Asking<'_>) -> Result<Advertised, String> {
+        let told = |error: OsError| format!("cannot be used: cannot {error}: {}", error.source);
+        let git::Mirror { advertised, broken, .. } = git::Mirror::read(mirror).map_err(told)?;
+        if let Some(why) = broken {
+            return Err(why);
+        }
+        if url.starts_with('/') {
+            git::prove(mirror, &advertised.references, None, asking, self.stops).map_err(told)?;
+        }
+        git::remember(mirror).map_err(told)?;
+        Ok(advertised)
+    }
+
+    /// Fetches what differs, and proves the mirror: what has come, or all of it where its objects are not those that were proved.
     fn refresh(&self, task: &Task, asking: Asking<'_>) -> Done {
         let path = self.host.outside(task.place.as_path());
+        let told = |error: OsError| format!("cannot {error}: {}", error.source);
+        let before = match (git::Mirror::read(&path), git::proved(&path)) {
+            (Ok(git::Mirror { broken: None, advertised, .. }), Ok(git::Proved::Since(_))) => Some(advertised.references),
+            (Ok(_), Ok(_)) => None,
+            (Err(error), _) | (_, Err(error)) => return Done::Local(told(error)),
+        };
+        match self.fetched(task, &path, asking) {
+            Done::Good(origin) => {
+                let proved = git::Mirror::read(&path)
+                    .and_then(|now| git::prove(&path, &now.advertised.references, before.as_ref(), asking, self.stops))
+                    .and_then(|()| git::remember(&path));
+                match proved {
+                    Ok(()) => Done::Good(origin),
+                    Err(_) if (self.stops)() => Done::Cancelled,
+                    Err(error) if no_space(&error) => full(&error),
+                    Err(error) => Done::Local(told(error)),
+                }
+            }
+            other => other,
+        }
+    }
+
+    fn fetched(&self, task: &Task, path: &Path, asking: Asking<'_>) -> Done {
         let (url, origin) = match self.origin(task, asking.deadline.min(Instant::now() + ANSWER)) {
             Ok(found) => found,
             Err(why) => return Done::Failed(why),
         };
-        if git::spoken_by_library(&url) && git::fetch(&path, &url, &origin, asking).is_ok() {
+        if git::spoken_by_library(&url) && git::fetch(path, &url, &origin, asking).is_ok() {
             return Done::Good(origin.digest());
         }
         // What the library cannot do, the program may; what neither can is the mirror's fault, for the origin has just answered.
-        match git::fetch_with_program(&path, &url, &origin, asking, self.stops) {
+        match git::fetch_with_program(path, &url, &origin, asking, self.stops) {
             Ok(()) => Done::Good(origin.digest()),
             Err(_) if (self.stops)() => Done::Cancelled,
             Err(error) if no_space(&error) => full(&error),

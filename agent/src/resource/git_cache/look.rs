@@ -3,7 +3,7 @@
 use super::request::{Done, Task};
 use super::worker::{ANSWER, Worker};
 use crate::host::EntryKind;
-use crate::host::git::{self, Advertised, Asking};
+use crate::host::git::{self, Advertised, Asking, Proved};
 use ostler_roles::resource::git_cache::Mirror;
 use ostler_roles::words::Digest;
 use std::sync::PoisonError;
@@ -22,17 +22,22 @@ fn server(url: &str) -> &str {
 impl Worker<'_> {
     pub(super) fn look(&self, task: &Task, filled: Option<Digest>) -> Done {
         let local = self.local(task);
-        if let Local::Usable(ours) = &local
+        if let Local::Usable(ours, _) = &local
             && filled == Some(ours.digest())
         {
             return Done::Looked(Mirror::Fresh);
         }
         // Broken or missing, it is filled from an origin: that must be there too, or the plan promises what cannot be.
         Done::Looked(match (self.origin(task, Instant::now() + ANSWER), local) {
-            (Err(why), local) => Mirror::Unreachable { why, usable: matches!(local, Local::Usable(_)) },
+            (Err(why), Local::Usable(_, proved)) => {
+                let since = if let Proved::Since(seconds) = proved { Some(seconds) } else { None };
+                Mirror::Unreachable { why, usable: true, since }
+            }
+            (Err(why), Local::Missing | Local::Broken(_)) => Mirror::Unreachable { why, usable: false, since: None },
             (Ok(_), Local::Missing) => Mirror::Missing,
             (Ok(_), Local::Broken(why)) => Mirror::Broken(why),
-            (Ok((_, origin)), Local::Usable(ours)) => match ours.differences(&origin) {
+            (Ok(_), Local::Usable(_, Proved::Not(why))) => Mirror::Unproved(why.to_owned()),
+            (Ok((_, origin)), Local::Usable(ours, Proved::Since(_))) => match ours.differences(&origin) {
                 0 => Mirror::Fresh,
                 count => Mirror::Behind(count),
             },
@@ -77,7 +82,8 @@ impl Worker<'_> {
         if let Some(owner) = self.owner.filter(|owner| owner.uid != entry.user) {
             return Local::Broken(format!("belongs to uid {}, not to {}", entry.user, owner.name));
         }
-        let mirror = match git::Mirror::read(&self.host.outside(task.place.as_path())) {
+        let path = self.host.outside(task.place.as_path());
+        let mirror = match git::Mirror::read(&path) {
             Ok(mirror) => mirror,
             Err(error) => return Local::Broken(format!("cannot be read: cannot {error}: {}", error.source)),
         };
@@ -87,7 +93,10 @@ impl Worker<'_> {
         match (task.urls.last(), mirror.origin) {
             (Some(wanted), Some(found)) if *wanted != found => Local::Broken(format!("comes from {}", crate::host::http::redacted(&found))),
             (Some(_), None) => Local::Broken("names no origin".to_owned()),
-            (Some(_), Some(_)) | (None, _) => Local::Usable(mirror.advertised),
+            (Some(_), Some(_)) | (None, _) => match git::proved(&path) {
+                Ok(proved) => Local::Usable(mirror.advertised, proved),
+                Err(error) => Local::Broken(format!("cannot be read: cannot {error}: {}", error.source)),
+            },
         }
     }
 }
@@ -96,5 +105,5 @@ impl Worker<'_> {
 enum Local {
     Missing,
     Broken(String),
-    Usable(Advertised),
+    Usable(Advertised, Proved),
 }

@@ -30,7 +30,7 @@ impl Cache<'_> {
         let tally = RefCell::new(Tally { total: u32::try_from(changes.len()).unwrap_or(u32::MAX), ..Tally::default() });
         let mut tasks = Vec::new();
         for change in changes {
-            let anew = !matches!(change, Change::Fetch { .. });
+            let anew = !matches!(change, Change::Fetch { .. } | Change::Prove { .. });
             tasks.push(self.task(change.repository(), anew, &tally)?);
         }
         self.round(tasks, work, &tally)?;

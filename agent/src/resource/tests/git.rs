@@ -167,10 +167,10 @@ fn one_bad_repository_is_reported_and_the_rest_is_done() {
     let desired = cache([origins.source("good"), origins.source("none")]);
     let applied = fixture.apply(&Desired::GitCache(desired.clone())).unwrap();
     assert_eq!(fields(&applied.changes), ["good"]);
-    assert_eq!(applied.notes.len(), 1);
-    assert!(applied.notes[0].starts_with("none: cannot ask http://127.0.0.1") && applied.notes[0].contains("404"), "{:?}", applied.notes);
     let again = fixture.provider.examine(&Desired::GitCache(desired.clone())).unwrap();
     assert_eq!((again.changes.as_slice(), again.why.as_str()), (&[][..], "1 mirrors are fresh, 1 could not be reached"));
+    let [note] = again.notes.as_slice() else { panic!("{:?}", again.notes) };
+    assert!(note.starts_with("none: no usable mirror is there; cannot ask http://127.0.0.1") && note.contains("404"), "{note}");
     let required = git_cache::Desired { required: ["none".to_owned()].into(), ..desired };
     let failed = fixture.apply(&Desired::GitCache(required)).unwrap_err();
     assert_eq!(failed.kind, FailureKind::Contradiction);
@@ -213,6 +213,67 @@ fn a_broken_mirror_is_filled_anew_and_swapped_in() {
     std::fs::write(&place, "a file").unwrap();
     assert_eq!(why(), "is a file");
     fixture.twice(&desired);
+}
+
+#[test]
+fn a_mirror_is_fresh_only_while_its_objects_are_the_proved_ones() {
+    let fixture = fixture();
+    let origins = Origins::new(&["a"]);
+    let path = origins.path("a");
+    let desired = Desired::GitCache(cache([origins.source("a")]));
+    fixture.twice(&desired);
+    let place = mirror(&fixture, "a");
+    let whole = || git(&place, &["-c", "safe.directory=*", "rev-list", "--objects", "--all"]).lines().count();
+    let objects = whole();
+    let proves = |why: &str| {
+        let changes = fixture.twice(&desired);
+        assert_eq!(changes, [Shown::new("a", why, "proved and fresh, or mirrored anew")]);
+        assert_eq!(whole(), objects);
+    };
+    let changed = "has other object files than were proved to be whole";
+    // Neither a reference nor what it names lacks anything: what lies below does.
+    let tree = git(&path, &["rev-parse", "main^{tree}"]);
+    let loose = place.join("objects").join(&tree[..2]).join(&tree[2..]);
+    assert!(loose.exists(), "a directory of loose objects is served as it is");
+    std::fs::remove_file(&loose).unwrap();
+    proves(changed);
+    // As one of an older release, or one that a power cut kept from being remembered.
+    std::fs::remove_file(place.join("ostler-proved")).unwrap();
+    proves("was never proved to be whole");
+    // Torn: of the length that it has is more than is there.
+    let blob = git(&path, &["rev-parse", "main:one"]);
+    let loose = place.join("objects").join(&blob[..2]).join(&blob[2..]);
+    std::fs::set_permissions(&loose, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    std::fs::write(&loose, "").unwrap();
+    proves(changed);
+    // Packed by somebody: other files, nothing lost, and nothing filled anew.
+    git(&place, &["-c", "safe.directory=*", "-c", "gc.auto=0", "repack", "-adq"]);
+    if rustix::process::geteuid().is_root() {
+        crate::host::child::Program::new(["chown", "-R", "1001:1001", &place.display().to_string()])
+            .run_to_end(Instant::now() + Duration::from_secs(20))
+            .unwrap();
+    }
+    std::fs::write(place.join("stays"), "").unwrap();
+    proves(changed);
+    assert!(place.join("stays").exists(), "a mirror that is whole is kept");
+}
+
+#[test]
+fn what_an_origin_that_is_away_leaves_old_is_told_in_every_run_with_its_date() {
+    let fixture = fixture();
+    let origins = Origins::new(&["a"]);
+    let desired = Desired::GitCache(cache([origins.source("a")]));
+    fixture.twice(&desired);
+    std::fs::rename(origins.path("a"), origins.path("away")).unwrap();
+    let record = std::fs::File::options().write(true).open(mirror(&fixture, "a").join("ostler-proved")).unwrap();
+    record.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_795_950_000)).unwrap();
+    for _ in 0..2 {
+        let found = fixture.provider.examine(&desired).unwrap();
+        assert!(found.changes.is_empty());
+        let [note] = found.notes.as_slice() else { panic!("{:?}", found.notes) };
+        assert!(note.starts_with("a: what is there was fetched 2026-11-29 11:00 UTC; cannot ask http://127.0.0.1"), "{note}");
+        fixture.apply(&desired).unwrap();
+    }
 }
 
 #[test]

@@ -55,7 +55,7 @@ async fn run(script: Vec<Option<Vec<Act>>>, stop: bool) -> (NodeEnd, Vec<FleetEv
         Prepared { catalog: catalog(), blob: Arc::new(|_| None), secrets: Arc::default(), masked: Vec::new(), executors: Vec::new() };
     let because = ResourceId { kind: Kind::File, key: "/etc/motd".to_owned() };
     let steps = vec![Planned::MayChange { because, changes: Vec::new() }];
-    let plan = Plan { catalog: Digest::of(b""), generation: 0, requirements: Vec::new(), steps, verify: Vec::new() };
+    let plan = Plan { catalog: Digest::of(b""), generation: 0, requirements: Vec::new(), steps, verify: Vec::new(), notes: Vec::new() };
     let (stopper, cancel) = watch::channel(stop);
     let runner = Runner { preparation: preparation.clone(), controller: "ada@desk".to_owned(), cancel };
     let transaction = Transaction::of_planned(&name(), plan.digest(), &preparation.events);
@@ -185,7 +185,14 @@ async fn a_goodbye_to_many_deaf_nodes_is_said_to_all_at_once() {
 #[tokio::test]
 async fn a_content_that_is_gone_from_the_site_is_said_and_nothing_is_begun() {
     let gone = Digest::of(b"gone");
-    let plan = Plan { catalog: Digest::of(b""), generation: 0, requirements: Vec::new(), steps: Vec::new(), verify: Vec::new() };
+    let plan = Plan {
+        catalog: Digest::of(b""),
+        generation: 0,
+        requirements: Vec::new(),
+        steps: Vec::new(),
+        verify: Vec::new(),
+        notes: Vec::new(),
+    };
     let planned = say(ToController::Planned(Box::new(plan.clone())));
     let fake = FakeNode::new(vec![met([Act::Hear, say(ToController::NeedBlobs(vec![gone])), planned])]);
     let (preparation, _told) = fake.preparation();
