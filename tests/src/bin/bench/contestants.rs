@@ -83,6 +83,61 @@ impl<'a> Contestants<'a> {
         Entry::new(name, [program.as_str(), "-C", &site, "apply", "--yes"])
     }
 
+    /// Ours, planning: the site is copied and has this role in place of the hundred resources.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn plan(&self, name: &str, site: &str, copy: &str, role: &str) -> Result<Entry, Fault> {
+        let (from, to) = (self.dir.join(site), self.dir.join(copy));
+        fs::create_dir_all(to.join("roles"))?;
+        for file in ["ostler.yaml", "nodes.yaml"] {
+            fs::copy(from.join(file), to.join(file))?;
+        }
+        fs::write(to.join("roles/bench.yaml"), role)?;
+        Ok(Entry::new(name, [&self.tools.ostler.display().to_string(), "-C", &to.display().to_string(), "plan"]))
+    }
+
+    /// Gives a site large files that do not become smaller, in place of the hundred resources.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn large_files(&self, site: &str, count: usize, bytes: usize) -> Result<(), Fault> {
+        let site = self.dir.join(site);
+        fs::create_dir_all(site.join("files"))?;
+        let mut role = "role: bench\nsummary: Large files.\nsteps:\n".to_owned();
+        for number in 0..count {
+            let mut noise = vec![0; bytes];
+            std::io::Read::read_exact(&mut fs::File::open("/dev/urandom")?, &mut noise)?;
+            fs::write(site.join(format!("files/large-{number}")), noise)?;
+            role.push_str(&format!("  - file: {{path: /srv/large-{number}, from: large-{number}}}\n"));
+        }
+        Ok(fs::write(site.join("roles/bench.yaml"), role)?)
+    }
+
+    /// The key exchanges that OpenSSH and ours agree on with the first node, in a sentence.
+    ///
+    /// # Errors
+    /// When either does not say.
+    pub fn exchanges(&self, lab: &Lab) -> Result<String, Fault> {
+        let after = |text: &str, mark: &str| -> Result<String, Fault> {
+            let rest = text.split_once(mark).map(|(_, rest)| rest).ok_or_else(|| format!("no `{mark}` in: {text}"))?;
+            Ok(rest.trim_start_matches('"').split(['"', ' ', '\n']).next().unwrap_or_default().to_owned())
+        };
+        let node = self.nodes.first().ok_or("no node")?;
+        let mut ssh = self.ssh(node);
+        ssh.splice(1..1, ["-v".to_owned()]);
+        ssh.push("true".to_owned());
+        let theirs = after(&lab.command(ssh).output()?.all(), "kex: algorithm: ")?;
+        let site = self.dir.join("root").display().to_string();
+        let words = [self.tools.ostler.display().to_string(), "-vv".to_owned(), "-C".to_owned(), site, "check".to_owned()];
+        let mut command = lab.command(words);
+        for (name, value) in super::scenes::environment(self.tools) {
+            command = command.env(name, value);
+        }
+        let ours = after(&command.output()?.all(), "kex=")?;
+        Ok(format!("Key exchange: `ssh` {theirs}, ostler {ours}."))
+    }
+
     /// The script.
     pub fn script(&self) -> Entry {
         let script = self.dir.join("bench.sh");

@@ -3,6 +3,7 @@
 
 mod contestants;
 mod git;
+mod many;
 mod scenes;
 mod stopwatch;
 mod table;
@@ -45,17 +46,21 @@ fn asked() -> Result<Asked, Fault> {
             "--slow" => asked.rounds.slow = value()?.parse()?,
             "--first" => asked.rounds.first = value()?.parse()?,
             "--into" => asked.into = Some(value()?.into()),
-            "first" | "first-far" | "first-ten" | "one" | "ten" | "git" => asked.scenes.push(word),
+            "first" | "first-far" | "first-ten" | "one" | "ten" | "git" | "hybrid" | "packages" | "contents" | "four-hundred"
+            | "thousand" => asked.scenes.push(word),
             _ => {
                 return Err(format!(
-                    "`{word}`: expected --fast N, --slow N, --first N, --into FILE, or one of one, ten, first, first-far, first-ten, git"
+                    "`{word}`: expected --fast N, --slow N, --first N, --into FILE, or one of one, ten, first, first-far, first-ten, git, hybrid, packages, contents, four-hundred, thousand"
                 )
                 .into());
             }
         }
     }
     if asked.scenes.is_empty() {
-        asked.scenes = ["one", "ten", "first", "first-far", "first-ten", "git"].map(str::to_owned).to_vec();
+        asked.scenes =
+            ["one", "ten", "first", "first-far", "first-ten", "git", "hybrid", "packages", "contents", "four-hundred", "thousand"]
+                .map(str::to_owned)
+                .to_vec();
     }
     Ok(asked)
 }
@@ -83,6 +88,11 @@ fn run(asked: &Asked) -> Result<(), Fault> {
             "first-ten" => scenes::first_on(&tools, asked.rounds, &TEN, None),
             "one" => scenes::noop(&tools, asked.rounds, &["n1"]),
             "ten" => scenes::noop(&tools, asked.rounds, &TEN),
+            "hybrid" => scenes::hybrid(&tools, asked.rounds),
+            "packages" => scenes::packages(&tools, asked.rounds),
+            "contents" => scenes::contents(&tools),
+            "four-hundred" => many::four_hundred(&tools, asked.rounds),
+            "thousand" => many::thousand(&tools, asked.rounds),
             _ => git::scene(&tools, asked.rounds),
         }?;
         if asked.into.is_some() {
@@ -111,7 +121,10 @@ fn machine(tools: &Tools, asked: &Asked) -> Result<String, Fault> {
         let text = [output.stdout, output.stderr].concat();
         Ok(String::from_utf8_lossy(&text).lines().next().unwrap_or_default().to_owned())
     };
-    let bin = |name: &str| tools.venv.join("bin").join(name).display().to_string();
+    // The scenes of many nodes need neither.
+    let tool = |name: &str| {
+        said(&tools.venv.join("bin").join(name).display().to_string(), &["--version"]).unwrap_or_else(|_| format!("no {name}"))
+    };
     let cpu = fs::read_to_string("/proc/cpuinfo")?;
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("unknown", |(_, name)| name);
     let cores = cpu.lines().filter(|line| line.starts_with("processor")).count();
@@ -124,7 +137,7 @@ fn machine(tools: &Tools, asked: &Asked) -> Result<String, Fault> {
         said("uname", &["-sr"])?,
         load.join(" "),
         said("ssh", &["-V"])?,
-        said(&bin("ansible"), &["--version"])?,
-        said(&bin("pyinfra"), &["--version"])?,
+        tool("ansible"),
+        tool("pyinfra"),
     ))
 }

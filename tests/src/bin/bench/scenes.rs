@@ -37,6 +37,13 @@ pub fn lab(dir: &Path, names: &[&str]) -> Result<Lab, Fault> {
     Ok(up(dir, spec)?)
 }
 
+/// A lab of nodes with what every node has alone.
+pub fn bare(dir: &Path, suite: Suite, names: &[&str]) -> Result<Lab, Fault> {
+    let nodes = names.iter().zip(11..).map(|(name, last)| LabNode::new(*name, suite, Ipv4Addr::new(10, 78, 0, last)));
+    let spec = LabSpec { real_sync: true, ..LabSpec::new(nodes) };
+    Ok(up(dir, spec)?)
+}
+
 /// Where our program keeps what it knows, and how the others are kept from asking.
 pub fn environment(tools: &Tools) -> Vec<(&'static str, String)> {
     let below = |name: &str| tools.scratch.join(name).display().to_string();
@@ -117,7 +124,8 @@ pub fn noop(tools: &Tools, rounds: Rounds, names: &[&str]) -> Result<String, Fau
     let results = race(&lab, rounds.fast, true, &entries, &environment)?;
     unchanged(&results)?;
     let what = if names.len() == 1 { "one node".to_owned() } else { format!("{} nodes at once", names.len()) };
-    let mut text = section(&format!("No-op, {what}"), "All 100 resources are as they should be.", &ORDER, &results);
+    let words = format!("All 100 resources are as they should be. {}", set.exchanges(&lab)?);
+    let mut text = section(&format!("No-op, {what}"), &words, &ORDER, &results);
     for name in names {
         lab.fault(name, LabFault::Delay(Delay::round_trip(Duration::from_millis(20))))?;
     }
@@ -129,8 +137,57 @@ pub fn noop(tools: &Tools, rounds: Rounds, names: &[&str]) -> Result<String, Fau
     Ok(text)
 }
 
+/// No-op of one node whose sshd has a hybrid key exchange in common with us and with the OpenSSH here, each its own.
+pub fn hybrid(tools: &Tools, rounds: Rounds) -> Result<String, Fault> {
+    let lab = bare(&tools.scratch.join("lab"), Suite::Trixie, &["n1"])?;
+    let set = Contestants::write(tools, &lab, &["n1"])?;
+    let entries = [set.yardstick(), set.ours(OURS, "root")];
+    race(&lab, 1, false, &entries, &environment(tools))?;
+    let results = race(&lab, rounds.fast, true, &entries, &environment(tools))?;
+    unchanged(&results)?;
+    let words = format!("All 100 resources are as they should be, on Debian 13. {}", set.exchanges(&lab)?);
+    lab.end()?;
+    Ok(section("No-op, one node, hybrid key exchange", &words, &ORDER, &results))
+}
+
+/// A plan of many packages beside one of a tenth of them: none is there, all could be installed.
+pub fn packages(tools: &Tools, rounds: Rounds) -> Result<String, Fault> {
+    const FEW: &str = "200 packages";
+    const MANY: &str = "2000 packages";
+    let lab = bare(&tools.scratch.join("lab"), Suite::Bookworm, &["n1"])?;
+    let set = Contestants::write(tools, &lab, &["n1"])?;
+    let list = "apt-get update -qq >&2 && apt-cache pkgnames | grep -xE 'lib[a-z]+-perl|python3-[a-z]+' | sort -u";
+    let output = lab.node_command("n1", ["sh", "-ec", list]).output()?;
+    let names: Vec<&str> =
+        output.text().lines().map(str::trim).filter(|name| !name.is_empty()).map(|name| &*String::leak(name.to_owned())).collect();
+    let mut entries = Vec::new();
+    for (name, site, count) in [(FEW, "few", 200), (MANY, "many", 2000)] {
+        let wanted = names.get(..count).ok_or_else(|| format!("the node's lists have {} such packages", names.len()))?;
+        let role = format!("role: bench\nsummary: Packages.\nsteps:\n  - package: {{install: [{}]}}\n", wanted.join(", "));
+        entries.push(set.plan(name, "root", site, &role)?);
+    }
+    race(&lab, 1, false, &entries, &environment(tools))?;
+    let results = race(&lab, rounds.fast, false, &entries, &environment(tools))?;
+    lab.end()?;
+    Ok(section("A plan with many packages", "`ostler plan`, compared with the plan of a tenth of them.", &[FEW, MANY], &results))
+}
+
+/// First apply of large files to many nodes at once: what the controller holds of them.
+pub fn contents(tools: &Tools) -> Result<String, Fault> {
+    const NODES: usize = 50;
+    let names: Vec<String> = (1..=NODES).map(|n| format!("n{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let lab = bare(&tools.scratch.join("lab"), Suite::Bookworm, &names)?;
+    let set = Contestants::write(tools, &lab, &names)?;
+    set.large_files("root", 10, 2 << 20)?;
+    let results = race(&lab, 1, true, &[set.ours(OURS, "root").at_most(1)], &environment(tools))?;
+    lab.end()?;
+    let words = "Ten files of 2 MiB that do not become smaller, sent to fifty nodes that have none of them.";
+    Ok(section("First apply of 20 MB to 50 nodes at once", words, &[OURS], &results))
+}
+
 /// A run that changed something was no no-op.
-fn unchanged(results: &Results) -> Result<(), Fault> {
+pub fn unchanged(results: &Results) -> Result<(), Fault> {
     for name in [OURS, OURS_SUDO] {
         if let Some(taken) = results.get(name).filter(|taken| !taken.said.contains("Nothing to change.")) {
             return Err(format!("{name} changed something: {}", taken.said).into());

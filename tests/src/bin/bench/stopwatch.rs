@@ -52,6 +52,7 @@ struct Run {
     ms: Option<f64>,
     cpu: f64,
     peak_kb: Option<f64>,
+    files: Option<u64>,
     said: String,
 }
 
@@ -64,6 +65,8 @@ pub struct Taken {
     pub cpu: Vec<f64>,
     /// Peak memory, kilobytes: the largest process of each command, added up.
     pub peak_kb: Option<f64>,
+    /// The most files that one command held open.
+    pub files: Option<u64>,
     /// The end of what it printed last.
     pub said: String,
 }
@@ -74,6 +77,7 @@ impl Taken {
         self.ms.extend(other.ms);
         self.cpu.extend(other.cpu);
         self.peak_kb = other.peak_kb.or(self.peak_kb);
+        self.files = other.files.or(self.files);
         self.said = other.said;
     }
 }
@@ -100,6 +104,7 @@ pub fn race(lab: &Lab, rounds: usize, memory: bool, entries: &[Entry], environme
         let run: Run = serde_json::from_str(line)?;
         let taken = results.entry(run.name).or_default();
         taken.peak_kb = run.peak_kb.or(taken.peak_kb);
+        taken.files = run.files.or(taken.files);
         if let Some(ms) = run.ms {
             taken.ms.push(ms);
             taken.cpu.push(run.cpu);
