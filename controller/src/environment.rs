@@ -17,7 +17,7 @@ pub struct Environment {
     pub home: Option<PathBuf>,
     /// `XDG_STATE_HOME`, default `~/.local/state`: what is kept of each site, by its `id`: the last 200 logs of its runs, none for longer than 90 days, last facts, the key for secrets' HMACs, whose proof is owed; labs with their sockets.
     pub state: PathBuf,
-    /// `XDG_CACHE_HOME`, default `~/.cache`: the lab's root trees, images and packages.
+    /// `XDG_CACHE_HOME`, default `~/.cache`: the lab's root trees, images and packages; what `ssh -G` said of each host, for as long as the configuration is the same.
     pub cache: PathBuf,
     /// `XDG_CONFIG_HOME`, default `~/.config`: `ostler/identity.txt`, the key that opens secrets.
     pub config: PathBuf,
@@ -45,6 +45,11 @@ impl Variables {
     /// Returns a variable's value; none where it is not set, or no text.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
+    }
+
+    /// Returns all of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 

@@ -15,4 +15,5 @@ pub mod report;
 pub mod run;
 pub mod secret;
 pub mod session;
+mod stamp;
 pub mod transport;

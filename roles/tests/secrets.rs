@@ -161,7 +161,7 @@ fn role(yaml: &str, secret: &str) -> Result<String, String> {
     };
     let roles = Roles::new(role, &mut faults);
     let node = NodeName::parse("n1").unwrap();
-    let facts = BTreeMap::from([(node.clone(), recorded().remove("debian-12").unwrap())]);
+    let facts = [(node.clone(), recorded().remove("debian-12").unwrap())].into_iter().collect();
     let mut secrets = Secrets::new(b"the site's key");
     secrets.open("pw", secret.as_bytes());
     secrets.open("other", b"a");

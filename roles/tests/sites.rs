@@ -12,13 +12,14 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ostler_roles::author::compile::{Compiled, Input, Secrets, Site, SiteContent, SiteEntry, compile, explain, lint, order, recorded};
+use ostler_roles::author::compile::{
+    Compiled, Input, KnownFacts, Secrets, Site, SiteContent, SiteEntry, compile, explain, lint, order, recorded,
+};
 use ostler_roles::author::diagnostic::{Faults, Look};
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::layers::Override;
 use ostler_roles::author::source::{self, Source, Tree};
 use ostler_roles::author::{library, lower, references};
-use ostler_roles::facts::Facts;
 use ostler_roles::words::{Blob, NodeName};
 
 const LOOK: Look = Look { color: false, width: 140 };
@@ -29,7 +30,7 @@ struct Case {
     site: Site,
     content: SiteContent,
     secrets: Secrets,
-    facts: BTreeMap<NodeName, Facts>,
+    facts: KnownFacts,
     node: NodeName,
     overrides: Vec<Override>,
     verb: String,
@@ -108,7 +109,7 @@ fn read(text: &str) -> Result<Case, Faults> {
         site,
         content: SiteContent::new(content),
         secrets: Secrets::new(b"the site's key"),
-        facts: BTreeMap::new(),
+        facts: KnownFacts::default(),
         node: NodeName::parse("n1").unwrap(),
         overrides: Vec::new(),
         verb: "compile".to_owned(),
@@ -127,7 +128,7 @@ fn read(text: &str) -> Result<Case, Faults> {
             }
             "sealed:" => case.secrets.seal(rest),
             "system:" => system = rest.to_owned(),
-            "met:" => drop(case.facts.insert(NodeName::parse(rest).unwrap(), recorded().remove("debian-12").unwrap())),
+            "met:" => case.facts.insert(NodeName::parse(rest).unwrap(), recorded().remove("debian-12").unwrap()),
             "node:" => case.node = NodeName::parse(rest).unwrap(),
             "-e" => match Override::parse(rest) {
                 Ok(one) => case.overrides.push(one),

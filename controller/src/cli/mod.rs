@@ -65,6 +65,9 @@ pub struct GlobalArgs {
     /// Tell more: unchanged steps too; twice: the program's own trace
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+    /// Tell less: no progress, and of a plan only its counts; what failed is told all the same
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
 }
 
 /// What standard output carries.

@@ -13,7 +13,8 @@ use serde_json::json;
 /// Asks every requirement of every node.
 pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, CommandError> {
     prepare::runtime()?.block_on(async {
-        let run = RunContext::open(context, &args.fleet, args.only.as_deref(), false)?;
+        let mut run = RunContext::open(context, &args.fleet, args.only.as_deref(), false)?;
+        run.preparation.plans_only = true;
         let began = run.began;
         let (ready, lost) = run.meet().await;
         let RunContext { preparation, console, .. } = run;

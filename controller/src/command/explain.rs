@@ -61,7 +61,7 @@ fn variable(context: &Context, pattern: &str, name: &str, set: &[String]) -> Res
     let told = workspace.facts();
     let mut found = false;
     for node in nodes {
-        let (assumed, facts) = if told.contains_key(&node) {
+        let (assumed, facts) = if told.is_told(&node) {
             (None, told.clone())
         } else {
             match compile::assumed(&workspace.inventory.roles, &workspace.inventory.site, &node, &told) {

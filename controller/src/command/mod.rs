@@ -53,7 +53,7 @@ pub fn run(cli: Cli) -> Exit {
         ColourChoice::Always => Some(true),
         ColourChoice::Never => Some(false),
     };
-    let printer = Printer::new(format, colour, cli.global.verbose, &environment);
+    let printer = Printer { quiet: cli.global.quiet, ..Printer::new(format, colour, cli.global.verbose, &environment) };
     trace(cli.global.verbose, &printer.mask);
     if !matches!(cli.verb, Verb::Lab(_) | Verb::Demo(_) | Verb::LabHolder { .. }) {
         // No core dump holds a secret, and no process of the same account looks into us (prctl(2)). The lab has none, and its processes do

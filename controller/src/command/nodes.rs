@@ -21,7 +21,7 @@ pub fn run(context: &Context, args: &NodesArgs) -> Result<Exit, CommandError> {
         let groups: Vec<&str> = entry.groups.iter().map(|group| group.value.as_str()).collect();
         let roles: Vec<&str> = workspace.roles_of(&node).iter().map(|role| role.name.value.as_str()).collect();
         let host = entry.host.as_ref().map_or(node.as_str(), |host| host.value.as_str());
-        let known = facts.get(&node).filter(|_| args.facts);
+        let known = facts.get(&node).filter(|_| args.facts).map(|facts| &**facts);
         context
             .printer
             .json(&json!({ "v": 1, "type": "node", "node": node, "host": host, "groups": groups, "roles": roles, "facts": known }));

@@ -13,7 +13,8 @@ use ostler_roles::words::{NodeName, count};
 /// Shows what would change.
 pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
     prepare::runtime()?.block_on(async {
-        let run = RunContext::open(context, &args.fleet, args.only.as_deref(), args.diff)?;
+        let mut run = RunContext::open(context, &args.fleet, args.only.as_deref(), args.diff)?;
+        run.preparation.plans_only = true;
         let began = run.began;
         let (ready, lost, looks) = run.plans(context).await;
         let masters = prepare::survey(context, &run, &ready, looks).await;
@@ -23,7 +24,7 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
         let masters = masters?.masters;
         let printer = &context.printer;
         let views: Vec<_> = ready.iter().map(prepare::planned).collect();
-        printer.lines(&plan_lines(&views, args.diff, printer.style));
+        printer.details(&plan_lines(&views, args.diff, printer.style));
         prepare::print_plans_json(context, &ready);
         let refused = prepare::print_refusals(context, &ready);
         let on_masters = prepare::print_masters(context, &masters);

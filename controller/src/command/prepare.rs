@@ -86,6 +86,7 @@ impl RunContext {
             password: Arc::new(password::keeper(context, args.reach.ask_become_pass, &echo)?),
             forks: usize::from(args.pace.forks),
             want_old,
+            plans_only: false,
             patience: Patience::default(),
             events: sender,
             mask: context.printer.mask.clone(),
@@ -156,7 +157,7 @@ pub async fn survey(context: &Context, run: &RunContext, ready: &[Ready], looks:
 
 /// Shows what the masters would change.
 pub fn print_masters(context: &Context, masters: &[PlannedMaster]) -> MasterCounts {
-    context.printer.lines(&master_lines(masters, context.printer.style));
+    context.printer.details(&master_lines(masters, context.printer.style));
     master_json(masters).iter().for_each(|line| context.printer.json(line));
     master_counts(masters)
 }

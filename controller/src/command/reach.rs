@@ -54,6 +54,7 @@ impl SshReach {
         }
         let mut options = SshOptions::new(LocalUser::of_this_process());
         options.config_file = args.ssh_config.clone();
+        options.config_memory = Some(context.environment.cache.join("ssh"));
         options.new_keys = if args.accept_new { NewKeys::Accept } else { NewKeys::Refuse };
         options.handshakes = usize::from(pace.forks);
         options.dialer = lab.map_or(Dialer::Direct, dial_in);

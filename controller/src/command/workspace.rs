@@ -1,12 +1,12 @@
 //! A site opened for work: its files, its secrets, what is kept of its nodes; compiles for the fleet.
 
 use super::{CommandError, Context, only::Only};
-use crate::fleet::{Blobs, Compile, CompileError, Prepared};
-use crate::inventory::{self, Inventory, ReadSiteError};
+use crate::fleet::{Blobs, Compile, CompileError, Content, Prepared};
+use crate::inventory::{self, Inventory, ReadSiteError, SiteFile};
 use crate::journal::{FactStore, FileStore, Store, site_directory};
 use crate::registration::SiteState;
 use crate::secret::{self, Identities};
-use ostler_roles::author::compile::{self, Input, Master, Order, Secrets};
+use ostler_roles::author::compile::{self, Input, KnownFacts, Master, Order, Secrets};
 use ostler_roles::author::diagnostic::{Faults, Look};
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::layers::Override;
@@ -14,7 +14,7 @@ use ostler_roles::author::library;
 use ostler_roles::author::role::Role;
 use ostler_roles::facts::Facts;
 use ostler_roles::words::{Digest, MasterName, NodeName};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,7 +30,8 @@ pub struct Workspace {
     /// What is kept of this site.
     pub store: Arc<dyn Store>,
     facts: FactStore,
-    known: Mutex<BTreeMap<NodeName, Facts>>,
+    known: Mutex<KnownFacts>,
+    rendered: Mutex<HashMap<Digest, Arc<[u8]>>>,
 }
 
 /// Whether secrets are opened.
@@ -68,7 +69,7 @@ impl Workspace {
         let facts = FactStore::new(Arc::clone(&store));
         let names: Vec<NodeName> = inventory.site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect();
         let known = Mutex::new(facts.all(&names));
-        Ok(Self { inventory, secrets, overrides, store, facts, known })
+        Ok(Self { inventory, secrets, overrides, store, facts, known, rendered: Mutex::default() })
     }
 
     /// Masks what can be opened here of the site's secrets; what cannot is not missed.
@@ -80,7 +81,7 @@ impl Workspace {
     }
 
     /// The facts known of every node.
-    pub fn facts(&self) -> BTreeMap<NodeName, Facts> {
+    pub fn facts(&self) -> KnownFacts {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -99,7 +100,7 @@ impl Workspace {
     }
 
     /// Calls `work` with everything a node is compiled from.
-    pub fn with_input<T>(&self, node: &NodeName, facts: &BTreeMap<NodeName, Facts>, work: impl FnOnce(&Input<'_>) -> T) -> T {
+    pub fn with_input<T>(&self, node: &NodeName, facts: &KnownFacts, work: impl FnOnce(&Input<'_>) -> T) -> T {
         let input = Input {
             roles: &self.inventory.roles,
             site: &self.inventory.site,
@@ -138,17 +139,32 @@ impl Workspace {
         SiteState { key: self.secrets.key().to_vec(), id, store: Arc::clone(&self.store) }
     }
 
+    /// Rendered contents, of which each is kept once, however many nodes have it.
+    fn shared(&self, rendered: &BTreeMap<Digest, Arc<[u8]>>) -> BTreeMap<Digest, Arc<[u8]>> {
+        let mut known = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
+        let once =
+            |(digest, bytes): (&Digest, &Arc<[u8]>)| (*digest, Arc::clone(known.entry(*digest).or_insert_with(|| Arc::clone(bytes))));
+        rendered.iter().map(once).collect()
+    }
+
     fn blobs(self: &Arc<Self>, compiled: &compile::Compiled) -> Blobs {
-        let rendered = compiled.blobs.clone();
+        let rendered = self.shared(&compiled.blobs);
         let files = compiled.files.clone();
         let site = Arc::clone(self);
         Arc::new(move |digest: &Digest| {
             if let Some(bytes) = rendered.get(digest) {
-                return Some(bytes.to_vec());
+                return Some(Content::Bytes(Arc::clone(bytes)));
             }
             let (tree, path) = files.get(digest)?;
             // A file that changed since it was read is none of the contents that were planned.
-            site.inventory.bytes(*tree, path).inspect_err(|error| tracing::warn!(%error, "a file of the site is not what it was")).ok()
+            match site.inventory.open(*tree, path) {
+                Ok(SiteFile::Held(bytes)) => Some(Content::Bytes(bytes.into())),
+                Ok(SiteFile::Open(file, length)) => Some(Content::File(Arc::new(file), length)),
+                Err(error) => {
+                    tracing::warn!(%error, "a file of the site is not what it was");
+                    None
+                }
+            }
         })
     }
 }
@@ -216,8 +232,7 @@ fn rendered(faults: &Faults) -> CompileError {
 
 impl Compile for SiteCompiler {
     fn compile(&self, node: &NodeName, facts: &Facts) -> Result<Prepared, CompileError> {
-        let mut all = self.workspace.facts();
-        all.insert(node.clone(), facts.clone());
+        let all = self.workspace.facts().with(node, Arc::new(facts.clone()));
         let mut compiled = self.workspace.with_input(node, &all, compile::compile).map_err(|faults| rendered(&faults))?;
         if let Some(only) = &self.only {
             only.narrow(&mut compiled.catalog);
@@ -228,11 +243,17 @@ impl Compile for SiteCompiler {
     }
 
     fn last_facts(&self, node: &NodeName) -> Option<Facts> {
-        self.workspace.known.lock().unwrap_or_else(PoisonError::into_inner).get(node).cloned()
+        self.workspace.known.lock().unwrap_or_else(PoisonError::into_inner).get(node).map(|facts| Facts::clone(facts))
     }
 
     fn keep_facts(&self, node: &NodeName, facts: &Facts) {
-        self.workspace.known.lock().unwrap_or_else(PoisonError::into_inner).insert(node.clone(), facts.clone());
+        let mut known = self.workspace.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nothing is copied or written while it is the same.
+        if known.get(node).is_some_and(|known| **known == *facts) {
+            return;
+        }
+        known.insert(node.clone(), facts.clone());
+        drop(known);
         if let Err(error) = self.workspace.facts.keep(node, facts) {
             // Only a memory that saves a round trip next time.
             tracing::warn!(%node, %error, "facts were not kept");

@@ -2,7 +2,7 @@
 
 use super::{Preparation, Trouble};
 use crate::session::{Session, SessionError, meet};
-use crate::transport::{ConnectError, Link};
+use crate::transport::{BoxFuture, CommandLine, ConnectError, Deadlines, Exec, Link, LinkError};
 use ostler_roles::wire::message::ToAgent;
 use ostler_roles::words::NodeName;
 use std::future::Future;
@@ -20,6 +20,36 @@ pub struct Connection {
     pub session: Session,
     /// The connection, kept as long as the conversation.
     pub link: Arc<dyn Link>,
+}
+
+impl Connection {
+    /// Hangs up, and keeps what the node has said of itself: a line that nobody needs costs descriptors and memory, here and there. Whoever asks
+    /// on hears that it was lost, and makes another.
+    pub async fn hang_up(mut self) -> Self {
+        self.session.hang_up().await;
+        self.link.close().await;
+        let deadlines = self.link.deadlines().clone();
+        Self { session: self.session, link: Arc::new(HungUp(deadlines)) }
+    }
+}
+
+/// What is left of a connection after it was hung up.
+#[derive(Debug)]
+struct HungUp(Deadlines);
+
+impl Link for HungUp {
+    fn exec<'a>(&'a self, _: &'a CommandLine) -> BoxFuture<'a, Result<Exec, LinkError>> {
+        let gone = LinkError::Cut { host: "the node".to_owned(), reason: "it was hung up".to_owned() };
+        Box::pin(std::future::ready(Err(gone)))
+    }
+
+    fn deadlines(&self) -> &Deadlines {
+        &self.0
+    }
+
+    fn close<'a>(&'a self) -> BoxFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// Why there is no line to a node.
@@ -77,4 +107,26 @@ pub async fn leave(connections: impl IntoIterator<Item = Connection>) {
     }
     // Whoever has not heard it by then is dropped with its task: its input ends.
     let _ = tokio::time::timeout(LEAVE_WITHIN, async { while tasks.join_next().await.is_some() {} }).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{Act, FakeNode, hello, name};
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_that_was_hung_up_keeps_what_was_said_and_is_lost_for_who_asks_on() {
+        let fake = FakeNode::new(vec![Some(vec![Act::Hear, Act::Say(hello()), Act::Hear])]);
+        let (preparation, _told) = fake.preparation();
+        let mut connection = preparation.meet(&name(), async { Vec::new() }).await.unwrap().hang_up().await;
+        while fake.heard().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(fake.heard().as_slice(), [ToAgent::Bye]), "{:?}", fake.heard());
+        assert_eq!(connection.session.hello, crate::session::fake::hello());
+        let error = connection.session.attach(None, 0).await.unwrap_err();
+        assert!(error.is_lost(), "{error:?}");
+        let command = CommandLine::from_words(["true"]).unwrap();
+        assert!(matches!(connection.link.exec(&command).await, Err(LinkError::Cut { .. })));
+    }
 }

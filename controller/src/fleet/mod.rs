@@ -11,6 +11,7 @@ mod prepare;
 mod stage;
 mod trouble;
 
+pub use crate::session::Content;
 pub use apply::{NodeEnd, Runner, prove_again, secrets_of};
 pub use connection::{Connection, MeetError, leave};
 pub use event::{EventSender, FleetEvent, FleetMessage};

@@ -2,7 +2,7 @@
 
 use super::{Connection, EventSender, FleetEvent, Patience, Stage, Trouble, TroubleKind};
 use crate::mask::RunMask;
-use crate::session::{AgentFile, Answer, Identity, Password, Session, SessionError, ask_plan};
+use crate::session::{AgentFile, Answer, Content, Identity, Password, Session, SessionError, ask_plan};
 use crate::transport::{BoxFuture, ConnectError, Link};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::executor::Executor;
@@ -52,7 +52,7 @@ pub struct CompileError {
 }
 
 /// Gives public contents by digest.
-pub type Blobs = Arc<dyn Fn(&Digest) -> Option<Vec<u8>> + Send + Sync>;
+pub type Blobs = Arc<dyn Fn(&Digest) -> Option<Content> + Send + Sync>;
 
 /// Values that a node's run must not show, sent with `Go`.
 pub type Masked = Vec<Arc<Secret<Vec<u8>>>>;
@@ -116,6 +116,8 @@ pub struct Preparation {
     pub want_old: bool,
     /// How hard a run is looked for whose connection was lost.
     pub patience: Patience,
+    /// Whether nothing comes after the plan.
+    pub plans_only: bool,
     /// Takes events.
     pub events: EventSender,
     /// What nothing of it may show.
@@ -176,6 +178,9 @@ async fn one(preparation: &Preparation, node: &NodeName) -> Result<Ready, Troubl
     preparation.compile.keep_facts(node, &session.hello.facts);
     let (prepared, plan) = converse(preparation, node, session, sent, &key).await?;
     events.send(node, FleetEvent::Stage(Stage::Planned(plan.digest())));
+    // A node that will hardly be asked again does not keep its line while others are met: there may be a thousand of them.
+    let rests = preparation.plans_only || (plan.is_empty() && prepared.executors.is_empty());
+    let connection = if rests { connection.hang_up().await } else { connection };
     Ok(Ready { node: node.clone(), prepared, plan, connection })
 }
 

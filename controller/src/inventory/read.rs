@@ -1,10 +1,11 @@
 //! Reads a site directory once.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ostler_roles::author::compile::{self, Site, SiteContent, SiteEntry, Unread};
 use ostler_roles::author::diagnostic::{Fault, Faults};
@@ -18,6 +19,7 @@ use ostler_roles::words::{Blob, SecretName};
 use super::reach::{circles, reach};
 use super::walk::{self, MAX_TEXT};
 use super::{ReadSiteError, foreign};
+use crate::stamp::Stamp;
 
 /// The file that makes a directory a site.
 const SITE_FILE: &str = "ostler.yaml";
@@ -37,6 +39,17 @@ pub struct Inventory {
     pub content: SiteContent,
     /// The secrets that are stored: `secrets/NAME.age`.
     pub secrets: BTreeMap<SecretName, PathBuf>,
+    /// The states of the site's files in which they are known to hold what was read.
+    stamps: Mutex<HashMap<String, Stamp>>,
+}
+
+/// A file that was read and still holds what it held then.
+#[derive(Debug)]
+pub enum SiteFile {
+    /// One of the library.
+    Held(&'static [u8]),
+    /// One of the site, with its length.
+    Open(File, u64),
 }
 
 /// What was read, and what is wrong with it. With faults, the inventory holds as much as could be told.
@@ -59,18 +72,30 @@ impl Reading {
 }
 
 impl Inventory {
-    /// The bytes of a file that was read, for sending; they still are what they were.
+    /// A file that was read, for sending. Whether it still holds what it held is seen from its state; only one in another state is read for that.
     ///
     /// # Errors
     /// When it cannot be read, or changed since.
-    pub fn bytes(&self, tree: Tree, path: &str) -> Result<Vec<u8>, ReadSiteError> {
-        let place = || if tree == Tree::Site { self.root.join(path) } else { PathBuf::from(format!("{}{path}", library::PREFIX)) };
-        let bytes = match tree {
-            Tree::Site => walk::bytes(&self.root, path)?,
-            Tree::Library => library::files().iter().find(|file| file.path == path).map(|file| file.bytes.to_vec()).unwrap_or_default(),
-        };
-        let known = self.content.get(tree, path).is_some_and(|entry| entry.blob == Blob::of(&bytes));
-        if known { Ok(bytes) } else { Err(ReadSiteError::Changed { path: place() }) }
+    pub fn open(&self, tree: Tree, path: &str) -> Result<SiteFile, ReadSiteError> {
+        let known = self.content.get(tree, path).map(|entry| entry.blob);
+        if tree == Tree::Library {
+            let held = library::files().iter().find(|file| file.path == path).map(|file| file.bytes).filter(|_| known.is_some());
+            let place = || PathBuf::from(format!("{}{path}", library::PREFIX));
+            return held.map(SiteFile::Held).ok_or_else(|| ReadSiteError::Changed { path: place() });
+        }
+        let changed = || ReadSiteError::Changed { path: self.root.join(path) };
+        // Held while a file is read: one look serves all nodes.
+        let mut stamps = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut file, mut meta) = walk::open(&self.root, path)?;
+        if stamps.get(path) != Some(&Stamp::from(&meta)) {
+            let (bytes, stamp) = walk::read(&self.root, path)?;
+            (file, meta) = walk::open(&self.root, path)?;
+            if known != Some(Blob::of(&bytes)) || stamp != Stamp::from(&meta) {
+                return Err(changed());
+            }
+            stamps.insert(path.to_owned(), stamp);
+        }
+        Ok(SiteFile::Open(file, meta.len()))
     }
 }
 
@@ -113,7 +138,9 @@ pub fn read(root: &Path) -> Result<Reading, ReadSiteError> {
     one_node_a_machine(&site, &mut faults);
     circles(&site, &mut faults);
     images(root, &mut faults)?;
-    let inventory = Inventory { root: root.to_owned(), roles, site, content: contents(root)?, secrets: secrets(root, &mut faults)? };
+    let (content, stamps) = contents(root)?;
+    let secrets = secrets(root, &mut faults)?;
+    let inventory = Inventory { root: root.to_owned(), roles, site, content, secrets, stamps: Mutex::new(stamps) };
     faults.sort();
     Ok(Reading { inventory, faults })
 }
@@ -223,19 +250,20 @@ fn secrets(root: &Path, faults: &mut Faults) -> Result<BTreeMap<SecretName, Path
     Ok(secrets)
 }
 
-/// Every file below `files/` and `templates/` of site and library.
-fn contents(root: &Path) -> Result<SiteContent, ReadSiteError> {
-    let mut all = BTreeMap::new();
+/// Every file below `files/` and `templates/` of site and library, and the states in which those of the site were found.
+fn contents(root: &Path) -> Result<(SiteContent, HashMap<String, Stamp>), ReadSiteError> {
+    let (mut all, mut stamps) = (BTreeMap::new(), HashMap::new());
     for dir in ["files", "templates"] {
         for name in walk::files(root, dir)? {
-            let bytes = walk::bytes(root, &name)?;
+            let (bytes, stamp) = walk::read(root, &name)?;
             all.insert((Tree::Site, name.clone()), entry(Tree::Site, &name, bytes));
+            stamps.insert(name, stamp);
         }
     }
     for file in library::files().iter().filter(|file| !file.path.starts_with("roles/")) {
         all.insert((Tree::Library, file.path.to_owned()), entry(Tree::Library, file.path, file.bytes.to_vec()));
     }
-    Ok(SiteContent::new(all))
+    Ok((SiteContent::new(all), stamps))
 }
 
 /// What is kept of a file.

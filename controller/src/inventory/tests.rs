@@ -1,6 +1,5 @@
 //! A site on disk: what is read, what is refused, what is said about it.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -55,7 +54,7 @@ fn linted(root: &Path) -> String {
     use ostler_roles::author::{compile, diagnostic::Look};
     let Reading { inventory, .. } = read(root).unwrap();
     let Inventory { roles, site, content, .. } = &inventory;
-    compile::lint(roles, site, content, &BTreeMap::new(), &compile::Secrets::default(), &[]).render(Look::default())
+    compile::lint(roles, site, content, &compile::KnownFacts::default(), &compile::Secrets::default(), &[]).render(Look::default())
 }
 
 #[test]
@@ -90,12 +89,25 @@ fn a_site_is_read_whole() {
 fn bytes_are_sent_only_while_they_are_what_was_read() {
     let dir = site();
     let inventory = read(dir.path()).unwrap().whole().unwrap();
-    assert_eq!(inventory.bytes(Tree::Site, "templates/site.conf").unwrap(), b"listen {{ port }};\n");
-    assert!(!inventory.bytes(Tree::Library, "files/buildbot/master.cfg").unwrap().is_empty());
+    let text = || match inventory.open(Tree::Site, "templates/site.conf")? {
+        SiteFile::Open(mut file, length) => {
+            let mut text = String::new();
+            std::io::Read::read_to_string(&mut file, &mut text).unwrap();
+            assert_eq!(length, text.len() as u64);
+            Ok(text)
+        }
+        SiteFile::Held(_) => panic!("it is no file of the library"),
+    };
+    assert_eq!(text().unwrap(), "listen {{ port }};\n");
+    assert!(matches!(inventory.open(Tree::Library, "files/buildbot/master.cfg").unwrap(), SiteFile::Held(bytes) if !bytes.is_empty()));
+    // Written anew with what it held: it is looked at again.
+    write(dir.path(), "aside", "listen {{ port }};\n");
+    std::fs::rename(dir.path().join("aside"), dir.path().join("templates/site.conf")).unwrap();
+    assert_eq!(text().unwrap(), "listen {{ port }};\n");
     write(dir.path(), "templates/site.conf", "listen 80;\n");
-    let error = inventory.bytes(Tree::Site, "templates/site.conf").unwrap_err();
+    let error: ReadSiteError = text().unwrap_err();
     assert!(matches!(error, ReadSiteError::Changed { .. }), "{error}");
-    let error = inventory.bytes(Tree::Library, "files/none").unwrap_err();
+    let error = inventory.open(Tree::Library, "files/none").unwrap_err();
     assert!(matches!(error, ReadSiteError::Changed { .. }), "{error}");
 }
 

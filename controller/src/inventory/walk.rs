@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::ReadSiteError;
+use crate::stamp::Stamp;
 
 /// The largest file of a site, in bytes; larger things are downloads.
 pub const MAX_FILE: u64 = 64 << 20;
@@ -61,11 +62,11 @@ fn relative(root: &Path, path: &Path) -> Result<String, ReadSiteError> {
     path.strip_prefix(root).ok().and_then(Path::to_str).map(str::to_owned).ok_or_else(|| ReadSiteError::Name { path: path.to_owned() })
 }
 
-/// The bytes of one file of the site. A link is followed to a file of the site and nowhere else.
+/// One file of the site, open, and its length. A link is followed to a file of the site and nowhere else.
 ///
 /// # Errors
 /// What cannot be read, and what must not be.
-pub(super) fn bytes(root: &Path, relative: &str) -> Result<Vec<u8>, ReadSiteError> {
+pub(super) fn open(root: &Path, relative: &str) -> Result<(fs::File, fs::Metadata), ReadSiteError> {
     let path = root.join(relative);
     let fail = |source| ReadSiteError::Read { path: path.clone(), source };
     let real = if fs::symlink_metadata(&path).map_err(fail)?.is_symlink() { target(root, &path)? } else { path.clone() };
@@ -73,17 +74,37 @@ pub(super) fn bytes(root: &Path, relative: &str) -> Result<Vec<u8>, ReadSiteErro
     if !meta.is_file() {
         return Err(ReadSiteError::Special { path });
     }
-    let large = |length| ReadSiteError::Large { path: path.clone(), length, limit: MAX_FILE };
+    let file = fs::File::open(&real).map_err(fail)?;
+    // What was looked at by its name may be another by now.
+    let meta = file.metadata().map_err(fail)?;
     if meta.len() > MAX_FILE {
-        return Err(large(meta.len()));
+        return Err(ReadSiteError::Large { path, length: meta.len(), limit: MAX_FILE });
     }
+    Ok((file, meta))
+}
+
+/// The bytes of one file of the site, and the state in which it was found.
+///
+/// # Errors
+/// As for [`open`].
+pub(super) fn read(root: &Path, relative: &str) -> Result<(Vec<u8>, Stamp), ReadSiteError> {
+    let (file, meta) = open(root, relative)?;
+    let path = root.join(relative);
     // Read one byte more than allowed: the file may grow meanwhile.
     let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or_default());
-    fs::File::open(&real).map_err(fail)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(fail)?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|source| ReadSiteError::Read { path: path.clone(), source })?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err(large(bytes.len() as u64));
+        return Err(ReadSiteError::Large { path, length: bytes.len() as u64, limit: MAX_FILE });
     }
-    Ok(bytes)
+    Ok((bytes, Stamp::from(&meta)))
+}
+
+/// The bytes of one file of the site.
+///
+/// # Errors
+/// As for [`open`].
+pub(super) fn bytes(root: &Path, relative: &str) -> Result<Vec<u8>, ReadSiteError> {
+    read(root, relative).map(|(bytes, _)| bytes)
 }
 
 /// Where a link leads: a file inside the site, or an error.

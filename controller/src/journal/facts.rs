@@ -1,9 +1,9 @@
 //! The facts that each node told last: a catalog compiled from them travels right behind the exec.
 
 use super::{Key, StateError, Store};
+use ostler_roles::author::compile::KnownFacts;
 use ostler_roles::facts::Facts;
 use ostler_roles::words::NodeName;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Last facts by node, of one site.
@@ -23,18 +23,15 @@ impl FactStore {
     }
 
     /// Of all these nodes.
-    pub fn all<'a>(&self, nodes: impl IntoIterator<Item = &'a NodeName>) -> BTreeMap<NodeName, Facts> {
+    pub fn all<'a>(&self, nodes: impl IntoIterator<Item = &'a NodeName>) -> KnownFacts {
         nodes.into_iter().filter_map(|node| self.get(node).map(|facts| (node.clone(), facts))).collect()
     }
 
-    /// Keeps what the node told; nothing is written while it is the same.
+    /// Keeps what the node told.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn keep(&self, node: &NodeName, facts: &Facts) -> Result<(), StateError> {
-        if self.get(node).as_ref() == Some(facts) {
-            return Ok(());
-        }
         let key = Key::facts(node);
         let bytes = rmp_serde::to_vec_named(facts).map_err(|error| StateError::Value { key: key.clone(), why: error.to_string() })?;
         self.0.put(&key, &bytes)

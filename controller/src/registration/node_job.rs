@@ -3,7 +3,7 @@
 use crate::fleet::{Connection, FleetEvent, Follower, Masked, MeetError, Preparation, Trouble, TroubleKind, secrets_of};
 use crate::journal::new_run;
 use crate::masters::Stop;
-use crate::session::{Answer, Go, SessionError};
+use crate::session::{Answer, Content, Go, SessionError};
 use ostler_roles::catalog::{Catalog, Step};
 use ostler_roles::ledger::Proved;
 use ostler_roles::outcome::{Ending, Event, Failure};
@@ -213,7 +213,7 @@ impl NodeJob {
         self.line().await?;
         let Some(connection) = self.connection.take() else { return Err(NodeJobError::Failed(node, "its connection was lost".to_owned())) };
         let contents = patch.contents.clone();
-        let blob = move |digest: &Digest| contents.get(digest).cloned();
+        let blob = move |digest: &Digest| contents.get(digest).cloned().map(Content::from);
         let (run, secrets) = (new_run(), secrets_of(catalog, plan, &patch.secrets));
         let own = self.masked().await;
         let masked = own

@@ -1,5 +1,6 @@
 //! The one reader of the fleet's events: folds them, shows them, keeps them.
 
+use super::gather::{FEW, Gathered};
 use super::live::Live;
 use super::{Format, Printer, Progress, State, event_json, lines};
 use crate::fleet::{EventSender, FleetEvent, FleetMessage};
@@ -30,7 +31,8 @@ impl Console {
     pub fn start(printer: Printer, mut events: UnboundedReceiver<FleetMessage>, mut journal: Option<Box<dyn Journal>>) -> Self {
         let task = async move {
             let mut state = State::default();
-            let mut live = (printer.progress == Progress::Live).then(Live::new);
+            let mut live = (printer.progress == Progress::Live && !printer.quiet).then(Live::new);
+            let mut gathered = Gathered::default();
             let mut tick = tokio::time::interval(Duration::from_millis(100));
             tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
             loop {
@@ -38,12 +40,14 @@ impl Console {
                     event = events.recv() => event,
                     _ = tick.tick() => {
                         if let Some(live) = &mut live { live.show(&state); }
+                        if gathered.is_due() { tell(&printer, &mut gathered); }
                         continue;
                     }
                 };
                 let (node, mut event) = match next {
                     Some(FleetMessage::Event(node, event) | FleetMessage::Run(node, event, _)) => (node, event),
                     Some(FleetMessage::Flush(done)) => {
+                        tell(&printer, &mut gathered);
                         if let Some(live) = &mut live {
                             live.clear();
                         }
@@ -59,8 +63,10 @@ impl Console {
                 if let Some(journal) = &mut journal {
                     journal.keep(&node, &event);
                 }
-                show(&printer, live.as_ref(), &node, &event);
+                let together = (live.is_none() && printer.verbose == 0 && state.nodes.len() > FEW).then_some(&mut gathered);
+                show(&printer, live.as_ref(), together, &node, &event);
             }
+            tell(&printer, &mut gathered);
             if let Some(live) = &mut live {
                 live.clear();
             }
@@ -80,7 +86,13 @@ impl Console {
     }
 }
 
-fn show(printer: &Printer, live: Option<&Live>, node: &NodeName, event: &FleetEvent) {
+/// Tells what was gathered of many nodes.
+fn tell(printer: &Printer, gathered: &mut Gathered) {
+    gathered.take().iter().for_each(|line| printer.aside(line));
+}
+
+/// Shows an event. Lines go to `together` where there are many nodes, but for failures, which are told at once and in their order.
+fn show(printer: &Printer, live: Option<&Live>, together: Option<&mut Gathered>, node: &NodeName, event: &FleetEvent) {
     if printer.format == Format::Json {
         if let Some(value) = event_json(node, event) {
             printer.json(&value);
@@ -88,6 +100,9 @@ fn show(printer: &Printer, live: Option<&Live>, node: &NodeName, event: &FleetEv
         return;
     }
     let Some(line) = lines::event_line(node, event, printer.verbose) else { return };
+    if printer.quiet && !is_failure(event) {
+        return;
+    }
     // On a terminal the live picture shows what goes on: only what stays worth reading is printed above it.
     let lasting = matches!(event, FleetEvent::Link(_) | FleetEvent::AttachedAgain { .. } | FleetEvent::Master { .. })
         || printer.verbose > 0
@@ -95,7 +110,16 @@ fn show(printer: &Printer, live: Option<&Live>, node: &NodeName, event: &FleetEv
     match live {
         Some(live) if lasting => live.around(|| printer.aside(&format!("  {line}"))),
         Some(_) => {}
-        None => printer.aside(&line),
+        None => match together {
+            Some(gathered) if !is_failure(event) => {
+                gathered.add(node, line.strip_prefix(node.as_str()).and_then(|line| line.strip_prefix(": ")).unwrap_or(&line));
+            }
+            Some(gathered) => {
+                tell(printer, gathered);
+                printer.aside(&line);
+            }
+            None => printer.aside(&line),
+        },
     }
 }
 

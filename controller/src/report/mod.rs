@@ -4,6 +4,7 @@ mod card;
 mod cause;
 mod console;
 mod exit;
+mod gather;
 mod json;
 mod lines;
 mod live;

@@ -8,7 +8,9 @@ pub use master::{MasterAnswer, MasterCounts, PlannedExecutor, PlannedMaster, Tol
 pub use picture::action_word;
 pub use refusal::{impossible, refusal_lines};
 
+use super::gather::{FEW, some};
 use super::{Paint, Style, sanitize};
+use crate::fleet::Content;
 use ostler_roles::catalog::{Catalog, Step};
 use ostler_roles::plan::{Plan, Planned};
 use ostler_roles::resource::{Desired, ResourceId};
@@ -26,7 +28,7 @@ pub struct PlannedNode<'a> {
     /// What would be done.
     pub plan: &'a Plan,
     /// Gives public contents, for diffs.
-    pub blob: &'a dyn Fn(&Digest) -> Option<Vec<u8>>,
+    pub blob: &'a dyn Fn(&Digest) -> Option<Content>,
 }
 
 impl std::fmt::Debug for PlannedNode<'_> {
@@ -116,7 +118,7 @@ fn note_lines(nodes: &[PlannedNode<'_>], style: Style) -> Vec<String> {
         one.plan.notes.iter().for_each(|note| notes.entry(note).or_default().push(one.node));
     }
     let line = |(note, members): (&str, Vec<&NodeName>)| {
-        let text = format!("  ! {} [{}]", sanitize(note, false), who(&members, nodes.len(), style));
+        let text = format!("  ! {} [{}]", sanitize(note, false), who(&members, nodes.len()));
         style.paragraph(&text, 4).into_iter().map(|line| style.paint(Paint::Change, &line)).collect::<Vec<_>>()
     };
     notes.into_iter().flat_map(line).collect()
@@ -145,7 +147,7 @@ fn made_paths(catalog: &Catalog) -> BTreeSet<String> {
 
 fn change_lines(change: &Change, members: &[&NodeName], all: usize, style: Style) -> Vec<String> {
     let head = format!("  {} {}", change.mark, change.name);
-    let mut lines = head_lines(&head, &format!("[{}]", who(members, all, style)), paint_of(change.mark), style);
+    let mut lines = head_lines(&head, &format!("[{}]", who(members, all)), paint_of(change.mark), style);
     for detail in &change.details {
         lines.extend(style.paragraph(&format!("      {detail}"), 8));
     }
@@ -160,16 +162,13 @@ fn change_lines(change: &Change, members: &[&NodeName], all: usize, style: Style
     lines
 }
 
-/// The most nodes named at a change on a terminal.
-const NAMED: usize = 12;
-
-fn who(members: &[&NodeName], all: usize, style: Style) -> String {
-    if members.len() == all && all > 1 {
-        return format!("all {all} nodes");
+/// Who has a change. Of many the first are named: all of them stand in the JSON lines.
+fn who(members: &[&NodeName], all: usize) -> String {
+    match members.len() {
+        count if count == all && all > 1 => format!("all {all} nodes"),
+        count if count > FEW => some(members, FEW - 1),
+        _ => some(members, FEW),
     }
-    let shown = if style.width.is_some() && members.len() > NAMED { NAMED - 1 } else { members.len() };
-    let names = members[..shown].iter().map(|node| node.as_str()).collect::<Vec<_>>().join(", ");
-    if shown < members.len() { format!("{names} and {} more", members.len() - shown) } else { names }
 }
 
 /// Broken before it is painted: colours take no columns.
@@ -320,6 +319,15 @@ mod tests {
         let narrow = lines(&plans, Style { colour: false, width: Some(40) });
         assert!(narrow.iter().all(|line| line.chars().count() <= 40), "{narrow:#?}");
         assert_eq!(narrow[1..], ["      gid: 1 -> a very long value that", "        has more words than the line has", "        room for"]);
+    }
+
+    #[test]
+    fn many_nodes_are_not_all_named_at_a_change() {
+        let unchanged = || vec![Planned::Unchanged { why: "so".to_owned() }];
+        let plans: Vec<_> = (0..1000).map(|number| if number < 999 { vec![change("7")] } else { unchanged() }).collect();
+        assert_eq!(lines(&plans, Style::PLAIN)[0], "  ~ group g0 [n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10 and 988 more]");
+        let plans: Vec<_> = (0..13).map(|number| if number < 12 { vec![change("7")] } else { unchanged() }).collect();
+        assert_eq!(lines(&plans, Style::PLAIN)[0], "  ~ group g0 [n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11]");
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Printer {
     pub progress: Progress,
     /// `-v` given so many times.
     pub verbose: u8,
+    /// `-q`: no progress and no details, but what failed.
+    pub quiet: bool,
     /// What no line may show.
     pub mask: RunMask,
 }
@@ -56,7 +58,14 @@ impl Printer {
             Format::Human if live => Progress::Live,
             Format::Human => Progress::Lines,
         };
-        Self { format, style: Style { colour: colour && format == Format::Human, width }, progress, verbose, mask: RunMask::default() }
+        Self {
+            format,
+            style: Style { colour: colour && format == Format::Human, width },
+            progress,
+            verbose,
+            quiet: false,
+            mask: RunMask::default(),
+        }
     }
 
     /// A line of data for people; nothing under JSON.
@@ -69,6 +78,12 @@ impl Printer {
     pub fn lines(&self, lines: &[String]) {
         for line in lines {
             self.line(line);
+        }
+    }
+    /// Lines of data that people can do without; nothing under `-q`.
+    pub fn details(&self, lines: &[String]) {
+        if !self.quiet {
+            self.lines(lines);
         }
     }
     /// A sentence for people, in its colour; broken where the terminal is narrow.

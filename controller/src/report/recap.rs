@@ -1,5 +1,6 @@
 //! The end of the story: counts, failed nodes last where the eye is.
 
+use super::gather::{FEW, some};
 use super::{Paint, Style, sanitize};
 use ostler_roles::words::{RoleName, count};
 use std::time::Duration;
@@ -79,7 +80,7 @@ pub fn recap_lines(recap: &Recap, style: Style) -> Vec<String> {
         let paint = if held.is_empty() { Paint::Good } else { Paint::Change };
         return held.into_iter().chain(painted(paint, &text, style)).chain(partial.into_iter().flatten()).collect();
     }
-    let mut lines: Vec<String> = good.iter().flat_map(|node| node_lines(node, style)).collect();
+    let mut lines = good_lines(&good, style);
     lines.extend(held);
     lines.extend(bad.iter().flat_map(|node| {
         let trouble = node.trouble.as_deref().unwrap_or_default();
@@ -111,9 +112,22 @@ fn held_lines(node: &NodeResult, style: Style) -> Vec<String> {
     node.held.iter().flat_map(line).collect()
 }
 
-fn node_lines(node: &NodeResult, style: Style) -> Vec<String> {
-    let labels = if node.labels.is_empty() { String::new() } else { format!(", labelled {}", node.labels.join(" ")) };
-    style.paragraph(&format!("  {:<16} {} changed, {} unchanged{labels}", node.node, node.changed, node.unchanged), 4)
+/// Nodes that came through, each by itself; of many, those that did so alike together.
+fn good_lines(good: &[&NodeResult], style: Style) -> Vec<String> {
+    let mut alike: Vec<(String, Vec<&str>)> = Vec::new();
+    for node in good {
+        let labels = if node.labels.is_empty() { String::new() } else { format!(", labelled {}", node.labels.join(" ")) };
+        let text = format!("{} changed, {} unchanged{labels}", node.changed, node.unchanged);
+        match alike.iter_mut().find(|(known, _)| good.len() > FEW && *known == text) {
+            Some((_, nodes)) => nodes.push(&node.node),
+            None => alike.push((text, vec![&node.node])),
+        }
+    }
+    let line = |(text, nodes): &(String, Vec<&str>)| match nodes.as_slice() {
+        [node] => style.paragraph(&format!("  {node:<16} {text}"), 4),
+        nodes => style.paragraph(&format!("  {:<16} {text}: {}", count(nodes.len(), "node"), some(nodes, FEW - 1)), 4),
+    };
+    alike.iter().flat_map(line).collect()
 }
 
 #[cfg(test)]
@@ -130,6 +144,21 @@ mod tests {
             held: Vec::new(),
             trouble: trouble.map(str::to_owned),
         }
+    }
+
+    #[test]
+    fn many_nodes_that_came_through_alike_stand_together() {
+        let mut nodes: Vec<NodeResult> = (0..1000).map(|number| node(&format!("n{number:03}"), 2, None)).collect();
+        nodes[5].changed = 3;
+        let recap = Recap { nodes, took: Duration::from_secs(2), cancelled: false, only: None };
+        assert_eq!(
+            recap_lines(&recap, Style::PLAIN),
+            [
+                "  999 nodes        2 changed, 4 unchanged: n000, n001, n002, n003, n004, n006, n007, n008, n009, n010, n011 and 988 more",
+                "  n005             3 changed, 4 unchanged",
+                "Done. 1000 nodes in 2.0 s: 2001 changed, 104000 checks hold."
+            ]
+        );
     }
 
     #[test]

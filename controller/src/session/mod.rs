@@ -2,6 +2,7 @@
 
 mod agent;
 mod channel;
+mod contents;
 mod error;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -12,6 +13,7 @@ mod talk;
 
 pub use agent::AgentFile;
 pub use channel::Channel;
+pub use contents::Content;
 pub use error::SessionError;
 pub use meet::{Greeting, Identity, meet};
 pub use password::{Ask, Offer, Password};

@@ -1,7 +1,9 @@
 //! What is asked of an agent that has said hello: a plan, a run, the story of a run.
 
 use super::channel::Wait;
-use super::{Channel, Greeting, SessionError};
+use super::contents::turn;
+use super::{Channel, Content, Greeting, SessionError};
+use crate::transport::{Ended, Exec, Exit, Tail};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::facts::Facts;
 use ostler_roles::ledger::Proved;
@@ -19,8 +21,8 @@ const SILENCE: Duration = Duration::from_secs(120);
 const ATTACH_WITHIN: Duration = Duration::from_secs(60);
 /// How long a goodbye may take.
 const BYE_WITHIN: Duration = Duration::from_secs(5);
-/// Parts of a blob: small enough for a frame, large enough for the line.
-const PART: usize = 4 * 1024 * 1024;
+/// Parts of a blob: as large as the line has any use for, and small beside what a node's connection holds anyway.
+const PART: usize = 256 * 1024;
 
 /// The answer to a catalog.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ pub struct Go<'a> {
     /// Whether what is changed has to be proved before the node may have its labels.
     pub owes: bool,
     /// Gives public contents.
-    pub blob: &'a (dyn Fn(&Digest) -> Option<Vec<u8>> + Send + Sync),
+    pub blob: &'a (dyn Fn(&Digest) -> Option<Content> + Send + Sync),
 }
 
 impl std::fmt::Debug for Go<'_> {
@@ -222,9 +224,18 @@ impl Session {
 
     /// Takes leave, within a deadline: the agent leaves at the end of its input all the same.
     pub async fn bye(mut self) {
+        self.hang_up().await;
+    }
+
+    /// Takes leave, and keeps what the node has said of itself. Whoever asks on hears that the connection was lost.
+    pub async fn hang_up(&mut self) {
+        let ended = Box::pin(std::future::ready(Ended { exit: Exit::Cut("it was hung up".to_owned()), stderr: Tail::default() }));
+        let nobody = Exec { stdin: Box::new(tokio::io::sink()), stdout: Box::new(tokio::io::empty()), ended };
+        let mask = self.channel.mask.clone();
+        let mut channel = std::mem::replace(&mut self.channel, Channel::new(nobody, mask));
         let leave = async {
-            if self.channel.send(&[ToAgent::Bye]).await.is_ok() {
-                self.channel.finish().await;
+            if channel.send(&[ToAgent::Bye]).await.is_ok() {
+                channel.finish().await;
             }
         };
         let _ = tokio::time::timeout(BYE_WITHIN, leave).await;
@@ -247,16 +258,18 @@ impl Session {
         message
     }
 
-    async fn send_blobs(&mut self, blob: &(dyn Fn(&Digest) -> Option<Vec<u8>> + Sync)) -> Result<(), SessionError> {
-        for digest in std::mem::take(&mut self.needed) {
-            let bytes = blob(&digest).ok_or_else(|| SessionError::UnknownBlob(digest.short()))?;
-            let mut parts = bytes.chunks(PART).peekable();
-            if bytes.is_empty() {
-                self.channel.send(&[ToAgent::Blobs(vec![BlobData { digest, bytes: Vec::new(), more: false }])]).await?;
-            }
-            while let Some(part) = parts.next() {
-                let data = BlobData { digest, bytes: part.to_vec(), more: parts.peek().is_some() };
-                self.channel.send(&[ToAgent::Blobs(vec![data])]).await?;
+    async fn send_blobs(&mut self, blob: &(dyn Fn(&Digest) -> Option<Content> + Sync)) -> Result<(), SessionError> {
+        let needed = std::mem::take(&mut self.needed);
+        let _turn = if needed.is_empty() { None } else { turn().await };
+        for digest in needed {
+            let gone = || SessionError::UnknownBlob(digest.short());
+            let content = blob(&digest).ok_or_else(gone)?;
+            let (mut sent, mut more) = (0, true);
+            while more {
+                let bytes = content.part(sent, PART).map_err(|_| gone())?;
+                sent += bytes.len() as u64;
+                more = sent < content.length();
+                self.channel.send(&[ToAgent::Blobs(vec![BlobData { digest, bytes, more }])]).await?;
             }
         }
         Ok(())
@@ -276,7 +289,6 @@ mod tests {
     use super::super::fake::hello;
     use super::*;
     use crate::mask::RunMask;
-    use crate::transport::{Ended, Exec, Exit, Tail};
     use ostler_roles::wire::frame::{self, MAGIC};
     use tokio::io::AsyncWriteExt;
 

@@ -35,13 +35,14 @@ const CONTROLLER: Rooms = &[
     ("fleet", &["mask", "session", "transport"]),
     ("masters", &["mask"]),
     ("lab", &["environment"]),
-    ("inventory", &["environment"]),
+    ("inventory", &["environment", "stamp"]),
     ("secret", &["environment", "private"]),
     ("session", &["mask", "transport"]),
-    ("transport", &["environment"]),
+    ("transport", &["environment", "private", "stamp"]),
     ("environment", &[]),
     ("mask", &[]),
     ("private", &[]),
+    ("stamp", &[]),
 ];
 
 /// The engine asks for a provider by a trait (`engine::provider`), which `resource` gives: so the resources stand above it.

@@ -404,3 +404,70 @@ fn the_reference_of_options_is_fresh() {
     }
     assert!(fs::read_to_string(&file).unwrap_or_default() == reference(), "run this test with BLESS=1 and look at the difference");
 }
+
+/// A client that counts how often it is asked.
+struct Counted {
+    home: Home,
+    memory: TempDir,
+}
+
+impl Counted {
+    fn with(config: &str) -> Self {
+        let counted = Self { home: Home::with(config), memory: tempfile::tempdir().unwrap() };
+        let calls = counted.calls_file();
+        stand_in(&counted.home, "counted", &format!("#!/bin/sh\necho \"$*\" >>{}\nexec ssh \"$@\"\n", calls.display()));
+        counted
+    }
+
+    fn calls_file(&self) -> PathBuf {
+        self.home.directory.path().join("calls")
+    }
+
+    /// One run that asks for these hosts: users in force, and how often the client was asked.
+    async fn run(&self, hosts: &[&str]) -> (Vec<String>, usize) {
+        let _ = fs::remove_file(self.calls_file());
+        let resolver = self.home.resolver().asking(self.home.directory.path().join("counted")).remembering(self.memory.path());
+        let mut users = Vec::new();
+        for host in hosts {
+            users.push(ask(&resolver, &Target::new(*host)).await.unwrap().user);
+        }
+        (users, fs::read_to_string(self.calls_file()).map_or(0, |text| text.lines().count()))
+    }
+}
+
+#[tokio::test]
+async fn the_client_is_asked_again_only_when_something_has_changed_on_which_its_answer_rests() {
+    let desk = Counted::with("");
+    let path = |name: &str| desk.home.directory.path().join(name);
+    let config = |text: &str| fs::write(desk.home.file(), text).unwrap();
+    config(&format!("Include {}/*.conf\nHost *\n  User first\n", path("more").display()));
+    let users = |name: &str| vec![name.to_owned(); 3];
+    let hosts = ["n1", "n2", "n3"];
+    // Three hosts, and what holds without any configuration.
+    assert_eq!(desk.run(&hosts).await, (users("first"), 4));
+    assert_eq!(desk.run(&hosts).await, (users("first"), 0));
+    assert_eq!(desk.run(&["n1", "n4"]).await, (vec!["first".to_owned(); 2], 1), "only the new one");
+    fs::create_dir(path("more")).unwrap();
+    fs::write(path("more/a.conf"), "User included\n").unwrap();
+    assert_eq!(desk.run(&hosts).await, (users("included"), 4), "a file came under a pattern");
+    assert_eq!(desk.run(&hosts).await, (users("included"), 0));
+    fs::write(path("more/a.conf"), "User incluDed\n").unwrap();
+    assert_eq!(desk.run(&hosts).await, (users("incluDed"), 4), "an included file changed");
+    fs::remove_file(path("more/a.conf")).unwrap();
+    assert_eq!(desk.run(&hosts).await, (users("first"), 4), "it went");
+    // The client has the test's own home.
+    config("Match exec \"test -e ~/never-there\"\n  User other\nHost *\n  User asked\n");
+    assert_eq!(desk.run(&hosts).await, (users("asked"), 4), "a command decides");
+    assert_eq!(desk.run(&hosts).await, (users("asked"), 4), "and is asked each time");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_say_what_it_reads_is_asked_each_time() {
+    let desk = Counted::with("User first\n");
+    let calls = desk.calls_file();
+    let silent = format!("#!/bin/sh\necho \"$*\" >>{}\nexec ssh \"$@\" 2>/dev/null\n", calls.display());
+    stand_in(&desk.home, "counted", &silent);
+    for _ in 0..2 {
+        assert_eq!(desk.run(&["n1"]).await, (vec!["first".to_owned()], 2));
+    }
+}

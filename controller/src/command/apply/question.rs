@@ -9,7 +9,7 @@ use ostler_roles::words::count;
 /// Shows the plan; returns how many things change or may change.
 pub(super) fn show(context: &Context, args: &ApplyArgs, ready: &[Ready], masters: &[PlannedMaster]) -> usize {
     let views: Vec<_> = ready.iter().map(prepare::planned).collect();
-    context.printer.lines(&plan_lines(&views, args.diff, context.printer.style));
+    context.printer.details(&plan_lines(&views, args.diff, context.printer.style));
     prepare::print_plans_json(context, ready);
     let on_masters = prepare::print_masters(context, masters);
     let start = (on_masters.change, on_masters.may);

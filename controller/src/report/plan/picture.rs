@@ -1,6 +1,7 @@
 //! One planned step as people read it: its mark, its differences, the contents of its file.
 
 use super::super::sanitize;
+use crate::fleet::Content as Public;
 use ostler_roles::catalog::Action;
 use ostler_roles::plan::Planned;
 use ostler_roles::resource::{Desired, Shown};
@@ -71,10 +72,10 @@ pub fn action_word(action: Action) -> &'static str {
 }
 
 /// The difference of a file's contents, where both are text and public.
-pub(super) fn content_diff(desired: &Desired, planned: &Planned, blob: &dyn Fn(&Digest) -> Option<Vec<u8>>) -> Vec<String> {
+pub(super) fn content_diff(desired: &Desired, planned: &Planned, blob: &dyn Fn(&Digest) -> Option<Public>) -> Vec<String> {
     let Planned::Change { old, .. } = planned else { return Vec::new() };
     let Some(Content::Blob(new)) = desired.contents().into_iter().next() else { return Vec::new() };
-    let Some(new) = blob(&new.digest).and_then(|bytes| String::from_utf8(bytes).ok()) else { return Vec::new() };
+    let Some(new) = blob(&new.digest).and_then(|content| String::from_utf8(content.whole().ok()?).ok()) else { return Vec::new() };
     let old = old.clone().unwrap_or_default();
     line_diff(&old, &new)
 }

@@ -4,10 +4,12 @@ mod algorithms;
 mod expand;
 mod jump;
 mod lower;
+mod memory;
 mod options;
 mod query;
 mod resolved;
 mod settings;
+mod sources;
 mod stock;
 
 pub use algorithms::{Algorithms, NothingLeft};

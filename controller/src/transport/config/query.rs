@@ -1,14 +1,16 @@
-//! Asking the OpenSSH client what is in force for a host, once per host and run.
+//! Asking the OpenSSH client what is in force for a host: once, for as long as nothing changes on which its answer rests.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::process::Command;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::timeout;
 
+use super::memory::Memory;
 use super::options::treatment;
 use super::resolved::{ConfigError, HostConfig};
 use super::settings::{LocalUser, Target};
@@ -29,6 +31,11 @@ pub struct Resolver {
     local_user: LocalUser,
     file: Option<PathBuf>,
     program: PathBuf,
+    /// Where answers are kept for other runs.
+    directory: Option<PathBuf>,
+    memory: OnceCell<Option<Arc<Memory>>>,
+    /// Questions that are not answered yet.
+    open: AtomicUsize,
     cache: Mutex<HashMap<Target, Arc<OnceCell<Answer>>>>,
     stock_values: OnceCell<Result<Vec<Pair>, ConfigError>>,
     turns: Semaphore,
@@ -39,13 +46,30 @@ impl Resolver {
     pub fn new(local_user: LocalUser, file: Option<PathBuf>) -> Self {
         let program = PathBuf::from("ssh");
         let turns = Semaphore::new(AT_ONCE);
-        Self { local_user, file, program, cache: Mutex::default(), stock_values: OnceCell::new(), turns }
+        Self {
+            local_user,
+            file,
+            program,
+            directory: None,
+            memory: OnceCell::new(),
+            open: AtomicUsize::new(0),
+            cache: Mutex::default(),
+            stock_values: OnceCell::new(),
+            turns,
+        }
     }
 
     /// Asks another program than `ssh` on the path.
     #[must_use]
     pub fn asking(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = program.into();
+        self
+    }
+
+    /// Keeps answers for other runs, in files of this directory.
+    #[must_use]
+    pub fn remembering(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
         self
     }
 
@@ -96,8 +120,46 @@ impl Resolver {
         HostConfig::from_pairs(target, &pairs, &self.local_user).map(Arc::new)
     }
 
-    /// Runs `ssh -G`; none when there is no such program.
+    /// What is kept of other runs; none where nothing is to be kept.
+    async fn memory(&self, deadlines: &Deadlines) -> Option<Arc<Memory>> {
+        let directory = self.directory.clone()?;
+        let open = async {
+            let (local_user, file, program) = (self.local_user.clone(), self.file.clone(), self.program.clone());
+            let opening = move || Memory::open(&directory, &local_user, file.as_deref(), &program).map(Arc::new);
+            // A memory that is not to be had in time is none.
+            files::within(deadlines.files, opening).await.ok().flatten()
+        };
+        self.memory.get_or_init(|| open).await.clone()
+    }
+
+    /// What `ssh -G` prints; none when there is no such program.
     async fn print(&self, arguments: &[String], host: &str, deadlines: &Deadlines) -> Result<Option<Vec<Pair>>, ConfigError> {
+        let Some(memory) = self.memory(deadlines).await else {
+            return Ok(self.run(arguments, host, deadlines).await?.map(|(printed, _)| pairs(&printed)));
+        };
+        let question = [arguments, &[host.to_owned()]].concat().join("\0");
+        if let Some(answer) = memory.answer(&question) {
+            return Ok(Some(pairs(&answer)));
+        }
+        self.open.fetch_add(1, Ordering::Relaxed);
+        // Told more, the client says which files it reads.
+        let ran = self.run(&[&["-v".to_owned()], arguments].concat(), host, deadlines).await;
+        if let Ok(Some((printed, told))) = &ran {
+            memory.keep(&question, printed, told);
+        }
+        if self.open.fetch_sub(1, Ordering::Relaxed) == 1 {
+            // What is not written is asked again in the next run.
+            let _ = files::within(deadlines.files, move || memory.save()).await;
+        }
+        match ran {
+            // The words of a failure are those of the question as a person would ask it.
+            Err(ConfigError::Query { .. }) => Ok(self.run(arguments, host, deadlines).await?.map(|(printed, _)| pairs(&printed))),
+            ran => Ok(ran?.map(|(printed, _)| pairs(&printed))),
+        }
+    }
+
+    /// Runs `ssh -G`: what it prints, and what it says beside that; none when there is no such program.
+    async fn run(&self, arguments: &[String], host: &str, deadlines: &Deadlines) -> Result<Option<(String, String)>, ConfigError> {
         let failed = |reason: String| ConfigError::Query { host: host.to_owned(), reason };
         let mut command = Command::new(&self.program);
         command.arg("-G").args(arguments).arg("--").arg(host).stdin(Stdio::null()).kill_on_drop(true);
@@ -112,7 +174,8 @@ impl Resolver {
         if !output.status.success() {
             return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
         }
-        Ok(Some(pairs(&String::from_utf8_lossy(&output.stdout))))
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Some((text(&output.stdout), text(&output.stderr))))
     }
 
     /// What the client says where nobody has configured anything, asked once for a run.

@@ -49,16 +49,15 @@ pub enum Line {
     Unreadable,
 }
 
-/// Reads a whole file's text. Lines that cannot be read are skipped: they can make a host unknown, never known.
-pub fn parse(text: &str) -> Vec<Entry> {
-    let entry = |(index, line)| match parse_line(line, index + 1) {
-        Line::Entry(entry) => Some(entry),
-        Line::Nothing | Line::Unreadable => None,
-    };
-    text.lines().enumerate().filter_map(entry).collect()
+/// Reads of which hosts a line speaks, and nothing else of it; none where it says nothing or cannot be read.
+pub(super) fn hosts(text: &str) -> Option<Hosts> {
+    let text = text.trim_matches(BLANKS);
+    let mut fields = text.split(BLANKS).filter(|field| !field.is_empty());
+    let first = fields.next().filter(|first| !first.starts_with('#'))?;
+    Hosts::parse(if first.starts_with('@') { fields.next()? } else { first })
 }
 
-/// Reads one line.
+/// Reads one line. One that cannot be read can make a host unknown, never known.
 pub(super) fn parse_line(text: &str, line: usize) -> Line {
     // Other blanks are part of a word.
     let text = text.trim_matches(BLANKS);

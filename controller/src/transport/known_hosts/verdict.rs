@@ -5,8 +5,9 @@ use std::time::SystemTime;
 
 use russh::keys::{Algorithm, Certificate, PublicKey};
 
+use super::book::Book;
 use super::certificate::{self, CertificateFault};
-use super::entry::{Entry, Marker, parse};
+use super::entry::{Entry, Marker};
 
 /// An entry and the file it stands in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,17 +77,14 @@ pub struct Records {
 }
 
 impl Records {
-    /// Picks from the files' texts what speaks of a host. `name` and `portless` come from [`super::host_names`]; `principal`
+    /// Picks from the files what speaks of a host. `name` and `portless` come from [`super::host_names`]; `principal`
     /// is the name a certificate must be for (without a port).
-    pub fn of<'a>(files: impl IntoIterator<Item = (&'a Path, &'a str)>, name: &str, portless: Option<&str>, principal: &str) -> Self {
+    pub fn of<'a>(files: impl IntoIterator<Item = (&'a Path, &'a Book)>, name: &str, portless: Option<&str>, principal: &str) -> Self {
         let mut records = Self { host: name.to_owned(), principal: principal.to_ascii_lowercase(), ..Self::default() };
-        for (file, text) in files {
-            for entry in parse(text) {
+        let names: Vec<&str> = std::iter::once(name).chain(portless).collect();
+        for (file, book) in files {
+            for entry in book.entries(&names) {
                 let exact = entry.hosts.matches(name);
-                let loose = portless.is_some_and(|name| entry.hosts.matches(name));
-                if !exact && !loose {
-                    continue;
-                }
                 let list = match entry.marker {
                     Marker::Revoked => &mut records.revoked,
                     Marker::CertAuthority => &mut records.authorities,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use russh::Names;
 use russh::client::{DisconnectReason, Handler, Session};
 use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate};
 
@@ -12,7 +13,7 @@ use crate::transport::config::{HostConfig, NewKeys, Target};
 use crate::transport::error::HostKeyFault;
 use crate::transport::event::{LinkEvent, Listener};
 use crate::transport::files;
-use crate::transport::known_hosts::{self, CertificateFault, Presented, Record, Records, Verdict};
+use crate::transport::known_hosts::{self, Books, CertificateFault, Presented, Record, Records, Verdict};
 use crate::transport::link::quoted;
 
 /// What the checker can say: the SSH library's faults pass through it.
@@ -28,19 +29,19 @@ impl From<russh::Error> for HandlerError {
     }
 }
 
-/// Reads every file of known hosts that there is, and picks what speaks of the host.
-pub(super) fn read_records(config: &HostConfig) -> Result<Records, HostKeyFault> {
-    let mut texts = Vec::new();
+/// Looks into every file of known hosts that there is, and picks what speaks of the host.
+pub(super) fn read_records(config: &HostConfig, known: &Books) -> Result<Records, HostKeyFault> {
+    let mut books = Vec::new();
     for file in config.user_known_hosts.iter().chain(&config.global_known_hosts) {
-        match files::read(file) {
-            Ok(bytes) => texts.push((file.clone(), String::from_utf8_lossy(&bytes).into_owned())),
+        match known.open(file) {
+            Ok(book) => books.push((file, book)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(HostKeyFault::Unreadable { file: file.display().to_string(), reason: error.to_string() }),
         }
     }
     let alias = config.host_key_alias.as_deref();
     let (name, portless) = known_hosts::host_names(&config.hostname, config.port, alias);
-    let files = texts.iter().map(|(file, text)| (file.as_path(), text.as_str()));
+    let files = books.iter().map(|(file, book)| (file.as_path(), book.as_ref()));
     let records = Records::of(files, &name, portless.as_deref(), alias.unwrap_or(&config.hostname));
     match records.only_unverifiable() {
         Some(record) => Err(HostKeyFault::Unverifiable { record: record.place(), key_type: record.entry.key_type.clone() }),
@@ -135,6 +136,12 @@ impl Handler for Checker {
         };
         self.decide(presented, &key).await.map_err(HandlerError::HostKey)?;
         Ok(true)
+    }
+
+    async fn kex_done(&mut self, _: Option<&[u8]>, names: &Names, _: &mut Session) -> Result<(), HandlerError> {
+        let (kex, cipher) = (names.kex.as_ref(), names.cipher.as_ref());
+        tracing::debug!(host = self.shown, kex, cipher, host_key = names.key.as_str(), "keys agreed on");
+        Ok(())
     }
 
     async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), HandlerError> {

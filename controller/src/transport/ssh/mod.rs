@@ -22,6 +22,7 @@ use super::dial::Dialer;
 use super::error::ConnectError;
 use super::event::{LinkEvent, Listener};
 use super::invocation::Invocation;
+use super::known_hosts::Books;
 use bastion::Bastions;
 use identity::Favourite;
 
@@ -32,6 +33,8 @@ pub struct SshOptions {
     pub local_user: LocalUser,
     /// A file in place of the user's and the machine's ssh configuration.
     pub config_file: Option<PathBuf>,
+    /// Where answers about the configuration are kept for other runs; none: nowhere.
+    pub config_memory: Option<PathBuf>,
     /// Whether new host keys are accepted, whatever the configuration says.
     pub new_keys: NewKeys,
     /// Where TCP streams come from.
@@ -53,6 +56,7 @@ impl SshOptions {
         Self {
             local_user,
             config_file: None,
+            config_memory: None,
             new_keys: NewKeys::Refuse,
             dialer: Dialer::Direct,
             deadlines: Deadlines::default(),
@@ -78,6 +82,7 @@ pub struct Ssh {
     handshakes: Semaphore,
     listener: Telling,
     bastions: Bastions,
+    known_hosts: Arc<Books>,
     favourite: Favourite,
 }
 
@@ -93,14 +98,16 @@ impl std::fmt::Debug for Telling {
 impl Ssh {
     /// Makes an opener of links.
     pub fn new(options: SshOptions) -> Self {
+        let resolver = Resolver::new(options.local_user, options.config_file);
         Self {
-            resolver: Resolver::new(options.local_user, options.config_file),
+            resolver: options.config_memory.into_iter().fold(resolver, Resolver::remembering),
             new_keys: options.new_keys,
             dialer: options.dialer,
             deadlines: options.deadlines,
             handshakes: Semaphore::new(options.handshakes.max(1)),
             listener: Telling(options.listener),
             bastions: Bastions::default(),
+            known_hosts: Arc::default(),
             favourite: Favourite::default(),
         }
     }

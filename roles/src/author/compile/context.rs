@@ -181,7 +181,7 @@ impl<'a> Context<'a> {
     /// The facts as they are kept.
     pub(super) fn raw_facts(&self) -> Option<&'a Facts> {
         self.facts_read.set(true);
-        self.input.facts.get(self.input.node)
+        self.input.facts.get(self.input.node).map(|facts| &**facts)
     }
 
     /// Whether facts were read so far.
@@ -191,11 +191,15 @@ impl<'a> Context<'a> {
 
     /// A machine as expressions see it.
     pub(super) fn view(&self, name: &str) -> Option<Value> {
-        let entry = self.input.site.nodes.nodes.iter().find(|entry| entry.name.value == name)?;
-        let name = NodeName::parse(name).ok()?;
+        self.view_of(self.input.site.nodes.nodes.iter().find(|entry| entry.name.value == name)?)
+    }
+
+    /// An entry of the inventory as expressions see it.
+    pub(super) fn view_of(&self, entry: &NodeEntry) -> Option<Value> {
+        let name = NodeName::parse(&entry.name.value).ok()?;
         let host = entry.host.as_ref().map_or_else(|| name.to_string(), |host| host.value.clone());
         self.facts_read.set(true);
-        let facts = self.input.facts.get(&name).map(|facts| Arc::new(facts.clone()));
+        let facts = self.input.facts.get(&name).cloned();
         let mut value = Value::from(Data::Node(Arc::new(NodeView { name, host, facts })));
         value.marks.own = entry.name.value == self.called();
         Some(value)

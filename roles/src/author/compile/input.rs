@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::KnownFacts;
 use crate::author::diagnostic::Fault;
 use crate::author::graph::Roles;
 use crate::author::layers::Override;
@@ -12,7 +13,6 @@ use crate::author::source::{Source, Tree};
 use crate::author::template::Template;
 use crate::catalog::Catalog;
 use crate::executor::Executor;
-use crate::facts::Facts;
 use crate::words::{Blob, Digest, NodeName, Secret};
 
 /// The two files of a site, lowered and checked.
@@ -153,7 +153,7 @@ pub struct Input<'a> {
     /// Whose catalog.
     pub node: &'a NodeName,
     /// Facts of every node that has any; this node's must be among them.
-    pub facts: &'a BTreeMap<NodeName, Facts>,
+    pub facts: &'a KnownFacts,
     /// The secrets.
     pub secrets: &'a Secrets,
     /// `-e ROLE.PARAMETER=VALUE`.

@@ -1,9 +1,10 @@
 //! Everything that can be proved of a site without a node.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
 
 use super::context::Context;
-use super::{Input, Secrets, Site, SiteContent, compile_in, prove};
+use super::{Input, KnownFacts, Secrets, Site, SiteContent, compile_in, prove};
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::graph::Roles;
 use crate::author::kinds::SYSTEMS;
@@ -16,28 +17,25 @@ use crate::words::{MasterName, NodeName};
 /// Facts as a machine of each supported system would tell them: written by hand, with addresses and keys that no machine has.
 const RECORDED: &str = include_str!("recorded-facts.json");
 
+/// They, by system, read once.
+static SYSTEMS_SEEN: LazyLock<BTreeMap<String, Arc<Facts>>> =
+    LazyLock::new(|| recorded().into_iter().map(|(system, facts)| (system, Arc::new(facts))).collect());
+
 /// Compiles every node with its last facts, or else with recorded facts of each supported system, and keeps only the faults.
 ///
 /// Secrets need only be known by name ([`Secrets::seal`]).
-pub fn lint(
-    roles: &Roles,
-    site: &Site,
-    content: &SiteContent,
-    facts: &BTreeMap<NodeName, Facts>,
-    secrets: &Secrets,
-    overrides: &[Override],
-) -> Faults {
+pub fn lint(roles: &Roles, site: &Site, content: &SiteContent, facts: &KnownFacts, secrets: &Secrets, overrides: &[Override]) -> Faults {
     let mut faults = Faults::new();
-    let recorded = recorded();
+    let recorded = &*SYSTEMS_SEEN;
     in_scope(roles, &mut faults);
     group_vars(roles, site, &mut faults);
     let names = names(site);
-    let assumed: BTreeMap<&str, BTreeMap<NodeName, Facts>> =
-        recorded.iter().map(|(system, recorded)| (system.as_str(), assume(&names, facts, recorded))).collect();
+    let assumed: BTreeMap<&str, KnownFacts> =
+        recorded.iter().map(|(system, recorded)| (system.as_str(), facts.assuming(Arc::clone(recorded)))).collect();
     let mut executors = ByMaster::default();
     for name in &names {
-        let mut systems = suitable(roles, site, name, &recorded);
-        if facts.contains_key(name) {
+        let mut systems = suitable(roles, site, name, recorded);
+        if facts.is_told(name) {
             // One that was met is of one system; the others' hardly matters to it.
             systems.truncate(1);
         }
@@ -65,7 +63,7 @@ pub fn lint(
     let (with_unused, unused) = prove::with_unused(roles, site);
     let proving = prove::Unused { roles, site: &with_unused, content, secrets, overrides };
     for (node, role) in &unused {
-        let systems = suitable(roles, &with_unused, node, &recorded);
+        let systems = suitable(roles, &with_unused, node, recorded);
         let mut found = OneNode::default();
         for system in &systems {
             if let (Some(facts), Some(own)) = (assumed.get(system), recorded.get(*system)) {
@@ -91,11 +89,6 @@ fn names(site: &Site) -> Vec<NodeName> {
     site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect()
 }
 
-/// What each node told last, and of those that told nothing that they are of this system.
-fn assume(names: &[NodeName], facts: &BTreeMap<NodeName, Facts>, system: &Facts) -> BTreeMap<NodeName, Facts> {
-    names.iter().map(|name| (name.clone(), facts.get(name).unwrap_or(system).clone())).collect()
-}
-
 /// Checks every expression of every role: it can be read, and what it names is in scope. Roles whose names could not all be read are
 /// left out, so that one fault does not bring others.
 pub fn in_scope(roles: &Roles, faults: &mut Faults) {
@@ -105,19 +98,13 @@ pub fn in_scope(roles: &Roles, faults: &mut Faults) {
 /// What may be assumed of all nodes to compile one that was never met: the system (`debian-12`), the first that its roles allow, and
 /// everybody's facts.
 #[must_use]
-pub fn assumed(
-    roles: &Roles,
-    site: &Site,
-    node: &NodeName,
-    facts: &BTreeMap<NodeName, Facts>,
-) -> Option<(String, BTreeMap<NodeName, Facts>)> {
-    let recorded = recorded();
-    let system = *suitable(roles, site, node, &recorded).first()?;
-    Some((system.to_owned(), assume(&names(site), facts, recorded.get(system)?)))
+pub fn assumed(roles: &Roles, site: &Site, node: &NodeName, facts: &KnownFacts) -> Option<(String, KnownFacts)> {
+    let system = *suitable(roles, site, node, &SYSTEMS_SEEN).first()?;
+    Some((system.to_owned(), facts.assuming(Arc::clone(SYSTEMS_SEEN.get(system)?))))
 }
 
 /// The recorded systems that every `system` requirement of a node's roles allows; all of them where none is allowed.
-fn suitable<'r>(roles: &Roles, site: &Site, node: &NodeName, recorded: &'r BTreeMap<String, Facts>) -> Vec<&'r str> {
+fn suitable<'r>(roles: &Roles, site: &Site, node: &NodeName, recorded: &'r BTreeMap<String, Arc<Facts>>) -> Vec<&'r str> {
     let wanted: Vec<Vec<&str>> = node_roles(roles, site, node.as_str())
         .iter()
         .flat_map(|role| &role.require)
@@ -128,7 +115,7 @@ fn suitable<'r>(roles: &Roles, site: &Site, node: &NodeName, recorded: &'r BTree
         })
         .map(|list| list.iter().filter_map(|item| item.as_scalar().map(|scalar| scalar.text.as_str())).collect())
         .collect();
-    let suits = |(name, facts): &(&String, &Facts)| {
+    let suits = |(name, facts): &(&String, &Arc<Facts>)| {
         wanted.iter().all(|any_of| any_of.iter().any(|one| [name.as_str(), &facts.system.id, &facts.system.family].contains(one)))
     };
     let found: Vec<&str> = recorded.iter().filter(suits).map(|(name, _)| name.as_str()).collect();

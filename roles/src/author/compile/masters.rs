@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use super::context::{Context, Reported};
 use super::scope::SiteScope;
-use super::{Input, Secrets, Site, SiteContent};
+use super::{Input, KnownFacts, Secrets, Site, SiteContent};
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::graph::Roles;
 use crate::author::kinds::{Built, Values, must, word};
 use crate::author::site::MasterKind;
 use crate::author::value::{Data, Value, as_text};
-use crate::facts::Facts;
 use crate::words::{AbsPath, AccountName, MasterName, NodeName, Secret, UnitName};
 
 /// A master as the controller talks to it.
@@ -91,12 +90,7 @@ const ACCOUNT: &str = "ostler";
 ///
 /// # Errors
 /// All that is wrong with them.
-pub fn masters(
-    roles: &Roles,
-    site: &Site,
-    facts: &BTreeMap<NodeName, Facts>,
-    secrets: &Secrets,
-) -> Result<BTreeMap<MasterName, Master>, Faults> {
+pub fn masters(roles: &Roles, site: &Site, facts: &KnownFacts, secrets: &Secrets) -> Result<BTreeMap<MasterName, Master>, Faults> {
     let content = SiteContent::default();
     // No node is asked for: the name is never looked up.
     let Ok(node) = NodeName::parse("none") else { return Ok(BTreeMap::new()) };

@@ -8,6 +8,7 @@ mod executors;
 mod explain;
 mod fields;
 mod input;
+mod known;
 mod limits;
 mod lint;
 mod masters;
@@ -23,6 +24,7 @@ mod walk;
 
 pub use explain::explain;
 pub use input::{Compiled, Input, Secrets, Site, SiteContent, SiteEntry, Unread};
+pub use known::KnownFacts;
 pub use lint::{assumed, in_scope, lint, recorded};
 pub use masters::{JenkinsCredential, JenkinsLogin, Master, MasterSettings, master_names, masters};
 pub use order::{Order, order};
@@ -59,7 +61,7 @@ fn compile_in(context: &Context<'_>) -> Result<Compiled, Faults> {
     let roles = context.roles.iter().filter_map(|role| RoleName::parse(&role.name.value).ok()).collect();
     let catalog = Catalog {
         node: input.node.clone(),
-        facts: input.facts.get(input.node).map_or_else(|| crate::words::Digest::of(b""), crate::facts::Facts::digest),
+        facts: input.facts.get(input.node).map_or_else(|| crate::words::Digest::of(b""), |facts| facts.digest()),
         require,
         steps,
         verify,

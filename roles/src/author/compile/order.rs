@@ -6,14 +6,14 @@ use std::fmt;
 
 use super::context::Context;
 use super::scope::SiteScope;
-use super::{Input, Secrets, Site, SiteContent, assumed};
+use super::{Input, KnownFacts, Secrets, Site, SiteContent, assumed};
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::expr::{self, Segment};
 use crate::author::graph::Roles;
 use crate::author::layers::Override;
+use crate::author::site::NodeEntry;
 use crate::author::source::{Node, NodeKind, Span};
 use crate::author::value::{Data, as_text};
-use crate::facts::Facts;
 use crate::words::NodeName;
 
 /// For each node, those whose turn comes first, and where they are named.
@@ -45,7 +45,7 @@ pub(super) struct Named {
 
 /// The order of a site's nodes. Nodes that were never met are taken for those of the first system that their roles allow.
 #[must_use]
-pub fn order(roles: &Roles, site: &Site, facts: &BTreeMap<NodeName, Facts>, secrets: &Secrets, overrides: &[Override]) -> Order {
+pub fn order(roles: &Roles, site: &Site, facts: &KnownFacts, secrets: &Secrets, overrides: &[Override]) -> Order {
     let content = SiteContent::default();
     let mut order = Order::default();
     let mut machines = None;
@@ -178,7 +178,7 @@ impl Context<'_> {
                         let whole = Node { span: place, kind: node.kind.clone() };
                         self.naming(&whole, || match root.as_str() {
                             "nodes" => self.names_node(&field),
-                            "groups" => self.members(&field).for_each(|member| self.names_node(member)),
+                            "groups" => self.members(&field).for_each(|member| self.names_node(&member.name.value)),
                             _ => {}
                         });
                     }
@@ -189,9 +189,9 @@ impl Context<'_> {
     }
 
     /// The nodes of a group.
-    pub(super) fn members(&self, group: &str) -> impl Iterator<Item = &str> {
+    pub(super) fn members(&self, group: &str) -> impl Iterator<Item = &NodeEntry> {
         let nodes = self.input.site.nodes.nodes.iter();
-        nodes.filter(move |node| node.groups.iter().any(|name| name.value == group)).map(|node| node.name.value.as_str())
+        nodes.filter(move |node| node.groups.iter().any(|name| name.value == group))
     }
 
     /// The masters that the roles' executors are run by.

@@ -1,10 +1,9 @@
 //! A role without a node: proved with any values of its parameters' types, where nobody gives one yet.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::Context;
-use super::{Input, Secrets, Site, SiteContent};
+use super::{Input, KnownFacts, Secrets, Site, SiteContent};
 use crate::author::diagnostic::{Faults, On};
 use crate::author::graph::Roles;
 use crate::author::kinds::ScalarType;
@@ -79,9 +78,8 @@ pub(super) struct Unused<'a> {
 
 impl Unused<'_> {
     /// Proves a role where its node is of a system.
-    pub(super) fn prove(&self, node: &NodeName, role: &Role, facts: &BTreeMap<NodeName, Facts>, system: &Facts) -> Faults {
-        let mut facts = facts.clone();
-        facts.insert(node.clone(), system.clone());
+    pub(super) fn prove(&self, node: &NodeName, role: &Role, facts: &KnownFacts, system: &Arc<Facts>) -> Faults {
+        let facts = facts.with(node, Arc::clone(system));
         let Self { roles, site, content, secrets, overrides } = *self;
         prove(role, &Input { roles, site, content, node, facts: &facts, secrets, overrides })
     }
@@ -162,7 +160,7 @@ impl Context<'_> {
 
     fn any_node(&self, sample: Sample) -> Value {
         let name = if sample == Sample::One { "one" } else { "other2" };
-        let facts = self.input.facts.get(self.input.node).map(|facts| Arc::new(facts.clone()));
+        let facts = self.input.facts.get(self.input.node).cloned();
         NodeName::parse(name)
             .map_or_else(|_| Value::none(), |name| Data::Node(Arc::new(NodeView { host: name.to_string(), name, facts })).into())
     }

@@ -4,6 +4,7 @@ use super::context::{Context, Reported};
 use crate::author::diagnostic::nearest;
 use crate::author::expr::{Missing, Scope, Unknown};
 use crate::author::role::{Role, SystemWord};
+use crate::author::site::NodeEntry;
 use crate::author::value::{Data, Marks, SEALED, Value, literal, pair};
 use crate::facts::System;
 
@@ -175,13 +176,19 @@ impl SiteScope<'_, '_> {
         if !nodes.groups.iter().any(|group| group.name.value == name) {
             return Err(self.undefined("group", name, nodes.groups.iter().map(|group| group.name.value.as_str())));
         }
-        Ok(Value::list(self.0.members(name).filter_map(|node| self.node(node)).collect()))
+        Ok(Value::list(self.0.members(name).filter_map(|node| self.entry(node)).collect()))
     }
 
     /// A machine that a value names.
     fn node(&self, name: &str) -> Option<Value> {
         self.0.names_node(name);
         self.0.view(name)
+    }
+
+    /// A machine that stands in a list: it need not be looked for.
+    fn entry(&self, entry: &NodeEntry) -> Option<Value> {
+        self.0.names_node(&entry.name.value);
+        self.0.view_of(entry)
     }
 }
 
@@ -190,9 +197,7 @@ impl Scope for SiteScope<'_, '_> {
         let site = self.0.input.site;
         match name {
             "site" => Ok(Value::map(site.file.constants.iter().map(|one| (one.name.value.as_str(), literal(&one.value))))),
-            "nodes" => {
-                Ok(Value::map(site.nodes.nodes.iter().filter_map(|node| Some((node.name.value.as_str(), self.node(&node.name.value)?)))))
-            }
+            "nodes" => Ok(Value::map(site.nodes.nodes.iter().filter_map(|node| Some((node.name.value.as_str(), self.entry(node)?))))),
             "groups" => Ok(Value::map(
                 site.nodes.groups.iter().filter_map(|group| Some((group.name.value.as_str(), self.group(&group.name.value).ok()?))),
             )),
