@@ -4,6 +4,8 @@
 mod boot;
 #[path = "kinds/files.rs"]
 mod files;
+#[path = "kinds/keys.rs"]
+mod keys;
 #[path = "kinds/packages.rs"]
 mod packages;
 #[path = "kinds/units.rs"]

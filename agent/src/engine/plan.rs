@@ -60,8 +60,8 @@ struct ChangingStep {
 }
 
 impl Changing {
-    fn add(&mut self, index: usize, step: &Step, sure: bool) {
-        for effect in step.desired.provides() {
+    fn add(&mut self, index: usize, step: &Step, makes: Vec<Effect>, sure: bool) {
+        for effect in step.desired.provides().into_iter().chain(makes) {
             self.alterations.add(effect, self.steps.len());
         }
         self.steps.push(ChangingStep { index, id: step.id(), sure });
@@ -82,13 +82,14 @@ impl Planning<'_> {
         for (index, found) in examined.into_iter().enumerate() {
             let id = self.catalog.steps[index].id();
             notes.extend(found.iter().flat_map(|found| &found.notes).map(|note| cleaner.note(format!("{id}: {note}"))));
+            let makes = found.as_ref().map(|found| found.makes.clone()).unwrap_or_default();
             let planned = self.step(index, found, &changing, transactions[index]);
             if let Some(sure) = match &planned {
                 Planned::Change { .. } => Some(true),
                 Planned::MayChange { .. } => Some(false),
                 Planned::Unchanged { .. } | Planned::Impossible(_) => None,
             } {
-                changing.add(index, &self.catalog.steps[index], sure);
+                changing.add(index, &self.catalog.steps[index], makes, sure);
             }
             steps.push(planned);
         }

@@ -58,6 +58,8 @@ pub struct Examined {
     pub why: String,
     /// What is not as wished and cannot be mended from here, though nothing fails for it.
     pub notes: Vec<String>,
+    /// What applying it alters beside what the step provides, where only the node knows that.
+    pub makes: Vec<Effect>,
     /// Bytes that applying it will write; none: that cannot be known before.
     pub to_write: Option<Bytes>,
     /// What was read: applying begins from there, without reading it again.

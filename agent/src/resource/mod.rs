@@ -22,7 +22,7 @@ use fault::failure;
 use node::Node;
 use ostler_roles::catalog::Action;
 use ostler_roles::outcome::{Event, Failure, FailureKind};
-use ostler_roles::resource::Member;
+use ostler_roles::resource::{Effect, Member};
 use ostler_roles::words::Bytes;
 
 /// What a kind does on a node. `roles` holds its pure half.
@@ -43,6 +43,10 @@ trait Act: Member {
     /// Bytes that these changes will write; none: that cannot be known before.
     fn to_write(&self, _node: &Node, _changes: &[Self::Change]) -> Option<Bytes> {
         Some(Bytes(0))
+    }
+    /// What these changes alter beside what it provides, where only the node knows that.
+    fn makes(&self, _node: &Node, _changes: &[Self::Change]) -> Vec<Effect> {
+        Vec::new()
     }
     /// What it will owe once these changes are made: they alone do not have their effect.
     fn owes(&self, _observed: &Self::Observed, _changes: &[Self::Change]) -> Option<Action> {

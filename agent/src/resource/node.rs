@@ -1,9 +1,10 @@
 //! One node during one run: its tree, and what was read once of its shared databases.
 
+use super::authorized_key;
 use super::config_files::{self, ConfigFile};
 use super::fault::{no_account, unread};
 use super::kernel_module::ModuleFiles;
-use super::mirrors::Mirrors;
+use super::mirrors::{Mirrors, Remembered};
 use super::package::{Offers, Packages};
 use super::service::Manager;
 use crate::host::accounts::{Account, Accounts};
@@ -56,6 +57,9 @@ pub(super) struct Node {
     pub(super) key: Option<Secret<Vec<u8>>>,
     http: Snapshot<Http>,
     sysctl_files: Snapshot<Vec<ConfigFile>>,
+    sshd: Snapshot<authorized_key::Configuration>,
+    /// What sshd has said of accounts, each with the digest of its configuration then.
+    pub(super) sshd_said: Remembered<(String, String)>,
     module_files: Snapshot<ModuleFiles>,
     /// What is known of mirrors in this run.
     pub(super) mirrors: Mirrors,
@@ -75,6 +79,8 @@ impl Node {
             key,
             http: Snapshot::default(),
             sysctl_files: Snapshot::default(),
+            sshd: Snapshot::default(),
+            sshd_said: Remembered::default(),
             module_files: Snapshot::default(),
             mirrors: Mirrors::default(),
             stall: None,
@@ -111,6 +117,11 @@ impl Node {
         self.sysctl_files.get(|| config_files::read(&self.host, "sysctl.d"))
     }
 
+    /// How sshd is configured.
+    pub(super) fn sshd_configuration(&self) -> Result<Arc<authorized_key::Configuration>, OsError> {
+        self.sshd.get(|| authorized_key::Configuration::read(self))
+    }
+
     /// The files that load modules at boot, and those that keep modules out.
     pub(super) fn module_files(&self) -> Result<Arc<ModuleFiles>, OsError> {
         self.module_files.get(|| ModuleFiles::read(&self.host))
@@ -139,6 +150,9 @@ impl Node {
         let all = matches!(effect, Effect::Everything | Effect::Packaged);
         if all || matches!(effect, Effect::User(_) | Effect::Group(_)) || path_is(&["/etc/passwd", "/etc/group", "/etc/nsswitch.conf"]) {
             self.accounts.forget();
+        }
+        if all || matches!(effect, Effect::Package(_)) || path_is(&["/etc/ssh", "/usr/sbin/sshd"]) {
+            self.sshd.forget();
         }
         if all || matches!(effect, Effect::Package(_)) || path_is(&config_files::ABOVE) {
             self.sysctl_files.forget();

@@ -70,10 +70,10 @@ impl<R: Act> AtWork for R {
         let observed = self.observe(node)?;
         let changes = self.diff(&observed).map_err(contradicted)?;
         let why = if changes.is_empty() { self.unchanged(&observed) } else { String::new() };
-        let notes = self.shortfalls(&observed);
+        let (notes, makes) = (self.shortfalls(&observed), self.makes(node, &changes));
         let absent = changes.iter().any(Describe::makes_path);
         let (to_write, owes) = (self.to_write(node, &changes), self.owes(&observed, &changes));
-        Ok(Examined { to_write, changes: shown(&changes), absent, owes, why, notes, observed: observed.into() })
+        Ok(Examined { to_write, changes: shown(&changes), absent, owes, why, notes, makes, observed: observed.into() })
     }
 
     fn apply(&self, node: &Node, batch: &[Differing<'_>], context: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>> {

@@ -7,6 +7,7 @@ mod event;
 #[cfg(test)]
 pub(crate) mod fake;
 mod follow;
+mod lockout;
 mod prepare;
 mod stage;
 mod trouble;

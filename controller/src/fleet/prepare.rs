@@ -176,7 +176,8 @@ async fn one(preparation: &Preparation, node: &NodeName) -> Result<Ready, Troubl
     let session = &mut connection.session;
     events.send(node, FleetEvent::Met { placed: session.placed, noise: session.noise().to_vec() });
     preparation.compile.keep_facts(node, &session.hello.facts);
-    let (prepared, plan) = converse(preparation, node, session, sent, &key).await?;
+    let (prepared, mut plan) = converse(preparation, node, session, sent, &key).await?;
+    super::lockout::guard(&prepared.catalog, &mut plan, connection.link.login());
     events.send(node, FleetEvent::Stage(Stage::Planned(plan.digest())));
     // A node that will hardly be asked again does not keep its line while others are met: there may be a thousand of them.
     let rests = preparation.plans_only || (plan.is_empty() && prepared.executors.is_empty());

@@ -35,8 +35,24 @@ pub trait Link: Send + Sync + fmt::Debug {
     /// Returns the deadlines this link keeps.
     fn deadlines(&self) -> &Deadlines;
 
+    /// Returns by which account and key the connection was made; none where it was not by a plain key.
+    fn login(&self) -> Option<&Login> {
+        None
+    }
+
     /// Ends the connection in good order, within its deadline. Dropping a link ends it too, less politely.
     fn close<'a>(&'a self) -> BoxFuture<'a, ()>;
+}
+
+/// By which account and key a connection was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The account.
+    pub user: String,
+    /// The key that was taken, as a line of authorized_keys (sshd(8)).
+    pub key: String,
+    /// All keys that are offered there, this one among them.
+    pub offered: Vec<String>,
 }
 
 /// The three ends of a running command.

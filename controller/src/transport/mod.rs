@@ -45,6 +45,6 @@ pub use error::{ConnectError, ConnectFault, HostKeyFault};
 pub use event::{LinkEvent, Listener};
 pub use files::Undone;
 pub use invocation::Invocation;
-pub use link::{BoxFuture, CommandLine, Ended, Exec, Exit, Input, Link, LinkError, Output, Tail, UnquotableWord};
+pub use link::{BoxFuture, CommandLine, Ended, Exec, Exit, Input, Link, LinkError, Login, Output, Tail, UnquotableWord};
 pub use place::{PlaceError, PlaceFault, Placement, read_bounded};
 pub use ssh::{Ssh, SshLink, SshOptions, Tried};

@@ -59,9 +59,9 @@ pub struct ObservedKey {
     pub options: String,
     /// Comment.
     pub comment: String,
-    /// It stands in `authorized_keys2`, which sshd reads as well (sshd_config(5), AuthorizedKeysFile) and nothing is written into.
+    /// It stands in a further file that sshd reads as well (sshd_config(5), AuthorizedKeysFile) and nothing is written into: its name.
     #[serde(default)]
-    pub second: bool,
+    pub elsewhere: Option<String>,
 }
 
 /// One change.
@@ -78,8 +78,13 @@ pub enum Change {
     },
     /// Take this key away.
     Remove(KeyBlob),
-    /// Take it away from `authorized_keys2`.
-    RemoveSecond(KeyBlob),
+    /// Take it away from a further file that sshd reads.
+    RemoveElsewhere {
+        /// Which key.
+        key: KeyBlob,
+        /// The file's name.
+        file: String,
+    },
     /// Owner and mode as sshd wants them.
     Modes(String),
 }
@@ -90,7 +95,7 @@ impl Describe for Change {
             Self::Add => Shown::new("key", "absent", "present"),
             Self::Rewrite { from, to } => Shown::new("options", from, to),
             Self::Remove(key) => Shown::new("key", key.short(), "absent"),
-            Self::RemoveSecond(key) => Shown::new("key in authorized_keys2", key.short(), "absent"),
+            Self::RemoveElsewhere { key, file } => Shown::new(&format!("key in {file}"), key.short(), "absent"),
             Self::Modes(found) => Shown::new("modes", found, "private to the account"),
         }
     }
@@ -107,7 +112,7 @@ impl Resource for Desired {
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {
         let mut changes = Vec::new();
         // sshd takes the first line that lets the key in: one that is wrong counts before one that is right.
-        let same = || observed.keys.iter().filter(|found| found.key == self.key && !found.second);
+        let same = || observed.keys.iter().filter(|found| found.key == self.key && found.elsewhere.is_none());
         let found = same().find(|found| found.options != self.options || found.comment != self.comment).or_else(|| same().next());
         match (self.absent, found) {
             (true, Some(_)) => changes.push(Change::Remove(self.key.clone())),
@@ -120,14 +125,14 @@ impl Resource for Desired {
         }
         if let Some(only) = &self.only {
             let foreign = observed.keys.iter().filter(|found| !only.contains(&found.key) && found.key != self.key);
-            changes.extend(foreign.filter(|found| !found.second).map(|found| Change::Remove(found.key.clone())));
+            changes.extend(foreign.filter(|found| found.elsewhere.is_none()).map(|found| Change::Remove(found.key.clone())));
         }
-        // What the second file holds lets in too: there a key is foreign, or our own without the options that restrict it.
+        // What further files hold lets in too: there a key is foreign, or our own without the options that restrict it.
         let foreign = |found: &ObservedKey| self.only.as_ref().is_some_and(|only| !only.contains(&found.key) && found.key != self.key);
         let open = |found: &ObservedKey| found.key == self.key && (self.absent || found.options != self.options);
-        let second: BTreeSet<&KeyBlob> =
-            observed.keys.iter().filter(|found| found.second && (foreign(found) || open(found))).map(|found| &found.key).collect();
-        changes.extend(second.into_iter().cloned().map(Change::RemoveSecond));
+        let further = observed.keys.iter().filter(|found| foreign(found) || open(found));
+        let further: BTreeSet<(&KeyBlob, &String)> = further.filter_map(|found| Some((&found.key, found.elsewhere.as_ref()?))).collect();
+        changes.extend(further.into_iter().map(|(key, file)| Change::RemoveElsewhere { key: key.clone(), file: file.clone() }));
         if let (false, Some(found)) = (self.absent, &observed.unsafe_modes) {
             changes.push(Change::Modes(found.clone()));
         }

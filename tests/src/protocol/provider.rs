@@ -185,13 +185,31 @@ impl Provider for FakeProvider {
         }
         let Some(wanted) = Self::wanted(desired).filter(|wanted| there.as_ref() != Some(wanted)) else {
             let (changes, why) = (Vec::new(), "is as it shall be".to_owned());
-            return Ok(Examined { changes, absent: false, owes: None, why, to_write: Some(Bytes(0)), notes: Vec::new(), observed: UNREAD });
+            return Ok(Examined {
+                changes,
+                absent: false,
+                owes: None,
+                why,
+                to_write: Some(Bytes(0)),
+                notes: Vec::new(),
+                makes: Vec::new(),
+                observed: UNREAD,
+            });
         };
         let absent = there.is_none() && matches!(desired, Desired::File(_) | Desired::Directory(_));
         let from = there.unwrap_or_else(|| "absent".to_owned());
         let changes = vec![Shown::new("content", from, wanted)];
         let owes = self.node().owes.contains(&name).then_some(Action::Restart);
-        Ok(Examined { changes, absent, owes, why: String::new(), to_write: Some(Bytes(1000)), notes: Vec::new(), observed: UNREAD })
+        Ok(Examined {
+            changes,
+            absent,
+            owes,
+            why: String::new(),
+            to_write: Some(Bytes(1000)),
+            notes: Vec::new(),
+            makes: Vec::new(),
+            observed: UNREAD,
+        })
     }
 
     fn check(&self, check: &Check, within: Span, demands: &Demands) -> Verdict {

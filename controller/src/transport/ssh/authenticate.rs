@@ -14,6 +14,7 @@ use super::identity::{Agent, Candidate, Favourite, Identities, Signer, Tried};
 use crate::transport::config::HostConfig;
 use crate::transport::deadlines::Deadlines;
 use crate::transport::error::ConnectFault;
+use crate::transport::link::Login;
 use crate::transport::login::NO_MORE_TRIES;
 
 /// Offers keys until one is taken.
@@ -24,11 +25,13 @@ pub(super) async fn log_in(
     favourite: &Favourite,
     deadlines: &Deadlines,
     lost: &Lost,
-) -> Result<(), ConnectFault> {
+) -> Result<Option<Login>, ConnectFault> {
     let Identities { candidates, unusable, mut agent } = identities;
     let mut tried = Vec::new();
     let mut accepts: Option<Vec<String>> = None;
     let mut seen = HashSet::new();
+    let line = |candidate: &Candidate| candidate.public.to_openssh().ok();
+    let keys: Vec<String> = candidates.iter().filter(|candidate| candidate.certificate.is_none()).filter_map(line).collect();
     for candidate in candidates {
         if !seen.insert((candidate.fingerprint(), candidate.certificate.is_some())) {
             continue;
@@ -38,7 +41,8 @@ pub(super) async fn log_in(
         match answer {
             Ok(AuthResult::Success) => {
                 favourite.remember(&candidate.public);
-                return Ok(());
+                let key = line(&candidate).filter(|_| candidate.certificate.is_none());
+                return Ok(key.map(|key| Login { user: config.user.clone(), key, offered: keys }));
             }
             Ok(AuthResult::Failure { remaining_methods, .. }) if handle.is_closed() && remaining_methods.is_empty() => {
                 tried.push(candidate.refused());

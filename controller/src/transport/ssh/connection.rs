@@ -19,7 +19,7 @@ use crate::transport::error::{ConnectError, ConnectFault};
 use crate::transport::event::LinkEvent;
 use crate::transport::files;
 use crate::transport::known_hosts::Records;
-use crate::transport::link::{BoxFuture, CommandLine, Exec, Link, LinkError};
+use crate::transport::link::{BoxFuture, CommandLine, Exec, Link, LinkError, Login};
 use crate::transport::socket::Quick;
 
 /// A logged-in connection. It keeps the bastion's alive.
@@ -28,6 +28,7 @@ pub(super) struct Connection {
     pub host: String,
     pub user: String,
     pub lost: Lost,
+    login: Option<Login>,
     via: Option<Arc<Connection>>,
 }
 
@@ -111,7 +112,7 @@ impl Ssh {
         let deadlines = within(&self.deadlines, config);
         let lost = Lost::default();
         // The files and the agent are read while the network works.
-        let handle = match &via {
+        let (handle, login) = match &via {
             None => {
                 let goal = Goal { host: &config.hostname, port: config.port, family: config.address_family, bind: config.bind_address };
                 let (prepared, stream) = tokio::join!(self.prepare(config), self.dialer.dial(&goal, &deadlines));
@@ -128,7 +129,7 @@ impl Ssh {
                 self.enter(channel?.into_stream(), config, prepared?, &deadlines, &lost).await?
             }
         };
-        Ok(Connection { handle, host: config.shown(), user: config.user.clone(), lost, via })
+        Ok(Connection { handle, host: config.shown(), user: config.user.clone(), lost, login, via })
     }
 
     async fn prepare(&self, config: &HostConfig) -> Result<Prepared, ConnectFault> {
@@ -148,7 +149,7 @@ impl Ssh {
         prepared: Prepared,
         deadlines: &Deadlines,
         lost: &Lost,
-    ) -> Result<Handle<Checker>, ConnectFault>
+    ) -> Result<(Handle<Checker>, Option<Login>), ConnectFault>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
@@ -185,8 +186,8 @@ impl Ssh {
             }
             other => other,
         })?;
-        authenticate::log_in(&mut handle, config, identities, &self.favourite, deadlines, lost).await?;
-        Ok(handle)
+        let login = authenticate::log_in(&mut handle, config, identities, &self.favourite, deadlines, lost).await?;
+        Ok((handle, login))
     }
 }
 
@@ -283,6 +284,10 @@ impl Link for SshLink {
 
     fn deadlines(&self) -> &Deadlines {
         &self.deadlines
+    }
+
+    fn login(&self) -> Option<&Login> {
+        self.connection.login.as_ref()
     }
 
     fn close<'a>(&'a self) -> BoxFuture<'a, ()> {

@@ -9,6 +9,7 @@ mod explain;
 mod fields;
 mod input;
 mod known;
+mod led;
 mod limits;
 mod lint;
 mod masters;
@@ -121,6 +122,7 @@ impl<'a> Context<'a> {
         triggers::judge_directories(&drafts, self);
         let closed = drafts.close(self);
         paths::judge(&drafts.list, &closed, self);
+        led::judge(&drafts.list, &closed, self);
         let turn = |turn: &drafts::Turn<'a>| {
             let draft = drafts.list.get(turn.draft)?;
             Some(Step {

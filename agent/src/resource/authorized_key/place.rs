@@ -1,0 +1,176 @@
+//! Where the keys of an account stand, and what sshd thinks of those files (sshd_config(5), StrictModes).
+
+use super::super::fault::{failure, hinted, unmade, unread};
+use super::super::node::Node;
+use super::sshd;
+use super::{Desired, promises};
+use crate::host::accounts::Account;
+use crate::host::{Entry, EntryKind, OsError, Writing};
+use ostler_roles::outcome::{Failure, FailureKind};
+use ostler_roles::words::AbsPath;
+use std::path::{Path, PathBuf};
+
+/// Ten thousand keys.
+const CAP: u64 = 8 << 20;
+
+/// What sshd would not trust.
+fn distrusted(path: &Path, entry: &Entry, uid: u32) -> Option<String> {
+    if entry.user != uid && entry.user != 0 {
+        return Some(format!("{} belongs to uid {}", path.display(), entry.user));
+    }
+    (entry.mode & 0o022 != 0).then(|| format!("{} is {:04o}", path.display(), entry.mode))
+}
+
+pub(super) struct Place {
+    pub(super) account: Account,
+    home: PathBuf,
+    /// The file that keys are written into.
+    pub(super) file: PathBuf,
+    /// Others that sshd reads.
+    further: Vec<PathBuf>,
+}
+
+impl Place {
+    /// Where sshd reads the keys of this account.
+    pub(super) fn of(node: &Node, desired: &Desired, account: Account) -> Result<Self, Failure> {
+        let home = AbsPath::parse(&account.home)
+            .map_err(|error| failure(FailureKind::Observe, format!("the home of {} is unusable: {error}", account.name)))?;
+        let reads = sshd::reads(node, &account)?;
+        let name = &account.name;
+        let refuse = |why: String, hint: &str| Err(hinted(FailureKind::Contradiction, why, hint));
+        let settings = "see /etc/ssh/sshd_config and what it includes, or leave the step out";
+        if !desired.absent && !reads.takes_keys {
+            return refuse(format!("sshd takes no keys of {name}: PubkeyAuthentication is `no` there"), settings);
+        }
+        if let Some(command) = reads.command.filter(|_| promises(desired)) {
+            let why =
+                format!("sshd asks a program for keys of {name} too (AuthorizedKeysCommand {command}): which it lets in is not known");
+            return refuse(why, settings);
+        }
+        let mut files = reads.files.into_iter();
+        let file = match files.next() {
+            Some(file) => file,
+            None if desired.absent => home.as_path().join(".ssh/authorized_keys"),
+            None => return refuse(format!("sshd reads no file of keys for {name}: AuthorizedKeysFile is `none` there"), settings),
+        };
+        Ok(Self { home: home.as_path().to_owned(), file, further: files.collect(), account })
+    }
+
+    fn directory(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new("/"))
+    }
+
+    fn is_at_home(&self) -> bool {
+        self.file.starts_with(&self.home)
+    }
+
+    /// Directories that sshd looks at: from the file's to the home's, or to the root where it stands elsewhere.
+    fn above(&self) -> Vec<&Path> {
+        let mut above: Vec<&Path> = self.file.ancestors().skip(1).collect();
+        if let Some(home) = above.iter().position(|directory| *directory == self.home) {
+            above.truncate(home + 1);
+        }
+        above.reverse();
+        above
+    }
+
+    /// What sshd would not trust of them, or could not read as the account.
+    pub(super) fn distrusted(&self, node: &Node) -> Result<Option<String>, Failure> {
+        for path in self.above().into_iter().chain([self.file.as_path()]) {
+            if let Some(entry) = node.host.look(path).map_err(unread)?
+                && let Some(found) = distrusted(path, &entry, self.account.uid)
+            {
+                return Ok(Some(found));
+            }
+        }
+        let entry = node.host.look(&self.file).map_err(unread)?;
+        let unreadable = entry.filter(|entry| !self.is_at_home() && entry.user != self.account.uid && entry.mode & 0o004 == 0);
+        Ok(unreadable.map(|entry| format!("{} is {:04o}", self.file.display(), entry.mode)))
+    }
+
+    /// Makes the way to the file one that sshd trusts. What is so already stays as it is.
+    pub(super) fn make_way(&self, node: &Node) -> Result<(), Failure> {
+        let Account { name, uid, gid, .. } = &self.account;
+        if self.is_at_home() && node.host.look(&self.home).map_err(unread)?.is_none_or(|entry| entry.kind != EntryKind::Directory) {
+            return Err(failure(FailureKind::Apply, format!("{name} has no home directory {}", self.home.display())));
+        }
+        for path in self.above() {
+            let below_home = self.is_at_home() && path != self.home;
+            let Some(entry) = node.host.look(path).map_err(unread)? else {
+                let own = Writing { user: *uid, group: *gid, mode: 0o700 };
+                let made = if below_home { node.host.make_directory(path, own) } else { node.host.make_parent(path) };
+                made.map_err(unmade)?;
+                continue;
+            };
+            let Some(found) = distrusted(path, &entry, *uid) else { continue };
+            let writing = match entry.user {
+                _ if below_home => Writing { user: *uid, group: *gid, mode: entry.mode & !0o022 },
+                user if user == *uid && path == self.home => Writing { user, group: entry.group, mode: entry.mode & !0o022 },
+                _ => return Err(failure(FailureKind::Apply, format!("sshd would ignore the keys of {name}: {found}"))),
+            };
+            node.host.set_ownership(path, writing).map_err(unmade)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the file of keys, or a further one: as it was where sshd trusts that; else the account's own at home, root's elsewhere.
+    pub(super) fn write(&self, node: &Node, file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+        let Account { uid, gid, .. } = self.account;
+        let mut writing = if file.starts_with(&self.home) {
+            Writing { user: uid, group: gid, mode: 0o600 }
+        } else {
+            let (user, group) = node.host.default_owner();
+            Writing { user, group, mode: 0o644 }
+        };
+        if let Some(entry) = node.host.look(file).map_err(unread)?.filter(|entry| entry.kind == EntryKind::File)
+            && distrusted(file, &entry, uid).is_none()
+            && (entry.user == uid || entry.mode & 0o004 != 0)
+        {
+            writing = Writing { user: entry.user, group: entry.group, mode: entry.mode };
+        }
+        node.host.write::<OsError>(file, bytes, writing, None).map_err(unmade)
+    }
+
+    /// The further files as they are, each with its name for people. None of one that is not there, that is a link to the first, as it was
+    /// made for old servers, or that holds nothing that sshd could read as the account. Where no key's absence is promised, what cannot be
+    /// told apart holds nothing up.
+    pub(super) fn further(&self, node: &Node, promised: bool) -> Result<Vec<(&Path, Vec<u8>)>, Failure> {
+        let mut all = Vec::new();
+        for file in &self.further {
+            match node.host.look(file).map_err(unread)? {
+                None => {}
+                Some(entry) if entry.kind == EntryKind::Link => {
+                    let target = node.host.read_link(file).map_err(unread)?.unwrap_or_default();
+                    let leads = file.parent().unwrap_or(Path::new("/")).join(&target);
+                    if promised && leads != self.file && target != Path::new("/dev/null") {
+                        let message = format!("{} leads to {}: sshd may read keys there too", file.display(), target.display());
+                        return Err(hinted(FailureKind::Contradiction, message, format!("on the node: rm {}", file.display())));
+                    }
+                }
+                Some(entry) if entry.user != self.account.uid && entry.mode & 0o004 == 0 && (!promised || entry.mode & 0o040 == 0) => {}
+                Some(_) => all.push((file.as_path(), self.bytes(node, file)?)),
+            }
+        }
+        Ok(all)
+    }
+
+    /// The name of a further file, for people.
+    pub(super) fn name_of(&self, file: &Path) -> String {
+        match file.file_name() {
+            Some(name) if file.parent() == Some(self.directory()) => name.to_string_lossy().into_owned(),
+            _ => file.display().to_string(),
+        }
+    }
+
+    /// A file as it is. At home it will belong to the account: bytes that the account may not read already are not written into it.
+    pub(super) fn bytes(&self, node: &Node, file: &Path) -> Result<Vec<u8>, Failure> {
+        let Some((bytes, entry)) = node.host.read_to_edit(file, CAP).map_err(unread)? else { return Ok(Vec::new()) };
+        if file.starts_with(&self.home) && entry.user != self.account.uid && entry.mode & 0o004 == 0 {
+            let file = file.display();
+            let message =
+                format!("{file} belongs to uid {} and {} may not read it: it is not given its bytes", entry.user, self.account.name);
+            return Err(hinted(FailureKind::Contradiction, message, format!("on the node: ls -l {file}; chown or remove it")));
+        }
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,249 @@
+//! Which files of keys this node's sshd reads for an account: what it says itself (sshd(8), `-T -C`), remembered with the digest of its
+//! program and its configuration. Where that names none of what decides it, nobody is asked.
+
+use super::super::fault::{hinted, unmade, unread};
+use super::super::node::Node;
+use crate::host::accounts::Account;
+use crate::host::child::Program;
+use crate::host::{OsError, Writing};
+use ostler_roles::outcome::{Failure, FailureKind};
+use ostler_roles::words::Digest;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = "/usr/sbin/sshd";
+const DIRECTORY: &str = "/etc/ssh";
+/// What it remembers, a file an account.
+const RECORDS: &str = "/var/lib/ostler/sshd";
+/// No configuration is larger.
+const CAP: u64 = 4 << 20;
+/// Files that include each other (OpenSSH servconf.c, SERVCONF_MAX_DEPTH).
+const DEPTH: usize = 16;
+/// It reads files and answers.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Words of the configuration that decide where keys are read, in lower case.
+const DECIDING: [&str; 3] = ["authorizedkeysfile", "authorizedkeyscommand", "pubkeyauthentication"];
+
+/// The configuration of a node's sshd.
+#[derive(Debug, Default)]
+pub(in crate::resource) struct Configuration {
+    /// Of the program and all its files.
+    digest: String,
+    /// Whether a file names what decides it.
+    decides: bool,
+}
+
+/// What sshd reads for one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::resource) struct Reads {
+    /// Files of keys, in its order.
+    pub(super) files: Vec<PathBuf>,
+    /// A program that it asks for keys too.
+    pub(super) command: Option<String>,
+    /// Whether it takes keys at all.
+    pub(super) takes_keys: bool,
+}
+
+impl Configuration {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When a file is there and cannot be read.
+    pub(in crate::resource) fn read(node: &Node) -> Result<Self, OsError> {
+        let Some(program) = node.host.look_through(Path::new(PROGRAM))? else { return Ok(Self::default()) };
+        let mut seen = format!("{} {} {:?}\n", program.inode, program.length, program.changed);
+        let mut decides = false;
+        let mut ahead = vec![(Path::new(DIRECTORY).join("sshd_config"), 0)];
+        while let Some((path, depth)) = ahead.pop() {
+            let Some(bytes) = node.host.read_through(&path, CAP)? else { continue };
+            seen.push_str(&format!("{} {}\n", path.display(), Digest::of(&bytes).hex()));
+            for (word, rest) in String::from_utf8_lossy(&bytes).lines().filter_map(setting) {
+                decides |= DECIDING.contains(&word.as_str());
+                if word == "include" && depth < DEPTH {
+                    let patterns = rest.split_whitespace().map(|pattern| Path::new(DIRECTORY).join(pattern.trim_matches('"')));
+                    for pattern in patterns {
+                        ahead.extend(matching(node, &pattern)?.into_iter().map(|path| (path, depth + 1)));
+                    }
+                }
+            }
+        }
+        Ok(Self { digest: Digest::of(seen.as_bytes()).hex(), decides })
+    }
+}
+
+/// A line's first word in lower case, and the rest (sshd_config(5)).
+fn setting(line: &str) -> Option<(String, &str)> {
+    let line = line.trim();
+    let (word, rest) = line.split_once(|sign: char| sign.is_whitespace() || sign == '=').unwrap_or((line, ""));
+    (!word.is_empty() && !word.starts_with('#')).then(|| (word.to_ascii_lowercase(), rest.trim_start_matches(['=', ' ', '\t'])))
+}
+
+/// The files that a pattern names: `*` and `?` in its last part, as in `/etc/ssh/sshd_config.d/*.conf`.
+fn matching(node: &Node, pattern: &Path) -> Result<Vec<PathBuf>, OsError> {
+    let name = pattern.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if !name.contains(['*', '?', '[']) {
+        return Ok(vec![pattern.to_owned()]);
+    }
+    let directory = pattern.parent().unwrap_or(Path::new("/"));
+    // A set of letters is taken for any: a file too many is read, and none is missed.
+    let names = node.host.list(directory)?.unwrap_or_default();
+    Ok(names.into_iter().filter(|found| fits(&name, &found.to_string_lossy())).map(|found| directory.join(found)).collect())
+}
+
+fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.chars().next() {
+        None => name.is_empty(),
+        Some('*') => (0..=name.len()).filter(|at| name.is_char_boundary(*at)).any(|at| fits(&pattern[1..], &name[at..])),
+        Some('[') => pattern.find(']').is_none_or(|end| fits(&format!("?{}", &pattern[end + 1..]), name)),
+        Some(sign) => name
+            .chars()
+            .next()
+            .is_some_and(|first| (sign == '?' || sign == first) && fits(&pattern[sign.len_utf8()..], &name[first.len_utf8()..])),
+    }
+}
+
+/// What sshd reads for this account. Writes nothing.
+///
+/// # Errors
+/// When its configuration cannot be read, or it does not say.
+pub(super) fn reads(node: &Node, account: &Account) -> Result<Reads, Failure> {
+    let configuration = node.sshd_configuration().map_err(unread)?;
+    if !configuration.decides {
+        let usual = ["authorized_keys", "authorized_keys2"].map(|name| Path::new(&account.home).join(".ssh").join(name));
+        return Ok(Reads { files: usual.into(), command: None, takes_keys: true });
+    }
+    let key = format!("{} {} {}", account.name, account.uid, account.home);
+    if let Some((digest, said)) = node.sshd_said.of(&key).filter(|(digest, _)| *digest == configuration.digest) {
+        debug_assert_eq!(digest, configuration.digest);
+        return Ok(parse(&said, account));
+    }
+    let known = node.host.read(&record(account), CAP).map_err(unread)?.unwrap_or_default();
+    let known = String::from_utf8_lossy(&known).into_owned();
+    let said = match known.split_once('\n') {
+        Some((head, said)) if head == format!("{} {key}", configuration.digest) => said.to_owned(),
+        _ => ask(node, account)?,
+    };
+    node.sshd_said.put(&key, (configuration.digest.clone(), said.clone()));
+    Ok(parse(&said, account))
+}
+
+/// Keeps what it said for runs to come, which then ask nobody.
+///
+/// # Errors
+/// When the kernel says no.
+pub(super) fn remember(node: &Node, account: &Account) -> Result<(), Failure> {
+    let configuration = node.sshd_configuration().map_err(unread)?;
+    let key = format!("{} {} {}", account.name, account.uid, account.home);
+    let Some((digest, said)) = node.sshd_said.of(&key).filter(|(digest, _)| *digest == configuration.digest) else { return Ok(()) };
+    let (user, group) = node.host.default_owner();
+    for parent in [Path::new("/var/lib/ostler"), Path::new(RECORDS)] {
+        node.host.make_parent(parent).map_err(unmade)?;
+    }
+    let text = format!("{digest} {key}\n{said}");
+    node.host.write::<OsError>(&record(account), text.as_bytes(), Writing { user, group, mode: 0o600 }, None).map_err(unmade)
+}
+
+fn record(account: &Account) -> PathBuf {
+    Path::new(RECORDS).join(Digest::of(account.name.as_bytes()).short())
+}
+
+/// Asks it, for a login from somewhere else: an address of documentation (RFC 5737), which no `Match` names.
+fn ask(node: &Node, account: &Account) -> Result<String, Failure> {
+    let about = format!("user={},host=node.invalid,addr=192.0.2.1", account.name);
+    let hint = format!("on the node: {PROGRAM} -T -C {about}");
+    let untold = |cause: String| Failure {
+        causes: vec![cause],
+        ..hinted(FailureKind::Observe, format!("sshd does not tell where it reads the keys of {}", account.name), hint.clone())
+    };
+    if !node.host.is_running() {
+        return Err(untold("this is not the running system".to_owned()));
+    }
+    let finished = Program::new([PROGRAM, "-T", "-C", &about]).run_to_end(Instant::now() + PATIENCE).map_err(unread)?;
+    if !finished.is_good() {
+        let status = finished.status;
+        return Err(untold(finished.tail.into_lines().pop().unwrap_or_else(|| format!("sshd: {status}"))));
+    }
+    let text = String::from_utf8_lossy(&finished.stdout);
+    let deciding = text.lines().filter(|line| setting(line).is_some_and(|(word, _)| DECIDING.contains(&word.as_str())));
+    Ok(deciding.map(|line| format!("{line}\n")).collect())
+}
+
+/// What it said, for an account (sshd_config(5), AuthorizedKeysFile and TOKENS).
+fn parse(said: &str, account: &Account) -> Reads {
+    let mut reads = Reads { files: Vec::new(), command: None, takes_keys: true };
+    let is_none = |text: &str| text.eq_ignore_ascii_case("none");
+    for (word, rest) in said.lines().filter_map(setting) {
+        match word.as_str() {
+            "authorizedkeysfile" if !is_none(rest) => {
+                reads.files = rest.split_whitespace().map(|pattern| expanded(pattern, account)).collect();
+            }
+            "authorizedkeyscommand" if !is_none(rest) => reads.command = Some(rest.to_owned()),
+            "pubkeyauthentication" => reads.takes_keys = rest != "no",
+            _ => {}
+        }
+    }
+    reads
+}
+
+fn expanded(pattern: &str, account: &Account) -> PathBuf {
+    let mut path = String::new();
+    let mut signs = pattern.chars();
+    while let Some(sign) = signs.next() {
+        match (sign, if sign == '%' { signs.next() } else { None }) {
+            ('%', Some('h')) => path.push_str(&account.home),
+            ('%', Some('u')) => path.push_str(&account.name),
+            ('%', Some('U')) => path.push_str(&account.uid.to_string()),
+            ('%', Some('%')) => path.push('%'),
+            ('%', Some(other)) => path.extend(['%', other]),
+            (sign, _) => path.push(sign),
+        }
+    }
+    Path::new(&account.home).join(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Host;
+
+    fn account() -> Account {
+        Account { name: "ci".to_owned(), uid: 1001, gid: 1001, home: "/home/ci".to_owned(), shell: "/bin/sh".to_owned() }
+    }
+
+    #[test]
+    fn what_it_says_becomes_paths_of_the_account() {
+        let said =
+            "pubkeyauthentication yes\nauthorizedkeyscommand none\nauthorizedkeysfile .ssh/authorized_keys /etc/ssh/keys/%u %h/k%U%%\n";
+        let reads = parse(said, &account());
+        assert_eq!(reads.files, ["/home/ci/.ssh/authorized_keys", "/etc/ssh/keys/ci", "/home/ci/k1001%"].map(PathBuf::from));
+        assert_eq!((reads.command, reads.takes_keys), (None, true));
+        let none = parse("AuthorizedKeysFile none\npubkeyauthentication no\nauthorizedkeyscommand /bin/keys %u\n", &account());
+        assert_eq!((none.files.len(), none.command.as_deref(), none.takes_keys), (0, Some("/bin/keys %u"), false));
+    }
+
+    #[test]
+    fn only_a_configuration_that_decides_it_is_asked_about() {
+        let tree = tempfile::tempdir().unwrap();
+        let node = || Node::new(Host::at(tree.path()).unwrap(), None);
+        let write = |path: &str, text: &str| {
+            let path = tree.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let decides = || Configuration::read(&node()).unwrap().decides;
+        assert!(!decides(), "no sshd is there");
+        write("usr/sbin/sshd", "");
+        write("etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\n#AuthorizedKeysFile none\nUsePAM yes\n");
+        assert!(!decides());
+        let before = Configuration::read(&node()).unwrap().digest;
+        write("etc/ssh/sshd_config.d/keys.conf.off", "AuthorizedKeysFile none\n");
+        assert!(!decides());
+        write("etc/ssh/sshd_config.d/1.conf", "Include more/[ab]*\n");
+        write("etc/ssh/more/b", "Match User ci\n\tauthorizedkeysfile=/x/%u\n");
+        assert!(decides());
+        assert_ne!(Configuration::read(&node()).unwrap().digest, before);
+        // What is no running system cannot be asked, and is not guessed at.
+        let failed = reads(&node(), &account()).unwrap_err();
+        assert_eq!(failed.message, "sshd does not tell where it reads the keys of ci");
+    }
+}

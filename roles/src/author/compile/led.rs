@@ -1,0 +1,62 @@
+//! What root runs: not where the roles themselves give another account the place, which could put anything else there. A node is asked again
+//! in the step's turn, for what roles do not say.
+
+use super::context::Context;
+use super::drafts::Draft;
+use crate::author::diagnostic::Fault;
+use crate::author::source::Span;
+use crate::resource::Desired;
+use crate::resource::command;
+use crate::words::AbsPath;
+
+const ROOT: &str = "root";
+
+/// A directory of another account.
+struct Owned<'d> {
+    path: AbsPath,
+    owner: String,
+    span: &'d Span,
+}
+
+/// Judges the commands of a node.
+pub(super) fn judge(drafts: &[Draft<'_>], closed: &[Option<Desired>], context: &Context<'_>) {
+    let all = || drafts.iter().zip(closed).filter_map(|(draft, desired)| Some((draft, desired.as_ref()?)));
+    let owned: Vec<Owned<'_>> = all().filter_map(|(draft, desired)| owned(draft, desired)).collect();
+    for (draft, desired) in all() {
+        let Desired::Command(command) = desired else { continue };
+        if command.run_as.as_ref().is_some_and(|name| name.as_str() != ROOT) {
+            continue;
+        }
+        for (path, field, what) in places(command) {
+            let Some(owned) = owned.iter().find(|owned| path.is_within(&owned.path)) else { continue };
+            let owner = &owned.owner;
+            let fault =
+                Fault::new(draft.values.span(field), format!("root's command {what} `{path}`, and {owner} can put something else there"));
+            let also = format!("`{}` belongs to {owner}", owned.path);
+            context.fault(fault.also(owned.span, &also).hint(format!("add `as: {owner}` to the command, or take a place of root's")));
+            break;
+        }
+    }
+}
+
+fn owned<'d>(draft: &'d Draft<'_>, desired: &Desired) -> Option<Owned<'d>> {
+    let (path, owner, field) = if let Desired::Directory(directory) = desired {
+        (directory.path.clone(), directory.present.as_ref()?.owner.to_string(), "path")
+    } else if let Desired::User(user) = desired {
+        (user.present.as_ref()?.home.clone()?, user.name.to_string(), "name")
+    } else {
+        return None;
+    };
+    (owner != ROOT).then(|| Owned { path, owner, span: draft.values.span(field) })
+}
+
+/// Where a command begins, and what it starts.
+fn places(command: &command::Desired) -> Vec<(AbsPath, &'static str, &'static str)> {
+    let program = |argv: Option<&Vec<String>>| argv.and_then(|argv| argv.first()).and_then(|program| AbsPath::parse(program).ok());
+    let places = [
+        (command.directory.clone(), "directory", "begins in"),
+        (program(Some(&command.run)), "run", "starts"),
+        (program(command.unless.as_ref()), "unless", "starts"),
+    ];
+    places.into_iter().filter_map(|(path, field, what)| Some((path?, field, what))).collect()
+}
