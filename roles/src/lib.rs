@@ -10,6 +10,7 @@
 #[cfg(feature = "author")]
 pub mod author;
 pub mod catalog;
+pub mod challenge;
 pub mod check;
 pub mod executor;
 pub mod facts;

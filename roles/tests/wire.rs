@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets an error it does not expect ends there")]
 
+use ostler_roles::challenge::Place;
 use ostler_roles::facts::{Facts, Kernel, LiveFacts, System};
 use ostler_roles::ledger::{Ledger, Proved, Subject};
 use ostler_roles::outcome::{Ending, Event, Failure, FailureKind, Outcome};
@@ -11,7 +12,7 @@ use ostler_roles::wire::frame::{Decoder, FRAME_CAP, FrameError, MAGIC, NOISE_CAP
 use ostler_roles::wire::message::{
     ActiveRun, Become, BlobData, Hello, Hidden, Login, Open, Refusal, SCHEMA, SecretData, ToAgent, ToController,
 };
-use ostler_roles::words::{Bytes, Digest, MasterName, NodeName, RunId, Span, Version};
+use ostler_roles::words::{AccountName, Bytes, Digest, MasterName, NodeName, RunId, Span, Version};
 use proptest::prelude::*;
 
 fn run() -> RunId {
@@ -40,6 +41,10 @@ fn proved() -> Proved {
     Proved { subject: Subject { master, executor, smoke: Digest::of(b"true") }, generation: 4 }
 }
 
+fn place() -> Place {
+    Place::of("http://ci:8010/", &NodeName::parse("build-1").unwrap())
+}
+
 fn ledger() -> Ledger {
     let mut ledger = Ledger::default();
     ledger.prove(proved()).unwrap();
@@ -64,6 +69,7 @@ fn to_agent() -> Vec<ToAgent> {
         ToAgent::Attach { run: None, after: 7 },
         ToAgent::Cancel { run: run() },
         ToAgent::Prove(proved()),
+        ToAgent::Challenge { place: place(), account: AccountName::parse("ci").unwrap(), nonce: Some(Hidden(b"once".to_vec())) },
         ToAgent::Bye,
     ]
 }
@@ -114,6 +120,8 @@ fn to_controller() -> Vec<ToController> {
         ToController::Cancelling { run: run() },
         ToController::Refused(Refusal::ChangedSince { proved: 1, found: 2 }),
         ToController::Proved,
+        ToController::Challenge(true),
+        ToController::Refused(Refusal::NoChallenge("no account".into())),
         ToController::Alive,
         ToController::Fault(failure),
     ]

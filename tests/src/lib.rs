@@ -7,6 +7,7 @@ pub mod house;
 pub mod jenkins;
 pub mod lab;
 pub mod library;
+pub mod machine;
 pub mod program;
 pub mod protocol;
 pub mod schema;

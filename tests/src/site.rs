@@ -144,6 +144,17 @@ impl Site {
         output.text()
     }
 
+    /// The words that run this shell line on a node, logged in over SSH as this account; its input is theirs.
+    pub fn over_ssh(&self, account: &str, node: &str, line: &str) -> Vec<String> {
+        let ostler = self.command(&["lab", "exec", "--", "ssh", "-F"]);
+        let environment = ostler.get_envs().filter_map(|(name, value)| Some(format!("{}={}", name.to_str()?, value?.to_str()?)));
+        let words = ostler.get_args().map(|word| word.to_string_lossy().into_owned());
+        let start = ["env".to_owned(), format!("--chdir={}", self.root().display())];
+        let program = ostler.get_program().to_string_lossy().into_owned();
+        let login = [self.lab().ssh_config().display().to_string(), "-l".to_owned(), account.to_owned(), node.to_owned(), line.to_owned()];
+        start.into_iter().chain(environment).chain([program]).chain(words).chain(login).collect()
+    }
+
     /// Runs a shell's words as root on a node.
     pub fn sh(&self, node: &str, script: &str) -> String {
         self.on(node, &["sh", "-euc", script])

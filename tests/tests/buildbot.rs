@@ -2,20 +2,46 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-use ostler::masters::buildbot::{BuildResult, Buildbot, Patience, SmokeCommand, Worker, WorkerTrouble};
+use ostler::masters::buildbot::{BuildResult, Buildbot, Patience, Registration, SmokeCommand, Worker, WorkerTrouble};
 use ostler::masters::driver::{Cordon, Driver, Event, Verdict};
 use ostler::masters::files::InstallError;
 use ostler::masters::register::{Ending, register};
+use ostler::masters::witness::{Nonce, Witness};
 use ostler_roles::master::buildbot::{Hold, WorkerName};
 use ostler_roles::master::{Proof, Stage};
 use ostler_roles::words::{Label, NodeName};
 use ostler_tests::buildbot::{Fate, Folder, Front, Master, Meddling};
+use ostler_tests::machine::{Given, Machine};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
+
+thread_local! {
+    /// The machines of a test's workers, by their names.
+    static MACHINES: RefCell<BTreeMap<String, Arc<Machine>>> = RefCell::default();
+}
+
+/// The machine of this worker.
+fn machine_of(name: &str) -> Arc<Machine> {
+    MACHINES.with_borrow_mut(|machines| Arc::clone(machines.entry(name.to_owned()).or_default()))
+}
+
+/// From now on the worker of this name is on such a machine.
+fn move_to(name: &str, machine: Machine) -> Arc<Machine> {
+    MACHINES.with_borrow_mut(|machines| machines.insert(name.to_owned(), Arc::new(machine)));
+    machine_of(name)
+}
 
 fn worker(name: &str, smoke: &[&[&str]]) -> Worker {
     let labels = ["debian", "asked-for-by-nobody"].iter().map(|label| Label::parse(label).unwrap()).collect();
     let command = |run: &&[&str]| SmokeCommand { name: run[0].to_owned(), run: run.iter().map(|word| (*word).to_owned()).collect() };
-    Worker::new(name, 2, labels, Worker::SHARED_PASSWORD, smoke.iter().map(command).collect()).unwrap()
+    Worker::new(name, 2, labels, Worker::SHARED_PASSWORD, smoke.iter().map(command).collect(), &machine_of(name).path()).unwrap()
+}
+
+fn registration(worker: &Worker) -> (NodeName, Registration) {
+    let witness: Arc<dyn Witness> = machine_of(worker.name().as_str());
+    (name(worker), Registration { worker: worker.clone(), witness })
 }
 
 fn patience() -> Patience {
@@ -27,7 +53,7 @@ fn name(worker: &Worker) -> NodeName {
 }
 
 fn driver<'a>(master: &Master, machine: &'a mut Folder, workers: &[Worker], patience: &Patience) -> Buildbot<'a> {
-    let workers = workers.iter().map(|worker| (name(worker), worker.clone())).collect();
+    let workers = workers.iter().map(registration).collect();
     Buildbot::new(master.client(), machine, workers, "ostler run 1", patience.clone())
 }
 
@@ -105,6 +131,62 @@ fn workers_go_together_where_they_can_and_each_runs_its_own_smoke_job() {
 }
 
 #[test]
+fn a_job_that_ran_on_another_machine_gives_no_label_whatever_it_said() {
+    for (given, said) in [(Given::Nowhere, "No such file or directory"), (Given::Elsewhere, "but `")] {
+        let master = Master::start();
+        let mut machine = Folder::of(&master);
+        // Another site's, or another machine's: it is connected by the name of ours, which is refused as a duplicate.
+        let _stranger = master.worker("node-1");
+        let mine = move_to("node-1", Machine::that(given));
+        let workers = [(worker("node-1", &[&["true"]]), Proof::Standing)];
+        let endings = run(&master, &mut machine, &workers);
+        let [Ending::Red(report)] = endings.as_slice() else { panic!("{endings:?}\n{}", master.log()) };
+        assert!(report.text.starts_with("ran on another machine: it did not show what p06 alone was given"), "{report:?}");
+        assert!(report.text.contains(said), "{report:?}");
+        assert!(seen(&master, "node-1").is_at(&workers[0].0.desired(), Stage::Quarantined), "it has no label");
+        assert_eq!(mine.nonces(), 1);
+        // Nor at the next try, on a node that has changed or not.
+        let endings = run(&master, &mut machine, &[(worker("node-1", &[&["true"]]), Proof::Wanted)]);
+        assert!(matches!(endings.as_slice(), [Ending::Red(_)]), "{endings:?}");
+        assert_eq!(mine.nonces(), 2, "each job has a nonce of its own");
+    }
+}
+
+#[test]
+fn a_job_whose_machine_lost_its_nonce_is_run_once_more() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _process = master.worker("node-1");
+    for (lost, is_proved) in [(1, true), (2, false)] {
+        let mine = move_to("node-1", Machine::that(Given::Lost(lost)));
+        let endings = run(&master, &mut machine, &[(worker("node-1", &[]), Proof::Wanted)]);
+        match (endings.as_slice(), is_proved) {
+            ([Ending::Labelled(_)], true) => {}
+            ([Ending::Unproved(report)], false) => assert!(report.text.contains("it was gone before the job had ended"), "{report:?}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(mine.nonces(), 2);
+    }
+}
+
+#[test]
+fn a_master_that_does_not_run_what_worker_files_say_proves_nothing() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _process = master.worker("node-1");
+    let configuration = master.home().join("master.cfg");
+    let text = std::fs::read_to_string(&configuration).unwrap();
+    let deaf = text.replace("for command in [GREETING, *mine]]", "for command in [GREETING]]");
+    assert_ne!(deaf, text);
+    std::fs::write(&configuration, deaf).unwrap();
+    let endings = run(&master, &mut machine, &[(worker("node-1", &[&["false"]]), Proof::Standing)]);
+    let [Ending::Unproved(report)] = endings.as_slice() else { panic!("{endings:?}\n{}", master.log()) };
+    let why = "which machine it ran on is not known: the job has no log `which-machine`; does master.cfg run what worker files say?";
+    assert_eq!(report.text, why);
+    assert!(seen(&master, "node-1").attached.is_empty());
+}
+
+#[test]
 fn a_red_smoke_job_keeps_the_label_off_and_shows_the_last_lines() {
     let master = Master::start();
     let mut machine = Folder::of(&master);
@@ -145,7 +227,17 @@ fn a_worker_with_another_number_of_executors_is_proved_again() {
     let master = Master::start();
     let mut machine = Folder::of(&master);
     let _process = master.worker("node-1");
-    let with = |builds| Worker::new("node-1", builds, [Label::parse("debian").unwrap()].into(), Worker::SHARED_PASSWORD, vec![]).unwrap();
+    let with = |builds: u32| {
+        Worker::new(
+            "node-1",
+            builds,
+            [Label::parse("debian").unwrap()].into(),
+            Worker::SHARED_PASSWORD,
+            vec![],
+            &machine_of("node-1").path(),
+        )
+        .unwrap()
+    };
     assert!(matches!(run(&master, &mut machine, &[(with(1), Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
     machine.written.clear();
     assert!(matches!(run(&master, &mut machine, &[(with(2), Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
@@ -249,7 +341,7 @@ fn a_worker_that_dies_in_its_smoke_job_holds_up_no_other_and_ends_by_its_own_dea
 
 /// Registers one worker by way of a front.
 fn run_behind(master: &Master, front: &Front, machine: &mut Folder, one: Worker) -> Ending {
-    let workers = [(name(&one), one.clone())].into();
+    let workers = [registration(&one)].into();
     let driver = Buildbot::new(master.client_behind(front), machine, workers, "ostler run 1", patience());
     run_telling(&driver, &[(one, Proof::Standing)], &mut |_, _| {}).remove(0)
 }
@@ -298,7 +390,7 @@ fn a_wrong_web_password_is_no_verdict_on_the_node() {
     let mut machine = Folder::of(&master);
     let _process = master.worker("node-1");
     let one = worker("node-1", &[&["true"]]);
-    let workers = [(name(&one), one.clone())].into();
+    let workers = [registration(&one)].into();
     let driver = Buildbot::new(master.client_as("wrong-but-planted"), &mut machine, workers, "ostler run 1", patience());
     let ending = run_telling(&driver, &[(one, Proof::Standing)], &mut |_, _| {}).remove(0);
     let told = ending.to_string();
@@ -310,7 +402,7 @@ fn a_wrong_web_password_is_no_verdict_on_the_node() {
 /// Registers one worker, and interrupts the run when this is so.
 fn interrupt_when(master: &Master, machine: &mut Folder, one: (Worker, Proof), is_so: impl Fn(&Event) -> bool) -> Ending {
     let (interrupt, stop) = tokio::sync::watch::channel(false);
-    let workers = [(name(&one.0), one.0.clone())].into();
+    let workers = [registration(&one.0)].into();
     let driver = Buildbot::new(master.client().stoppable(stop.into()), machine, workers, "ostler run 1", patience());
     let mut events = |_: &NodeName, event: Event| {
         if is_so(&event) {
@@ -384,6 +476,7 @@ fn a_worker_is_drained_before_its_node_changes_and_released_in_quarantine() {
     assert!(matches!(run(&master, &mut machine, &[(one.clone(), Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
 
     std::fs::remove_file(&gate).unwrap();
+    machine_of("node-1").give(&Nonce::fresh().unwrap()).unwrap();
     let job = client.force_smoke(&name, "a long job").unwrap();
     let number = client.survey().unwrap().number(&name).unwrap();
     master.until("the job runs", || client.running(number).unwrap() == 1);
@@ -420,6 +513,7 @@ fn jobs_that_run_come_to_their_end_before_labels_are_taken_off() {
     assert!(matches!(run(&master, &mut machine, &[(one.clone(), Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
 
     std::fs::remove_file(&gate).unwrap();
+    machine_of("node-1").give(&Nonce::fresh().unwrap()).unwrap();
     let job = client.force_smoke(&name, "a long job").unwrap();
     let number = client.survey().unwrap().number(&name).unwrap();
     master.until("the job runs", || client.running(number).unwrap() == 1);

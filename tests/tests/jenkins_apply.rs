@@ -278,6 +278,39 @@ fn a_node_that_fails_halfway_leaves_the_pool_in_the_same_run_and_comes_back_with
 }
 
 #[test]
+fn a_job_that_ran_on_another_machine_gives_no_label() {
+    for launch in ["ssh", "inbound"] {
+        let stage = Stage::up(launch);
+        stage.site.on("n1", &["sh", "-euc", "printf %s \"$0\" > /usr/local/bin/java; chmod 755 /usr/local/bin/java", JAVA]);
+        // Another machine has taken the name: every job of this node runs there.
+        let here = std::mem::take(&mut stage.model.state().build_elsewhere);
+        let connect = || match launch {
+            "ssh" => stage.site.apply(),
+            _ => apply_and_call_in(&stage).0,
+        };
+        let ran = connect().good_with(1);
+        let trouble = ran.recap("n1")["trouble"].as_str().unwrap().to_owned();
+        let told =
+            "not registered: smoke job: ran on another machine: it did not show what n1 alone was given, but `cat: /run/ostler-proof/";
+        assert!(trouble.starts_with(told) && trouble.contains("No such file"), "{trouble}");
+        assert_eq!(stage.labels(), "ostler-quarantine-n1");
+        assert_eq!(stage.site.sh("n1", "ls /run/ostler-proof"), "", "the nonce is gone");
+        // Its own jobs give it its labels, on a node that has not changed since.
+        stage.model.state().build_elsewhere = here;
+        stage.site.apply().good();
+        assert_eq!(stage.labels(), "big debian");
+        assert_eq!(stage.site.sh("n1", "ls /run/ostler-proof"), "", "the nonce is gone");
+        stage.nothing_to_do();
+        // Proved again for other smoke commands alone: by another nonce, elsewhere, in vain.
+        stage.model.state().build_elsewhere.clear();
+        stage.set("proof", "\"uptime\"");
+        let again = stage.site.apply().good_with(1);
+        assert!(again.recap("n1")["trouble"].as_str().unwrap().contains("ran on another machine"), "{}", again.told());
+        assert_eq!(stage.labels(), "ostler-quarantine-n1");
+    }
+}
+
+#[test]
 fn smoke_commands_that_changed_alone_are_run() {
     let stage = Stage::up("ssh");
     stage.site.apply().good();
@@ -474,15 +507,11 @@ fn the_librarys_agent_calls_in_by_itself_with_real_java_beside_it() {
 
 #[test]
 fn a_red_smoke_job_that_prints_secrets_is_shown_without_them() {
-    use std::os::unix::fs::PermissionsExt;
     let stage = Stage::up("ssh");
     stage.site.apply().good();
-    // The model runs jobs here.
-    let leak = stage.site.root().join("../leak");
     let text = format!("#!/bin/sh\necho login {PASSWORD}\nprintf %s {PASSWORD} | base64\nprintf %0290d 0; echo {PASSWORD}\nexit 1\n");
-    std::fs::write(&leak, text).unwrap();
-    std::fs::set_permissions(&leak, std::fs::Permissions::from_mode(0o755)).unwrap();
-    stage.set("proof", &format!("\"{}\"", leak.canonicalize().unwrap().display()));
+    stage.site.on("n1", &["sh", "-euc", "printf %s \"$0\" > /usr/local/bin/leak; chmod 755 /usr/local/bin/leak", &text]);
+    stage.set("proof", "leak");
     stage.set("stamp", "second");
     let red = stage.site.apply().good_with(1);
     stage.set("stamp", "third");

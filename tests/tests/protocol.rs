@@ -6,6 +6,8 @@
 mod attaching;
 #[path = "protocol/becoming.rs"]
 mod becoming;
+#[path = "protocol/challenges.rs"]
+mod challenges;
 #[path = "protocol/killed.rs"]
 mod killed;
 #[path = "protocol/ledger.rs"]

@@ -267,6 +267,43 @@ fn a_buildbot_worker_earns_its_label_and_a_second_run_writes_and_reloads_nothing
     site.apply().nothing_to_do();
 }
 
+#[test]
+fn a_worker_whose_name_another_machine_has_taken_gets_no_labels_until_it_is_its_own() {
+    let nodes = |n1: &str, n2: &str| {
+        let master = "master: {host: 10.78.0.11, roles: [buildbot-master]}";
+        format!("nodes:\n  {master}\n  n1: {{host: 10.78.0.12, roles: [{n1}]}}\n  n2: {{host: 10.78.0.13, roles: [{n2}}}\n")
+    };
+    let site =
+        Site::up(&format!("{SSH}{BUILDBOT}"), &nodes("buildbot-worker", "base]"), [node("master", 11), node("n1", 12), node("n2", 13)]);
+    site.secret("buildbot", "a-password-of-the-web-interface");
+    site.secret("worker", "a-password-of-the-workers");
+    site.serve_wheels();
+    site.apply().good();
+    // n1 has another role now; its worker goes on, and is connected by the name that n2 has. That of n2 is not let in.
+    site.secret("other", "a-password-of-no-worker");
+    let taken = |more: &str| nodes("base", &format!("buildbot-worker], vars: {{buildbot-worker: {{name: n1{more}}}}}"));
+    site.write("nodes.yaml", &taken(", password: \"{{ secret.other }}\""));
+    for _ in 0..2 {
+        let ran = site.apply().good_with(1);
+        let trouble = ran.recap("n2")["trouble"].as_str().unwrap().to_owned();
+        assert!(
+            trouble.starts_with("not registered: smoke job: ran on another machine: it did not show what n2 alone was given"),
+            "{trouble}"
+        );
+        assert_eq!(ran.recap("n2")["labels"], serde_json::json!([]));
+        assert_eq!(site.sh("master", "grep -c quarantined.*true /var/lib/buildbot/master/workers.d/n1.json"), "1");
+    }
+    // The right password is of no use while n1 is connected: the master refuses the second of one name, and it ends.
+    site.write("nodes.yaml", &taken(""));
+    let refused = site.apply().good_with(1);
+    assert!(refused.recap("n2")["trouble"].as_str().unwrap().contains("does not stay up"), "{}", refused.told());
+    site.sh("n1", "systemctl stop buildbot-worker");
+    let own = site.apply();
+    own.good();
+    assert_eq!(own.recap("n2")["labels"], serde_json::json!(["debian"]), "{}", own.told());
+    site.apply().nothing_to_do();
+}
+
 const JENKINS: &str = "masters:
   ci:
     jenkins:
@@ -289,15 +326,7 @@ fn jenkins(site: &Site) -> (Model, Door) {
     state.root_url = format!("http://{address}/");
     state.quiet_period = Duration::ZERO;
     state.hosts = vec![SshHost { host: "10.78.0.11".to_owned(), port: 22, host_key, java: 17 }];
-    let ostler = site.command(&["lab", "exec", "--", "ssh", "-F"]);
-    let environment = ostler.get_envs().filter_map(|(name, value)| Some(format!("{}={}", name.to_str()?, value?.to_str()?)));
-    let words = ostler.get_args().map(|word| word.to_string_lossy().into_owned());
-    let start = ["env".to_owned(), format!("--chdir={}", site.root().display())];
-    let program = ostler.get_program().to_string_lossy().into_owned();
-    state.build_elsewhere = start.into_iter().chain(environment).chain([program]).chain(words).collect();
-    let login = ["-l", "jenkins", "n1", "cd /home/jenkins/workspaces && exec /bin/sh -xe"].map(str::to_owned);
-    state.build_elsewhere.push(site.lab().ssh_config().display().to_string());
-    state.build_elsewhere.extend(login);
+    state.build_elsewhere = site.over_ssh("jenkins", "n1", "cd /home/jenkins/workspaces && exec /bin/sh -xe 2>&1");
     drop(state);
     let door = Door::open(site.lab(), env!("CARGO_BIN_EXE_lab-door"), address, model.address());
     (model, door)

@@ -4,6 +4,7 @@
 
 mod blobs;
 mod cancel;
+mod challenge;
 mod clean;
 mod copy;
 mod detach;
@@ -28,6 +29,7 @@ mod stored;
 
 pub use blobs::BlobStore;
 pub use cancel::{ask_to_cancel, is_cancelled};
+pub use challenge::Challenges;
 pub use clean::Cleaner;
 pub use copy::{CopyError, install, own_digest, own_file, roots_copy};
 pub use error::EngineError;

@@ -1,6 +1,7 @@
 //! Where the agent keeps what outlives a process. A parameter, so that tests use directories of their own.
 
 use crate::host::own::{OwnDirectory, OwnPath};
+use ostler_roles::challenge::{DIRECTORY, Place};
 use ostler_roles::words::{Digest, RunId};
 use std::path::{Path, PathBuf};
 
@@ -13,19 +14,21 @@ pub struct StatePaths {
     pub run: PathBuf,
     /// Kept in memory where `/run` is not: `/dev/shm/ostler`.
     pub shm: PathBuf,
+    /// Nonces, which jobs may read: `/run/ostler-proof`.
+    pub proofs: PathBuf,
 }
 
 impl Default for StatePaths {
     /// Those of a real node.
     fn default() -> Self {
-        Self { state: "/var/lib/ostler".into(), run: "/run/ostler".into(), shm: "/dev/shm/ostler".into() }
+        Self { state: "/var/lib/ostler".into(), run: "/run/ostler".into(), shm: "/dev/shm/ostler".into(), proofs: DIRECTORY.into() }
     }
 }
 
 impl StatePaths {
     /// Every place below one directory, for tests.
     pub fn below(directory: &Path) -> Self {
-        Self { state: directory.join("state"), run: directory.join("run"), shm: directory.join("shm") }
+        Self { state: directory.join("state"), run: directory.join("run"), shm: directory.join("shm"), proofs: directory.join("proofs") }
     }
     /// A place in the state: others may enter it, to run root's copy and to read the record.
     fn in_state(&self, rest: impl Into<PathBuf>) -> OwnPath {
@@ -80,6 +83,10 @@ impl StatePaths {
     /// What one run keeps while it is at work.
     pub fn in_memory(&self, run: &RunId) -> OwnPath {
         self.while_running().join(run.as_str())
+    }
+    /// Where one nonce is.
+    pub fn proof(&self, place: Place) -> OwnPath {
+        OwnDirectory::new(&self.proofs, 0o711).join(place.name())
     }
     /// The one store of secrets: `/run` where that is in memory, as with systemd; else `/dev/shm`.
     pub(crate) fn secrets(&self) -> OwnDirectory {

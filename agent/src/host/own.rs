@@ -6,7 +6,7 @@ mod opened;
 use super::Entry;
 use super::entry::EntryKind;
 use opened::{beneath, checked, guarded, settle, user};
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -242,11 +242,23 @@ impl OwnPath {
         self.write_below(bytes, mode, 0o700, durable)
     }
 
+    /// The same, in a file that a group may read too.
+    ///
+    /// # Errors
+    /// As for [`Self::write`].
+    pub fn write_readable(&self, bytes: &[u8], group: u32, durable: Durable) -> io::Result<()> {
+        self.put(bytes, (0o440, Some(group)), 0o700, durable)
+    }
+
     /// The same in directories of this mode.
     ///
     /// # Errors
     /// As for [`Self::write`].
     pub fn write_below(&self, bytes: &[u8], mode: u32, directories: u32, durable: Durable) -> io::Result<()> {
+        self.put(bytes, (mode, None), directories, durable)
+    }
+
+    fn put(&self, bytes: &[u8], (mode, group): (u32, Option<u32>), directories: u32, durable: Durable) -> io::Result<()> {
         let parent = self.make_parent(directories)?;
         let mut aside = self.name().as_os_str().to_owned();
         aside.push(format!(".{}", std::process::id()));
@@ -257,6 +269,9 @@ impl OwnPath {
             }
             let mut file = File::from(beneath(&parent, Path::new(&aside), OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL, 0o600)?);
             file.write_all(bytes)?;
+            if group.is_some() {
+                rustix::fs::fchown(&file, None, group.map(Gid::from_raw))?;
+            }
             // Whatever umask we were given.
             rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
             if durable == Durable::Yes {

@@ -162,7 +162,8 @@ impl RootHalf {
                 | ToAgent::Go { .. }
                 | ToAgent::Attach { .. }
                 | ToAgent::Cancel { .. }
-                | ToAgent::Prove(_) => Heard::Other(frame),
+                | ToAgent::Prove(_)
+                | ToAgent::Challenge { .. } => Heard::Other(frame),
             },
         })
     }

@@ -102,7 +102,8 @@ fn await_open(input: &mut Input) -> Result<Option<Open>, Farewell> {
             | ToAgent::Go { .. }
             | ToAgent::Attach { .. }
             | ToAgent::Cancel { .. }
-            | ToAgent::Prove(_) => Err(out_of_place("before it opened the conversation").into()),
+            | ToAgent::Prove(_)
+            | ToAgent::Challenge { .. } => Err(out_of_place("before it opened the conversation").into()),
         },
         Incoming::End => Ok(None),
         Incoming::Nothing => Err(failure(FailureKind::Deadline, "the controller did not open the conversation", None).into()),
@@ -132,6 +133,7 @@ fn attend(facilities: &dyn Facilities, mut input: Input, outbox: &Outbox) -> Res
             ToAgent::Attach { run, after } => work.attach(run, after, &mut input, outbox)?,
             ToAgent::Cancel { run } => work.cancel(run, outbox)?,
             ToAgent::Prove(proved) => work.prove(proved, outbox)?,
+            ToAgent::Challenge { place, account, nonce } => work.challenge(place, &account, nonce, outbox)?,
             ToAgent::Bye => Next::Leave,
             ToAgent::Open(_) | ToAgent::Password(_) => return Err(out_of_place("in the middle of the conversation").into()),
         };

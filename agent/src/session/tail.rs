@@ -96,7 +96,8 @@ impl<'a> Tail<'a> {
                     | ToAgent::Blobs(_)
                     | ToAgent::Go { .. }
                     | ToAgent::Attach { .. }
-                    | ToAgent::Prove(_) => return Err(TailError::OutOfPlace),
+                    | ToAgent::Prove(_)
+                    | ToAgent::Challenge { .. } => return Err(TailError::OutOfPlace),
                 },
                 Incoming::End => return Ok(true),
                 Incoming::Nothing => return Ok(false),

@@ -3,14 +3,17 @@
 use super::fault::{failure, from_error};
 use super::line::{Gone, Input, Outbox};
 use super::tail::{self, Tail, TailEnd, TailError};
-use crate::engine::{BlobStore, Draft, EngineError, Facilities, NodeRecord, Order, PendingActions, Planning, go, look_up, prove};
+use crate::engine::{
+    BlobStore, Challenges, Draft, EngineError, Facilities, NodeRecord, Order, PendingActions, Planning, go, look_up, prove,
+};
 use ostler_roles::catalog::Catalog;
+use ostler_roles::challenge::Place;
 use ostler_roles::ledger::Proved;
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::plan::Planned;
 use ostler_roles::wire::frame::FRAME_CAP;
 use ostler_roles::wire::message::{BlobData, Hidden, Refusal, SecretData, ToController};
-use ostler_roles::words::{Digest, RunId};
+use ostler_roles::words::{AccountName, Digest, RunId};
 use std::collections::BTreeMap;
 
 /// How much of contents is held in memory before `Go`.
@@ -81,11 +84,13 @@ pub(super) struct Work<'a> {
     /// Digest of the facts last told; none: they may have changed since.
     facts: Option<Digest>,
     shown: Option<Shown>,
+    /// Nonces that this conversation has brought: they go with it.
+    challenges: Challenges<'a>,
 }
 
 impl<'a> Work<'a> {
     pub(super) fn new(facilities: &'a dyn Facilities, facts: Digest) -> Self {
-        Self { facilities, facts: Some(facts), shown: None }
+        Self { facilities, facts: Some(facts), shown: None, challenges: Challenges::new(facilities) }
     }
 
     /// Answers a catalog: stale, or its plan.
@@ -196,6 +201,22 @@ impl<'a> Work<'a> {
             Err(refusal) => ToController::Refused(refusal),
         };
         outbox.send(&answer)?;
+        Ok(Next::Listen)
+    }
+
+    /// Takes a nonce, or gives it up.
+    pub(super) fn challenge(
+        &mut self,
+        place: Place,
+        account: &AccountName,
+        nonce: Option<Hidden>,
+        outbox: &Outbox,
+    ) -> Result<Next, WorkError> {
+        let done = match nonce {
+            Some(nonce) => self.challenges.give(place, account, nonce).map(|()| true),
+            None => self.challenges.take(place),
+        };
+        outbox.send(&done.map_or_else(ToController::Refused, ToController::Challenge))?;
         Ok(Next::Listen)
     }
 

@@ -1,9 +1,11 @@
 //! A CI master as runs see it: one trait that each kind of master implements, and the types that all of them share.
 
 use super::wait::Stop;
+use super::witness::{Shown, Witness};
 use ostler_roles::master::{Difference, Proof, Standing};
 use ostler_roles::words::NodeName;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Any error of one kind of master.
@@ -112,6 +114,8 @@ pub struct Report {
     pub left: Option<String>,
     /// From the request to the end.
     pub took: Duration,
+    /// What it printed of the machine that it ran on.
+    pub shown: Shown,
 }
 
 /// The end of a smoke job. Only what the job itself said is green or red.
@@ -252,7 +256,14 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
     /// When it is not, in time.
     fn connect(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError>;
 
-    /// Runs the smoke job on a quarantined, connected executor.
+    /// The way to the node that an executor is on.
+    ///
+    /// # Errors
+    /// When this run has no such executor.
+    fn witness(&self, name: &NodeName) -> Result<Arc<dyn Witness>, MasterError>;
+
+    /// Runs the smoke job on a quarantined, connected executor. The job first prints the file at [`Witness::path`]; what it printed, and not
+    /// what that proves, is the driver's to tell.
     ///
     /// # Errors
     /// When the master cannot be asked for it. How the job ended is no error.

@@ -10,5 +10,6 @@ pub mod register;
 mod trust;
 mod wait;
 mod way;
+pub mod witness;
 
 pub use wait::Stop;

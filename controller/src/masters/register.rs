@@ -2,6 +2,7 @@
 //! is to do, and gone on with from what the master shows after a run that was cut.
 
 use super::driver::{Cordon, Driver, Event, MasterError, Report, Sight, Tell, Verdict};
+use super::witness::Challenge;
 use ostler_roles::master::{Difference, Found, Hold, Next, Proof, Stage, Standing, next};
 use ostler_roles::words::NodeName;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -250,7 +251,8 @@ fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut proof: Proof
             Next::Connect => driver.connect(name, tell)?,
             Next::Smoke => {
                 tell(Event::Smoking);
-                let done = driver.prove(name, tell)?;
+                let challenge = Challenge::give(driver.witness(name)?)?;
+                let done = challenge.judge(driver.prove(name, tell)?);
                 tell(Event::Smoked { verdict: done.verdict, text: done.text.clone(), took: done.took });
                 done.left.iter().for_each(|left| tell(Event::Note(left.clone())));
                 match done.verdict {

@@ -3,13 +3,16 @@
 use super::lines::Lines;
 use super::machine::Machine;
 use super::node_job::Patch;
+use super::witness::OnNode;
 use super::{Candidate, Opened, Registrar};
-use crate::masters::buildbot::{Account, Buildbot, Client, Patience, Place, Worker, WorkerFile, steps};
+use crate::masters::buildbot::{Account, Buildbot, Client, Patience, Place, Registration, Worker, WorkerFile, steps};
 use crate::masters::driver::Cause;
 use crate::masters::http::{Http, Way};
+use crate::masters::witness::Witness as _;
 use ostler_roles::author::compile::{Master, MasterSettings};
 use ostler_roles::words::{Digest, RoleName};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long one request to a master may take.
@@ -24,8 +27,11 @@ impl Registrar {
         let mut opened = Opened::default();
         let mut workers = BTreeMap::new();
         for one in batch {
-            match Worker::from_executor(&one.executor) {
-                Ok(worker) => drop(workers.insert(one.executor.name.clone(), worker)),
+            let witness = OnNode::new(&one.node, master, &one.executor, lines.of(&one.node));
+            match Worker::from_executor(&one.executor, &witness.path()) {
+                Ok(worker) => {
+                    workers.insert(one.executor.name.clone(), Registration { worker, witness: Arc::new(witness) });
+                }
                 Err(error) => opened.refuse(one, super::chain(&error)),
             }
         }

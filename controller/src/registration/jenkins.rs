@@ -2,6 +2,7 @@
 
 use super::lines::{Lines, SharedJob};
 use super::node_job::Patch;
+use super::witness::OnNode;
 use super::{Candidate, Opened, Registrar, chain};
 use crate::journal::{CredentialStore, Key, Store};
 use crate::masters::driver::Cause;
@@ -99,7 +100,8 @@ impl Registrar {
                 Some(Arc::new(Bringer { agent, job: lines.of(&one.node), key: Secret::new(self.site.key.clone()) }))
             }
         };
-        Ok(Registration { node, smoke: executor.smoke.clone(), java: executor.java, agent })
+        let witness = Arc::new(OnNode::new(&one.node, master, executor, lines.of(&one.node)));
+        Ok(Registration { node, smoke: executor.smoke.clone(), java: executor.java, agent, witness })
     }
 
     /// Where the master finds the node's sshd: where we found it.

@@ -9,6 +9,7 @@ mod node_job;
 mod proofs;
 mod survey;
 mod told;
+mod witness;
 
 pub use desk::Desks;
 pub use lines::Lines;

@@ -5,11 +5,12 @@ use crate::journal::new_run;
 use crate::masters::Stop;
 use crate::session::{Answer, Content, Go, SessionError};
 use ostler_roles::catalog::{Catalog, Step};
+use ostler_roles::challenge::Place;
 use ostler_roles::ledger::Proved;
 use ostler_roles::outcome::{Ending, Event, Failure};
 use ostler_roles::plan::Plan;
 use ostler_roles::wire::message::Hidden;
-use ostler_roles::words::{Digest, NodeName};
+use ostler_roles::words::{AccountName, Digest, NodeName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -135,6 +136,23 @@ impl NodeJob {
     async fn try_prove(&mut self, proved: &Proved) -> Result<(), NodeJobError> {
         let node = self.node.clone();
         self.line().await?.session.prove(proved.clone()).await.map_err(|error| NodeJobError::Session(node, error))
+    }
+
+    /// Gives the node a nonce over its line for this account, or takes it away. Whatever was given over a line that is lost has gone with it. Blocks.
+    ///
+    /// # Errors
+    /// When the node cannot be reached, or refuses.
+    pub fn challenge(&mut self, place: Place, account: &AccountName, nonce: Option<Hidden>) -> Result<bool, NodeJobError> {
+        let runtime = self.runtime.clone();
+        runtime.block_on(async {
+            let kept = self.connection.is_some();
+            match self.line().await?.session.challenge(place, account.clone(), nonce.clone()).await {
+                Err(error) if kept && error.is_lost() => self.connection = None,
+                done => return done.map_err(|error| NodeJobError::Session(self.node.clone(), error)),
+            }
+            let done = self.line().await?.session.challenge(place, account.clone(), nonce).await;
+            done.map_err(|error| NodeJobError::Session(self.node.clone(), error))
+        })
     }
 
     /// Tells people of the node.

@@ -5,12 +5,13 @@ use super::contents::turn;
 use super::{Channel, Content, Greeting, SessionError};
 use crate::transport::{Ended, Exec, Exit, Tail};
 use ostler_roles::catalog::Catalog;
+use ostler_roles::challenge::Place;
 use ostler_roles::facts::Facts;
 use ostler_roles::ledger::Proved;
 use ostler_roles::outcome::Event;
 use ostler_roles::plan::Plan;
 use ostler_roles::wire::message::{BlobData, Hello, Hidden, Refusal, SecretData, ToAgent, ToController};
-use ostler_roles::words::{Digest, RunId};
+use ostler_roles::words::{AccountName, Digest, RunId};
 use std::time::Duration;
 
 /// How long a plan may take: a thousand resources, `unless` probes and network checks included.
@@ -89,6 +90,7 @@ pub(super) fn word(message: &ToController) -> &'static str {
         ToController::Cut { .. } => "the end of a run that was cut off",
         ToController::Cancelling { .. } => "the word that a run will stop",
         ToController::Proved => "the word that a proof is kept",
+        ToController::Challenge(_) => "the word of a nonce",
         ToController::Alive => "a keep-alive",
         ToController::Fault(_) => "a fault",
     }
@@ -179,6 +181,18 @@ impl Session {
         match self.receive("the word that the proof is kept", Duration::from_secs(30)).await? {
             ToController::Proved => Ok(()),
             other => Err(unexpected("the word that the proof is kept", other)),
+        }
+    }
+
+    /// Gives the node a nonce that this account may read, or takes it away. False: it was not there any more.
+    ///
+    /// # Errors
+    /// When the agent refuses, or the stream ends.
+    pub async fn challenge(&mut self, place: Place, account: AccountName, nonce: Option<Hidden>) -> Result<bool, SessionError> {
+        self.channel.send(&[ToAgent::Challenge { place, account, nonce }]).await?;
+        match self.receive("the word of a nonce", Duration::from_secs(30)).await? {
+            ToController::Challenge(stayed) => Ok(stayed),
+            other => Err(unexpected("the word of a nonce", other)),
         }
     }
 

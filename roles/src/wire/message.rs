@@ -1,16 +1,17 @@
 //! The messages. `docs/decisions/0001-run-protocol.md` says who sends which when, and what happens on loss at every arrow.
 
 use crate::catalog::Catalog;
+use crate::challenge::Place;
 use crate::facts::{Facts, LiveFacts};
 use crate::ledger::{Ledger, Proved};
 use crate::outcome::{Event, Failure};
 use crate::plan::Plan;
 use crate::texts::{Edit, Text, Texts};
-use crate::words::{Digest, NodeName, RunId, Span};
+use crate::words::{AccountName, Digest, NodeName, RunId, Span};
 use serde::{Deserialize, Serialize};
 
 /// Number of this message set. Both ends refuse another one by name.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// Controller to agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,6 +68,15 @@ pub enum ToAgent {
     },
     /// A smoke job has passed on this node: to be kept, unless the node was changed since.
     Prove(Proved),
+    /// Gives the node a nonce: whatever shows it ran here. It goes with the conversation at the latest.
+    Challenge {
+        /// Where it is read.
+        place: Place,
+        /// Whoever runs as this account may read it.
+        account: AccountName,
+        /// The nonce; none: the one that is there is taken away.
+        nonce: Option<Hidden>,
+    },
     /// Nothing more will come; the agent ends.
     Bye,
 }
@@ -158,6 +168,8 @@ pub enum ToController {
     },
     /// What was proved is kept.
     Proved,
+    /// The nonce is in its place, or was there until now; false: it was not there any more.
+    Challenge(bool),
     /// Nothing else was to be said for a while: the agent is there. No answer is wanted.
     Alive,
     /// The agent cannot go on; the stream ends.
@@ -254,6 +266,9 @@ pub enum Refusal {
     /// Only root may change the node.
     #[error("the agent is not root")]
     NotRoot,
+    /// The node cannot be given a nonce: why.
+    #[error("the node cannot be given a nonce: {0}")]
+    NoChallenge(String),
     /// No such run on this node.
     #[error("the node knows no run {}", .0.as_ref().map_or("at all", |run| run.short()))]
     NoRun(Option<RunId>),
@@ -309,7 +324,7 @@ impl Texts for ToController {
         match self {
             Self::AskPassword { user } => edit(Text::One(user)),
             Self::Planned(plan) => plan.texts(edit),
-            Self::Refused(Refusal::NoRunner(why)) => edit(Text::One(why)),
+            Self::Refused(Refusal::NoRunner(why) | Refusal::NoChallenge(why)) => edit(Text::One(why)),
             Self::Event { seq: _, event } => event.texts(edit),
             Self::Fault(failure) => failure.texts(edit),
             Self::Login(_)
@@ -317,6 +332,7 @@ impl Texts for ToController {
             | Self::Stale { .. }
             | Self::NeedBlobs(_)
             | Self::Proved
+            | Self::Challenge(_)
             | Self::Refused(_)
             | Self::Going { .. }
             | Self::Done { .. }

@@ -57,7 +57,7 @@ const AGENT: Rooms = &[
 
 const ROLES: Rooms = &[
     ("author", &["catalog", "check", "executor", "facts", "mask", "master", "outcome", "plan", "resource", "words"]),
-    ("wire", &["catalog", "check", "facts", "ledger", "outcome", "plan", "texts", "words"]),
+    ("wire", &["catalog", "challenge", "check", "facts", "ledger", "outcome", "plan", "texts", "words"]),
     ("mask", &["texts"]),
     ("texts", &["check", "outcome", "plan", "resource"]),
     ("plan", &["catalog", "check", "outcome", "resource", "words"]),
@@ -66,6 +66,7 @@ const ROLES: Rooms = &[
     ("check", &["resource", "words"]),
     ("master", &["executor", "words"]),
     ("ledger", &["executor", "words"]),
+    ("challenge", &["words"]),
     ("executor", &["words"]),
     ("facts", &["words"]),
     ("resource", &["words"]),

@@ -10,11 +10,13 @@ use ostler::masters::driver::{Event, MasterError};
 use ostler::masters::http::Way;
 use ostler::masters::jenkins::{Bring, Client, Credential, Jenkins, JenkinsError, Kind, Login, Patience};
 use ostler::masters::register::{self, Ending};
+use ostler::masters::witness::Witness;
 use ostler_roles::executor::Smoke;
 use ostler_roles::master::Proof;
 use ostler_roles::master::jenkins::{CredentialId, HostKey, Launcher, Mode, Name, Node, Site, Ssh};
 use ostler_roles::words::{AbsPath, Label, NodeName, Origin, Secret};
 use ostler_tests::jenkins::{Model, Permission, SshHost, User, Version};
+use ostler_tests::machine::Machine;
 
 /// The key of the machine that the model's SSH launches reach.
 pub const HOST_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqxxmFBzQEIwxkRxtlBa9CMROCLupFp3O0S9C3ZzPMw";
@@ -121,10 +123,11 @@ pub struct Registration {
     pub proof: Proof,
     pub java: Option<u32>,
     pub agent: Option<Arc<dyn Bring>>,
+    pub machine: Arc<Machine>,
 }
 
 pub fn registration(node: Node, command: &str) -> Registration {
-    Registration { node, smoke: smoke(command), proof: Proof::Standing, java: None, agent: None }
+    Registration { node, smoke: smoke(command), proof: Proof::Standing, java: None, agent: None, machine: Arc::default() }
 }
 
 fn executor(registration: &Registration) -> NodeName {
@@ -135,7 +138,8 @@ fn executor(registration: &Registration) -> NodeName {
 pub fn driver(client: &Client, registrations: &[Registration]) -> Jenkins {
     let wanted = |one: &Registration| {
         let (node, smoke, java, agent) = (one.node.clone(), one.smoke.clone(), one.java, one.agent.clone());
-        (executor(one), ostler::masters::jenkins::Registration { node, smoke, java, agent })
+        let witness = Arc::clone(&one.machine) as Arc<dyn Witness>;
+        (executor(one), ostler::masters::jenkins::Registration { node, smoke, java, agent, witness })
     };
     Jenkins::new(client.clone(), registrations.iter().map(wanted).collect(), None)
 }

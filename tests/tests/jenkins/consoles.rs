@@ -8,12 +8,16 @@ use ostler_tests::jenkins::Model;
 use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, register, registration, ssh, token};
 
 fn red(model: &Model, command: &str) -> Report {
+    let ending = ending(model, command);
+    let Ending::Red(report) = ending else { panic!("{ending:?}") };
+    report
+}
+
+fn ending(model: &Model, command: &str) -> Ending {
     let client: Client = client(model, token("narrow"));
     client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
     model.take_log();
-    let ending = register(&client, &[registration(node("n1", ssh()), command)], &mut |_| {}).unwrap().remove(0).1;
-    let Ending::Red(report) = ending else { panic!("{ending:?}") };
-    report
+    register(&client, &[registration(node("n1", ssh()), command)], &mut |_| {}).unwrap().remove(0).1
 }
 
 /// The places from which consoles were asked for.
@@ -51,7 +55,7 @@ fn a_console_of_one_endless_line_shows_the_end_of_it() {
 fn a_short_console_is_read_once_from_its_beginning() {
     let model = model();
     let report = red(&model, "exit 3");
-    assert_eq!(report.tail[0], "Started by user narrow");
+    assert_eq!(report.tail[0], "Running as SYSTEM");
     assert_eq!(report.tail.last().unwrap(), "Finished: FAILURE");
     assert_eq!(starts(&model), [0]);
 }
@@ -60,7 +64,9 @@ fn a_short_console_is_read_once_from_its_beginning() {
 fn a_console_that_cannot_be_read_says_why() {
     let model = model();
     model.state().has_lost_logs = true;
-    let report = red(&model, "exit 3");
+    let ending = ending(&model, "exit 3");
+    let Ending::Unproved(report) = ending else { panic!("{ending:?}") };
+    assert!(report.text.starts_with("which machine it ran on is not known: read the console of job"), "{report:?}");
     let [why] = report.tail.as_slice() else { panic!("{report:?}") };
     assert!(why.starts_with("no console: read the console of job `ostler-smoke-n1`: unexpected status 500: "), "{why}");
 }

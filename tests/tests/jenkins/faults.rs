@@ -196,7 +196,7 @@ fn each_missing_permission_is_named_as_jenkins_security_page_names_it() {
     let secret: Attempt = |client| client.agent_secret(&Name::parse("n1").unwrap()).map(drop);
     let observe: Attempt = |client| client.observe(&[Name::parse("n1").unwrap()]).map(drop);
     let put: Attempt = |client| client.put_credential(&credential("new"), SITE_KEY, None).map(drop);
-    let smoke: Attempt = |client| client.smoke(&node("n1", ssh()), &[]).map(drop);
+    let smoke: Attempt = |client| client.smoke(&node("n1", ssh()), "/dev/null", &[]).map(drop);
     for (missing, words, attempt) in [
         (Read, "Overall/Read", observe),
         (AgentCreate, "Agent/Create", create),
@@ -244,7 +244,7 @@ fn a_job_that_exists_but_may_not_be_seen_is_a_missing_permission() {
     let endings = register(&client, std::slice::from_ref(&red), &mut |_| {}).unwrap();
     assert!(matches!(&endings[0].1, Ending::Red(_)), "{endings:?}");
     model.state().users[1].permissions.remove(&Permission::JobRead);
-    let error = client.smoke(&red.node, &red.smoke).unwrap_err();
+    let error = client.smoke(&red.node, "/dev/null", &red.smoke).unwrap_err();
     assert_eq!(error.to_string(), "create job `ostler-smoke-n1`: user `narrow` is missing the permission Job/Read");
 }
 

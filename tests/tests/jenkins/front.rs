@@ -172,7 +172,7 @@ fn whoever_gives_back_what_he_was_sent_is_quoted_without_the_secrets() {
     let put: Attempt = |client| client.put_credential(&credential(MARKUP), SITE_KEY, None).err();
     let observe: Attempt = |client| client.observe(&[Name::parse("n1").unwrap()]).err();
     let create: Attempt = |client| client.create(&node("n9", ssh())).err();
-    let smoke: Attempt = |client| client.smoke(&node("n1", ssh()), &[]).err();
+    let smoke: Attempt = |client| client.smoke(&node("n1", ssh()), "/dev/null", &[]).err();
     let secret: Attempt = |client| client.agent_secret(&Name::parse("n1").unwrap()).err();
     let (mut told, mut masked) = (0, 0);
     for (login, word) in [(token("narrow"), "11narrow-token"), (password(), "narrow-password")] {

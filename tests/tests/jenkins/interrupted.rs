@@ -179,7 +179,7 @@ fn a_node_that_is_drained_gets_its_mark_off_again() {
     // An operator's job that does not end.
     model.state().hold_builds = true;
     std::thread::scope(|scope| {
-        let busy = scope.spawn(|| client.smoke(&node("n2", Launcher::Inbound), &[]));
+        let busy = scope.spawn(|| client.smoke(&node("n2", Launcher::Inbound), "/dev/null", &[]));
         let running = |model: &Model| model.state().jobs.values().any(|job| job.builds.iter().any(|build| build.is_running()));
         while !running(&model) && !busy.is_finished() {
             std::thread::sleep(Duration::from_millis(2));

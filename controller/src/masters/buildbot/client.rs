@@ -248,6 +248,26 @@ impl Client {
         }))
     }
 
+    /// The first lines that a build's log of this name has, without Buildbot's own; none: it has no such log.
+    ///
+    /// # Errors
+    /// [`BuildbotError::Follow`].
+    pub fn log(&self, request: u64, build: &Build, name: &str) -> Result<Option<Vec<String>>, BuildbotError> {
+        let follow = |source| BuildbotError::Follow { request, source };
+        let steps: Steps = self.http.get_json(&format!("api/v2/builds/{}/steps", build.id)).map_err(follow)?;
+        for step in steps.steps {
+            let logs: Logs = self.http.get_json(&format!("api/v2/steps/{}/logs", step.stepid)).map_err(follow)?;
+            let Some(log) = logs.logs.into_iter().filter(|log| log.name == name).min_by_key(|log| log.logid) else { continue };
+            let path = format!("api/v2/logs/{}/contents?offset=0&limit={TAIL}", log.logid);
+            let chunks: Chunks = self.http.get_json(&path).map_err(follow)?;
+            let said = |line: &str| line.strip_prefix(['o', 'e']).map(clean);
+            let mut lines: Vec<String> = chunks.logchunks.iter().flat_map(|chunk| chunk.content.lines()).filter_map(said).collect();
+            self.http.mask().hide(Text::Lines(&mut lines));
+            return Ok(Some(lines));
+        }
+        Ok(None)
+    }
+
     /// The last lines of what failed in a build: the command's name, then its output. Empty when Buildbot kept none.
     ///
     /// # Errors

@@ -8,10 +8,12 @@ use super::survey::Survey;
 use crate::masters::driver::{Cordon, Driver, Event, MasterError, Report, Sight, Tell};
 use crate::masters::files::{Files, Install};
 use crate::masters::wait::{Pace, Stop, Wait, Waiting};
+use crate::masters::witness::Witness;
 use ostler_roles::master::Stage;
 use ostler_roles::master::buildbot::{OUR_PAUSE, WorkerName, standing};
 use ostler_roles::words::{Digest, NodeName};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Waiting for a worker costs little here; each is one thread.
@@ -54,13 +56,22 @@ pub enum WorkerTrouble {
     Unknown,
 }
 
+/// A worker to be registered.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// The worker as it should be.
+    pub worker: Worker,
+    /// The way to its node.
+    pub witness: Arc<dyn Witness>,
+}
+
 /// One Buildbot, opened for the workers of a run.
 #[derive(Debug)]
 pub struct Buildbot<'a> {
     client: Client,
     looks: Looks,
     files: Files<'a, WorkerFile>,
-    workers: BTreeMap<NodeName, Worker>,
+    workers: BTreeMap<NodeName, Registration>,
     reason: String,
     patience: Patience,
 }
@@ -70,7 +81,7 @@ impl<'a> Buildbot<'a> {
     pub fn new(
         client: Client,
         machine: impl Install<WorkerFile> + 'a,
-        workers: BTreeMap<NodeName, Worker>,
+        workers: BTreeMap<NodeName, Registration>,
         reason: &str,
         patience: Patience,
     ) -> Self {
@@ -78,6 +89,10 @@ impl<'a> Buildbot<'a> {
     }
 
     fn worker(&self, name: &NodeName) -> Result<&Worker, MasterError> {
+        self.registration(name).map(|registration| &registration.worker)
+    }
+
+    fn registration(&self, name: &NodeName) -> Result<&Registration, MasterError> {
         self.workers.get(name).ok_or_else(|| MasterError::failed(WorkerTrouble::Unknown))
     }
 
@@ -222,6 +237,10 @@ impl Driver for Buildbot<'_> {
                 Wait::Again => waiting.tell(&pace, tell, || "it is connected".to_owned()),
             }
         }
+    }
+
+    fn witness(&self, name: &NodeName) -> Result<Arc<dyn Witness>, MasterError> {
+        self.registration(name).map(|registration| Arc::clone(&registration.witness))
     }
 
     fn prove(&self, name: &NodeName, tell: Tell<'_>) -> Result<Report, MasterError> {

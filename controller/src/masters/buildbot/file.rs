@@ -41,6 +41,9 @@ pub enum WorkerError {
     },
 }
 
+/// The smoke command that prints what its node alone was given; its log is called so.
+pub(super) const MACHINE: &str = "which-machine";
+
 /// One command of the smoke job: its name (the log is called so) and its argument list.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct SmokeCommand {
@@ -58,6 +61,7 @@ pub struct Worker {
     labels: BTreeSet<Label>,
     password: String,
     smoke: Vec<SmokeCommand>,
+    machine: SmokeCommand,
 }
 
 /// A file for the master's machine. It holds no secret: the password is named, not given.
@@ -97,18 +101,26 @@ struct AsWritten<'a> {
     labels: Vec<&'a str>,
     builds: u32,
     password: &'a str,
-    smoke: &'a [SmokeCommand],
+    smoke: Vec<&'a SmokeCommand>,
 }
 
 impl Worker {
     /// The file in the master's `secrets/` that the role `buildbot-master` writes; all workers of a master share it.
     pub const SHARED_PASSWORD: &'static str = "worker-password";
 
-    /// Checks everything that Buildbot or `master.cfg` would refuse, before anything is sent.
+    /// Checks everything that Buildbot or `master.cfg` would refuse, before anything is sent. `nonce`: the file on its node that its smoke job
+    /// prints first.
     ///
     /// # Errors
     /// Every variant of [`WorkerError`].
-    pub fn new(name: &str, builds: u32, labels: BTreeSet<Label>, password: &str, smoke: Vec<SmokeCommand>) -> Result<Self, WorkerError> {
+    pub fn new(
+        name: &str,
+        builds: u32,
+        labels: BTreeSet<Label>,
+        password: &str,
+        smoke: Vec<SmokeCommand>,
+        nonce: &str,
+    ) -> Result<Self, WorkerError> {
         let name = WorkerName::parse(name)?;
         if builds == 0 || builds > MOST_BUILDS {
             return Err(WorkerError::Builds { worker: name, builds });
@@ -125,16 +137,17 @@ impl Worker {
         if let Some(bad) = smoke.iter().find(is_bad) {
             return Err(WorkerError::Smoke { worker: name, name: bad.name.clone() });
         }
-        Ok(Self { name, builds, labels, password: password.to_owned(), smoke })
+        let machine = SmokeCommand { name: MACHINE.to_owned(), run: vec!["cat".to_owned(), nonce.to_owned()] };
+        Ok(Self { name, builds, labels, password: password.to_owned(), smoke, machine })
     }
 
-    /// The worker that an executor declaration asks for, with the password that all workers of the master share.
+    /// The worker that an executor declaration asks for, with the password that all workers of the master share; `nonce` as in [`Self::new`].
     ///
     /// # Errors
     /// Every variant of [`WorkerError`].
-    pub fn from_executor(executor: &Executor) -> Result<Self, WorkerError> {
+    pub fn from_executor(executor: &Executor, nonce: &str) -> Result<Self, WorkerError> {
         let smoke = executor.smoke.iter().map(|smoke| SmokeCommand { name: smoke.name.clone(), run: smoke.run.clone() }).collect();
-        Self::new(executor.name.as_str(), executor.count.get(), executor.labels.clone(), Self::SHARED_PASSWORD, smoke)
+        Self::new(executor.name.as_str(), executor.count.get(), executor.labels.clone(), Self::SHARED_PASSWORD, smoke, nonce)
     }
 
     /// Its name, unique on the master.
@@ -155,7 +168,8 @@ impl Worker {
             labels: self.labels.iter().map(Label::as_str).collect(),
             builds: self.builds,
             password: &self.password,
-            smoke: &self.smoke,
+            // First of all: what runs on another machine is to go no further there.
+            smoke: std::iter::once(&self.machine).chain(&self.smoke).collect(),
         };
         #[expect(clippy::expect_used, reason = "strings, numbers and lists of them always have a JSON form")]
         let mut bytes = serde_json::to_vec_pretty(&said).expect("plain data has a JSON form");
@@ -185,8 +199,8 @@ mod tests {
     #[test]
     fn a_file_has_the_same_bytes_for_the_same_worker() {
         let smoke = vec![command("tox-runs", &["tox", "--version"])];
-        let one = Worker::new("node-1", 2, labels(&["debian", "big"]), Worker::SHARED_PASSWORD, smoke.clone()).unwrap();
-        let other = Worker::new("node-1", 2, labels(&["big", "debian"]), Worker::SHARED_PASSWORD, smoke).unwrap();
+        let one = Worker::new("node-1", 2, labels(&["debian", "big"]), Worker::SHARED_PASSWORD, smoke.clone(), "/run/x").unwrap();
+        let other = Worker::new("node-1", 2, labels(&["big", "debian"]), Worker::SHARED_PASSWORD, smoke, "/run/x").unwrap();
         assert_eq!(one.file(Stage::Labelled), other.file(Stage::Labelled));
         assert_ne!(one.desired().labelled, one.desired().quarantined);
         assert_eq!(
@@ -202,6 +216,13 @@ mod tests {
   "password": "worker-password",
   "smoke": [
     {
+      "name": "which-machine",
+      "run": [
+        "cat",
+        "/run/x"
+      ]
+    },
+    {
       "name": "tox-runs",
       "run": [
         "tox",
@@ -216,7 +237,7 @@ mod tests {
 
     #[test]
     fn what_the_master_would_refuse_is_refused_before_it_is_written() {
-        let new = |name, builds, password, smoke| Worker::new(name, builds, labels(&["debian"]), password, smoke);
+        let new = |name, builds, password, smoke| Worker::new(name, builds, labels(&["debian"]), password, smoke, "/run/x");
         assert!(matches!(new("../x", 1, "p", vec![]), Err(WorkerError::Name(_))));
         assert!(matches!(new("n", 0, "p", vec![]), Err(WorkerError::Builds { builds: 0, .. })));
         assert!(matches!(new("n", 1025, "p", vec![]), Err(WorkerError::Builds { builds: 1025, .. })));

@@ -12,7 +12,7 @@ mod steps;
 mod survey;
 
 pub use client::{Account, Build, BuildResult, BuildbotError, Client};
-pub use driver::{Buildbot, Patience, WorkerTrouble};
+pub use driver::{Buildbot, Patience, Registration, WorkerTrouble};
 pub use file::{SmokeCommand, Worker, WorkerError, WorkerFile};
 pub use steps::{Place, steps};
 pub use survey::Survey;

@@ -1,8 +1,10 @@
 //! The smoke job: forced on one worker, followed to its end, taken back when it is late.
 
 use super::client::{Build, BuildResult, BuildbotError, Client};
-use crate::masters::driver::{Event, MasterError, Report, Tell, Verdict};
+use super::file::MACHINE;
+use crate::masters::driver::{Event, MasterError, Report, Tell, Verdict, told};
 use crate::masters::wait::{Pace, Wait, Waiting};
+use crate::masters::witness::Shown;
 use ostler_roles::master::buildbot::WorkerName;
 use std::time::Duration;
 
@@ -22,7 +24,7 @@ pub(super) fn run(
     loop {
         let turn = pace.wait();
         let unanswered = match job.look(tell) {
-            Ok(Some(result)) => return Ok(job.judge(number, result, &pace)),
+            Ok(Some(result)) => return Ok(job.judge(number, result, &mut pace)),
             Ok(None) => None,
             Err(error) if error.is_passing() => Some(error),
             Err(error) => return Ok(job.unknown(&error, &pace)),
@@ -91,7 +93,15 @@ impl Job<'_> {
         }
     }
 
-    fn judge(&self, number: Option<u64>, result: BuildResult, pace: &Pace) -> Report {
+    fn judge(&self, number: Option<u64>, result: BuildResult, pace: &mut Pace) -> Report {
+        let report = self.verdict(number, result, pace);
+        match &self.build {
+            Some(build) if report.verdict != Verdict::Unknown => Report { shown: self.shown(build, pace), ..report },
+            Some(_) | None => report,
+        }
+    }
+
+    fn verdict(&self, number: Option<u64>, result: BuildResult, pace: &Pace) -> Report {
         match &self.build {
             Some(build) if number != Some(build.worker) => self.report(Verdict::Red, "ran on another worker".to_owned(), pace),
             Some(_) if result == BuildResult::Success => self.report(Verdict::Green, result.to_string(), pace),
@@ -109,7 +119,7 @@ impl Job<'_> {
 
     /// What could not be asked is not known.
     fn unknown(&self, error: &BuildbotError, pace: &Pace) -> Report {
-        let text = format!("not known: {}", crate::masters::driver::told(error));
+        let text = format!("not known: {}", told(error));
         let mut report = self.report(Verdict::Unknown, text, pace);
         report.tail.extend(self.take_back("nobody can follow it"));
         report
@@ -132,6 +142,18 @@ impl Job<'_> {
         self.client.tail(self.request, build).unwrap_or_else(|error| vec![format!("no log: {error}")])
     }
 
+    /// What it printed of its machine; what is not answered in passing is asked again.
+    fn shown(&self, build: &Build, pace: &mut Pace) -> Shown {
+        loop {
+            match self.client.log(self.request, build, MACHINE) {
+                Ok(Some(lines)) => return Shown::Lines(lines),
+                Ok(None) => return Shown::Unread(format!("the job has no log `{MACHINE}`; does master.cfg run what worker files say?")),
+                Err(error) if error.is_passing() && pace.wait() == Wait::Again => {}
+                Err(error) => return Shown::Unread(told(&error)),
+            }
+        }
+    }
+
     /// Takes it back; what to say when it stays.
     fn take_back(&self, why: &str) -> Option<String> {
         self.client
@@ -149,6 +171,7 @@ impl Job<'_> {
             was_cut_off: false,
             left: None,
             took: pace.waited(),
+            shown: Shown::Unread("it did not end".to_owned()),
         }
     }
 }

@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn a_batch_is_its_files_and_one_reload() {
-        let file = |name| Worker::new(name, 1, BTreeSet::new(), Worker::SHARED_PASSWORD, Vec::new()).unwrap().file(Stage::Labelled);
+        let file =
+            |name| Worker::new(name, 1, BTreeSet::new(), Worker::SHARED_PASSWORD, Vec::new(), "/run/x").unwrap().file(Stage::Labelled);
         let place = Place {
             directory: AbsPath::parse("/var/lib/buildbot/master").unwrap(),
             group: AccountName::parse("buildbot").unwrap(),

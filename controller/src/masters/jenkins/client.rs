@@ -6,9 +6,10 @@ use super::credential::{self, Credential, Sent};
 use super::error::JenkinsError;
 use super::launch;
 use super::node::{self, Listing, Program};
+use super::outcome::SmokeReport;
 use super::patience::Patience;
 use super::session::{Login, Session};
-use super::smoke::{self, SmokeReport};
+use super::smoke;
 use crate::masters::driver::Event;
 use ostler_roles::executor::Smoke;
 use ostler_roles::master::Stage;
@@ -184,8 +185,8 @@ impl Client {
     ///
     /// # Errors
     /// When Jenkins cannot be asked; a red job is no error.
-    pub fn smoke(&self, node: &Node, commands: &[Smoke]) -> Result<SmokeReport, JenkinsError> {
-        smoke::run(&self.session, node, commands, self.session.patience.smoke)
+    pub fn smoke(&self, node: &Node, nonce: &str, commands: &[Smoke]) -> Result<SmokeReport, JenkinsError> {
+        smoke::run(&self.session, node, nonce, commands, self.session.patience.smoke)
     }
 
     /// Brings a credential to what it should be. `key` is the site's HMAC key, `last` the fingerprint that was sent last; after this

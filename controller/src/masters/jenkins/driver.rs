@@ -4,9 +4,10 @@ use super::client::Client;
 use super::credential::{Credential, Sent};
 use super::error::JenkinsError;
 use super::node::Program;
-use super::smoke::SmokeReport;
+use super::outcome::SmokeReport;
 use crate::masters::driver::{Cordon, Driver, Event, MasterError, Report, Sight, Stray, Tell, told};
 use crate::masters::wait::Stop;
+use crate::masters::witness::Witness;
 use ostler_roles::executor::Smoke;
 use ostler_roles::master::jenkins::{Change, Name, Node, Seen, Version, diff, outdated_java, standing};
 use ostler_roles::master::{Difference, Stage};
@@ -83,6 +84,8 @@ pub struct Registration {
     pub java: Option<u32>,
     /// Brings its agent there, where the node is to call in by itself; none: somebody else sees to it.
     pub agent: Option<Arc<dyn Bring>>,
+    /// The way to its node.
+    pub witness: Arc<dyn Witness>,
 }
 
 /// What is done once for all nodes, and what came of it.
@@ -352,17 +355,23 @@ impl Driver for Jenkins {
         Ok(())
     }
 
+    fn witness(&self, name: &NodeName) -> Result<Arc<dyn Witness>, MasterError> {
+        self.registration(name).map(|registration| Arc::clone(&registration.witness))
+    }
+
     fn prove(&self, name: &NodeName, tell: Tell<'_>) -> Result<Report, MasterError> {
         if self.fresh().contains(name) {
             self.connect(name, tell)?;
         }
-        let Registration { node, smoke, .. } = self.registration(name)?;
-        let SmokeReport { outcome, url, tail, left, took } = self.telling(tell, |client| client.smoke(node, smoke)).map_err(failed)?;
+        let Registration { node, smoke, witness, .. } = self.registration(name)?;
+        let nonce = witness.path();
+        let done = self.telling(tell, |client| client.smoke(node, &nonce, smoke)).map_err(failed)?;
+        let SmokeReport { outcome, url, tail, left, took, shown } = done;
         let was_cut_off = outcome.is_worth_another();
         if was_cut_off {
             self.fresh().insert(name.clone());
         }
-        Ok(Report { verdict: outcome.verdict(), text: outcome.to_string(), url, tail, was_cut_off, left, took })
+        Ok(Report { verdict: outcome.verdict(), text: outcome.to_string(), url, tail, was_cut_off, left, took, shown })
     }
 
     fn label(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError> {

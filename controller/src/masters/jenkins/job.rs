@@ -16,8 +16,8 @@ pub(super) fn name_of(node: &Node) -> String {
 }
 
 /// Makes the job, or brings the one of an earlier run up to date.
-pub(super) fn install(session: &Session, node: &Node, job: &str, commands: &[Smoke]) -> Result<(), JenkinsError> {
-    let document = job_xml(node, commands).document();
+pub(super) fn install(session: &Session, node: &Node, job: &str, nonce: &str, commands: &[Smoke]) -> Result<(), JenkinsError> {
+    let document = job_xml(node, nonce, commands).document();
     let action = format!("create job `{job}`");
     let path = format!("/job/{}/config.xml", encode(job));
     let known = session.read(&format!("read job `{job}`"), &path)?;
@@ -60,8 +60,8 @@ pub(super) fn retry_once<T>(mut write: impl FnMut() -> Result<T, JenkinsError>) 
     }
 }
 
-fn job_xml(node: &Node, commands: &[Smoke]) -> Element {
-    let shell = Element::new("hudson.tasks.Shell").child(Element::text("command", &script(commands)));
+fn job_xml(node: &Node, nonce: &str, commands: &[Smoke]) -> Element {
+    let shell = Element::new("hudson.tasks.Shell").child(Element::text("command", &script(nonce, commands)));
     Element::new("project")
         .child(Element::text("description", &node.site.mark()))
         .child(Element::text("keepDependencies", "false"))
@@ -78,9 +78,11 @@ fn job_xml(node: &Node, commands: &[Smoke]) -> Element {
 }
 
 /// One line a command, every word quoted: the shell has nothing to expand. The first failure ends it (Jenkins runs `sh -xe`).
-fn script(commands: &[Smoke]) -> String {
+fn script(nonce: &str, commands: &[Smoke]) -> String {
     // One command a line: `-e` lets a failure pass on the left of `&&`.
-    let mut lines: Vec<String> = ["set -eu", "touch .ostler-smoke", "rm .ostler-smoke"].map(str::to_owned).into();
+    let mut lines: Vec<String> = vec!["set -eu".to_owned(), format!("cat {}", quote(nonce))];
+    // Printed first: what runs on another machine goes no further there.
+    lines.extend(["touch .ostler-smoke", "rm .ostler-smoke"].map(str::to_owned));
     for command in commands {
         let name: String = command.name.chars().filter(|character| !character.is_control()).collect();
         lines.push(format!(": {}", quote(&name)));
@@ -110,6 +112,8 @@ mod tests {
     fn commands_reach_the_shell_word_by_word() {
         let run = vec!["echo".to_owned(), "it's $HOME; rm -rf /".to_owned()];
         let command = Smoke { name: "a\nb".to_owned(), run, origin: Origin::generated("test") };
-        assert_eq!(script(&[command]).lines().skip(3).collect::<Vec<_>>(), [": 'ab'", "'echo' 'it'\\''s $HOME; rm -rf /'"]);
+        let script = script("/run/x", &[command]);
+        assert_eq!(script.lines().take(2).collect::<Vec<_>>(), ["set -eu", "cat '/run/x'"]);
+        assert_eq!(script.lines().skip(4).collect::<Vec<_>>(), [": 'ab'", "'echo' 'it'\\''s $HOME; rm -rf /'"]);
     }
 }

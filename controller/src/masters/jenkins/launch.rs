@@ -7,7 +7,7 @@
 use super::super::http::encode;
 use super::super::wait::Wait;
 use super::error::JenkinsError;
-use super::log::{End, size};
+use super::log::{End, Log, size};
 use super::node::{ATTEMPTS, Computer, FORM, computer, hold_of, path};
 use super::session::Session;
 use super::watch::Watch;
@@ -187,7 +187,7 @@ fn toggle(session: &Session, name: &Name, message: &str, is_offline: bool) -> Re
 /// The last lines of the launch log, without the environment of the remote user that the SSH launcher dumps there.
 fn launch_log(session: &Session, name: &Name) -> Vec<String> {
     let action = format!("read the launch log of node `{name}`");
-    match End::read(session, &action, &path(name, "")) {
+    match Log::begin(session, &action, &path(name, "")).and_then(|log| log.end(session, &action)) {
         Ok(end) => without_environment(&end),
         Err(error) => vec![format!("no launch log: {}", error.told())],
     }

@@ -38,24 +38,48 @@ fn size_in(action: &str, answer: &Answer) -> Result<u64, JenkinsError> {
     size.ok_or_else(|| JenkinsError::NotJenkins { action: action.to_owned(), kind: "no X-Text-Size".to_owned() })
 }
 
-impl End {
-    /// Reads the end of the log of what is at `path`.
-    pub(super) fn read(session: &Session, action: &str, path: &str) -> Result<Self, JenkinsError> {
-        let from = |start: u64| from(path, start);
+/// A log of which the beginning has been read.
+#[derive(Debug)]
+pub(super) struct Log {
+    path: String,
+    beginning: Answer,
+    size: u64,
+}
+
+impl Log {
+    /// Reads the beginning of the log of what is at `path`.
+    pub(super) fn begin(session: &Session, action: &str, path: &str) -> Result<Self, JenkinsError> {
         // Each line may have become longer by a CR.
-        let answer = session.read_beginning(action, &from(0), END * 2)?;
-        let answer = session.expect(action, answer, &[200])?;
-        let size = size_in(action, &answer)?;
-        let start = size.saturating_sub(END);
-        let answer = if start == 0 { answer } else { session.expect(action, session.read(action, &from(start))?, &[200])? };
+        let answer = session.read_beginning(action, &from(path, 0), END * 2)?;
+        let beginning = session.expect(action, answer, &[200])?;
+        let size = size_in(action, &beginning)?;
+        Ok(Self { path: path.to_owned(), beginning, size })
+    }
+
+    /// Its first lines.
+    pub(super) fn lines(&self, session: &Session) -> Vec<String> {
+        let text = session.mask().text(&String::from_utf8_lossy(&self.beginning.body));
+        let fit = |line: &str| line.chars().filter(|character| !character.is_control()).take(LINE).collect();
+        text.lines().map(fit).collect()
+    }
+
+    /// Its end, read where it does not end with its beginning.
+    pub(super) fn end(self, session: &Session, action: &str) -> Result<End, JenkinsError> {
+        let start = self.size.saturating_sub(END);
+        let answer = match start {
+            0 => self.beginning,
+            start => session.expect(action, session.read(action, &from(&self.path, start))?, &[200])?,
+        };
         let text = String::from_utf8_lossy(&answer.body);
         // What was cut may begin with the second half of a secret: its first word is left out, unless it is one that is not shown from its
         // beginning.
         let word = text.char_indices().take(LINE).find(|(_, character)| character.is_whitespace());
-        let from = if start > 0 { word.map_or(0, |(at, _)| at) } else { 0 };
-        Ok(Self { text: session.mask().text(&text[from..]), is_cut: start > 0 })
+        let first = if start > 0 { word.map_or(0, |(at, _)| at) } else { 0 };
+        Ok(End { text: session.mask().text(&text[first..]), is_cut: start > 0 })
     }
+}
 
+impl End {
     /// Its last lines, fit for a terminal. Of a line whose beginning was not read the last characters are shown, of any other the first.
     pub(super) fn lines(&self, count: usize) -> Vec<String> {
         let text = self.without_notes();

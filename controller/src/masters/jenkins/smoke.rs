@@ -4,11 +4,13 @@ use super::super::http::encode;
 use super::super::wait::Wait;
 use super::error::JenkinsError;
 use super::job::{install, name_of, remove, retry_once};
-use super::log::End;
+use super::log::Log;
 use super::node::{FORM, computer};
+use super::outcome::{SmokeOutcome, SmokeReport};
 use super::session::Session;
 use super::watch::Watch;
 use crate::masters::driver::{Event, Verdict};
+use crate::masters::witness::Shown;
 use ostler_roles::executor::Smoke;
 use ostler_roles::master::jenkins::Node;
 use serde::Deserialize;
@@ -16,90 +18,8 @@ use std::time::Duration;
 
 /// How many lines of a red job's console are quoted.
 const TAIL: usize = 12;
-
-/// How a smoke job ended.
-#[derive(Debug)]
-pub enum SmokeOutcome {
-    /// Jenkins' verdict: `SUCCESS`, `FAILURE`, `ABORTED`, ...
-    Ended(String),
-    /// It did not end within this time; what Jenkins said last.
-    Late {
-        /// The time.
-        waited: Duration,
-        /// Why it still waits, or that it runs.
-        why: String,
-    },
-    /// Somebody cancelled it.
-    Cancelled,
-    /// It ran on another node.
-    Elsewhere(String),
-    /// It went down with the process of the master that ran it, or that kept its place in the queue.
-    Restarted,
-    /// Jenkins, which did not restart, has neither its queue item nor its build.
-    Gone,
-    /// It failed, and its agent was gone.
-    Vanished,
-    /// Jenkins did not tell how it goes until the time was over; what it said last.
-    Untold {
-        /// The time.
-        waited: Duration,
-        /// What it said.
-        why: String,
-    },
-}
-
-impl SmokeOutcome {
-    /// What it shows of the node: only what the job itself said.
-    pub fn verdict(&self) -> Verdict {
-        match self {
-            Self::Ended(result) if result == "SUCCESS" => Verdict::Green,
-            Self::Ended(result) if matches!(result.as_str(), "FAILURE" | "UNSTABLE") => Verdict::Red,
-            _ => Verdict::Unknown,
-        }
-    }
-
-    /// Whether another try may well come through: what cut it off has nothing to do with the node.
-    pub(super) fn is_worth_another(&self) -> bool {
-        matches!(self, Self::Restarted | Self::Vanished)
-    }
-}
-
-impl std::fmt::Display for SmokeOutcome {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Ended(result) => f.write_str(result),
-            Self::Late { waited, why } => write!(f, "not finished within {} s: {why}", waited.as_secs()),
-            Self::Cancelled => f.write_str("cancelled"),
-            Self::Elsewhere(node) => write!(f, "ran on `{node}`"),
-            Self::Restarted => f.write_str("cut off by a restart of Jenkins"),
-            Self::Gone => f.write_str("Jenkins does not know it any more; somebody removed it"),
-            Self::Vanished => f.write_str("its agent went offline while it ran"),
-            Self::Untold { waited, why } => write!(f, "Jenkins did not tell within {} s how it ended: {why}", waited.as_secs()),
-        }
-    }
-}
-
-/// What a smoke job showed.
-#[derive(Debug)]
-pub struct SmokeReport {
-    /// How it ended.
-    pub outcome: SmokeOutcome,
-    /// The build's page; none when it never started.
-    pub url: Option<String>,
-    /// The last lines of a red job's console.
-    pub tail: Vec<String>,
-    /// What of a green job could not be removed.
-    pub left: Option<String>,
-    /// From the request to the end.
-    pub took: Duration,
-}
-
-impl SmokeReport {
-    /// Whether the job passed: anything short of success proves nothing.
-    pub fn is_green(&self) -> bool {
-        self.outcome.verdict() == Verdict::Green
-    }
-}
+/// How often the console of a job that has ended is asked for: a log that was removed is never shown.
+const LOOKS: u32 = 5;
 
 #[derive(Debug, Deserialize)]
 struct Item {
@@ -139,9 +59,15 @@ impl Build {
 }
 
 /// Runs the commands on a quarantined node. A green job is removed again, and one that was cut off; a red one stays to be looked at.
-pub(super) fn run(session: &Session, node: &Node, commands: &[Smoke], patience: Duration) -> Result<SmokeReport, JenkinsError> {
+pub(super) fn run(
+    session: &Session,
+    node: &Node,
+    nonce: &str,
+    commands: &[Smoke],
+    patience: Duration,
+) -> Result<SmokeReport, JenkinsError> {
     let job = name_of(node);
-    install(session, node, &job, commands)?;
+    install(session, node, &job, nonce, commands)?;
     let mut watch = Watch::new(session, patience);
     let followed = start(session, &job, &mut watch).and_then(|item| follow(session, node, item, &mut watch));
     let (outcome, executable) = followed.map_err(|error| match error {
@@ -156,15 +82,19 @@ pub(super) fn run(session: &Session, node: &Node, commands: &[Smoke], patience: 
         Err(outcome) => outcome,
     };
     let url = executable.as_ref().map(|build| build.url.clone());
-    let mut report = SmokeReport { outcome, url, tail: Vec::new(), left: None, took };
-    match (&report.outcome, executable) {
+    let log = executable.as_ref().filter(|_| outcome.tells_of_its_node()).map(|build| log_of(session, &job, build.number, &mut watch));
+    let shown = match &log {
+        Some(log) => shown(session, log, nonce),
+        None => Shown::Unread("it never ran".to_owned()),
+    };
+    let mut report = SmokeReport { outcome, url, tail: Vec::new(), left: None, took, shown };
+    match (&report.outcome, log) {
         (outcome, _) if outcome.verdict() == Verdict::Green => report.left = left_behind(session, &job),
-        (SmokeOutcome::Restarted | SmokeOutcome::Gone | SmokeOutcome::Vanished, _) => {
-            // It says nothing about the node.
+        (outcome, _) if !outcome.tells_of_its_node() => {
             report.url = None;
             report.tail.extend(left_behind(session, &job));
         }
-        (_, Some(build)) => report.tail = console(session, &job, build.number),
+        (_, Some(log)) => report.tail = tail(session, &job, log),
         (_, None) => {}
     }
     Ok(report)
@@ -340,10 +270,39 @@ fn take_back(session: &Session, job: &str, item: i64, executable: Option<&Execut
     session.expect(&action, answer, &[200, 204, 302, 404]).map(drop)
 }
 
-/// The last lines of a build's console, or why there are none.
-fn console(session: &Session, job: &str, number: u64) -> Vec<String> {
-    let action = format!("read the console of job `{job}`");
-    match End::read(session, &action, &format!("/job/{}/{number}", encode(job))) {
+/// The log of a build that has ended; what is not answered in passing is asked again.
+fn log_of(session: &Session, job: &str, number: u64, watch: &mut Watch<'_>) -> Result<Log, JenkinsError> {
+    let (action, path) = (reading(job), format!("/job/{}/{number}", encode(job)));
+    for _ in 1..LOOKS {
+        match Log::begin(session, &action, &path) {
+            Err(error) if error.may_pass() && watch.wait(&format!("its console is shown ({})", error.told())) == Wait::Again => {}
+            done => return done,
+        }
+    }
+    Log::begin(session, &action, &path)
+}
+
+fn reading(job: &str) -> String {
+    format!("read the console of job `{job}`")
+}
+
+/// What a build printed; first of all what it did when it was asked for its nonce.
+fn shown(session: &Session, log: &Result<Log, JenkinsError>, nonce: &str) -> Shown {
+    match log {
+        Ok(log) => {
+            let mut lines = log.lines(session);
+            // `sh -x` traces each command, beside or before its output.
+            let asked = lines.iter().position(|line| line.starts_with("+ ") && line.contains(nonce));
+            lines.rotate_left(asked.map_or(0, |asked| asked + 1));
+            Shown::Lines(lines)
+        }
+        Err(error) => Shown::Unread(error.told()),
+    }
+}
+
+/// The last lines of a console, or why there are none.
+fn tail(session: &Session, job: &str, log: Result<Log, JenkinsError>) -> Vec<String> {
+    match log.and_then(|log| log.end(session, &reading(job))) {
         Ok(end) => end.lines(TAIL),
         Err(error) => vec![format!("no console: {}", error.told())],
     }
