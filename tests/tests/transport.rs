@@ -15,6 +15,8 @@ mod links;
 mod login_shells;
 #[path = "transport/measure.rs"]
 mod measure;
+#[path = "transport/trace.rs"]
+mod trace;
 #[path = "transport/ways_in.rs"]
 mod ways_in;
 #[path = "transport/ways_to_fail.rs"]

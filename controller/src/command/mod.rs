@@ -28,6 +28,7 @@ use crate::cli::{Cli, ColourChoice, OutputFormat, Verb};
 use crate::environment::Environment;
 use crate::mask::RunMask;
 use crate::report::{Exit, Format, MaskedError, Printer, merge};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 /// What every verb may use.
@@ -54,7 +55,7 @@ pub fn run(cli: Cli) -> Exit {
         ColourChoice::Never => Some(false),
     };
     let printer = Printer { quiet: cli.global.quiet, ..Printer::new(format, colour, cli.global.verbose, &environment) };
-    trace(cli.global.verbose, &printer.mask);
+    trace(cli.global.verbose, &printer.mask, printer.style.colour && std::io::stderr().is_terminal());
     if !matches!(cli.verb, Verb::Lab(_) | Verb::Demo(_) | Verb::LabHolder { .. }) {
         // No core dump holds a secret, and no process of the same account looks into us (prctl(2)). The lab has none, and its processes do
         // look into each other. Where it cannot be had, all else holds.
@@ -93,7 +94,7 @@ fn dispatch(context: &Context, verb: Verb) -> Result<Exit, CommandError> {
 }
 
 /// The program's own trace, for developers: standard error, off unless asked for twice.
-fn trace(verbose: u8, mask: &RunMask) {
+fn trace(verbose: u8, mask: &RunMask, is_coloured: bool) {
     let level = match verbose {
         0 | 1 => "ostler=warn",
         2 => "ostler=debug",
@@ -104,6 +105,7 @@ fn trace(verbose: u8, mask: &RunMask) {
     // Set once; a second call (tests in one process) keeps the first.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(is_coloured)
         .with_writer(move || MaskedError(mask.clone()))
         .with_target(false)
         .without_time()

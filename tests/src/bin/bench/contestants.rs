@@ -109,7 +109,7 @@ impl<'a> Contestants<'a> {
             let mut noise = vec![0; bytes];
             std::io::Read::read_exact(&mut fs::File::open("/dev/urandom")?, &mut noise)?;
             fs::write(site.join(format!("files/large-{number}")), noise)?;
-            role.push_str(&format!("  - file: {{path: /srv/large-{number}, from: large-{number}}}\n"));
+            role.push_str(&format!("  - file: {{path: /srv/large-{number}, from: files/large-{number}}}\n"));
         }
         Ok(fs::write(site.join("roles/bench.yaml"), role)?)
     }
@@ -130,7 +130,7 @@ impl<'a> Contestants<'a> {
         let theirs = after(&lab.command(ssh).output()?.all(), "kex: algorithm: ")?;
         let site = self.dir.join("root").display().to_string();
         let words = [self.tools.ostler.display().to_string(), "-vv".to_owned(), "-C".to_owned(), site, "check".to_owned()];
-        let mut command = lab.command(words);
+        let mut command = lab.command(words).env("NO_COLOR", "1");
         for (name, value) in super::scenes::environment(self.tools) {
             command = command.env(name, value);
         }
