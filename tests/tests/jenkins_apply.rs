@@ -388,11 +388,34 @@ fn another_admins_machine_takes_the_sites_nodes_for_its_own_once_the_site_has_an
     stage.nothing_to_do();
     let second = stage.apply_elsewhere();
     second.good();
-    // It never sent the credential, and cannot see what is in it: that is sent once. The node is as it was.
-    assert_eq!(stage.writes(), ["POST /credentials/store/system/domain/_/credential/launch-key/config.xml"], "{}", second.told());
+    // What was sent last is known to every machine of the site, though none can see what is in it.
+    assert_eq!(stage.writes(), Vec::<String>::new(), "{}", second.told());
     stage.apply_elsewhere().nothing_to_do();
     assert_eq!(stage.writes(), Vec::<String>::new());
     stage.nothing_to_do();
+}
+
+#[test]
+fn a_credential_that_another_machine_has_sent_is_sent_again_when_the_site_says_so() {
+    let stage = Stage::up("ssh");
+    stage.site.apply().good();
+    let sent = || stage.model.state().credentials[0].secret.clone().unwrap();
+    let posted = ["POST /credentials/store/system/domain/_/credential/launch-key/config.xml"];
+    // Another machine sends another value; then the site goes back to the first, which this one sent last.
+    stage.rotate("planted-second-key-9d2b");
+    stage.apply_elsewhere().good();
+    assert!(sent().contains("planted-second-key-9d2b"));
+    stage.rotate(KEY);
+    stage.writes();
+    stage.site.apply().good();
+    assert_eq!(stage.writes(), posted);
+    assert!(sent().contains(KEY));
+    // Both know what was sent last; neither sends it again.
+    stage.apply_elsewhere().nothing_to_do();
+    stage.nothing_to_do();
+    let description = stage.model.state().credentials[0].description.clone();
+    assert!(description.starts_with("managed by ostler, site stage sent:"), "{description}");
+    assert!(!description.contains("planted"), "{description}");
 }
 
 /// What stands in for Java, which this lab's tree does not have: it says a version, and writes down how it was called and what `@FILE` held, and stays.

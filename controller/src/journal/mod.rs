@@ -1,8 +1,6 @@
-//! What the controller keeps of a site, by the site's id: the events of its runs, the facts that nodes told last, what stands for the
-//! credentials that were sent, on what labels rest, the key for secrets' HMACs. Behind one trait, [`Store`]; its one make is files below
+//! What the controller keeps of a site, by the site's id: the events of its runs, the facts that nodes told last, on what labels rest, the key for secrets' HMACs. Behind one trait, [`Store`]; its one make is files below
 //! the XDG state directory, private from birth.
 
-mod credentials;
 mod facts;
 mod files;
 mod key;
@@ -11,7 +9,6 @@ mod proof;
 mod run;
 mod store;
 
-pub use credentials::CredentialStore;
 pub use facts::FactStore;
 pub use files::FileStore;
 pub use place::site_directory;

@@ -1,7 +1,7 @@
 //! What is kept of a site beyond one run: values, locks, logs. Nothing here assumes that one machine keeps them.
 
 use super::StateError;
-use ostler_roles::words::{Digest, MasterName, NodeName, RunId};
+use ostler_roles::words::{MasterName, NodeName, RunId};
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,11 +18,6 @@ impl Key {
     /// On what a node's labels rest.
     pub fn proofs(node: &NodeName) -> Self {
         Self(format!("proofs/{node}"))
-    }
-
-    /// What a master was sent as this credential. Ids are hashed: one may hold anything that a master takes.
-    pub fn credential(master: &MasterName, id: &str) -> Self {
-        Self(format!("credentials/{master}/{}", Digest::of(id.as_bytes()).hex()))
     }
 
     /// The program that this master gave for its agents.

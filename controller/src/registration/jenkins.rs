@@ -4,17 +4,17 @@ use super::lines::{Lines, SharedJob};
 use super::node_job::Patch;
 use super::witness::OnNode;
 use super::{Candidate, Opened, Registrar, chain};
-use crate::journal::{CredentialStore, Key, Store};
+use crate::journal::{Key, Store};
 use crate::masters::driver::Cause;
 use crate::masters::http::Way;
 use crate::masters::jenkins::{
     Agent, Bring, BringError, Client, Credential, Credentials, Jenkins, JenkinsError, Kind, Login, Patience, Program, Programs,
-    Registration, SentBefore,
+    Registration,
 };
 use ostler_roles::author::compile::{JenkinsCredential, JenkinsLogin, Master, MasterSettings};
 use ostler_roles::executor::Launch;
 use ostler_roles::master::jenkins as model;
-use ostler_roles::words::{Digest, MasterName, Secret};
+use ostler_roles::words::{Digest, Secret};
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::sync::{Arc, PoisonError};
@@ -45,7 +45,7 @@ impl Registrar {
             }
         }
         if !registrations.is_empty() {
-            let credentials = self.credentials(&master.name, credentials)?;
+            let credentials = sent_by_all(shown, credentials)?;
             let programs = KeptProgram { store: Arc::clone(&self.site.store), key: Key::program(&master.name) };
             let driver = Jenkins::new(client, registrations, Some(credentials)).keeping(Box::new(programs));
             opened.driver = Some(Box::new(driver));
@@ -59,16 +59,6 @@ impl Registrar {
             Some(id) => Ok(id.clone()),
             None => model::Site::parse(&Digest::of(&self.site.key).short()),
         }
-    }
-
-    fn credentials(&self, master: &MasterName, credentials: &[JenkinsCredential]) -> Result<Credentials, String> {
-        let wanted = credentials.iter().map(|wanted| {
-            let id = model::CredentialId::parse(&wanted.id).map_err(|error| error.to_string())?;
-            let kind = Kind::SshKey { private_key: wanted.key.clone(), passphrase: None };
-            Ok(Credential { id, username: wanted.user.clone(), kind })
-        });
-        let sent = Kept { store: CredentialStore::new(Arc::clone(&self.site.store)), master: master.clone() };
-        Ok(Credentials { wanted: wanted.collect::<Result<_, String>>()?, sent: Box::new(sent), key: Secret::new(self.site.key.clone()) })
     }
 
     /// What an executor becomes on the master; for one that calls in, with the way to its node.
@@ -119,23 +109,6 @@ impl Registrar {
     }
 }
 
-/// What was sent to one master last, as the site's state keeps it.
-#[derive(Debug)]
-struct Kept {
-    store: CredentialStore,
-    master: MasterName,
-}
-
-impl SentBefore for Kept {
-    fn last(&self, id: &str) -> Option<Digest> {
-        self.store.get(&self.master, id)
-    }
-
-    fn keep(&self, id: &str, fingerprint: &Digest) -> Result<(), Cause> {
-        self.store.keep(&self.master, id, fingerprint).map_err(|error| Box::new(error) as Cause)
-    }
-}
-
 /// The agents' program of one master, as the site's state keeps it: its date on a line, then its bytes.
 #[derive(Debug)]
 struct KeptProgram {
@@ -183,6 +156,18 @@ impl Bring for Bringer {
         let changed = job.run(&patch, &mut || before().map_err(|error| Box::new(error) as Cause));
         changed.map(|changed| changed > 0).map_err(|error| failed(Box::new(error)))
     }
+}
+
+/// The credentials of a master. The key of their fingerprints is what every machine of the site has that talks to it, and no one else: the
+/// login. (The site's own key is one machine's.)
+fn sent_by_all(login: &JenkinsLogin, credentials: &[JenkinsCredential]) -> Result<Credentials, String> {
+    let wanted = credentials.iter().map(|wanted| {
+        let id = model::CredentialId::parse(&wanted.id).map_err(|error| error.to_string())?;
+        let kind = Kind::SshKey { private_key: wanted.key.clone(), passphrase: None };
+        Ok(Credential { id, username: wanted.user.clone(), kind })
+    });
+    let (JenkinsLogin::Token(login) | JenkinsLogin::Password(login)) = login;
+    Ok(Credentials { wanted: wanted.collect::<Result<_, String>>()?, key: Secret::new(login.expose().as_bytes().to_vec()) })
 }
 
 fn login(user: &str, login: &JenkinsLogin) -> Login {

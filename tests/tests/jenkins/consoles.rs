@@ -15,7 +15,7 @@ fn red(model: &Model, command: &str) -> Report {
 
 fn ending(model: &Model, command: &str) -> Ending {
     let client: Client = client(model, token("narrow"));
-    client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+    client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
     model.take_log();
     register(&client, &[registration(node("n1", ssh()), command)], &mut |_| {}).unwrap().remove(0).1
 }

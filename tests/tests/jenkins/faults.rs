@@ -26,7 +26,7 @@ fn always(fault: Fault) -> Timeline {
 fn a_restart_as_it_was_recorded_is_waited_out_in_the_middle_of_a_registration() {
     let model = model();
     let client = client(&model, token("narrow"));
-    client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+    client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
     let before = model.state().session.clone();
     let mut restarts = 0;
     let wanted = registration(node("n1", ssh()), "true");
@@ -63,7 +63,7 @@ fn lose_each(how: Loss) {
         let model = model();
         let client = client(&model, token("narrow"));
         model.lose_answer_after(answers, how);
-        client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+        client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
         let wanted = registration(node("n1", ssh()), "true");
         let endings = register(&client, std::slice::from_ref(&wanted), &mut |_| {}).unwrap();
         assert!(endings[0].1.is_registered(), "after {answers} answers: {endings:?}");
@@ -195,7 +195,7 @@ fn each_missing_permission_is_named_as_jenkins_security_page_names_it() {
     let delete: Attempt = |client| client.delete(&Name::parse("n1").unwrap());
     let secret: Attempt = |client| client.agent_secret(&Name::parse("n1").unwrap()).map(drop);
     let observe: Attempt = |client| client.observe(&[Name::parse("n1").unwrap()]).map(drop);
-    let put: Attempt = |client| client.put_credential(&credential("new"), SITE_KEY, None).map(drop);
+    let put: Attempt = |client| client.put_credential(&credential("new"), SITE_KEY).map(drop);
     let smoke: Attempt = |client| client.smoke(&node("n1", ssh()), "/dev/null", &[]).map(drop);
     for (missing, words, attempt) in [
         (Read, "Overall/Read", observe),
@@ -213,7 +213,7 @@ fn each_missing_permission_is_named_as_jenkins_security_page_names_it() {
     ] {
         let model = model();
         let full = client(&model, token("narrow"));
-        full.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+        full.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
         full.create(&node("n1", ssh())).unwrap();
         full.wait_online(&Name::parse("n1").unwrap()).unwrap();
         let narrowed = |user: &mut User| {
@@ -239,7 +239,7 @@ fn each_missing_permission_is_named_as_jenkins_security_page_names_it() {
 fn a_job_that_exists_but_may_not_be_seen_is_a_missing_permission() {
     let model = model();
     let client = client(&model, token("narrow"));
-    client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+    client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
     let red = registration(node("n1", ssh()), "exit 1");
     let endings = register(&client, std::slice::from_ref(&red), &mut |_| {}).unwrap();
     assert!(matches!(&endings[0].1, Ending::Red(_)), "{endings:?}");
@@ -252,7 +252,7 @@ fn a_job_that_exists_but_may_not_be_seen_is_a_missing_permission() {
 fn four_hundred_and_four_is_no_proof_of_absence() {
     let model = model();
     let full = client(&model, token("narrow"));
-    assert_eq!(full.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap(), Sent::Created);
+    assert_eq!(full.put_credential(&credential(PLANTED), SITE_KEY).unwrap(), Sent::Created);
     // Who may not look gets 404 for what is there: it must not be taken for "not there".
     let error = client(&model, token("reader")).delete_credential(&credential("x").id).unwrap_err();
     assert!(matches!(&error, JenkinsError::MissingPermission { permission, .. } if permission == "Credentials/View"), "{error:?}");

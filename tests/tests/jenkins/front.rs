@@ -31,7 +31,7 @@ fn a_proxy_that_has_nobody_behind_it_during_a_restart_is_waited_out() {
     for login in [token("narrow"), password()] {
         let model = model();
         let client = client(&model, login);
-        client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+        client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
         let wanted = registration(node("n1", ssh()), "true");
         let mut steps = 0;
         let mut goes = |_| {
@@ -71,7 +71,7 @@ fn an_address_that_leads_elsewhere_is_not_followed_but_told() {
 fn a_server_that_is_no_jenkins_is_not_taken_for_a_missing_permission() {
     type Attempt = fn(&Client) -> JenkinsError;
     let observe: Attempt = |client| client.observe(&[]).unwrap_err();
-    let put: Attempt = |client| client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap_err();
+    let put: Attempt = |client| client.put_credential(&credential(PLANTED), SITE_KEY).unwrap_err();
     for (attempt, action) in [(observe, "list the nodes"), (put, "list the credentials")] {
         let model = model();
         model.play(always(Fault::Files));
@@ -85,7 +85,7 @@ fn a_server_that_is_no_jenkins_is_not_taken_for_a_missing_permission() {
     // A Jenkins whose proxy takes its headers off is one all the same.
     let model = model();
     model.state().hides_headers = true;
-    let error = client(&model, token("reader")).put_credential(&credential(PLANTED), SITE_KEY, None).unwrap_err();
+    let error = client(&model, token("reader")).put_credential(&credential(PLANTED), SITE_KEY).unwrap_err();
     assert!(matches!(&error, JenkinsError::MissingPermission { permission, .. } if permission == "Credentials/View"), "{error:?}");
 }
 
@@ -107,9 +107,9 @@ fn the_language_of_a_jenkins_makes_no_difference() {
     model.state().language = Language::German;
     let client = client(&model, password());
     let wanted = credential(PLANTED);
-    assert_eq!(client.put_credential(&wanted, SITE_KEY, None).unwrap(), Sent::Created);
+    assert_eq!(client.put_credential(&wanted, SITE_KEY).unwrap(), Sent::Created);
     model.take_log();
-    assert_eq!(client.put_credential(&wanted, SITE_KEY, Some(&wanted.fingerprint(SITE_KEY))).unwrap(), Sent::Unchanged);
+    assert_eq!(client.put_credential(&wanted, SITE_KEY).unwrap(), Sent::Unchanged);
     assert_eq!(writes(&model), [""; 0]);
     assert!(run(&client, &registration(node("n1", ssh()), "true")).is_registered());
     let log = model.take_log();
@@ -124,12 +124,12 @@ fn a_language_that_is_forced_on_everybody_changes_nothing_we_compare() {
         model.state().forces_language = true;
         let client = client(&model, token("narrow"));
         let wanted = credential(PLANTED);
-        assert_eq!(client.put_credential(&wanted, SITE_KEY, None).unwrap(), Sent::Created);
+        assert_eq!(client.put_credential(&wanted, SITE_KEY).unwrap(), Sent::Created);
         model.take_log();
-        assert_eq!(client.put_credential(&wanted, SITE_KEY, Some(&wanted.fingerprint(SITE_KEY))).unwrap(), Sent::Unchanged, "{language:?}");
+        assert_eq!(client.put_credential(&wanted, SITE_KEY).unwrap(), Sent::Unchanged, "{language:?}");
         assert_eq!(writes(&model), [""; 0], "{language:?}");
         // A rotated one is changed in its place: others that use it never find it gone.
-        client.put_credential(&credential("another"), SITE_KEY, None).unwrap();
+        client.put_credential(&credential("another"), SITE_KEY).unwrap();
         assert_eq!(writes(&model), ["POST /credentials/store/system/domain/_/credential/jenkins-ssh/config.xml"], "{language:?}");
         // A mark of our own, of a run that was cut, is known for ours.
         assert!(matches!(run(&client, &registration(node("n1", ssh()), "exit 1")), Ending::Red(_)));
@@ -146,7 +146,7 @@ fn a_workspace_that_cannot_be_written_fails_the_smoke_job() {
     // Nobody makes files there, not even root.
     model.state().build_directory = Some("/proc".into());
     let client = client(&model, token("narrow"));
-    client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+    client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
     let ending = run(&client, &registration(node("n1", ssh()), "true"));
     let Ending::Red(report) = &ending else { panic!("{ending:?}") };
     assert!(report.tail.iter().any(|line| line.starts_with("touch: ") && line.contains(".ostler-smoke")), "{report:?}");
@@ -169,7 +169,7 @@ fn shown(error: &JenkinsError) -> String {
 #[test]
 fn whoever_gives_back_what_he_was_sent_is_quoted_without_the_secrets() {
     type Attempt = fn(&Client) -> Option<JenkinsError>;
-    let put: Attempt = |client| client.put_credential(&credential(MARKUP), SITE_KEY, None).err();
+    let put: Attempt = |client| client.put_credential(&credential(MARKUP), SITE_KEY).err();
     let observe: Attempt = |client| client.observe(&[Name::parse("n1").unwrap()]).err();
     let create: Attempt = |client| client.create(&node("n9", ssh())).err();
     let smoke: Attempt = |client| client.smoke(&node("n1", ssh()), "/dev/null", &[]).err();

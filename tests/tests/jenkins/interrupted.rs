@@ -22,7 +22,7 @@ fn ready() -> (Model, Client, watch::Sender<bool>) {
     let model = model();
     let (interrupt, stop) = watch::channel(false);
     let client = client(&model, token("narrow")).stoppable(Stop::from(stop));
-    client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+    client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
     model.take_log();
     (model, client, interrupt)
 }

@@ -14,7 +14,7 @@ fn a_java_that_the_master_does_not_accept_is_said_before_anything_is_written() {
     for version in Version::ALL {
         let model = model_of(version);
         let client = client(&model, token("narrow"));
-        client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+        client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
         model.take_log();
         assert_eq!(client.version().unwrap().to_string(), version.number());
         let least = version.least_java();
@@ -39,7 +39,7 @@ fn a_java_that_the_master_does_not_accept_is_said_before_anything_is_written() {
 fn an_agent_whose_java_is_too_old_is_not_waited_for_and_its_cause_is_told() {
     let model = model_of(version());
     let client = client(&model, token("narrow"));
-    client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+    client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
     let least = version().least_java();
     model.state().hosts[0].java = least - 1;
     let ending = run(&client, &registration(node("n1", ssh()), "true"));
@@ -58,7 +58,7 @@ fn a_jenkins_that_is_configured_as_code_is_told_when_a_node_is_made() {
         let model = model_of(version());
         model.state().is_code = is_code;
         let client = client(&model, token("narrow"));
-        client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+        client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
         let mut notes = Vec::new();
         let mut keep = |event| {
             if let Event::Note(text) = event {

@@ -15,7 +15,7 @@ const JOB: &str = "ostler-smoke-n1";
 fn ready() -> (Model, Client, Registration) {
     let model = model();
     let client = client(&model, token("narrow"));
-    client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+    client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
     model.take_log();
     (model, client, registration(node("n1", ssh()), "true"))
 }

@@ -45,7 +45,7 @@ fn a_job_without_a_label_waits_while_a_node_is_not_proved_and_then_goes_where_th
     for (mode, is_taken) in [(Mode::Any, true), (Mode::Labelled, false)] {
         let model = model();
         let client = client(&model, token("narrow"));
-        client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+        client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
         let roaming = ask_for(&model, "anything", "<canRoam>true</canRoam>");
         let wanted = Node { mode, ..node("n1", ssh()) };
 
@@ -82,7 +82,7 @@ fn a_job_without_a_label_waits_while_a_node_is_not_proved_and_then_goes_where_th
 fn a_job_of_the_built_in_node_goes_to_no_other() {
     let model = model();
     let client = client(&model, token("narrow"));
-    client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+    client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
     assert!(run(&client, &registration(node("n1", ssh()), "true")).is_registered());
     let item = ask_for(&model, "built-in-only", "<canRoam>false</canRoam>");
     assert_eq!(place_of(&model, item), None);

@@ -18,7 +18,7 @@ const JOB: &str = "ostler-smoke-n1";
 fn ready(patience: Patience) -> (Model, Client) {
     let model = model();
     let client = Client::new(&model.url(), token("narrow"), site(), patience, Way::default()).unwrap();
-    client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+    client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
     model.take_log();
     (model, client)
 }

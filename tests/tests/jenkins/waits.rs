@@ -18,7 +18,7 @@ use super::bench::{
 fn ready() -> (Model, Client) {
     let model = model();
     let client = client(&model, token("narrow"));
-    client.put_credential(&credential(PLANTED), SITE_KEY, None).unwrap();
+    client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
     model.take_log();
     (model, client)
 }

@@ -14,7 +14,7 @@ use crate::masters::driver::Event;
 use ostler_roles::executor::Smoke;
 use ostler_roles::master::Stage;
 use ostler_roles::master::jenkins::{CredentialId, Hold, Name, Node, Seen, Site, Version};
-use ostler_roles::words::{Digest, Secret};
+use ostler_roles::words::Secret;
 use std::collections::BTreeMap;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -189,21 +189,20 @@ impl Client {
         smoke::run(&self.session, node, nonce, commands, self.session.patience.smoke)
     }
 
-    /// Brings a credential to what it should be. `key` is the site's HMAC key, `last` the fingerprint that was sent last; after this
-    /// call the state to keep is [`Credential::fingerprint`].
+    /// Brings a credential to what it should be. `key` is that of its fingerprint, the same on all machines of the site.
     ///
     /// # Errors
     /// When it is another's, or a permission is missing.
-    pub fn put_credential(&self, credential: &Credential, key: &[u8], last: Option<&Digest>) -> Result<Sent, JenkinsError> {
-        credential::put(&self.session, &self.site, credential, key, last)
+    pub fn put_credential(&self, credential: &Credential, key: &[u8]) -> Result<Sent, JenkinsError> {
+        credential::put(&self.session, &self.site, credential, key)
     }
 
     /// What [`Self::put_credential`] would do. Reads only.
     ///
     /// # Errors
     /// When it is another's, or a permission is missing.
-    pub fn look_at_credential(&self, credential: &Credential, key: &[u8], last: Option<&Digest>) -> Result<Sent, JenkinsError> {
-        credential::look(&self.session, &self.site, credential, key, last)
+    pub fn look_at_credential(&self, credential: &Credential, key: &[u8]) -> Result<Sent, JenkinsError> {
+        credential::look(&self.session, &self.site, credential, key)
     }
 
     /// Removes a credential of ours; gone already is done.

@@ -1,4 +1,5 @@
-//! Credentials: sent whole, never read back. Whether one is up to date is known from the fingerprint of what was sent last.
+//! Credentials: sent whole, never read back. Whether one is up to date is known from the fingerprint of what was sent last, which stands in
+//! its description: whoever sent it, on whatever machine (`docs/decisions/0015`).
 //!
 //! Jenkins answers `<secret-redacted/>` for every secret, and takes it back as the new value without a word: reading, changing and
 //! posting a credential destroys it. So nothing that was read is ever sent; an update is always the whole of it.
@@ -16,6 +17,10 @@ const DIRECT: &str = "com.cloudbees.jenkins.plugins.sshcredentials.impl.BasicSSH
 const PASSWORD: &str = "com.cloudbees.plugins.credentials.impl.UsernamePasswordCredentialsImpl";
 const DOMAIN: &str = "/credentials/store/system/domain/_";
 const XML: &str = "application/xml";
+/// What stands before the fingerprint in a description.
+const SENT: &str = " sent:";
+/// How many hexadecimal digits of a fingerprint stand there: none is met twice, and the line stays readable.
+const DIGITS: usize = 32;
 /// How often a removal is sent whose answer is lost.
 const ATTEMPTS: usize = 3;
 
@@ -79,8 +84,8 @@ struct Listed {
 }
 
 impl Credential {
-    /// What stands for the whole credential where it may not be itself: an HMAC under the site's key. Kept in the controller's state.
-    pub fn fingerprint(&self, key: &[u8]) -> Digest {
+    /// What stands for the whole credential where it may not be itself: an HMAC under this key.
+    fn fingerprint(&self, key: &[u8]) -> Digest {
         let (kind, secret, more) = match &self.kind {
             Kind::SshKey { private_key, passphrase } => {
                 ("ssh", private_key.expose().as_str(), passphrase.as_ref().map_or("", |phrase| phrase.expose()))
@@ -93,13 +98,32 @@ impl Credential {
         SecretRef::hmac(key, whole.as_bytes())
     }
 
+    /// What its description becomes: the mark and whatever else stands there, and what stands for what is sent.
+    fn description(&self, site: &Site, key: &[u8], present: Option<&str>) -> String {
+        let mark = site.mark();
+        let text = present.filter(|text| !text.is_empty()).unwrap_or(&mark);
+        let sent = format!("{SENT}{}", &self.fingerprint(key).hex()[..DIGITS]);
+        match sent_in(text) {
+            Some(old) => text.replacen(old, &sent, 1),
+            None => format!("{text}{sent}"),
+        }
+    }
+
+    /// Whether this description says that this very credential was sent last, and the list shows it so.
+    fn is_as_sent(&self, site: &Site, key: &[u8], known: &Listed) -> bool {
+        let present = known.description.as_deref().unwrap_or_default();
+        let wanted = self.description(site, key, Some(present));
+        // Shown as it is sent, it is of the same kind: a password's list entry has stars.
+        wanted == present && known.display_name == self.shown(&wanted)
+    }
+
     /// How lists show it (the plugins' `NameProvider`s): the only sight of its user name.
-    fn shown(&self, site: &Site) -> String {
+    fn shown(&self, description: &str) -> String {
         let hidden = match self.kind {
             Kind::SshKey { .. } => "",
             Kind::Password(_) => "/******",
         };
-        format!("{}{hidden} ({})", self.username, site.mark())
+        format!("{}{hidden} ({description})", self.username)
     }
 
     /// From now on it shows nowhere: an answer may give it back.
@@ -111,12 +135,12 @@ impl Credential {
         session.mask().add([Some(secret), more].into_iter().flatten().map(|secret| secret.expose().as_bytes()));
     }
 
-    fn document(&self, site: &Site) -> Vec<u8> {
+    fn document(&self, description: &str) -> Vec<u8> {
         let root = |class| {
             Element::new(class)
                 .child(Element::text("scope", "GLOBAL"))
                 .child(Element::text("id", self.id.as_str()))
-                .child(Element::text("description", &site.mark()))
+                .child(Element::text("description", description))
                 .child(Element::text("username", &self.username))
                 // Left out, it is read back as true.
                 .child(Element::text("usernameSecret", "false"))
@@ -137,34 +161,37 @@ impl Credential {
     }
 }
 
-/// Brings a credential to what it should be. `last` is the fingerprint that was sent last, from the controller's state.
-pub(super) fn put(
-    session: &Session,
-    site: &Site,
-    credential: &Credential,
-    key: &[u8],
-    last: Option<&Digest>,
-) -> Result<Sent, JenkinsError> {
+/// What of a description says what was sent last.
+fn sent_in(description: &str) -> Option<&str> {
+    let (at, _) = description.match_indices(SENT).find(|(at, _)| {
+        let rest = description.get(at + SENT.len()..).unwrap_or_default();
+        let digits = rest.chars().take_while(char::is_ascii_hexdigit).count();
+        digits == DIGITS
+    })?;
+    description.get(at..at + SENT.len() + DIGITS)
+}
+
+/// Brings a credential to what it should be; `key` is that of its fingerprint.
+pub(super) fn put(session: &Session, site: &Site, credential: &Credential, key: &[u8]) -> Result<Sent, JenkinsError> {
     credential.mask(session);
-    let known = find(session, site, &credential.id)?;
-    let is_as_sent = last == Some(&credential.fingerprint(key));
-    let Some(known) = known else {
-        return create(session, site, credential).map(|()| Sent::Created);
+    let Some(known) = find(session, site, &credential.id)? else {
+        return create(session, site, credential, &credential.description(site, key, None)).map(|()| Sent::Created);
     };
-    // Shown as it is sent, it is of the same kind: a password's list entry has stars.
-    if is_as_sent && known.display_name == credential.shown(site) {
+    if credential.is_as_sent(site, key, &known) {
         return Ok(Sent::Unchanged);
     }
+    let description = credential.description(site, key, known.description.as_deref());
     if class_of(session, &credential.id)?.is_some_and(|class| class != credential.kind.class()) {
         // The class of a credential cannot be changed.
         delete(session, site, &credential.id)?;
-        return create(session, site, credential).map(|()| Sent::Replaced);
+        return create(session, site, credential, &description).map(|()| Sent::Replaced);
     }
     let action = format!("replace credential `{}`", credential.id);
     let path = format!("{DOMAIN}/credential/{}/config.xml", encode(credential.id.as_str()));
+    let document = credential.document(&description);
     // Sending the same again does no harm, so a lost answer needs no look.
-    let answer = match session.write(&action, &path, XML, &credential.document(site)) {
-        Err(JenkinsError::Lost { .. }) => session.write(&action, &path, XML, &credential.document(site))?,
+    let answer = match session.write(&action, &path, XML, &document) {
+        Err(JenkinsError::Lost { .. }) => session.write(&action, &path, XML, &document)?,
         other => other?,
     };
     session.expect(&action, seen(session, &action, answer)?, &[200])?;
@@ -172,25 +199,18 @@ pub(super) fn put(
 }
 
 /// What [`put`] would do.
-pub(super) fn look(
-    session: &Session,
-    site: &Site,
-    credential: &Credential,
-    key: &[u8],
-    last: Option<&Digest>,
-) -> Result<Sent, JenkinsError> {
-    let is_as_sent = last == Some(&credential.fingerprint(key));
+pub(super) fn look(session: &Session, site: &Site, credential: &Credential, key: &[u8]) -> Result<Sent, JenkinsError> {
     Ok(match find(session, site, &credential.id)? {
         None => Sent::Created,
-        Some(known) if is_as_sent && known.display_name == credential.shown(site) => Sent::Unchanged,
+        Some(known) if credential.is_as_sent(site, key, &known) => Sent::Unchanged,
         Some(_) => Sent::Replaced,
     })
 }
 
-fn create(session: &Session, site: &Site, credential: &Credential) -> Result<(), JenkinsError> {
+fn create(session: &Session, site: &Site, credential: &Credential, description: &str) -> Result<(), JenkinsError> {
     let action = format!("create credential `{}`", credential.id);
     let path = format!("{DOMAIN}/createCredentials");
-    let document = credential.document(site);
+    let document = credential.document(description);
     let answer = match session.write(&action, &path, XML, &document) {
         Err(JenkinsError::Lost { .. }) => {
             if find(session, site, &credential.id)?.is_some() {
@@ -282,6 +302,23 @@ mod tests {
         let listed = serde_json::json!({"id": "x", "description": null, "displayName": "x"});
         let domain: Domain = serde_json::from_value(serde_json::json!({"credentials": [listed]})).unwrap();
         assert_eq!(domain.credentials[0].description, None);
+    }
+
+    #[test]
+    fn a_description_says_what_was_sent_last_and_keeps_what_others_wrote() {
+        let site = Site::parse("stage").unwrap();
+        let described = |password: &str, present| credential("jenkins", password).description(&site, b"key", present);
+        let first = described("one", None);
+        assert!(first.starts_with(&format!("{} sent:", site.mark())) && first.len() == site.mark().len() + SENT.len() + DIGITS);
+        assert_eq!(site.owner(&first), Owner::Us);
+        assert_eq!(described("one", Some(&first)), first);
+        let second = described("two", Some(&first));
+        assert_eq!((second.len(), second == first), (first.len(), false));
+        assert_eq!(described("one", Some(&second)), first);
+        // What somebody wrote around it stays; something that only looks like it is no fingerprint.
+        let theirs = format!("for the farm, sent: by ada; {first}; ask bob");
+        assert_eq!(described("two", Some(&theirs)), theirs.replace(&first, &second));
+        assert!(!first.contains("one") && first != credential("jenkins", "one").description(&site, b"other key", None));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::masters::witness::Witness;
 use ostler_roles::executor::Smoke;
 use ostler_roles::master::jenkins::{Change, Name, Node, Seen, Version, diff, outdated_java, standing};
 use ostler_roles::master::{Difference, Stage};
-use ostler_roles::words::{Digest, NodeName, Secret};
+use ostler_roles::words::{NodeName, Secret};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
@@ -51,25 +51,12 @@ pub trait Programs: std::fmt::Debug + Send + Sync {
     fn keep(&self, program: &Program);
 }
 
-/// What was sent to this master last, by the id of the credential: it cannot be read back.
-pub trait SentBefore: std::fmt::Debug + Send + Sync {
-    /// The fingerprint of what was sent last; none when nothing is known.
-    fn last(&self, id: &str) -> Option<Digest>;
-    /// Keeps the fingerprint of what was sent.
-    ///
-    /// # Errors
-    /// When it cannot be kept.
-    fn keep(&self, id: &str, fingerprint: &Digest) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
-}
-
 /// Credentials that a master must have.
 #[derive(Debug)]
 pub struct Credentials {
     /// All of them.
     pub wanted: Vec<Credential>,
-    /// What was sent last.
-    pub sent: Box<dyn SentBefore>,
-    /// The key of their fingerprints.
+    /// The key of their fingerprints, the same on all machines of the site.
     pub key: Secret<Vec<u8>>,
 }
 
@@ -169,16 +156,12 @@ impl Jenkins {
         let Some(credentials) = &self.credentials else { return Ok(()) };
         let put = || {
             for wanted in &credentials.wanted {
-                let id = wanted.id.as_str();
-                let last = credentials.sent.last(id);
-                let done = match self.client.put_credential(wanted, credentials.key.expose(), last.as_ref())? {
+                let done = match self.client.put_credential(wanted, credentials.key.expose())? {
                     Sent::Unchanged => continue,
                     Sent::Created => "created",
                     Sent::Replaced => "replaced",
                 };
-                tell(Event::Shared(format!("credential {id} {done}")));
-                let kept = credentials.sent.keep(id, &wanted.fingerprint(credentials.key.expose()));
-                kept.map_err(|source| JenkinsError::Keep { id: wanted.id.clone(), source })?;
+                tell(Event::Shared(format!("credential {} {done}", wanted.id)));
             }
             Ok(())
         };
@@ -190,9 +173,8 @@ impl Jenkins {
         let Some(credentials) = &self.credentials else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for wanted in &credentials.wanted {
-            let (id, key) = (wanted.id.as_str(), credentials.key.expose());
-            let last = credentials.sent.last(id);
-            match self.client.look_at_credential(wanted, key, last.as_ref())? {
+            let id = &wanted.id;
+            match self.client.look_at_credential(wanted, credentials.key.expose())? {
                 Sent::Unchanged => {}
                 Sent::Created => found.push(Difference::new(&format!("credential {id}"), "absent", "present")),
                 Sent::Replaced => found.push(Difference::new(&format!("credential {id}"), "another, or not known", "replaced")),

@@ -28,7 +28,7 @@ impl JenkinsError {
             Self::MissingPermission { .. } | Self::Refused { .. } | Self::Status { .. } | Self::Redirected { .. } => false,
             Self::NotJenkins { .. } | Self::Shape { .. } | Self::Xml { .. } | Self::NotOurs(_) | Self::Vanished(_) => false,
             Self::ForeignCredential(..) | Self::ForeignJob(..) | Self::NotConverged { .. } | Self::Offline { .. } => false,
-            Self::Agent { .. } | Self::Held { .. } | Self::Busy { .. } | Self::Shared(_) | Self::Keep { .. } => false,
+            Self::Agent { .. } | Self::Held { .. } | Self::Busy { .. } | Self::Shared(_) => false,
         }
     }
 
@@ -42,7 +42,7 @@ impl JenkinsError {
             }
             Self::Refused { .. } | Self::Redirected { .. } | Self::Xml { .. } | Self::NotOurs(_) | Self::Vanished(_) => false,
             Self::ForeignCredential(..) | Self::ForeignJob(..) | Self::NotConverged { .. } | Self::Offline { .. } => false,
-            Self::Agent { .. } | Self::Held { .. } | Self::Busy { .. } | Self::Shared(_) | Self::Keep { .. } => false,
+            Self::Agent { .. } | Self::Held { .. } | Self::Busy { .. } | Self::Shared(_) => false,
             Self::NoJenkins { .. } | Self::Java { .. } => false,
         }
     }
@@ -223,15 +223,6 @@ pub enum JenkinsError {
     /// What was done once for all nodes did not come to its end.
     #[error(transparent)]
     Shared(std::sync::Arc<JenkinsError>),
-    /// A credential was sent, but what it was cannot be kept: it will be sent again.
-    #[error("keep what was sent as credential `{id}`")]
-    Keep {
-        /// The credential.
-        id: CredentialId,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
     /// An operator's mark stands in the way.
     #[error("node `{name}` is {hold}")]
     Held {
