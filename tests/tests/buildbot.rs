@@ -616,7 +616,12 @@ fn reload(home: &std::path::Path, master: u32, check: bool, pair: &str) -> std::
     let bin = concat!(env!("CARGO_MANIFEST_DIR"), "/data/buildbot/bin");
     let mut command = std::process::Command::new(ostler_tests::buildbot::library("files/buildbot/reload-master"));
     command.args(check.then_some("--check")).arg(home).args(["buildbot-master.service", pair]);
-    command.env("PATH", format!("{bin}:/usr/bin:/bin")).env("MASTER", master.to_string()).output().unwrap()
+    command
+        .env("PATH", format!("{bin}:/usr/bin:/bin"))
+        .env("MASTER", master.to_string())
+        .env("LOG", home.join("../master.log"))
+        .output()
+        .unwrap()
 }
 
 /// What Buildbot answers in the midst of a reload: the scheduler is new, the workers are still the old ones.
@@ -668,6 +673,21 @@ fn the_nodes_reload_returns_only_when_the_files_are_taken_up() {
     assert!(seen(&master, "node-1").loaded.is_some());
     assert_eq!(reload_master(&master, true, &pair).status.code(), Some(0));
     assert_eq!(master.reloads(), 1, "asking reloads nothing");
+}
+
+#[test]
+fn a_reload_that_the_master_could_not_make_is_told_in_its_own_words() {
+    let master = Master::start();
+    let file = worker("node-1", &[]).file(Stage::Quarantined);
+    let pair = format!("node-1={}", ostler_roles::words::Digest::of(&file.bytes));
+    std::fs::write(master.home().join(&file.path), &file.bytes).unwrap();
+    std::fs::write(master.home().join("master.cfg"), "this is not Python (").unwrap();
+    let failed = reload_master(&master, false, &pair);
+    let told = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert_eq!(failed.status.code(), Some(1), "{told}");
+    assert!(told.starts_with("buildbot-master.service was reloaded but did not take up, within 30 s: node-1 ("), "{told}");
+    assert!(told.contains("SyntaxError: '(' was never closed") && told.contains("aborted without making any changes"), "{told}");
+    assert!(told.lines().count() <= 4, "what a run quotes: {told}");
 }
 
 /// Buildbot writes them in another thread, and Twisted then keeps some back for ever.
