@@ -239,13 +239,13 @@ fn a_frame_can_be_passed_on_as_it_came() {
     decoder.push(&stream(&to_agent()));
     let mut passed = Vec::new();
     while let Some((message, frame)) = decoder.message_and_frame::<ToAgent>().unwrap() {
-        assert_eq!(encode(&message).unwrap(), frame);
-        passed.extend(frame);
+        assert_eq!(*encode(&message).unwrap(), *frame);
+        passed.extend_from_slice(&frame);
         if matches!(message, ToAgent::Go { .. }) {
             break;
         }
     }
-    passed.extend(decoder.into_rest());
+    passed.extend_from_slice(&decoder.into_rest());
     assert_eq!([MAGIC, &passed].concat(), stream(&to_agent()), "nothing is lost between the two ways of reading");
 }
 

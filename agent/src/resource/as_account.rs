@@ -38,7 +38,7 @@ impl Errand<'_> {
         let mut program = Program::new([format!("{} as {who}", self.work)]);
         program.work = Some(self.work);
         program.identity = Some(self.identity.clone());
-        program.stdin = Some(Secret::new(frame::encode(request).map_err(wrong)?));
+        program.stdin = Some(Secret::new(frame::encode(request).map_err(wrong)?.to_vec()));
         let mut decoder = Decoder::begun();
         let (failed, heard) = (RefCell::new(None), Cell::new(Instant::now()));
         let mut take = |bytes: &[u8]| {

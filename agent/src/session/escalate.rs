@@ -8,7 +8,7 @@ use super::line::{Incoming, Input, Outbox, await_readable, put};
 use super::serve::Farewell;
 use crate::engine::Facilities;
 use ostler_roles::outcome::{CommandFailure, Ended, Failure, FailureKind};
-use ostler_roles::wire::frame::{self, Decoder, MAGIC};
+use ostler_roles::wire::frame::{self, Buffer, Decoder, MAGIC};
 use ostler_roles::wire::message::{Become, Hidden, Open, ToAgent, ToController};
 use rustix::fd::AsFd as _;
 use said::{Said, Stderr};
@@ -39,9 +39,10 @@ pub(super) fn escalate(facilities: &dyn Facilities, how: Become, open: &Open, mu
     };
     let (fd, rest) = input.into_parts();
     let open = frame::encode(&ToAgent::Open(open.clone())).map_err(Farewell::from)?;
-    let first = [MAGIC, &open, &waiting, &rest].concat();
+    let mut first = Buffer::default();
+    [MAGIC, &open, &waiting, &rest].into_iter().for_each(|part| first.push(part));
     outbox.only_pass_on();
-    relay::relay(root, &first, fd, outbox);
+    relay::relay(root, first, fd, outbox);
     Ok(())
 }
 
@@ -86,8 +87,8 @@ impl RootHalf {
     }
 
     /// Waits until the root half speaks. Returns the frames that came from the controller meanwhile; none when it has left.
-    fn await_magic(&mut self, input: &mut Input, outbox: &Outbox) -> Result<Option<Vec<u8>>, Farewell> {
-        let mut waiting = Vec::new();
+    fn await_magic(&mut self, input: &mut Input, outbox: &Outbox) -> Result<Option<Buffer>, Farewell> {
+        let mut waiting = Buffer::default();
         let mut asked = false;
         let mut answered = false;
         let mut end = Instant::now() + WITHIN;
@@ -105,7 +106,7 @@ impl RootHalf {
                         end = Instant::now() + WITHIN;
                         self.answer(&password.0)?;
                     }
-                    Heard::Other(frame) => waiting.extend(frame),
+                    Heard::Other(frame) => waiting.push(&frame),
                 }
             }
             let left = end.saturating_duration_since(Instant::now());
@@ -263,7 +264,7 @@ enum Heard {
     Nothing,
     Left,
     Password(Hidden),
-    Other(Vec<u8>),
+    Other(Buffer),
 }
 
 /// Root's copy serves; where there is none, our own file installs it first.

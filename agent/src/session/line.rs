@@ -2,7 +2,7 @@
 
 use super::fault::from_error;
 use ostler_roles::outcome::FailureKind;
-use ostler_roles::wire::frame::{self, Decoder, FrameError, MAGIC};
+use ostler_roles::wire::frame::{self, Buffer, Decoder, FrameError, MAGIC};
 use ostler_roles::wire::message::{ToAgent, ToController};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -74,7 +74,7 @@ impl Input {
         Ok(self.next_with_frame(within)?.0)
     }
     /// The next message with its frame as it came.
-    pub(super) fn next_with_frame(&mut self, within: Duration) -> Result<(Incoming, Vec<u8>), FrameError> {
+    pub(super) fn next_with_frame(&mut self, within: Duration) -> Result<(Incoming, Buffer), FrameError> {
         let end = Instant::now() + within;
         loop {
             if let Some((message, frame)) = self.decoder.message_and_frame()? {
@@ -83,12 +83,12 @@ impl Input {
             let left = end.saturating_duration_since(Instant::now());
             match await_readable(&[self.fd.as_fd()], left) {
                 Ok(ready) if ready == [true] => {}
-                Ok(_) if left.is_zero() => return Ok((Incoming::Nothing, Vec::new())),
+                Ok(_) if left.is_zero() => return Ok((Incoming::Nothing, Buffer::default())),
                 Ok(_) => continue,
-                Err(_) => return Ok((Incoming::End, Vec::new())),
+                Err(_) => return Ok((Incoming::End, Buffer::default())),
             }
             if !self.fill() {
-                return Ok((Incoming::End, Vec::new()));
+                return Ok((Incoming::End, Buffer::default()));
             }
         }
     }
@@ -108,7 +108,7 @@ impl Input {
         }
     }
     /// The descriptor, and bytes that came and were not used.
-    pub(super) fn into_parts(self) -> (OwnedFd, Vec<u8>) {
+    pub(super) fn into_parts(self) -> (OwnedFd, Buffer) {
         (self.fd, self.decoder.into_rest())
     }
 }
@@ -153,15 +153,18 @@ impl Outbox {
     /// When nobody takes them, or one of them is too large for a frame (which is then the last thing said).
     pub fn send_all(&self, messages: &[ToController]) -> Result<(), Gone> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut bytes = if state.begun { Vec::new() } else { MAGIC.to_vec() };
+        let mut bytes = Buffer::default();
+        if !state.begun {
+            bytes.push(MAGIC);
+        }
         state.begun = true;
         for message in messages {
             match frame::encode(message) {
-                Ok(frame) => bytes.extend(frame),
+                Ok(frame) => bytes.push(&frame),
                 Err(error) => {
                     // Not said in silence: whoever listens learns what could not be said, and the conversation ends.
                     let fault = ToController::Fault(from_error(FailureKind::Internal, &error));
-                    bytes.extend(frame::encode(&fault).unwrap_or_default());
+                    bytes.push(&frame::encode(&fault).unwrap_or_default());
                     let told = self.put(&mut state, &bytes);
                     state.gone = true;
                     return told.and(Err(Gone));

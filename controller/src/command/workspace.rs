@@ -238,8 +238,13 @@ impl Compile for SiteCompiler {
             only.narrow(&mut compiled.catalog);
         }
         let blob = self.workspace.blobs(&compiled);
-        let secrets = compiled.secrets.iter().map(|(hmac, value)| (*hmac, value.expose().to_vec())).collect();
-        Ok(Prepared { catalog: compiled.catalog, blob, secrets: Arc::new(secrets), masked: compiled.masked, executors: compiled.executors })
+        Ok(Prepared {
+            catalog: compiled.catalog,
+            blob,
+            secrets: Arc::new(compiled.secrets),
+            masked: compiled.masked,
+            executors: compiled.executors,
+        })
     }
 
     fn last_facts(&self, node: &NodeName) -> Option<Facts> {

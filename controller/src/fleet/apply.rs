@@ -1,6 +1,6 @@
 //! Letting prepared nodes go: each run on its own, told event by event.
 
-use super::{Connection, FleetEvent, Follower, Preparation, Prepared, Ready, Stage, Transaction, Trouble, TroubleKind};
+use super::{Connection, FleetEvent, Follower, OpenedSecrets, Preparation, Prepared, Ready, Stage, Transaction, Trouble, TroubleKind};
 use crate::session::{Answer, Go, SessionError};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::ledger::Ledger;
@@ -9,7 +9,7 @@ use ostler_roles::plan::Plan;
 use ostler_roles::resource::Desired;
 use ostler_roles::wire::message::{Hidden, SecretData};
 use ostler_roles::words::{Digest, NodeName, RunId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use tokio::sync::watch;
 
 /// How one node came through.
@@ -105,7 +105,7 @@ impl Runner {
         let secrets = secrets_of(&prepared.catalog, plan, &prepared.secrets);
         let masked = prepared.masked.iter().map(|value| Hidden(value.expose().clone())).collect();
         let go = Go { run: &run, plan, secrets, masked, controller: &self.controller, owes: true, blob: prepared.blob.as_ref() };
-        follower.go(go).await?;
+        follower.go(&go, &prepared.catalog).await?;
         transaction.reach(Stage::Going);
         let mut ending = None;
         while let Some((seq, event)) = follower.next(&mut self.cancel).await? {
@@ -168,12 +168,12 @@ async fn ask_again(ready: &mut Ready, key: &[u8]) -> Result<Answer, SessionError
 }
 
 /// The secrets that changing steps need, and no other.
-pub fn secrets_of(catalog: &Catalog, plan: &Plan, values: &BTreeMap<Digest, Vec<u8>>) -> Vec<SecretData> {
+pub fn secrets_of(catalog: &Catalog, plan: &Plan, values: &OpenedSecrets) -> Vec<SecretData> {
     use ostler_roles::plan::Planned;
     let changing = catalog.steps.iter().zip(&plan.steps).filter(|(_, planned)| !matches!(planned, Planned::Unchanged { .. }));
     let wanted: BTreeSet<Digest> = changing.flat_map(|(step, _)| Desired::secrets(&step.desired)).map(|secret| secret.hmac).collect();
     let known = wanted.iter().filter_map(|hmac| values.get(hmac).map(|value| (*hmac, value)));
-    known.map(|(hmac, value)| SecretData { hmac, value: Hidden(value.clone()) }).collect()
+    known.map(|(hmac, value)| SecretData { hmac, value: Hidden(value.expose().clone()) }).collect()
 }
 
 impl NodeEnd {

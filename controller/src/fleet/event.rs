@@ -36,6 +36,8 @@ pub enum FleetEvent {
         /// Number of the last event that had come.
         after: u64,
     },
+    /// The connection was lost before its run began; over another one its plan is the same.
+    MetAgain,
     /// Its run tells.
     Run {
         /// Number in the node's journal; 0 for what is not journalled.
@@ -66,7 +68,13 @@ impl Texts for FleetEvent {
             Self::Master { master, text } => [master, text].into_iter().for_each(|text| edit(Text::One(text))),
             Self::Trouble(trouble) => trouble.texts(edit),
             Self::Stage(stage) => stage.texts(edit),
-            Self::Connecting | Self::Met { .. } | Self::Go(_) | Self::AttachedAgain { .. } | Self::Waiting(_) | Self::Done => {}
+            Self::Connecting
+            | Self::Met { .. }
+            | Self::Go(_)
+            | Self::AttachedAgain { .. }
+            | Self::MetAgain
+            | Self::Waiting(_)
+            | Self::Done => {}
         }
     }
 }

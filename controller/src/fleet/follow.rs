@@ -1,11 +1,12 @@
 //! One run on one node, followed to its end over as many connections as that takes.
 
 use super::{Connection, FleetEvent, MeetError, Preparation, Trouble, TroubleKind, chain};
-use crate::session::{Go, SessionError};
+use crate::session::{Answer, Go, SessionError, ask_plan};
 use crate::transport::{LinkEvent, backoff};
+use ostler_roles::catalog::Catalog;
 use ostler_roles::outcome::Event;
-use ostler_roles::wire::message::Refusal;
-use ostler_roles::words::{NodeName, RunId};
+use ostler_roles::wire::message::{Refusal, ToAgent};
+use ostler_roles::words::{Digest, NodeName, RunId};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -56,9 +57,20 @@ pub enum Found<'a> {
     NoRun(Connection),
 }
 
-/// Why a run could not be attached to again.
+/// What a new line is for.
+#[derive(Clone, Copy)]
+enum Purpose<'a> {
+    /// To follow the run.
+    Attach,
+    /// To let it go with the plan that was shown.
+    Plan(&'a Catalog, Digest),
+}
+
+/// Why there is no new line.
 enum Away {
     Meet(MeetError),
+    /// Its plan is another one now.
+    Moved,
     Late(Duration),
     TooOften(u32),
 }
@@ -73,9 +85,14 @@ impl Away {
     fn chain(&self) -> Vec<String> {
         match self {
             Self::Meet(error) => chain(error),
+            Self::Moved => vec!["the node has moved since its plan was shown".to_owned()],
             Self::Late(within) => vec![format!("not within {} s", within.as_secs())],
             Self::TooOften(times) => vec![format!("{times} times without news of the run")],
         }
+    }
+    /// Whether another try may help.
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::Meet(error) if error.may_pass())
     }
     /// Whether the node itself says that it does not know the run.
     fn knows_no_run(&self) -> bool {
@@ -117,33 +134,38 @@ impl<'a> Follower<'a> {
         self.connection
     }
 
-    /// Lets the run go. A link that is lost on the way leaves open whether it began: then the node is asked.
+    /// Lets the run go that was planned from this catalog. A link that is lost before is made again, as long as the plan is the same; one that is
+    /// lost on the way leaves open whether the run began: then the node is asked.
     ///
     /// # Errors
     /// When it has not begun, or nothing can be learnt of it.
-    pub async fn go(&mut self, go: Go<'_>) -> Result<(), Trouble> {
-        let gone = Err(SessionError::Lost { awaited: "the start of the run", said: String::new() });
-        let error = match &mut self.connection {
-            Some(connection) => connection.session.go(go).await,
-            None => gone,
-        };
-        self.begun = true;
-        match error {
-            Ok(()) => Ok(()),
-            Err(error) if error.is_lost() => match self.attach_again().await {
-                Ok(()) => Ok(()),
-                Err(away) if away.knows_no_run() => {
-                    self.begun = false;
-                    Err(self.not_begun(&error))
-                }
-                Err(away) => Err(self.lost(&error, &away, format!("whether run {} has begun is not known", self.run.short()))),
-            },
-            Err(error) => {
+    pub async fn go(&mut self, go: &Go<'_>, catalog: &Catalog) -> Result<(), Trouble> {
+        let shown = self.connection.as_ref().map_or_else(|| go.plan.digest(), |connection| connection.session.shown(go.plan));
+        let mut lost = SessionError::Lost { awaited: "its turn", said: String::new() };
+        // Lost a second time, it is not tried a third.
+        for _ in 0..2 {
+            if self.connection.as_ref().is_none_or(|connection| connection.session.is_over()) {
+                self.meet_again(catalog, shown).await.map_err(|away| self.not_begun(&lost, Some(&away)))?;
+            }
+            let Some(connection) = &mut self.connection else { break };
+            self.begun = true;
+            let error = match connection.session.go(go).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if !error.is_lost() {
                 // After any other refusal nothing was changed; this one may leave a run on record.
                 self.begun = !matches!(&error, SessionError::Refused(refusal) if !matches!(refusal, Refusal::NoRunner(_)));
-                Err(Trouble::from(&error))
+                return Err(Trouble::from(&error));
             }
+            match self.attach_again().await {
+                Ok(()) => return Ok(()),
+                Err(away) if away.knows_no_run() => self.begun = false,
+                Err(away) => return Err(self.lost(&error, &away, format!("whether run {} has begun is not known", self.run.short()))),
+            }
+            lost = error;
         }
+        Err(self.not_begun(&lost, None))
     }
 
     /// The next event with its number; none: the run has ended and all was told. Once `stop` is true the run is asked to stop between two
@@ -199,6 +221,15 @@ impl<'a> Follower<'a> {
         }
     }
 
+    /// Connects and asks for the same plan, a few times within a deadline.
+    async fn meet_again(&mut self, catalog: &Catalog, shown: Digest) -> Result<(), Away> {
+        // What is dead is let go first: the node's end of it ends, too.
+        self.connection = None;
+        self.connection = Some(self.try_lines(Purpose::Plan(catalog, shown)).await?);
+        self.preparation.events.send(self.node, FleetEvent::MetAgain);
+        Ok(())
+    }
+
     /// Connects and attaches behind the last event that came, a few times within a deadline.
     async fn attach_again(&mut self) -> Result<(), Away> {
         // What is dead is let go first: the node's end of it ends, too.
@@ -208,34 +239,50 @@ impl<'a> Follower<'a> {
         if self.again > patience.without_news {
             return Err(Away::TooOften(patience.without_news));
         }
-        let connection = tokio::time::timeout(patience.within, self.try_lines()).await.unwrap_or(Err(Away::Late(patience.within)))?;
-        self.connection = Some(connection);
+        self.connection = Some(self.try_lines(Purpose::Attach).await?);
         self.asked = false;
         self.preparation.events.send(self.node, FleetEvent::AttachedAgain { run: self.run.clone(), after: self.last });
         Ok(())
     }
 
-    async fn try_lines(&mut self) -> Result<Connection, Away> {
+    async fn try_lines(&mut self, purpose: Purpose<'_>) -> Result<Connection, Away> {
+        let within = self.preparation.patience.within;
+        tokio::time::timeout(within, self.trying(purpose)).await.unwrap_or(Err(Away::Late(within)))
+    }
+
+    async fn trying(&mut self, purpose: Purpose<'_>) -> Result<Connection, Away> {
         let patience = &self.preparation.patience;
         let mut attempt = 1;
         loop {
             tokio::time::sleep(backoff(patience.pause, attempt)).await;
-            let error = match self.try_line().await {
+            let away = match self.try_line(purpose).await {
                 Ok(connection) => return Ok(connection),
-                Err(error) => error,
+                Err(away) => away,
             };
-            if !error.may_pass() || attempt >= patience.tries {
-                return Err(error.into());
+            if !away.may_pass() || attempt >= patience.tries {
+                return Err(away);
             }
-            let (host, reason) = (self.node.to_string(), chain(&error).join(": "));
+            let (host, reason) = (self.node.to_string(), away.chain().join(": "));
             self.preparation.events.send(self.node, FleetEvent::Link(LinkEvent::Retried { host, attempt, reason }));
             attempt += 1;
         }
     }
 
-    async fn try_line(&mut self) -> Result<Connection, MeetError> {
-        let mut connection = self.preparation.meet(self.node, async { Vec::new() }).await?;
-        connection.session.attach(Some(self.run.clone()), self.last).await.map_err(Box::new)?;
+    async fn try_line(&mut self, purpose: Purpose<'_>) -> Result<Connection, Away> {
+        let preparation = self.preparation;
+        let early: Vec<ToAgent> = match purpose {
+            Purpose::Attach => Vec::new(),
+            Purpose::Plan(catalog, _) => vec![ask_plan(catalog, preparation.want_old, &preparation.compile.secret_key())],
+        };
+        let mut connection = preparation.meet(self.node, async { early }).await?;
+        let failed = |error: SessionError| Away::Meet(Box::new(error).into());
+        match purpose {
+            Purpose::Attach => connection.session.attach(Some(self.run.clone()), self.last).await.map(drop).map_err(failed)?,
+            Purpose::Plan(_, shown) => match connection.session.answer().await.map_err(failed)? {
+                Answer::Planned(plan) if connection.session.shown(&plan) == shown => {}
+                Answer::Planned(_) | Answer::Stale(_) => return Err(Away::Moved),
+            },
+        }
         Ok(connection)
     }
 
@@ -251,11 +298,17 @@ impl<'a> Follower<'a> {
         Trouble { kind: TroubleKind::Unreachable, chain: causes, hint: self.hint(), failure: None }
     }
 
-    /// The node has answered: it knows no such run.
-    fn not_begun(&self, error: &SessionError) -> Trouble {
+    /// The node has heard of no such run: it was lost before, and could not be met again.
+    fn not_begun(&self, error: &SessionError, away: Option<&Away>) -> Trouble {
         let mut causes = vec![format!("run {} has not begun: nothing was changed on this node", self.run.short())];
         causes.extend(chain(error));
-        Trouble { kind: TroubleKind::Unreachable, chain: causes, hint: "run the same command again".to_owned(), failure: None }
+        causes.extend(away.map(|_| "meet it again".to_owned()));
+        causes.extend(away.into_iter().flat_map(Away::chain));
+        let (kind, hint) = match away {
+            Some(Away::Moved) => (TroubleKind::Moved, "plan again"),
+            Some(Away::Meet(_) | Away::Late(_) | Away::TooOften(_)) | None => (TroubleKind::Unreachable, "run the same command again"),
+        };
+        Trouble { kind, chain: causes, hint: hint.to_owned(), failure: None }
     }
 
     fn forgotten(&self) -> Trouble {

@@ -17,6 +17,6 @@ pub use apply::{NodeEnd, Runner, prove_again, secrets_of};
 pub use connection::{Connection, MeetError, leave};
 pub use event::{EventSender, FleetEvent, FleetMessage};
 pub use follow::{Follower, Found, Patience};
-pub use prepare::{Blobs, Compile, CompileError, Masked, Preparation, Prepared, Reach, Ready, prepare};
+pub use prepare::{Blobs, Compile, CompileError, Masked, OpenedSecrets, Preparation, Prepared, Reach, Ready, prepare};
 pub use stage::{Place, Stage, Stages, Transaction};
 pub use trouble::{Trouble, TroubleKind, chain};

@@ -54,6 +54,9 @@ pub struct CompileError {
 /// Gives public contents by digest.
 pub type Blobs = Arc<dyn Fn(&Digest) -> Option<Content> + Send + Sync>;
 
+/// Values of secrets by their HMAC.
+pub type OpenedSecrets = BTreeMap<Digest, Arc<Secret<Vec<u8>>>>;
+
 /// Values that a node's run must not show, sent with `Go`.
 pub type Masked = Vec<Arc<Secret<Vec<u8>>>>;
 
@@ -64,8 +67,8 @@ pub struct Prepared {
     pub catalog: Catalog,
     /// Gives the public contents it names.
     pub blob: Blobs,
-    /// The values of the secrets it names, by HMAC.
-    pub secrets: Arc<BTreeMap<Digest, Vec<u8>>>,
+    /// The values of the secrets it names.
+    pub secrets: Arc<OpenedSecrets>,
     /// What no output of a run with it may show.
     pub masked: Masked,
     /// Its executors.

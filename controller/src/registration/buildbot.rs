@@ -5,6 +5,7 @@ use super::machine::Machine;
 use super::node_job::Patch;
 use super::witness::OnNode;
 use super::{Candidate, Opened, Registrar};
+use crate::fleet::OpenedSecrets;
 use crate::masters::buildbot::{Account, Buildbot, Client, Patience, Place, Registration, Worker, WorkerFile, steps};
 use crate::masters::driver::Cause;
 use crate::masters::http::{Http, Way};
@@ -44,7 +45,7 @@ impl Registrar {
         let patch = move |files: &[WorkerFile]| -> Result<Patch, Cause> {
             let steps = steps(files, &place)?;
             let contents = files.iter().map(|file| (Digest::of(&file.bytes), file.bytes.clone())).collect();
-            Ok(Patch { steps, contents, secrets: BTreeMap::new() })
+            Ok(Patch { steps, contents, secrets: OpenedSecrets::new() })
         };
         let machine = Machine::new(lines.of(node), patch);
         let reason = format!("ostler, for {}", self.controller);

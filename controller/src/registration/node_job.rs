@@ -1,6 +1,6 @@
 //! A small catalog more for a node of this run, over its open session: ask, go, follow.
 
-use crate::fleet::{Connection, FleetEvent, Follower, Masked, MeetError, Preparation, Trouble, TroubleKind, secrets_of};
+use crate::fleet::{Connection, FleetEvent, Follower, Masked, MeetError, OpenedSecrets, Preparation, Trouble, TroubleKind, secrets_of};
 use crate::journal::new_run;
 use crate::masters::Stop;
 use crate::session::{Answer, Content, Go, SessionError};
@@ -33,7 +33,7 @@ pub struct Patch {
     /// Public contents.
     pub contents: BTreeMap<Digest, Vec<u8>>,
     /// Values of secrets, by their HMAC.
-    pub secrets: BTreeMap<Digest, Vec<u8>>,
+    pub secrets: OpenedSecrets,
 }
 
 /// One node's line, for as many patches as come.
@@ -234,17 +234,13 @@ impl NodeJob {
         let blob = move |digest: &Digest| contents.get(digest).cloned().map(Content::from);
         let (run, secrets) = (new_run(), secrets_of(catalog, plan, &patch.secrets));
         let own = self.masked().await;
-        let masked = own
-            .iter()
-            .map(|value| Hidden(value.expose().clone()))
-            .chain(patch.secrets.values().map(|value| Hidden(value.clone())))
-            .collect();
+        let masked = own.iter().chain(patch.secrets.values()).map(|value| Hidden(value.expose().clone())).collect();
         let go = Go { run: &run, plan, secrets, masked, controller: &self.controller, owes: false, blob: &blob };
         let mut state = crate::report::NodeState::default();
         let mut follower = Follower::new(&self.preparation, &self.node, run.clone(), connection);
         let followed = async {
-            follower.go(go).await?;
-            // An job is short: it is not stopped between two steps.
+            follower.go(&go, catalog).await?;
+            // A job is short: it is not stopped between two steps.
             let mut never = watch::channel(false).1;
             while let Some((_, event)) = follower.next(&mut never).await? {
                 state.take(&event);

@@ -4,6 +4,7 @@ use super::gather::{FEW, Gathered};
 use super::live::Live;
 use super::{Format, Printer, Progress, State, event_json, lines};
 use crate::fleet::{EventSender, FleetEvent, FleetMessage};
+use crate::transport::LinkEvent;
 use ostler_roles::words::NodeName;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -104,9 +105,12 @@ fn show(printer: &Printer, live: Option<&Live>, together: Option<&mut Gathered>,
         return;
     }
     // On a terminal the live picture shows what goes on: only what stays worth reading is printed above it.
-    let lasting = matches!(event, FleetEvent::Link(_) | FleetEvent::AttachedAgain { .. } | FleetEvent::Master { .. })
-        || printer.verbose > 0
-        || is_failure(event);
+    let passing = matches!(event, FleetEvent::Link(LinkEvent::Placing { .. }));
+    let lasting =
+        matches!(event, FleetEvent::Link(_) | FleetEvent::AttachedAgain { .. } | FleetEvent::MetAgain | FleetEvent::Master { .. })
+            && !passing
+            || printer.verbose > 0
+            || is_failure(event);
     match live {
         Some(live) if lasting => live.around(|| printer.aside(&format!("  {line}"))),
         Some(_) => {}

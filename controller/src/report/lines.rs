@@ -4,7 +4,7 @@ use super::sanitize;
 use crate::fleet::{FleetEvent, Stage};
 use crate::transport::LinkEvent;
 use ostler_roles::outcome::{Event, FailureKind, Outcome};
-use ostler_roles::words::NodeName;
+use ostler_roles::words::{Bytes, NodeName};
 
 /// What a link tells, in one sentence.
 pub(super) fn link_text(event: &LinkEvent) -> String {
@@ -17,6 +17,7 @@ pub(super) fn link_text(event: &LinkEvent) -> String {
         LinkEvent::HostKeyAccepted { host, fingerprint, file } => {
             format!("new host key of {host} accepted: {fingerprint}, written to {file}")
         }
+        LinkEvent::Placing { there, of, .. } => format!("placing the agent: {} of {}", Bytes(*there), Bytes(*of)),
         LinkEvent::Banner { text, .. } => format!("banner: {text}"),
     }
 }
@@ -26,6 +27,7 @@ pub fn event_line(node: &NodeName, event: &FleetEvent, verbose: u8) -> Option<St
     let text = match event {
         FleetEvent::Connecting | FleetEvent::Go(_) | FleetEvent::Done | FleetEvent::Trouble(_) => return None,
         FleetEvent::AttachedAgain { .. } => "connection lost, attached again".to_owned(),
+        FleetEvent::MetAgain => "connection lost before the run began, met again: its plan is the same".to_owned(),
         FleetEvent::Link(event) => link_text(event),
         FleetEvent::Met { placed, noise } => {
             let placed = placed.then(|| "agent placed".to_owned());

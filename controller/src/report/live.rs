@@ -98,7 +98,7 @@ fn new_bar(screen: &MultiProgress) -> ProgressBar {
 
 fn is_active(phase: &Phase) -> bool {
     match phase {
-        Phase::Connecting | Phase::Planning | Phase::Waiting(_) | Phase::Running(_) | Phase::Registering(_) => true,
+        Phase::Connecting | Phase::Placing | Phase::Planning | Phase::Waiting(_) | Phase::Running(_) | Phase::Registering(_) => true,
         Phase::Queued | Phase::Planned | Phase::Done | Phase::Out => false,
     }
 }
@@ -108,6 +108,7 @@ pub fn describe(node: &NodeState) -> String {
     let doing = match &node.phase {
         Phase::Queued => "queued".to_owned(),
         Phase::Connecting => "connecting".to_owned(),
+        Phase::Placing => "placing the agent".to_owned(),
         Phase::Planning => "planning".to_owned(),
         Phase::Planned => "planned".to_owned(),
         Phase::Waiting(nodes) => format!("waits for {}", nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ")),

@@ -1,6 +1,7 @@
 //! The pure fold: what is known of each node after the events so far.
 
 use crate::fleet::{FleetEvent, Stage, Stages};
+use crate::transport::LinkEvent;
 use ostler_roles::outcome::{Ending, Event, Failure, FailureKind, Outcome};
 use ostler_roles::resource::ResourceId;
 use ostler_roles::words::{Bytes, NodeName};
@@ -13,6 +14,8 @@ pub enum Phase {
     Queued,
     /// Its connection is being made.
     Connecting,
+    /// Its agent is on its way over a slow link.
+    Placing,
     /// Its plan is being made.
     Planning,
     /// Its plan has come.
@@ -87,12 +90,19 @@ impl State {
         let state = self.nodes.entry(node.clone()).or_default();
         match event {
             FleetEvent::Connecting => state.phase = Phase::Connecting,
+            FleetEvent::Link(LinkEvent::Placing { there, of, .. }) => {
+                state.phase = Phase::Placing;
+                state.bytes = Some((Bytes(*there), Some(Bytes(*of))));
+            }
             FleetEvent::Link(_) => {}
-            FleetEvent::Met { .. } => state.phase = Phase::Planning,
+            FleetEvent::Met { .. } => {
+                state.phase = Phase::Planning;
+                state.bytes = None;
+            }
             FleetEvent::Stage(stage) => state.reach(stage),
             FleetEvent::Waiting(nodes) => state.phase = Phase::Waiting(nodes.clone()),
             // Its steps are shown on as they come.
-            FleetEvent::Go(_) | FleetEvent::AttachedAgain { .. } => {}
+            FleetEvent::Go(_) | FleetEvent::AttachedAgain { .. } | FleetEvent::MetAgain => {}
             FleetEvent::Run { event, .. } => state.take(event),
             FleetEvent::Master { master, text } => state.phase = Phase::Registering(format!("{master}: {text}")),
             FleetEvent::Trouble(_) => state.phase = Phase::Out,

@@ -1,17 +1,24 @@
 //! Frames over a running command's two ends, each wait with a deadline.
 
 use super::SessionError;
+use super::reader::{Came, Reader};
 use crate::mask::RunMask;
-use crate::transport::{BoxFuture, Ended, Exec, Input, Output, underway};
-use ostler_roles::wire::frame::{self, Decoder, MAGIC};
+use crate::transport::{BoxFuture, Ended, Exec, Input};
+use ostler_roles::wire::frame::{self, Buffer, MAGIC};
 use ostler_roles::wire::message::{ToAgent, ToController};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use zeroize::Zeroizing;
+use tokio::io::AsyncWriteExt;
 
 /// How long taking one part of our bytes may last, and how large it is: progress is watched, not the whole.
 const SEND_WITHIN: Duration = Duration::from_secs(60);
 const PART: usize = 64 * 1024;
+
+/// The slowest link that we wait for, in bytes a second: half of 64 kbit/s.
+const SLOWEST: usize = 4 * 1024;
+/// The most of what was taken from us that may still be on its way: the window that sshd opens for a session (`CHAN_SES_WINDOW_DEFAULT`).
+const IN_FLIGHT: usize = 2 * 1024 * 1024;
+/// How long nothing at all may come while an answer is due: an agent says every 15 s that it is there, whatever is on its way to it.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// How long an answer is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -23,9 +30,9 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// For the whole answer, silent or not.
-    pub const fn whole(within: Duration) -> Self {
-        Self { silence: within, within }
+    /// For an answer of an agent that says meanwhile that it is there.
+    pub fn of(within: Duration) -> Self {
+        Self { silence: within.min(SILENCE), within }
     }
     /// What is left of it at this moment.
     pub fn until(self, end: tokio::time::Instant) -> Self {
@@ -33,12 +40,17 @@ impl Wait {
     }
 }
 
+/// How long bytes that were taken from us may still be on their way.
+fn underway(length: usize) -> Duration {
+    Duration::from_secs((length.min(IN_FLIGHT) / SLOWEST) as u64)
+}
+
 /// The framed stream to and from one agent.
 pub struct Channel {
     stdin: Input,
-    stdout: Output,
+    reader: Reader,
+    noise: Vec<u8>,
     ended: Option<BoxFuture<'static, Ended>>,
-    decoder: Decoder,
     begun: bool,
     /// Bytes handed over since the last message came: the answer to them cannot come before they have arrived.
     unanswered: usize,
@@ -55,7 +67,15 @@ impl std::fmt::Debug for Channel {
 impl Channel {
     /// Frames over a command that was just started.
     pub fn new(exec: Exec, mask: RunMask) -> Self {
-        Self { stdin: exec.stdin, stdout: exec.stdout, ended: Some(exec.ended), decoder: Decoder::new(), begun: false, unanswered: 0, mask }
+        Self {
+            stdin: exec.stdin,
+            reader: Reader::start(exec.stdout),
+            noise: Vec::new(),
+            ended: Some(exec.ended),
+            begun: false,
+            unanswered: 0,
+            mask,
+        }
     }
 
     /// Sends messages in one write, so that they travel together.
@@ -63,13 +83,13 @@ impl Channel {
     /// # Errors
     /// When a message is too large, or nobody takes the bytes within the deadline.
     pub async fn send(&mut self, messages: &[ToAgent]) -> Result<(), SessionError> {
-        let mut bytes = Zeroizing::new(Vec::new());
+        let mut bytes = Buffer::default();
         if !self.begun {
-            bytes.extend_from_slice(MAGIC);
+            bytes.push(MAGIC);
             self.begun = true;
         }
         for message in messages {
-            bytes.extend_from_slice(&Zeroizing::new(frame::encode(message).map_err(SessionError::Frame)?));
+            bytes.push(&frame::encode(message).map_err(SessionError::Frame)?);
         }
         self.unanswered += bytes.len();
         let timed_out = || std::io::Error::from(std::io::ErrorKind::TimedOut);
@@ -83,57 +103,42 @@ impl Channel {
         Ok(())
     }
 
-    /// The next message; none: the stream has ended in good order or bad.
+    /// The next message, all within one deadline: an agent that only says that it is there has not answered. What was sent before may take its
+    /// time to arrive, which comes on top. None: the stream has ended, in good order or bad.
     ///
     /// # Errors
-    /// When the bytes are no frames, or nothing comes within the deadline.
-    pub async fn receive(&mut self, awaited: &'static str, within: Duration) -> Result<Option<ToController>, SessionError> {
-        let wait = async {
-            loop {
-                if let Some(message) = self.decoder.message().map_err(SessionError::Frame)? {
-                    return Ok(Some(message));
-                }
-                let mut bytes = vec![0; 64 * 1024];
-                match self.stdout.read(&mut bytes).await {
-                    Ok(0) | Err(_) => return Ok(None),
-                    Ok(count) => self.decoder.push(&bytes[..count]),
-                }
-            }
-        };
-        match tokio::time::timeout(within, wait).await {
-            Ok(result) => result,
-            Err(_) => Err(SessionError::Deadline { awaited, seconds: within.as_secs() }),
-        }
-    }
-
-    /// The next message that is more than a keep-alive, all within one deadline: an agent that only beats on has not answered. None: the
-    /// stream has ended.
-    ///
-    /// # Errors
-    /// As for [`Channel::receive`]; also when nothing at all comes within `silence`.
+    /// When the bytes are no frames, nothing comes within the deadline, or nothing at all within `silence`.
     pub async fn answer(&mut self, awaited: &'static str, wait: Wait) -> Result<Option<ToController>, SessionError> {
-        let under_way = underway(std::mem::take(&mut self.unanswered));
-        let wait = Wait { silence: wait.silence + under_way, within: wait.within + under_way };
-        let late = SessionError::Deadline { awaited, seconds: wait.within.as_secs() };
-        tokio::time::timeout(wait.within, self.beyond_beats(awaited, wait.silence)).await.unwrap_or(Err(late))
+        let within = wait.within + underway(std::mem::take(&mut self.unanswered));
+        let late = SessionError::Deadline { awaited, seconds: within.as_secs() };
+        tokio::time::timeout(within, self.next(awaited, wait.silence)).await.unwrap_or(Err(late))
     }
 
-    /// The next message that is more than a keep-alive, for as long as these come: each begins the silence anew. None: the stream has ended.
+    /// The next message, for as long as the agent says that it is there. None: the stream has ended.
     ///
     /// # Errors
-    /// As for [`Channel::receive`].
-    pub async fn beyond_beats(&mut self, awaited: &'static str, silence: Duration) -> Result<Option<ToController>, SessionError> {
+    /// When the bytes are no frames, or nothing at all comes within `silence`.
+    pub async fn next(&mut self, awaited: &'static str, silence: Duration) -> Result<Option<ToController>, SessionError> {
         loop {
-            match self.receive(awaited, silence).await? {
-                Some(ToController::Alive) => {}
-                other => return Ok(other),
+            let came =
+                self.reader.next_within(silence).await.map_err(|_| SessionError::Deadline { awaited, seconds: silence.as_secs() })?;
+            match came {
+                Some(Came::Noise(noise)) => self.noise = noise,
+                Some(Came::Message(message)) => return Ok(Some(*message)),
+                Some(Came::Wrong(error)) => return Err(SessionError::Frame(error)),
+                None => return Ok(None),
             }
         }
+    }
+
+    /// Whether the stream has ended, so that nothing that is sent now arrives.
+    pub fn is_over(&self) -> bool {
+        self.reader.is_over()
     }
 
     /// What a noisy shell printed before the protocol began, sanitised by whoever shows it.
     pub fn noise(&self) -> &[u8] {
-        self.decoder.noise()
+        &self.noise
     }
 
     /// How the command ended; asked for after the stream has.
@@ -152,5 +157,52 @@ impl Channel {
     pub async fn finish(&mut self) {
         // Ending a stream that is gone already is what was wanted.
         let _ = tokio::time::timeout(Duration::from_secs(5), self.stdin.shutdown()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::{Exit, Tail};
+    use ostler_roles::wire::message::BlobData;
+    use ostler_roles::words::Digest;
+
+    #[tokio::test]
+    async fn an_agent_that_waits_for_its_turn_is_read_meanwhile_and_its_end_is_known() {
+        let (mut agent, stdout) = tokio::io::duplex(64);
+        let ended = Box::pin(async { Ended { exit: Exit::Status(0), stderr: Tail::default() } });
+        let exec = Exec { stdin: Box::new(tokio::io::sink()), stdout: Box::new(stdout), ended };
+        let channel = Channel::new(exec, RunMask::default());
+        let beat = frame::encode(&ToController::Alive).unwrap();
+        let beating = async {
+            agent.write_all(MAGIC).await.unwrap();
+            for _ in 0..10_000 {
+                agent.write_all(&beat).await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), beating).await.expect("what it says is taken");
+        assert!(!channel.is_over());
+        drop(agent);
+        let over = async {
+            while !channel.is_over() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), over).await.expect("its end is seen");
+    }
+
+    #[tokio::test]
+    async fn however_much_is_on_its_way_an_agent_that_says_nothing_is_found_by_its_silence() {
+        let (stdout, _agent) = tokio::io::duplex(64);
+        let ended = Box::pin(async { Ended { exit: Exit::Status(0), stderr: Tail::default() } });
+        let exec = Exec { stdin: Box::new(tokio::io::sink()), stdout: Box::new(stdout), ended };
+        let mut channel = Channel::new(exec, RunMask::default());
+        // Noise, which does not become smaller.
+        let bytes: Vec<u8> = (0..1 << 18).flat_map(|number: u32| number.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+        channel.send(&[ToAgent::Blobs(vec![BlobData { digest: Digest::of(&bytes), bytes, more: false }])]).await.unwrap();
+        let wait = Wait { silence: Duration::from_millis(200), within: Duration::from_secs(300) };
+        let answer = tokio::time::timeout(Duration::from_secs(20), channel.answer("the plan", wait)).await;
+        assert!(matches!(answer, Ok(Err(SessionError::Deadline { awaited: "the plan", seconds: 0 }))), "{answer:?}");
+        assert_eq!(underway(usize::MAX), Duration::from_secs(512));
     }
 }

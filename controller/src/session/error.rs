@@ -134,7 +134,7 @@ impl SessionError {
     pub(super) fn may_be_the_shells(&self) -> bool {
         match self {
             Self::DoesNotStart { .. } | Self::NoExec(_) => true,
-            Self::Place(error) => matches!(error.fault, PlaceFault::WrongDigest(_) | PlaceFault::Other { .. } | PlaceFault::Timeout { .. }),
+            Self::Place(error) => matches!(error.fault, PlaceFault::WrongDigest(_) | PlaceFault::Other { .. } | PlaceFault::Stalled { .. }),
             Self::Lost { awaited, .. } | Self::Deadline { awaited, .. } => *awaited == "the agent's hello",
             _ => false,
         }
@@ -152,7 +152,7 @@ impl SessionError {
             Self::Place(error) => match &error.fault {
                 PlaceFault::NoTool(tool) => format!("install it on the node: {tool} (Debian: coreutils)"),
                 PlaceFault::WrongDigest(_) => "log in by hand and see what the login shell's start-up files print or read".to_owned(),
-                PlaceFault::Timeout { .. } | PlaceFault::Link(_) => "the link takes nothing any more: check it, then run the same command again".to_owned(),
+                PlaceFault::Stalled { .. } | PlaceFault::Link(_) => "the link takes nothing any more: check it, then run the same command again".to_owned(),
                 PlaceFault::Path(_) | PlaceFault::Other { .. } => "log in by hand and see what the login shell does".to_owned(),
                 PlaceFault::NoExec | PlaceFault::DiskFull(_) | PlaceFault::Permission(_) | PlaceFault::ReadOnly(_) => {
                     "make room below the login user's home, or mount a directory without noexec".to_owned()

@@ -9,6 +9,7 @@ pub(crate) mod fake;
 mod login_shell;
 mod meet;
 mod password;
+mod reader;
 mod talk;
 
 pub use agent::AgentFile;

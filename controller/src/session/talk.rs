@@ -147,17 +147,28 @@ impl Session {
     ///
     /// # Errors
     /// When the agent refuses (nothing was changed) or the stream ends (nothing is known: attach tells).
-    pub async fn go(&mut self, go: Go<'_>) -> Result<(), SessionError> {
+    pub async fn go(&mut self, go: &Go<'_>) -> Result<(), SessionError> {
         let Go { run, plan, secrets, masked, controller, owes, blob } = go;
-        self.send_blobs(blob).await?;
-        let (run, generation, controller) = (run.clone(), plan.generation, controller.to_owned());
-        let plan = self.planned.unwrap_or_else(|| plan.digest());
+        self.send_blobs(*blob).await?;
+        let (run, generation, controller, owes) = ((*run).clone(), plan.generation, (*controller).to_owned(), *owes);
+        let (secrets, masked) = (secrets.clone(), masked.clone());
+        let plan = self.shown(plan);
         let go = ToAgent::Go { run, plan, generation, secrets, masked, controller, owes };
         self.channel.send(&[go]).await?;
         match self.receive("the start of the run", Duration::from_secs(60)).await? {
             ToController::Going { .. } => Ok(()),
             other => Err(unexpected("the start of a run", other)),
         }
+    }
+
+    /// Digest of the plan that was shown as this one, as the node made it.
+    pub fn shown(&self, plan: &Plan) -> Digest {
+        self.planned.unwrap_or_else(|| plan.digest())
+    }
+
+    /// Whether the line is lost: nothing that is said now is heard.
+    pub fn is_over(&self) -> bool {
+        self.channel.is_over()
     }
 
     /// Asks for the events of a run behind the first `after`, of the active or last one where none is named. Returns which it is.
@@ -223,7 +234,7 @@ impl Session {
     pub async fn event(&mut self) -> Result<Option<(u64, Event)>, SessionError> {
         let awaited = "the run's next event";
         loop {
-            let Some(message) = self.channel.beyond_beats(awaited, SILENCE).await? else { return Err(self.channel.lost(awaited).await) };
+            let Some(message) = self.channel.next(awaited, SILENCE).await? else { return Err(self.channel.lost(awaited).await) };
             match self.told(message) {
                 ToController::Event { seq, event } => return Ok(Some((seq, *event))),
                 ToController::Done { .. } => return Ok(None),
@@ -257,7 +268,7 @@ impl Session {
 
     /// The answer to a question, all told within the deadline.
     async fn receive(&mut self, awaited: &'static str, within: Duration) -> Result<ToController, SessionError> {
-        match self.channel.answer(awaited, Wait::whole(within)).await? {
+        match self.channel.answer(awaited, Wait::of(within)).await? {
             Some(message) => Ok(self.told(message)),
             None => Err(self.channel.lost(awaited).await),
         }

@@ -25,7 +25,7 @@ pub struct Deadlines {
     pub after_exit: Duration,
     /// How long the other side may leave our bytes untaken.
     pub write: Duration,
-    /// A small file's way onto the node: the base, to which [`Deadlines::upload`] adds its share by size.
+    /// How long a file's way onto the node may come to a halt: nothing taken from us, and nothing more there.
     pub place: Duration,
     /// Saying goodbye.
     pub close: Duration,
@@ -56,7 +56,7 @@ impl Default for Deadlines {
             open: Duration::from_secs(20),
             after_exit: Duration::from_secs(30),
             write: Duration::from_secs(60),
-            place: Duration::from_secs(30),
+            place: Duration::from_secs(60),
             close: Duration::from_secs(2),
             keepalive_interval: Duration::from_secs(15),
             keepalive_count: 4,
@@ -73,19 +73,6 @@ impl Deadlines {
     pub fn silence(&self) -> Duration {
         self.keepalive_interval.saturating_mul(u32::try_from(self.keepalive_count).unwrap_or(u32::MAX).saturating_add(1))
     }
-
-    /// Returns the deadline for placing `length` bytes: the base and the time that the slowest link takes.
-    pub fn upload(&self, length: usize) -> Duration {
-        self.place + underway(length)
-    }
-}
-
-/// The slowest link that we wait for, in bytes a second: half of 64 kbit/s.
-const SLOWEST: usize = 4 * 1024;
-
-/// How long bytes that were handed over may still be on their way: windows and buffers hold megabytes of them.
-pub fn underway(length: usize) -> Duration {
-    Duration::from_secs((length / SLOWEST) as u64)
 }
 
 /// The pause before a further attempt, from 1: doubles with each, and a random share is added so that many nodes do not come back together.

@@ -46,6 +46,15 @@ pub enum LinkEvent {
         /// The file.
         file: String,
     },
+    /// A large file of ours is on its way over a slow link: so many bytes of it are there.
+    Placing {
+        /// The host.
+        host: String,
+        /// Bytes there.
+        there: u64,
+        /// Bytes of the whole.
+        of: u64,
+    },
     /// The server's words before authentication. A node's text: sanitise it.
     Banner {
         /// The host.
@@ -58,7 +67,7 @@ pub enum LinkEvent {
 impl Texts for LinkEvent {
     fn texts(&mut self, edit: Edit<'_>) {
         let texts = match self {
-            Self::Dropped { host, .. } => [Some(host), None, None],
+            Self::Dropped { host, .. } | Self::Placing { host, .. } => [Some(host), None, None],
             Self::Retried { host, reason: text, .. } | Self::NoLoginYet { host, reason: text } | Self::Banner { host, text } => {
                 [Some(host), Some(text), None]
             }

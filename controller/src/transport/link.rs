@@ -8,7 +8,7 @@ use ostler_roles::mask::CUT;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::deadlines::Deadlines;
-use super::place::{self, PlaceError, Placement};
+use super::place::{self, PlaceError, Placed, Placement};
 
 /// A boxed future, so that a link can be a trait object and a test can bring its own.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -31,6 +31,9 @@ pub trait Link: Send + Sync + fmt::Debug {
     fn place<'a>(&'a self, file: &'a Placement<'a>) -> BoxFuture<'a, Result<(), PlaceError>> {
         Box::pin(place::over_exec(self, file))
     }
+
+    /// Takes the node's word how much of a file that is being placed is there. It must not block.
+    fn tell(&self, _placed: Placed) {}
 
     /// Returns the deadlines this link keeps.
     fn deadlines(&self) -> &Deadlines;

@@ -39,12 +39,12 @@ pub use config::{
     AddressFamily, AgentSocket, Algorithms, BadJump, ConfigError, HostConfig, HostSettings, Jump, LocalUser, NewKeys, NothingLeft, OPTIONS,
     Resolver, Target, Treatment, parse_chain,
 };
-pub use deadlines::{Deadlines, backoff, underway};
+pub use deadlines::{Deadlines, backoff};
 pub use dial::{Dialer, Source};
 pub use error::{ConnectError, ConnectFault, HostKeyFault};
 pub use event::{LinkEvent, Listener};
 pub use files::Undone;
 pub use invocation::Invocation;
 pub use link::{BoxFuture, CommandLine, Ended, Exec, Exit, Input, Link, LinkError, Login, Output, Tail, UnquotableWord};
-pub use place::{PlaceError, PlaceFault, Placement, read_bounded};
+pub use place::{PlaceError, PlaceFault, Placed, Placement, read_bounded};
 pub use ssh::{Ssh, SshLink, SshOptions, Tried};

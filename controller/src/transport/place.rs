@@ -1,11 +1,14 @@
 //! Placing a file over an exec channel: written aside, its digest checked on the node, then renamed.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use ostler_roles::words::Bytes;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::link::{CommandLine, Ended, Exit, Link, LinkError, UnquotableWord};
+use super::link::{CommandLine, Ended, Exec, Exit, Link, LinkError, Output, UnquotableWord};
 
 /// A file to place. Its directory is made when it is missing (0700).
 #[derive(Clone, Copy)]
@@ -67,11 +70,15 @@ pub enum PlaceFault {
         /// What it said.
         stderr: String,
     },
-    /// It took too long.
-    #[error("not done within {seconds} s")]
-    Timeout {
-        /// The deadline.
+    /// It came to a halt.
+    #[error("nothing more arrived for {seconds} s: {there} of {of} are there")]
+    Stalled {
+        /// How long that was waited.
         seconds: u64,
+        /// What was there by the node's last word.
+        there: Bytes,
+        /// What there should be.
+        of: Bytes,
     },
     /// The path cannot be said to a shell.
     #[error(transparent)]
@@ -89,13 +96,26 @@ fn said(stderr: &str) -> String {
 /// Each way out has its own status; the trap leaves nothing behind, also when the connection is cut in the middle
 /// (the digest of the part that came is wrong). Below a directory of somebody else nothing is written: links planted there would lead
 /// our bytes anywhere. What is renamed is on the disk first: a power cut leaves no empty program under the name of a whole one (busybox syncs
-/// everything or nothing).
+/// everything or nothing). Meanwhile it says every 5 s how much is there: what was taken from us may still be on its way for many minutes.
 const SCRIPT: &str = "LC_ALL=C; export LC_ALL; umask 077; set -C; case $1 in */*) d=${1%/*}; mkdir -p \"$d\" || exit 81; \
 [ -O \"$d\" ] && [ ! -L \"$d\" ] || { echo \"$d: Permission denied: not ours\" >&2; exit 81; };; esac; \
-t=$1.new.$$; trap 'rm -f \"$t\"' 0; trap 'exit 89' 1 2 13 15; \
+t=$1.new.$$; w=; trap 'kill $w 2>/dev/null; rm -f \"$t\"' 0; trap 'exit 89' 1 2 13 15; \
 command -v sha256sum >/dev/null || { echo sha256sum >&2; exit 86; }; command -v \"${4%% *}\" >/dev/null || { echo \"${4%% *}\" >&2; exit 87; }; \
+(while sleep 5 </dev/null >/dev/null 2>&1; do printf '\\nostler-placed %s\\n' \"$(wc -c <\"$t\")\" 2>/dev/null || exit; done) & w=$!; \
 $4 >\"$t\" || exit 82; h=$(sha256sum <\"$t\") || exit 82; h=${h%% *}; [ \"$h\" = \"$3\" ] || { echo \"$h\" >&2; exit 83; }; \
 chmod \"$2\" \"$t\" || exit 84; sync \"$t\" 2>/dev/null || sync; case $2 in *[1357]*) [ -x \"$t\" ] || exit 85;; esac; mv -f \"$t\" \"$1\" || exit 84";
+
+/// Bytes that are handed over at once: each part taken is progress.
+const PART: usize = 64 * 1024;
+
+/// How much of a file is on the node already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// Bytes there.
+    pub there: usize,
+    /// Bytes of the whole file.
+    pub of: usize,
+}
 
 /// Statuses of [`SCRIPT`], out of the way of the shell's own (126, 127, 128+n).
 const MKDIR: u32 = 81;
@@ -123,23 +143,85 @@ pub(super) async fn over_exec<L: Link + ?Sized>(link: &L, file: &Placement<'_>) 
 async fn send_within<L: Link + ?Sized>(link: &L, file: &Placement<'_>, bytes: &[u8], unpacker: &str) -> Result<bool, PlaceFault> {
     let mode = format!("{:04o}", file.mode);
     let command = CommandLine::from_words(["sh", "-c", SCRIPT, "place", file.path, &mode, &hex(&Sha256::digest(file.bytes)), unpacker])?;
-    let mut exec = link.exec(&command).await?;
+    let Exec { mut stdin, stdout, ended } = link.exec(&command).await?;
+    let progress = Progress::default();
     // A failed write is the command's early end, or a link that takes nothing for too long: its end says which.
     let sending = async {
-        if exec.stdin.write_all(bytes).await.is_ok() {
-            let _ = exec.stdin.shutdown().await;
+        for part in bytes.chunks(PART) {
+            if stdin.write_all(part).await.is_err() {
+                return;
+            }
+            progress.taken.fetch_add(part.len(), Ordering::Relaxed);
+        }
+        let _ = stdin.shutdown().await;
+    };
+    let listening = progress.listen(stdout, |there| link.tell(Placed { there, of: file.bytes.len() }));
+    let working = async {
+        let ((), ()) = tokio::join!(sending, listening);
+        ended.await
+    };
+    let patience = link.deadlines().place;
+    let ended = tokio::select! {
+        ended = working => ended,
+        there = progress.halt(patience) => {
+            let bytes = |count: usize| Bytes(count as u64);
+            return Err(PlaceFault::Stalled { seconds: patience.as_secs(), there: bytes(there), of: bytes(file.bytes.len()) });
         }
     };
-    // A noisy login shell prints here; nobody wants it, and unread it would hold the command back.
-    let mut noise = tokio::io::sink();
-    let working = async {
-        let ((), _) = tokio::join!(sending, tokio::io::copy(&mut exec.stdout, &mut noise));
-        exec.ended.await
-    };
-    // Bytes that were taken may still be on their way for long: the deadline is that of the slowest link.
-    let deadline = link.deadlines().upload(bytes.len());
-    let ended = tokio::time::timeout(deadline, working).await.map_err(|_| PlaceFault::Timeout { seconds: deadline.as_secs() })?;
     if ended.exit == Exit::Status(NO_UNPACKER) { Ok(false) } else { verdict(ended).map(|()| true) }
+}
+
+/// How far a file has come.
+#[derive(Default)]
+struct Progress {
+    /// Bytes that were taken from us, packed or not.
+    taken: AtomicUsize,
+    /// Bytes that are on the node, as it says.
+    there: AtomicUsize,
+}
+
+impl Progress {
+    /// Reads what the node says until its end. A noisy login shell prints there too; unread it would hold the command back.
+    async fn listen(&self, mut stdout: Output, tell: impl Fn(usize)) {
+        let (mut line, mut piece) = (Vec::new(), [0; 4096]);
+        while let Ok(count @ 1..) = stdout.read(&mut piece).await {
+            for byte in &piece[..count] {
+                if *byte != b'\n' {
+                    // Longer lines are none of ours.
+                    if line.len() < SAID.len() + 20 {
+                        line.push(*byte);
+                    }
+                    continue;
+                }
+                if let Some(there) = read_said(&line) {
+                    self.there.fetch_max(there, Ordering::Relaxed);
+                    tell(there);
+                }
+                line.clear();
+            }
+        }
+    }
+
+    /// Ends once nothing has moved for so long (twice that at most); returns how much was there.
+    async fn halt(&self, patience: Duration) -> usize {
+        let seen = || (self.taken.load(Ordering::Relaxed), self.there.load(Ordering::Relaxed));
+        let mut before = seen();
+        loop {
+            tokio::time::sleep(patience).await;
+            let now = seen();
+            if now == before {
+                return now.1;
+            }
+            before = now;
+        }
+    }
+}
+
+/// What [`SCRIPT`] says of its progress.
+const SAID: &str = "ostler-placed ";
+
+fn read_said(line: &[u8]) -> Option<usize> {
+    std::str::from_utf8(line).ok()?.strip_prefix(SAID)?.trim().parse().ok()
 }
 
 /// Reads the command's end.
@@ -182,4 +264,81 @@ pub async fn read_bounded(output: &mut (impl tokio::io::AsyncRead + Unpin), limi
     (&mut *output).take(limit).read_to_end(&mut bytes).await?;
     tokio::io::copy(output, &mut tokio::io::sink()).await?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::deadlines::Deadlines;
+    use super::super::link::{BoxFuture, Tail};
+    use super::*;
+    use std::sync::Mutex;
+
+    /// A link that takes everything at once. Then its node says this, with pauses, and ends well, or hangs.
+    struct Slow {
+        says: Vec<String>,
+        hangs: bool,
+        deadlines: Deadlines,
+        told: Mutex<Vec<Placed>>,
+    }
+
+    impl fmt::Debug for Slow {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Slow")
+        }
+    }
+
+    const PAUSE: Duration = Duration::from_millis(400);
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    impl Link for Slow {
+        fn exec<'a>(&'a self, _command: &'a CommandLine) -> BoxFuture<'a, Result<Exec, LinkError>> {
+            let (mut node, stdout) = tokio::io::duplex(4096);
+            let (says, hangs) = (self.says.clone(), self.hangs);
+            let speaking = async move {
+                for word in says {
+                    tokio::time::sleep(PAUSE).await;
+                    node.write_all(word.as_bytes()).await.unwrap();
+                }
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+            };
+            #[expect(clippy::disallowed_methods, reason = "its end is awaited by `ended`")]
+            let speaking = tokio::spawn(speaking);
+            let ended = Box::pin(async move {
+                speaking.await.unwrap();
+                Ended { exit: Exit::Status(0), stderr: Tail::default() }
+            });
+            Box::pin(std::future::ready(Ok(Exec { stdin: Box::new(tokio::io::sink()), stdout: Box::new(stdout), ended })))
+        }
+        fn deadlines(&self) -> &Deadlines {
+            &self.deadlines
+        }
+        fn close<'a>(&'a self) -> BoxFuture<'a, ()> {
+            Box::pin(std::future::ready(()))
+        }
+        fn tell(&self, placed: Placed) {
+            self.told.lock().unwrap().push(placed);
+        }
+    }
+
+    async fn placed(says: Vec<String>, hangs: bool) -> (Result<(), PlaceFault>, Vec<Placed>) {
+        let link = Slow { says, hangs, deadlines: Deadlines { place: PATIENCE, ..Deadlines::default() }, told: Mutex::default() };
+        let bytes = vec![0; 3 << 20];
+        let file = Placement { path: "agent", bytes: &bytes, packed: None, mode: 0o755 };
+        let placed = tokio::time::timeout(Duration::from_secs(30), over_exec(&link, &file)).await.expect("it ends");
+        (placed.map_err(|error| error.fault), link.told.into_inner().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_slow_way_is_waited_for_as_long_as_more_arrives_and_no_longer() {
+        let arriving = |count: usize| format!("Welcome!\n\nostler-placed {}\n", count << 18);
+        let (done, told) = placed((1..=12).map(arriving).collect(), false).await;
+        assert_eq!(done, Ok(()));
+        assert_eq!((told.len(), told[11]), (12, Placed { there: 3 << 20, of: 3 << 20 }));
+        let again = |_| format!("ostler-placed {}\n", 1 << 19);
+        let (halted, _) = placed((0..60).map(again).collect(), true).await;
+        let words = halted.unwrap_err().to_string();
+        assert_eq!(words, "nothing more arrived for 2 s: 512 KiB of 3 MiB are there");
+    }
 }

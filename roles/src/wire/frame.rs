@@ -3,7 +3,9 @@
 //! A stream begins with [`MAGIC`]; what a noisy shell prints before it is skipped up to [`NOISE_CAP`] and kept to be shown. Then
 //! frames: a length (u32, big-endian, of what follows), a flag byte (0 plain, 1 zstd), the named MessagePack of one message.
 
+pub use super::buffer::Buffer;
 use serde::{Serialize, de::DeserializeOwned};
+use zeroize::Zeroizing;
 
 /// First bytes of each direction: the protocol's name and version, on a line of their own.
 pub const MAGIC: &[u8] = b"\n\x00ostler/1\n";
@@ -41,29 +43,30 @@ pub enum FrameError {
 ///
 /// # Errors
 /// When the message is above the cap.
-pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, FrameError> {
-    let plain = rmp_serde::to_vec_named(message).map_err(|error| FrameError::Message(error.to_string()))?;
+pub fn encode<T: Serialize>(message: &T) -> Result<Buffer, FrameError> {
+    let mut plain = Buffer::default();
+    rmp_serde::encode::write_named(&mut plain, message).map_err(|error| FrameError::Message(error.to_string()))?;
     if plain.len() >= FRAME_CAP {
         return Err(FrameError::TooLarge(plain.len()));
     }
-    let mut packed = Vec::new();
+    let mut packed = Zeroizing::new(Vec::new());
     if plain.len() > COMPRESS_ABOVE {
-        packed = zstd::bulk::compress(&plain, 1).map_err(|error| FrameError::Compression(error.to_string()))?;
+        packed = Zeroizing::new(zstd::bulk::compress(&plain, 1).map_err(|error| FrameError::Compression(error.to_string()))?);
     }
     // What does not become smaller travels as it is: compressed, it might pass the cap.
-    let (flag, payload) = if packed.is_empty() || packed.len() >= plain.len() { (0, plain) } else { (1, packed) };
+    let (flag, payload) = if packed.is_empty() || packed.len() >= plain.len() { (0, &*plain) } else { (1, packed.as_slice()) };
     let length = u32::try_from(payload.len() + 1).map_err(|_| FrameError::TooLarge(payload.len()))?;
-    let mut framed = Vec::with_capacity(payload.len() + 5);
-    framed.extend_from_slice(&length.to_be_bytes());
-    framed.push(flag);
-    framed.extend_from_slice(&payload);
+    let mut framed = Buffer::with_capacity(payload.len() + 5);
+    framed.push(&length.to_be_bytes());
+    framed.push(&[flag]);
+    framed.push(payload);
     Ok(framed)
 }
 
 /// Collects bytes as they come and gives messages as they are whole.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    buffer: Vec<u8>,
+    buffer: Buffer,
     begun: bool,
     noise: Vec<u8>,
 }
@@ -91,7 +94,7 @@ impl Decoder {
     }
     /// Takes in bytes.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+        self.buffer.push(bytes);
     }
     /// The next whole message; none: more bytes are needed.
     ///
@@ -104,7 +107,7 @@ impl Decoder {
     ///
     /// # Errors
     /// As for [`Self::message`].
-    pub fn message_and_frame<T: DeserializeOwned>(&mut self) -> Result<Option<(T, Vec<u8>)>, FrameError> {
+    pub fn message_and_frame<T: DeserializeOwned>(&mut self) -> Result<Option<(T, Buffer)>, FrameError> {
         if !self.has_magic()? {
             return Ok(None);
         }
@@ -115,8 +118,7 @@ impl Decoder {
         }
         let Some(body) = self.buffer.get(4..4 + length) else { return Ok(None) };
         let message = decode_body(body)?;
-        let rest = self.buffer.split_off(4 + length);
-        Ok(Some((message, std::mem::replace(&mut self.buffer, rest))))
+        Ok(Some((message, self.buffer.take(4 + length))))
     }
     /// Whether the magic has come, after looking for it in what is there.
     ///
@@ -126,7 +128,7 @@ impl Decoder {
         if self.begun { Ok(true) } else { self.find_magic() }
     }
     /// Bytes taken in that no message was made of yet.
-    pub fn into_rest(self) -> Vec<u8> {
+    pub fn into_rest(self) -> Buffer {
         self.buffer
     }
 
@@ -134,14 +136,12 @@ impl Decoder {
         let found = self.buffer.windows(MAGIC.len()).position(|window| window == MAGIC);
         if let Some(at) = found.filter(|at| *at <= NOISE_CAP) {
             self.noise = self.buffer[..at].to_vec();
-            self.buffer.drain(..at + MAGIC.len());
+            self.buffer.take(at + MAGIC.len());
             self.begun = true;
             return Ok(true);
         }
         if self.buffer.len() > NOISE_CAP + MAGIC.len() {
-            let mut seen = std::mem::take(&mut self.buffer);
-            seen.truncate(4096);
-            return Err(FrameError::NotOurs(seen));
+            return Err(FrameError::NotOurs(self.buffer.take(4096).to_vec()));
         }
         Ok(false)
     }
@@ -155,7 +155,7 @@ fn decode_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, FrameError> {
             // The frame says its size; whatever it says, the cap holds.
             let said = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten();
             let room = said.and_then(|said| usize::try_from(said).ok()).map_or(FRAME_CAP, |said| said.min(FRAME_CAP));
-            let plain = zstd::bulk::decompress(packed, room).map_err(|error| FrameError::Compression(error.to_string()))?;
+            let plain = Zeroizing::new(zstd::bulk::decompress(packed, room).map_err(|error| FrameError::Compression(error.to_string()))?);
             parse(&plain)
         }
         other => Err(FrameError::Flag(other.map(|(flag, _)| *flag))),

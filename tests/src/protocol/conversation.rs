@@ -175,7 +175,7 @@ impl Conversation {
         let mut bytes = if self.begun { Vec::new() } else { MAGIC.to_vec() };
         self.begun = true;
         for message in messages {
-            bytes.extend(frame::encode(message).expect("a message fits"));
+            bytes.extend_from_slice(&frame::encode(message).expect("a message fits"));
         }
         bytes
     }

@@ -1,8 +1,9 @@
 //! What ends in mid-run: the link, the runner, the controller, a person's patience. The node's story has no gap and the next run none to fill.
 
-use super::{AFTER_GATE, AT_GATE, GATED, GUARDED, NO_RUN, OPEN, RUNNER, at_the_gate, field};
+use super::{AFTER_GATE, AT_GATE, GATED, GUARDED, NO_RUN, OPEN, RUNNER, SMALL, at_the_gate, field};
 use ostler::lab::Fault;
 use ostler_tests::e2e::{Field, Running};
+use ostler_tests::terminal::Terminal;
 use std::io::{BufRead, BufReader};
 
 fn assert_numbered_without_gap(events: &[(u64, serde_json::Value)]) {
@@ -32,6 +33,27 @@ fn a_link_cut_in_mid_run_is_made_again_and_the_same_apply_ends_well() {
     assert_eq!((again.len(), &again[0]["run"]), (2, &ran.of("go", Some("n1"))[0]["run"]), "{ran}");
     assert_eq!(field.said("n1", "cat /srv/passed; ls /var/lib/ostler/runs | wc -l"), "x\n1");
     field.apply().assert_changed(0);
+}
+
+#[test]
+fn a_link_cut_at_the_question_is_made_again_and_what_was_shown_is_done_or_nothing() {
+    let field = field(1, SMALL);
+    let mut terminal = Terminal::start(&field.call(["apply"]));
+    terminal.wait_for("[y/N]");
+    field.run("n1", CUT);
+    terminal.types("y\n");
+    assert_eq!(terminal.end(), 0, "{}", terminal.said());
+    terminal.wait_for("n1: connection lost before the run began, met again: its plan is the same");
+    field.apply().assert_changed(0);
+    // What was shown is not what would be done now.
+    field.run("n1", "rm /etc/demo-one");
+    let mut terminal = Terminal::start(&field.call(["apply"]));
+    terminal.wait_for("[y/N]");
+    field.run("n1", &format!("{CUT}; rm /srv/demo/two"));
+    terminal.types("y\n");
+    assert_eq!(terminal.end(), 1, "{}", terminal.said());
+    terminal.wait_for("the node has moved since its plan was shown");
+    assert_eq!(field.said("n1", "ls /etc/demo-one /srv/demo/two 2>/dev/null | wc -l"), "0");
 }
 
 #[test]

@@ -137,6 +137,15 @@ const SHOW: &str = "cat /etc/demo-secret; base64 /etc/demo-secret; base64 -w 7 /
     sed s/-/%2d/ /etc/demo-secret; printf %0390d 0; cat /etc/demo-secret; \
     i=0; while [ $i -lt 64 ]; do i=$((i+1)); printf '%063d' $i; cat /etc/demo-secret; done; cat /etc/demo-secret >&2";
 
+/// A package whose own script shows the file, and fails.
+const PACKAGE: &str = "mkdir -p /srv/archive/leak/DEBIAN && cd /srv/archive && \
+    printf 'Package: leak\nVersion: 1\nArchitecture: all\nMaintainer: A <a@b.invalid>\nDescription: one\n' >leak/DEBIAN/control && \
+    printf '#!/bin/sh\ncat /etc/demo-secret\nexit 1\n' >leak/DEBIAN/postinst && chmod 755 leak/DEBIAN/postinst && \
+    dpkg-deb --build leak >/dev/null && \
+    { dpkg-deb --field leak.deb; printf 'Filename: ./leak.deb\nSize: %s\nSHA256: %s\n\n' $(stat -c %s leak.deb) $(sha256sum <leak.deb | cut -c-64); } >Packages && \
+    echo 'deb [trusted=yes] file:/srv/archive ./' >/etc/apt/sources.list.d/archive.list && \
+    apt-get update -qq -o Dir::Etc::SourceList=/dev/null >/dev/null";
+
 /// The last stage: what a service says is kept by the node's own journal, which is not ours.
 const SERVICE: &str = "a service";
 
@@ -158,6 +167,7 @@ fn failures() -> Vec<(&'static str, String)> {
         ),
         ("a proof", leaking(&format!("verify:\n  - {}\n", failing.replace("]}", "], as: admin}")))),
         ("a requirement", leaking(&format!("require:\n  - {}\n", failing.replace("]}", "], as: admin}")))),
+        ("a package", leaking("  - package: {install: [leak]}\n")),
         (SERVICE, leaking(unit)),
     ]
 }
@@ -167,6 +177,7 @@ fn a_secret_shows_nowhere_whatever_fails_also_when_nothing_of_it_is_sent() {
     let field = field(1, &leaking(""));
     plant(&field, OTHER);
     field.apply().assert_changed(1);
+    field.run("n1", PACKAGE);
     for (stage, role) in failures() {
         if stage == SERVICE {
             assert_kept_nowhere(&field, OTHER, "/etc/demo-secret\n");

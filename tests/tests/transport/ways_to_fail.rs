@@ -429,3 +429,51 @@ async fn keys_and_known_hosts_on_a_file_system_that_hangs_are_left_after_their_d
         assert!(matches!(&fault, ConnectFault::FilesTimeout { seconds: 0 }), "{option}: {fault}");
     }
 }
+
+#[tokio::test]
+async fn how_much_of_a_file_has_arrived_over_a_slow_way_is_told_meanwhile() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "");
+    let (to, hurried) = (server.port, Arc::new(AtomicBool::new(false)));
+    let hurries = Arc::clone(&hurried);
+    let port = speaking(move |ours| {
+        let theirs = TcpStream::connect(("127.0.0.1", to)).unwrap();
+        let ways = [(ours.try_clone().unwrap(), theirs.try_clone().unwrap(), true), (theirs, ours, false)];
+        for (mut from, mut into, is_slow) in ways {
+            let hurried = Arc::clone(&hurries);
+            std::thread::spawn(move || {
+                let mut piece = [0; 4096];
+                while let Ok(length @ 1..) = from.read(&mut piece) {
+                    if is_slow && !hurried.load(Ordering::Relaxed) {
+                        std::thread::sleep(Duration::from_millis(20));
+                    }
+                    if into.write_all(&piece[..length]).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    desk.know(&format!("[127.0.0.1]:{port} {}\n", public(&server.host_key("ed25519"))));
+    let link = desk.ssh().connect(&at_port(port)).await.unwrap();
+    let bytes: Vec<u8> = (0..4_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let path = server.directory.path().join("agent");
+    let file = ostler::transport::Placement { path: path.to_str().unwrap(), bytes: &bytes, packed: None, mode: 0o755 };
+    let told = || {
+        desk.events().into_iter().find_map(|event| if let LinkEvent::Placing { there, of, .. } = event { Some((there, of)) } else { None })
+    };
+    let hurry = async {
+        while told().is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        hurried.store(true, Ordering::Relaxed);
+    };
+    let (placed, ()) = tokio::join!(link.place(&file), hurry);
+    placed.unwrap();
+    let (there, of) = told().unwrap();
+    assert!(0 < there && there < 4_000_000 && of == 4_000_000, "{there} of {of}");
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    // Whoever watched is gone with the file's arrival: nothing of it holds the session.
+    let (text, _) = run(&link, &shell("ps -e -o args= | grep -c '[o]stler-placed' || true")).await;
+    assert_eq!(text, "0\n");
+}

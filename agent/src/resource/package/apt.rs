@@ -11,14 +11,16 @@ use crate::host::{Operation, OsError};
 use ostler_roles::outcome::{CommandFailure, Ended, Failure, FailureKind};
 use ostler_roles::resource::package::{Change, Desired};
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::time::Instant;
 
-/// Where apt-get writes: a file, so that it can outlive us.
+/// Where apt-get writes: a file, so that it can outlive us. Masked once it has ended; until then it is root's alone, as always.
 const LOG: &str = "/var/log/ostler-apt.log";
 /// Bytes of the log that a failure is told from.
 const TOLD: u64 = 16 << 10;
+/// Bytes of it that are kept.
+const KEPT_LOG: u64 = 16 << 20;
 
 /// What apt says when its lists are older than the archive, or the name is wrong.
 const NOT_FOUND: [&str; 5] =
@@ -164,7 +166,10 @@ impl Apt<'_> {
         program.log_to = Some(log.try_clone().map_err(|source| unmade(OsError::new(Operation::Write, LOG, source)))?);
         program.survives = true;
         let mut finished = program.run_to_end(self.work.deadline).map_err(unmade)?;
-        finished.tail = tail(log).map_err(|source| unmade(OsError::new(Operation::Read, LOG, source)))?;
+        finished.tail = tail(&log).map_err(|source| unmade(OsError::new(Operation::Read, LOG, source)))?;
+        if finished.status != Ended::Deadline {
+            mask(&log).map_err(|source| unmade(OsError::new(Operation::Write, LOG, source)))?;
+        }
         if finished.status == Ended::Deadline {
             return Err(Failure {
                 command: Some(CommandFailure { argv, status: Ended::Deadline, tail: finished.tail.into_lines() }),
@@ -221,7 +226,7 @@ fn uncalled(doing: &str, taken: &[String], said: Option<Finished>) -> Failure {
     }
 }
 
-fn tail(mut log: File) -> std::io::Result<Tail> {
+fn tail(mut log: &File) -> std::io::Result<Tail> {
     let length = log.metadata()?.len();
     log.seek(SeekFrom::Start(length.saturating_sub(TOLD)))?;
     let mut bytes = Vec::new();
@@ -232,6 +237,25 @@ fn tail(mut log: File) -> std::io::Result<Tail> {
     tail.push(&bytes[from..]);
     tail.end(true);
     Ok(tail)
+}
+
+/// Takes out of the log what no output may show. One that is too long loses its beginning.
+fn mask(mut log: &File) -> std::io::Result<()> {
+    let from = log.metadata()?.len().saturating_sub(KEPT_LOG);
+    log.seek(SeekFrom::Start(from))?;
+    let (mut bytes, mut masked) = (Vec::new(), Vec::new());
+    log.read_to_end(&mut bytes)?;
+    // Half a line may begin in the middle of a secret.
+    let whole = if from > 0 { bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1) } else { 0 };
+    let mut stream = output_mask().stream();
+    stream.push(&bytes[whole..], &mut masked);
+    stream.finish(&mut masked);
+    if from == 0 && masked == bytes {
+        return Ok(());
+    }
+    // It is open to append: what is written now is all that there is.
+    log.set_len(0)?;
+    log.write_all(&masked)
 }
 
 /// Adds the one command that helps, where apt's words are known.

@@ -46,6 +46,16 @@ fn catalog() -> Catalog {
     Catalog { node: name(), facts: Digest::of(b""), require: Vec::new(), steps: Vec::new(), verify: Vec::new() }
 }
 
+fn plan() -> Plan {
+    let because = ResourceId { kind: Kind::File, key: "/etc/motd".to_owned() };
+    let steps = vec![Planned::MayChange { because, changes: Vec::new() }];
+    Plan { catalog: Digest::of(b""), generation: 0, requirements: Vec::new(), steps, verify: Vec::new(), notes: Vec::new() }
+}
+/// The answer to a catalog.
+fn planned(plan: Plan) -> Act {
+    say(ToController::Planned(Box::new(plan)))
+}
+
 /// Lets a node go whose connections play this; how it ended, what was told, what the node heard.
 async fn run(script: Vec<Option<Vec<Act>>>, stop: bool) -> (NodeEnd, Vec<FleetEvent>, Vec<ToAgent>) {
     let fake = FakeNode::new(script);
@@ -53,9 +63,7 @@ async fn run(script: Vec<Option<Vec<Act>>>, stop: bool) -> (NodeEnd, Vec<FleetEv
     let connection = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
     let prepared =
         Prepared { catalog: catalog(), blob: Arc::new(|_| None), secrets: Arc::default(), masked: Vec::new(), executors: Vec::new() };
-    let because = ResourceId { kind: Kind::File, key: "/etc/motd".to_owned() };
-    let steps = vec![Planned::MayChange { because, changes: Vec::new() }];
-    let plan = Plan { catalog: Digest::of(b""), generation: 0, requirements: Vec::new(), steps, verify: Vec::new(), notes: Vec::new() };
+    let plan = plan();
     let (stopper, cancel) = watch::channel(stop);
     let runner = Runner { preparation: preparation.clone(), controller: "ada@desk".to_owned(), cancel };
     let transaction = Transaction::of_planned(&name(), plan.digest(), &preparation.events);
@@ -94,11 +102,34 @@ async fn a_run_whose_beginning_was_not_heard_is_asked_for_by_its_own_id_and_foll
 
 #[tokio::test]
 async fn a_run_that_the_node_does_not_know_has_not_begun_and_nothing_was_changed() {
-    let (end, told, _) = run(vec![met([Act::Hear]), met([Act::Hear, no_run()])], false).await;
+    let (end, told, _) = run(vec![met([Act::Hear]), met([Act::Hear, no_run()]), None, None, None], false).await;
     let trouble = trouble(&end);
     assert_eq!(trouble.chain[0], format!("run {} has not begun: nothing was changed on this node", run_id().short()));
     assert_eq!(trouble.hint, "run the same command again");
     assert!(attached_again(&told).is_empty() && !told.iter().any(|event| matches!(event, FleetEvent::Stage(Stage::Going))));
+}
+
+#[tokio::test]
+async fn a_line_that_is_lost_before_a_run_begins_is_made_again_and_the_same_plan_is_let_go() {
+    let again = || met([Act::Hear, planned(plan()), Act::Hear, going(), started(), ended(GOOD), done()]);
+    // While it waited; and under the very `Go`, of which the node has heard nothing.
+    for script in [vec![met([]), again()], vec![met([Act::Hear]), met([Act::Hear, no_run()]), again()]] {
+        let (end, told, heard) = run(script, false).await;
+        assert_eq!(end.ending.as_ref().unwrap(), &GOOD, "{told:?}");
+        assert!(told.contains(&FleetEvent::MetAgain), "{told:?}");
+        let [.., ToAgent::Catalog { .. }, ToAgent::Go { run, .. }] = &heard[..] else { panic!("{heard:?}") };
+        assert_eq!(run, &run_id());
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_is_met_again_with_another_plan_is_not_let_go() {
+    let other = Plan { generation: 1, ..plan() };
+    let (end, _, heard) = run(vec![met([]), met([Act::Hear, planned(other)])], false).await;
+    let trouble = trouble(&end);
+    assert_eq!((trouble.kind, trouble.hint.as_str()), (TroubleKind::Moved, "plan again"));
+    assert!(trouble.chain[0].ends_with("has not begun: nothing was changed on this node"), "{trouble:?}");
+    assert!(!heard.iter().any(|message| matches!(message, ToAgent::Go { .. })), "{heard:?}");
 }
 
 #[tokio::test]
@@ -201,7 +232,7 @@ async fn a_content_that_is_gone_from_the_site_is_said_and_nothing_is_begun() {
     connection.session.answer().await.unwrap();
     let go =
         Go { run: &run_id(), plan: &plan, secrets: Vec::new(), masked: Vec::new(), controller: "ada@desk", owes: true, blob: &|_| None };
-    let error = connection.session.go(go).await.unwrap_err();
+    let error = connection.session.go(&go).await.unwrap_err();
     let told = format!("content {} of the plan is no longer in the site: nothing was changed on this node", gone.short());
     assert_eq!(error.to_string(), told);
     assert_eq!(error.hint(), "was a file of the site changed meanwhile? plan again");

@@ -10,6 +10,7 @@ use ostler_roles::words::{
     UnitName,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The program has 1.4 MB (2.532).
 const DOWNLOAD_DEADLINE: Span = Span::seconds(120);
@@ -41,7 +42,7 @@ pub struct AgentSteps {
     /// Public contents.
     pub contents: BTreeMap<Digest, Vec<u8>>,
     /// The secret's value by its HMAC.
-    pub secrets: BTreeMap<Digest, Vec<u8>>,
+    pub secrets: BTreeMap<Digest, Arc<Secret<Vec<u8>>>>,
 }
 
 impl std::fmt::Debug for AgentSteps {
@@ -87,7 +88,7 @@ impl Agent {
         }
         let reference =
             SecretRef { name: format!("agent secret of {}", self.name), hmac: SecretRef::hmac(key, secret.expose().as_bytes()) };
-        all.secrets.insert(reference.hmac, secret.expose().clone().into_bytes());
+        all.secrets.insert(reference.hmac, Arc::new(Secret::new(secret.expose().clone().into_bytes())));
         all.push(file_at(&secret_path, Content::Secret(reference), self.user.clone(), 0o600), STEP_DEADLINE, Vec::new())?;
         all.push(self.trial(program, &jar)?, STEP_DEADLINE, Vec::new())?;
         let watches = all.steps.iter().map(|step| Watch { id: step.id(), action: Action::Restart }).collect();
@@ -228,7 +229,7 @@ mod tests {
         let present = file.present.as_ref().unwrap();
         assert_eq!((present.ownership.owner.as_str(), present.ownership.mode), ("jenkins", Mode::from_bits(0o600)));
         assert!(matches!(&present.content, Content::Secret(_)));
-        assert_eq!(steps.secrets.values().collect::<Vec<_>>(), [b"hunter2"]);
+        assert_eq!(steps.secrets.values().map(|value| value.expose().as_slice()).collect::<Vec<_>>(), [b"hunter2"]);
         assert!(
             !format!("{steps:?}").contains("hunter2") && steps.contents.values().all(|bytes| !bytes.windows(7).any(|w| w == b"hunter2"))
         );

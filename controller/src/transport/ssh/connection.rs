@@ -7,10 +7,10 @@ use russh::client::{self, Handle};
 use russh::{ChannelOpenFailure, Disconnect};
 use tokio::time::{Instant, timeout};
 
-use super::Ssh;
 use super::channel::{self, NotStarted};
 use super::handshake::{Lost, shake};
 use super::host_key::{Checker, read_records};
+use super::{Ssh, Telling};
 use super::{authenticate, identity};
 use crate::transport::config::{HostConfig, Jump, NewKeys, Target};
 use crate::transport::deadlines::{Deadlines, backoff};
@@ -20,6 +20,7 @@ use crate::transport::event::LinkEvent;
 use crate::transport::files;
 use crate::transport::known_hosts::Records;
 use crate::transport::link::{BoxFuture, CommandLine, Exec, Link, LinkError, Login};
+use crate::transport::place::Placed;
 use crate::transport::socket::Quick;
 
 /// A logged-in connection. It keeps the bastion's alive.
@@ -238,11 +239,13 @@ fn within(deadlines: &Deadlines, config: &HostConfig) -> Deadlines {
 pub struct SshLink {
     connection: Connection,
     deadlines: Deadlines,
+    target: Target,
+    listener: Telling,
 }
 
 impl SshLink {
-    pub(super) fn new(connection: Connection, deadlines: Deadlines) -> Self {
-        Self { connection, deadlines }
+    pub(super) fn new(connection: Connection, deadlines: Deadlines, target: Target, listener: Telling) -> Self {
+        Self { connection, deadlines, target, listener }
     }
 
     /// Returns the host, with its port when that is not 22.
@@ -280,6 +283,11 @@ impl SshLink {
 impl Link for SshLink {
     fn exec<'a>(&'a self, command: &'a CommandLine) -> BoxFuture<'a, Result<Exec, LinkError>> {
         Box::pin(self.start(command))
+    }
+
+    fn tell(&self, Placed { there, of }: Placed) {
+        let (host, there, of) = (self.target.host.clone(), there as u64, of as u64);
+        (self.listener.0)(&self.target, LinkEvent::Placing { host, there, of });
     }
 
     fn deadlines(&self) -> &Deadlines {

@@ -87,6 +87,7 @@ pub struct Ssh {
 }
 
 /// A listener that can be shown.
+#[derive(Clone)]
 struct Telling(Listener);
 
 impl std::fmt::Debug for Telling {
@@ -127,7 +128,8 @@ impl Ssh {
         let failed =
             |error: ConfigError| ConnectError { host: target.host.clone(), fault: error.into(), invocation: self.invocation(target) };
         self.check_way(target).await.map_err(failed)?;
-        self.open(target).await.map(|connection| SshLink::new(connection, self.deadlines.clone()))
+        let connection = self.open(target).await?;
+        Ok(SshLink::new(connection, self.deadlines.clone(), target.clone(), self.listener.clone()))
     }
 
     /// Returns how OpenSSH's own programs go the same way.

@@ -1,0 +1,102 @@
+//! What an agent says, read as it comes, whether it is waited for or not: an agent that waits for its turn for an hour says every 15 s that it is
+//! there, and a stream that nobody reads holds up its whole connection.
+
+use crate::transport::Output;
+use ostler_roles::wire::frame::{Decoder, FrameError};
+use ostler_roles::wire::message::ToController;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// Messages that may wait for whoever listens; then the agent is held back.
+const WAITING: usize = 64;
+/// Bytes that are read at once.
+const PIECE: usize = 16 * 1024;
+
+/// What has come.
+pub(super) enum Came {
+    /// What stood before the first frame. Comes once, where there was any.
+    Noise(Vec<u8>),
+    /// A message, but for signs of life.
+    Message(Box<ToController>),
+    /// Bytes that are no frame: the last word.
+    Wrong(FrameError),
+}
+
+/// Nothing has come.
+pub(super) struct Silent;
+
+/// Reads one stream until its end, or until it is dropped.
+pub(super) struct Reader {
+    came: mpsc::Receiver<Came>,
+    heard: watch::Receiver<Instant>,
+    _task: JoinSet<()>,
+}
+
+impl Reader {
+    pub(super) fn start(stdout: Output) -> Self {
+        let (tell, came) = mpsc::channel(WAITING);
+        let (hear, heard) = watch::channel(Instant::now());
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            // Whoever no longer listens needs no more.
+            let _ = read(stdout, &tell, &hear).await;
+        });
+        Self { came, heard, _task: task }
+    }
+
+    /// The next that comes; none: the stream has ended.
+    ///
+    /// # Errors
+    /// When nothing at all has come for so long.
+    pub(super) async fn next_within(&mut self, silence: Duration) -> Result<Option<Came>, Silent> {
+        let asked = Instant::now();
+        loop {
+            let last = (*self.heard.borrow_and_update()).max(asked);
+            tokio::select! {
+                biased;
+                came = self.came.recv() => return Ok(came),
+                Ok(()) = self.heard.changed() => {}
+                () = tokio::time::sleep_until(last + silence) => return Err(Silent),
+            }
+        }
+    }
+
+    /// Whether the stream has ended and all that came was taken.
+    pub(super) fn is_over(&self) -> bool {
+        self.came.is_closed() && self.came.is_empty()
+    }
+}
+
+async fn read(mut stdout: Output, tell: &mpsc::Sender<Came>, hear: &watch::Sender<Instant>) -> Result<(), mpsc::error::SendError<Came>> {
+    let mut decoder = Decoder::new();
+    let mut piece = vec![0; PIECE];
+    let mut begun = false;
+    while let Ok(count @ 1..) = stdout.read(&mut piece).await {
+        hear.send_replace(Instant::now());
+        decoder.push(&piece[..count]);
+        loop {
+            let message = decoder.message();
+            if !begun && decoder.has_begun() {
+                begun = true;
+                noise(&decoder, tell).await?;
+            }
+            match message {
+                Ok(None) => break,
+                Ok(Some(ToController::Alive)) => {}
+                Ok(Some(message)) => tell.send(Came::Message(Box::new(message))).await?,
+                Err(error) => return tell.send(Came::Wrong(error)).await,
+            }
+        }
+    }
+    if begun { Ok(()) } else { noise(&decoder, tell).await }
+}
+
+async fn noise(decoder: &Decoder, tell: &mpsc::Sender<Came>) -> Result<(), mpsc::error::SendError<Came>> {
+    match decoder.noise() {
+        [] => Ok(()),
+        noise => tell.send(Came::Noise(noise.to_vec())).await,
+    }
+}
