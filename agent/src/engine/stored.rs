@@ -3,6 +3,7 @@
 use super::EngineError;
 pub(super) use crate::host::own::Durable;
 use crate::host::own::OwnPath;
+use ostler_roles::words::write_named;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Nothing of ours is larger than a frame may be.
@@ -25,7 +26,7 @@ pub(super) fn read<T: DeserializeOwned>(path: &OwnPath, what: &str) -> Result<Op
 /// Writes a file of ours aside and renames it into place.
 pub(super) fn write<T: Serialize>(path: &OwnPath, what: &str, value: &T, mode: u32, durable: Durable) -> Result<(), EngineError> {
     let mut bytes = header(what).into_bytes();
-    let encoded = rmp_serde::encode::write_named(&mut bytes, value);
+    let encoded = write_named(&mut bytes, value);
     encoded.map_err(|error| EngineError::Content { path: path.to_path_buf(), why: error.to_string() })?;
     write_bytes(path, &bytes, mode, durable)
 }

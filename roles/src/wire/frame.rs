@@ -4,6 +4,7 @@
 //! frames: a length (u32, big-endian, of what follows), a flag byte (0 plain, 1 zstd), the named MessagePack of one message.
 
 pub use super::buffer::Buffer;
+use crate::words::write_named;
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
@@ -45,7 +46,7 @@ pub enum FrameError {
 /// When the message is above the cap.
 pub fn encode<T: Serialize>(message: &T) -> Result<Buffer, FrameError> {
     let mut plain = Buffer::default();
-    rmp_serde::encode::write_named(&mut plain, message).map_err(|error| FrameError::Message(error.to_string()))?;
+    write_named(&mut plain, message).map_err(|error| FrameError::Message(error.to_string()))?;
     if plain.len() >= FRAME_CAP {
         return Err(FrameError::TooLarge(plain.len()));
     }

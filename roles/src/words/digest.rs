@@ -14,6 +14,14 @@ pub struct ParseDigestError(pub String);
 #[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; 32]);
 
+/// Writes a value's named MessagePack. One writer for all: the code for each type is there once, which keeps the agent small.
+///
+/// # Errors
+/// The writer's own.
+pub fn write_named<T: Serialize>(mut writer: &mut dyn std::io::Write, value: &T) -> Result<(), rmp_serde::encode::Error> {
+    rmp_serde::encode::write_named(&mut writer, value)
+}
+
 impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
@@ -21,8 +29,9 @@ impl Digest {
     }
     /// The digest of a value's named MessagePack form: the same on both ends of the wire.
     pub fn of_value<T: Serialize>(value: &T) -> Self {
+        let mut bytes = Vec::new();
         #[expect(clippy::expect_used, reason = "our types serialise: no maps with non-string keys, no failing impls")]
-        let bytes = rmp_serde::to_vec_named(value).expect("our types serialise");
+        write_named(&mut bytes, value).expect("our types serialise");
         Self::of(&bytes)
     }
     /// The digest that a hasher came to.

@@ -14,7 +14,7 @@ mod version;
 
 pub use count::count;
 pub use date::date;
-pub use digest::{Blob, Content, Digest, ParseDigestError};
+pub use digest::{Blob, Content, Digest, ParseDigestError, write_named};
 pub use mode::{Mode, ParseModeError};
 pub use name::{
     AccountName, Label, MasterName, ModuleName, NameError, NodeName, PackageName, RoleName, RunId, SecretName, SysctlName, UnitName,
