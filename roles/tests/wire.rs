@@ -128,7 +128,7 @@ fn to_controller() -> Vec<ToController> {
 }
 
 fn stream<T: serde::Serialize>(messages: &[T]) -> Vec<u8> {
-    let frames = messages.iter().flat_map(|message| encode(message).unwrap());
+    let frames = messages.iter().flat_map(|message| encode(message).unwrap().to_vec());
     MAGIC.iter().copied().chain(frames).collect()
 }
 

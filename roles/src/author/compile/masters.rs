@@ -134,7 +134,31 @@ impl Context<'_> {
                 credentials: values.entries("credentials").iter().map(|(id, value)| credential(values, id, value)).collect::<Built<_>>()?,
             },
         };
-        Ok(Master { name, url: address(values)?, node: self.machine(values)?, settings })
+        let url = address(values)?;
+        let shown = match &settings {
+            MasterSettings::Jenkins { login: JenkinsLogin::Token(_), .. } => Some("token"),
+            MasterSettings::Jenkins { login: JenkinsLogin::Password(_), .. } | MasterSettings::Buildbot { account: Some(_), .. } => {
+                Some("password")
+            }
+            MasterSettings::Buildbot { account: None, .. } => None,
+        };
+        if let Some(shown) = shown {
+            self.covered(values, &url, shown)?;
+        }
+        Ok(Master { name, url, node: self.machine(values)?, settings })
+    }
+
+    /// A password or token travels under cover, or never leaves this machine, or the site says that it may.
+    fn covered(&self, values: &Values, url: &str, shown: &str) -> Built<()> {
+        let Some(rest) = url.strip_prefix("http://") else { return Ok(()) };
+        let in_lab = |host: &str| self.input.site.file.lab.is_some() && host.starts_with("10.78.");
+        let host = host_of(rest);
+        if values.boolean("plain_http") == Some(true) || is_this_machine(host) || in_lab(host) {
+            return Ok(());
+        }
+        let fault = Fault::new(values.span("url"), format!("over http:// the {shown} would travel in clear to {host}"));
+        let hint = "give the master an https:// address; where the way to it is as good as private, say so: `plain_http: true`";
+        Err(Box::new(fault.hint(hint)))
     }
 
     /// The machine a master runs on.
@@ -183,6 +207,21 @@ fn address(values: &Values) -> Built<String> {
         return Err(Box::new(fault.hint("everybody sees an address; give them as `user` and `password`")));
     }
     Ok(url)
+}
+
+/// The host of what stands behind a URL's scheme.
+fn host_of(rest: &str) -> &str {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    }
+}
+
+/// Whether nothing that is sent to this host leaves the machine (RFC 6761, 6.3; RFC 1122, 3.2.1.3).
+fn is_this_machine(host: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    host == "localhost" || host.ends_with(".localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// One entry of `credentials`.

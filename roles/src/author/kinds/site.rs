@@ -40,12 +40,23 @@ pub const LAB: &[FieldSpec] = &[FieldSpec::new(
     "nodes",
     Shape::Map(&Shape::Record(&[
         FieldSpec::new("suite", Shape::Choice(&["bullseye", "bookworm", "trixie"]), "Its Debian; `bookworm` if not written."),
-        FieldSpec::new("disk", Shape::Scalar(ScalarType::Bytes), "The size of its disk; half of this machine's memory if not written."),
+        FieldSpec::new(
+            "disk",
+            Shape::Scalar(ScalarType::Bytes),
+            "The size of its disk; an equal share of half this machine's memory if not written, 4 GiB at least.",
+        ),
         FieldSpec::new("vm", Shape::Scalar(ScalarType::Boolean), "A virtual machine with a kernel of its own."),
     ])),
     "Its nodes, by their names in `nodes.yaml`, where `host` is their address.",
 )
 .required()];
+
+/// A password must not travel in clear by an oversight.
+const PLAIN_HTTP: FieldSpec = FieldSpec::new(
+    "plain_http",
+    Shape::Scalar(ScalarType::Boolean),
+    "Its password or token may travel in clear, over `http://`; not needed for this machine itself and for a lab's.",
+);
 
 /// A Buildbot master.
 pub const BUILDBOT: &[FieldSpec] = &[
@@ -57,6 +68,7 @@ pub const BUILDBOT: &[FieldSpec] = &[
     FieldSpec::new("user", NAME, "The account of its web interface."),
     FieldSpec::new("password", SECRET, "Its password.").secret(),
     FieldSpec::new("worker_password", SECRET, "What workers show it.").secret(),
+    PLAIN_HTTP,
 ];
 
 /// A Jenkins master.
@@ -71,6 +83,7 @@ pub const JENKINS: &[FieldSpec] = &[
     FieldSpec::new("user", NAME, "The account that registers.").required(),
     FieldSpec::new("token", SECRET, "Its API token; exactly one of `token` and `password`.").secret(),
     FieldSpec::new("password", SECRET, "Its password.").secret(),
+    PLAIN_HTTP,
     FieldSpec::new(
         "credentials",
         Shape::Map(&Shape::Record(&[FieldSpec::new(
