@@ -86,8 +86,14 @@ impl CommandError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Site(_) | Self::Arguments(_) | Self::Interrupted => None,
-            Self::Read(ReadSiteError::NoSite { .. }) => Some("ostler init DIR writes a site; -C DIR names one".to_owned()),
+            Self::Read(ReadSiteError::NoSite { .. } | ReadSiteError::NoDirectory { .. }) => {
+                Some("ostler init DIR writes a site; -C DIR names one".to_owned())
+            }
             Self::Read(_) | Self::State(_) | Self::Lab(_) | Self::File { .. } | Self::Runtime(_) | Self::Signals(_) | Self::Demo(_) => None,
+            Self::Select(SelectError::Unknown { word, .. }) if word.contains([':', ';', ' ']) => Some(format!(
+                "patterns are parted by commas: --limit '{}'",
+                word.split([':', ';', ' ']).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(",")
+            )),
             Self::Select(_) => Some("ostler nodes lists nodes and groups".to_owned()),
             Self::Secret(SecretError::NoRecipients) => Some("ostler secret show-recipients".to_owned()),
             Self::Secret(_) => None,

@@ -18,6 +18,14 @@ const FILES: &[(&str, &str)] = &[
 /// Where the site's id goes in [`FILES`].
 const ID: &str = "@ID@";
 
+/// What comes next, as README.md has it too.
+const NEXT: &[(&str, &str)] = &[
+    ("lint", "every fault at once, without a node"),
+    ("check --accept-new", "do the requirements hold? changes nothing"),
+    ("plan -D", "what would change? changes nothing"),
+    ("apply", "shows the plan, asks once, goes"),
+];
+
 /// Writes a commented site.
 pub fn run(context: &Context, args: &InitArgs) -> Result<Exit, CommandError> {
     let root = &args.directory;
@@ -44,8 +52,9 @@ pub fn run(context: &Context, args: &InitArgs) -> Result<Exit, CommandError> {
     }
     let there = if root == Path::new(".") { String::new() } else { format!("cd {} && ", shell_quote(&root.to_string_lossy())) };
     context.printer.line("Next: name your machines in nodes.yaml, then");
-    context.printer.line(&format!("  {there}ostler lint"));
-    context.printer.line(&format!("  {there}ostler plan"));
+    for (verb, why) in NEXT {
+        context.printer.line(&format!("  {there}ostler {verb:20}  # {why}"));
+    }
     Ok(Exit::Good)
 }
 

@@ -12,6 +12,12 @@ pub enum ReadSiteError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// Nothing is there.
+    #[error("find a site at {}: there is no such directory", path.display())]
+    NoDirectory {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// A file or directory could not be read.
     #[error("read {}", path.display())]
     Read {

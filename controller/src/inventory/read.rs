@@ -116,7 +116,10 @@ pub fn read(root: &Path) -> Result<Reading, ReadSiteError> {
         Err(source) if !matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Err(ReadSiteError::Read { path: file, source });
         }
-        Ok(_) | Err(_) => return Err(ReadSiteError::NoSite { path: root.to_owned() }),
+        Ok(_) | Err(_) if std::fs::metadata(root).is_ok_and(|found| found.is_dir()) => {
+            return Err(ReadSiteError::NoSite { path: root.to_owned() });
+        }
+        Ok(_) | Err(_) => return Err(ReadSiteError::NoDirectory { path: root.to_owned() }),
     }
     let mut faults = Faults::new();
     let site = source(root, SITE_FILE, &mut faults)?.and_then(|source| lower::site_file(&source, &mut faults));

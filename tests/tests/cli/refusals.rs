@@ -173,3 +173,14 @@ fn apply_asks_nobody_when_there_is_nobody() {
     assert_ne!(said.code, Some(0), "{said}");
     assert!(!said.out.contains("registered"), "{said}");
 }
+
+#[test]
+fn a_limit_of_another_tool_and_a_site_that_is_not_there_are_told_as_what_they_are() {
+    let desk = Desk::new().with_site();
+    let limited = desk.run(&["plan", "--limit", "build-1:web"]);
+    assert_eq!(limited.code, Some(2), "{limited}");
+    assert!(limited.err.contains("try: patterns are parted by commas: --limit 'build-1,web'"), "{limited}");
+    let nowhere = desk.run(&["lint", "-C", "no/such"]);
+    assert_eq!(nowhere.code, Some(3), "{nowhere}");
+    assert!(nowhere.err.contains("no/such: there is no such directory"), "{nowhere}");
+}
