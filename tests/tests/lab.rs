@@ -350,6 +350,17 @@ fn the_disk_the_sudo_and_the_shell_are_those_asked_for() {
 }
 
 #[test]
+fn a_node_that_fills_its_disk_takes_nothing_from_another() {
+    let dir = scratch();
+    let lab = up(dir.path(), LabSpec::new([node("n1", 11), node("n2", 12)])).expect("up");
+    let free = |name| said(&lab, "root", name, "df --output=avail -m / | tail -1").trim().parse::<u64>().expect("megabytes");
+    let before = (free("n1"), free("n2"));
+    said(&lab, "root", "n1", "head -c 300M /dev/zero >/srv/much");
+    let after = (free("n1"), free("n2"));
+    assert!(before.0 - after.0 >= 290 && before.1.abs_diff(after.1) < 100, "{before:?} {after:?}");
+}
+
+#[test]
 fn a_link_goes_down_a_port_falls_silent_a_node_hangs_and_all_heal() {
     let dir = scratch();
     let lab = up(dir.path(), LabSpec::new([node("n1", 11)])).expect("up");

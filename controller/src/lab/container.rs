@@ -26,12 +26,14 @@ const ADMIN: u32 = 1000;
 pub(crate) fn make_root(place: &Place, plan: &Plan, node: &LabNode, tree: &Path, disk_mb: Option<u64>) -> Result<PathBuf, LabError> {
     let home = place.scratch().join(&node.name);
     mkdir(&home)?;
-    if let Some(megabytes) = disk_mb {
-        // The overlay's upper side lies on it, so `df /` in the node tells this size.
+    // A real sync needs a real disk below the upper layer, which has no limit but its own.
+    let on_disk = plan.spec.real_sync && disk_mb.is_none();
+    if !on_disk {
+        // The overlay's upper side lies on it, so `df /` in the node tells this size; each has its own, so that one that fills it stops no other.
+        let megabytes = disk_mb.unwrap_or_else(|| share(memory_mb(), plan.spec.nodes.len()));
         run(Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={megabytes}m,mode=755"), "lab"]).arg(&home))?;
     }
-    // The scratch directory lies in memory, where a sync costs nothing: real ones need a real disk below the upper layer.
-    let layer = if plan.spec.real_sync && disk_mb.is_none() { place.disks().join(&node.name) } else { home.clone() };
+    let layer = if on_disk { place.disks().join(&node.name) } else { home.clone() };
     let [up, work, root] = [layer.join("up"), layer.join("work"), home.join("root")];
     for dir in [&up, &work, &root] {
         mkdir(dir)?;
@@ -40,6 +42,21 @@ pub(crate) fn make_root(place: &Place, plan: &Plan, node: &LabNode, tree: &Path,
     run(Command::new("mount").args(["-t", "overlay", "-o", &layers]).arg(format!("lab-{}", node.name)).arg(&root))?;
     give_identity(place, plan, node, &root)?;
     Ok(root)
+}
+
+/// The least that a node's disk has where none is written: an apt run, a Java and a git cache go into it.
+const LEAST_DISK_MB: u64 = 4096;
+
+/// The size of a disk that is not written: an equal share of half the memory.
+fn share(memory_mb: u64, nodes: usize) -> u64 {
+    (memory_mb / 2 / (nodes as u64).max(1)).max(LEAST_DISK_MB)
+}
+
+/// This machine's memory.
+fn memory_mb() -> u64 {
+    let system = rustix::system::sysinfo();
+    let bytes = system.totalram.saturating_mul(u64::from(system.mem_unit));
+    bytes >> 20
 }
 
 fn mkdir(dir: &Path) -> Result<(), LabError> {
@@ -157,4 +174,15 @@ fn keep(mut said: impl Read, mut log: impl Write) {
 pub(crate) fn leader(nspawn: u32) -> Option<u32> {
     let children = fs::read_to_string(format!("/proc/{nspawn}/task/{nspawn}/children")).ok()?;
     children.split_whitespace().last()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_is_not_written_is_a_share_of_half_the_memory_and_no_less_than_it_needs() {
+        assert_eq!((share(64 << 10, 1), share(64 << 10, 4)), (32 << 10, 8 << 10));
+        assert_eq!((share(64 << 10, 100), share(1024, 3), share(64 << 10, 0)), (LEAST_DISK_MB, LEAST_DISK_MB, 32 << 10));
+    }
 }

@@ -172,7 +172,7 @@ impl FromStr for Suite {
 pub enum Machine {
     /// systemd-nspawn over a cached root tree; shares the kernel.
     Container {
-        /// Size of its root disk; without it, as large as half the memory.
+        /// Size of its root disk; without it, an equal share of half this machine's memory, 4 GiB at least.
         disk_mb: Option<u64>,
     },
     /// qemu without hardware acceleration, restored from a snapshot; own kernel, sparse 50 GB disk.
