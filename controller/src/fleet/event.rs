@@ -53,6 +53,9 @@ pub enum FleetEvent {
         master: String,
         /// One sentence.
         text: String,
+        /// Whether more of it is to come.
+        #[serde(default)]
+        goes_on: bool,
     },
     /// It is out: why.
     Trouble(Box<Trouble>),
@@ -65,7 +68,7 @@ impl Texts for FleetEvent {
         match self {
             Self::Link(event) => event.texts(edit),
             Self::Run { seq: _, event } => event.texts(edit),
-            Self::Master { master, text } => [master, text].into_iter().for_each(|text| edit(Text::One(text))),
+            Self::Master { master, text, goes_on: _ } => [master, text].into_iter().for_each(|text| edit(Text::One(text))),
             Self::Trouble(trouble) => trouble.texts(edit),
             Self::Stage(stage) => stage.texts(edit),
             Self::Connecting

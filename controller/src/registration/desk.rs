@@ -246,7 +246,7 @@ impl Teller {
     fn tell(&self, event: &Event) {
         let executor = &self.candidate.executor;
         let text = told::text(event, self.hint.as_deref());
-        let said = FleetEvent::Master { master: executor.master.to_string(), text };
+        let said = FleetEvent::Master { master: executor.master.to_string(), text, goes_on: told::goes_on(event) };
         self.registrar.preparation.events.send(&self.candidate.node, said);
         match event {
             Event::Shared(_) => _ = self.shared.fetch_add(1, Ordering::Relaxed),

@@ -110,7 +110,7 @@ impl Proofs {
                 Ok(()) => drop(end.ledger.prove(proved)),
                 Err(error) => {
                     let text = format!("its proof is not kept on the node, which goes on owing it: {}", chain(&error));
-                    events.send(&end.node, FleetEvent::Master { master: executor.master.to_string(), text });
+                    events.send(&end.node, FleetEvent::Master { master: executor.master.to_string(), text, goes_on: false });
                 }
             }
         }

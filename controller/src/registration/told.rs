@@ -35,6 +35,20 @@ pub fn text(event: &Event, hint: Option<&str>) -> String {
     }
 }
 
+/// Whether more of this executor is to come.
+pub fn goes_on(event: &Event) -> bool {
+    match event {
+        Event::Shared(_)
+        | Event::Quarantining { .. }
+        | Event::Loaded { .. }
+        | Event::Equipped
+        | Event::Waiting { .. }
+        | Event::Smoking
+        | Event::Running { .. } => true,
+        Event::Note(_) | Event::Smoked { .. } | Event::Labelling { .. } => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,11 +2,12 @@
 
 use super::gather::{FEW, Gathered};
 use super::live::Live;
+use super::quiet::Quiet;
 use super::{Format, Printer, Progress, State, event_json, lines};
 use crate::fleet::{EventSender, FleetEvent, FleetMessage};
 use crate::transport::LinkEvent;
 use ostler_roles::words::NodeName;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 
@@ -34,6 +35,7 @@ impl Console {
             let mut state = State::default();
             let mut live = (printer.progress == Progress::Live && !printer.quiet).then(Live::new);
             let mut gathered = Gathered::default();
+            let mut quiet = (printer.progress == Progress::Lines && !printer.quiet).then(Quiet::default);
             let mut tick = tokio::time::interval(Duration::from_millis(100));
             tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
             loop {
@@ -42,6 +44,8 @@ impl Console {
                     _ = tick.tick() => {
                         if let Some(live) = &mut live { live.show(&state); }
                         if gathered.is_due() { tell(&printer, &mut gathered); }
+                        let lines = quiet.iter_mut().flat_map(|quiet| quiet.lines(&state, Instant::now()));
+                        lines.for_each(|line| printer.aside(&line));
                         continue;
                     }
                 };
@@ -65,7 +69,11 @@ impl Console {
                     journal.keep(&node, &event);
                 }
                 let together = (live.is_none() && printer.verbose == 0 && state.nodes.len() > FEW).then_some(&mut gathered);
-                show(&printer, live.as_ref(), together, &node, &event);
+                if show(&printer, live.as_ref(), together, &node, &event)
+                    && let Some(quiet) = &mut quiet
+                {
+                    quiet.told(&node, Instant::now());
+                }
             }
             tell(&printer, &mut gathered);
             if let Some(live) = &mut live {
@@ -92,17 +100,18 @@ fn tell(printer: &Printer, gathered: &mut Gathered) {
     gathered.take().iter().for_each(|line| printer.aside(line));
 }
 
-/// Shows an event. Lines go to `together` where there are many nodes, but for failures, which are told at once and in their order.
-fn show(printer: &Printer, live: Option<&Live>, together: Option<&mut Gathered>, node: &NodeName, event: &FleetEvent) {
+/// Shows an event; true: a line of it was printed, or will be. Lines go to `together` where there are many nodes, but for failures, which are told
+/// at once and in their order.
+fn show(printer: &Printer, live: Option<&Live>, together: Option<&mut Gathered>, node: &NodeName, event: &FleetEvent) -> bool {
     if printer.format == Format::Json {
         if let Some(value) = event_json(node, event) {
             printer.json(&value);
         }
-        return;
+        return false;
     }
-    let Some(line) = lines::event_line(node, event, printer.verbose) else { return };
+    let Some(line) = lines::event_line(node, event, printer.verbose) else { return false };
     if printer.quiet && !is_failure(event) {
-        return;
+        return false;
     }
     // On a terminal the live picture shows what goes on: only what stays worth reading is printed above it.
     let passing = matches!(event, FleetEvent::Link(LinkEvent::Placing { .. }));
@@ -125,6 +134,7 @@ fn show(printer: &Printer, live: Option<&Live>, together: Option<&mut Gathered>,
             None => printer.aside(&line),
         },
     }
+    live.is_none()
 }
 
 fn is_failure(event: &FleetEvent) -> bool {

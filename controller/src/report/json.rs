@@ -34,7 +34,7 @@ pub fn event_json(node: &NodeName, event: &FleetEvent) -> Option<Value> {
         FleetEvent::AttachedAgain { run, after } => line("attached_again", node, json!({ "run": run, "after": after })),
         FleetEvent::Waiting(nodes) => line("waiting", node, json!({ "for": nodes })),
         FleetEvent::Run { seq, event } => line("run", node, json!({ "seq": seq, "event": event })),
-        FleetEvent::Master { master, text } => line("master", node, json!({ "master": master, "text": sanitize(text, false) })),
+        FleetEvent::Master { master, text, .. } => line("master", node, json!({ "master": master, "text": sanitize(text, false) })),
         FleetEvent::Trouble(trouble) => trouble_json(node, trouble),
         FleetEvent::MetAgain => line("met_again", node, json!({})),
         FleetEvent::Done => line("done", node, json!({})),

@@ -43,7 +43,7 @@ pub fn event_line(node: &NodeName, event: &FleetEvent, verbose: u8) -> Option<St
         // What leads there is told line by line.
         FleetEvent::Stage(_) => return None,
         FleetEvent::Waiting(nodes) => format!("waits for {}", nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ")),
-        FleetEvent::Master { master, text } => format!("{master}: {text}"),
+        FleetEvent::Master { master, text, .. } => format!("{master}: {text}"),
         FleetEvent::Run { event, .. } => run_line(event, verbose)?,
     };
     Some(format!("{node}: {}", sanitize(&text, false)))

@@ -96,10 +96,10 @@ fn new_bar(screen: &MultiProgress) -> ProgressBar {
     bar
 }
 
-fn is_active(phase: &Phase) -> bool {
+pub(super) fn is_active(phase: &Phase) -> bool {
     match phase {
         Phase::Connecting | Phase::Placing | Phase::Planning | Phase::Waiting(_) | Phase::Running(_) | Phase::Registering(_) => true,
-        Phase::Queued | Phase::Planned | Phase::Done | Phase::Out => false,
+        Phase::Queued | Phase::Planned | Phase::Registered | Phase::Done | Phase::Out => false,
     }
 }
 
@@ -114,6 +114,7 @@ pub fn describe(node: &NodeState) -> String {
         Phase::Waiting(nodes) => format!("waits for {}", nodes.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ")),
         Phase::Running(step) => format!("{}/{} {step}", node.steps.0 + 1, node.steps.1),
         Phase::Registering(text) => text.clone(),
+        Phase::Registered => "registered".to_owned(),
         Phase::Done => "done".to_owned(),
         Phase::Out => "out".to_owned(),
     };

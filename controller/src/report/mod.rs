@@ -10,6 +10,7 @@ mod lines;
 mod live;
 mod plan;
 mod printer;
+mod quiet;
 mod recap;
 mod sanitize;
 mod state;

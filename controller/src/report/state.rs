@@ -26,6 +26,8 @@ pub enum Phase {
     Running(String),
     /// A master is being told.
     Registering(String),
+    /// Nothing more is awaited from its master.
+    Registered,
     /// It has come through.
     Done,
     /// It is out.
@@ -104,7 +106,8 @@ impl State {
             // Its steps are shown on as they come.
             FleetEvent::Go(_) | FleetEvent::AttachedAgain { .. } | FleetEvent::MetAgain => {}
             FleetEvent::Run { event, .. } => state.take(event),
-            FleetEvent::Master { master, text } => state.phase = Phase::Registering(format!("{master}: {text}")),
+            FleetEvent::Master { master, text, goes_on: true } => state.phase = Phase::Registering(format!("{master}: {text}")),
+            FleetEvent::Master { goes_on: false, .. } => state.phase = Phase::Registered,
             FleetEvent::Trouble(_) => state.phase = Phase::Out,
             FleetEvent::Done => state.phase = Phase::Done,
         }

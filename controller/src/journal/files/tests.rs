@@ -99,7 +99,7 @@ fn told() -> Vec<FleetEvent> {
         run(2, Event::StepDone { index: 0, id, outcome: Outcome::Changed { changes: Vec::new(), notes: Vec::new() }, millis: 3 }),
         run(3, Event::Ended { ending: Ending::Failed, millis: 4 }),
         FleetEvent::Stage(Stage::Failed { at: Box::new(Stage::Going), why: "no room".to_owned() }),
-        FleetEvent::Master { master: "ci".to_owned(), text: "quarantined".to_owned() },
+        FleetEvent::Master { master: "ci".to_owned(), text: "quarantined".to_owned(), goes_on: true },
         FleetEvent::Stage(Stage::Quarantined(Place { master: MasterName::parse("ci").unwrap(), executor: node("n1") })),
         FleetEvent::Trouble(Box::new(Trouble {
             kind: TroubleKind::Locked,
