@@ -1,13 +1,15 @@
 //! Starts the runner outside of the session: a transient systemd service, or its own session where systemd does not run.
 
 use super::error::chain;
-use super::{EngineError, Facilities};
+use super::{EngineError, Facilities, room};
 use crate::host::dbus::{Call, Connection, Property, Value};
 use ostler_roles::words::RunId;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Where systemd keeps the units that it is given (systemd.unit(5)).
+const UNITS: &str = "/run";
 /// How long starting may take: systemd may be reading its units anew meanwhile.
 const PATIENCE: Duration = Duration::from_secs(25);
 
@@ -38,7 +40,11 @@ fn start_service(program: &Path, run: &RunId) -> Result<(), EngineError> {
         member: "StartTransientUnit",
         arguments: &[Value::Text(&unit), Value::Text("fail"), Value::Properties(&properties), Value::NoUnits],
     };
-    systemd.call(&call, Instant::now() + PATIENCE).map(drop).map_err(|error| wrong(chain(&error)))
+    systemd.call(&call, Instant::now() + PATIENCE).map(drop).map_err(|error| {
+        // Of a unit that it could not write down systemd says no more than that it is not found.
+        let full = room::full(Path::new(UNITS)).map(|full| format!("; {full}")).unwrap_or_default();
+        wrong(format!("{}{full}", chain(&error)))
+    })
 }
 
 /// Without systemd: the child makes a session of its own, starts the runner in it and leaves.

@@ -5,12 +5,15 @@ use crate::host::mounts::{self, Mount};
 use crate::host::own::OwnPath;
 use ostler_roles::words::Bytes;
 use rustix::io::Errno;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a run needs beside its plan and its contents: its journal's reserve, and some blocks for directories and records.
 const FOR_A_RUN: Bytes = Bytes(super::journal::RESERVE.0 + (64 << 10));
 /// Inodes that a run takes beside those of its contents.
 const NAMES: u64 = 16;
+
+/// What writing a unit down takes.
+const ONE_UNIT: u64 = 16 << 10;
 
 /// The file system that our state lies in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +95,22 @@ pub(crate) fn explained(paths: &StatePaths, error: EngineError) -> EngineError {
     }
 }
 
+/// What to say of a file system on which nothing more can be written; none where there is room, or nothing can be told.
+pub(super) fn full(path: &Path) -> Option<String> {
+    let room = rustix::fs::statvfs(path).ok().filter(|room| room.f_blocks > 0)?;
+    let bytes = |blocks: u64| Bytes(blocks.saturating_mul(room.f_frsize));
+    said_of(path, bytes(room.f_bfree), bytes(room.f_blocks), (room.f_files > 0).then_some((room.f_ffree, room.f_files)))
+}
+
+fn said_of(path: &Path, free: Bytes, size: Bytes, inodes: Option<(u64, u64)>) -> Option<String> {
+    let no_names = inodes.filter(|(free, _)| *free == 0);
+    if free.count() >= ONE_UNIT && no_names.is_none() {
+        return None;
+    }
+    let inodes = no_names.map(|(_, all)| format!(" and 0 of {all} inodes")).unwrap_or_default();
+    Some(format!("the file system of {} has {free} of {size} free{inodes}: make room there", path.display()))
+}
+
 /// Whether the error, or one below it, is that of a full file system.
 fn is_full(error: &EngineError) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
@@ -150,6 +169,30 @@ mod tests {
         }
         assert!(matches!(wanted(&paths, Bytes(u64::MAX / 2), 0), Err(EngineError::NoRoom { .. })));
         assert!(wanted(&paths, Bytes(0), 0).is_ok());
+    }
+
+    #[test]
+    fn a_file_system_that_is_full_is_told_with_its_numbers_and_another_not() {
+        if !proves_as_root("what is said of a full file system") {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(full(directory.path()), None);
+        let shell = |script: &str| {
+            let script = format!("mount -t tmpfs -o size=256k,nr_inodes=50 none . && cd \"$PWD\" && {script}; umount -l .");
+            Command::new("unshare").args(["-m", "sh", "-c", &script]).current_dir(directory.path()).output().unwrap()
+        };
+        let seen = |script: &str| {
+            let output = shell(&format!("{{ {script}; }} 2>/dev/null; stat -f -c '%a %b %S %d %c' ."));
+            let text = String::from_utf8(output.stdout).unwrap();
+            let numbers: Vec<u64> = text.split_whitespace().map(|number| number.parse().unwrap()).collect();
+            let [free, all, size, names, all_names] = numbers[..] else { panic!("{text}") };
+            said_of(Path::new("/run"), Bytes(free * size), Bytes(all * size), Some((names, all_names)))
+        };
+        assert_eq!(seen("true"), None);
+        assert_eq!(seen("cat /dev/zero >filler").as_deref(), Some("the file system of /run has 0 B of 256 KiB free: make room there"));
+        let names = seen("seq 100 | xargs touch").unwrap();
+        assert!(names.ends_with(" free and 0 of 50 inodes: make room there"), "{names}");
     }
 
     #[test]

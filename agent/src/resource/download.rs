@@ -121,14 +121,12 @@ fn fetched(desired: &Desired, node: &Node, partial: &std::path::Path, work: &App
             pause *= 2;
         }
     }
-    let kind = if (work.cancelled)() {
-        FailureKind::Cancelled
-    } else if Instant::now() >= work.deadline {
-        FailureKind::Deadline
-    } else {
-        FailureKind::Apply
-    };
     let url = crate::host::http::redacted(&desired.url);
+    if (work.cancelled)() {
+        let kept = "what has come is kept, and the next run goes on with it";
+        return Err(hinted(FailureKind::Cancelled, format!("the download of {url} was stopped"), kept.to_owned()));
+    }
+    let kind = if Instant::now() >= work.deadline { FailureKind::Deadline } else { FailureKind::Apply };
     Err(Failure {
         causes: said,
         ..hinted(kind, format!("cannot download {url}"), format!("on the node: curl -fLO '{url}'; what has come is kept and gone on with"))

@@ -58,6 +58,8 @@ pub(super) struct RootHalf {
     said: Stderr,
     decoder: Decoder,
     program: &'static str,
+    /// Whose password was asked for.
+    account: String,
 }
 
 impl RootHalf {
@@ -83,7 +85,7 @@ impl RootHalf {
         let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
             return Err(failure(FailureKind::Internal, "a child has no pipes", None));
         };
-        Ok(Self { child, stdin, stdout, stderr, said: Stderr::new(marker), decoder: Decoder::new(), program })
+        Ok(Self { child, stdin, stdout, stderr, said: Stderr::new(marker), decoder: Decoder::new(), program, account: String::new() })
     }
 
     /// Waits until the root half speaks. Returns the frames that came from the controller meanwhile; none when it has left.
@@ -118,13 +120,18 @@ impl RootHalf {
             fds.extend(self.said.is_open().then(|| self.stderr.as_fd()));
             let ready = await_readable(&fds, left).map_err(|_| Farewell::Gone)?;
             let at = |index: usize| ready.get(index).copied().unwrap_or(false);
-            if at(2) && self.said.take_in(&mut self.stderr) == Said::Asks {
+            let said = if at(2) { self.said.take_in(&mut self.stderr) } else { Said::Something };
+            if self.said.wants_second_factor() {
+                return Err(self.too_late(false).into());
+            }
+            if let Said::Asks(account) = said {
                 if asked {
                     return Err(self.wrong_password().into());
                 }
                 asked = true;
                 end = Instant::now() + PASSWORD_WITHIN;
-                outbox.send(&ToController::AskPassword { user: super::serve::user() })?;
+                self.account = account.unwrap_or_else(super::serve::user);
+                outbox.send(&ToController::AskPassword { user: self.account.clone() })?;
             }
             if at(0) && !self.hear()? {
                 return Err(self.ended(answered).into());
@@ -180,8 +187,7 @@ impl RootHalf {
     }
 
     fn wrong_password(&self) -> Failure {
-        let user = super::serve::user();
-        let message = format!("{} does not take the password of {user}", self.program);
+        let message = format!("{} does not take the password of {}", self.program, self.account);
         failure(
             FailureKind::WrongPassword,
             message,
@@ -200,13 +206,14 @@ impl RootHalf {
 
     /// Nothing within the deadline. Its last words may show a question that is not ours, such as one for a second factor.
     fn too_late(&self, password_is_due: bool) -> Failure {
-        let message = if password_is_due {
-            format!("{} asked for a password and none came", self.program)
-        } else {
-            format!("{} did not make us root within {} s", self.program, WITHIN.as_secs())
+        let tail = self.said.lines();
+        let (message, hint) = match said::recognise(&tail.join("\n")) {
+            Some(known) => (known.message.to_owned(), known.hint),
+            None if password_is_due => (format!("{} asked for a password and none came", self.program), self.look()),
+            None => (format!("{} did not make us root within {} s", self.program, WITHIN.as_secs()), self.look()),
         };
-        let command = CommandFailure { argv: vec![self.program.to_owned()], status: Ended::Deadline, tail: self.said.lines() };
-        Failure { command: Some(command), ..failure(FailureKind::Deadline, message, None) }
+        let command = CommandFailure { argv: vec![self.program.to_owned()], status: Ended::Deadline, tail };
+        Failure { command: Some(command), ..failure(FailureKind::Deadline, message, Some(hint)) }
     }
 
     /// It ended before the root half spoke: why, as far as its last words tell.
@@ -271,7 +278,7 @@ enum Heard {
 fn command(facilities: &dyn Facilities, how: Become, program: &Path, marker: &str) -> Result<Command, Failure> {
     let mut command = Command::new(program);
     match how {
-        Become::Sudo => command.args(["-k", "-S", "-p", marker]),
+        Become::Sudo => command.args(["-k", "-S", "-p", &said::prompt(marker)]),
         // It reads passwords from a terminal only (readpassphrase(3)).
         Become::Doas => command.arg("-n"),
     };
@@ -289,5 +296,5 @@ fn own_file() -> Result<PathBuf, Failure> {
 /// A prompt that no program prints by chance.
 fn marker() -> std::io::Result<String> {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
-    Ok(format!("[ostler-{}]", id.trim()))
+    Ok(format!("[ostler-{} ", id.trim()))
 }

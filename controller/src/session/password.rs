@@ -3,17 +3,19 @@
 use super::SessionError;
 use crate::transport::BoxFuture;
 use ostler_roles::words::{NodeName, Secret};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// Asks a person; none where nobody can be asked.
 pub type Ask = dyn Fn(&str) -> BoxFuture<'static, Option<Secret<String>>> + Send + Sync;
 
-/// The password of all nodes.
+/// The password of all nodes, of each account that is asked for: with `targetpw` and the like sudo wants another account's than the login's.
 pub struct Password {
     ask: Box<Ask>,
-    // Held by the one node on which it is being proved: the others wait for its answer.
-    standing: Arc<Mutex<Standing>>,
+    given: Standing,
+    // Each held by the one node on which it is being proved: the others wait for its answer.
+    accounts: Mutex<BTreeMap<String, Arc<Mutex<Standing>>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -34,8 +36,7 @@ impl std::fmt::Debug for Password {
 impl Password {
     /// One that is known already, or will be asked for when the first node wants it.
     pub fn new(given: Option<Secret<String>>, ask: Box<Ask>) -> Self {
-        let standing = given.map_or(Standing::Unasked, Standing::Given);
-        Self { ask, standing: Arc::new(Mutex::new(standing)) }
+        Self { ask, given: given.map_or(Standing::Unasked, Standing::Given), accounts: Mutex::default() }
     }
 
     /// The password for `user` on `node`. Until a first node has taken it, the next waits here.
@@ -43,7 +44,12 @@ impl Password {
     /// # Errors
     /// When none was given, or when a node has refused it.
     pub async fn offer(&self, node: &NodeName, user: &str) -> Result<Offer, SessionError> {
-        let mut standing = Arc::clone(&self.standing).lock_owned().await;
+        let account = {
+            let mut accounts = self.accounts.lock().await;
+            let standing = accounts.entry(user.to_owned()).or_insert_with(|| Arc::new(Mutex::new(self.given.clone())));
+            Arc::clone(standing)
+        };
+        let mut standing = account.lock_owned().await;
         if matches!(*standing, Standing::Unasked) {
             *standing = (self.ask)(user).await.map_or(Standing::NotGiven, Standing::Given);
         }
@@ -98,6 +104,24 @@ mod tests {
 
     fn given() -> Password {
         Password::new(Some(Secret::new("word".to_owned())), Box::new(|_| Box::pin(async { None })))
+    }
+
+    #[tokio::test]
+    async fn each_account_has_its_own_and_what_one_refused_another_may_take() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let password = Password::new(
+            None,
+            Box::new(move |user: &str| {
+                count.fetch_add(1, Ordering::Relaxed);
+                let word = format!("of {user}");
+                Box::pin(async move { Some(Secret::new(word)) })
+            }),
+        );
+        password.offer(&node("a"), "ci").await.unwrap().refused();
+        let of_root = password.offer(&node("b"), "root").await.unwrap();
+        assert_eq!((of_root.secret().expose().as_str(), asked.load(Ordering::Relaxed)), ("of root", 2));
+        assert!(matches!(password.offer(&node("c"), "ci").await, Err(SessionError::PasswordRefused { .. })));
     }
 
     #[tokio::test]

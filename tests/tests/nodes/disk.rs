@@ -84,6 +84,23 @@ fn a_node_without_room_for_a_runs_own_state_says_which_file_system_that_is_and_w
     field.apply().assert_changed(1);
 }
 
+#[test]
+fn a_full_run_is_told_with_its_numbers_and_nothing_is_begun() {
+    let field = field(1, SMALL);
+    field.run(
+        "n1",
+        "used=$(df -k --output=used /run | tail -n 1); mount -o remount,size=$((used + 512))k /run; \
+         head -c 1M /dev/zero > /run/filler 2>/dev/null || true",
+    );
+    let full = field.apply();
+    assert_eq!((full.code, full.of("going", None).len()), (1, 0), "{full}");
+    assert!(full.trouble("n1").contains("the file system of /run has 0 B of "), "{full}");
+    assert!(full.trouble("n1").contains(" free: make room there"), "{full}");
+    assert_eq!(field.said("n1", "test -e /etc/demo-one || echo none"), "none");
+    field.run("n1", "rm /run/filler");
+    field.apply().assert_changed(2);
+}
+
 /// A mount whose program never answers, as one of NFS whose server is gone.
 const DEAD: &str = "mkdir -p /mnt/dead; test -e /dev/fuse || mknod /dev/fuse c 10 229; \
     systemd-run -q --unit dead sh -c 'exec 3<>/dev/fuse; mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 dead /mnt/dead; exec sleep 1000'; \

@@ -90,3 +90,15 @@ fn whoever_leaves_at_the_password_leaves_a_terminal_that_echoes() {
     assert!(!terminal.said().contains(RIGHT), "{}", terminal.said());
     assert_eq!(field.said("n1", "test -e /etc/demo-one || echo none"), "none");
 }
+
+#[test]
+fn where_sudo_wants_the_password_of_root_that_account_is_named_and_its_password_taken() {
+    let field = field_of([node("n1", 11).with_sudo_password(RIGHT)], SMALL);
+    const ROOTS: &str = "roots own sesame 90";
+    field.run("n1", &format!("echo 'Defaults targetpw' >/etc/sudoers.d/targetpw; echo 'root:{ROOTS}' | chpasswd"));
+    let none = field.apply();
+    assert!(none.code == 1 && none.trouble("n1").contains("sudo asks for the password of root"), "{none}");
+    let wrong = with_password(&field, RIGHT);
+    assert!(wrong.trouble("n1").contains("sudo does not take the password of root"), "{wrong}");
+    with_password(&field, ROOTS).assert_changed(2);
+}

@@ -121,6 +121,41 @@ fn one_attempt_allowed_is_a_wrong_password_too() {
 }
 
 #[test]
+fn the_account_whose_password_sudo_wants_is_named() {
+    let bench = bench();
+    // As sudo fills the prompt in with `targetpw`; a sudo that knows no escapes, as above, leaves the login's name to be said.
+    install_sudo(&bench, &format!("marker=${{marker%%%p]}}'root]'\n{WITH_PASSWORD}"));
+    for (word, taken) in [("open sesame", true), ("guess", false)] {
+        let mut conversation = bench.connect_as_login();
+        conversation.send(&[Conversation::opening(Some(Become::Sudo))]);
+        expect_login(&mut conversation);
+        assert_eq!(conversation.receive(), Some(ToController::AskPassword { user: "root".to_owned() }));
+        conversation.send(&[password(word)]);
+        if taken {
+            assert!(matches!(conversation.receive(), Some(ToController::Hello(hello)) if hello.root));
+        } else {
+            assert_eq!(expect_fault(&mut conversation).message, "sudo does not take the password of root");
+        }
+    }
+}
+
+#[test]
+fn a_question_for_a_second_factor_is_told_at_once() {
+    let bench = bench();
+    install_sudo(&bench, "printf '%s' \"$marker\" >&2; read -r password; printf 'Verification code: ' >&2; read -r code; exit 1");
+    let mut conversation = bench.connect_as_login();
+    conversation.send(&[Conversation::opening(Some(Become::Sudo))]);
+    expect_login(&mut conversation);
+    assert!(matches!(conversation.receive(), Some(ToController::AskPassword { .. })));
+    conversation.send(&[password("open sesame")]);
+    let began = std::time::Instant::now();
+    let failure = expect_fault(&mut conversation);
+    assert_eq!(failure.message, "the node asks for a second factor, which nobody can give here");
+    assert_eq!(failure.command.expect("its last words").tail, ["Verification code:"]);
+    assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
+}
+
+#[test]
 fn refusals_of_sudo_are_told_by_name() {
     for (body, message) in [
         ("echo 'admin is not in the sudoers file.' >&2; exit 1", "the login account is not in the node's sudoers file"),

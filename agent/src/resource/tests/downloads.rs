@@ -127,6 +127,32 @@ fn another_file_behind_the_url_never_gets_the_name() {
 }
 
 #[test]
+fn one_that_is_stopped_is_cancelled_and_gone_on_with_later() {
+    let fixture = Fixture::new();
+    let body = bytes(100_000);
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let server = {
+        let (body, asked) = (body.clone(), std::sync::Arc::clone(&asked));
+        Server::new(move |request, number, stream| {
+            if number > 0 {
+                return ranged(request, stream, &body);
+            }
+            head(stream, "200 OK", &format!("Content-Length: {}\r\n", body.len()))?;
+            stream.write_all(&body[..70_000])?;
+            asked.store(true, std::sync::atomic::Ordering::SeqCst);
+            stream.write_all(&body[70_000..90_000])
+        })
+    };
+    let wanted = desired(server.url("/image"), &body);
+    let stopped = || asked.load(std::sync::atomic::Ordering::SeqCst);
+    let failed = fixture.apply_until(&wanted, Instant::now() + Duration::from_secs(60), &stopped).unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Cancelled);
+    assert_eq!(failed.message, format!("the download of {} was stopped", server.url("/image")));
+    assert_eq!(failed.hint.unwrap(), "what has come is kept, and the next run goes on with it");
+    fixture.twice(&wanted);
+}
+
+#[test]
 fn a_missing_file_is_not_tried_again() {
     let fixture = Fixture::new();
     let server = Server::new(|_, _, stream| head(stream, "404 Not Found", "Content-Length: 0\r\n"));

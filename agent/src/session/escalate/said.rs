@@ -2,16 +2,26 @@
 
 use std::io::Read;
 
+/// What sudo puts the account in the place of whose password it wants: with `targetpw`, `rootpw` and `runaspw` that is not who runs it (sudo(8), `-p`).
+const ACCOUNT: &str = "%p";
+/// The end of our question.
+const END: char = ']';
+
+/// The prompt that a marker makes.
+pub(super) fn prompt(marker: &str) -> String {
+    format!("{marker}{ACCOUNT}{END}")
+}
+
 /// Last words that are kept.
 const KEPT: usize = 8 * 1024;
 
 /// What the newest words mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Said {
     /// Nothing that matters yet.
     Something,
-    /// The marker: it wants a password.
-    Asks,
+    /// The marker: it wants the password of this account, as far as it says whose.
+    Asks(Option<String>),
 }
 
 /// Everything said so far, bounded, with the marker taken out.
@@ -39,15 +49,22 @@ impl Stderr {
     }
     fn add(&mut self, bytes: &[u8]) -> Said {
         self.text.push_str(&String::from_utf8_lossy(bytes));
-        let asks = self.text.contains(&self.marker);
-        if asks {
-            self.text = self.text.replace(&self.marker, "");
-        }
+        let asks = self.question();
         if self.text.len() > KEPT {
             let cut = (self.text.len() - KEPT..).find(|at| self.text.is_char_boundary(*at)).unwrap_or(self.text.len());
             self.text.drain(..cut);
         }
-        if asks { Said::Asks } else { Said::Something }
+        asks.map_or(Said::Something, Said::Asks)
+    }
+    /// Takes a whole question out of what was said: whose password it is about.
+    fn question(&mut self) -> Option<Option<String>> {
+        let begin = self.text.find(&self.marker)?;
+        let name = begin + self.marker.len();
+        let end = name + self.text[name..].find(END)?;
+        let account = self.text[name..end].to_owned();
+        self.text.replace_range(begin..end + END.len_utf8(), "");
+        // A sudo that knows no escapes leaves it as it is.
+        Some((account != ACCOUNT && !account.is_empty()).then_some(account))
     }
     /// Takes in the rest, after the program has ended.
     pub(super) fn drain(&mut self, from: &mut impl Read) {
@@ -55,6 +72,11 @@ impl Stderr {
         // What cannot be read is not told; the exit status is.
         let _ = from.take(KEPT as u64).read_to_end(&mut rest);
         self.add(&rest);
+    }
+    /// Whether it waits at a question for a second factor: a line that is not ended. In a lecture the same words mean nothing.
+    pub(super) fn wants_second_factor(&self) -> bool {
+        let last = self.text.rsplit('\n').next().unwrap_or_default();
+        last.trim_end().ends_with(':') && FACTORS.iter().any(|words| last.contains(words))
     }
     /// Whether it says that the password was wrong.
     pub(super) fn refuses_password(&self) -> bool {
@@ -78,6 +100,9 @@ pub(super) struct Known {
     /// What to do.
     pub(super) hint: &'static str,
 }
+
+/// How questions for a second factor read: pam_google_authenticator, pam_oath, SSSD, Duo.
+const FACTORS: &[&str] = &["Verification code", "One-time password", "Passcode", "passcode", "second factor", "Second Factor", "Duo "];
 
 /// sudo 1.9 (plugins/sudoers, src/exec, src/sudo.c) and OpenDoas 6.8 (doas.c), messages of the C locale.
 const KNOWN: &[Known] = &[
@@ -108,7 +133,7 @@ const KNOWN: &[Known] = &[
         hint: "as root on the node: doas -C /etc/doas.conf",
     },
     Known {
-        words: &["Verification code", "One-time password", "Passcode", "second factor", "Duo "],
+        words: FACTORS,
         message: "the node asks for a second factor, which nobody can give here",
         hint: "let the login account become root without one: LOGIN ALL=(ALL) NOPASSWD: ALL in a file in /etc/sudoers.d",
     },
@@ -171,11 +196,12 @@ mod tests {
 
     #[test]
     fn a_marker_in_two_pieces_is_one_question() {
-        let mut stderr = Stderr::new("[ostler-1]".to_owned());
+        let mut stderr = Stderr::new("[ostler-1 ".to_owned());
         assert_eq!(stderr.add(b"lecture\n[ost"), Said::Something);
-        assert_eq!(stderr.add(b"ler-1]"), Said::Asks);
+        assert_eq!(stderr.add(b"ler-1 ro"), Said::Something);
+        assert_eq!(stderr.add(b"ot]"), Said::Asks(Some("root".to_owned())));
         assert_eq!(stderr.add(b"Sorry, try again.\n"), Said::Something);
-        assert_eq!(stderr.add(b"[ostler-1]"), Said::Asks);
+        assert_eq!(stderr.add(b"[ostler-1 %p]"), Said::Asks(None));
         assert!(stderr.refuses_password());
         assert_eq!(stderr.lines(), ["lecture", "Sorry, try again."]);
     }
@@ -199,5 +225,12 @@ mod tests {
             KNOWN.last().map(|known| known.message)
         );
         assert_eq!(message("Segmentation fault"), None);
+        let waits = |text: &[u8]| {
+            let mut stderr = Stderr::new("[ostler-1 ".to_owned());
+            stderr.add(text);
+            stderr.wants_second_factor()
+        };
+        assert!(waits(b"lecture\nVerification code: ") && waits(b"One-time password (OATH) for `ci':"));
+        assert!(!waits(b"Ask the desk for a Verification code.\n") && !waits(b"[ostler-1 ci]"));
     }
 }
