@@ -3,7 +3,7 @@
 use super::node::{Before, LastRun, NodeRecord, now};
 use super::secrets::{self, SecretStore};
 use super::stored::{self, Durable};
-use super::{BlobStore, EngineError, Facilities, JournalReader, Lock, Moment, detach, lock, room};
+use super::{BlobStore, EngineError, Facilities, JournalReader, Lock, Moment, detach, lock, room, runners};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::mask::Mask;
 use ostler_roles::plan::{Plan, Planned};
@@ -67,6 +67,10 @@ pub fn go(facilities: &dyn Facilities, order: &Order<'_>) -> Result<Accepted, Re
     let over = record.active(paths).map_err(own)?.is_none();
     let patience = if over { LEAVE_WITHIN } else { Duration::ZERO };
     let Some(run_lock) = Lock::take(&paths.run_lock(), patience).map_err(own)? else { return Err(locked(facilities)) };
+    // A lock goes with its file: whoever removes that lets a second runner begin.
+    if let Some(left) = runners::without_record(paths, LEAVE_WITHIN) {
+        return Err(Refusal::Locked(left));
+    }
     // Read again: only now nobody else can write it.
     let record = NodeRecord::read(paths).map_err(own)?;
     if record.generation != order.generation {

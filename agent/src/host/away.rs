@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// How long the server of a file system may take to tell its room. A disk of its own may have to start turning first.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// An answer says so little of what comes that it is good for so long only: a server dies in the midst of a run too.
+const GOOD_FOR: Duration = Duration::from_secs(2);
+
 /// What such file systems are called in /proc/self/mountinfo; those of FUSE begin with `fuse`. autofs is none of them: to ask it is to mount.
 const SERVED: [&str; 11] = ["nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "virtiofs", "lustre", "afs", "orangefs", "beegfs"];
 
@@ -30,15 +33,17 @@ pub(super) struct Away {
 #[derive(Debug)]
 struct Served {
     point: PathBuf,
-    /// None until it was asked, and told or kept silent.
-    answers: Mutex<Option<bool>>,
+    /// None until it was asked, and told or kept silent; and when that was.
+    answers: Mutex<Option<(bool, Instant)>>,
 }
 
 impl Served {
-    /// Whether it answers; asked once. An error other than silence says nothing of the server, and is asked again.
+    /// Whether it answers; one that was silent is not asked again. An error other than silence says nothing of the server.
     fn answers(&self, ask: impl FnOnce() -> Result<(), OsError>) -> Result<bool, Errno> {
         let mut known = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answers) = *known {
+        if let Some((answers, when)) = *known
+            && (!answers || when.elapsed() < GOOD_FOR)
+        {
             return Ok(answers);
         }
         let answers = match ask() {
@@ -46,7 +51,7 @@ impl Served {
             Err(error) if error.source.kind() == ErrorKind::TimedOut => false,
             Err(error) => return Err(Errno::from_io_error(&error.source).unwrap_or(Errno::IO)),
         };
-        *known = Some(answers);
+        *known = Some((answers, Instant::now()));
         Ok(answers)
     }
 }
@@ -80,6 +85,15 @@ impl Host {
             }
         }
         Ok(())
+    }
+
+    /// The same, asked now whatever it said before.
+    pub(super) fn answers_now(&self, path: &Path) -> Result<(), Errno> {
+        for served in self.served().iter().filter(|served| path.starts_with(&served.point)) {
+            let mut known = served.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            *known = known.take().filter(|(answers, _)| !answers);
+        }
+        self.answers(path)
     }
 
     /// The same for a name in an opened directory.

@@ -1,8 +1,10 @@
 //! What the operating system refused: which operation, on what.
 
+use super::attributes;
 use ostler_roles::outcome::{Failure, FailureKind};
 use std::fmt;
 use std::io;
+use std::path::Path;
 
 /// What was being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +97,16 @@ impl OsError {
         self.source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
     }
 
+    fn is_of_path(&self, kind: io::ErrorKind) -> bool {
+        self.source.kind() == kind && self.subject.starts_with('/')
+    }
+
+    /// What chattr(1) has forbidden, and of which path: its own, or that of the directory it stands in.
+    fn unalterable(&self) -> Option<(&'static str, &Path)> {
+        let is_refused = self.source.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error()) && self.subject.starts_with('/');
+        Path::new(&self.subject).ancestors().take(2).filter(|_| is_refused).find_map(|path| Some((attributes::unalterable(path)?, path)))
+    }
+
     /// As it is told: `kind` unless the disk is full.
     pub fn failure(&self, kind: FailureKind) -> Failure {
         let mut cause = self.source.to_string();
@@ -103,6 +115,15 @@ impl OsError {
             (kind, Some(format!("on the node: `findmnt -T {}` names it", self.subject)))
         } else if self.is_full() {
             (FailureKind::NoSpace, Some("on the node: df -h; df -i".to_owned()))
+        } else if let Some((what, path)) = self.unalterable() {
+            cause = format!("{} is {what}", path.display());
+            (kind, Some(format!("on the node: chattr -ia {}", path.display())))
+        } else if self.source.kind() == io::ErrorKind::FileTooLarge {
+            (kind, Some(format!("on the node: ls -l {}; what is so large is no text: a `download` proves it by its sha256", self.subject)))
+        } else if self.is_of_path(io::ErrorKind::ReadOnlyFilesystem) {
+            (kind, Some(format!("on the node: findmnt -T {}; dmesg | tail", self.subject)))
+        } else if self.is_of_path(io::ErrorKind::PermissionDenied) {
+            (kind, Some(format!("on the node: namei -l {}", self.subject)))
         } else if self.is_loop() {
             (kind, Some("a link on the way belongs to neither root nor us and is not followed: name the real path".to_owned()))
         } else {

@@ -11,6 +11,7 @@ mod entry;
 mod error;
 pub mod git;
 pub mod http;
+mod led;
 pub mod mounts;
 pub mod own;
 pub mod patience;
@@ -24,7 +25,7 @@ mod write;
 pub(crate) use away::tests;
 pub use entry::{Entry, EntryKind};
 pub use error::{Operation, OsError};
-pub use place::Entered;
+pub use led::Entered;
 pub use write::{Proof, Writing, aside_path};
 
 use rustix::fs::{Mode, OFlags};

@@ -1,8 +1,8 @@
 //! Looking paths up without being led astray: a link on the way is followed only when root or we made it, in a directory where no other
 //! account could have put it.
 
-use super::touched::place_of;
 use super::{Entry, EntryKind, Host, Operation, OsError};
+use ostler_roles::words::Bytes;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
@@ -12,22 +12,8 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-/// Where a program of ours would begin.
-#[derive(Debug)]
-pub enum Entered {
-    /// Opened, and nobody else's.
-    Ours(OwnedFd),
-    /// Another account could lead it elsewhere.
-    Foreign {
-        /// By this directory.
-        directory: PathBuf,
-        /// Who owns that.
-        user: u32,
-    },
-}
-
 /// The kernel's limit of links on one way (path_resolution(7)).
-const LINKS: usize = 40;
+pub(super) const LINKS: usize = 40;
 
 impl Host {
     /// What stands at `path`; none: nothing, or a directory on the way is missing.
@@ -208,39 +194,16 @@ impl Host {
         }
     }
 
-    /// The directory `path`, opened for a program of ours to begin in: only where no other account owns a directory on the way, or may
-    /// make names in one, for it could put another in its place.
-    ///
-    /// # Errors
-    /// When it is not there, or cannot be opened.
-    pub fn enter(&self, path: &Path) -> Result<Entered, OsError> {
-        let fail = |source: Errno| OsError::new(Operation::Open, path.display(), source);
-        let inside = path.strip_prefix("/").unwrap_or(path);
-        let mut foreign = None;
-        let opened = self.walk(inside, &mut |directory| {
-            let stat = rustix::fs::fstat(directory)?;
-            if self.others_rename_in(&stat) {
-                foreign.get_or_insert((place_of(directory), stat.st_uid));
-                return Err(Errno::ACCESS);
-            }
-            Ok(())
-        });
-        match (opened, foreign) {
-            (Err(_), Some((directory, user))) => Ok(Entered::Foreign { directory, user }),
-            (opened, _) => opened.map(Entered::Ours).map_err(fail),
-        }
-    }
-
     /// Whether other accounts than root and us may put something else in the place of what stands in this directory: its owner may, and
     /// everybody where all may write and no sticky bit keeps them from the names of others.
-    fn others_rename_in(&self, directory: &Stat) -> bool {
+    pub(super) fn others_rename_in(&self, directory: &Stat) -> bool {
         let open = directory.st_mode & 0o002 != 0 && directory.st_mode & 0o1000 == 0;
         (directory.st_uid != 0 && directory.st_uid != self.user) || open
     }
 
     /// Part by part; a link is followed only when root or we own it and its directory, so that no other account can lead us. Each directory
     /// on the way is shown to `pass`, the last one too.
-    fn walk(&self, inside: &Path, pass: &mut dyn FnMut(&OwnedFd) -> Result<(), Errno>) -> Result<OwnedFd, Errno> {
+    pub(super) fn walk(&self, inside: &Path, pass: &mut dyn FnMut(&OwnedFd) -> Result<(), Errno>) -> Result<OwnedFd, Errno> {
         let mut ahead: Vec<OsString> = parts(inside);
         let mut way = vec![self.root.as_fd().try_clone_to_owned().map_err(|_| Errno::MFILE)?];
         let mut links = 0;
@@ -284,7 +247,11 @@ impl Host {
 fn bytes_of(file: File, entry: &Entry, cap: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(usize::try_from(entry.length.min(cap)).unwrap_or(0) + 1);
     file.take(cap + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > cap { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+    if bytes.len() as u64 <= cap {
+        return Ok(bytes);
+    }
+    let (length, cap) = (Bytes(entry.length.max(bytes.len() as u64)), Bytes(cap));
+    Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, format!("it has {length}, and at most {cap} are read")))
 }
 
 /// The parts of a path, last first.
@@ -348,31 +315,6 @@ mod tests {
         // It can be renamed by who owns the directory.
         std::os::unix::fs::chown(tree.path().join("home/ci"), Some(4242), Some(4242)).unwrap();
         assert!(host.look(Path::new("/home/ci/mine/passwd")).unwrap_err().is_loop());
-    }
-
-    #[test]
-    fn a_program_of_ours_begins_only_where_no_other_account_could_lead_it() {
-        let (tree, host) = tree();
-        let at = |path: &str| tree.path().join(path);
-        let mode = |path: &str, bits| std::fs::set_permissions(at(path), std::os::unix::fs::PermissionsExt::from_mode(bits)).unwrap();
-        for directory in ["srv/build", "tmp/build", "open/build"] {
-            std::fs::create_dir_all(at(directory)).unwrap();
-        }
-        std::os::unix::fs::symlink("srv", at("link")).unwrap();
-        mode("tmp", 0o1777);
-        mode("open", 0o777);
-        let enter = |path: &str| host.enter(Path::new(path));
-        for ours in ["/", "/srv/build", "/link/build", "/tmp/build"] {
-            assert!(matches!(enter(ours), Ok(Entered::Ours(_))), "{ours}");
-        }
-        assert!(matches!(enter("/open/build"), Ok(Entered::Foreign { directory, .. }) if directory.ends_with("open")));
-        assert_eq!(enter("/srv/none").unwrap_err().source.kind(), std::io::ErrorKind::NotFound);
-        if crate::host::tests::proves_as_root("a program of ours begins below no directory of another account") {
-            std::os::unix::fs::chown(at("srv"), Some(4242), None).unwrap();
-            for foreign in ["/srv", "/srv/build", "/srv/none"] {
-                assert!(matches!(enter(foreign), Ok(Entered::Foreign { user: 4242, .. })), "{foreign}");
-            }
-        }
     }
 
     #[test]

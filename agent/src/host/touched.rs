@@ -3,13 +3,17 @@
 
 use super::{Host, Operation, OsError};
 use rustix::io::Errno;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 /// So many are held open until they are made durable together; more are made so at once. A process has 1024 descriptors (getrlimit(2)).
 const HELD: usize = 256;
+
+/// How long a disk may take for one file, or for all that programs wrote: a slow one with much in memory takes minutes.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// What was written to since the last time.
 #[derive(Debug, Default)]
@@ -29,25 +33,81 @@ impl Writes {
     fn keep(&mut self, opened: OwnedFd) -> Result<(), Errno> {
         let stat = rustix::fs::fstat(&opened)?;
         self.own.insert((stat.st_dev, stat.st_ino), opened);
-        if self.own.len() >= HELD {
-            self.sync_own();
-        }
         Ok(())
     }
 
-    fn sync_own(&mut self) {
-        for ((device, _), opened) in std::mem::take(&mut self.own) {
-            // Its file system is synced whole.
-            if self.file_systems.contains_key(&device) {
-                continue;
-            }
-            match rustix::fs::fsync(&opened) {
-                // What has no disk behind it (fsync(2)).
-                Ok(()) | Err(Errno::INVAL | Errno::ROFS) => {}
-                Err(source) => self.lost.push(OsError::new(Operation::Sync, place_of(opened.as_fd()).display(), source)),
-            }
+    /// Our own files and directories to be made durable, those left out whose file system is synced whole.
+    fn take_own(&mut self) -> Vec<Pending> {
+        let own = std::mem::take(&mut self.own);
+        let alone = own.into_iter().filter(|((device, _), _)| !self.file_systems.contains_key(device));
+        alone.map(|((device, _), opened)| Pending { device, opened, whole: false }).collect()
+    }
+}
+
+/// Something to be made durable.
+#[derive(Debug)]
+struct Pending {
+    device: u64,
+    opened: OwnedFd,
+    /// Its whole file system.
+    whole: bool,
+}
+
+impl Pending {
+    fn sync(&self) -> Result<(), Errno> {
+        match if self.whole { rustix::fs::syncfs(&self.opened) } else { rustix::fs::fsync(&self.opened) } {
+            // What has no disk behind it (fsync(2)).
+            Err(Errno::INVAL | Errno::ROFS) if !self.whole => Ok(()),
+            done => done,
         }
     }
+
+    fn failed(&self, source: Errno) -> OsError {
+        let place = place_of(&self.opened);
+        let what = if self.whole { format!("the file system of {}", place.display()) } else { place.display().to_string() };
+        OsError::new(Operation::Sync, what, source)
+    }
+}
+
+/// Makes all of it durable, in a thread that may be left behind: a file system whose server or disk is gone keeps whoever waits for it, for
+/// ever. It is named then, and the others are done.
+fn durable(all: Vec<Pending>, sync: fn(&Pending) -> Result<(), Errno>, patience: Duration) -> Vec<OsError> {
+    let all = Arc::new(all);
+    let (mut failed, mut next) = (Vec::new(), 0);
+    let mut silent = BTreeSet::new();
+    while next < all.len() {
+        if silent.contains(&all[next].device) {
+            failed.push(all[next].failed(Errno::HOSTDOWN));
+            next += 1;
+            continue;
+        }
+        let (send, receive) = mpsc::channel();
+        let (todo, first) = (all.clone(), next);
+        let work = move || {
+            for pending in &todo[first..] {
+                // Nobody listens any more once it was silent for too long.
+                if send.send(sync(pending)).is_err() {
+                    return;
+                }
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("sync".to_owned()).spawn(work) {
+            failed.push(OsError::new(Operation::Sync, "what was written", error));
+            return failed;
+        }
+        while next < all.len() {
+            match receive.recv_timeout(patience) {
+                Ok(Ok(())) => {}
+                Ok(Err(source)) => failed.push(all[next].failed(source)),
+                Err(_) => {
+                    silent.insert(all[next].device);
+                    break;
+                }
+            }
+            next += 1;
+        }
+    }
+    failed
 }
 
 impl Host {
@@ -55,6 +115,10 @@ impl Host {
         let mut writes = self.touched.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(source) = keep(&mut writes) {
             writes.lost.push(OsError::new(Operation::Sync, place_of(what).display(), source));
+        }
+        if writes.own.len() >= HELD {
+            let all = writes.take_own();
+            writes.lost.extend(self.made_durable(all));
         }
     }
 
@@ -92,15 +156,21 @@ impl Host {
     /// Each that could not be made durable: what was written there may be lost.
     pub fn sync(&self) -> Result<(), Vec<OsError>> {
         let mut writes = std::mem::take(&mut *self.touched.0.lock().unwrap_or_else(PoisonError::into_inner));
-        writes.sync_own();
+        let mut all = writes.take_own();
+        let whole = std::mem::take(&mut writes.file_systems).into_iter();
+        all.extend(whole.map(|(device, opened)| Pending { device, opened, whole: true }));
         let mut failed = writes.lost;
-        for directory in writes.file_systems.into_values() {
-            if let Err(source) = rustix::fs::syncfs(&directory) {
-                let place = place_of(directory.as_fd());
-                failed.push(OsError::new(Operation::Sync, format_args!("the file system of {}", place.display()), source));
-            }
-        }
+        failed.extend(self.made_durable(all));
         if failed.is_empty() { Ok(()) } else { Err(failed) }
+    }
+
+    /// Servers are asked first: who has died since is not waited for as long as a disk that has much to write.
+    fn made_durable(&self, all: Vec<Pending>) -> Vec<OsError> {
+        let (answer, silent): (Vec<Pending>, Vec<Pending>) =
+            all.into_iter().partition(|pending| self.answers_now(&place_of(&pending.opened)).is_ok());
+        let mut failed: Vec<OsError> = silent.iter().map(|pending| pending.failed(Errno::HOSTDOWN)).collect();
+        failed.extend(durable(answer, Pending::sync, PATIENCE));
+        failed
     }
 }
 
@@ -122,6 +192,37 @@ mod tests {
     use crate::host::tests::{SmallDisk, as_nobody};
     use rustix::fs::{Mode, OFlags, open};
     use std::path::Path;
+
+    #[test]
+    fn a_file_system_that_never_answers_is_named_and_the_others_are_synced() {
+        let tree = tempfile::tempdir().unwrap();
+        let pending =
+            |device| Pending { device, opened: open(tree.path(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap(), whole: false };
+        let hangs = |pending: &Pending| match pending.device {
+            1 => loop {
+                std::thread::park();
+            },
+            2 => Err(Errno::IO),
+            _ => Ok(()),
+        };
+        let failed = durable([3, 1, 3, 1, 2].map(pending).into(), hangs, Duration::from_millis(100));
+        let told: Vec<bool> = failed.iter().map(OsError::is_away).collect();
+        assert_eq!(told, [true, true, false], "waited for once: {failed:?}");
+    }
+
+    #[test]
+    fn a_server_that_died_since_it_was_written_to_is_not_waited_for() {
+        let tree = tempfile::tempdir().unwrap();
+        let real = tree.path().canonicalize().unwrap();
+        std::fs::create_dir_all(real.join("mnt")).unwrap();
+        let Some(_dead) = crate::host::tests::Dead::at(&real.join("mnt")) else { return };
+        let host = Host::at(&real).unwrap().with_answer(Duration::from_millis(300));
+        let written = open(real.join("mnt"), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        host.touched.0.lock().unwrap().own.insert((9, 9), written);
+        host.touched_below(Path::new("/"));
+        let failed = host.sync().unwrap_err();
+        assert!(failed.len() == 1 && failed[0].is_away() && failed[0].subject.ends_with("/mnt"), "{failed:?}");
+    }
 
     #[test]
     fn every_file_system_is_synced_and_each_that_cannot_be_is_told() {

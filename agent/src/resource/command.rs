@@ -96,36 +96,39 @@ pub(super) fn prepared(desired: &Desired, node: &Node, argv: &[String], other: O
     if program.identity.is_none() {
         match node.host.enter(directory) {
             Ok(Entered::Ours(opened)) => program.entered = Some(opened),
-            Ok(Entered::Foreign { directory: owned, user }) => return Err(led_elsewhere(node, directory, &owned, user)),
+            Ok(Entered::Foreign { directory: owned, user }) => {
+                let begins = format!("root's command would begin in {}", directory.display());
+                return Err(replaced(node, &begins, (&owned, user), "leave its `directory` out"));
+            }
             Err(error) if error.source.kind() == ErrorKind::NotFound => return Ok(Prepared::NoDirectory(error)),
             Err(error) => return Err(unread(error)),
         }
     }
+    if program.identity.is_none() {
+        roots_own(node, argv)?;
+    }
     Ok(Prepared::Ready(program))
 }
 
-/// A command of root's would begin where another account says.
-fn led_elsewhere(node: &Node, directory: &Path, owned: &Path, user: u32) -> Failure {
+/// Refuses a program that root is to start and another account could replace.
+pub(super) fn roots_own(node: &Node, argv: &[String]) -> Result<(), Failure> {
+    let Some(program) = argv.first().map(Path::new).filter(|program| program.is_absolute()) else { return Ok(()) };
+    let Some((by, user)) = node.host.replaceable(program).map_err(unread)? else { return Ok(()) };
+    let starts = format!("root would start {}", program.display());
+    Err(replaced(node, &starts, (&by, user), "take a program that only root may write"))
+}
+
+/// Something of root's would come from where another account may put something else.
+fn replaced(node: &Node, doing: &str, (by, user): (&Path, u32), otherwise: &str) -> Failure {
     let name =
         node.accounts().and_then(|accounts| accounts.user_name(&node.host, user).map_err(unread)).unwrap_or_else(|_| user.to_string());
+    let by = by.display();
     let (message, hint) = if user == node.host.default_owner().0 {
-        (
-            format!(
-                "root's command would begin in {}, and everybody may put something else in its place: all may write in {}",
-                directory.display(),
-                owned.display()
-            ),
-            format!("on the node: chmod o-w {0}, or chmod +t {0}", owned.display()),
-        )
+        let message = format!("{doing}, and everybody may put something else in its place: all may write in {by}");
+        (message, format!("on the node: chmod o-w {by}, or for a directory chmod +t {by}"))
     } else {
-        (
-            format!(
-                "root's command would begin in {}, and {name}, who owns {}, can put something else in its place",
-                directory.display(),
-                owned.display()
-            ),
-            format!("add `as: {name}` to the command, or leave its `directory` out"),
-        )
+        let message = format!("{doing}, and {name}, who owns {by}, can put something else in its place");
+        (message, format!("add `as: {name}` to the command, or {otherwise}"))
     };
     hinted(FailureKind::Contradiction, message, hint)
 }

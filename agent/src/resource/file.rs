@@ -95,6 +95,7 @@ impl Node {
         let bytes = bytes_of(content, work)?;
         let prove = |file: &Path| -> Result<(), WriteFault> {
             let Some(argv) = validate else { return Ok(()) };
+            super::command::roots_own(self, argv).map_err(|failure| WriteFault::Proof(Box::new(failure)))?;
             let file = file.to_string_lossy();
             let program = Program::new(argv.iter().map(|word| word.replace("%f", &file)));
             let finished = program.run_to_end(work.deadline).map_err(WriteFault::Os)?;

@@ -185,7 +185,11 @@ impl Provider for NodeProvider {
 
     fn sync(&self) -> Result<(), Failure> {
         self.node.host.sync().map_err(|errors| {
-            let causes = errors.iter().map(|error| format!("cannot {error}: {}", error.source)).collect();
+            let told = |error: &OsError| {
+                let Failure { message, causes, .. } = error.failure(FailureKind::Apply);
+                format!("{message}: {}", causes.join("; "))
+            };
+            let causes = errors.iter().map(told).collect();
             let kind = if errors.iter().any(OsError::is_full) { FailureKind::NoSpace } else { FailureKind::Apply };
             Failure { causes, ..failure(kind, "what was written may not survive a power cut") }
         })

@@ -98,6 +98,7 @@ impl Act for Desired {
             Action::Run => return Err(failure(FailureKind::Internal, format!("service {} cannot be run", self.name))),
         };
         if let Some(check) = &self.check {
+            super::command::roots_own(node, check)?;
             let finished = Program::new(check.iter().cloned()).run_to_end(work.deadline).map_err(unmade)?;
             finished.good(&format!("{} {}, whose check does not hold; it was left alone", verb.word(), self.name))?;
         }

@@ -75,3 +75,25 @@ b=2\r\n
 a=1\r\nb=2\r\nc=3\r\n"
     );
 }
+
+#[test]
+fn what_chattr_has_forbidden_and_what_is_too_large_is_told_with_names_and_numbers() {
+    let site = site();
+    site.sh("n1", "echo old > /srv/fixed; chattr +i /srv/fixed; mkdir /srv/closed; chattr +i /srv/closed; truncate -s 65M /srv/long");
+    let failed = |step: Value| {
+        let ran = apply(&site, &[step]);
+        ran.failed("n1").into_iter().map(|(_, why)| why).chain(ran.impossible("n1").into_iter().map(|(_, why)| why)).collect::<String>()
+            + &ran.told()
+    };
+    let said = failed(json!({"file": {"path": "/srv/fixed", "content": "new"}}));
+    assert!(said.contains("/srv/fixed is immutable") && said.contains("chattr -ia /srv/fixed"), "{said}");
+    let said = failed(json!({"file": {"path": "/srv/closed/new", "content": "new"}}));
+    assert!(said.contains("/srv/closed is immutable") && said.contains("chattr -ia /srv/closed"), "{said}");
+    let said = failed(json!({"line": {"path": "/srv/long", "line": "x"}}));
+    assert!(said.contains("it has 65 MiB, and at most 64 MiB are read") && said.contains("ls -l /srv/long"), "{said}");
+    site.sh("n1", "chattr -i /srv/fixed /srv/closed");
+    applied(
+        &site,
+        &[json!({"file": {"path": "/srv/fixed", "content": "new"}}), json!({"file": {"path": "/srv/closed/new", "content": "new"}})],
+    );
+}

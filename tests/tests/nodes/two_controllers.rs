@@ -41,3 +41,24 @@ fn of_two_controllers_that_start_together_one_does_the_work() {
     calls.remove(0).end().assert_changed(3);
     assert_eq!(field.said("n1", "ls /var/lib/ostler/runs | wc -l; cat /srv/passed"), "1\nx");
 }
+
+#[test]
+fn a_runner_whose_records_were_removed_is_still_the_only_one() {
+    let field = field(1, GATED);
+    let first = field.start_apply();
+    field.wait_for("n1", AT_GATE);
+    // Its lock goes with it.
+    field.run("n1", "rm -rf /var/lib/ostler");
+    let mut call = field.call(["apply", "--yes", "--output", "json"]);
+    call.env("USER", "second");
+    let second = Running::start(call).end();
+    assert_eq!((second.code, second.of("going", None).len()), (7, 0), "{second}");
+    let trouble = second.trouble("n1");
+    assert!(trouble.contains("a controller whose record was removed from this node, with its journal"), "{trouble}");
+    field.run("n1", OPEN);
+    let _ = first.end();
+    field.wait_for("n1", "! pgrep -f '[a]gent-[0-9a-f]+ run '");
+    let third = field.apply();
+    assert_eq!(third.code, 0, "{third}");
+    assert_eq!(field.said("n1", "cat /srv/passed"), "x", "the gate was passed once");
+}

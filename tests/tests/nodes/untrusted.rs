@@ -97,3 +97,28 @@ fn a_command_of_roots_is_not_led_out_of_a_directory_of_the_job_user() {
     field.apply().assert_changed(1);
     assert_eq!(field.said("n1", "stat -c %U /home/job/ws/built"), "job");
 }
+
+#[test]
+fn a_command_of_roots_starts_no_program_that_the_job_user_can_replace() {
+    let role = |as_whom: &str| {
+        format!(
+            "role: demo\nsummary: A program of the job user.\nsteps:\n  - command: {{name: build, run: [/srv/tool], \
+             creates: /home/job/built{as_whom}}}\n"
+        )
+    };
+    let field = field(1, &role(""));
+    with_job(&field);
+    assert!(job(&field, "printf '#!/bin/sh\\nid -un > ~/built\\n' > ~/tool && chmod 755 ~/tool"));
+    // Root's own link leads there.
+    field.run("n1", "ln -s /home/job/tool /srv/tool");
+    let refused = field.apply();
+    assert_eq!(refused.code, 6, "{refused}");
+    assert!(
+        refused.stdout.contains("root would start /srv/tool, and job, who owns /home/job, can put something else in its place"),
+        "{refused}"
+    );
+    assert!(refused.stdout.contains("add `as: job` to the command"), "{refused}");
+    field.write("roles/demo.yaml", &role(", as: job"));
+    field.apply().assert_changed(1);
+    assert_eq!(field.said("n1", "cat /home/job/built"), "job");
+}
