@@ -4,13 +4,14 @@
 #[path = "jenkins_apply/stage.rs"]
 mod stage;
 
+use ostler::lab::Fault;
 use ostler_tests::jenkins::Permission;
 use ostler_tests::jenkins::nodes::OfflineMark;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use stage::{KEY, PASSWORD, Stage, seen_on_command_lines, within};
+use stage::{KEY, PASSWORD, Stage, holds_within, seen_on_command_lines, within};
 
 #[test]
 fn a_node_earns_its_labels_over_ssh_and_the_second_run_writes_nothing() {
@@ -307,6 +308,54 @@ fn a_job_that_ran_on_another_machine_gives_no_label() {
         let again = stage.site.apply().good_with(1);
         assert!(again.recap("n1")["trouble"].as_str().unwrap().contains("ran on another machine"), "{}", again.told());
         assert_eq!(stage.labels(), "ostler-quarantine-n1");
+    }
+}
+
+#[test]
+fn a_fast_node_has_its_labels_while_a_slow_one_is_still_being_changed() {
+    let stage = Stage::of(2, "ci-agent", "launch: ssh");
+    stage.gate();
+    stage.site.sh("n1", "touch /srv/open");
+    let (is_in_time, is_slow_there, done) = std::thread::scope(|scope| {
+        let apply = scope.spawn(|| stage.site.apply());
+        let is_labelled = || stage.model.state().nodes.contains_key("n1") && stage.labels() == "big debian";
+        let is_in_time = holds_within(is_labelled);
+        let is_slow_there = stage.model.state().nodes.contains_key("n2");
+        stage.site.sh("n2", "touch /srv/open");
+        (is_in_time, is_slow_there, apply.join().unwrap())
+    });
+    assert!(is_in_time && !is_slow_there, "{}", done.told());
+    done.good();
+    assert!(stage.model.state().nodes["n2"].label.contains("debian"), "{}", done.told());
+}
+
+#[test]
+fn a_node_whose_run_is_cancelled_or_lost_leaves_the_pool_in_the_same_run() {
+    let stage = Stage::up("ssh");
+    stage.gate();
+    stage.site.sh("n1", "touch /srv/open");
+    stage.site.apply().good();
+    for (how, exit) in [("cancelled", 130), ("lost", 4)] {
+        stage.site.sh("n1", "rm -f /srv/open /srv/here");
+        stage.set("stamp", how);
+        let mut apply = stage.site.command(&["apply", "--yes"]);
+        let mut child = apply.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        within("the run stands at its gate", || stage.site.sh("n1", "test -e /srv/here && echo here || true") == "here");
+        if how == "lost" {
+            // Its connections are gone, and no other is let in.
+            stage.site.lab().fault("n1", Fault::Refuse { port: 22 }).unwrap();
+            stage.site.sh("n1", "ss -K state established sport = :22 > /dev/null");
+        } else {
+            assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+            stage.site.sh("n1", "touch /srv/open");
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(exit), "{how}");
+        assert_eq!(stage.labels(), "ostler-quarantine-n1", "{how}");
+        stage.site.lab().fault("n1", Fault::ClearRules).unwrap();
+        stage.site.sh("n1", "touch /srv/open");
+        within("the run is over", || stage.site.sh("n1", "flock -n /var/lib/ostler/lock/run echo over || true") == "over");
+        stage.site.apply().good();
+        assert_eq!(stage.labels(), "big debian", "{how}");
     }
 }
 

@@ -265,6 +265,13 @@ fn a_buildbot_worker_earns_its_label_and_a_second_run_writes_and_reloads_nothing
     assert_eq!(third.triggered("n1"), ["restart service buildbot-worker"]);
     assert!(third.masters("n1").iter().any(|text| text.starts_with("smoke job green")), "{}", third.told());
     site.apply().nothing_to_do();
+
+    // A master that was stopped is started, and what its unchanged worker proves of it is asked when it is there, in one run.
+    site.sh("master", "systemctl stop buildbot-master");
+    let mended = site.apply();
+    mended.good();
+    assert_eq!((mended.changed("master"), mended.changed("n1")), (vec!["service buildbot-master".to_owned()], Vec::new()));
+    assert_eq!(mended.recap("n1")["labels"], serde_json::json!(["debian"]), "{}", mended.told());
 }
 
 #[test]

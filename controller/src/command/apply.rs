@@ -13,7 +13,7 @@ use super::{
 };
 use crate::cli::ApplyArgs;
 use crate::fleet::{Place, Ready, Runner, Trouble, leave};
-use crate::registration::{Candidate, Desks, Lines, Proofs, Survey};
+use crate::registration::{Candidate, Lines, Masters, Proofs, Survey};
 use crate::report::{Exit, merge};
 use crate::run::{Outcome, Run};
 use ostler_roles::author::compile::Master;
@@ -95,7 +95,7 @@ async fn apply(context: &Context, run: RunContext, planned: Planned) -> Result<E
     let transactions = Run {
         runner: Runner { preparation: run.preparation.clone(), controller: prepare::controller(context), cancel: cancel.clone() },
         after,
-        desks: Desks::new(&registrar, &lines, &masters, Candidate::of(&ready), settled),
+        masters: Masters::new(&registrar, &lines, &masters, Candidate::of(&ready), settled),
         is_partial: run.only.is_some(),
         applied: Box::new(run.interrupts.entering(Stage::Registering)),
     };

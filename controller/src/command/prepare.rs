@@ -9,7 +9,7 @@ use super::{
     workspace::{Open, SiteCompiler, Workspace},
 };
 use crate::cli::FleetArgs;
-use crate::fleet::{EventSender, Patience, Preparation, Ready, Trouble, TroubleKind, prepare};
+use crate::fleet::{Compile, EventSender, Patience, Preparation, Ready, Trouble, TroubleKind, prepare};
 use crate::inventory;
 use crate::journal::RunLog;
 use crate::registration::{Candidate, Looks, Proofs, Registrar, Survey};
@@ -31,6 +31,8 @@ pub struct RunContext {
     pub only: Option<RoleName>,
     /// How they are met.
     pub preparation: Preparation,
+    /// What they are compiled by.
+    compiler: Arc<SiteCompiler>,
     /// Reads the events.
     pub console: Console,
     /// Where they are kept.
@@ -79,9 +81,10 @@ impl RunContext {
         let journal = RunLog::create(&*workspace.store)?;
         let log = journal.place();
         let console = Console::start(context.printer.clone(), events, Some(Box::new(journal)));
+        let compiler = Arc::new(SiteCompiler::new(&workspace, only.clone()));
         let preparation = Preparation {
             reach,
-            compile: Arc::new(SiteCompiler { workspace: Arc::clone(&workspace), only: only.clone() }),
+            compile: Arc::clone(&compiler) as Arc<dyn Compile>,
             agent,
             password: Arc::new(password::keeper(context, args.reach.ask_become_pass, &echo)?),
             forks: usize::from(args.pace.forks),
@@ -92,7 +95,7 @@ impl RunContext {
             mask: context.printer.mask.clone(),
         };
         let only = only.map(|only| only.role().clone());
-        Ok(Self { workspace, nodes, only, preparation, console, log, began, interrupts })
+        Ok(Self { workspace, nodes, only, preparation, compiler, console, log, began, interrupts })
     }
 
     /// Meets all nodes and asks for their plans.
@@ -112,12 +115,14 @@ impl RunContext {
             return Looks::new();
         }
         let (Ok(masters), Ok(registrar)) = (self.workspace.masters(), registrar(context, self)) else { return Looks::new() };
-        let (compile, nodes) = (Arc::clone(&self.preparation.compile), self.nodes.clone());
+        if masters.is_empty() {
+            return Looks::new();
+        }
+        let (compiler, nodes) = (Arc::clone(&self.compiler), self.nodes.clone());
         let known = tokio::task::spawn_blocking(move || {
             let candidates = |node: &NodeName| {
-                let facts = compile.last_facts(node)?;
-                let executors = compile.compile(node, &facts).ok()?.executors;
-                let of = |executor| Candidate { node: node.clone(), executor, host_keys: facts.host_keys.clone() };
+                let (executors, host_keys) = compiler.executors(node)?;
+                let of = |executor| Candidate { node: node.clone(), executor, host_keys: host_keys.clone() };
                 Some(executors.into_iter().map(of).collect::<Vec<_>>())
             };
             nodes.iter().filter_map(candidates).flatten().collect()

@@ -12,10 +12,12 @@ use ostler_roles::author::graph::Roles;
 use ostler_roles::author::layers::Override;
 use ostler_roles::author::library;
 use ostler_roles::author::role::Role;
+use ostler_roles::executor::Executor;
 use ostler_roles::facts::Facts;
 use ostler_roles::words::{Digest, MasterName, NodeName};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A site opened for work.
@@ -218,20 +220,37 @@ pub fn identity_file(context: &Context) -> PathBuf {
 }
 
 /// Compiles nodes of a site for the fleet.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SiteCompiler {
-    /// The site.
-    pub workspace: Arc<Workspace>,
+    workspace: Arc<Workspace>,
     /// A partial run's part.
-    pub only: Option<Only>,
+    only: Option<Only>,
+    /// Compiled ahead for whoever asks next, each with the facts of all nodes by which it was.
+    ahead: Mutex<BTreeMap<NodeName, (u64, Facts, Prepared)>>,
+    /// Counts changes of what is known of any node.
+    changes: AtomicU64,
 }
 
 fn rendered(faults: &Faults) -> CompileError {
     CompileError { count: faults.len(), rendered: faults.render(Look::default()) }
 }
 
-impl Compile for SiteCompiler {
-    fn compile(&self, node: &NodeName, facts: &Facts) -> Result<Prepared, CompileError> {
+impl SiteCompiler {
+    /// For this site, or one role of it.
+    pub fn new(workspace: &Arc<Workspace>, only: Option<Only>) -> Self {
+        Self { workspace: Arc::clone(workspace), only, ahead: Mutex::default(), changes: AtomicU64::new(0) }
+    }
+
+    /// The executors of a node by what it told last, and its host keys. What is compiled for that is kept for its plan.
+    pub fn executors(&self, node: &NodeName) -> Option<(Vec<Executor>, Vec<String>)> {
+        let (changes, facts) = (self.changes.load(Ordering::SeqCst), self.last_facts(node)?);
+        let prepared = self.compile_now(node, &facts).ok()?;
+        let (executors, host_keys) = (prepared.executors.clone(), facts.host_keys.clone());
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).insert(node.clone(), (changes, facts, prepared));
+        Some((executors, host_keys))
+    }
+
+    fn compile_now(&self, node: &NodeName, facts: &Facts) -> Result<Prepared, CompileError> {
         let all = self.workspace.facts().with(node, Arc::new(facts.clone()));
         let mut compiled = self.workspace.with_input(node, &all, compile::compile).map_err(|faults| rendered(&faults))?;
         if let Some(only) = &self.only {
@@ -246,6 +265,16 @@ impl Compile for SiteCompiler {
             executors: compiled.executors,
         })
     }
+}
+
+impl Compile for SiteCompiler {
+    fn compile(&self, node: &NodeName, facts: &Facts) -> Result<Prepared, CompileError> {
+        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).remove(node);
+        match ahead {
+            Some((changes, by, prepared)) if by == *facts && changes == self.changes.load(Ordering::SeqCst) => Ok(prepared),
+            Some(_) | None => self.compile_now(node, facts),
+        }
+    }
 
     fn last_facts(&self, node: &NodeName) -> Option<Facts> {
         self.workspace.known.lock().unwrap_or_else(PoisonError::into_inner).get(node).map(|facts| Facts::clone(facts))
@@ -259,6 +288,7 @@ impl Compile for SiteCompiler {
         }
         known.insert(node.clone(), facts.clone());
         drop(known);
+        self.changes.fetch_add(1, Ordering::SeqCst);
         if let Err(error) = self.workspace.facts.keep(node, facts) {
             // Only a memory that saves a round trip next time.
             tracing::warn!(%node, %error, "facts were not kept");

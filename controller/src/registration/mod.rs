@@ -1,18 +1,18 @@
 //! Registration: executors of nodes that came through are brought to their labels, each as soon as its node is ready.
 
 mod buildbot;
-mod desk;
 mod jenkins;
 mod lines;
 mod machine;
+mod masters;
 mod node_job;
 mod proofs;
 mod survey;
 mod told;
 mod witness;
 
-pub use desk::Desks;
 pub use lines::Lines;
+pub use masters::Masters;
 pub use proofs::Proofs;
 pub use survey::{Looks, Survey};
 

@@ -39,7 +39,7 @@ impl Way {
         };
         why.iter().for_each(|why| transaction.fail(why));
         // What others need of it is its connection to be free, and the word that it has come through.
-        let lines = self.run.desks.lines();
+        let lines = self.run.masters.lines();
         lines.give(&end.node, end.connection.take(), end.prepared.masked.clone()).await;
         if let Some(teller) = teller {
             teller.send_replace(Some(Came { is_good: end.is_good(), is_touched }));
@@ -97,10 +97,10 @@ impl Way {
 
     /// Also after an interrupt or a failure: a node that was changed must not keep labels that it earned before.
     async fn register(&self, mut end: NodeEnd, mut proofs: Proofs, transaction: &Transaction) -> Outcome {
-        let desks = &self.run.desks;
+        let masters = &self.run.masters;
         let wanted = proofs.ended(&end, self.run.is_partial);
-        let registered = desks.register(&end.node, wanted, transaction).await;
-        let lines = desks.lines().clone();
+        let registered = masters.register(&end.node, wanted, transaction).await;
+        let lines = masters.lines().clone();
         let events = self.run.runner.preparation.events.clone();
         let settle = move || -> (NodeEnd, Vec<Registered>) {
             proofs.settle(&lines, &events, &registered, &mut end);

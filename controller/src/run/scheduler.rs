@@ -2,7 +2,7 @@
 
 use super::node::Way;
 use crate::fleet::{FleetEvent, NodeEnd, Ready, Runner, Stage, Transaction};
-use crate::registration::{Desks, Proofs, Registered};
+use crate::registration::{Masters, Proofs, Registered};
 use ostler_roles::words::NodeName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub struct Run {
     /// Whom each node needs.
     pub after: BTreeMap<NodeName, BTreeSet<NodeName>>,
     /// Their masters.
-    pub desks: Desks,
+    pub masters: Masters,
     /// It is about one role alone, and proves nothing.
     pub is_partial: bool,
     /// Called once, when no node is changed any more.
@@ -46,7 +46,7 @@ pub struct Run {
 
 impl std::fmt::Debug for Run {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Run").field("runner", &self.runner).field("desks", &self.desks).finish_non_exhaustive()
+        f.debug_struct("Run").field("runner", &self.runner).field("masters", &self.masters).finish_non_exhaustive()
     }
 }
 

@@ -361,7 +361,7 @@ pub fn schedule(state: &mut State) -> Vec<Run> {
             environment: environment.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
             path: state.build_path.clone(),
             directory: state.build_directory.clone(),
-            elsewhere: state.build_elsewhere.clone(),
+            elsewhere: state.build_on.get(&node.name).unwrap_or(&state.build_elsewhere).clone(),
         });
         state.queue[at].left = Some(Left::Build(number));
     }

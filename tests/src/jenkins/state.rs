@@ -109,6 +109,8 @@ pub struct State {
     pub build_path: Option<std::path::PathBuf>,
     /// A program that runs the script on its input where the node really is; here, when empty.
     pub build_elsewhere: Vec<String>,
+    /// The same for single nodes, by their names.
+    pub build_on: std::collections::BTreeMap<String, Vec<String>>,
     numbers: u64,
 }
 
@@ -147,6 +149,7 @@ impl State {
             has_lost_logs: false,
             build_path: None,
             build_elsewhere: Vec::new(),
+            build_on: std::collections::BTreeMap::new(),
             numbers: 0,
         }
     }

@@ -81,9 +81,16 @@ impl Stage {
 
     /// A node `n1` that has this role, with these parameters.
     pub fn with(role: &str, parameters: &str) -> Self {
-        let nodes = format!("nodes:\n  n1: {{host: 10.78.0.11, roles: [{role}], vars: {{{role}: {{{parameters}}}}}}}\n");
-        let node = LabNode::new("n1", Suite::Bookworm, Ipv4Addr::new(10, 78, 0, 11));
-        let site = Site::up(MASTER, &nodes, [node]);
+        Self::of(1, role, parameters)
+    }
+
+    /// Nodes `n1`, `n2`, ..., all alike.
+    pub fn of(count: u8, role: &str, parameters: &str) -> Self {
+        let address = |number: u8| Ipv4Addr::new(10, 78, 0, 10 + number);
+        let line =
+            |number: u8| format!("  n{number}: {{host: {}, roles: [{role}], vars: {{{role}: {{{parameters}}}}}}}\n", address(number));
+        let nodes = format!("nodes:\n{}", (1..=count).map(line).collect::<String>());
+        let site = Site::up(MASTER, &nodes, (1..=count).map(|number| LabNode::new(format!("n{number}"), Suite::Bookworm, address(number))));
         site.write("roles/ci-agent.yaml", ROLE);
         site.secret("jenkins", PASSWORD);
         site.secret("launch", &private_key(KEY));
@@ -91,9 +98,17 @@ impl Stage {
         model.state().root_url = format!("http://{ADDRESS}/");
         model.state().quiet_period = Duration::ZERO;
         let known = std::fs::read_to_string(site.lab().known_hosts()).unwrap();
-        let host_key = known.lines().find_map(|line| line.strip_prefix("n1,10.78.0.11 ")).unwrap().to_owned();
+        let host = |number: u8| {
+            let names = format!("n{number},{} ", address(number));
+            let host_key = known.lines().find_map(|line| line.strip_prefix(&names)).unwrap().to_owned();
+            SshHost { host: address(number).to_string(), port: 22, host_key, java: 17 }
+        };
+        model.state().hosts = (1..=count).map(host).collect();
         model.state().build_elsewhere = site.over_ssh("admin", "n1", ON_NODE);
-        model.state().hosts = vec![SshHost { host: "10.78.0.11".to_owned(), port: 22, host_key, java: 17 }];
+        for name in (2..=count).map(|number| format!("n{number}")) {
+            let there = site.over_ssh("admin", &name, ON_NODE);
+            model.state().build_on.insert(name, there);
+        }
         let door = Door::open(site.lab(), env!("CARGO_BIN_EXE_lab-door"), ADDRESS, model.address());
         model.take_log();
         Self { site, model, _door: door }
@@ -115,6 +130,13 @@ impl Stage {
             "executors:\n  - master: ci\n    name: second\n    user: jenkins\n    labels: [small]\n    remote_fs: /home/jenkins/jobs\n    launch: ssh\n    credential: {credential}\n"
         );
         self.site.replace("roles/ci-agent.yaml", "executors:\n", &second);
+    }
+
+    /// The role has a step more, which waits for a word on its node, and one behind it.
+    pub fn gate(&self) {
+        let gate = "  - command: {name: gate, run: [sh, -c, \"touch /srv/here; until test -e /srv/open; do sleep 0.05; done\"], unless: [test, -e, /srv/open]}\n  \
+            - file: {path: /etc/ci-after, content: \"{{ stamp }}\\n\"}\nexecutors:\n";
+        self.site.replace("roles/ci-agent.yaml", "executors:\n", gate);
     }
 
     /// Another private key for the credential.
@@ -226,9 +248,17 @@ fn command_lines(process: u32) -> Vec<String> {
 
 /// Waits until it is so.
 pub fn within(what: &str, holds: impl Fn() -> bool) {
+    assert!(holds_within(holds), "in time: {what}");
+}
+
+/// Whether it comes to be so, within a minute.
+pub fn holds_within(holds: impl Fn() -> bool) -> bool {
     let end = Instant::now() + Duration::from_secs(60);
     while !holds() {
-        assert!(Instant::now() < end, "in time: {what}");
+        if Instant::now() > end {
+            return false;
+        }
         thread::sleep(Duration::from_millis(20));
     }
+    true
 }

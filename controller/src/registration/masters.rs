@@ -17,26 +17,26 @@ use tokio::task::JoinSet;
 
 /// All masters of one run. Its clones are the same masters.
 #[derive(Debug, Clone)]
-pub struct Desks {
+pub struct Masters {
     registrar: Registrar,
     lines: Lines,
-    desks: Arc<BTreeMap<MasterName, Desk>>,
+    masters: Arc<BTreeMap<MasterName, Entry>>,
     settled: Arc<BTreeMap<Place, Standing>>,
 }
 
 /// One master.
 #[derive(Debug)]
-struct Desk {
+struct Entry {
     /// None: the site has no such master.
     master: Option<Master>,
     /// All executors of the run there.
     batch: Vec<Candidate>,
-    opened: OnceCell<Result<Arc<AtWork>, String>>,
+    opened: OnceCell<Result<Arc<OpenMaster>, String>>,
 }
 
 /// A master that is open.
 #[derive(Debug)]
-struct AtWork {
+struct OpenMaster {
     driver: Option<Arc<dyn Driver>>,
     refused: Vec<Registered>,
     hint: Option<String>,
@@ -45,7 +45,7 @@ struct AtWork {
     looks: Looks,
 }
 
-impl Desks {
+impl Masters {
     /// The masters of these executors, none of which is asked yet. `settled`: executors that a moment ago were as they should be.
     pub fn new(
         registrar: &Registrar,
@@ -54,17 +54,17 @@ impl Desks {
         candidates: Vec<Candidate>,
         settled: BTreeMap<Place, Standing>,
     ) -> Self {
-        let mut desks: BTreeMap<MasterName, Desk> = BTreeMap::new();
+        let mut entries: BTreeMap<MasterName, Entry> = BTreeMap::new();
         let mut names = BTreeSet::new();
         for candidate in candidates {
             let Executor { master, name, .. } = &candidate.executor;
-            let new = || Desk { master: masters.get(master).cloned(), batch: Vec::new(), opened: OnceCell::new() };
-            let desk = desks.entry(master.clone()).or_insert_with(new);
+            let new = || Entry { master: masters.get(master).cloned(), batch: Vec::new(), opened: OnceCell::new() };
+            let entry = entries.entry(master.clone()).or_insert_with(new);
             if names.insert((master.clone(), name.clone())) {
-                desk.batch.push(candidate);
+                entry.batch.push(candidate);
             }
         }
-        Self { registrar: registrar.clone(), lines: lines.clone(), desks: Arc::new(desks), settled: Arc::new(settled) }
+        Self { registrar: registrar.clone(), lines: lines.clone(), masters: Arc::new(entries), settled: Arc::new(settled) }
     }
 
     /// The lines of this run.
@@ -93,7 +93,8 @@ impl Desks {
 
     async fn one(&self, node: &NodeName, executor: &Executor, proof: Proof, transaction: &Transaction) -> Registered {
         let mine = |one: &&Candidate| one.node == *node && one.executor.name == executor.name;
-        let Some((desk, candidate)) = self.desks.get(&executor.master).and_then(|desk| Some((desk, desk.batch.iter().find(mine)?))) else {
+        let Some((entry, candidate)) = self.masters.get(&executor.master).and_then(|entry| Some((entry, entry.batch.iter().find(mine)?)))
+        else {
             let candidate = Candidate { node: node.clone(), executor: executor.clone(), host_keys: Vec::new() };
             return failed(&candidate, format!("another node of this run has an executor `{}` on this master", executor.name));
         };
@@ -111,21 +112,21 @@ impl Desks {
                 return teller.ended(&ending);
             }
         }
-        let at_work = match desk.open(&self.registrar, &self.lines).await {
-            Ok(at_work) => at_work,
+        let open = match entry.open(&self.registrar, &self.lines).await {
+            Ok(open) => open,
             Err(why) => return failed(candidate, why),
         };
-        if let Some(refused) = at_work.refused.iter().find(|one| one.node == *node && one.executor == executor.name) {
+        if let Some(refused) = open.refused.iter().find(|one| one.node == *node && one.executor == executor.name) {
             return refused.clone();
         }
-        let Some(driver) = &at_work.driver else { return failed(candidate, "the master was not opened for it".to_owned()) };
+        let Some(driver) = &open.driver else { return failed(candidate, "the master was not opened for it".to_owned()) };
         // From here on whoever writes at the same time waits a moment for this one.
         driver.begin(std::slice::from_ref(&executor.name));
         let _on_its_way = OnItsWay { driver: Arc::clone(driver), name: executor.name.clone() };
-        let teller = Arc::new(teller(at_work.hint.clone()));
-        let seen = at_work.looks.look(driver, &executor.name, &teller).await;
+        let teller = Arc::new(teller(open.hint.clone()));
+        let seen = open.looks.look(driver, &executor.name, &teller).await;
         // The semaphore is never closed: a permit always comes.
-        let _room = at_work.room.acquire().await;
+        let _room = open.room.acquire().await;
         let (driver, name) = (Arc::clone(driver), executor.name.clone());
         let work = move || {
             let ending = match seen {
@@ -153,14 +154,14 @@ impl Drop for OnItsWay {
     }
 }
 
-impl Desk {
-    async fn open(&self, registrar: &Registrar, lines: &Lines) -> Result<Arc<AtWork>, String> {
+impl Entry {
+    async fn open(&self, registrar: &Registrar, lines: &Lines) -> Result<Arc<OpenMaster>, String> {
         let open = || async {
             let master = self.master.as_ref().ok_or_else(|| "the site has no such master".to_owned())?;
             let Opened { driver, refused, hint } = registrar.open(master, &self.batch, lines).await?;
             let driver: Option<Arc<dyn Driver>> = driver.map(Arc::from);
             let room = driver.as_ref().map_or(1, |driver| driver.workers().max(1));
-            Ok(Arc::new(AtWork { driver, refused, hint, room: Arc::new(Semaphore::new(room)), looks: Looks::default() }))
+            Ok(Arc::new(OpenMaster { driver, refused, hint, room: Arc::new(Semaphore::new(room)), looks: Looks::default() }))
         };
         self.opened.get_or_init(open).await.clone()
     }
@@ -270,3 +271,6 @@ impl Teller {
         registered
     }
 }
+
+#[cfg(test)]
+mod tests;
