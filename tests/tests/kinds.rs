@@ -1,5 +1,7 @@
 //! Each kind on a real node: what it refuses, and what it mends when the node was changed behind its back.
 
+#[path = "kinds/accounts.rs"]
+mod accounts;
 #[path = "kinds/boot.rs"]
 mod boot;
 #[path = "kinds/files.rs"]

@@ -21,6 +21,8 @@ pub struct Account {
     pub uid: u32,
     /// Primary group's number.
     pub gid: u32,
+    /// Comment, `GECOS` in passwd(5).
+    pub comment: String,
     /// Home directory.
     pub home: String,
     /// Login shell; `/bin/sh` where the field is empty.
@@ -57,9 +59,10 @@ fn account(line: &str) -> Option<Account> {
     let mut fields = fields.skip(1);
     let uid = fields.next()?.parse().ok()?;
     let gid = fields.next()?.parse().ok()?;
-    let home = fields.nth(1)?;
+    let comment = fields.next()?;
+    let home = fields.next()?;
     let shell = fields.next().filter(|shell| !shell.is_empty()).unwrap_or("/bin/sh");
-    Some(Account { name: name.to_owned(), uid, gid, home: home.to_owned(), shell: shell.to_owned() })
+    Some(Account { name: name.to_owned(), uid, gid, comment: comment.to_owned(), home: home.to_owned(), shell: shell.to_owned() })
 }
 
 fn group(line: &str) -> Option<Group> {
@@ -189,7 +192,17 @@ mod tests {
         let accounts = Accounts::of(passwd, group);
         let host = Host::at(Path::new("/")).unwrap();
         let ci = accounts.account(&host, "ci").unwrap().unwrap();
-        assert_eq!(ci, Account { name: "ci".to_owned(), uid: 1001, gid: 1001, home: "/home/ci".to_owned(), shell: "/bin/sh".to_owned() });
+        assert_eq!(
+            ci,
+            Account {
+                name: "ci".to_owned(),
+                uid: 1001,
+                gid: 1001,
+                comment: ",,,".to_owned(),
+                home: "/home/ci".to_owned(),
+                shell: "/bin/sh".to_owned()
+            }
+        );
         assert_eq!(accounts.account(&host, "root").unwrap().unwrap().uid, 0);
         assert_eq!(accounts.account(&host, "nobody-here").unwrap(), None);
         assert_eq!(accounts.user_name(&host, 4242).unwrap(), "4242");

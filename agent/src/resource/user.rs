@@ -6,7 +6,7 @@ use super::node::Node;
 use crate::engine::ApplyContext;
 use crate::host::{EntryKind, Writing};
 use ostler_roles::outcome::Failure;
-use ostler_roles::resource::user::{Change, Desired, Observed, Present};
+use ostler_roles::resource::user::{Change, Desired, Observed, Present, UNFINISHED};
 use ostler_roles::words::{AbsPath, AccountName};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -25,6 +25,7 @@ impl Act for Desired {
             uid: account.uid,
             group: accounts.group_name(&node.host, account.gid).map_err(unread)?,
             groups: accounts.groups_of(self.name.as_str()).into_iter().map(|(name, _)| name).collect(),
+            unfinished: account.comment == UNFINISHED,
             home: account.home,
             home_exists,
             shell: account.shell,
@@ -34,7 +35,7 @@ impl Act for Desired {
     fn apply(&self, node: &Node, changes: Vec<Change>, work: &ApplyContext<'_>) -> Result<Vec<String>, Failure> {
         let name = self.name.as_str();
         let mut options = Vec::new();
-        let mut make_home = None;
+        let (mut make_home, mut finish) = (None, false);
         for change in changes {
             match change {
                 Change::Create => {
@@ -46,13 +47,19 @@ impl Act for Desired {
                         }
                     }
                     let own_group = node.accounts()?.group(&node.host, name).map_err(unread)?.is_some();
-                    node.shadow("useradd", creating(&present, home.as_ref(), own_group, name), name, work)?;
+                    // A home that is there is left as it is, also by useradd.
+                    finish = match &home {
+                        Some(home) => node.host.look(home.as_path()).map_err(unmade)?.is_none(),
+                        None => false,
+                    };
+                    node.shadow("useradd", creating(&present, home.as_ref(), own_group, finish, name), name, work)?;
                 }
                 Change::Group { to, .. } => options.push(format!("--gid={to}")),
                 Change::AddGroups(groups) => options.extend(["--append".to_owned(), format!("--groups={}", joined(&groups))]),
                 Change::Home { to, .. } => options.push(format!("--home={to}")),
                 Change::Shell { to, .. } => options.push(format!("--shell={to}")),
                 Change::MakeHome(home) => make_home = Some(home),
+                Change::Finish(home) => (make_home, finish) = (Some(home), true),
                 Change::Remove => node.shadow("userdel", Vec::new(), name, work)?,
             }
         }
@@ -61,6 +68,9 @@ impl Act for Desired {
         }
         if let Some(home) = make_home {
             node.make_home(name, &home)?;
+        }
+        if finish {
+            node.shadow("usermod", vec!["--comment=".to_owned()], name, work)?;
         }
         Ok(Vec::new())
     }
@@ -71,7 +81,8 @@ fn joined(groups: &BTreeSet<AccountName>) -> String {
 }
 
 /// The options of useradd for a new account with this home. It is named: the one of /etc/default/useradd may be another than was planned.
-fn creating(present: &Present, home: Option<&AbsPath>, own_group: bool, name: &str) -> Vec<String> {
+/// `marked`: useradd writes the account before its home, so whatever ends it in between leaves an account that says what it lacks.
+fn creating(present: &Present, home: Option<&AbsPath>, own_group: bool, marked: bool, name: &str) -> Vec<String> {
     // `*` is no password's hash. `!` would also lock the account, and sshd without PAM refuses a locked one (sshd(8)).
     let mut options = vec!["--password=*".to_owned()];
     match &present.group {
@@ -88,6 +99,9 @@ fn creating(present: &Present, home: Option<&AbsPath>, own_group: bool, name: &s
     options.extend(present.shell.as_ref().map(|shell| format!("--shell={shell}")));
     if present.system {
         options.push("--system".to_owned());
+    }
+    if marked {
+        options.push(format!("--comment={UNFINISHED}"));
     }
     options
 }
@@ -122,9 +136,9 @@ mod tests {
     fn a_new_account_has_no_password_that_works() {
         let home = AbsPath::parse("/var/lib/ci").unwrap();
         let present = Present { home: Some(home.clone()), system: true, uid: Some(900), ..Present::default() };
-        let options = creating(&present, Some(&home), false, "ci");
+        let options = creating(&present, Some(&home), false, false, "ci");
         assert_eq!(options, ["--password=*", "--user-group", "--uid=900", "--home-dir=/var/lib/ci", "--create-home", "--system"]);
-        let options = creating(&Present { system: true, ..Present::default() }, None, true, "ci");
+        let options = creating(&Present { system: true, ..Present::default() }, None, true, false, "ci");
         assert_eq!(options, ["--password=*", "--gid=ci", "--no-create-home", "--system"]);
     }
 }

@@ -270,6 +270,8 @@ mod tests {
         assert_eq!(one(&[("package", "absent", "installed")]), ["  + group g0 [n0]"]);
         assert_eq!(one(&[("file", "absent", "present, 510 bytes")]), ["  + group g0 (510 bytes) [n0]"]);
         assert_eq!(one(&[("user", "present", "absent")]), ["  - group g0 [n0]"]);
+        let home = one(&[("home directory", "absent", "/home/ci")]);
+        assert_eq!(home[0], "  ~ group g0 [n0]", "the account was there before");
         assert_eq!(one(&[("run", "/srv/x is missing", "done")]), ["  ~ group g0 [n0]", "      run: /srv/x is missing"]);
         let parent = ("parent", "absent", "/srv/a");
         assert_eq!(

@@ -5,6 +5,10 @@ use crate::words::{AbsPath, AccountName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
+/// What stands in the comment of an account (passwd(5)) from its first moment until its home is made, whole. So an account that we began to
+/// make tells so itself, and no other one is ever taken for it.
+pub const UNFINISHED: &str = "being made by ostler";
+
 /// Where people's homes are (FHS 3.0).
 const HOMES: &str = "/home";
 
@@ -53,6 +57,9 @@ pub enum Observed {
         home_exists: bool,
         /// Login shell.
         shell: String,
+        /// We began to make it, and its home is not made yet, or not whole.
+        #[serde(default)]
+        unfinished: bool,
     },
 }
 
@@ -79,6 +86,8 @@ pub enum Change {
     },
     /// Make the home directory.
     MakeHome(AbsPath),
+    /// Make the home that was not made, or not whole, when we made the account.
+    Finish(AbsPath),
     /// Another shell.
     Shell {
         /// Which it is.
@@ -101,6 +110,7 @@ impl Describe for Change {
             }
             Self::Home { from, to } => Shown::new("home", from, to),
             Self::MakeHome(home) => Shown::new("home directory", "absent", home),
+            Self::Finish(home) => Shown::new("home directory", "not made with the account", home),
             Self::Shell { from, to } => Shown::new("shell", from, to),
             Self::Remove => Shown::new("user", "present", "absent"),
         }
@@ -131,7 +141,7 @@ impl Resource for Desired {
             (Some(_), Observed::Absent) => return Ok(vec![Change::Create]),
             (Some(desired), present) => (desired, present),
         };
-        let Observed::Present { uid, group, groups, home, home_exists, shell } = observed else { return Ok(Vec::new()) };
+        let Observed::Present { uid, group, groups, home, home_exists, shell, unfinished } = observed else { return Ok(Vec::new()) };
         if let Some(wanted) = desired.uid.filter(|wanted| wanted != uid) {
             return Err(Contradiction {
                 why: format!("user {} has uid {uid}, {wanted} is wanted", self.name),
@@ -149,8 +159,11 @@ impl Resource for Desired {
         if let Some(to) = desired.home.as_ref().filter(|to| to.as_str() != home) {
             changes.push(Change::Home { from: home.clone(), to: to.clone() });
         }
-        if let (false, Some(home)) = (*home_exists, &desired.home) {
-            changes.push(Change::MakeHome(home.clone()));
+        let owed = desired.home.clone().or_else(|| AbsPath::parse(home).ok().filter(|_| *unfinished));
+        match owed {
+            Some(home) if *unfinished => changes.push(Change::Finish(home)),
+            Some(home) if !home_exists => changes.push(Change::MakeHome(home)),
+            Some(_) | None => {}
         }
         if let Some(to) = desired.shell.as_ref().filter(|to| to.as_str() != shell) {
             changes.push(Change::Shell { from: shell.clone(), to: to.clone() });
@@ -226,6 +239,7 @@ mod tests {
             home: "/export/ci".to_owned(),
             home_exists: false,
             shell: "/bin/sh".to_owned(),
+            unfinished: false,
         };
         assert_eq!(desired(None, false).diff(&elsewhere), Ok(Vec::new()), "no drift");
     }

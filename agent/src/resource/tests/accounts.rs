@@ -32,6 +32,34 @@ fn a_user_is_made_with_home_and_groups_and_drift_is_repaired() {
     assert_eq!(fields(&fixture.twice(&desired(drifted))), ["groups", "home directory", "shell"]);
     let groups = std::fs::read_to_string(fixture.path("/etc/group")).unwrap();
     assert!(groups.contains("adm:x:4:jenkins") && groups.contains("ci:x:1001:jenkins"), "{groups}");
+    assert!(!passwd.contains("being made"), "{passwd}");
     let gone = Desired::User(user::Desired { name: account("jenkins"), present: None });
     assert_eq!(fields(&fixture.twice(&gone)), ["user"]);
+}
+
+#[test]
+fn an_account_that_was_half_made_gets_its_home_and_no_other_one_does() {
+    if !may_run() {
+        return;
+    }
+    let fixture = Fixture::new();
+    std::fs::create_dir_all(fixture.path("/etc/skel")).unwrap();
+    std::fs::write(fixture.path("/etc/skel/.profile"), "umask 022\n").unwrap();
+    let mut passwd = std::fs::read_to_string(fixture.path("/etc/passwd")).unwrap();
+    passwd += "half:x:1002:1001:being made by ostler:/home/half:/bin/sh\nbegun:x:1003:1001:being made by ostler:/home/begun:/bin/sh\n";
+    std::fs::write(fixture.path("/etc/passwd"), passwd).unwrap();
+    let shadow = std::fs::read_to_string(fixture.path("/etc/shadow")).unwrap();
+    std::fs::write(fixture.path("/etc/shadow"), shadow + "half:*:19000::::::\nbegun:*:19000::::::\n").unwrap();
+    // As useradd leaves it between making a home and giving it away.
+    std::fs::create_dir(fixture.path("/home/begun")).unwrap();
+    let desired = |name| Desired::User(user::Desired { name: account(name), present: Some(user::Present::default()) });
+    for name in ["half", "begun"] {
+        assert_eq!(fields(&fixture.twice(&desired(name))), ["home directory"]);
+        let home = fixture.path(&format!("/home/{name}"));
+        assert!(home.join(".profile").is_file() && bits(&home) == 0o700);
+        assert_ne!(std::os::unix::fs::MetadataExt::uid(&home.metadata().unwrap()), 0);
+    }
+    let passwd = std::fs::read_to_string(fixture.path("/etc/passwd")).unwrap();
+    assert!(!passwd.contains("being made"), "{passwd}");
+    assert!(fixture.provider.examine(&desired("ci")).unwrap().changes.is_empty(), "it was there before, without a home");
 }

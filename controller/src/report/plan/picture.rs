@@ -54,9 +54,12 @@ pub(super) fn picture(planned: &Planned, made: &BTreeSet<String>) -> Option<Pict
     Some(picture)
 }
 
+/// What is made beside a resource, which may have been there before.
+const BESIDE: [&str; 2] = ["parent", "home directory"];
+
 fn mark_of(changes: &[Shown]) -> char {
     match changes {
-        _ if changes.iter().any(|change| change.from == "absent" && change.field != "parent") => '+',
+        _ if changes.iter().any(|change| change.from == "absent" && !BESIDE.contains(&change.field.as_str())) => '+',
         _ if changes.iter().any(|change| change.to == "absent") => '-',
         _ => '~',
     }
