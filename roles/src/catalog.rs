@@ -1,5 +1,7 @@
 //! One node's closed, ordered list: what it must be before, what it shall be, what must hold after. It leaves no choice to the agent.
 
+mod brought;
+
 use crate::check::Check;
 use crate::resource::{Desired, Kind, ResourceId};
 use crate::words::{AbsPath, Blob, Content, Digest, NodeName, Origin, RoleName, SecretRef, Span};

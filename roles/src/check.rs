@@ -1,6 +1,6 @@
 //! Checks: requirements before a run, proofs after it. They never write, and have three answers.
 
-use crate::resource::command;
+use crate::resource::{command, package};
 use crate::words::{AbsPath, AccountName, Bytes, ModuleName, PackageName, Version};
 use serde::{Deserialize, Serialize};
 
@@ -159,12 +159,15 @@ pub enum Evidence {
     },
     /// Installed memory.
     Memory(Bytes),
-    /// A package: what is installed and what is offered.
+    /// A package: how it stands and what is offered.
     Package {
-        /// Version installed.
-        installed: Option<Version>,
+        /// How it stands, as a step sees it.
+        found: package::Observed,
         /// Versions offered.
         offered: Vec<Version>,
+        /// Packages offered that provide it, where none of its name is.
+        #[serde(default)]
+        providers: Vec<String>,
     },
     /// A connection: none when it was made, else the error.
     Connect(Option<String>),

@@ -73,7 +73,7 @@ impl Planning<'_> {
     pub fn draft(&self) -> Option<Draft> {
         let examine = |step: &Step| (self.wanted)().then(|| self.provider.examine(&step.desired));
         let examined: Vec<Result<Examined, Failure>> = self.catalog.steps.iter().map(examine).collect::<Option<_>>()?;
-        let requirements = self.requirements(self.writes(&examined))?;
+        let requirements = self.requirements(&examined)?;
         let cleaner = Cleaner::default();
         let mut changing = Changing::default();
         let transactions = transactions(&self.catalog.steps);
@@ -133,7 +133,9 @@ impl Planning<'_> {
         changing.collect()
     }
 
-    fn requirements(&self, writes: Vec<Write>) -> Option<Vec<Verdict>> {
+    fn requirements(&self, examined: &[Result<Examined, Failure>]) -> Option<Vec<Verdict>> {
+        let writes = self.writes(examined);
+        let changes = |index: usize| !matches!(examined.get(index), Some(Ok(found)) if found.changes.is_empty());
         let cleaner = Cleaner::default();
         let shares = self.catalog.require.iter().filter_map(share).collect();
         let mut demands = Demands { writes, shares, own: None };
@@ -144,7 +146,8 @@ impl Planning<'_> {
                 return None;
             }
             demands.own = share(requirement).and_then(|_| before.next());
-            verdicts.push(cleaner.verdict(self.provider.check(&requirement.check, requirement.within, &demands)));
+            let now = self.provider.check(&requirement.check, requirement.within, &demands);
+            verdicts.push(cleaner.verdict(self.catalog.put_off(&requirement.check, now, changes)));
         }
         Some(verdicts)
     }

@@ -1,6 +1,7 @@
 //! The pure answer: a check, held against what was read.
 
 use super::{Check, Disk, Evidence, Kernel, Package, PackageWant, Share, Verdict, Virtualization};
+use crate::resource::package::Observed;
 use crate::words::{Bytes, Version, count};
 
 /// Steps that are named where how much they write is not known.
@@ -32,7 +33,7 @@ impl Check {
                 Some(Bytes(memory.total.count() - total.count()).to_string()),
                 "use a larger machine, or lower the role's memory parameter",
             ),
-            (Self::Package(package), Evidence::Package { installed, offered }) => package.judge(installed.as_ref(), offered),
+            (Self::Package(package), Evidence::Package { found, offered, providers }) => package.judge(found, offered, providers),
             (Self::Connect(connect), Evidence::Connect(None)) => pass(format_args!("{}:{} answers", connect.host, connect.port)),
             (Self::Connect(connect), Evidence::Connect(Some(why))) => fail(
                 why,
@@ -164,33 +165,53 @@ impl Kernel {
 }
 
 impl Package {
-    fn judge(&self, installed: Option<&Version>, offered: &[Version]) -> Verdict {
+    fn judge(&self, found: &Observed, offered: &[Version], providers: &[String]) -> Verdict {
+        let name = &self.name;
         let fits = |version: &Version| self.version.as_ref().is_none_or(|wanted| wanted == version);
-        if let Some(version) = installed.filter(|version| fits(version)) {
-            return pass(format_args!("{} {version} is installed", self.name));
-        }
         let which = self.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
-        match self.want {
-            PackageWant::Offered if offered.iter().any(fits) => pass(format_args!("{}{which} is offered", self.name)),
-            PackageWant::Offered => {
-                let found = if offered.is_empty() {
-                    format!("no package source offers {}", self.name)
-                } else {
-                    format!("offered: {}", offered.iter().map(Version::as_str).collect::<Vec<_>>().join(", "))
-                };
-                fail(
-                    found,
-                    format_args!("{}{which} installed or offered", self.name),
-                    None,
-                    "on the node: apt-get update; check the package sources",
-                )
+        match (found, self.want) {
+            (Observed::Installed(version), _) if fits(version) => return pass(format_args!("{name} {version} is installed")),
+            (Observed::Provided { by, version }, _) if self.version.is_none() => {
+                return pass(format_args!("{name} is provided by {by} {version}"));
             }
-            PackageWant::Installed => {
-                let found =
-                    installed.map_or_else(|| format!("{} is not installed", self.name), |version| format!("{version} is installed"));
-                fail(found, format_args!("{}{which} installed", self.name), None, format_args!("apt-get install {}", self.name))
+            // What is unpacked needs no source any more.
+            (Observed::Broken { state, version }, PackageWant::Offered) if fits(version) && !state.ends_with("half-installed") => {
+                return pass(format_args!("{name} {version} is {state}, and its step mends that"));
             }
+            (_, PackageWant::Offered) => {}
+            (found, PackageWant::Installed) => return self.not_installed(found, &which),
         }
+        if offered.iter().any(fits) {
+            return pass(format_args!("{name}{which} is offered"));
+        }
+        let (found, hint) = match (offered, providers) {
+            ([], []) => (format!("no package source offers {name}"), "on the node: apt-get update; check the package sources".to_owned()),
+            ([], [one]) if self.version.is_none() => return pass(format_args!("{name} is offered: provided by {one}")),
+            ([], [one]) => (
+                format!("{name} is a virtual package, provided by {one}: it has no version of its own"),
+                format!("name {one} in `install` and `versions`"),
+            ),
+            ([], several) => (
+                format!("{name} is a virtual package, provided by {}", several.join(", ")),
+                "name the one that is meant in its place".to_owned(),
+            ),
+            (offered, _) => (
+                format!("offered: {}", offered.iter().map(Version::as_str).collect::<Vec<_>>().join(", ")),
+                "on the node: apt-get update; check the package sources".to_owned(),
+            ),
+        };
+        fail(found, format_args!("{name}{which} installed or offered"), None, hint)
+    }
+
+    fn not_installed(&self, found: &Observed, which: &str) -> Verdict {
+        let name = &self.name;
+        let (found, hint) = match found {
+            Observed::Installed(version) => (format!("{version} is installed"), format!("apt-get install {name}")),
+            Observed::Broken { state, version } => (format!("{name} {version} is {state}"), "on the node: dpkg --configure -a".to_owned()),
+            Observed::Provided { by, version } => (format!("{name} is provided by {by} {version}"), format!("ask for {by}")),
+            Observed::Absent => (format!("{name} is not installed"), format!("apt-get install {name}")),
+        };
+        fail(found, format_args!("{name}{which} installed"), None, hint)
     }
 }
 

@@ -32,8 +32,20 @@ pub enum Observed {
     Absent,
     /// "install ok installed".
     Installed(Version),
-    /// Unpacked or half configured: the state's word.
-    Broken(String),
+    /// Begun and not finished: an interrupted dpkg, a script that failed.
+    Broken {
+        /// dpkg's word for it: "half-configured".
+        state: String,
+        /// The version that was being installed.
+        version: Version,
+    },
+    /// Neither it nor anything of its name is to be had: a package that is installed provides it.
+    Provided {
+        /// That package.
+        by: String,
+        /// Its version.
+        version: Version,
+    },
 }
 
 /// One change.
@@ -52,6 +64,8 @@ pub enum Change {
     Mend(String),
     /// Remove it.
     Remove,
+    /// Remove what an interrupted run left of it.
+    Clear(String),
 }
 
 impl Describe for Change {
@@ -62,6 +76,7 @@ impl Describe for Change {
             Self::SetVersion { from, to } => Shown::new("version", from, to),
             Self::Mend(state) => Shown::new("package", state, "installed"),
             Self::Remove => Shown::new("package", "installed", "absent"),
+            Self::Clear(state) => Shown::new("package", state, "absent"),
         }
     }
 }
@@ -77,10 +92,18 @@ impl Resource for Desired {
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {
         Ok(match (&self.state, observed) {
-            (State::Removed, Observed::Absent) => Vec::new(),
-            (State::Removed, Observed::Installed(_) | Observed::Broken(_)) => vec![Change::Remove],
+            (State::Removed, Observed::Absent | Observed::Provided { .. }) => Vec::new(),
+            (State::Removed, Observed::Installed(_)) => vec![Change::Remove],
+            (State::Removed, Observed::Broken { state, .. }) => vec![Change::Clear(state.clone())],
             (State::Installed { version }, Observed::Absent) => vec![Change::Install(version.clone())],
-            (State::Installed { .. }, Observed::Broken(state)) => vec![Change::Mend(state.clone())],
+            (State::Installed { .. }, Observed::Broken { state, .. }) => vec![Change::Mend(state.clone())],
+            (State::Installed { version: None }, Observed::Provided { .. }) => Vec::new(),
+            (State::Installed { version: Some(_) }, Observed::Provided { by, .. }) => {
+                return Err(Contradiction {
+                    why: format!("{} is a virtual package, provided by {by}: it has no version of its own", self.name),
+                    hint: format!("name {by} in `install` and `versions`"),
+                });
+            }
             (State::Installed { version: None }, Observed::Installed(_)) => Vec::new(),
             (State::Installed { version: Some(wanted) }, Observed::Installed(found)) if wanted == found => Vec::new(),
             (State::Installed { version: Some(wanted) }, Observed::Installed(found)) => {
@@ -101,7 +124,8 @@ impl Resource for Desired {
         match observed {
             Observed::Installed(version) => format!("already at {version}"),
             Observed::Absent => "is not installed".to_owned(),
-            Observed::Broken(state) => state.clone(),
+            Observed::Broken { state, .. } => state.clone(),
+            Observed::Provided { by, version } => format!("provided by {by} {version}"),
         }
     }
 }

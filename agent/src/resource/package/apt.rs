@@ -2,14 +2,16 @@
 
 use super::super::fault::{hinted, unmade};
 use super::super::node::Node;
-use super::super::note;
-use super::status::NATIVE;
+use super::super::{Act as _, note};
+use super::status::{NATIVE, updates};
 use super::{lists, lock};
 use crate::engine::ApplyContext;
 use crate::host::child::{Finished, Program, Tail, output_mask};
 use crate::host::{Operation, OsError};
+use ostler_roles::check::{self, Check, PackageWant, Verdict};
 use ostler_roles::outcome::{CommandFailure, Ended, Failure, FailureKind};
-use ostler_roles::resource::package::{Change, Desired};
+use ostler_roles::resource::Resource as _;
+use ostler_roles::resource::package::{Change, Desired, Observed, State};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
@@ -46,31 +48,55 @@ const OPTIONS: [&str; 5] = [
 
 /// Makes the changes of a batch in one transaction.
 pub(crate) fn apply_all(node: &Node, batch: &[(&Desired, Vec<Change>)], work: &ApplyContext<'_>) -> Result<Vec<String>, Failure> {
-    let mut install = Vec::new();
-    let mut remove = Vec::new();
-    let mut mend = false;
-    for (desired, changes) in batch {
-        for change in changes {
-            match change {
-                Change::Install(None) => install.push(desired.name.to_string()),
-                Change::Install(Some(version)) | Change::SetVersion { to: version, .. } => {
-                    install.push(format!("{}={version}", desired.name));
-                }
-                Change::Mend(_) => {
-                    mend = true;
-                    install.push(desired.name.to_string());
-                }
-                Change::Remove => remove.push(desired.name.to_string()),
-            }
-        }
-    }
     let mut apt = Apt { node, work, notes: Vec::new() };
-    let done = apt.transaction(&install, &remove, mend);
+    let done = apt.make(batch);
     node.forget_package_state();
     for path in ["/var", "/usr", "/etc"] {
         node.host.touched_below(Path::new(path));
     }
-    done.map(|()| apt.notes)
+    done.map_err(|failed| unavailable(node, batch, &failed, work.deadline).unwrap_or(failed))?;
+    for (desired, _) in batch {
+        if let Observed::Provided { by, version } = desired.observe(node)? {
+            apt.notes.push(format!("{} is provided by {by} {version}", desired.name));
+        }
+    }
+    Ok(apt.notes)
+}
+
+/// What a plan may have put off until an earlier step had its turn is asked again: that each package can be had. None where apt found all.
+fn unavailable(node: &Node, batch: &[(&Desired, Vec<Change>)], failed: &Failure, deadline: Instant) -> Option<Failure> {
+    let said = failed.command.as_ref()?.tail.join("\n");
+    NOT_FOUND.iter().find(|words| said.contains(**words))?;
+    batch.iter().find_map(|(desired, _)| {
+        let State::Installed { version } = &desired.state else { return None };
+        let wanted = check::Package { name: desired.name.clone(), want: PackageWant::Offered, version: version.clone() };
+        let verdict = Check::Package(wanted.clone()).judge(&super::evidence(node, &wanted, deadline).ok()?);
+        let Verdict::Fail { found, hint, .. } = verdict else { return None };
+        let told = hinted(failed.kind, format!("{}: {found}", failed.message), hint);
+        Some(Failure { command: failed.command.clone(), ..told })
+    })
+}
+
+/// What is to be done, in apt's words.
+#[derive(Default)]
+struct Words {
+    install: Vec<String>,
+    remove: Vec<String>,
+}
+
+impl Words {
+    fn add(&mut self, desired: &Desired, change: &Change) {
+        let version = match &desired.state {
+            State::Installed { version } => version.as_ref(),
+            State::Removed => None,
+        };
+        match change {
+            Change::Install(_) | Change::SetVersion { .. } | Change::Mend(_) => {
+                self.install.push(version.map_or_else(|| desired.name.to_string(), |version| format!("{}={version}", desired.name)));
+            }
+            Change::Remove | Change::Clear(_) => self.remove.push(desired.name.to_string()),
+        }
+    }
 }
 
 struct Apt<'a> {
@@ -80,14 +106,42 @@ struct Apt<'a> {
 }
 
 impl Apt<'_> {
-    fn transaction(&mut self, install: &[String], remove: &[String], mend: bool) -> Result<(), Failure> {
+    fn make(&mut self, batch: &[(&Desired, Vec<Change>)]) -> Result<(), Failure> {
         lock::wait(self.node, self.work)?;
-        let interrupted = self.node.host.list(Path::new("/var/lib/dpkg/updates")).map_err(unmade)?.is_some_and(|left| !left.is_empty());
-        if mend || interrupted {
-            note(self.work, "finishing what an interrupted dpkg left".to_owned());
-            self.run(&["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"], &[])?.good("finish an interrupted dpkg")?;
+        let left = batch.iter().flat_map(|(_, changes)| changes).any(|change| matches!(change, Change::Mend(_)));
+        let installs = batch.iter().any(|(desired, _)| matches!(desired.state, State::Installed { .. }));
+        if left || self.is_interrupted()? {
+            self.finish(installs)?;
         }
-        if !install.is_empty() && lists::are_old(self.node).map_err(unmade)? {
+        let mut words = Words::default();
+        for (desired, changes) in batch {
+            for change in changes {
+                // What dpkg has just finished is not installed anew, or as another version.
+                if !matches!(change, Change::Mend(_)) || !desired.diff(&desired.observe(self.node)?).is_ok_and(|left| left.is_empty()) {
+                    words.add(desired, change);
+                }
+            }
+        }
+        if words.install.is_empty() && words.remove.is_empty() { Ok(()) } else { self.transaction(&words.install, &words.remove) }
+    }
+
+    fn is_interrupted(&self) -> Result<bool, Failure> {
+        Ok(!updates(&self.node.host).map_err(unmade)?.is_empty())
+    }
+
+    /// Finishes what an interrupted dpkg left. Where packages shall only go, one whose script fails is no hindrance: it may be one of them.
+    fn finish(&mut self, installs: bool) -> Result<(), Failure> {
+        note(self.work, "finishing what an interrupted dpkg left".to_owned());
+        let finished = self.run(&["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"], &[])?;
+        self.node.forget_package_state();
+        if finished.is_good() || (!installs && !self.is_interrupted()?) {
+            return Ok(());
+        }
+        finished.good("finish an interrupted dpkg").map(drop).map_err(explained)
+    }
+
+    fn transaction(&mut self, install: &[String], remove: &[String]) -> Result<(), Failure> {
+        if !install.is_empty() && lists::are_old(&self.node.host).map_err(unmade)? {
             self.update()?;
         }
         let (doing, verb) = if install.is_empty() { ("remove packages", "remove") } else { ("install packages", "install") };
@@ -135,7 +189,7 @@ impl Apt<'_> {
     fn update(&mut self) -> Result<(), Failure> {
         let finished = self.run(&["apt-get", "--quiet", "update"], &[])?;
         if finished.is_good() && !finished.tail.mentions("Failed to fetch") {
-            return lists::now_fresh(self.node).map_err(unmade);
+            return lists::now_fresh(&self.node.host).map_err(unmade);
         }
         let last = finished.tail.last_line();
         self.notes.push(format!("the package lists could not be read anew: {last}"));

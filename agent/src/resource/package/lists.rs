@@ -1,11 +1,10 @@
 //! apt's lists: how old they are, and which versions they offer.
 
-use super::super::node::Node;
-use super::status::{NATIVE, each_stanza};
+use super::status::{NATIVE, each_stanza, provided_names};
 use crate::host::child::Program;
-use crate::host::{Operation, OsError, Writing};
+use crate::host::{Host, Operation, OsError, Writing};
 use ostler_roles::words::Version;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -22,75 +21,80 @@ const CAP: u64 = 512 << 20;
 /// Whether the lists are missing, a day old, or older than the package sources. `now` is in seconds since 1970 by the node's clock.
 ///
 /// A time that has not come yet was given by a clock that was wrong: it tells nothing of an age.
-fn are_old_at(node: &Node, now: u64) -> Result<bool, OsError> {
-    let names = node.host.list(Path::new(LISTS))?.unwrap_or_default();
+fn are_old_at(host: &Host, now: u64) -> Result<bool, OsError> {
+    let names = host.list(Path::new(LISTS))?.unwrap_or_default();
     if !names.iter().any(|name| name.to_string_lossy().contains("_Packages") || name.to_string_lossy().ends_with("Release")) {
         return Ok(true);
     }
     let changed = |path: &Path| -> Result<u64, OsError> {
-        let seconds = node.host.look(path)?.map_or(0, |entry| u64::try_from(entry.modified.0).unwrap_or(0));
+        let seconds = host.look(path)?.map_or(0, |entry| u64::try_from(entry.modified.0).unwrap_or(0));
         Ok(if seconds > now { 0 } else { seconds })
     };
     let read = changed(Path::new(STAMP))?.max(changed(Path::new(LISTS))?);
     let mut sources = changed(Path::new("/etc/apt/sources.list"))?.max(changed(Path::new("/etc/apt/sources.list.d"))?);
-    for name in node.host.list(Path::new("/etc/apt/sources.list.d"))?.unwrap_or_default() {
+    for name in host.list(Path::new("/etc/apt/sources.list.d"))?.unwrap_or_default() {
         sources = sources.max(changed(&Path::new("/etc/apt/sources.list.d").join(name))?);
     }
     Ok(sources > read || now.saturating_sub(read) > OLD.as_secs())
 }
 
 /// The same, now.
-pub(super) fn are_old(node: &Node) -> Result<bool, OsError> {
-    are_old_at(node, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+pub(super) fn are_old(host: &Host) -> Result<bool, OsError> {
+    are_old_at(host, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
 /// Remembers that the lists were just read.
-pub(super) fn now_fresh(node: &Node) -> Result<(), OsError> {
-    let (user, group) = node.host.default_owner();
-    node.host.write(Path::new(STAMP), b"", Writing { user, group, mode: 0o644 }, None)
+pub(super) fn now_fresh(host: &Host) -> Result<(), OsError> {
+    let (user, group) = host.default_owner();
+    host.write(Path::new(STAMP), b"", Writing { user, group, mode: 0o644 }, None)
 }
 
-/// Versions that the lists offer; those of another architecture under `name:arch`.
+/// What the lists offer.
 #[derive(Debug, Default)]
-pub(crate) struct Offers(HashMap<String, BTreeSet<Version>>);
+pub(crate) struct Offers {
+    /// Versions by name; those of another architecture under `name:arch`.
+    versions: HashMap<String, BTreeSet<Version>>,
+    /// Names that packages provide beside their own: by which, in which versions.
+    provided: HashMap<String, BTreeMap<String, BTreeSet<Version>>>,
+}
 
 impl Offers {
     /// Reads all lists, once for all packages that are asked for.
-    pub(crate) fn read(node: &Node, deadline: Instant) -> Result<Self, OsError> {
-        Self::of_lists(node, Path::new(LISTS), deadline)
+    pub(crate) fn read(host: &Host, deadline: Instant) -> Result<Self, OsError> {
+        Self::of_lists(host, Path::new(LISTS), deadline)
     }
 
     /// What the package sources offer now, asked for into a place of our own: the node's lists stay as they are. Nothing where the
     /// lists are no older than the sources, or cannot be read anew.
-    pub(crate) fn anew(node: &Node, deadline: Instant) -> Result<Self, OsError> {
-        if !node.host.is_running() || !node.host.is_root() || !are_old(node)? {
+    pub(crate) fn anew(host: &Host, deadline: Instant) -> Result<Self, OsError> {
+        if !host.is_running() || !host.is_root() || !are_old(host)? {
             return Ok(Self::default());
         }
-        remove_left_over(node);
+        remove_left_over(host);
         let place = format!("/run/{PLACE}{}", std::process::id());
-        let inside = node.host.outside(Path::new(&place));
+        let inside = host.outside(Path::new(&place));
         let fail = |source| OsError::new(Operation::Write, place.clone(), source);
         std::fs::create_dir_all(inside.join("partial")).map_err(fail)?;
-        let offers = update_into(&place, deadline).and_then(|()| Self::of_lists(node, Path::new(&place), deadline));
+        let offers = update_into(&place, deadline).and_then(|()| Self::of_lists(host, Path::new(&place), deadline));
         // The next one removes what stays.
         let _ = std::fs::remove_dir_all(&inside);
         offers
     }
 
     /// Compressed lists are read through apt's own reader; that of an archive in a directory is a link to it.
-    fn of_lists(node: &Node, lists: &Path, deadline: Instant) -> Result<Self, OsError> {
-        let mut offers = Self(HashMap::with_capacity(1 << 16));
-        let names = node.host.list(lists)?.unwrap_or_default();
+    fn of_lists(host: &Host, lists: &Path, deadline: Instant) -> Result<Self, OsError> {
+        let mut offers = Self { versions: HashMap::with_capacity(1 << 16), provided: HashMap::new() };
+        let names = host.list(lists)?.unwrap_or_default();
         let mut compressed = Vec::new();
         for name in names.iter().filter(|name| name.to_string_lossy().contains("_Packages")) {
             let list = lists.join(name);
             if !name.to_string_lossy().ends_with("_Packages") {
                 compressed.push(list.to_string_lossy().into_owned());
-            } else if let Some(bytes) = node.host.read_through(&list, CAP)? {
+            } else if let Some(bytes) = host.read_through(&list, CAP)? {
                 offers.collect(&bytes);
             }
         }
-        if !compressed.is_empty() && node.host.is_running() {
+        if !compressed.is_empty() && host.is_running() {
             let mut program = Program::new(["/usr/lib/apt/apt-helper", "cat-file"].map(str::to_owned).into_iter().chain(compressed));
             program.keep = usize::try_from(CAP).unwrap_or(usize::MAX);
             let finished = program.run_to_end(deadline)?;
@@ -104,27 +108,44 @@ impl Offers {
     }
 
     fn collect(&mut self, bytes: &[u8]) {
-        each_stanza(bytes, ["Package: ", "Version: ", "Architecture: "], |[name, version, arch]| {
+        each_stanza(bytes, ["Package: ", "Version: ", "Architecture: ", "Provides: "], |[name, version, arch, provides]| {
             if name.is_empty() || version.is_empty() {
                 return;
             }
-            let key = if arch == NATIVE || arch == "all" { name.to_owned() } else { format!("{name}:{arch}") };
-            self.0.entry(key).or_default().insert(Version(version.to_owned()));
+            let native = arch == NATIVE || arch == "all";
+            let key = if native { name.to_owned() } else { format!("{name}:{arch}") };
+            self.versions.entry(key).or_default().insert(Version(version.to_owned()));
+            if native {
+                for provided in provided_names(provides) {
+                    let by = self.provided.entry(provided.to_owned()).or_default();
+                    by.entry(name.to_owned()).or_default().insert(Version(version.to_owned()));
+                }
+            }
         });
     }
 
     /// The versions of `name`, newest first.
     pub(crate) fn of(&self, name: &str) -> Vec<Version> {
-        self.0.get(name).map(|versions| versions.iter().rev().cloned().collect()).unwrap_or_default()
+        self.versions.get(name).map(|versions| versions.iter().rev().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Packages of other names that provide `name` in their newest version, which is the one that apt would take.
+    pub(crate) fn providers(&self, name: &str) -> Vec<String> {
+        let newest = |by: &str| self.versions.get(by).and_then(BTreeSet::last);
+        let found = self.provided.get(name).into_iter().flatten();
+        found
+            .filter(|(by, versions)| *by != name && newest(by).is_some_and(|newest| versions.contains(newest)))
+            .map(|(by, _)| by.clone())
+            .collect()
     }
 }
 
 /// Removes the places of processes that were killed before they could. What cannot be removed, or goes meanwhile, is in nobody's way.
-fn remove_left_over(node: &Node) {
-    for name in node.host.list(Path::new("/run")).ok().flatten().unwrap_or_default() {
+fn remove_left_over(host: &Host) {
+    for name in host.list(Path::new("/run")).ok().flatten().unwrap_or_default() {
         let owner = name.to_str().and_then(|name| name.strip_prefix(PLACE)).and_then(|number| number.parse::<u32>().ok());
         if owner.is_some_and(|owner| !Path::new("/proc").join(owner.to_string()).exists()) {
-            let _ = std::fs::remove_dir_all(node.host.outside(&Path::new("/run").join(&name)));
+            let _ = std::fs::remove_dir_all(host.outside(&Path::new("/run").join(&name)));
         }
     }
 }
@@ -145,17 +166,16 @@ fn update_into(place: &str, deadline: Instant) -> Result<(), OsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::Host;
 
-    fn node(tree: &Path) -> Node {
+    fn host(tree: &Path) -> Host {
         std::fs::create_dir_all(tree.join("var/lib/apt/lists")).unwrap();
-        Node::new(Host::at(tree).unwrap(), None)
+        Host::at(tree).unwrap()
     }
 
     #[test]
     fn versions_come_from_every_list_of_our_architecture() {
         let tree = tempfile::tempdir().unwrap();
-        let node = node(tree.path());
+        let host = host(tree.path());
         let list = format!(
             "Package: git\nArchitecture: {NATIVE}\nVersion: 1:2.39.5\n\nPackage: git\nArchitecture: m68k\nVersion: 9\n\n\
              Package: git-man\nArchitecture: all\nVersion: 1\n"
@@ -165,7 +185,7 @@ mod tests {
         std::fs::create_dir(tree.path().join("srv")).unwrap();
         std::fs::write(tree.path().join("srv/Packages"), list).unwrap();
         std::os::unix::fs::symlink("/srv/Packages", tree.path().join("var/lib/apt/lists/_srv_._Packages")).unwrap();
-        let offers = Offers::read(&node, Instant::now()).unwrap();
+        let offers = Offers::read(&host, Instant::now()).unwrap();
         let of = |name: &str| offers.of(name).iter().map(|version| version.as_str().to_owned()).collect::<Vec<_>>();
         assert_eq!(of("git"), ["1:2.40.0", "1:2.39.5"]);
         assert_eq!(of("git:m68k"), ["9"]);
@@ -173,13 +193,27 @@ mod tests {
     }
 
     #[test]
+    fn who_provides_a_name_in_its_newest_version_is_known() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = host(tree.path());
+        let list = "Package: gawk\nArchitecture: all\nVersion: 1\nProvides: awk\n\nPackage: mawk\nArchitecture: all\nVersion: 1\nProvides: awk (= 1), x\n\n\
+            Package: old\nArchitecture: all\nVersion: 1\nProvides: awk\n\nPackage: old\nArchitecture: all\nVersion: 2\n\n\
+            Package: far\nArchitecture: m68k\nVersion: 1\nProvides: awk\n";
+        std::fs::write(tree.path().join("var/lib/apt/lists/x_Packages"), list).unwrap();
+        let offers = Offers::read(&host, Instant::now()).unwrap();
+        assert_eq!(offers.providers("awk"), ["gawk", "mawk"]);
+        assert_eq!(offers.providers("x"), ["mawk"]);
+        assert!(offers.providers("gawk").is_empty() && offers.of("awk").is_empty());
+    }
+
+    #[test]
     fn lists_are_old_when_missing_or_before_the_sources() {
         const YEAR: u64 = 365 * 24 * 3600;
         let tree = tempfile::tempdir().unwrap();
-        let node = node(tree.path());
-        assert!(are_old(&node).unwrap());
+        let host = host(tree.path());
+        assert!(are_old(&host).unwrap());
         std::fs::write(tree.path().join("var/lib/apt/lists/x_Release"), "").unwrap();
-        assert!(!are_old(&node).unwrap());
+        assert!(!are_old(&host).unwrap());
         std::fs::create_dir_all(tree.path().join("etc/apt")).unwrap();
         let sources = std::fs::File::create(tree.path().join("etc/apt/sources.list")).unwrap();
         let lists = std::fs::File::open(tree.path().join("var/lib/apt/lists")).unwrap();
@@ -196,17 +230,17 @@ mod tests {
         ] {
             lists.set_modified(at(read)).unwrap();
             sources.set_modified(at(written)).unwrap();
-            assert_eq!(are_old_at(&node, now).unwrap(), old, "{why}");
+            assert_eq!(are_old_at(&host, now).unwrap(), old, "{why}");
         }
-        now_fresh(&node).unwrap();
-        assert!(!are_old(&node).unwrap(), "our own stamp counts, whatever the lists say");
+        now_fresh(&host).unwrap();
+        assert!(!are_old(&host).unwrap(), "our own stamp counts, whatever the lists say");
     }
 
     #[test]
     fn what_a_killed_process_left_in_run_goes_and_nothing_else() {
         let tree = tempfile::tempdir().unwrap();
-        let node = node(tree.path());
-        remove_left_over(&node);
+        let host = host(tree.path());
+        remove_left_over(&host);
         let (own, other) = (format!("{PLACE}{}", std::process::id()), format!("{PLACE}mine"));
         // Above what a process's number may be (proc(5), pid_max).
         for name in [&format!("{PLACE}4194305"), &own, &other, "ostler"] {
@@ -215,9 +249,9 @@ mod tests {
         // One that cannot be removed so holds up neither the others nor the plan.
         let stays = format!("{PLACE}4194304");
         std::fs::write(tree.path().join("run").join(&stays), "").unwrap();
-        remove_left_over(&node);
+        remove_left_over(&host);
         let mut wanted = ["ostler", own.as_str(), other.as_str(), stays.as_str()];
         wanted.sort_unstable();
-        assert_eq!(node.host.list(Path::new("/run")).unwrap().unwrap(), wanted);
+        assert_eq!(host.list(Path::new("/run")).unwrap().unwrap(), wanted);
     }
 }

@@ -1,9 +1,20 @@
-//! /var/lib/dpkg/status (dpkg(1)): what is installed, in one pass.
+//! dpkg's database (dpkg(1)): what is installed. It is `/var/lib/dpkg/status`, and what `updates` holds while dpkg works or after it was killed.
 
+use crate::host::{Host, OsError};
 use ostler_roles::resource::package::Observed;
 use ostler_roles::words::Version;
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io::BufRead as _;
+use std::path::Path;
+
+const STATUS: &str = "/var/lib/dpkg/status";
+/// dpkg writes each change of a state here first, a file each, and all of them into the status file when it ends.
+const UPDATES: &str = "/var/lib/dpkg/updates";
+/// No status file is larger: one of 4000 packages has 5 MB.
+const CAP: u64 = 64 << 20;
+/// How often a dpkg at work may write its updates into the status file while we read both.
+const TRIES: usize = 5;
 
 /// Debian's word for the architecture that this agent was built for.
 pub(crate) const NATIVE: &str = if cfg!(target_arch = "x86_64") {
@@ -23,21 +34,93 @@ struct Package {
     version: String,
 }
 
+impl Package {
+    /// Whether a name without an architecture means this one.
+    fn is_native(&self) -> bool {
+        self.arch == NATIVE || self.arch == "all"
+    }
+
+    /// Whether one of this architecture takes the place of that one.
+    fn replaces(&self, other: &Self) -> bool {
+        self.arch == other.arch || (self.is_native() && other.is_native())
+    }
+
+    fn is_installed(&self) -> bool {
+        self.status.ends_with(" ok installed")
+    }
+}
+
 /// Every package that dpkg knows, by name.
 #[derive(Debug, Default)]
-pub(crate) struct Packages(HashMap<String, Vec<Package>>);
+pub(crate) struct Packages {
+    known: HashMap<String, Vec<Package>>,
+    /// Names that packages provide beside their own.
+    provided: HashMap<String, Vec<String>>,
+}
+
+/// What an interrupted dpkg left, in dpkg's order; while one is at work, what it has not written into the status file yet.
+pub(super) fn updates(host: &Host) -> Result<Vec<OsString>, OsError> {
+    let names = host.list(Path::new(UPDATES))?.unwrap_or_default();
+    let counts = |name: &OsString| name.to_str().is_some_and(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()));
+    Ok(names.into_iter().filter(counts).collect())
+}
 
 impl Packages {
+    /// Reads dpkg's database.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub(crate) fn read(host: &Host) -> Result<Self, OsError> {
+        let read = |path: &Path| host.read(path, CAP);
+        for _ in 1..TRIES {
+            if let Some(found) = Self::at_once(&updates(host)?, read)? {
+                return Ok(found);
+            }
+        }
+        // One that never rests ends each of them by a whole status file.
+        Ok(Self::parse(&read(Path::new(STATUS))?.unwrap_or_default()))
+    }
+
+    /// The status file, and these updates laid over it; none where one went meanwhile: then both are to be read again.
+    fn at_once(updates: &[OsString], read: impl Fn(&Path) -> Result<Option<Vec<u8>>, OsError>) -> Result<Option<Self>, OsError> {
+        let mut found = Self::parse(&read(Path::new(STATUS))?.unwrap_or_default());
+        for name in updates {
+            let Some(update) = read(&Path::new(UPDATES).join(name))? else { return Ok(None) };
+            found.lay_over(&update);
+        }
+        Ok(Some(found))
+    }
+
     /// Reads a status file.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
-        let mut packages: HashMap<String, Vec<Package>> = HashMap::with_capacity(2048);
-        each_stanza(bytes, ["Package: ", "Status: ", "Architecture: ", "Version: "], |[name, status, arch, version]| {
-            if !name.is_empty() {
+        let mut found = Self { known: HashMap::with_capacity(2048), provided: HashMap::new() };
+        found.lay_over(bytes);
+        found
+    }
+
+    /// Takes each stanza in the place of the one that is known of that package.
+    fn lay_over(&mut self, bytes: &[u8]) {
+        each_stanza(
+            bytes,
+            ["Package: ", "Status: ", "Architecture: ", "Version: ", "Provides: "],
+            |[name, status, arch, version, provides]| {
+                if name.is_empty() {
+                    return;
+                }
                 let package = Package { arch: arch.to_owned(), status: status.to_owned(), version: version.to_owned() };
-                packages.entry(name.to_owned()).or_default().push(package);
-            }
-        });
-        Self(packages)
+                for provided in provided_names(provides) {
+                    let by = self.provided.entry(provided.to_owned()).or_default();
+                    if !by.iter().any(|known| known == name) {
+                        by.push(name.to_owned());
+                    }
+                }
+                let known = self.known.entry(name.to_owned()).or_default();
+                match known.iter_mut().find(|known| package.replaces(known)) {
+                    Some(known) => *known = package,
+                    None => known.push(package),
+                }
+            },
+        );
     }
 
     /// The state of `name`, or of `name:arch`.
@@ -46,19 +129,31 @@ impl Packages {
             Some((name, arch)) => (name, Some(arch)),
             None => (name, None),
         };
-        let of_arch = |package: &&Package| match arch {
-            Some(arch) => package.arch == arch,
-            None => package.arch == NATIVE || package.arch == "all",
-        };
-        let Some(package) = self.0.get(name).and_then(|packages| packages.iter().find(of_arch)) else { return Observed::Absent };
+        let of_arch = |package: &&Package| arch.map_or_else(|| package.is_native(), |arch| package.arch == arch);
+        let Some(package) = self.known.get(name).and_then(|packages| packages.iter().find(of_arch)) else { return Observed::Absent };
+        let version = Version(package.version.clone());
         let mut words = package.status.split(' ').skip(1);
         match (words.next().unwrap_or(""), words.next().unwrap_or("")) {
-            ("ok", "installed") => Observed::Installed(Version(package.version.clone())),
+            ("ok", "installed") => Observed::Installed(version),
             ("ok", "not-installed" | "config-files") => Observed::Absent,
-            ("ok", state) => Observed::Broken(state.to_owned()),
-            (flag, state) => Observed::Broken(format!("{flag} {state}")),
+            ("ok", state) => Observed::Broken { state: state.to_owned(), version },
+            (flag, state) => Observed::Broken { state: format!("{flag} {state}"), version },
         }
     }
+
+    /// The first package, by name, that is installed and provides `name`, with its version.
+    pub(crate) fn provider(&self, name: &str) -> Option<(String, Version)> {
+        let installed = self.provided.get(name)?.iter().filter_map(|by| {
+            let package = self.known.get(by)?.iter().find(|package| package.is_native() && package.is_installed())?;
+            Some((by.clone(), Version(package.version.clone())))
+        });
+        installed.min_by(|(one, _), (other, _)| one.cmp(other))
+    }
+}
+
+/// The names in a field `Provides: libz-dev (= 1:1.2), zlib-api:any`.
+pub(super) fn provided_names(field: &str) -> impl Iterator<Item = &str> {
+    field.split(',').map(|one| one.trim().split([' ', '(', ':']).next().unwrap_or_default()).filter(|name| !name.is_empty())
 }
 
 /// Calls `take` with the wanted fields of each stanza (deb822(5)); a missing one is empty. Only first lines of fields are read.
@@ -115,10 +210,65 @@ Package: kept\nStatus: hold ok installed\nArchitecture: all\nVersion: 3\n";
         assert_eq!(packages.state("libc6:i386"), version("2.36-9+i386"));
         assert_eq!(packages.state("libc6:armhf"), Observed::Absent);
         assert_eq!(packages.state("old"), Observed::Absent);
-        assert_eq!(packages.state("half"), Observed::Broken("half-configured".to_owned()));
-        assert_eq!(packages.state("bad"), Observed::Broken("reinstreq half-installed".to_owned()));
+        let broken = |state: &str| Observed::Broken { state: state.to_owned(), version: Version("1".to_owned()) };
+        assert_eq!(packages.state("half"), broken("half-configured"));
+        assert_eq!(packages.state("bad"), broken("reinstreq half-installed"));
         assert_eq!(packages.state("kept"), version("3"));
         assert_eq!(packages.state("not this one"), Observed::Absent);
         assert_eq!(Packages::parse(b"").state("git"), Observed::Absent);
+    }
+
+    fn host(tree: &Path, files: &[(&str, &str)]) -> Host {
+        std::fs::create_dir_all(tree.join("var/lib/dpkg/updates")).unwrap();
+        for (name, text) in files {
+            std::fs::write(tree.join("var/lib/dpkg").join(name), text).unwrap();
+        }
+        Host::at(tree).unwrap()
+    }
+
+    #[test]
+    fn what_an_interrupted_dpkg_has_not_written_into_its_status_file_counts() {
+        let stanza = |name: &str, status: &str, version: &str| {
+            format!("Package: {name}\nStatus: {status}\nArchitecture: all\nVersion: {version}\n#padding\n#padding\n")
+        };
+        let tree = tempfile::tempdir().unwrap();
+        let host = host(
+            tree.path(),
+            &[
+                ("status", &[stanza("app", "install ok installed", "1"), stanza("other", "install ok installed", "1")].join("\n")),
+                ("updates/0000", &stanza("app", "install reinstreq half-installed", "1")),
+                ("updates/0001", &stanza("app", "install ok unpacked", "2")),
+                ("updates/0010", &stanza("app", "install ok half-configured", "2")),
+                ("updates/tmp.i", &stanza("app", "install ok installed", "3")),
+                ("updates/0011", &stanza("new", "install ok unpacked", "4")),
+            ],
+        );
+        let packages = Packages::read(&host).unwrap();
+        let broken = |state: &str, version: &str| Observed::Broken { state: state.to_owned(), version: Version(version.to_owned()) };
+        assert_eq!(packages.state("app"), broken("half-configured", "2"));
+        assert_eq!(packages.state("new"), broken("unpacked", "4"));
+        assert_eq!(packages.state("other"), Observed::Installed(Version("1".to_owned())));
+        assert_eq!(updates(&host).unwrap(), ["0000", "0001", "0010", "0011"]);
+    }
+
+    #[test]
+    fn a_dpkg_that_ends_meanwhile_is_read_again() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = host(tree.path(), &[("status", "Package: app\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n")]);
+        let read = |path: &Path| host.read(path, CAP);
+        assert!(Packages::at_once(&["0000".into()], read).unwrap().is_none());
+        assert!(Packages::at_once(&[], read).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_package_that_is_installed_provides_names_beside_its_own() {
+        let status = "Package: zlib1g-dev\nStatus: install ok installed\nArchitecture: all\nVersion: 1:1.2\nProvides: libz-dev (= 1:1.2), zlib-api:any\n\n\
+Package: agone\nStatus: deinstall ok config-files\nArchitecture: all\nVersion: 1\nProvides: libz-dev\n";
+        let packages = Packages::parse(status.as_bytes());
+        let by = Some(("zlib1g-dev".to_owned(), Version("1:1.2".to_owned())));
+        assert_eq!(packages.provider("libz-dev"), by);
+        assert_eq!(packages.provider("zlib-api"), by);
+        assert_eq!(packages.provider("zlib1g-dev"), None);
+        assert_eq!(packages.state("libz-dev"), Observed::Absent);
     }
 }

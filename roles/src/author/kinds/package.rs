@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 /// Its table.
 pub(in crate::author) const SPEC: KindSpec = KindSpec {
     word: "package",
-    doc: "Packages of the distribution; each is a resource of its own, `package NAME`.",
+    doc: "Packages of the distribution; each is a resource of its own, `package NAME`. A virtual name stands for the package that provides it, as \
+          with apt: there must be one alone, or one that is installed.",
     places: STEPS,
     fields: &[
         FieldSpec::new("install", NAMES, "Packages that must be installed.").key(),
