@@ -2,6 +2,8 @@
 
 mod brought;
 
+pub use brought::Brought;
+
 use crate::check::Check;
 use crate::resource::{Desired, Kind, ResourceId};
 use crate::words::{AbsPath, Blob, Content, Digest, NodeName, Origin, RoleName, SecretRef, Span};

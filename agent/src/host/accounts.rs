@@ -134,12 +134,17 @@ impl Accounts {
         Ok(if self.elsewhere.1 { ask(host, "group", name)?.as_deref().and_then(group) } else { None })
     }
 
+    /// The account of this uid, as the files have it.
+    pub fn of_uid(&self, uid: u32) -> Option<&Account> {
+        self.account_by_uid.get(&uid).and_then(|index| self.accounts.get(*index))
+    }
+
     /// The name of this uid, or its number.
     ///
     /// # Errors
     /// When a directory service does not answer.
     pub fn user_name(&self, host: &Host, uid: u32) -> Result<String, OsError> {
-        if let Some(account) = self.account_by_uid.get(&uid).and_then(|index| self.accounts.get(*index)) {
+        if let Some(account) = self.of_uid(uid) {
             return Ok(account.name.clone());
         }
         let found = if self.elsewhere.0 { ask(host, "passwd", &uid.to_string())?.as_deref().and_then(account) } else { None };

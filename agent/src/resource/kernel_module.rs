@@ -53,8 +53,6 @@ impl Act for Desired {
 }
 
 fn write(node: &Node, path: &AbsPath, text: &str) -> Result<(), Failure> {
-    for parent in node.host.missing_parents(path).map_err(unmade)? {
-        node.host.make_parent(parent.as_path()).map_err(unmade)?;
-    }
+    node.make_parents(path)?;
     node.host.write::<OsError>(path.as_path(), text.as_bytes(), node.roots(Mode::FILE), None).map_err(unmade)
 }

@@ -2,7 +2,7 @@
 
 use super::authorized_key;
 use super::config_files::{self, ConfigFile};
-use super::fault::{no_account, unread};
+use super::fault::{no_account, unmade, unread};
 use super::kernel_module::ModuleFiles;
 use super::mirrors::{Mirrors, Remembered};
 use super::package::{Offers, Packages};
@@ -13,7 +13,7 @@ use crate::host::http::Http;
 use crate::host::{Host, OsError, Writing};
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::Effect;
-use ostler_roles::words::{Mode, Secret};
+use ostler_roles::words::{AbsPath, Mode, Secret};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -95,6 +95,14 @@ impl Node {
     /// An account that must be there.
     pub(super) fn account(&self, name: &str) -> Result<Account, Failure> {
         self.accounts()?.account(&self.host, name).map_err(unread)?.ok_or_else(|| no_account("user", name))
+    }
+
+    /// Makes the directories above `path` that are missing, as root's.
+    pub(super) fn make_parents(&self, path: &AbsPath) -> Result<(), Failure> {
+        for parent in self.host.missing_parents(path).map_err(unmade)? {
+            self.host.make_parent(parent.as_path()).map_err(unmade)?;
+        }
+        Ok(())
     }
 
     /// Whose rights a child of that account has.

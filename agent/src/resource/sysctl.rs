@@ -34,9 +34,7 @@ impl Act for Desired {
             match change {
                 Change::Store { to, .. } => {
                     let path = self.stored_in();
-                    for parent in node.host.missing_parents(&path).map_err(unmade)? {
-                        node.host.make_parent(parent.as_path()).map_err(unmade)?;
-                    }
+                    node.make_parents(&path)?;
                     let text = format!("{} = {to}\n", self.name);
                     node.host.write::<OsError>(path.as_path(), text.as_bytes(), node.roots(Mode::FILE), None).map_err(unmade)?;
                     node.host.remove(self.stored_by_0_1().as_path()).map_err(unmade)?;

@@ -42,9 +42,7 @@ impl Act for Desired {
                     let present = self.present.clone().unwrap_or_default();
                     let home = self.new_home();
                     if let Some(above) = &home {
-                        for parent in node.host.missing_parents(above).map_err(unmade)? {
-                            node.host.make_parent(parent.as_path()).map_err(unmade)?;
-                        }
+                        node.make_parents(above)?;
                     }
                     let own_group = node.accounts()?.group(&node.host, name).map_err(unread)?.is_some();
                     // A home that is there is left as it is, also by useradd.
@@ -110,9 +108,7 @@ impl Node {
     /// Makes a missing home as useradd would: private, with the skeleton's files.
     fn make_home(&self, name: &str, home: &AbsPath) -> Result<(), Failure> {
         let account = self.account(name)?;
-        for parent in self.host.missing_parents(home).map_err(unmade)? {
-            self.host.make_parent(parent.as_path()).map_err(unmade)?;
-        }
+        self.make_parents(home)?;
         let owned = |mode: u32| Writing { user: account.uid, group: account.gid, mode };
         self.host.make_directory(home.as_path(), owned(0o700)).map_err(unmade)?;
         let skeleton = Path::new(SKELETON);

@@ -5,6 +5,8 @@ use super::fault::{failure, from_error};
 use super::line::{Gone, Incoming, Input, Outbox};
 use super::work::{Next, Work, WorkError};
 use crate::engine::{Facilities, NodeRecord};
+use crate::host::Host;
+use crate::host::accounts::Accounts;
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::wire::message::{Hello, Login, Open, SCHEMA, ToAgent, ToController};
 use rustix::fd::OwnedFd;
@@ -165,9 +167,6 @@ fn out_of_place(when: &str) -> Failure {
 /// The name of the account we run as; its number where it is not in /etc/passwd.
 pub(super) fn user() -> String {
     let uid = rustix::process::geteuid().as_raw();
-    let named = std::fs::read_to_string("/etc/passwd").ok().and_then(|passwd| {
-        let mut lines = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
-        lines.find(|fields| fields.get(2).and_then(|field| field.parse().ok()) == Some(uid)).map(|fields| fields[0].to_owned())
-    });
-    named.unwrap_or_else(|| uid.to_string())
+    let accounts = Host::running().and_then(|host| Accounts::read(&host)).unwrap_or_default();
+    accounts.of_uid(uid).map_or_else(|| uid.to_string(), |account| account.name.clone())
 }

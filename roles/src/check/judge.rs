@@ -4,6 +4,8 @@ use super::{Check, Disk, Evidence, Kernel, Package, PackageWant, Share, Verdict,
 use crate::resource::package::Observed;
 use crate::words::{Bytes, Version, count};
 
+/// What helps where a package is not to be had.
+const LOOK_AGAIN: &str = "on the node: apt-get update; check the package sources";
 /// Steps that are named where how much they write is not known.
 const NAMED: usize = 3;
 
@@ -184,34 +186,27 @@ impl Package {
         if offered.iter().any(fits) {
             return pass(format_args!("{name}{which} is offered"));
         }
+        let by = providers.join(", ");
         let (found, hint) = match (offered, providers) {
-            ([], []) => (format!("no package source offers {name}"), "on the node: apt-get update; check the package sources".to_owned()),
-            ([], [one]) if self.version.is_none() => return pass(format_args!("{name} is offered: provided by {one}")),
-            ([], [one]) => (
-                format!("{name} is a virtual package, provided by {one}: it has no version of its own"),
-                format!("name {one} in `install` and `versions`"),
-            ),
-            ([], several) => (
-                format!("{name} is a virtual package, provided by {}", several.join(", ")),
-                "name the one that is meant in its place".to_owned(),
-            ),
-            (offered, _) => (
-                format!("offered: {}", offered.iter().map(Version::as_str).collect::<Vec<_>>().join(", ")),
-                "on the node: apt-get update; check the package sources".to_owned(),
-            ),
+            ([], [_]) if self.version.is_none() => return pass(format_args!("{name} is offered: provided by {by}")),
+            ([], []) => (format!("no package source offers {name}"), LOOK_AGAIN),
+            ([], _) => {
+                (format!("{name} is a virtual package, provided by {by}"), "name the package that is meant, which has a version of its own")
+            }
+            (offered, _) => (format!("offered: {}", offered.iter().map(Version::as_str).collect::<Vec<_>>().join(", ")), LOOK_AGAIN),
         };
         fail(found, format_args!("{name}{which} installed or offered"), None, hint)
     }
 
     fn not_installed(&self, found: &Observed, which: &str) -> Verdict {
         let name = &self.name;
-        let (found, hint) = match found {
-            Observed::Installed(version) => (format!("{version} is installed"), format!("apt-get install {name}")),
-            Observed::Broken { state, version } => (format!("{name} {version} is {state}"), "on the node: dpkg --configure -a".to_owned()),
-            Observed::Provided { by, version } => (format!("{name} is provided by {by} {version}"), format!("ask for {by}")),
-            Observed::Absent => (format!("{name} is not installed"), format!("apt-get install {name}")),
+        let found = match found {
+            Observed::Installed(version) => format!("{version} is installed"),
+            Observed::Broken { state, version } => format!("{name} {version} is {state}"),
+            Observed::Provided { by, .. } => format!("{name} is a virtual package, provided by {by}"),
+            Observed::Absent => format!("{name} is not installed"),
         };
-        fail(found, format_args!("{name}{which} installed"), None, hint)
+        fail(found, format_args!("{name}{which} installed"), None, format_args!("apt-get install {name}"))
     }
 }
 

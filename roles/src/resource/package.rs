@@ -100,8 +100,8 @@ impl Resource for Desired {
             (State::Installed { version: None }, Observed::Provided { .. }) => Vec::new(),
             (State::Installed { version: Some(_) }, Observed::Provided { by, .. }) => {
                 return Err(Contradiction {
-                    why: format!("{} is a virtual package, provided by {by}: it has no version of its own", self.name),
-                    hint: format!("name {by} in `install` and `versions`"),
+                    why: format!("{} is a virtual package, provided by {by}", self.name),
+                    hint: "name the package that is meant, which has a version of its own".to_owned(),
                 });
             }
             (State::Installed { version: None }, Observed::Installed(_)) => Vec::new(),

@@ -101,7 +101,7 @@ fn a_name_that_one_package_provides_is_that_package_as_with_apt_and_one_of_sever
     assert_eq!(refused[0].1["fail"]["found"], "kinds-two is a virtual package, provided by kinds-a, kinds-b");
     role(json!({"package": {"install": ["kinds-one"], "versions": {"kinds-one": "1"}}}));
     let impossible = site.apply().good_with(6).impossible("n1");
-    assert!(impossible[0].1.contains("it has no version of its own"), "{impossible:?}");
+    assert!(impossible[0].1.contains("which has a version of its own"), "{impossible:?}");
     // The name is another package's: that one stays.
     role(json!({"package": {"remove": ["kinds-one"]}}));
     site.apply().nothing_to_do();

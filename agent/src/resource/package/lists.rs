@@ -1,10 +1,10 @@
 //! apt's lists: how old they are, and which versions they offer.
 
-use super::status::{NATIVE, each_stanza, provided_names};
+use super::status::{ByName, each_package, provide};
 use crate::host::child::Program;
 use crate::host::{Host, Operation, OsError, Writing};
 use ostler_roles::words::Version;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -55,7 +55,7 @@ pub(crate) struct Offers {
     /// Versions by name; those of another architecture under `name:arch`.
     versions: HashMap<String, BTreeSet<Version>>,
     /// Names that packages provide beside their own: by which, in which versions.
-    provided: HashMap<String, BTreeMap<String, BTreeSet<Version>>>,
+    provided: ByName,
 }
 
 impl Offers {
@@ -108,19 +108,15 @@ impl Offers {
     }
 
     fn collect(&mut self, bytes: &[u8]) {
-        each_stanza(bytes, ["Package: ", "Version: ", "Architecture: ", "Provides: "], |[name, version, arch, provides]| {
-            if name.is_empty() || version.is_empty() {
+        each_package(bytes, &mut |package, provides| {
+            if package.version.is_empty() {
                 return;
             }
-            let native = arch == NATIVE || arch == "all";
-            let key = if native { name.to_owned() } else { format!("{name}:{arch}") };
-            self.versions.entry(key).or_default().insert(Version(version.to_owned()));
-            if native {
-                for provided in provided_names(provides) {
-                    let by = self.provided.entry(provided.to_owned()).or_default();
-                    by.entry(name.to_owned()).or_default().insert(Version(version.to_owned()));
-                }
+            if package.is_native() {
+                provide(&mut self.provided, &package, provides);
             }
+            let key = if package.is_native() { package.name } else { format!("{}:{}", package.name, package.arch) };
+            self.versions.entry(key).or_default().insert(Version(package.version));
         });
     }
 
@@ -131,12 +127,15 @@ impl Offers {
 
     /// Packages of other names that provide `name` in their newest version, which is the one that apt would take.
     pub(crate) fn providers(&self, name: &str) -> Vec<String> {
-        let newest = |by: &str| self.versions.get(by).and_then(BTreeSet::last);
-        let found = self.provided.get(name).into_iter().flatten();
+        let mut found = Vec::new();
+        for by in self.provided.get(name).into_iter().flatten() {
+            let newest = self.versions.get(&by.name).and_then(BTreeSet::last).is_some_and(|newest| newest.as_str() == by.version);
+            if newest && by.name != name && !found.contains(&by.name) {
+                found.push(by.name.clone());
+            }
+        }
+        found.sort();
         found
-            .filter(|(by, versions)| *by != name && newest(by).is_some_and(|newest| versions.contains(newest)))
-            .map(|(by, _)| by.clone())
-            .collect()
     }
 }
 
@@ -165,6 +164,7 @@ fn update_into(place: &str, deadline: Instant) -> Result<(), OsError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::status::NATIVE;
     use super::*;
 
     fn host(tree: &Path) -> Host {

@@ -27,16 +27,21 @@ pub(crate) const NATIVE: &str = if cfg!(target_arch = "x86_64") {
     "all"
 };
 
+/// A package of a list or of dpkg's database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Package {
-    arch: String,
+pub(super) struct Package {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) arch: String,
     status: String,
-    version: String,
 }
+
+/// Packages by a name of theirs.
+pub(super) type ByName = HashMap<String, Vec<Package>>;
 
 impl Package {
     /// Whether a name without an architecture means this one.
-    fn is_native(&self) -> bool {
+    pub(super) fn is_native(&self) -> bool {
         self.arch == NATIVE || self.arch == "all"
     }
 
@@ -53,16 +58,16 @@ impl Package {
 /// Every package that dpkg knows, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Packages {
-    known: HashMap<String, Vec<Package>>,
+    known: ByName,
     /// Names that packages provide beside their own.
-    provided: HashMap<String, Vec<String>>,
+    provided: ByName,
 }
 
 /// What an interrupted dpkg left, in dpkg's order; while one is at work, what it has not written into the status file yet.
 pub(super) fn updates(host: &Host) -> Result<Vec<OsString>, OsError> {
-    let names = host.list(Path::new(UPDATES))?.unwrap_or_default();
-    let counts = |name: &OsString| name.to_str().is_some_and(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()));
-    Ok(names.into_iter().filter(counts).collect())
+    let mut names = host.list(Path::new(UPDATES))?.unwrap_or_default();
+    names.retain(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit));
+    Ok(names)
 }
 
 impl Packages {
@@ -71,56 +76,43 @@ impl Packages {
     /// # Errors
     /// When it is there and cannot be read.
     pub(crate) fn read(host: &Host) -> Result<Self, OsError> {
-        let read = |path: &Path| host.read(path, CAP);
         for _ in 1..TRIES {
-            if let Some(found) = Self::at_once(&updates(host)?, read)? {
+            if let Some(found) = Self::at_once(host, &updates(host)?)? {
                 return Ok(found);
             }
         }
         // One that never rests ends each of them by a whole status file.
-        Ok(Self::parse(&read(Path::new(STATUS))?.unwrap_or_default()))
+        Ok(Self::at_once(host, &[])?.unwrap_or_default())
     }
 
     /// The status file, and these updates laid over it; none where one went meanwhile: then both are to be read again.
-    fn at_once(updates: &[OsString], read: impl Fn(&Path) -> Result<Option<Vec<u8>>, OsError>) -> Result<Option<Self>, OsError> {
-        let mut found = Self::parse(&read(Path::new(STATUS))?.unwrap_or_default());
+    fn at_once(host: &Host, updates: &[OsString]) -> Result<Option<Self>, OsError> {
+        let mut found = Self { known: HashMap::with_capacity(2048), provided: HashMap::new() };
+        found.lay_over(&host.read(Path::new(STATUS), CAP)?.unwrap_or_default());
         for name in updates {
-            let Some(update) = read(&Path::new(UPDATES).join(name))? else { return Ok(None) };
+            let Some(update) = host.read(&Path::new(UPDATES).join(name), CAP)? else { return Ok(None) };
             found.lay_over(&update);
         }
         Ok(Some(found))
     }
 
-    /// Reads a status file.
+    #[cfg(test)]
     pub(crate) fn parse(bytes: &[u8]) -> Self {
-        let mut found = Self { known: HashMap::with_capacity(2048), provided: HashMap::new() };
+        let mut found = Self::default();
         found.lay_over(bytes);
         found
     }
 
     /// Takes each stanza in the place of the one that is known of that package.
     fn lay_over(&mut self, bytes: &[u8]) {
-        each_stanza(
-            bytes,
-            ["Package: ", "Status: ", "Architecture: ", "Version: ", "Provides: "],
-            |[name, status, arch, version, provides]| {
-                if name.is_empty() {
-                    return;
-                }
-                let package = Package { arch: arch.to_owned(), status: status.to_owned(), version: version.to_owned() };
-                for provided in provided_names(provides) {
-                    let by = self.provided.entry(provided.to_owned()).or_default();
-                    if !by.iter().any(|known| known == name) {
-                        by.push(name.to_owned());
-                    }
-                }
-                let known = self.known.entry(name.to_owned()).or_default();
-                match known.iter_mut().find(|known| package.replaces(known)) {
-                    Some(known) => *known = package,
-                    None => known.push(package),
-                }
-            },
-        );
+        each_package(bytes, &mut |package, provides| {
+            provide(&mut self.provided, &package, provides);
+            let known = self.known.entry(package.name.clone()).or_default();
+            match known.iter_mut().find(|known| package.replaces(known)) {
+                Some(known) => *known = package,
+                None => known.push(package),
+            }
+        });
     }
 
     /// The state of `name`, or of `name:arch`.
@@ -143,40 +135,56 @@ impl Packages {
 
     /// The first package, by name, that is installed and provides `name`, with its version.
     pub(crate) fn provider(&self, name: &str) -> Option<(String, Version)> {
-        let installed = self.provided.get(name)?.iter().filter_map(|by| {
-            let package = self.known.get(by)?.iter().find(|package| package.is_native() && package.is_installed())?;
-            Some((by.clone(), Version(package.version.clone())))
-        });
-        installed.min_by(|(one, _), (other, _)| one.cmp(other))
+        let mut first: Option<&Package> = None;
+        for package in self.provided.get(name)?.iter().filter_map(|by| self.known.get(&by.name)).flatten() {
+            if package.is_native() && package.is_installed() && first.is_none_or(|first| package.name < first.name) {
+                first = Some(package);
+            }
+        }
+        first.map(|package| (package.name.clone(), Version(package.version.clone())))
     }
 }
 
-/// The names in a field `Provides: libz-dev (= 1:1.2), zlib-api:any`.
-pub(super) fn provided_names(field: &str) -> impl Iterator<Item = &str> {
-    field.split(',').map(|one| one.trim().split([' ', '(', ':']).next().unwrap_or_default()).filter(|name| !name.is_empty())
+/// Notes a package under each name of its field `Provides: libz-dev (= 1:1.2), zlib-api:any`.
+pub(super) fn provide(provided: &mut ByName, package: &Package, field: &str) {
+    for one in field.split(',') {
+        let one = one.trim();
+        let name = &one.as_bytes()[..one.bytes().position(|byte| b" (:".contains(&byte)).unwrap_or(one.len())];
+        if let (Ok(name), false) = (std::str::from_utf8(name), name.is_empty()) {
+            provided.entry(name.to_owned()).or_default().push(package.clone());
+        }
+    }
 }
 
-/// Calls `take` with the wanted fields of each stanza (deb822(5)); a missing one is empty. Only first lines of fields are read.
-pub(super) fn each_stanza<const N: usize>(bytes: &[u8], wanted: [&str; N], mut take: impl FnMut([&str; N])) {
+/// Calls `take` with the package of each stanza (deb822(5)), and what it provides; a missing field is empty. Only first lines of fields are
+/// read.
+pub(super) fn each_package(bytes: &[u8], take: &mut dyn FnMut(Package, &str)) {
+    const WANTED: [&str; 5] = ["Package: ", "Version: ", "Architecture: ", "Status: ", "Provides: "];
+    let mut end = |[name, version, arch, status, provides]: [&str; 5]| {
+        if !name.is_empty() {
+            let [name, version, arch, status] = [name, version, arch, status].map(str::to_owned);
+            take(Package { name, version, arch, status }, provides);
+        }
+    };
     let mut rest = bytes;
-    let mut fields = [""; N];
+    let mut fields = [""; 5];
     while !rest.is_empty() {
         let line = next_line(&mut rest);
         if line.is_empty() {
-            take(std::mem::replace(&mut fields, [""; N]));
+            end(std::mem::replace(&mut fields, [""; 5]));
             continue;
         }
         // Continuation lines are most of the file.
         if line.first() == Some(&b' ') {
             continue;
         }
-        for (field, name) in fields.iter_mut().zip(wanted) {
+        for (field, name) in fields.iter_mut().zip(WANTED) {
             if let Some(value) = line.strip_prefix(name.as_bytes()) {
                 *field = std::str::from_utf8(value).unwrap_or("").trim_end();
             }
         }
     }
-    take(fields);
+    end(fields);
 }
 
 /// The next line without its end. `skip_until` finds it with memchr(3), the quickest search there is.
@@ -255,9 +263,8 @@ Package: kept\nStatus: hold ok installed\nArchitecture: all\nVersion: 3\n";
     fn a_dpkg_that_ends_meanwhile_is_read_again() {
         let tree = tempfile::tempdir().unwrap();
         let host = host(tree.path(), &[("status", "Package: app\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n")]);
-        let read = |path: &Path| host.read(path, CAP);
-        assert!(Packages::at_once(&["0000".into()], read).unwrap().is_none());
-        assert!(Packages::at_once(&[], read).unwrap().is_some());
+        assert!(Packages::at_once(&host, &["0000".into()]).unwrap().is_none());
+        assert!(Packages::at_once(&host, &[]).unwrap().is_some());
     }
 
     #[test]

@@ -1,0 +1,61 @@
+//! Plans of many packages, on a tree with dpkg's database and apt's lists.
+
+use super::*;
+use crate::engine::{BlobStore, PendingActions, Planning, StatePaths};
+use ostler_roles::catalog::{Catalog, Requirement};
+use ostler_roles::check::{Check, Package, PackageWant};
+use ostler_roles::resource::package;
+use ostler_roles::words::{NodeName, PackageName};
+
+fn name(number: usize) -> PackageName {
+    PackageName::parse(&format!("kinds-{number}")).unwrap()
+}
+
+/// The least of some times that a plan with so many packages took.
+fn time(fixture: &Fixture, packages: usize) -> Duration {
+    let state = package::State::Installed { version: None };
+    let steps: Vec<Step> = (0..packages).map(|number| step(package::Desired { name: name(number), state: state.clone() }.into())).collect();
+    let asked = |number| Requirement {
+        check: Check::Package(Package { name: name(number), want: PackageWant::Offered, version: None }),
+        role: RoleName::parse("base").unwrap(),
+        origin: Origin::default(),
+        within: Span::seconds(30),
+    };
+    let node = NodeName::parse("n1").unwrap();
+    let catalog = Catalog { node, facts: Digest::of(b""), require: (0..packages).map(asked).collect(), steps, verify: Vec::new() };
+    let owed = PendingActions::default();
+    let blobs = BlobStore::of(&StatePaths::below(fixture.tree.path()));
+    let provider = NodeProvider::at(fixture.tree.path(), None).unwrap();
+    let plan = || {
+        let began = Instant::now();
+        let planning = Planning {
+            provider: &provider,
+            catalog: &catalog,
+            owed: &owed,
+            generation: 0,
+            want_old: false,
+            blobs: &blobs,
+            wanted: &|| true,
+        };
+        let draft = planning.draft().unwrap();
+        assert_eq!(draft.plan.steps.len(), packages);
+        began.elapsed()
+    };
+    (0..3).map(|_| plan()).min().unwrap()
+}
+
+#[test]
+fn a_plan_takes_time_in_proportion_to_its_packages() {
+    let fixture = Fixture::new();
+    let stanza = |number: usize| format!("Package: kinds-{number}\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n\n");
+    let list: String = (0..2000).map(stanza).collect();
+    std::fs::create_dir_all(fixture.path("/var/lib/apt/lists")).unwrap();
+    for (status, offered, what) in [("", list.as_str(), "to be installed"), (list.as_str(), "", "installed"), ("", "", "to be had nowhere")]
+    {
+        std::fs::write(fixture.path("/var/lib/dpkg/status"), status).unwrap();
+        std::fs::write(fixture.path("/var/lib/apt/lists/x_Packages"), offered).unwrap();
+        let (few, many) = (time(&fixture, 200), time(&fixture, 2000));
+        // Ten times is what it should be; a loop in a loop makes a hundred of it.
+        assert!(many < few * 50, "{what}: {few:?} for 200, {many:?} for 2000");
+    }
+}
