@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ostler_roles::author::compile::{self, Site, SiteContent, SiteEntry, Unread};
+use ostler_roles::author::compile::{self, Secrets, Site, SiteContent, SiteEntry, Unread};
 use ostler_roles::author::diagnostic::{Fault, Faults};
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::role::Role;
@@ -133,16 +133,23 @@ pub fn read(root: &Path) -> Result<Reading, ReadSiteError> {
         references::check(&roles, site, nodes, &mut crossing);
         faults.extend(crossing);
     }
+    let files = [SITE_FILE, NODES_FILE];
+    let whole = !faults.iter().any(|fault| files.contains(&fault.span.source().name()));
+    let site = Site { file: site.unwrap_or_default(), nodes: nodes.unwrap_or_default() };
     if !faults.is_empty() {
-        // Nothing will be compiled: what can be said of names is said now, in the same go.
         compile::in_scope(&roles, &mut faults);
     }
-    let site = Site { file: site.unwrap_or_default(), nodes: nodes.unwrap_or_default() };
     one_node_a_machine(&site, &mut faults);
     circles(&site, &mut faults);
     images(root, &mut faults)?;
-    let (content, stamps) = contents(root)?;
+    let (content, stamps) = contents(root, &mut faults)?;
     let secrets = secrets(root, &mut faults)?;
+    if !faults.is_empty() {
+        // Nothing will be compiled for a node: what can be said of the rest is said now, in the same go.
+        let mut sealed = Secrets::new(&[]);
+        secrets.keys().for_each(|name| sealed.seal(name.as_str()));
+        faults.merge(compile::rest(&roles, Some(&site).filter(|_| whole), &content, &sealed));
+    }
     let inventory = Inventory { root: root.to_owned(), roles, site, content, secrets, stamps: Mutex::new(stamps) };
     faults.sort();
     Ok(Reading { inventory, faults })
@@ -204,7 +211,11 @@ fn site_roles(root: &Path, faults: &mut Faults) -> Result<(Vec<Role>, bool), Rea
         let stem = name.strip_prefix("roles/").and_then(|file| file.strip_suffix(".yaml"));
         match stem {
             Some(stem) if !stem.contains('/') => {
-                let role = source(root, &name, faults)?.and_then(|source| lower::role(&source, faults));
+                let read = source(root, &name, faults).unwrap_or_else(|error| {
+                    faults.push(unreadable(&name, &error));
+                    None
+                });
+                let role = read.and_then(|source| lower::role(&source, faults));
                 unread |= role.is_none();
                 roles.extend(role);
             }
@@ -232,6 +243,25 @@ fn images(root: &Path, faults: &mut Faults) -> Result<(), ReadSiteError> {
     Ok(())
 }
 
+/// A file that could not be read is a fault of the site like others: it ends the reading of none.
+fn unreadable(name: &str, error: &ReadSiteError) -> Fault {
+    let place = Source::new(Tree::Site, name, "").span(0..0);
+    match error {
+        ReadSiteError::Link { target, .. } => {
+            Fault::new(&place, format!("the link leads to {}", target.display())).expected("a file of the site")
+        }
+        ReadSiteError::Special { .. } => Fault::new(&place, "it is neither a file nor a directory"),
+        ReadSiteError::Large { length, limit, .. } => {
+            Fault::new(&place, format!("it has {length} bytes")).expected(format!("at most {limit} bytes"))
+        }
+        ReadSiteError::Read { source, .. } if source.kind() == ErrorKind::NotFound => Fault::new(&place, "the link leads nowhere"),
+        ReadSiteError::Read { source, .. } => Fault::new(&place, format!("it cannot be read: {source}")),
+        ReadSiteError::NoSite { .. } | ReadSiteError::Many { .. } | ReadSiteError::Name { .. } | ReadSiteError::Changed { .. } => {
+            Fault::new(&place, error.to_string())
+        }
+    }
+}
+
 /// The stored secrets.
 fn secrets(root: &Path, faults: &mut Faults) -> Result<BTreeMap<SecretName, PathBuf>, ReadSiteError> {
     let mut secrets = BTreeMap::new();
@@ -254,13 +284,22 @@ fn secrets(root: &Path, faults: &mut Faults) -> Result<BTreeMap<SecretName, Path
 }
 
 /// Every file below `files/` and `templates/` of site and library, and the states in which those of the site were found.
-fn contents(root: &Path) -> Result<(SiteContent, HashMap<String, Stamp>), ReadSiteError> {
+fn contents(root: &Path, faults: &mut Faults) -> Result<(SiteContent, HashMap<String, Stamp>), ReadSiteError> {
     let (mut all, mut stamps) = (BTreeMap::new(), HashMap::new());
     for dir in ["files", "templates"] {
         for name in walk::files(root, dir)? {
-            let (bytes, stamp) = walk::read(root, &name)?;
-            all.insert((Tree::Site, name.clone()), entry(Tree::Site, &name, bytes));
-            stamps.insert(name, stamp);
+            let entry = match walk::read(root, &name) {
+                Ok((bytes, stamp)) => {
+                    stamps.insert(name.clone(), stamp);
+                    entry(Tree::Site, &name, bytes)
+                }
+                Err(error) => {
+                    let fault = unreadable(&name, &error);
+                    faults.push(fault.clone());
+                    SiteEntry { blob: Blob::of(b""), text: Err(Unread::Told(Box::new(fault))), projects: None }
+                }
+            };
+            all.insert((Tree::Site, name), entry);
         }
     }
     for file in library::files().iter().filter(|file| !file.path.starts_with("roles/")) {

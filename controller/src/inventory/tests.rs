@@ -128,9 +128,8 @@ fn a_link_stays_inside_the_site() {
     for target in ["/etc/passwd", "../../../../../etc/passwd", "..", "/nowhere"] {
         let link = dir.path().join("files/link");
         symlink(target, &link).unwrap();
-        let error = read(dir.path()).unwrap_err();
-        let expected = matches!(&error, ReadSiteError::Link { path, .. } | ReadSiteError::Read { path, .. } if *path == link);
-        assert!(expected, "{target}: {error}");
+        let found = faults(dir.path());
+        assert!(found.len() == 1 && found[0].starts_with("files/link:1:1: the link leads "), "{target}: {found:?}");
         fs::remove_file(link).unwrap();
     }
 }
@@ -140,8 +139,8 @@ fn a_site_may_not_read_its_own_git_directory_through_a_link() {
     let dir = site();
     write(dir.path(), ".git/config", "[remote]\n");
     symlink("../.git/config", dir.path().join("files/config")).unwrap();
-    let error = read(dir.path()).unwrap_err();
-    assert!(matches!(error, ReadSiteError::Link { .. }), "{error}");
+    let found = faults(dir.path());
+    assert!(found.len() == 1 && found[0].starts_with("files/config:1:1: the link leads to "), "{found:?}");
 }
 
 #[test]
@@ -158,8 +157,7 @@ fn a_flood_is_refused() {
     let dir = site();
     let file = fs::File::create(dir.path().join("files/large")).unwrap();
     file.set_len(MAX_FILE + 1).unwrap();
-    let error = read(dir.path()).unwrap_err();
-    assert!(matches!(error, ReadSiteError::Large { limit: MAX_FILE, .. }), "{error}");
+    assert_eq!(faults(dir.path()), [format!("files/large:1:1: it has {} bytes", MAX_FILE + 1)]);
     fs::remove_file(dir.path().join("files/large")).unwrap();
     fs::create_dir_all(dir.path().join(format!("files/{}", "d/".repeat(20)))).unwrap();
     let error = read(dir.path()).unwrap_err();
@@ -196,6 +194,45 @@ fn faults_of_all_files_come_at_once() {
             "roles/other.yml:1:1: the file is no role",
             "roles/web.yaml:3:1: unknown key `step` in a role",
             "secrets/password.txt:1:1: the file is no secret",
+        ]
+    );
+}
+
+#[test]
+fn faults_of_every_stage_come_at_once_and_none_that_comes_of_another() {
+    let dir = site();
+    write(dir.path(), "ostler.yaml", "edition: 1\nvars: {web: {port: 80}, whole: {count: 3}}\n");
+    write(dir.path(), "nodes.yaml", "nodes: {n1: {host: 10.0.0.1, roles: [web, whole, large, above]}}\n");
+    let broken = "\
+role: web
+summary: A web server.
+params: {port: {type: port}}
+steps:
+  - fiel: {path: /etc/a, content: x}
+  - file: {path: /etc/b, template: templates/none.conf}
+  - file: {path: /etc/c, from: files/dangling}
+  - service: {name: web, state: running, restart_on: [file /etc/a]}
+";
+    write(dir.path(), "roles/web.yaml", broken);
+    let whole =
+        "role: whole\nsummary: s\nparams: {count: {type: integer, at_most: 2}}\nsteps:\n  - file: {path: /d, template: templates/nil}\n";
+    write(dir.path(), "roles/whole.yaml", whole);
+    write(
+        dir.path(),
+        "roles/above.yaml",
+        "role: above\nsummary: s\nneeds: [large: {size: 1}]\nsteps:\n  - file: {path: /e, content: \"{{ large.size }}\"}\n",
+    );
+    write(dir.path(), "roles/large.yaml", &format!("role: large\nsummary: {}\n", "x".repeat(2 << 20)));
+    symlink("nowhere", dir.path().join("files/dangling")).unwrap();
+    assert_eq!(
+        faults(dir.path()),
+        [
+            "files/dangling:1:1: the link leads nowhere",
+            "ostler.yaml:2:40: 3 is above 2",
+            "roles/large.yaml:1:1: it has 2097174 bytes",
+            "roles/web.yaml:5:5: unknown kind `fiel`",
+            "roles/web.yaml:6:36: the site has no `templates/none.conf`",
+            "roles/whole.yaml:5:32: the site has no `templates/nil`",
         ]
     );
 }

@@ -72,6 +72,32 @@ impl Roles {
         self.by_name.keys().map(String::as_str)
     }
 
+    /// The roles that were not read whole, and those that need one of them. Of those whose names, or the names of what they need, are not all
+    /// known, nothing more is judged.
+    pub(super) fn doubt(&mut self) -> BTreeSet<String> {
+        let mut doubtful = BTreeSet::new();
+        loop {
+            let (mut more, mut unread) = (Vec::new(), Vec::new());
+            for role in self.iter() {
+                let needed = || role.needs.iter().map(|need| &need.role.value);
+                let name = &role.name.value;
+                if !doubtful.contains(name) && (!role.whole || needed().any(|need| doubtful.contains(need) || self.get(need).is_none())) {
+                    more.push(name.clone());
+                }
+                if role.names_read && needed().any(|need| self.get(need).is_none_or(|needed| !needed.names_read)) {
+                    unread.push(name.clone());
+                }
+            }
+            if more.is_empty() && unread.is_empty() {
+                return doubtful;
+            }
+            for name in unread {
+                self.by_name.entry(name).and_modify(|role| role.names_read = false);
+            }
+            doubtful.extend(more);
+        }
+    }
+
     /// The listed roles and all they need, each once, needed ones first: the order on a node. Unknown names are left out.
     #[must_use]
     pub fn ordered<'a>(&'a self, listed: impl IntoIterator<Item = &'a str>) -> Vec<&'a Role> {

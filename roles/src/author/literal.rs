@@ -114,8 +114,22 @@ fn each_element(node: &Node, faults: &mut Faults, as_list: fn(&Node) -> String, 
 fn each_value(node: &Node, faults: &mut Faults, check: impl Fn(&Node, &mut Faults)) {
     match &node.kind {
         NodeKind::Map(entries) => entries.iter().for_each(|entry| check(&entry.value, faults)),
-        NodeKind::List(_) | NodeKind::Scalar(_) => faults.push(mismatch(node, "a map")),
+        NodeKind::List(items) => faults.push(match assignments(items) {
+            Some(map) => mismatch(node, "a map").hint(format!("write `{map}`")),
+            None => mismatch(node, "a map"),
+        }),
+        NodeKind::Scalar(_) => faults.push(mismatch(node, "a map")),
     }
+}
+
+/// `["X=1", "Y=2"]` as a map: `{X: "1", Y: "2"}`.
+fn assignments(items: &[Node]) -> Option<String> {
+    let one = |item: &Node| {
+        let (name, value) = item.as_scalar()?.text.split_once('=')?;
+        Some(format!("{name}: {value:?}"))
+    };
+    let all: Option<Vec<String>> = items.iter().map(one).collect();
+    all.filter(|all| !all.is_empty()).map(|all| format!("{{{}}}", all.join(", ")))
 }
 
 /// A map with the fields of a record.
@@ -162,11 +176,14 @@ fn check_microversions(node: &Node, faults: &mut Faults) {
 fn check_choice(node: &Node, valid: &'static [&'static str], faults: &mut Faults) {
     match node.as_scalar() {
         Some(scalar) if scalar.has_expression() || valid.contains(&scalar.text.as_str()) => {}
-        Some(scalar) => faults.push(
-            Fault::new(&node.span, format!("`{}` is not one of the words that may stand here", scalar.text))
-                .expected(words(valid.iter().copied()))
-                .nearest(&scalar.text, valid.iter().copied()),
-        ),
+        Some(scalar) => {
+            let fault = Fault::new(&node.span, format!("`{}` is not one of the words that may stand here", scalar.text))
+                .expected(words(valid.iter().copied()));
+            faults.push(match kinds::value_called_here(&scalar.text).filter(|_| valid.contains(&"running")) {
+                Some(instead) => fault.hint(instead),
+                None => fault.nearest(&scalar.text, valid.iter().copied()),
+            });
+        }
         None => faults.push(mismatch(node, &words(valid.iter().copied()))),
     }
 }

@@ -27,6 +27,8 @@ pub struct Role {
     pub by_system: Vec<SystemWord>,
     /// Whether all of `needs`, `params` and `by_system` could be read: else what is in scope is not known.
     pub names_read: bool,
+    /// Whether all of it could be read.
+    pub whole: bool,
     /// Checks before anything is changed.
     pub require: Vec<Step>,
     /// Resources, in order.

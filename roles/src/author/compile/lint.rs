@@ -123,7 +123,7 @@ fn suitable<'r>(roles: &Roles, site: &Site, node: &NodeName, recorded: &'r BTree
 }
 
 /// A node's roles, needed ones included.
-fn node_roles<'r>(roles: &'r Roles, site: &'r Site, node: &str) -> Vec<&'r Role> {
+pub(super) fn node_roles<'r>(roles: &'r Roles, site: &'r Site, node: &str) -> Vec<&'r Role> {
     let Some(entry) = site.nodes.nodes.iter().find(|entry| entry.name.value == node) else { return Vec::new() };
     let groups = entry.groups.iter().filter_map(|name| site.nodes.groups.iter().find(|group| group.name.value == name.value));
     roles.ordered(groups.flat_map(|group| &group.roles).chain(&entry.roles).map(|name| name.value.as_str()))

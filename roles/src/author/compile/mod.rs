@@ -18,6 +18,7 @@ mod order;
 mod params;
 mod paths;
 mod prove;
+mod rest;
 mod scope;
 mod strictest;
 mod triggers;
@@ -29,6 +30,7 @@ pub use known::KnownFacts;
 pub use lint::{assumed, in_scope, lint, recorded};
 pub use masters::{JenkinsCredential, JenkinsLogin, Master, MasterSettings, master_names, masters};
 pub use order::{Order, order};
+pub use rest::rest;
 
 use self::checks::FoundCheck;
 use self::context::{Context, Reported, origin};
@@ -112,7 +114,8 @@ impl<'a> Context<'a> {
 
     /// The resources of all roles, in order.
     fn steps(&self) -> Vec<Step> {
-        let mut drafts = Drafts::default();
+        // Of a role that was not read whole, what a trigger names may be what is missing.
+        let mut drafts = Drafts { failed: self.roles.iter().any(|role| !role.whole), ..Drafts::default() };
         let mut together = 0;
         for role in &self.roles {
             let mut visit = |found: &Found<'_, '_, 'a>| drafts.take(self, found);

@@ -48,8 +48,13 @@ pub fn called_here(word: &str) -> Option<&'static str> {
         "shell" | "script" | "exec" | "raw" => "`command`, with its arguments as a list and a reason to stop",
         "apt" | "yum" | "dnf" | "packages" => "`package`",
         "copy" => "`file`, with `from` for a file of files/",
+        "template" => "`file`, with `template` for a file of templates/",
+        "pip" | "pip3" => "`command`, with the environment's program in `creates`",
+        "authorized_keys" | "ssh_authorized_key" => "`authorized_key`, with `keys` for several",
+        "cron" | "cronjob" => "`file`, below /etc/cron.d",
         "lineinfile" => "`line`",
-        "systemd" | "systemd_service" | "unit" => "`service`",
+        "systemd" | "systemd_service" => "`service`",
+        "unit" => "`service`, with `unit_content`, `unit_from` or `unit_template`",
         "get_url" | "fetch" => "`download`",
         "modprobe" | "module" => "`kernel_module`",
         "symlink" => "`link`",
@@ -58,11 +63,25 @@ pub fn called_here(word: &str) -> Option<&'static str> {
     })
 }
 
+/// What to write in place of a word that other tools have as a value.
+#[must_use]
+pub fn value_called_here(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "started" | "start" | "up" => "write `running`",
+        "stop" | "down" => "write `stopped`",
+        "restarted" => "in its place: `restart_on: [NAMES]`, of what it shall be restarted for",
+        "reloaded" => "in its place: `reload_on: [NAMES]`, of what it shall be reloaded for",
+        _ => return None,
+    })
+}
+
 /// What to use in place of a word that other languages have and this one has not.
 #[must_use]
 pub fn absent(word: &str) -> Option<&'static str> {
     Some(match word {
-        "include" | "import" | "import_tasks" | "include_tasks" | "macro" => "in its place: a role that this one needs, or `each`",
+        "include" | "import" | "import_tasks" | "include_tasks" | "import_role" | "include_role" | "macro" => {
+            "in its place: a role that this one needs, or `each`"
+        }
         "block" => "in its place: `steps: [...]`, which shares one `when`, `each` and `within`",
         "register" => "in its place: a kind that observes by itself, or a file (`stdout_to`)",
         "notify" | "handlers" | "listen" => "in its place: the one that acts names what it watches: `restart_on`, `reload_on`, `run_on`",

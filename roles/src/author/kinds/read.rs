@@ -60,8 +60,11 @@ pub(in crate::author) fn ownership(values: &Values, default: Mode) -> Built<Owne
     })
 }
 
-/// What may not be written beside `absent`.
+/// What may not be written beside `absent: true`. Beside an expression it may: it is what holds where that is false.
 pub(in crate::author) fn nothing_beside_absent(values: &Values, allowed: &[&str]) -> Built<()> {
+    if values.span("absent").text().contains("{{") {
+        return Ok(());
+    }
     let other = values.fields.iter().find(|(name, _)| **name != "absent" && !allowed.contains(name));
     match other {
         Some((name, placed)) => {

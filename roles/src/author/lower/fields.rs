@@ -60,7 +60,8 @@ fn fragment(doc: &str) -> String {
 
 /// Checks one relation.
 fn check(node: &Node, what: &str, rule: Rule, misspelt: &[&str], faults: &mut Faults) {
-    let absent = node.get("absent").and_then(Node::as_scalar).is_some_and(|scalar| scalar.text != "false");
+    // Where an expression decides, either may hold: what is wanted of what is there is written, and counts for nothing where it is not.
+    let absent = node.get("absent").and_then(Node::as_scalar).is_some_and(|scalar| scalar.text != "false" && !scalar.has_expression());
     let written =
         |names: &'static [&'static str]| -> Vec<&'static str> { names.iter().copied().filter(|name| node.get(name).is_some()).collect() };
     match rule {

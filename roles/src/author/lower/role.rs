@@ -18,7 +18,14 @@ const KEYS: Keys = Keys { what: "a role", known: keys::ROLE, later: &["gives"] }
 /// Reads `roles/NAME.yaml`. Given even with faults, as far as it can be told, so that the graph of roles is checked in
 /// the same go; none when the file has no name or is no map.
 pub fn role(source: &Arc<Source>, faults: &mut Faults) -> Option<Role> {
+    let begin = faults.len();
     let root = source::read(source, faults)?;
+    if root.as_list().is_some() {
+        let stem = source.name().rsplit('/').next().and_then(|file| file.strip_suffix(".yaml")).unwrap_or_default();
+        let fault = Fault::new(&source.span(0..0), "a list of tasks is no role").expected("a map: a role");
+        faults.push(fault.hint(format!("begin the file with `role: {stem}` and `summary: …`, and put the list under `steps:`")));
+        return None;
+    }
     let keys = KEYS.read(&root, faults);
     root.as_map()?;
     let get = |word: &str| keys.iter().find(|entry| entry.key.value == word).copied();
@@ -36,7 +43,8 @@ pub fn role(source: &Arc<Source>, faults: &mut Faults) -> Option<Role> {
         get("params").map(|entry| params::params(&entry.value, faults)).unwrap_or_default(),
         get("by_system").map(|entry| by_system(&entry.value, faults)).unwrap_or_default(),
     );
-    let role = Role {
+    let mut role = Role {
+        whole: true,
         names_read: faults.len() == before,
         tree: source.tree(),
         replaces_library: get("replaces").and_then(|entry| replaces(entry, source, faults)),
@@ -53,6 +61,7 @@ pub fn role(source: &Arc<Source>, faults: &mut Faults) -> Option<Role> {
         name,
     };
     names(&role, faults);
+    role.whole = faults.len() == begin;
     Some(role)
 }
 

@@ -32,6 +32,11 @@ pub(super) fn list(node: &Node, place: Place, faults: &mut Faults) -> Vec<Step> 
 fn step(node: &Node, place: Place, faults: &mut Faults) -> Option<Step> {
     let (words_of_step, actions): (Vec<&Entry>, Vec<&Entry>) =
         read::map(node, "`KIND: {…}`", faults).iter().partition(|entry| step_words().any(|word| word == entry.key.value));
+    let mut actions = actions;
+    if let (Some(at), true) = (actions.iter().position(|entry| entry.key.value == "name"), actions.len() > 1) {
+        let name = actions.remove(at);
+        faults.push(Fault::new(&name.key.span, "a step has no `name`").hint("its kind and key are its name; say why in a comment"));
+    }
     let action = match actions[..] {
         [only] => action(only, place, faults),
         [] => {
@@ -120,7 +125,11 @@ fn unknown_kind(entry: &Entry, place: Place) -> Fault {
     let word = entry.key.value.as_str();
     let fault = |message: String| Fault::new(&entry.key.span, message);
     if LATER_KINDS.contains(&word) {
-        return fault(format!("`{word}` is not in this release"));
+        let later = fault(format!("`{word}` is not in this release"));
+        return match called_here(word) {
+            Some(instead) => later.hint(format!("in this release: {instead}")),
+            None => later,
+        };
     }
     if place == Place::Smoke && kinds::all().any(|kind| kind.word == word) {
         return fault(format!("`{word}` cannot stand in `smoke`")).expected("`command`").hint("what needs no job stands in `verify`");

@@ -51,7 +51,10 @@ fn connect(values: &Values) -> Built<Connect> {
         _ => None,
     };
     let port = match (written, own) {
-        (Some(written), Some(own)) if written != own => return Err(fail(format!("`{to}` and `port: {written}` disagree"))),
+        // What a URL means is its scheme's port where it names none.
+        (Some(written), own) if !scheme.is_empty() && own.or(usual).is_some_and(|own| own != written) => {
+            return Err(fail(format!("`{to}` and `port: {written}` disagree")));
+        }
         (written, own) => written.or(own).or(usual),
     };
     match port {
