@@ -1,6 +1,8 @@
 //! Root's copy of the agent: verified, durable, named by its digest, and only then run.
 
 use super::StatePaths;
+use crate::host::Host;
+use crate::host::accounts::Accounts;
 use crate::host::own::Durable;
 use ostler_roles::words::Digest;
 use std::ffi::OsStr;
@@ -53,6 +55,13 @@ pub fn own_digest() -> Result<Digest, CopyError> {
         Some(digest) => Ok(digest),
         None => read_self().map(|bytes| Digest::of(&bytes)),
     }
+}
+
+/// The name of the account that we run as; its number where it is not in /etc/passwd.
+pub fn own_account() -> String {
+    let uid = rustix::process::geteuid().as_raw();
+    let accounts = Host::running().and_then(|host| Accounts::read(&host)).unwrap_or_default();
+    accounts.of_uid(uid).map_or_else(|| uid.to_string(), |account| account.name.clone())
 }
 
 /// Where the running program's file is, also when another controller has put its equal in its place: the kernel then marks the old

@@ -31,7 +31,7 @@ pub use blobs::BlobStore;
 pub use cancel::{ask_to_cancel, is_cancelled};
 pub use challenge::Challenges;
 pub use clean::Cleaner;
-pub use copy::{CopyError, install, own_digest, own_file, roots_copy};
+pub use copy::{CopyError, install, own_account, own_digest, own_file, roots_copy};
 pub use error::EngineError;
 pub use facilities::{Facilities, Moment};
 pub use go::{Accepted, Order, go};

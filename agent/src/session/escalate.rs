@@ -130,7 +130,7 @@ impl RootHalf {
                 }
                 asked = true;
                 end = Instant::now() + PASSWORD_WITHIN;
-                self.account = account.unwrap_or_else(super::serve::user);
+                self.account = account.unwrap_or_else(crate::engine::own_account);
                 outbox.send(&ToController::AskPassword { user: self.account.clone() })?;
             }
             if at(0) && !self.hear()? {

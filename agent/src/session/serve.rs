@@ -4,9 +4,7 @@ use super::escalate::escalate;
 use super::fault::{failure, from_error};
 use super::line::{Gone, Incoming, Input, Outbox};
 use super::work::{Next, Work, WorkError};
-use crate::engine::{Facilities, NodeRecord};
-use crate::host::Host;
-use crate::host::accounts::Accounts;
+use crate::engine::{Facilities, NodeRecord, own_account};
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::wire::message::{Hello, Login, Open, SCHEMA, ToAgent, ToController};
 use rustix::fd::OwnedFd;
@@ -86,7 +84,7 @@ fn converse(facilities: &dyn Facilities, half: Half, mut input: Input, outbox: &
     }
     match open.r#become {
         Some(how) if half == Half::Login && !facilities.is_root() => {
-            outbox.send(&ToController::Login(Login { schema: SCHEMA, agent: facilities.digest(), user: user() }))?;
+            outbox.send(&ToController::Login(Login { schema: SCHEMA, agent: facilities.digest(), user: own_account() }))?;
             escalate(facilities, how, &open, input, outbox)
         }
         Some(_) | None => attend(facilities, input, outbox),
@@ -156,17 +154,10 @@ fn hello(facilities: &dyn Facilities) -> Result<(ostler_roles::words::Digest, He
     let root = facilities.is_root();
     let digest = facts.digest();
     let NodeRecord { generation, ledger, .. } = record;
-    let hello = Hello { schema: SCHEMA, agent: facilities.digest(), user: user(), root, boot_id, run, generation, ledger, facts, live };
+    let hello = Hello { schema: SCHEMA, agent: facilities.digest(), user: own_account(), root, boot_id, run, generation, ledger, facts, live };
     Ok((digest, hello))
 }
 
 fn out_of_place(when: &str) -> Failure {
     failure(FailureKind::Internal, format_args!("the controller sent a message that has no place {when}"), None)
-}
-
-/// The name of the account we run as; its number where it is not in /etc/passwd.
-pub(super) fn user() -> String {
-    let uid = rustix::process::geteuid().as_raw();
-    let accounts = Host::running().and_then(|host| Accounts::read(&host)).unwrap_or_default();
-    accounts.of_uid(uid).map_or_else(|| uid.to_string(), |account| account.name.clone())
 }
