@@ -13,7 +13,6 @@ use ostler_roles::resource::Effect;
 use ostler_roles::resource::authorized_key::{Change, Desired, KeyBlob, Observed, ObservedKey};
 use ostler_roles::words::AbsPath;
 use place::Place;
-pub(super) use sshd::Configuration;
 
 /// The end of the options: the first blank outside of quotes.
 fn split_options(line: &str) -> Option<(&str, &str)> {

@@ -1,9 +1,5 @@
 //! `kernel_module` at work: modprobe(8) now, modules-load.d(5) and modprobe.d(5) at boot.
 
-mod at_boot;
-
-pub(super) use at_boot::ModuleFiles;
-
 use super::Act;
 use super::fault::{unmade, unread};
 use super::node::Node;

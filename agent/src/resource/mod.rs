@@ -2,9 +2,8 @@
 
 mod as_account;
 mod checks;
-mod config_files;
 mod fault;
-mod mirrors;
+mod known;
 mod modules;
 mod node;
 mod ownership;

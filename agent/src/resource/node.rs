@@ -1,12 +1,8 @@
 //! One node during one run: its tree, and what was read once of its shared databases.
 
-use super::authorized_key;
-use super::config_files::{self, ConfigFile};
 use super::fault::{no_account, unmade, unread};
-use super::kernel_module::ModuleFiles;
-use super::mirrors::{Mirrors, Remembered};
-use super::package::{Offers, Packages};
-use super::service::Manager;
+use super::known::mirrors::Remembered;
+use super::known::{ConfigFile, Manager, Mirrors, ModuleFiles, Offers, Packages, SshdConfiguration, config_files};
 use crate::host::accounts::{Account, Accounts};
 use crate::host::child::Identity;
 use crate::host::http::Http;
@@ -57,7 +53,7 @@ pub(super) struct Node {
     pub(super) key: Option<Secret<Vec<u8>>>,
     http: Snapshot<Http>,
     sysctl_files: Snapshot<Vec<ConfigFile>>,
-    sshd: Snapshot<authorized_key::Configuration>,
+    sshd: Snapshot<SshdConfiguration>,
     /// What sshd has said of accounts, each with the digest of its configuration then.
     pub(super) sshd_said: Remembered<(String, String)>,
     module_files: Snapshot<ModuleFiles>,
@@ -126,8 +122,8 @@ impl Node {
     }
 
     /// How sshd is configured.
-    pub(super) fn sshd_configuration(&self) -> Result<Arc<authorized_key::Configuration>, OsError> {
-        self.sshd.get(|| authorized_key::Configuration::read(self))
+    pub(super) fn sshd_configuration(&self) -> Result<Arc<SshdConfiguration>, OsError> {
+        self.sshd.get(|| SshdConfiguration::read(&self.host))
     }
 
     /// The files that load modules at boot, and those that keep modules out.

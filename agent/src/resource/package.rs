@@ -1,15 +1,11 @@
 //! `package` at work: dpkg's own database to read, apt-get to change.
 
 mod apt;
-mod lists;
 mod lock;
-mod status;
-
-pub(super) use lists::Offers;
-pub(super) use status::Packages;
 
 use super::Act;
 use super::fault::unread;
+use super::known::{Offers, Packages};
 use super::node::Node;
 use crate::engine::ApplyContext;
 use ostler_roles::check::{self, Evidence, PackageWant};

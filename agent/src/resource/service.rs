@@ -1,18 +1,16 @@
 //! `service` at work: the unit's file, systemd's own word on its state, links for "at boot".
 
-mod age;
 mod boot;
 mod diagnose;
 mod install;
-mod manager;
 mod unit_file;
 mod watch;
 
-pub(super) use manager::Manager;
 pub(super) use watch::look_again;
 
 use super::Act;
 use super::fault::{failure, hinted, unmade, unread};
+use super::known::systemd::ANSWER;
 use super::node::Node;
 use crate::engine::ApplyContext;
 use crate::host::child::Program;
@@ -22,32 +20,27 @@ use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::service::{Boot, Change, Desired, Observed, State};
 use ostler_roles::words::{Content, Mode, UNIT_DIRECTORIES, UnitName};
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-/// systemd answers a question in milliseconds; while it reads its files again, in seconds.
-const ANSWER: Duration = Duration::from_secs(30);
-/// How long a service that says nothing when it is ready must stay up to count as started.
-const STAYS: Duration = Duration::from_millis(100);
+use std::time::Instant;
 
 impl Act for Desired {
     fn observe(&self, node: &Node) -> Result<Observed, Failure> {
         let deadline = Instant::now() + ANSWER;
         let files = self.files(node).map_err(unread)?;
         let name = files.name(self);
-        let state = node.manager.state(node, name.as_str(), deadline).map_err(unread)?;
+        let state = node.manager.state(&node.host, name.as_str(), deadline).map_err(unread)?;
         let unit = match &self.unit {
             Some(content) => self.unit_digest(node, content)?,
             None => None,
         };
         let triggers = match self.state {
-            Some(State::Stopped) => node.manager.triggers(node, &state, deadline).map_err(unread)?,
+            Some(State::Stopped) => node.manager.triggers(&node.host, &state, deadline).map_err(unread)?,
             Some(State::Running) | None => Vec::new(),
         };
         Ok(Observed {
             found: files.found || !matches!(state.load.as_str(), "not-found" | "masked" | ""),
             alias_of: (*name != self.name).then(|| name.clone()),
             active: state.active_or_restarting().to_owned(),
-            needs_reload: self.unit.is_some() && files.found && node.manager.has_older(node, name, &state).map_err(unread)?,
+            needs_reload: self.unit.is_some() && files.found && node.manager.has_older(&node.host, name, &state).map_err(unread)?,
             boot: files.boot,
             masks: files.masks,
             unit,
@@ -70,7 +63,7 @@ impl Act for Desired {
             unread = true;
         }
         if unread {
-            node.manager.reload_files(node, work.deadline).map_err(unmade)?;
+            node.manager.reload_files(&node.host, work.deadline).map_err(unmade)?;
         }
         for change in &changes {
             match change {
@@ -197,7 +190,7 @@ fn enable(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(),
         return Ok(());
     }
     node.host.touched_below(config);
-    node.manager.enable(node, files.name(desired).as_str(), true, work.deadline).map_err(unmade)
+    node.manager.enable(&node.host, files.name(desired).as_str(), true, work.deadline).map_err(unmade)
 }
 
 fn disable(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Failure> {
@@ -211,7 +204,7 @@ fn disable(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<()
         return files.boot.present.iter().try_for_each(|link| node.host.remove(&config.join(link))).map_err(unmade);
     }
     node.host.touched_below(UNIT_DIRECTORIES[0].as_ref());
-    node.manager.enable(node, files.name(desired).as_str(), false, work.deadline).map_err(unmade)
+    node.manager.enable(&node.host, files.name(desired).as_str(), false, work.deadline).map_err(unmade)
 }
 
 /// Takes away the administrator's masks: those for good and those until the next boot.
@@ -226,9 +219,9 @@ fn is_old_script(desired: &Desired, node: &Node) -> Result<bool, OsError> {
 /// A unit starts with what systemd has read: that must not be older than what stands on the disk.
 fn read_again(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Failure> {
     let name = desired.files(node).map_err(unmade)?.name(desired).clone();
-    let state = node.manager.state(node, name.as_str(), work.deadline).map_err(unmade)?;
-    if node.manager.may_be_older(node, &state).map_err(unmade)? {
-        node.manager.reload_files(node, work.deadline).map_err(unmade)?;
+    let state = node.manager.state(&node.host, name.as_str(), work.deadline).map_err(unmade)?;
+    if node.manager.may_be_older(&node.host, &state).map_err(unmade)? {
+        node.manager.reload_files(&node.host, work.deadline).map_err(unmade)?;
     }
     Ok(())
 }
@@ -256,9 +249,9 @@ impl Verb {
 fn act(desired: &Desired, node: &Node, verb: Verb, work: &ApplyContext<'_>) -> Result<(), Failure> {
     let files = desired.files(node).map_err(unmade)?;
     let name = files.name(desired).as_str();
-    node.manager.ask(node, verb.word(), name, work.deadline).map_err(|error| refused(node, verb, name, error))?;
+    node.manager.ask(&node.host, verb.word(), name, work.deadline).map_err(|error| refused(node, verb, name, error))?;
     let started = matches!(verb, Verb::Start | Verb::Restart);
-    let Some(state) = node.manager.settled(node, name, work, started).map_err(unmade)? else {
+    let Some(state) = node.manager.settled(&node.host, name, work, started).map_err(unmade)? else {
         if (work.cancelled)() {
             let message = format!("cancelled while systemd was to {} {name}; it goes on with that by itself", verb.word());
             return Err(failure(FailureKind::Cancelled, message));
@@ -301,31 +294,31 @@ fn control(node: &Node, verb: &str, name: &UnitName, work: &ApplyContext<'_>) ->
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::host::Host;
     use std::path::PathBuf;
 
     /// A tree with units in it.
-    pub(super) struct Tree(tempfile::TempDir);
+    pub(in super::super) struct Tree(tempfile::TempDir);
 
     impl Tree {
-        pub(super) fn new() -> Self {
+        pub(in super::super) fn new() -> Self {
             Self(tempfile::tempdir().unwrap())
         }
-        pub(super) fn host(&self) -> Host {
+        pub(in super::super) fn host(&self) -> Host {
             Host::at(self.0.path()).unwrap()
         }
         /// Where this path of the tree is; the directories above it are made.
-        pub(super) fn at(&self, path: &str) -> PathBuf {
+        pub(in super::super) fn at(&self, path: &str) -> PathBuf {
             let path = self.0.path().join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             path
         }
-        pub(super) fn file(&self, path: &str, text: &str) {
+        pub(in super::super) fn file(&self, path: &str, text: &str) {
             std::fs::write(self.at(path), text).unwrap();
         }
-        pub(super) fn link(&self, to: &str, path: &str) {
+        pub(in super::super) fn link(&self, to: &str, path: &str) {
             std::os::unix::fs::symlink(to, self.at(path)).unwrap();
         }
     }

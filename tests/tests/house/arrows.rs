@@ -181,3 +181,28 @@ fn async_stays_in_its_four_rooms_what_starts_them_and_what_draws_them() {
 fn awaits(code: &str) -> bool {
     code.match_indices(".await").any(|(at, word)| !code[at + word.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_'))
 }
+
+/// Among the resources: what is known of a node stands below the node, and every kind above both.
+#[test]
+fn no_kind_stands_in_a_circle_with_the_node_that_it_works_on() {
+    let mut wrong = Vec::new();
+    let mut looked = 0;
+    for source in production("agent") {
+        let below: &[&str] = match source.module.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["resource", "known", ..] => &["known"],
+            ["resource", "node", ..] => &["known", "fault", "node"],
+            _ => continue,
+        };
+        looked += 1;
+        for path in named(&source) {
+            if let [room, file, ..] = &path[..]
+                && room == "resource"
+                && !below.contains(&file.as_str())
+            {
+                wrong.push(format!("{} names `{}`", source.name, path.join("::")));
+            }
+        }
+    }
+    assert!(looked > 5, "{looked} files: the reader is broken");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

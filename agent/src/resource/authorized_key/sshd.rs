@@ -2,6 +2,7 @@
 //! program and its configuration. Where that names none of what decides it, nobody is asked.
 
 use super::super::fault::{hinted, unmade, unread};
+use super::super::known::sshd::{DECIDING, PROGRAM, setting};
 use super::super::node::Node;
 use crate::host::accounts::Account;
 use crate::host::child::Program;
@@ -11,27 +12,12 @@ use ostler_roles::words::Digest;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-const PROGRAM: &str = "/usr/sbin/sshd";
-const DIRECTORY: &str = "/etc/ssh";
 /// What it remembers, a file an account.
 const RECORDS: &str = "/var/lib/ostler/sshd";
 /// No configuration is larger.
 const CAP: u64 = 4 << 20;
-/// Files that include each other (OpenSSH servconf.c, SERVCONF_MAX_DEPTH).
-const DEPTH: usize = 16;
 /// It reads files and answers.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Words of the configuration that decide where keys are read, in lower case.
-const DECIDING: [&str; 3] = ["authorizedkeysfile", "authorizedkeyscommand", "pubkeyauthentication"];
-
-/// The configuration of a node's sshd.
-#[derive(Debug, Default)]
-pub(in crate::resource) struct Configuration {
-    /// Of the program and all its files.
-    digest: String,
-    /// Whether a file names what decides it.
-    decides: bool,
-}
 
 /// What sshd reads for one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,64 +28,6 @@ pub(in crate::resource) struct Reads {
     pub(super) command: Option<String>,
     /// Whether it takes keys at all.
     pub(super) takes_keys: bool,
-}
-
-impl Configuration {
-    /// Reads it.
-    ///
-    /// # Errors
-    /// When a file is there and cannot be read.
-    pub(in crate::resource) fn read(node: &Node) -> Result<Self, OsError> {
-        let Some(program) = node.host.look_through(Path::new(PROGRAM))? else { return Ok(Self::default()) };
-        let mut seen = format!("{} {} {:?}\n", program.inode, program.length, program.changed);
-        let mut decides = false;
-        let mut ahead = vec![(Path::new(DIRECTORY).join("sshd_config"), 0)];
-        while let Some((path, depth)) = ahead.pop() {
-            let Some(bytes) = node.host.read_through(&path, CAP)? else { continue };
-            seen.push_str(&format!("{} {}\n", path.display(), Digest::of(&bytes).hex()));
-            for (word, rest) in String::from_utf8_lossy(&bytes).lines().filter_map(setting) {
-                decides |= DECIDING.contains(&word.as_str());
-                if word == "include" && depth < DEPTH {
-                    let patterns = rest.split_whitespace().map(|pattern| Path::new(DIRECTORY).join(pattern.trim_matches('"')));
-                    for pattern in patterns {
-                        ahead.extend(matching(node, &pattern)?.into_iter().map(|path| (path, depth + 1)));
-                    }
-                }
-            }
-        }
-        Ok(Self { digest: Digest::of(seen.as_bytes()).hex(), decides })
-    }
-}
-
-/// A line's first word in lower case, and the rest (sshd_config(5)).
-fn setting(line: &str) -> Option<(String, &str)> {
-    let line = line.trim();
-    let (word, rest) = line.split_once(|sign: char| sign.is_whitespace() || sign == '=').unwrap_or((line, ""));
-    (!word.is_empty() && !word.starts_with('#')).then(|| (word.to_ascii_lowercase(), rest.trim_start_matches(['=', ' ', '\t'])))
-}
-
-/// The files that a pattern names: `*` and `?` in its last part, as in `/etc/ssh/sshd_config.d/*.conf`.
-fn matching(node: &Node, pattern: &Path) -> Result<Vec<PathBuf>, OsError> {
-    let name = pattern.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if !name.contains(['*', '?', '[']) {
-        return Ok(vec![pattern.to_owned()]);
-    }
-    let directory = pattern.parent().unwrap_or(Path::new("/"));
-    // A set of letters is taken for any: a file too many is read, and none is missed.
-    let names = node.host.list(directory)?.unwrap_or_default();
-    Ok(names.into_iter().filter(|found| fits(&name, &found.to_string_lossy())).map(|found| directory.join(found)).collect())
-}
-
-fn fits(pattern: &str, name: &str) -> bool {
-    match pattern.chars().next() {
-        None => name.is_empty(),
-        Some('*') => (0..=name.len()).filter(|at| name.is_char_boundary(*at)).any(|at| fits(&pattern[1..], &name[at..])),
-        Some('[') => pattern.find(']').is_none_or(|end| fits(&format!("?{}", &pattern[end + 1..]), name)),
-        Some(sign) => name
-            .chars()
-            .next()
-            .is_some_and(|first| (sign == '?' || sign == first) && fits(&pattern[sign.len_utf8()..], &name[first.len_utf8()..])),
-    }
 }
 
 /// What sshd reads for this account. Writes nothing.
@@ -205,9 +133,10 @@ fn expanded(pattern: &str, account: &Account) -> PathBuf {
 mod tests {
     use super::*;
     use crate::host::Host;
+    use crate::resource::known::SshdConfiguration;
 
     fn account() -> Account {
-        Account { name: "ci".to_owned(), uid: 1001, gid: 1001, home: "/home/ci".to_owned(), shell: "/bin/sh".to_owned() }
+        Account { name: "ci".to_owned(), uid: 1001, gid: 1001, comment: String::new(), home: "/home/ci".to_owned(), shell: "/bin/sh".to_owned() }
     }
 
     #[test]
@@ -230,18 +159,18 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        let decides = || Configuration::read(&node()).unwrap().decides;
+        let decides = || SshdConfiguration::read(&Host::at(tree.path()).unwrap()).unwrap().decides;
         assert!(!decides(), "no sshd is there");
         write("usr/sbin/sshd", "");
         write("etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\n#AuthorizedKeysFile none\nUsePAM yes\n");
         assert!(!decides());
-        let before = Configuration::read(&node()).unwrap().digest;
+        let before = SshdConfiguration::read(&Host::at(tree.path()).unwrap()).unwrap().digest;
         write("etc/ssh/sshd_config.d/keys.conf.off", "AuthorizedKeysFile none\n");
         assert!(!decides());
         write("etc/ssh/sshd_config.d/1.conf", "Include more/[ab]*\n");
         write("etc/ssh/more/b", "Match User ci\n\tauthorizedkeysfile=/x/%u\n");
         assert!(decides());
-        assert_ne!(Configuration::read(&node()).unwrap().digest, before);
+        assert_ne!(SshdConfiguration::read(&Host::at(tree.path()).unwrap()).unwrap().digest, before);
         // What is no running system cannot be asked, and is not guessed at.
         let failed = reads(&node(), &account()).unwrap_err();
         assert_eq!(failed.message, "sshd does not tell where it reads the keys of ci");

@@ -1,10 +1,11 @@
 //! One apt-get transaction for a batch of packages. It is never killed within its transaction.
 
 use super::super::fault::{hinted, unmade};
+use super::super::known::offers;
+use super::super::known::packages::{NATIVE, updates};
 use super::super::node::Node;
 use super::super::{Act as _, note};
-use super::status::{NATIVE, updates};
-use super::{lists, lock};
+use super::lock;
 use crate::engine::ApplyContext;
 use crate::host::child::{Finished, Program, Tail, output_mask};
 use crate::host::{Operation, OsError};
@@ -141,7 +142,7 @@ impl Apt<'_> {
     }
 
     fn transaction(&mut self, install: &[String], remove: &[String]) -> Result<(), Failure> {
-        if !install.is_empty() && lists::are_old(&self.node.host).map_err(unmade)? {
+        if !install.is_empty() && offers::are_old(&self.node.host).map_err(unmade)? {
             self.update()?;
         }
         let (doing, verb) = if install.is_empty() { ("remove packages", "remove") } else { ("install packages", "install") };
@@ -189,7 +190,7 @@ impl Apt<'_> {
     fn update(&mut self) -> Result<(), Failure> {
         let finished = self.run(&["apt-get", "--quiet", "update"], &[])?;
         if finished.is_good() && !finished.tail.mentions("Failed to fetch") {
-            return lists::now_fresh(&self.node.host).map_err(unmade);
+            return offers::now_fresh(&self.node.host).map_err(unmade);
         }
         let last = finished.tail.last_line();
         self.notes.push(format!("the package lists could not be read anew: {last}"));

@@ -1,5 +1,6 @@
 //! Whether a unit starts at boot: the links that its [Install] section asks for, and those that are there.
 
+use super::super::known::is_merged;
 use super::install::Install;
 use super::unit_file::{self, UnitFile};
 use crate::host::{EntryKind, Host, OsError};
@@ -83,12 +84,6 @@ fn given(host: &Host, name: &UnitName) -> Result<Vec<String>, OsError> {
         }
     }
     Ok(links)
-}
-
-/// Whether this is another way to a directory below /usr: `/lib` is a link to `usr/lib` nearly everywhere.
-pub(super) fn is_merged(host: &Host, directory: &Path) -> bool {
-    let top = directory.iter().nth(1).map(|top| Path::new("/").join(top));
-    top.is_some_and(|top| host.look(&top).is_ok_and(|found| found.is_some_and(|found| found.kind == EntryKind::Link)))
 }
 
 /// An init script without a unit file: enabled by its links of the ordinary runlevels. None: there is no such script.

@@ -1,7 +1,7 @@
 //! What systemd-sysctl(8) will set at boot: over all its files, as sysctl.d(5) says. The last line that names a setting counts; a pattern
 //! sets only what no line names, and the last pattern counts; a name behind `-` without a value keeps patterns from a setting.
 
-use super::super::config_files::ConfigFile;
+use super::super::known::ConfigFile;
 use ostler_roles::resource::sysctl::AtBoot;
 
 /// A setting's path below /proc/sys. Where the first separator is `/`, dots belong to names (`net/ipv4/conf/eth0.1/forwarding`); else `/`

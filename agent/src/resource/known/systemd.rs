@@ -1,12 +1,11 @@
 //! systemd asked over D-Bus, and by systemctl(1) where no bus answers.
 
-use super::super::node::Node;
-use super::watch::Watched;
-use super::{STAYS, age};
+use super::age;
+use super::watched::Watched;
 use crate::engine::ApplyContext;
 use crate::host::child::Program;
 use crate::host::dbus::{Call, CallError, Connection, Reply, Value};
-use crate::host::{Operation, OsError};
+use crate::host::{Host, Operation, OsError};
 use ostler_roles::words::UnitName;
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -16,21 +15,26 @@ const PATH: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
 
+/// systemd answers a question in milliseconds; while it reads its files again, in seconds.
+pub(in super::super) const ANSWER: Duration = Duration::from_secs(30);
+/// How long a service that says nothing when it is ready must stay up to count as started.
+const STAYS: Duration = Duration::from_millis(100);
+
 /// The connection to systemd, opened when first needed.
 #[derive(Debug, Default)]
-pub(crate) struct Manager {
+pub(in super::super) struct Manager {
     connection: Mutex<Option<Connection>>,
     /// What was started by way of it.
-    pub(super) watched: Watched,
+    pub(in super::super) watched: Watched,
 }
 
 /// A unit as systemd has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct UnitState {
+pub(in super::super) struct UnitState {
     /// `loaded`, `not-found`, `masked`, ...
-    pub(crate) load: String,
+    pub(in super::super) load: String,
     /// `active`, `inactive`, `failed`, `activating`, ...
-    pub(crate) active: String,
+    pub(in super::super) active: String,
     /// `running`, `exited`, `auto-restart`, ...
     sub: String,
     /// Its object's path; empty where systemctl was asked.
@@ -44,27 +48,27 @@ pub(crate) struct UnitState {
 
 impl UnitState {
     /// Its state in one word: between two starts of a program that ends and ends, `auto-restart` (systemd 254 has two words for it).
-    pub(crate) fn active_or_restarting(&self) -> &str {
+    pub(in super::super) fn active_or_restarting(&self) -> &str {
         if self.sub.starts_with("auto-restart") { "auto-restart" } else { &self.active }
     }
 
     /// The same for people.
-    pub(crate) fn told(&self) -> &str {
+    pub(in super::super) fn told(&self) -> &str {
         if self.sub.starts_with("auto-restart") { "failing again and again" } else { &self.active }
     }
 }
 
 impl Manager {
     /// How a unit is.
-    pub(crate) fn state(&self, node: &Node, name: &str, deadline: Instant) -> Result<UnitState, OsError> {
-        if !node.host.is_running() {
+    pub(in super::super) fn state(&self, host: &Host, name: &str, deadline: Instant) -> Result<UnitState, OsError> {
+        if !host.is_running() {
             let why = io::Error::new(io::ErrorKind::Unsupported, "it is asked only on a running system");
             return Err(OsError::new(Operation::Ask, "systemd", why));
         }
         let names = [name];
         let arguments = [Value::Texts(&names)];
         let call = Call { path: PATH, interface: MANAGER, member: "ListUnitsByNames", arguments: &arguments };
-        match self.call_again(node, &call, deadline) {
+        match self.call_again(host, &call, deadline) {
             Ok(reply) => parse(&reply).ok_or_else(|| garbled("ListUnitsByNames")),
             Err(CallError::Unasked(_) | CallError::Lost(_)) => shown(name, deadline),
             Err(refused @ CallError::Refused { .. }) => Err(said(name, &refused)),
@@ -72,34 +76,34 @@ impl Manager {
     }
 
     /// Whether systemd may have read an older state of any file of units than there is. Not known is yes.
-    pub(crate) fn may_be_older(&self, node: &Node, state: &UnitState) -> Result<bool, OsError> {
+    pub(in super::super) fn may_be_older(&self, host: &Host, state: &UnitState) -> Result<bool, OsError> {
         if state.path.is_empty() {
             return Ok(true);
         }
         // Its own word also covers what units are generated from.
-        Ok(age::may_be_older(self.loaded(node), age::newest(&node.host)?, age::now()) || self.says_older(node, state))
+        Ok(age::may_be_older(self.loaded(host), age::newest(host)?, age::now()) || self.says_older(host, state))
     }
 
     /// Whether systemd has surely read an older state of this unit's own files.
-    pub(crate) fn has_older(&self, node: &Node, unit: &UnitName, state: &UnitState) -> Result<bool, OsError> {
-        match self.loaded(node).filter(|_| !state.path.is_empty()) {
-            Some(loaded) => Ok(age::is_older(loaded, age::newest_of(&node.host, unit)?, age::now())),
-            None => Ok(self.says_older(node, state)),
+    pub(in super::super) fn has_older(&self, host: &Host, unit: &UnitName, state: &UnitState) -> Result<bool, OsError> {
+        match self.loaded(host).filter(|_| !state.path.is_empty()) {
+            Some(loaded) => Ok(age::is_older(loaded, age::newest_of(host, unit)?, age::now())),
+            None => Ok(self.says_older(host, state)),
         }
     }
 
     /// When it began to read its files the last time; none: it does not say, as before systemd 247.
-    fn loaded(&self, node: &Node) -> Option<age::Micros> {
-        let reply = self.property(node, PATH, MANAGER, "UnitsLoadTimestamp")?;
+    fn loaded(&self, host: &Host) -> Option<age::Micros> {
+        let reply = self.property(host, PATH, MANAGER, "UnitsLoadTimestamp")?;
         let mut reader = reply.reader();
         (reader.signature() == Some("t")).then(|| reader.wide()).flatten().filter(|loaded| *loaded > 0)
     }
 
-    fn says_older(&self, node: &Node, state: &UnitState) -> bool {
+    fn says_older(&self, host: &Host, state: &UnitState) -> bool {
         if state.path.is_empty() {
             return state.stale;
         }
-        let reply = self.property(node, &state.path, UNIT, "NeedDaemonReload");
+        let reply = self.property(host, &state.path, UNIT, "NeedDaemonReload");
         reply.is_some_and(|reply| {
             let mut reader = reply.reader();
             reader.signature() == Some("b") && reader.number() == Some(1)
@@ -107,11 +111,11 @@ impl Manager {
     }
 
     /// How often systemd has started it by itself; 0 for what has no such count: sockets, timers, targets.
-    pub(crate) fn restarts(&self, node: &Node, state: &UnitState) -> u32 {
+    pub(in super::super) fn restarts(&self, host: &Host, state: &UnitState) -> u32 {
         if state.path.is_empty() {
             return state.restarts;
         }
-        let reply = self.property(node, &state.path, "org.freedesktop.systemd1.Service", "NRestarts");
+        let reply = self.property(host, &state.path, "org.freedesktop.systemd1.Service", "NRestarts");
         reply
             .and_then(|reply| {
                 let mut reader = reply.reader();
@@ -121,30 +125,30 @@ impl Manager {
     }
 
     /// The active units that start it: its socket, a timer, a path.
-    pub(crate) fn triggers(&self, node: &Node, state: &UnitState, deadline: Instant) -> Result<Vec<String>, OsError> {
+    pub(in super::super) fn triggers(&self, host: &Host, state: &UnitState, deadline: Instant) -> Result<Vec<String>, OsError> {
         if state.path.is_empty() {
             return Ok(Vec::new());
         }
-        let Some(reply) = self.property(node, &state.path, UNIT, "TriggeredBy") else { return Ok(Vec::new()) };
+        let Some(reply) = self.property(host, &state.path, UNIT, "TriggeredBy") else { return Ok(Vec::new()) };
         let mut active = Vec::new();
         for unit in texts(&reply).ok_or_else(|| garbled("TriggeredBy"))? {
-            if self.state(node, &unit, deadline)?.active == "active" {
+            if self.state(host, &unit, deadline)?.active == "active" {
                 active.push(unit);
             }
         }
         Ok(active)
     }
 
-    fn property(&self, node: &Node, path: &str, interface: &str, name: &str) -> Option<Reply> {
+    fn property(&self, host: &Host, path: &str, interface: &str, name: &str) -> Option<Reply> {
         let arguments = [Value::Text(interface), Value::Text(name)];
         let call = Call { path, interface: "org.freedesktop.DBus.Properties", member: "Get", arguments: &arguments };
-        self.call_again(node, &call, Instant::now() + super::ANSWER).ok()
+        self.call_again(host, &call, Instant::now() + ANSWER).ok()
     }
 
     /// Makes systemd read its files again.
-    pub(crate) fn reload_files(&self, node: &Node, deadline: Instant) -> Result<(), OsError> {
+    pub(in super::super) fn reload_files(&self, host: &Host, deadline: Instant) -> Result<(), OsError> {
         let call = Call { path: PATH, interface: MANAGER, member: "Reload", arguments: &[] };
-        match self.call_again(node, &call, deadline) {
+        match self.call_again(host, &call, deadline) {
             Ok(_) => Ok(()),
             Err(CallError::Unasked(_) | CallError::Lost(_)) => control(&["daemon-reload"], deadline),
             Err(refused @ CallError::Refused { .. }) => Err(said("Reload", &refused)),
@@ -152,13 +156,13 @@ impl Manager {
     }
 
     /// Makes or removes the links of a unit's [Install] section; the manager reads its files anew afterwards.
-    pub(crate) fn enable(&self, node: &Node, name: &str, enabled: bool, deadline: Instant) -> Result<(), OsError> {
+    pub(in super::super) fn enable(&self, host: &Host, name: &str, enabled: bool, deadline: Instant) -> Result<(), OsError> {
         let names = [name];
         // For good and not only until the next boot; a link that leads elsewhere is not replaced.
         let enabling = [Value::Texts(&names), Value::Flag(false), Value::Flag(false)];
         let (member, arguments) = if enabled { ("EnableUnitFiles", &enabling[..]) } else { ("DisableUnitFiles", &enabling[..2]) };
         let call = Call { path: PATH, interface: MANAGER, member, arguments };
-        match self.call_again(node, &call, deadline) {
+        match self.call_again(host, &call, deadline) {
             Ok(_) => Ok(()),
             Err(CallError::Unasked(_) | CallError::Lost(_)) => control(&[if enabled { "enable" } else { "disable" }, "--", name], deadline),
             Err(refused @ CallError::Refused { .. }) => Err(said(name, &refused)),
@@ -167,7 +171,7 @@ impl Manager {
 
     /// Queues a job for a unit. A restart is asked for once: whether one without an answer was made is not known, and a second would
     /// cut off what the first has started.
-    pub(crate) fn ask(&self, node: &Node, verb: &str, name: &str, deadline: Instant) -> Result<(), OsError> {
+    pub(in super::super) fn ask(&self, host: &Host, verb: &str, name: &str, deadline: Instant) -> Result<(), OsError> {
         let member = match verb {
             "start" => "StartUnit",
             "stop" => "StopUnit",
@@ -177,7 +181,7 @@ impl Manager {
         let arguments = [Value::Text(name), Value::Text("replace")];
         let call = Call { path: PATH, interface: MANAGER, member, arguments: &arguments };
         let once = !matches!(verb, "start" | "stop");
-        let answered = if once { self.call(node, &call, deadline) } else { self.call_again(node, &call, deadline) };
+        let answered = if once { self.call(host, &call, deadline) } else { self.call_again(host, &call, deadline) };
         match answered {
             Ok(_) => Ok(()),
             Err(CallError::Lost(error)) if once => Err(error),
@@ -190,13 +194,19 @@ impl Manager {
     }
 
     /// The unit's state once no job works on it; none: the deadline passed, or the run was cancelled.
-    pub(crate) fn settled(&self, node: &Node, name: &str, work: &ApplyContext<'_>, started: bool) -> Result<Option<UnitState>, OsError> {
+    pub(in super::super) fn settled(
+        &self,
+        host: &Host,
+        name: &str,
+        work: &ApplyContext<'_>,
+        started: bool,
+    ) -> Result<Option<UnitState>, OsError> {
         let mut pause = Duration::from_millis(2);
         let mut until = None;
         while Instant::now() < work.deadline && !(work.cancelled)() {
-            let state = self.state(node, name, work.deadline)?;
+            let state = self.state(host, name, work.deadline)?;
             if state.job == 0 && !matches!(state.active.as_str(), "activating" | "deactivating") {
-                if !started || state.active != "active" || self.says_when_ready(node, &state) {
+                if !started || state.active != "active" || self.says_when_ready(host, &state) {
                     return Ok(Some(state));
                 }
                 if Instant::now() >= *until.get_or_insert_with(|| Instant::now() + STAYS) {
@@ -212,11 +222,11 @@ impl Manager {
     }
 
     /// Whether "active" means that it is up: not so for a program that is only started (systemd.service(5), `Type=`).
-    fn says_when_ready(&self, node: &Node, state: &UnitState) -> bool {
+    fn says_when_ready(&self, host: &Host, state: &UnitState) -> bool {
         if state.path.is_empty() || state.sub != "running" {
             return state.sub != "running";
         }
-        let kind = self.property(node, &state.path, "org.freedesktop.systemd1.Service", "Type");
+        let kind = self.property(host, &state.path, "org.freedesktop.systemd1.Service", "Type");
         kind.is_some_and(|kind| {
             let mut reader = kind.reader();
             reader.signature() == Some("s") && reader.text().is_some_and(|kind| !["simple", "exec", "idle"].contains(&kind))
@@ -224,15 +234,15 @@ impl Manager {
     }
 
     /// One call. systemd drops all connections when it starts itself anew: one that takes no call any more is opened anew.
-    fn call(&self, node: &Node, call: &Call<'_>, deadline: Instant) -> Result<Reply, CallError> {
+    fn call(&self, host: &Host, call: &Call<'_>, deadline: Instant) -> Result<Reply, CallError> {
         let mut held = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let mut answered = match held.as_mut() {
             Some(connection) => connection.call(call, deadline),
-            None => Self::opened(&mut held, node)?.call(call, deadline),
+            None => Self::opened(&mut held, host)?.call(call, deadline),
         };
         if let Err(CallError::Unasked(_)) = answered {
             *held = None;
-            answered = Self::opened(&mut held, node)?.call(call, deadline);
+            answered = Self::opened(&mut held, host)?.call(call, deadline);
         }
         if let Err(CallError::Unasked(_) | CallError::Lost(_)) = answered {
             // An answer that comes late must not be taken for another call's.
@@ -242,15 +252,15 @@ impl Manager {
     }
 
     /// One call that may be made twice, and is when its answer does not come.
-    fn call_again(&self, node: &Node, call: &Call<'_>, deadline: Instant) -> Result<Reply, CallError> {
-        match self.call(node, call, deadline) {
-            Err(CallError::Lost(_)) if Instant::now() < deadline => self.call(node, call, deadline),
+    fn call_again(&self, host: &Host, call: &Call<'_>, deadline: Instant) -> Result<Reply, CallError> {
+        match self.call(host, call, deadline) {
+            Err(CallError::Lost(_)) if Instant::now() < deadline => self.call(host, call, deadline),
             answered => answered,
         }
     }
 
-    fn opened<'h>(held: &'h mut Option<Connection>, node: &Node) -> Result<&'h mut Connection, CallError> {
-        Ok(held.insert(Connection::to_systemd(node.host.is_root()).map_err(CallError::Unasked)?))
+    fn opened<'h>(held: &'h mut Option<Connection>, host: &Host) -> Result<&'h mut Connection, CallError> {
+        Ok(held.insert(Connection::to_systemd(host.is_root()).map_err(CallError::Unasked)?))
     }
 }
 
@@ -345,8 +355,8 @@ mod tests {
             }
         });
         let manager = Manager { connection: Mutex::new(Some(Connection::open(&socket, false).unwrap())), ..Manager::default() };
-        let node = Node::new(Host::at(tree.path()).unwrap(), None);
-        let lost = manager.ask(&node, "restart", "x.service", Instant::now() + Duration::from_secs(10)).unwrap_err();
+        let host = Host::at(tree.path()).unwrap();
+        let lost = manager.ask(&host, "restart", "x.service", Instant::now() + Duration::from_secs(10)).unwrap_err();
         served.join().unwrap();
         assert_eq!(lost.to_string(), "ask systemd for RestartUnit");
         assert!(manager.connection.lock().unwrap().is_none(), "and the connection is not used again");

@@ -17,7 +17,7 @@ const CAP: u64 = 64 << 20;
 const TRIES: usize = 5;
 
 /// Debian's word for the architecture that this agent was built for.
-pub(crate) const NATIVE: &str = if cfg!(target_arch = "x86_64") {
+pub(in super::super) const NATIVE: &str = if cfg!(target_arch = "x86_64") {
     "amd64"
 } else if cfg!(target_arch = "aarch64") {
     "arm64"
@@ -29,19 +29,19 @@ pub(crate) const NATIVE: &str = if cfg!(target_arch = "x86_64") {
 
 /// A package of a list or of dpkg's database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Package {
-    pub(super) name: String,
-    pub(super) version: String,
-    pub(super) arch: String,
+pub(in super::super) struct Package {
+    pub(in super::super) name: String,
+    pub(in super::super) version: String,
+    pub(in super::super) arch: String,
     status: String,
 }
 
 /// Packages by a name of theirs.
-pub(super) type ByName = HashMap<String, Vec<Package>>;
+pub(in super::super) type ByName = HashMap<String, Vec<Package>>;
 
 impl Package {
     /// Whether a name without an architecture means this one.
-    pub(super) fn is_native(&self) -> bool {
+    pub(in super::super) fn is_native(&self) -> bool {
         self.arch == NATIVE || self.arch == "all"
     }
 
@@ -57,14 +57,14 @@ impl Package {
 
 /// Every package that dpkg knows, by name.
 #[derive(Debug, Default)]
-pub(crate) struct Packages {
+pub(in super::super) struct Packages {
     known: ByName,
     /// Names that packages provide beside their own.
     provided: ByName,
 }
 
 /// What an interrupted dpkg left, in dpkg's order; while one is at work, what it has not written into the status file yet.
-pub(super) fn updates(host: &Host) -> Result<Vec<OsString>, OsError> {
+pub(in super::super) fn updates(host: &Host) -> Result<Vec<OsString>, OsError> {
     let mut names = host.list(Path::new(UPDATES))?.unwrap_or_default();
     names.retain(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit));
     Ok(names)
@@ -75,7 +75,7 @@ impl Packages {
     ///
     /// # Errors
     /// When it is there and cannot be read.
-    pub(crate) fn read(host: &Host) -> Result<Self, OsError> {
+    pub(in super::super) fn read(host: &Host) -> Result<Self, OsError> {
         for _ in 1..TRIES {
             if let Some(found) = Self::at_once(host, &updates(host)?)? {
                 return Ok(found);
@@ -97,7 +97,7 @@ impl Packages {
     }
 
     #[cfg(test)]
-    pub(crate) fn parse(bytes: &[u8]) -> Self {
+    pub(in super::super) fn parse(bytes: &[u8]) -> Self {
         let mut found = Self::default();
         found.lay_over(bytes);
         found
@@ -116,7 +116,7 @@ impl Packages {
     }
 
     /// The state of `name`, or of `name:arch`.
-    pub(crate) fn state(&self, name: &str) -> Observed {
+    pub(in super::super) fn state(&self, name: &str) -> Observed {
         let (name, arch) = match name.split_once(':') {
             Some((name, arch)) => (name, Some(arch)),
             None => (name, None),
@@ -134,7 +134,7 @@ impl Packages {
     }
 
     /// The first package, by name, that is installed and provides `name`, with its version.
-    pub(crate) fn provider(&self, name: &str) -> Option<(String, Version)> {
+    pub(in super::super) fn provider(&self, name: &str) -> Option<(String, Version)> {
         let mut first: Option<&Package> = None;
         for package in self.provided.get(name)?.iter().filter_map(|by| self.known.get(&by.name)).flatten() {
             if package.is_native() && package.is_installed() && first.is_none_or(|first| package.name < first.name) {
@@ -146,7 +146,7 @@ impl Packages {
 }
 
 /// Notes a package under each name of its field `Provides: libz-dev (= 1:1.2), zlib-api:any`.
-pub(super) fn provide(provided: &mut ByName, package: &Package, field: &str) {
+pub(in super::super) fn provide(provided: &mut ByName, package: &Package, field: &str) {
     for one in field.split(',') {
         let one = one.trim();
         let name = &one.as_bytes()[..one.bytes().position(|byte| b" (:".contains(&byte)).unwrap_or(one.len())];
@@ -158,7 +158,7 @@ pub(super) fn provide(provided: &mut ByName, package: &Package, field: &str) {
 
 /// Calls `take` with the package of each stanza (deb822(5)), and what it provides; a missing field is empty. Only first lines of fields are
 /// read.
-pub(super) fn each_package(bytes: &[u8], take: &mut dyn FnMut(Package, &str)) {
+pub(in super::super) fn each_package(bytes: &[u8], take: &mut dyn FnMut(Package, &str)) {
     const WANTED: [&str; 5] = ["Package: ", "Version: ", "Architecture: ", "Status: ", "Provides: "];
     let mut end = |[name, version, arch, status, provides]: [&str; 5]| {
         if !name.is_empty() {

@@ -7,23 +7,23 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Above such a directory, the first before the others.
-pub(super) const ABOVE: [&str; 5] = ["/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"];
+pub(in super::super) const ABOVE: [&str; 5] = ["/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"];
 /// What packages bring has some kilobytes.
 const CAP: u64 = 1 << 20;
 
 /// One of the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ConfigFile {
+pub(in super::super) struct ConfigFile {
     /// Where it stands.
-    pub(super) path: PathBuf,
+    pub(in super::super) path: PathBuf,
     /// What it says.
-    pub(super) text: String,
+    pub(in super::super) text: String,
 }
 
 impl ConfigFile {
     /// Its lines with their places (`/etc/sysctl.d/x.conf:3`), without comments and empty ones. A backslash at its end joins a line with
     /// the next only where `joined` says so.
-    pub(super) fn lines(&self, joined: bool) -> Vec<(String, String)> {
+    pub(in super::super) fn lines(&self, joined: bool) -> Vec<(String, String)> {
         let mut lines = Vec::new();
         let mut held: Option<(usize, String)> = None;
         for (number, line) in (1..).zip(self.text.lines()) {
@@ -46,7 +46,7 @@ impl ConfigFile {
 }
 
 /// The files of the directories of this name, `sysctl.d`, in the order in which they are read.
-pub(super) fn read(host: &Host, directory: &str) -> Result<Vec<ConfigFile>, OsError> {
+pub(in super::super) fn read(host: &Host, directory: &str) -> Result<Vec<ConfigFile>, OsError> {
     let mut found: BTreeMap<OsString, PathBuf> = BTreeMap::new();
     for above in ABOVE {
         let directory = Path::new(above).join(directory);

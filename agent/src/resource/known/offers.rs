@@ -1,6 +1,6 @@
 //! apt's lists: how old they are, and which versions they offer.
 
-use super::status::{ByName, each_package, provide};
+use super::packages::{ByName, each_package, provide};
 use crate::host::child::Program;
 use crate::host::{Host, Operation, OsError, Writing};
 use ostler_roles::words::Version;
@@ -39,19 +39,19 @@ fn are_old_at(host: &Host, now: u64) -> Result<bool, OsError> {
 }
 
 /// The same, now.
-pub(super) fn are_old(host: &Host) -> Result<bool, OsError> {
+pub(in super::super) fn are_old(host: &Host) -> Result<bool, OsError> {
     are_old_at(host, SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
 /// Remembers that the lists were just read.
-pub(super) fn now_fresh(host: &Host) -> Result<(), OsError> {
+pub(in super::super) fn now_fresh(host: &Host) -> Result<(), OsError> {
     let (user, group) = host.default_owner();
     host.write(Path::new(STAMP), b"", Writing { user, group, mode: 0o644 }, None)
 }
 
 /// What the lists offer.
 #[derive(Debug, Default)]
-pub(crate) struct Offers {
+pub(in super::super) struct Offers {
     /// Versions by name; those of another architecture under `name:arch`.
     versions: HashMap<String, BTreeSet<Version>>,
     /// Names that packages provide beside their own: by which, in which versions.
@@ -60,13 +60,13 @@ pub(crate) struct Offers {
 
 impl Offers {
     /// Reads all lists, once for all packages that are asked for.
-    pub(crate) fn read(host: &Host, deadline: Instant) -> Result<Self, OsError> {
+    pub(in super::super) fn read(host: &Host, deadline: Instant) -> Result<Self, OsError> {
         Self::of_lists(host, Path::new(LISTS), deadline)
     }
 
     /// What the package sources offer now, asked for into a place of our own: the node's lists stay as they are. Nothing where the
     /// lists are no older than the sources, or cannot be read anew.
-    pub(crate) fn anew(host: &Host, deadline: Instant) -> Result<Self, OsError> {
+    pub(in super::super) fn anew(host: &Host, deadline: Instant) -> Result<Self, OsError> {
         if !host.is_running() || !host.is_root() || !are_old(host)? {
             return Ok(Self::default());
         }
@@ -121,12 +121,12 @@ impl Offers {
     }
 
     /// The versions of `name`, newest first.
-    pub(crate) fn of(&self, name: &str) -> Vec<Version> {
+    pub(in super::super) fn of(&self, name: &str) -> Vec<Version> {
         self.versions.get(name).map(|versions| versions.iter().rev().cloned().collect()).unwrap_or_default()
     }
 
     /// Packages of other names that provide `name` in their newest version, which is the one that apt would take.
-    pub(crate) fn providers(&self, name: &str) -> Vec<String> {
+    pub(in super::super) fn providers(&self, name: &str) -> Vec<String> {
         let mut found = Vec::new();
         for by in self.provided.get(name).into_iter().flatten() {
             let newest = self.versions.get(&by.name).and_then(BTreeSet::last).is_some_and(|newest| newest.as_str() == by.version);
@@ -164,7 +164,7 @@ fn update_into(place: &str, deadline: Instant) -> Result<(), OsError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::status::NATIVE;
+    use super::super::packages::NATIVE;
     use super::*;
 
     fn host(tree: &Path) -> Host {

@@ -1,6 +1,6 @@
 //! What loads modules at boot and what keeps them out: modules-load.d(5), modprobe.d(5), the kernel's command line.
 
-use super::super::config_files::{self, ConfigFile};
+use super::config_files::{self, ConfigFile};
 use crate::host::{Host, OsError};
 use ostler_roles::resource::kernel_module::Forbidden;
 use std::path::Path;
@@ -27,7 +27,7 @@ impl ModuleFiles {
     }
 
     /// The first line that has a module loaded at boot. A file of our own comes behind others.
-    pub(super) fn asked_by(&self, name: &str, own: &Path) -> Option<String> {
+    pub(in super::super) fn asked_by(&self, name: &str, own: &Path) -> Option<String> {
         let (ours, others): (Vec<_>, Vec<_>) = self.load.iter().partition(|file| file.path == own);
         let lines = others.into_iter().chain(ours).flat_map(|file| file.lines(false));
         let on_line = self.on_command_line(&["modules_load", "rd.modules_load"], name).map(|_| COMMAND_LINE.to_owned());
@@ -35,7 +35,7 @@ impl ModuleFiles {
     }
 
     /// The first line that keeps a module out.
-    pub(super) fn forbidden(&self, name: &str, own: &Path) -> Option<Forbidden> {
+    pub(in super::super) fn forbidden(&self, name: &str, own: &Path) -> Option<Forbidden> {
         let (ours, others): (Vec<_>, Vec<_>) = self.probe.iter().partition(|file| file.path == own);
         let on_line = self.on_command_line(&["modprobe.blacklist", "module_blacklist"], name);
         let found = |file: &ConfigFile| file.lines(true).into_iter().find(|(_, line)| forbids(line, name));

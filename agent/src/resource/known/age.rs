@@ -1,34 +1,33 @@
 //! Whether systemd's memory is older than the disk. Its own word, NeedDaemonReload, passes over a directory of additions that it has not
 //! seen, and over a file that takes another's place; and it looks at the time of the bytes, which dpkg(1) and `cp -p` keep.
 
-use super::boot::is_merged;
 use crate::host::{EntryKind, Host, OsError};
 use ostler_roles::words::{UNIT_DIRECTORIES, UnitName};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Microseconds since 1970.
-pub(super) type Micros = u64;
+pub(in super::super) type Micros = u64;
 
 /// The kernel stamps files with the time of its last tick: 10 ms behind at most (time(7), `CONFIG_HZ`).
 const TICK: Micros = 10_000;
 
 /// Whether what systemd has read may be older than a change at `newest`: for acts. One reading too many does no harm.
-pub(super) fn may_be_older(loaded: Option<Micros>, newest: Micros, now: Micros) -> bool {
+pub(in super::super) fn may_be_older(loaded: Option<Micros>, newest: Micros, now: Micros) -> bool {
     loaded.is_none_or(|loaded| loaded > now || newest + TICK > loaded)
 }
 
 /// Whether what systemd has read is surely older: what a plan says. Times that have not come yet tell nothing.
-pub(super) fn is_older(loaded: Micros, newest: Micros, now: Micros) -> bool {
+pub(in super::super) fn is_older(loaded: Micros, newest: Micros, now: Micros) -> bool {
     loaded > now || (loaded < newest && newest <= now)
 }
 
-pub(super) fn now() -> Micros {
+pub(in super::super) fn now() -> Micros {
     SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| Micros::try_from(since.as_micros()).ok()).unwrap_or(0)
 }
 
 /// The last change of anything in the directories of units, by whatever it was made: ctime (inode(7)).
-pub(super) fn newest(host: &Host) -> Result<Micros, OsError> {
+pub(in super::super) fn newest(host: &Host) -> Result<Micros, OsError> {
     let mut newest = 0;
     for directory in directories(host) {
         newest = newest.max(newest_below(host, &directory, 1)?);
@@ -37,7 +36,7 @@ pub(super) fn newest(host: &Host) -> Result<Micros, OsError> {
 }
 
 /// The last change of a unit's own files: itself, its template, what is added to it.
-pub(super) fn newest_of(host: &Host, unit: &UnitName) -> Result<Micros, OsError> {
+pub(in super::super) fn newest_of(host: &Host, unit: &UnitName) -> Result<Micros, OsError> {
     let mut newest = 0;
     for path in unit.files() {
         newest = newest.max(changed(host, path.as_path())?);
@@ -50,6 +49,12 @@ pub(super) fn newest_of(host: &Host, unit: &UnitName) -> Result<Micros, OsError>
 fn directories(host: &Host) -> impl Iterator<Item = PathBuf> {
     let generated = |directory: &&str| directory.contains("generator");
     UNIT_DIRECTORIES.into_iter().filter(move |directory| !generated(directory)).map(PathBuf::from).filter(|path| !is_merged(host, path))
+}
+
+/// Whether this is another way to a directory below /usr: `/lib` is a link to `usr/lib` nearly everywhere.
+pub(in super::super) fn is_merged(host: &Host, directory: &Path) -> bool {
+    let top = directory.iter().nth(1).map(|top| Path::new("/").join(top));
+    top.is_some_and(|top| host.look(&top).is_ok_and(|found| found.is_some_and(|found| found.kind == EntryKind::Link)))
 }
 
 /// The last change of a directory, of what stands in it, and so many levels further down.
@@ -80,8 +85,8 @@ fn changed(host: &Host, path: &Path) -> Result<Micros, OsError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::Tree;
     use super::*;
+    use crate::resource::service::tests::Tree;
 
     #[test]
     fn a_memory_is_older_when_anything_changed_since_or_its_own_time_is_no_time() {

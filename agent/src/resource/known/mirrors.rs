@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Something known of each place.
 #[derive(Debug)]
-pub(super) struct Remembered<T>(Mutex<BTreeMap<String, T>>);
+pub(in super::super) struct Remembered<T>(Mutex<BTreeMap<String, T>>);
 
 impl<T> Default for Remembered<T> {
     fn default() -> Self {
@@ -18,23 +18,23 @@ impl<T: Clone> Remembered<T> {
     fn held(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    pub(super) fn put(&self, place: &str, known: T) {
+    pub(in super::super) fn put(&self, place: &str, known: T) {
         self.held().insert(place.to_owned(), known);
     }
-    pub(super) fn of(&self, place: &str) -> Option<T> {
+    pub(in super::super) fn of(&self, place: &str) -> Option<T> {
         self.held().get(place).cloned()
     }
     /// What was known, and is no longer.
-    pub(super) fn take(&self, place: &str) -> Option<T> {
+    pub(in super::super) fn take(&self, place: &str) -> Option<T> {
         self.held().remove(place)
     }
 }
 
 /// The mirrors of one run, by their places.
 #[derive(Debug, Default)]
-pub(super) struct Mirrors {
+pub(in super::super) struct Mirrors {
     /// Could not be filled, and why: not tried twice, and the others are done.
-    pub(super) failed: Remembered<String>,
+    pub(in super::super) failed: Remembered<String>,
     /// What origins had when their mirrors were just filled: what was made is held against that, without asking them again. Good for one look.
-    pub(super) filled: Remembered<Digest>,
+    pub(in super::super) filled: Remembered<Digest>,
 }
