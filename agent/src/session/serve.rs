@@ -154,7 +154,8 @@ fn hello(facilities: &dyn Facilities) -> Result<(ostler_roles::words::Digest, He
     let root = facilities.is_root();
     let digest = facts.digest();
     let NodeRecord { generation, ledger, .. } = record;
-    let hello = Hello { schema: SCHEMA, agent: facilities.digest(), user: own_account(), root, boot_id, run, generation, ledger, facts, live };
+    let hello =
+        Hello { schema: SCHEMA, agent: facilities.digest(), user: own_account(), root, boot_id, run, generation, ledger, facts, live };
     Ok((digest, hello))
 }
 
