@@ -22,6 +22,7 @@ pub(super) enum Piece {
 pub(super) fn pieces(source: &Arc<Source>, faults: &mut Vec<Fault>) -> (Vec<Piece>, bool) {
     let text = source.text();
     let (mut found, mut torn) = (Vec::new(), false);
+    let mut comments = Comments { text, next: Some(0) };
     let mut at = 0;
     while let Some(open) = next_open(text, at) {
         let inside = open + 2;
@@ -30,8 +31,7 @@ pub(super) fn pieces(source: &Arc<Source>, faults: &mut Vec<Fault>) -> (Vec<Piec
             "{%" => "%}",
             _ => "#}",
         };
-        let closed =
-            if mark == "#}" { text[inside..].find(mark).map(|end| inside + end).ok_or(None) } else { expr::close(text, inside, mark) };
+        let closed = if mark == "#}" { comments.end(inside).ok_or(None) } else { expr::close(text, inside, mark) };
         let end = match closed {
             Ok(end) => end,
             Err(quote) => {
@@ -73,6 +73,22 @@ pub(super) fn pieces(source: &Arc<Source>, faults: &mut Vec<Fault>) -> (Vec<Piec
     (found, torn)
 }
 
+/// Where comments end, looked for once however many are open.
+struct Comments<'t> {
+    text: &'t str,
+    /// The end that was found last; none: there is no further one.
+    next: Option<usize>,
+}
+
+impl Comments<'_> {
+    fn end(&mut self, from: usize) -> Option<usize> {
+        if self.next? < from || self.next == Some(0) {
+            self.next = self.text[from..].find("#}").map(|end| from + end);
+        }
+        self.next
+    }
+}
+
 /// Braces without their end, or a quote that hides it.
 fn unclosed(source: &Arc<Source>, open: usize, mark: &str, quote: Option<usize>) -> Fault {
     let braces = source.span(open..open + 2);
@@ -93,8 +109,51 @@ fn next_open(text: &str, from: usize) -> Option<usize> {
 
 /// The start of its line and of the next, if a tag stands alone on its line.
 fn alone(text: &str, open: usize, after: usize) -> Option<(usize, usize)> {
-    let start = text[..open].rfind('\n').map_or(0, |at| at + 1);
-    let end = text[after..].find('\n').map_or(text.len(), |at| after + at + 1);
-    let blank = text[start..open].trim().is_empty() && text[after..end].trim().is_empty();
-    blank.then_some((start, end))
+    // Only blanks are looked at: a line may be as long as the file.
+    let blank = |letter: char| letter != '\n' && letter.is_whitespace();
+    let before = text[..open].trim_end_matches(blank);
+    let behind = text[after..].trim_start_matches(blank);
+    let is_alone = (before.is_empty() || before.ends_with('\n')) && (behind.is_empty() || behind.starts_with('\n'));
+    is_alone.then(|| (before.len(), (text.len() - behind.len() + 1).min(text.len())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::author::source::Tree;
+    use std::time::{Duration, Instant};
+
+    fn time(line: &str, lines: usize) -> Duration {
+        let source = Source::new(Tree::Site, "templates/x", line.repeat(lines));
+        let once = || {
+            let (began, mut faults) = (Instant::now(), Vec::new());
+            std::hint::black_box(pieces(&source, &mut faults));
+            began.elapsed()
+        };
+        (0..3).map(|_| once()).min().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_template_is_split_in_time_in_proportion_to_its_length_whatever_is_not_closed() {
+        let mixed = "{{ \"\n{{ '\n{% \"\n{#\n";
+        for line in ["{#\n", "{{ 'x\n", "{{ \"\n", "{%\n", "{% if true %}", "{# x #}", mixed] {
+            let (few, many) = (time(line, 500), time(line, 20_000));
+            // Forty times is what it should be; a search to the end for each makes more than a thousand of it.
+            assert!(many < few.max(Duration::from_micros(50)) * 400, "{line:?}: {few:?} for 500, {many:?} for 20000");
+        }
+    }
+
+    #[test]
+    fn a_tag_alone_on_its_line_takes_the_line_with_it() {
+        for (text, open, after, found) in [
+            ("a\n  {% x %} \nb", 4, 11, Some((2, 13))),
+            ("{% x %}\nb", 0, 7, Some((0, 8))),
+            ("{% x %}", 0, 7, Some((0, 7))),
+            ("a\n{% x %}\r\nb", 2, 9, Some((2, 11))),
+            ("a {% x %}\n", 2, 9, None),
+            ("{% x %} a\n", 0, 7, None),
+        ] {
+            assert_eq!(alone(text, open, after), found, "{text:?}");
+        }
+    }
 }
