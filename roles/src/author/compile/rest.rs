@@ -1,9 +1,9 @@
 //! What else is wrong with a site that has faults already: all of them are told in one go, and none that only comes of another.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::lint::{lint, node_roles};
-use super::{Secrets, Site, SiteContent};
+use super::{KnownFacts, Secrets, Site, SiteContent};
 use crate::author::diagnostic::Faults;
 use crate::author::graph::Roles;
 use crate::author::role::{Name, Need};
