@@ -136,7 +136,14 @@ mod tests {
     use crate::resource::known::SshdConfiguration;
 
     fn account() -> Account {
-        Account { name: "ci".to_owned(), uid: 1001, gid: 1001, comment: String::new(), home: "/home/ci".to_owned(), shell: "/bin/sh".to_owned() }
+        Account {
+            name: "ci".to_owned(),
+            uid: 1001,
+            gid: 1001,
+            comment: String::new(),
+            home: "/home/ci".to_owned(),
+            shell: "/bin/sh".to_owned(),
+        }
     }
 
     #[test]
