@@ -256,9 +256,11 @@ fn unreadable(name: &str, error: &ReadSiteError) -> Fault {
         }
         ReadSiteError::Read { source, .. } if source.kind() == ErrorKind::NotFound => Fault::new(&place, "the link leads nowhere"),
         ReadSiteError::Read { source, .. } => Fault::new(&place, format!("it cannot be read: {source}")),
-        ReadSiteError::NoSite { .. } | ReadSiteError::Many { .. } | ReadSiteError::Name { .. } | ReadSiteError::Changed { .. } => {
-            Fault::new(&place, error.to_string())
-        }
+        ReadSiteError::NoSite { .. }
+        | ReadSiteError::NoDirectory { .. }
+        | ReadSiteError::Many { .. }
+        | ReadSiteError::Name { .. }
+        | ReadSiteError::Changed { .. } => Fault::new(&place, error.to_string()),
     }
 }
 
