@@ -171,7 +171,7 @@ pub(in super::super) fn each_package(bytes: &[u8], take: &mut dyn FnMut(Package,
     while !rest.is_empty() {
         let line = next_line(&mut rest);
         if line.is_empty() {
-            end(std::mem::replace(&mut fields, [""; 5]));
+            end(std::mem::take(&mut fields));
             continue;
         }
         // Continuation lines are most of the file.
