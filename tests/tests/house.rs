@@ -3,6 +3,7 @@
 mod house {
     mod arrows;
     mod commits;
+    mod decisions;
     mod dependencies;
     mod doors;
     mod format;

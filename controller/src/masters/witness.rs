@@ -1,4 +1,4 @@
-//! Which machine a smoke job ran on: the node of this run alone is given a nonce, and the job prints it (`docs/decisions/0014`).
+//! Which machine a smoke job ran on: the node of this run alone is given a nonce, and the job prints it (`docs/decisions/0016`).
 
 use super::driver::{Cause, MasterError, Report, Verdict, told};
 use std::sync::Arc;
