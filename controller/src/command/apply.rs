@@ -13,7 +13,7 @@ use super::{
 };
 use crate::cli::ApplyArgs;
 use crate::fleet::{Place, Ready, Runner, Trouble, leave};
-use crate::registration::{Candidate, Lines, Masters, Proofs, Survey};
+use crate::registration::{Candidate, Connections, Masters, Proofs, Survey};
 use crate::report::{Exit, merge};
 use crate::run::{Outcome, Run};
 use ostler_roles::author::compile::Master;
@@ -91,11 +91,11 @@ async fn apply(context: &Context, run: RunContext, planned: Planned) -> Result<E
     run.interrupts.enter(Stage::Running);
     let cancel = run.interrupts.stop();
     let registrar = prepare::registrar(context, &run)?;
-    let lines = Lines::new(&registrar);
+    let connections = Connections::new(&registrar);
     let transactions = Run {
         runner: Runner { preparation: run.preparation.clone(), controller: prepare::controller(context), cancel: cancel.clone() },
         after,
-        masters: Masters::new(&registrar, &lines, &masters, Candidate::of(&ready), settled),
+        masters: Masters::new(&registrar, &connections, &masters, Candidate::of(&ready), settled),
         is_partial: run.only.is_some(),
         applied: Box::new(run.interrupts.entering(Stage::Registering)),
     };
@@ -106,7 +106,7 @@ async fn apply(context: &Context, run: RunContext, planned: Planned) -> Result<E
     let state = console.finish(&preparation.events).await.state;
     let story = Story { outcomes: &outcomes, lost: &lost, state: &state, log: &log, began, cancelled, only: only.as_ref() };
     let exit = story.tell(context);
-    lines.leave().await;
+    connections.leave().await;
     Ok(exit)
 }
 

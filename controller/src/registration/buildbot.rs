@@ -1,6 +1,6 @@
 //! Opens a Buildbot for a run: its REST interface, and its machine for worker files.
 
-use super::lines::Lines;
+use super::connections::Connections;
 use super::machine::Machine;
 use super::node_job::Patch;
 use super::witness::OnNode;
@@ -20,7 +20,7 @@ use std::time::Duration;
 const REQUEST: Duration = Duration::from_secs(30);
 
 impl Registrar {
-    pub(super) fn buildbot(&self, master: &Master, batch: &[Candidate], lines: &Lines) -> Result<Opened, String> {
+    pub(super) fn buildbot(&self, master: &Master, batch: &[Candidate], connections: &Connections) -> Result<Opened, String> {
         let MasterSettings::Buildbot { directory, group, service, account } = &master.settings else {
             return Err("not a Buildbot".to_owned());
         };
@@ -28,7 +28,7 @@ impl Registrar {
         let mut opened = Opened::default();
         let mut workers = BTreeMap::new();
         for one in batch {
-            let witness = OnNode::new(&one.node, master, &one.executor, lines.of(&one.node));
+            let witness = OnNode::new(&one.node, master, &one.executor, connections.of(&one.node));
             match Worker::from_executor(&one.executor, &witness.path()) {
                 Ok(worker) => {
                     workers.insert(one.executor.name.clone(), Registration { worker, witness: Arc::new(witness) });
@@ -47,7 +47,7 @@ impl Registrar {
             let contents = files.iter().map(|file| (Digest::of(&file.bytes), file.bytes.clone())).collect();
             Ok(Patch { steps, contents, secrets: OpenedSecrets::new() })
         };
-        let machine = Machine::new(lines.of(node), patch);
+        let machine = Machine::new(connections.of(node), patch);
         let reason = format!("ostler, for {}", self.controller);
         let usual = Patience::default();
         let patience = Patience { load: self.wait.unwrap_or(usual.load), ..usual };

@@ -1,6 +1,6 @@
 //! Opens a Jenkins for a run: its HTTP interface, its credentials, and the nodes of agents that call in by themselves.
 
-use super::lines::{Lines, SharedJob};
+use super::connections::{Connections, SharedJob};
 use super::node_job::Patch;
 use super::witness::OnNode;
 use super::{Candidate, Opened, Registrar, chain};
@@ -20,7 +20,7 @@ use std::num::NonZeroU16;
 use std::sync::{Arc, PoisonError};
 
 impl Registrar {
-    pub(super) async fn jenkins(&self, master: &Master, batch: &[Candidate], lines: &Lines) -> Result<Opened, String> {
+    pub(super) async fn jenkins(&self, master: &Master, batch: &[Candidate], connections: &Connections) -> Result<Opened, String> {
         let MasterSettings::Jenkins { user, login: shown, trust, credentials } = &master.settings else {
             return Err("not a Jenkins".to_owned());
         };
@@ -39,7 +39,7 @@ impl Registrar {
         }
         let mut registrations = BTreeMap::new();
         for one in batch {
-            match self.accept(one, &site, master, trust.as_ref(), lines).await {
+            match self.accept(one, &site, master, trust.as_ref(), connections).await {
                 Ok(fit) => drop(registrations.insert(one.executor.name.clone(), fit)),
                 Err(why) => opened.refuse(one, why),
             }
@@ -68,7 +68,7 @@ impl Registrar {
         site: &model::Site,
         master: &Master,
         trust: Option<&String>,
-        lines: &Lines,
+        connections: &Connections,
     ) -> Result<Registration, String> {
         let executor = &one.executor;
         let reach = match &executor.launch {
@@ -87,10 +87,10 @@ impl Registrar {
                     user: executor.user.clone(),
                     remote_fs: executor.remote_fs.clone(),
                 };
-                Some(Arc::new(Bringer { agent, job: lines.of(&one.node), key: Secret::new(self.site.key.clone()) }))
+                Some(Arc::new(Bringer { agent, job: connections.of(&one.node), key: Secret::new(self.site.key.clone()) }))
             }
         };
-        let witness = Arc::new(OnNode::new(&one.node, master, executor, lines.of(&one.node)));
+        let witness = Arc::new(OnNode::new(&one.node, master, executor, connections.of(&one.node)));
         Ok(Registration { node, smoke: executor.smoke.clone(), java: executor.java, agent, witness })
     }
 

@@ -1,6 +1,6 @@
 //! The machine of a master that is configured by files: written by its own agent, as one small run a go.
 
-use super::lines::SharedJob;
+use super::connections::SharedJob;
 use super::node_job::Patch;
 use crate::masters::driver::Cause;
 use crate::masters::files::{Install, InstallError};

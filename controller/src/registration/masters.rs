@@ -1,6 +1,6 @@
-//! The masters of one run, opened once: each executor comes when its node is ready, and goes on its way at once.
+//! The masters of one run, opened once: each executor comes when its node is ready, and goes registered at once.
 
-use super::lines::Lines;
+use super::connections::Connections;
 use super::{Candidate, Opened, Registered, Registrar, failed, told};
 use crate::fleet::{FleetEvent, Place, Stage, Transaction};
 use crate::masters::driver::{self, Driver, Event, MasterError, Verdict};
@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 #[derive(Debug, Clone)]
 pub struct Masters {
     registrar: Registrar,
-    lines: Lines,
+    connections: Connections,
     masters: Arc<BTreeMap<MasterName, Entry>>,
     settled: Arc<BTreeMap<Place, Standing>>,
 }
@@ -49,7 +49,7 @@ impl Masters {
     /// The masters of these executors, none of which is asked yet. `settled`: executors that a moment ago were as they should be.
     pub fn new(
         registrar: &Registrar,
-        lines: &Lines,
+        connections: &Connections,
         masters: &BTreeMap<MasterName, Master>,
         candidates: Vec<Candidate>,
         settled: BTreeMap<Place, Standing>,
@@ -64,12 +64,12 @@ impl Masters {
                 entry.batch.push(candidate);
             }
         }
-        Self { registrar: registrar.clone(), lines: lines.clone(), masters: Arc::new(entries), settled: Arc::new(settled) }
+        Self { registrar: registrar.clone(), connections: connections.clone(), masters: Arc::new(entries), settled: Arc::new(settled) }
     }
 
-    /// The lines of this run.
-    pub fn lines(&self) -> &Lines {
-        &self.lines
+    /// The connections of this run.
+    pub fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     /// Brings these executors of one node to their labels, or puts them aside; returns when all have ended.
@@ -98,7 +98,7 @@ impl Masters {
             let candidate = Candidate { node: node.clone(), executor: executor.clone(), host_keys: Vec::new() };
             return failed(&candidate, format!("another node of this run has an executor `{}` on this master", executor.name));
         };
-        let teller = |hint: Option<String>| Teller {
+        let reporter = |hint: Option<String>| Reporter {
             registrar: self.registrar.clone(),
             candidate: candidate.clone(),
             hint,
@@ -107,12 +107,12 @@ impl Masters {
         };
         let place = Place { master: executor.master.clone(), executor: executor.name.clone() };
         if let Some(standing) = self.settled.get(&place).filter(|_| proof == Proof::Standing) {
-            let teller = teller(None);
-            if let Some(ending) = register::as_seen(standing, proof, &|event| teller.tell(&event)) {
-                return teller.ended(&ending);
+            let reporter = reporter(None);
+            if let Some(ending) = register::as_seen(standing, proof, &|event| reporter.tell(&event)) {
+                return reporter.ended(&ending);
             }
         }
-        let open = match entry.open(&self.registrar, &self.lines).await {
+        let open = match entry.open(&self.registrar, &self.connections).await {
             Ok(open) => open,
             Err(why) => return failed(candidate, why),
         };
@@ -123,17 +123,17 @@ impl Masters {
         // From here on whoever writes at the same time waits a moment for this one.
         driver.begin(std::slice::from_ref(&executor.name));
         let _on_its_way = OnItsWay { driver: Arc::clone(driver), name: executor.name.clone() };
-        let teller = Arc::new(teller(open.hint.clone()));
-        let seen = open.looks.look(driver, &executor.name, &teller).await;
+        let reporter = Arc::new(reporter(open.hint.clone()));
+        let seen = open.looks.look(driver, &executor.name, &reporter).await;
         // The semaphore is never closed: a permit always comes.
         let _room = open.room.acquire().await;
         let (driver, name) = (Arc::clone(driver), executor.name.clone());
         let work = move || {
             let ending = match seen {
-                Ok(seen) => register::register_one(driver.as_ref(), &name, seen, proof, &|event| teller.tell(&event)),
+                Ok(seen) => register::register_one(driver.as_ref(), &name, seen, proof, &|event| reporter.tell(&event)),
                 Err(why) => why,
             };
-            teller.ended(&ending)
+            reporter.ended(&ending)
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(registered) => registered,
@@ -155,10 +155,10 @@ impl Drop for OnItsWay {
 }
 
 impl Entry {
-    async fn open(&self, registrar: &Registrar, lines: &Lines) -> Result<Arc<OpenMaster>, String> {
+    async fn open(&self, registrar: &Registrar, connections: &Connections) -> Result<Arc<OpenMaster>, String> {
         let open = || async {
             let master = self.master.as_ref().ok_or_else(|| "the site has no such master".to_owned())?;
-            let Opened { driver, refused, hint } = registrar.open(master, &self.batch, lines).await?;
+            let Opened { driver, refused, hint } = registrar.open(master, &self.batch, connections).await?;
             let driver: Option<Arc<dyn Driver>> = driver.map(Arc::from);
             let room = driver.as_ref().map_or(1, |driver| driver.workers().max(1));
             Ok(Arc::new(OpenMaster { driver, refused, hint, room: Arc::new(Semaphore::new(room)), looks: Looks::default() }))
@@ -180,14 +180,14 @@ struct Looks {
 #[derive(Debug)]
 struct Waiting {
     name: NodeName,
-    teller: Arc<Teller>,
+    reporter: Arc<Reporter>,
     answer: oneshot::Sender<Look>,
 }
 
 impl Looks {
-    async fn look(&self, driver: &Arc<dyn Driver>, name: &NodeName, teller: &Arc<Teller>) -> Look {
+    async fn look(&self, driver: &Arc<dyn Driver>, name: &NodeName, reporter: &Arc<Reporter>) -> Look {
         let (answer, told) = oneshot::channel();
-        let mine = Waiting { name: name.clone(), teller: Arc::clone(teller), answer };
+        let mine = Waiting { name: name.clone(), reporter: Arc::clone(reporter), answer };
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(mine);
         {
             let _turn = self.turn.lock().await;
@@ -206,7 +206,7 @@ impl Looks {
 /// One listing for all; what is waited for is told of all.
 fn look_at(master: &dyn Driver, batch: Vec<Waiting>) {
     let names: Vec<NodeName> = batch.iter().map(|one| one.name.clone()).collect();
-    let seen = master.observe(&names, &|event| batch.iter().for_each(|one| one.teller.tell(&event)));
+    let seen = master.observe(&names, &|event| batch.iter().for_each(|one| one.reporter.tell(&event)));
     let (mut standings, error) = match seen {
         Ok(sight) => (sight.standings, None),
         Err(error) => (BTreeMap::new(), Some(error)),
@@ -229,7 +229,7 @@ fn look_at(master: &dyn Driver, batch: Vec<Waiting>) {
 
 /// Tells people and the run's log what happens to one executor.
 #[derive(Debug)]
-struct Teller {
+struct Reporter {
     registrar: Registrar,
     candidate: Candidate,
     hint: Option<String>,
@@ -238,7 +238,7 @@ struct Teller {
     shared: AtomicU32,
 }
 
-impl Teller {
+impl Reporter {
     fn place(&self) -> Place {
         let Executor { master, name, .. } = &self.candidate.executor;
         Place { master: master.clone(), executor: name.clone() }

@@ -1,8 +1,8 @@
 //! Registration: executors of nodes that came through are brought to their labels, each as soon as its node is ready.
 
 mod buildbot;
+mod connections;
 mod jenkins;
-mod lines;
 mod machine;
 mod masters;
 mod node_job;
@@ -11,7 +11,7 @@ mod survey;
 mod told;
 mod witness;
 
-pub use lines::Lines;
+pub use connections::Connections;
 pub use masters::Masters;
 pub use proofs::Proofs;
 pub use survey::{Looks, Survey};
@@ -147,10 +147,10 @@ impl Opened {
 
 impl Registrar {
     /// Opens a master for these executors. Nothing is asked yet. The one place that knows all kinds of masters.
-    async fn open(&self, master: &Master, batch: &[Candidate], lines: &Lines) -> Result<Opened, String> {
+    async fn open(&self, master: &Master, batch: &[Candidate], connections: &Connections) -> Result<Opened, String> {
         match &master.settings {
-            MasterSettings::Buildbot { .. } => self.buildbot(master, batch, lines),
-            MasterSettings::Jenkins { .. } => self.jenkins(master, batch, lines).await,
+            MasterSettings::Buildbot { .. } => self.buildbot(master, batch, connections),
+            MasterSettings::Jenkins { .. } => self.jenkins(master, batch, connections).await,
         }
     }
 }

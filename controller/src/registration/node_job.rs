@@ -299,7 +299,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_node_that_another_run_has_for_a_moment_is_waited_for_and_planned_again() {
-        let active = ActiveRun { run: run_id(), alive: true, controller: "eve@desk".into(), since: 1, age: Span::seconds(0), events: 3 };
+        let active = ActiveRun { run: run_id(), alive: true, controller: "eve@entry".into(), since: 1, age: Span::seconds(0), events: 3 };
         let ended = Event::Ended { ending: Ending::Good { changed: 1, unchanged: 0, generation: 3 }, millis: 1 };
         let acts = vec![
             (Act::Hear, Act::Say(hello())),
@@ -319,7 +319,7 @@ mod tests {
             preparation: preparation.clone(),
             connection: None,
             masked: Some(Masked::default()),
-            controller: "ada@desk".to_owned(),
+            controller: "ada@entry".to_owned(),
             stop: watch::channel(false).1.into(),
             runtime: tokio::runtime::Handle::current(),
         };
@@ -343,6 +343,6 @@ mod tests {
             notes.push(format!("{event:?}"));
         }
         assert_eq!(notes.len(), 1, "{notes:?}");
-        assert!(notes[0].contains("eve@desk has had the node for 0s"), "{notes:?}");
+        assert!(notes[0].contains("eve@entry has had the node for 0s"), "{notes:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! Whose labels are to be earned again: noted before the first change, settled by the masters' word, in the site's state and on the node. What
 //! the node owes or does not know is owed, and what the site knows to be owed.
 
-use super::{Lines, Registered, chain};
+use super::{Connections, Registered, chain};
 use crate::fleet::{EventSender, FleetEvent, NodeEnd, Ready};
 use crate::journal::{ProofStore, Seen, StateError, Store};
 use ostler_roles::executor::Executor;
@@ -89,7 +89,7 @@ impl Proofs {
     }
 
     /// Keeps what masters have proved: in the site's state first, on the node last. A node that is out of reach goes on owing it. Blocks.
-    pub fn settle(&mut self, lines: &Lines, events: &EventSender, registered: &[Registered], end: &mut NodeEnd) {
+    pub fn settle(&mut self, connections: &Connections, events: &EventSender, registered: &[Registered], end: &mut NodeEnd) {
         if !end.is_good() {
             return;
         }
@@ -105,7 +105,7 @@ impl Proofs {
             if !self.keep(&proved) {
                 continue;
             }
-            match lines.of(&self.node).lock().unwrap_or_else(PoisonError::into_inner).prove(&proved) {
+            match connections.of(&self.node).lock().unwrap_or_else(PoisonError::into_inner).prove(&proved) {
                 // As the node has it now: it has just compared the generations itself.
                 Ok(()) => drop(end.ledger.prove(proved)),
                 Err(error) => {

@@ -1,7 +1,7 @@
 //! What masters say of a run's executors before anything is changed: reads only, all masters at once, ten seconds at most. They are looked at
 //! while the nodes are met, by what the nodes were when they were met last; only where that has changed they are looked at again.
 
-use super::{Candidate, Lines, Opened, Registered, Registrar};
+use super::{Candidate, Connections, Opened, Registered, Registrar};
 use crate::fleet::{Place, Ready};
 use crate::masters::Stop;
 use crate::masters::driver::{Driver, MasterError, Sight};
@@ -89,7 +89,7 @@ impl Registrar {
         self.stop = Stop::from(stop);
         self.wait = Some(WAIT);
         // Nothing is asked by this: what is wrong with it is wrong in the site.
-        let Opened { driver, refused, .. } = match self.open(master, batch, &Lines::new(&self)).await {
+        let Opened { driver, refused, .. } = match self.open(master, batch, &Connections::new(&self)).await {
             Ok(opened) => opened,
             Err(why) => return Seen::Wrong(why),
         };

@@ -1,6 +1,6 @@
 //! The way to the node of one executor: what a run gives it there.
 
-use super::lines::SharedJob;
+use super::connections::SharedJob;
 use crate::masters::driver::Cause;
 use crate::masters::witness::{Nonce, Witness};
 use ostler_roles::author::compile::Master;

@@ -1,6 +1,6 @@
 //! One node's way through a run: whom it needs, its own run, its masters, what is then owed no more.
 
-use super::scheduler::{Came, Ended, Outcome, Run};
+use super::scheduler::{Completion, Ended, Outcome, Run};
 use crate::fleet::{FleetEvent, NodeEnd, Ready, Transaction, Trouble, TroubleKind, prove_again};
 use crate::journal::new_run;
 use crate::registration::{Proofs, Registered};
@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
 
 /// What all nodes of a run share.
-pub(super) struct Way {
+pub(super) struct Shared {
     run: Run,
     ends: BTreeMap<NodeName, Ended>,
     /// Nodes that may still be changed.
     left: AtomicUsize,
 }
 
-impl Way {
+impl Shared {
     pub(super) fn new(run: Run, ends: BTreeMap<NodeName, Ended>, nodes: usize) -> Self {
         Self { run, ends, left: AtomicUsize::new(nodes) }
     }
@@ -27,7 +27,7 @@ impl Way {
         &self,
         ready: Ready,
         proofs: Option<Proofs>,
-        teller: Option<watch::Sender<Option<Came>>>,
+        sender: Option<watch::Sender<Option<Completion>>>,
         transaction: &Transaction,
     ) -> Outcome {
         let (mut end, is_touched) = self.apply(ready, transaction).await;
@@ -39,10 +39,10 @@ impl Way {
         };
         why.iter().for_each(|why| transaction.fail(why));
         // What others need of it is its connection to be free, and the word that it has come through.
-        let lines = self.run.masters.lines();
-        lines.give(&end.node, end.connection.take(), end.prepared.masked.clone()).await;
-        if let Some(teller) = teller {
-            teller.send_replace(Some(Came { is_good: end.is_good(), is_touched }));
+        let connections = self.run.masters.connections();
+        connections.give(&end.node, end.connection.take(), end.prepared.masked.clone()).await;
+        if let Some(sender) = sender {
+            sender.send_replace(Some(Completion { is_good: end.is_good(), is_touched }));
         }
         if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
             (self.run.applied)();
@@ -81,7 +81,7 @@ impl Way {
             let Some(mut ended) = self.ends.get(need).cloned() else { continue };
             // A node whose task is gone without a word is one that did not come through.
             let came = ended.wait_for(Option::is_some).await.ok().and_then(|came| *came);
-            let came = came.unwrap_or(Came { is_good: false, is_touched: true });
+            let came = came.unwrap_or(Completion { is_good: false, is_touched: true });
             is_touched |= came.is_touched;
             if !came.is_good {
                 missing.push(need.clone());
@@ -100,10 +100,10 @@ impl Way {
         let masters = &self.run.masters;
         let wanted = proofs.ended(&end, self.run.is_partial);
         let registered = masters.register(&end.node, wanted, transaction).await;
-        let lines = masters.lines().clone();
+        let connections = masters.connections().clone();
         let events = self.run.runner.preparation.events.clone();
         let settle = move || -> (NodeEnd, Vec<Registered>) {
-            proofs.settle(&lines, &events, &registered, &mut end);
+            proofs.settle(&connections, &events, &registered, &mut end);
             (end, registered)
         };
         match tokio::task::spawn_blocking(settle).await {

@@ -1,6 +1,6 @@
 //! Who goes when: a node begins when all whom it needs have come through.
 
-use super::node::Way;
+use super::node::Shared;
 use crate::fleet::{FleetEvent, NodeEnd, Ready, Runner, Stage, Transaction};
 use crate::registration::{Masters, Proofs, Registered};
 use ostler_roles::words::NodeName;
@@ -20,7 +20,7 @@ pub struct Outcome {
 
 /// What others need to know of a node that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Came {
+pub(super) struct Completion {
     /// It came through.
     pub is_good: bool,
     /// It was changed in this run, or one whom it needs.
@@ -28,7 +28,7 @@ pub(super) struct Came {
 }
 
 /// Where others hear of a node's end; none: not yet.
-pub(super) type Ended = watch::Receiver<Option<Came>>;
+pub(super) type Ended = watch::Receiver<Option<Completion>>;
 
 /// One run of many nodes.
 pub struct Run {
@@ -54,25 +54,25 @@ impl Run {
     /// Brings all these nodes to their end, in the order in which they are given. Those that were `lost` before hold back whoever needs them.
     /// `proofs`: what the nodes owe. Nodes that need each other would wait for ever: the site has none, or is refused before.
     pub async fn run(self, ready: Vec<Ready>, lost: &[NodeName], mut proofs: BTreeMap<NodeName, Proofs>) -> Vec<Outcome> {
-        let (mut tellers, mut ends) = (BTreeMap::new(), BTreeMap::<NodeName, Ended>::new());
+        let (mut senders, mut ends) = (BTreeMap::new(), BTreeMap::<NodeName, Ended>::new());
         for one in &ready {
-            let (teller, ended) = watch::channel(None);
-            tellers.insert(one.node.clone(), teller);
+            let (sender, ended) = watch::channel(None);
+            senders.insert(one.node.clone(), sender);
             ends.insert(one.node.clone(), ended);
         }
-        let gone = watch::channel(Some(Came { is_good: false, is_touched: false })).1;
+        let gone = watch::channel(Some(Completion { is_good: false, is_touched: false })).1;
         ends.extend(lost.iter().map(|node| (node.clone(), gone.clone())));
         self.tell_who_waits(&ready);
         let events = self.runner.preparation.events.clone();
-        let way = Arc::new(Way::new(self, ends, ready.len()));
+        let shared = Arc::new(Shared::new(self, ends, ready.len()));
         let mut tasks = JoinSet::new();
         for (at, one) in ready.into_iter().enumerate() {
-            let (way, proofs, teller) = (Arc::clone(&way), proofs.remove(&one.node), tellers.remove(&one.node));
+            let (shared, proofs, sender) = (Arc::clone(&shared), proofs.remove(&one.node), senders.remove(&one.node));
             let transaction = Transaction::of_planned(&one.node, one.plan.digest(), &events);
             if !one.plan.is_empty() {
                 transaction.reach(Stage::Asked);
             }
-            tasks.spawn(async move { (at, way.go(one, proofs, teller, &transaction).await) });
+            tasks.spawn(async move { (at, shared.go(one, proofs, sender, &transaction).await) });
         }
         let mut done = Vec::new();
         while let Some(joined) = tasks.join_next().await {

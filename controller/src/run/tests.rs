@@ -4,7 +4,7 @@ use super::*;
 use crate::fleet::fake::{Act, FakeNode, hello, run_id};
 use crate::fleet::{FleetEvent, FleetMessage, Prepared, Ready, Runner, Stage, Stages};
 use crate::journal::FileStore;
-use crate::registration::{Candidate, Lines, Masters, Proofs, Registrar, SiteState};
+use crate::registration::{Candidate, Connections, Masters, Proofs, Registrar, SiteState};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::outcome::{Ending, Event};
 use ostler_roles::plan::{Plan, Planned};
@@ -67,7 +67,7 @@ async fn run(
     let controller = "ada@desk".to_owned();
     let stop = cancel.clone().into();
     let registrar = Registrar { site, preparation: preparation.clone(), dial: None, controller: controller.clone(), stop, wait: None };
-    let masters = Masters::new(&registrar, &Lines::new(&registrar), &BTreeMap::new(), Candidate::of(&ready), BTreeMap::new());
+    let masters = Masters::new(&registrar, &Connections::new(&registrar), &BTreeMap::new(), Candidate::of(&ready), BTreeMap::new());
     let proofs = Proofs::owe(&registrar.site.store, &ready).unwrap();
     let runner = Runner { preparation: preparation.clone(), controller, cancel };
     let run = Run { runner, after, masters, is_partial: false, applied: Box::new(|| {}) };

@@ -65,7 +65,7 @@ impl Driver for Slow {
     }
 }
 
-fn teller(name: &str) -> Arc<Teller> {
+fn reporter(name: &str) -> Arc<Reporter> {
     let (preparation, _told) = FakeNode::new(Vec::new()).preparation();
     let transaction = Transaction::of_planned(&NodeName::parse(name).unwrap(), Digest::of(b"plan"), &preparation.events);
     let site = SiteState { key: Vec::new(), id: None, store: Arc::new(FileStore::new("nowhere".into())) };
@@ -86,7 +86,7 @@ fn teller(name: &str) -> Arc<Teller> {
         origin: Origin::generated("tests"),
     };
     let candidate = Candidate { node: NodeName::parse(name).unwrap(), executor, host_keys: Vec::new() };
-    Arc::new(Teller { registrar, candidate, hint: None, transaction, shared: AtomicU32::new(0) })
+    Arc::new(Reporter { registrar, candidate, hint: None, transaction, shared: AtomicU32::new(0) })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,7 +98,7 @@ async fn whoever_comes_while_a_look_is_under_way_shares_the_next() {
     let mut tasks = JoinSet::new();
     let mut ask = |name: &'static str| {
         let (all, driver) = (Arc::clone(&all), Arc::clone(&driver));
-        tasks.spawn(async move { all.look(&driver, &NodeName::parse(name).unwrap(), &teller(name)).await });
+        tasks.spawn(async move { all.look(&driver, &NodeName::parse(name).unwrap(), &reporter(name)).await });
     };
     ask("one");
     assert_eq!(seen.recv_timeout(Duration::from_secs(60)).unwrap(), ["one"]);

@@ -1,4 +1,4 @@
-//! The lines to nodes that a run has, for what masters want done there: each is used by one at a time, and met when there is something to do.
+//! The connections to nodes that a run has, for what masters want done there: each is used by one at a time, and met when there is something to do.
 
 use super::Registrar;
 use super::node_job::NodeJob;
@@ -10,21 +10,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// A job that several take turns with.
 pub type SharedJob = Arc<Mutex<NodeJob>>;
 
-/// All lines of one run. Its clones are the same lines.
+/// The connections of one run. Its clones are the same connections.
 #[derive(Clone)]
-pub struct Lines {
+pub struct Connections {
     registrar: Registrar,
     jobs: Arc<Mutex<BTreeMap<NodeName, SharedJob>>>,
 }
 
-impl std::fmt::Debug for Lines {
+impl std::fmt::Debug for Connections {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lines").finish_non_exhaustive()
+        f.debug_struct("Connections").finish_non_exhaustive()
     }
 }
 
-impl Lines {
-    /// No line yet.
+impl Connections {
+    /// No connection yet.
     pub fn new(registrar: &Registrar) -> Self {
         Self { registrar: registrar.clone(), jobs: Arc::default() }
     }
