@@ -12,7 +12,7 @@ pub enum ReadSiteError {
         /// Where it was looked for.
         path: PathBuf,
     },
-    /// Nothing is there.
+    /// Nothing is there, or no directory.
     #[error("find a site at {}: there is no such directory", path.display())]
     NoDirectory {
         /// Where it was looked for.

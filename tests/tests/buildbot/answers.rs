@@ -1,0 +1,63 @@
+//! Answers of a master that do not come, or say something else: no verdict on a node.
+
+use super::*;
+
+/// Registers one worker by way of a front.
+fn run_behind(master: &Master, front: &Front, machine: &mut Folder, one: Worker) -> Ending {
+    let workers = [registration(&one)].into();
+    let driver = Buildbot::new(master.client_behind(front), machine, workers, "ostler run 1", patience());
+    run_telling(&driver, &[(one, Proof::Standing)], &mut |_, _| {}).remove(0)
+}
+
+/// All builds of the smoke job that this master has ever begun or was asked for.
+fn smoke_jobs(master: &Master) -> usize {
+    let requests: serde_json::Value = master.http().get_json("api/v2/buildrequests").unwrap();
+    requests["buildrequests"].as_array().unwrap().len()
+}
+
+#[test]
+fn an_answer_of_500_or_a_broken_one_in_a_smoke_job_is_asked_again() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _process = master.worker("node-1");
+    let mut bad = [Fate::Refused(500), Fate::Answered(502), Fate::Broken, Fate::Refused(504)].into_iter();
+    let front = Front::of(master.address(), move |line| match line.contains("/buildrequests/") || line.contains("/builds?") {
+        true => bad.next().unwrap_or(Fate::Passed),
+        false => Fate::Passed,
+    });
+    let ending = run_behind(&master, &front, &mut machine, worker("node-1", &[&["true"]]));
+    assert!(matches!(ending, Ending::Labelled(_)), "{ending:?}\n{}", master.log());
+    assert_eq!(smoke_jobs(&master), 1);
+}
+
+#[test]
+fn a_smoke_job_whose_answer_was_lost_is_found_again_and_never_forced_twice() {
+    for lost in [Fate::Answered(504), Fate::Broken, Fate::Refused(502)] {
+        let master = Master::start();
+        let mut machine = Folder::of(&master);
+        let _process = master.worker("node-1");
+        let mut fates = [lost].into_iter();
+        let front = Front::of(master.address(), move |line| match line.starts_with("POST") {
+            true => fates.next().unwrap_or(Fate::Passed),
+            false => Fate::Passed,
+        });
+        let ending = run_behind(&master, &front, &mut machine, worker("node-1", &[&["true"]]));
+        assert!(matches!(ending, Ending::Labelled(_)), "{lost:?}: {ending:?}\n{}", master.log());
+        assert_eq!(smoke_jobs(&master), 1, "{lost:?}");
+    }
+}
+
+#[test]
+fn a_wrong_web_password_is_no_verdict_on_the_node() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _process = master.worker("node-1");
+    let one = worker("node-1", &[&["true"]]);
+    let workers = [registration(&one)].into();
+    let driver = Buildbot::new(master.client_as("wrong-but-planted"), &mut machine, workers, "ostler run 1", patience());
+    let ending = run_telling(&driver, &[(one, Proof::Standing)], &mut |_, _| {}).remove(0);
+    let told = ending.to_string();
+    assert!(matches!(ending, Ending::Failed(_)) && told.contains("the account or its password is refused"), "{told}");
+    assert!(!told.contains("planted") && !told.contains("RED"), "{told}");
+    assert!(seen(&master, "node-1").attached.is_empty());
+}
