@@ -10,6 +10,8 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 const ACL: &str = "system.posix_acl_access";
+/// Other forms of rights: an ACL of NFS is the file's mode too, and the old one's would bring the old mode back.
+const BY_THE_SYSTEM: &str = "system.";
 const CAPABILITIES: &str = "security.capability";
 /// Signatures of the very bytes, which the kernel makes itself (evmctl(1)), and a union file system's notes on its own layers.
 const OF_THE_OLD: [&str; 3] = ["security.ima", "security.evm", "trusted.overlay."];
@@ -145,8 +147,9 @@ impl Host {
             if text == ACL {
                 kept.acl = Some(value);
             } else if text == CAPABILITIES {
-                last = (stat.st_uid == writing.user).then_some((name, value));
-            } else if !OF_THE_OLD.iter().any(|own| text.starts_with(own)) {
+                // Where another account makes the names, it could have moved them here from another program.
+                last = (!is_shared && stat.st_uid == writing.user).then_some((name, value));
+            } else if !text.starts_with(BY_THE_SYSTEM) && !OF_THE_OLD.iter().any(|own| text.starts_with(own)) {
                 kept.others.push((name, value));
             }
         }

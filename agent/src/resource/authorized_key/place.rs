@@ -47,13 +47,19 @@ impl Place {
                 format!("sshd asks a program for keys of {name} too (AuthorizedKeysCommand {command}): which it lets in is not known");
             return refuse(why, settings);
         }
+        if let Some(all) = reads.shared.first().filter(|_| promises(desired) || reads.files.is_empty()) {
+            let why = format!("sshd reads {} for other accounts too: no key of {name} is written there or taken out", all.display());
+            return refuse(why, settings);
+        }
         let mut files = reads.files.into_iter();
         let file = match files.next() {
             Some(file) => file,
             None if desired.absent => home.as_path().join(".ssh/authorized_keys"),
             None => return refuse(format!("sshd reads no file of keys for {name}: AuthorizedKeysFile is `none` there"), settings),
         };
-        Ok(Self { home: home.as_path().to_owned(), file, further: files.collect(), account })
+        // A file that is named twice is one.
+        let further = files.filter(|other| *other != file).collect();
+        Ok(Self { home: home.as_path().to_owned(), file, further, account })
     }
 
     fn directory(&self) -> &Path {
@@ -147,6 +153,8 @@ impl Place {
                         return Err(hinted(FailureKind::Contradiction, message, format!("on the node: rm {}", file.display())));
                     }
                 }
+                // Nothing that sshd could read keys in, or nothing of which a promise is made.
+                Some(entry) if entry.kind != EntryKind::File || (!promised && entry.names > 1) => {}
                 Some(entry) if entry.user != self.account.uid && entry.mode & 0o004 == 0 && (!promised || entry.mode & 0o040 == 0) => {}
                 Some(_) => all.push((file.as_path(), self.bytes(node, file)?)),
             }

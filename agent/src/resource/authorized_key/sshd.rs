@@ -22,8 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What sshd reads for one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::resource) struct Reads {
-    /// Files of keys, in its order.
+    /// Files of keys of this account alone, in its order.
     pub(super) files: Vec<PathBuf>,
+    /// Files of keys that open more accounts than this one.
+    pub(super) shared: Vec<PathBuf>,
     /// A program that it asks for keys too.
     pub(super) command: Option<String>,
     /// Whether it takes keys at all.
@@ -38,9 +40,14 @@ pub(super) fn reads(node: &Node, account: &Account) -> Result<Reads, Failure> {
     let configuration = node.sshd_configuration().map_err(unread)?;
     if !configuration.decides {
         let usual = ["authorized_keys", "authorized_keys2"].map(|name| Path::new(&account.home).join(".ssh").join(name));
-        return Ok(Reads { files: usual.into(), command: None, takes_keys: true });
+        return Ok(Reads { files: usual.into(), shared: Vec::new(), command: None, takes_keys: true });
     }
-    let key = format!("{} {} {}", account.name, account.uid, account.home);
+    if configuration.by_origin {
+        let message = format!("where sshd reads the keys of {} depends on where a login comes from", account.name);
+        let hint = "see the `Match` lines of /etc/ssh/sshd_config and what it includes, or leave the step out";
+        return Err(hinted(FailureKind::Contradiction, message, hint));
+    }
+    let key = key_of(node, account)?;
     if let Some((digest, said)) = node.sshd_said.of(&key).filter(|(digest, _)| *digest == configuration.digest) {
         debug_assert_eq!(digest, configuration.digest);
         return Ok(parse(&said, account));
@@ -61,7 +68,7 @@ pub(super) fn reads(node: &Node, account: &Account) -> Result<Reads, Failure> {
 /// When the kernel says no.
 pub(super) fn remember(node: &Node, account: &Account) -> Result<(), Failure> {
     let configuration = node.sshd_configuration().map_err(unread)?;
-    let key = format!("{} {} {}", account.name, account.uid, account.home);
+    let key = key_of(node, account)?;
     let Some((digest, said)) = node.sshd_said.of(&key).filter(|(digest, _)| *digest == configuration.digest) else { return Ok(()) };
     let (user, group) = node.host.default_owner();
     for parent in [Path::new("/var/lib/ostler"), Path::new(RECORDS)] {
@@ -69,6 +76,12 @@ pub(super) fn remember(node: &Node, account: &Account) -> Result<(), Failure> {
     }
     let text = format!("{digest} {key}\n{said}");
     node.host.write::<OsError>(&record(account), text.as_bytes(), Writing { user, group, mode: 0o600 }, None).map_err(unmade)
+}
+
+/// What its answer rests on beside the configuration: a `Match` may name any of it.
+fn key_of(node: &Node, account: &Account) -> Result<String, Failure> {
+    let groups: Vec<String> = node.accounts()?.groups_of(&account.name).into_iter().map(|(name, gid)| format!("{name}:{gid}")).collect();
+    Ok(format!("{} {} {} {} {}", account.name, account.uid, account.gid, account.home, groups.join(",")))
 }
 
 fn record(account: &Account) -> PathBuf {
@@ -98,12 +111,15 @@ fn ask(node: &Node, account: &Account) -> Result<String, Failure> {
 
 /// What it said, for an account (sshd_config(5), AuthorizedKeysFile and TOKENS).
 fn parse(said: &str, account: &Account) -> Reads {
-    let mut reads = Reads { files: Vec::new(), command: None, takes_keys: true };
+    let mut reads = Reads { files: Vec::new(), shared: Vec::new(), command: None, takes_keys: true };
     let is_none = |text: &str| text.eq_ignore_ascii_case("none");
     for (word, rest) in said.lines().filter_map(setting) {
         match word.as_str() {
             "authorizedkeysfile" if !is_none(rest) => {
-                reads.files = rest.split_whitespace().map(|pattern| expanded(pattern, account)).collect();
+                let is_own = |pattern: &&str| !pattern.starts_with('/') || ["%u", "%U", "%h"].iter().any(|sign| pattern.contains(sign));
+                let (own, shared): (Vec<&str>, Vec<&str>) = rest.split_whitespace().partition(is_own);
+                let paths = |patterns: Vec<&str>| patterns.into_iter().map(|pattern| expanded(pattern, account)).collect();
+                (reads.files, reads.shared) = (paths(own), paths(shared));
             }
             "authorizedkeyscommand" if !is_none(rest) => reads.command = Some(rest.to_owned()),
             "pubkeyauthentication" => reads.takes_keys = rest != "no",
@@ -152,7 +168,9 @@ mod tests {
             "pubkeyauthentication yes\nauthorizedkeyscommand none\nauthorizedkeysfile .ssh/authorized_keys /etc/ssh/keys/%u %h/k%U%%\n";
         let reads = parse(said, &account());
         assert_eq!(reads.files, ["/home/ci/.ssh/authorized_keys", "/etc/ssh/keys/ci", "/home/ci/k1001%"].map(PathBuf::from));
-        assert_eq!((reads.command, reads.takes_keys), (None, true));
+        assert_eq!((reads.command, reads.takes_keys, reads.shared.len()), (None, true, 0));
+        let shared = parse("authorizedkeysfile /etc/ssh/admins .ssh/authorized_keys\n", &account());
+        assert_eq!((shared.files, shared.shared), (vec!["/home/ci/.ssh/authorized_keys".into()], vec!["/etc/ssh/admins".into()]));
         let none = parse("AuthorizedKeysFile none\npubkeyauthentication no\nauthorizedkeyscommand /bin/keys %u\n", &account());
         assert_eq!((none.files.len(), none.command.as_deref(), none.takes_keys), (0, Some("/bin/keys %u"), false));
     }
@@ -178,6 +196,17 @@ mod tests {
         write("etc/ssh/more/b", "Match User ci\n\tauthorizedkeysfile=/x/%u\n");
         assert!(decides());
         assert_ne!(SshdConfiguration::read(&Host::at(tree.path()).unwrap()).unwrap().digest, before);
+        // Where it depends on the login's origin, no one answer is right; a directory that is a pattern may hold anything.
+        let by_origin = || SshdConfiguration::read(&Host::at(tree.path()).unwrap()).unwrap().by_origin;
+        assert!(!by_origin());
+        write("etc/ssh/sshd_config.d/2.conf", "Match Address 10.0.0.0/8\nPubkeyAuthentication no\nMatch all\n");
+        assert!(by_origin());
+        assert_eq!(
+            reads(&node(), &account()).unwrap_err().message,
+            "where sshd reads the keys of ci depends on where a login comes from"
+        );
+        write("etc/ssh/sshd_config.d/2.conf", "Match Address 10.0.0.0/8\nX11Forwarding no\n");
+        assert!(!by_origin());
         // What is no running system cannot be asked, and is not guessed at.
         let failed = reads(&node(), &account()).unwrap_err();
         assert_eq!(failed.message, "sshd does not tell where it reads the keys of ci");

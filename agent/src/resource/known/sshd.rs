@@ -13,6 +13,9 @@ const DEPTH: usize = 16;
 /// Words of the configuration that decide where keys are read, in lower case.
 pub(in super::super) const DECIDING: [&str; 3] = ["authorizedkeysfile", "authorizedkeyscommand", "pubkeyauthentication"];
 
+/// Criteria of `Match` that are about where a login comes from, or where it arrives.
+const ORIGINS: [&str; 5] = ["address", "host", "localaddress", "localport", "rdomain"];
+
 /// The configuration of a node's sshd.
 #[derive(Debug, Default)]
 pub(in super::super) struct SshdConfiguration {
@@ -20,6 +23,8 @@ pub(in super::super) struct SshdConfiguration {
     pub(in super::super) digest: String,
     /// Whether a file names what decides it.
     pub(in super::super) decides: bool,
+    /// Whether it names that for logins from some places only.
+    pub(in super::super) by_origin: bool,
 }
 
 impl SshdConfiguration {
@@ -30,22 +35,28 @@ impl SshdConfiguration {
     pub(in super::super) fn read(host: &Host) -> Result<Self, OsError> {
         let Some(program) = host.look_through(Path::new(PROGRAM))? else { return Ok(Self::default()) };
         let mut seen = format!("{} {} {:?}\n", program.inode, program.length, program.changed);
-        let mut decides = false;
-        let mut ahead = vec![(Path::new(DIRECTORY).join("sshd_config"), 0)];
-        while let Some((path, depth)) = ahead.pop() {
+        let (mut decides, mut by_origin) = (false, false);
+        let mut ahead = vec![(Path::new(DIRECTORY).join("sshd_config"), 0, false)];
+        while let Some((path, depth, mut of_origin)) = ahead.pop() {
             let Some(bytes) = host.read_through(&path, CAP)? else { continue };
             seen.push_str(&format!("{} {}\n", path.display(), Digest::of(&bytes).hex()));
             for (word, rest) in String::from_utf8_lossy(&bytes).lines().filter_map(setting) {
+                if word == "match" {
+                    of_origin = rest.to_ascii_lowercase().split([' ', '\t', '=']).any(|criterion| ORIGINS.contains(&criterion));
+                }
                 decides |= DECIDING.contains(&word.as_str());
+                by_origin |= of_origin && DECIDING.contains(&word.as_str());
                 if word == "include" && depth < DEPTH {
                     let patterns = rest.split_whitespace().map(|pattern| Path::new(DIRECTORY).join(pattern.trim_matches('"')));
                     for pattern in patterns {
-                        ahead.extend(matching(host, &pattern)?.into_iter().map(|path| (path, depth + 1)));
+                        // What stands there is not looked for, and may say anything: sshd is asked each time that its answer is not known.
+                        decides |= pattern.parent().is_some_and(|above| above.to_string_lossy().contains(['*', '?', '[']));
+                        ahead.extend(matching(host, &pattern)?.into_iter().map(|path| (path, depth + 1, of_origin)));
                     }
                 }
             }
         }
-        Ok(Self { digest: Digest::of(seen.as_bytes()).hex(), decides })
+        Ok(Self { digest: Digest::of(seen.as_bytes()).hex(), decides, by_origin })
     }
 }
 
