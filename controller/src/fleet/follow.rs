@@ -154,8 +154,7 @@ impl<'a> Follower<'a> {
                 Err(error) => error,
             };
             if !error.is_lost() {
-                // After any other refusal nothing was changed; this one may leave a run on record.
-                self.begun = !matches!(&error, SessionError::Refused(refusal) if !matches!(refusal, Refusal::NoRunner(_)));
+                self.begun = may_have_begun(&error);
                 return Err(Trouble::from(&error));
             }
             match self.attach_again().await {
@@ -315,6 +314,16 @@ impl<'a> Follower<'a> {
         let causes = vec![format!("the node knows nothing of run {} any more, which had begun", self.run.short())];
         let hint = "was the node reinstalled, or /var/lib/ostler removed? plan again".to_owned();
         Trouble { kind: TroubleKind::Failed, chain: causes, hint, failure: None }
+    }
+}
+
+/// Whether a run may stand on the node's record though it was not let go: refused before it was told to go, nothing was changed; a site's file
+/// that has gone meanwhile, too.
+fn may_have_begun(error: &SessionError) -> bool {
+    match error {
+        SessionError::UnknownBlob(_) => false,
+        SessionError::Refused(refusal) => matches!(refusal, Refusal::NoRunner(_)),
+        _ => true,
     }
 }
 

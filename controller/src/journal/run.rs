@@ -3,6 +3,7 @@
 use super::{Log, StateError, Store};
 use crate::fleet::FleetEvent;
 use crate::report::Journal;
+use crate::transport::LinkEvent;
 use ostler_roles::outcome::Event;
 use ostler_roles::words::{NodeName, RunId};
 use serde::{Deserialize, Serialize};
@@ -94,7 +95,8 @@ fn record(run: &RunId, number: usize, line: &str) -> Result<Record, StateError> 
 
 /// Whether an event is only of the moment.
 fn is_fleeting(event: &FleetEvent) -> bool {
-    matches!(event, FleetEvent::Run { event, .. } if matches!(event.as_ref(), Event::Progress { .. }))
+    let is_progress = matches!(event, FleetEvent::Run { event, .. } if matches!(event.as_ref(), Event::Progress { .. }));
+    is_progress || matches!(event, FleetEvent::Link(LinkEvent::Placing { .. }))
 }
 
 impl Journal for RunLog {

@@ -134,8 +134,18 @@ impl NodeJob {
     }
 
     async fn try_prove(&mut self, proved: &Proved) -> Result<(), NodeJobError> {
-        let node = self.node.clone();
-        self.line().await?.session.prove(proved.clone()).await.map_err(|error| NodeJobError::Session(node, error))
+        let done = self.line().await?.session.prove(proved.clone()).await;
+        self.answered(done)
+    }
+
+    /// A connection that has lost an answer may still give it, to the next question: it is not used again.
+    fn answered<T>(&mut self, done: Result<T, SessionError>) -> Result<T, NodeJobError> {
+        done.map_err(|error| {
+            if error.is_lost() {
+                self.connection = None;
+            }
+            NodeJobError::Session(self.node.clone(), error)
+        })
     }
 
     /// Gives the node a nonce over its line for this account, or takes it away. Whatever was given over a line that is lost has gone with it. Blocks.
@@ -148,10 +158,10 @@ impl NodeJob {
             let kept = self.connection.is_some();
             match self.line().await?.session.challenge(place, account.clone(), nonce.clone()).await {
                 Err(error) if kept && error.is_lost() => self.connection = None,
-                done => return done.map_err(|error| NodeJobError::Session(self.node.clone(), error)),
+                done => return self.answered(done),
             }
             let done = self.line().await?.session.challenge(place, account.clone(), nonce).await;
-            done.map_err(|error| NodeJobError::Session(self.node.clone(), error))
+            self.answered(done)
         })
     }
 
@@ -198,19 +208,22 @@ impl NodeJob {
 
     async fn ask(&mut self, patch: &Patch) -> Result<(Catalog, Answer), NodeJobError> {
         let (node, key) = (self.node.clone(), self.preparation.compile.secret_key());
-        let broken = |error| NodeJobError::Session(node.clone(), error);
         let session = &mut self.line().await?.session;
         let (steps, facts) = (patch.steps.clone(), session.hello.facts.digest());
-        let mut catalog = Catalog { node: node.clone(), facts, require: Vec::new(), steps, verify: Vec::new() };
-        session.ask(&catalog, false, &key).await.map_err(broken)?;
-        let mut answer = session.answer().await.map_err(broken)?;
-        if let Answer::Stale(facts) = answer {
-            catalog.facts = facts.digest();
-            session.hello.facts = *facts;
-            session.ask(&catalog, false, &key).await.map_err(broken)?;
-            answer = session.answer().await.map_err(broken)?;
-        }
-        Ok((catalog, answer))
+        let mut catalog = Catalog { node, facts, require: Vec::new(), steps, verify: Vec::new() };
+        let asked = async {
+            session.ask(&catalog, false, &key).await?;
+            let mut answer = session.answer().await?;
+            if let Answer::Stale(facts) = answer {
+                catalog.facts = facts.digest();
+                session.hello.facts = *facts;
+                session.ask(&catalog, false, &key).await?;
+                answer = session.answer().await?;
+            }
+            Ok((catalog, answer))
+        };
+        let asked = asked.await;
+        self.answered(asked)
     }
 
     /// What the node's output may not show; where it is no part of this run, by the facts that it told last.

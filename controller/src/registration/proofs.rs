@@ -2,7 +2,7 @@
 //! the node owes or does not know is owed, and what the site knows to be owed.
 
 use super::{Connections, Registered, chain};
-use crate::fleet::{EventSender, FleetEvent, NodeEnd, Ready};
+use crate::fleet::{EventSender, FleetEvent, NodeEnd, Ready, TroubleKind};
 use crate::journal::{ProofStore, Seen, StateError, Store};
 use ostler_roles::executor::Executor;
 use ostler_roles::ledger::{Ledger, Proved, Subject};
@@ -82,8 +82,11 @@ impl Proofs {
             (true, _) if is_partial => None,
             (true, true) => Some(Proof::Wanted),
             (true, false) => Some(Proof::Standing),
-            // Where no run was begun nothing was changed.
-            (false, is_owed) => (is_owed && end.run.is_some()).then_some(Proof::Lapsed),
+            (false, is_owed) if end.run.is_some() => is_owed.then_some(Proof::Lapsed),
+            // Whoever has the node now sees to its labels.
+            (false, _) if matches!(&end.ending, Err(trouble) if trouble.kind == TroubleKind::Locked) => None,
+            // This run has changed nothing there; what an earlier one left owed counts by the node's own word.
+            (false, _) => end.ledger.knows_owed(&Subject::of(executor)).then_some(Proof::Lapsed),
         };
         end.prepared.executors.iter().filter_map(|executor| Some((executor.clone(), proof(executor)?))).collect()
     }

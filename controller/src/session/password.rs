@@ -16,6 +16,7 @@ pub struct Password {
     given: Standing,
     // Each held by the one node on which it is being proved: the others wait for its answer.
     accounts: Mutex<BTreeMap<String, Arc<Mutex<Standing>>>>,
+    asking: Mutex<()>,
 }
 
 #[derive(Debug, Clone)]
@@ -36,7 +37,7 @@ impl std::fmt::Debug for Password {
 impl Password {
     /// One that is known already, or will be asked for when the first node wants it.
     pub fn new(given: Option<Secret<String>>, ask: Box<Ask>) -> Self {
-        Self { ask, given: given.map_or(Standing::Unasked, Standing::Given), accounts: Mutex::default() }
+        Self { ask, given: given.map_or(Standing::Unasked, Standing::Given), accounts: Mutex::default(), asking: Mutex::default() }
     }
 
     /// The password for `user` on `node`. Until a first node has taken it, the next waits here.
@@ -51,6 +52,8 @@ impl Password {
         };
         let mut standing = account.lock_owned().await;
         if matches!(*standing, Standing::Unasked) {
+            // There is one terminal, for one question at a time.
+            let _asking = self.asking.lock().await;
             *standing = (self.ask)(user).await.map_or(Standing::NotGiven, Standing::Given);
         }
         let user = user.to_owned();
@@ -104,6 +107,25 @@ mod tests {
 
     fn given() -> Password {
         Password::new(Some(Secret::new("word".to_owned())), Box::new(|_| Box::pin(async { None })))
+    }
+
+    #[tokio::test]
+    async fn one_question_is_asked_at_a_time() {
+        let asking = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asking);
+        let ask = move |_: &str| -> BoxFuture<'static, Option<Secret<String>>> {
+            let count = Arc::clone(&count);
+            Box::pin(async move {
+                assert_eq!(count.fetch_add(1, Ordering::SeqCst), 0, "two questions on one terminal");
+                tokio::task::yield_now().await;
+                count.fetch_sub(1, Ordering::SeqCst);
+                None
+            })
+        };
+        let password = Password::new(None, Box::new(ask));
+        let (a, b) = (node("a"), node("b"));
+        let (first, second) = tokio::join!(password.offer(&a, "ci"), password.offer(&b, "root"));
+        assert!(first.is_err() && second.is_err());
     }
 
     #[tokio::test]

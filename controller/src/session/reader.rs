@@ -10,8 +10,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// Messages that may wait for whoever listens; then the agent is held back.
-const WAITING: usize = 64;
+/// Messages that may wait for whoever listens; then the agent is held back. Each may be as large as a frame: an agent of a hostile node shall not
+/// fill our memory with what nobody has asked for.
+const WAITING: usize = 2;
 /// Bytes that are read at once.
 const PIECE: usize = 16 * 1024;
 

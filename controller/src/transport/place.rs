@@ -155,7 +155,7 @@ async fn send_within<L: Link + ?Sized>(link: &L, file: &Placement<'_>, bytes: &[
         }
         let _ = stdin.shutdown().await;
     };
-    let listening = progress.listen(stdout, |there| link.tell(Placed { there, of: file.bytes.len() }));
+    let listening = progress.listen(stdout, file.bytes.len(), |there| link.tell(Placed { there, of: file.bytes.len() }));
     let working = async {
         let ((), ()) = tokio::join!(sending, listening);
         ended.await
@@ -182,7 +182,8 @@ struct Progress {
 
 impl Progress {
     /// Reads what the node says until its end. A noisy login shell prints there too; unread it would hold the command back.
-    async fn listen(&self, mut stdout: Output, tell: impl Fn(usize)) {
+    /// A node's word counts up to the size of the file, and each hundredth of it is told once: no node can keep us waiting, or talk, for ever.
+    async fn listen(&self, mut stdout: Output, of: usize, tell: impl Fn(usize)) {
         let (mut line, mut piece) = (Vec::new(), [0; 4096]);
         while let Ok(count @ 1..) = stdout.read(&mut piece).await {
             for byte in &piece[..count] {
@@ -193,8 +194,10 @@ impl Progress {
                     }
                     continue;
                 }
-                if let Some(there) = read_said(&line) {
-                    self.there.fetch_max(there, Ordering::Relaxed);
+                let before = self.there.load(Ordering::Relaxed);
+                let is_more = |there: &usize| *there <= of && *there > before && (*there == of || *there - before > of / 100);
+                if let Some(there) = read_said(&line).filter(is_more) {
+                    self.there.store(there, Ordering::Relaxed);
                     tell(there);
                 }
                 line.clear();
@@ -272,6 +275,15 @@ mod tests {
     use super::super::link::{BoxFuture, Tail};
     use super::*;
     use std::sync::Mutex;
+
+    #[tokio::test]
+    async fn a_nodes_word_of_its_progress_counts_up_to_the_files_size_and_once() {
+        let said: String = ["500", "500", "501", "520", "99999", "1000", "1000", "400"].map(|there| format!("{SAID}{there}\n")).concat();
+        let (progress, told) = (Progress::default(), Mutex::new(Vec::new()));
+        progress.listen(Box::new(std::io::Cursor::new(said.into_bytes())), 1000, |there| told.lock().unwrap().push(there)).await;
+        assert_eq!(told.into_inner().unwrap(), [500, 520, 1000]);
+        assert_eq!(progress.there.load(Ordering::Relaxed), 1000);
+    }
 
     /// A link that takes everything at once. Then its node says this, with pauses, and ends well, or hangs.
     struct Slow {

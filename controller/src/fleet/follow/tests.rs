@@ -233,6 +233,7 @@ async fn a_content_that_is_gone_from_the_site_is_said_and_nothing_is_begun() {
     let go =
         Go { run: &run_id(), plan: &plan, secrets: Vec::new(), masked: Vec::new(), controller: "ada@desk", owes: true, blob: &|_| None };
     let error = connection.session.go(&go).await.unwrap_err();
+    assert!(!may_have_begun(&error), "no proof is owed for what was not begun");
     let told = format!("content {} of the plan is no longer in the site: nothing was changed on this node", gone.short());
     assert_eq!(error.to_string(), told);
     assert_eq!(error.hint(), "was a file of the site changed meanwhile? plan again");
