@@ -63,6 +63,17 @@ pub enum FleetEvent {
     Done,
 }
 
+impl FleetEvent {
+    /// Whether it is only of the moment, and not worth keeping.
+    pub fn is_fleeting(&self) -> bool {
+        match self {
+            Self::Link(event) => matches!(event, LinkEvent::Placing { .. }),
+            Self::Run { event, .. } => matches!(event.as_ref(), Event::Progress { .. }),
+            _ => false,
+        }
+    }
+}
+
 impl Texts for FleetEvent {
     fn texts(&mut self, edit: Edit<'_>) {
         match self {

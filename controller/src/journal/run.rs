@@ -3,8 +3,6 @@
 use super::{Log, StateError, Store};
 use crate::fleet::FleetEvent;
 use crate::report::Journal;
-use crate::transport::LinkEvent;
-use ostler_roles::outcome::Event;
 use ostler_roles::words::{NodeName, RunId};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -93,15 +91,9 @@ fn record(run: &RunId, number: usize, line: &str) -> Result<Record, StateError> 
     serde_json::from_str(line).map_err(|error| wrong(error.to_string()))
 }
 
-/// Whether an event is only of the moment.
-fn is_fleeting(event: &FleetEvent) -> bool {
-    let is_progress = matches!(event, FleetEvent::Run { event, .. } if matches!(event.as_ref(), Event::Progress { .. }));
-    is_progress || matches!(event, FleetEvent::Link(LinkEvent::Placing { .. }))
-}
-
 impl Journal for RunLog {
     fn keep(&mut self, node: &NodeName, event: &FleetEvent) {
-        if is_fleeting(event) {
+        if event.is_fleeting() {
             return;
         }
         let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));

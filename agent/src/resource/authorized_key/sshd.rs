@@ -201,10 +201,7 @@ mod tests {
         assert!(!by_origin());
         write("etc/ssh/sshd_config.d/2.conf", "Match Address 10.0.0.0/8\nPubkeyAuthentication no\nMatch all\n");
         assert!(by_origin());
-        assert_eq!(
-            reads(&node(), &account()).unwrap_err().message,
-            "where sshd reads the keys of ci depends on where a login comes from"
-        );
+        assert_eq!(reads(&node(), &account()).unwrap_err().message, "where sshd reads the keys of ci depends on where a login comes from");
         write("etc/ssh/sshd_config.d/2.conf", "Match Address 10.0.0.0/8\nX11Forwarding no\n");
         assert!(!by_origin());
         // What is no running system cannot be asked, and is not guessed at.
