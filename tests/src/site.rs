@@ -185,12 +185,13 @@ impl Ran {
         assert_eq!(self.exit, 0, "{}", self.told());
     }
 
-    /// Everything it said: for the message of a failing test. What was said for people comes first, and what went
-    /// well last: a long message may be cut where it is shown.
+    /// Everything it said: for the message of a failing test. What went wrong comes first: a long message may be cut where it is shown.
     #[must_use]
     pub fn told(&self) -> String {
-        let (well, ill): (Vec<String>, Vec<String>) =
-            self.lines.iter().map(Value::to_string).partition(|line| line.contains(r#""verdict":{"pass""#));
+        let is_ill = |line: &String| {
+            [r#""failed""#, r#""fail":"#, r#""type":"recap""#, r#""type":"trouble""#].iter().any(|sign| line.contains(sign))
+        };
+        let (ill, well): (Vec<String>, Vec<String>) = self.lines.iter().map(Value::to_string).partition(is_ill);
         format!("exit {}\n{}\n{}\n{}", self.exit, self.errors, ill.join("\n"), well.join("\n"))
     }
 

@@ -6,6 +6,7 @@ use super::child::{Identity, Program};
 use super::{Operation, OsError};
 use rustix::io::{Errno, FdFlags};
 use rustix::process::{Gid, Pid, Signal, Uid};
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
@@ -13,6 +14,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The first word of such a process.
 pub const WORD: &str = "as-account";
@@ -23,6 +25,10 @@ const WORK: &str = "work";
 const SELF: &str = "/proc/self/exe";
 /// The exit status of a process that did not come to its work: why stands in its report.
 const FAILED: u8 = 126;
+
+/// How long a program may be open for writing before it is told, and how often it is tried meanwhile.
+const BUSY: Duration = Duration::from_secs(5);
+const TICK: Duration = Duration::from_millis(5);
 
 /// How far it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,10 +121,24 @@ pub fn be(words: &[String], work: impl FnOnce(&str) -> ExitCode) -> ExitCode {
     match words.work {
         [kind, name] if kind == WORK => work(name),
         [kind, program, arguments @ ..] if kind == RUN => {
-            let error = Command::new(program).args(arguments).exec();
+            let mut command = Command::new(program);
+            command.args(arguments);
+            let Err(error) = when_writable_by_nobody(|| -> io::Result<Infallible> { Err(command.exec()) });
             tell(&mut report, Stage::Program, &error)
         }
         _ => ExitCode::from(64),
+    }
+}
+
+/// Starts a program, waiting a moment for whoever has its file open for writing (execve(2), ETXTBSY): what was written a moment ago may still be
+/// held by a child of ours that is between fork and exec.
+pub(super) fn when_writable_by_nobody<T>(mut start: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let until = Instant::now() + BUSY;
+    loop {
+        match start() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && Instant::now() < until => std::thread::sleep(TICK),
+            done => return done,
+        }
     }
 }
 

@@ -131,7 +131,7 @@ impl Host {
     /// Remembers that we wrote the bytes, the owner or the mode of an opened file or directory.
     pub(super) fn wrote(&self, file: impl AsFd) {
         let file = file.as_fd();
-        self.remember(file, |writes| writes.keep(rustix::io::fcntl_dupfd_cloexec(file, 3)?));
+        self.remember(file, |writes| writes.keep(held(file)?));
     }
 
     /// Remembers that a program wrote somewhere below `path`; where nothing stands, nothing was written.
@@ -174,6 +174,14 @@ impl Host {
     }
 }
 
+/// What is held of a file until it is durable: opened anew for reading, for nobody can start a program that somebody has open for writing
+/// (execve(2), ETXTBSY). Where its own account alone may read it, the same one again.
+fn held(file: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC | rustix::fs::OFlags::NONBLOCK;
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::open(path, flags, rustix::fs::Mode::empty()).or_else(|_| rustix::io::fcntl_dupfd_cloexec(file, 3))
+}
+
 /// A directory opened anew: fsync and syncfs want a real descriptor, not an O_PATH one.
 fn readable(directory: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
@@ -192,6 +200,18 @@ mod tests {
     use crate::host::tests::{SmallDisk, as_nobody};
     use rustix::fs::{Mode, OFlags, open};
     use std::path::Path;
+
+    #[test]
+    fn a_program_that_was_just_written_can_be_started_before_it_is_durable() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::at(tree.path()).unwrap();
+        let (user, group) = host.default_owner();
+        let script = b"#!/bin/sh\nexit 0\n";
+        host.write::<OsError>(Path::new("/script"), script, crate::host::Writing { user, group, mode: 0o755 }, None).unwrap();
+        let status = std::process::Command::new(tree.path().join("script")).status().unwrap();
+        assert!(status.success());
+        host.sync().unwrap();
+    }
 
     #[test]
     fn a_file_system_that_never_answers_is_named_and_the_others_are_synced() {

@@ -30,7 +30,9 @@ pub(super) fn run(mut program: Program, deadline: Instant, cancelled: &dyn Fn() 
     let name = program.argv.first().cloned().unwrap_or_default();
     let fail = |source: io::Error| OsError::new(Operation::Start, &name, source);
     let report = program.identity.as_ref().map(|_| Report::new()).transpose().map_err(fail)?;
-    let mut child = command(&mut program, report.as_ref()).spawn().map_err(fail)?;
+    let mut starting = command(&mut program, report.as_ref());
+    let mut child = account::when_writable_by_nobody(|| starting.spawn()).map_err(fail)?;
+    drop(starting);
     let mut finished = Finished {
         argv: std::mem::take(&mut program.argv),
         status: Ended::NotStarted,

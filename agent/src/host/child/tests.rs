@@ -26,6 +26,34 @@ fn a_missing_program_cannot_be_started() {
     assert_eq!((error.operation, error.source.kind()), (super::super::Operation::Start, std::io::ErrorKind::NotFound));
 }
 
+/// Writes a script, which stays open for writing for so long.
+fn busy_script(directory: &std::path::Path, held: Duration) -> (String, std::thread::JoinHandle<()>) {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let path = directory.join("script");
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o755).open(&path).unwrap();
+    file.write_all(b"#!/bin/sh\necho ran\n").unwrap();
+    let holding = std::thread::spawn(move || {
+        std::thread::sleep(held);
+        drop(file);
+    });
+    (path.to_str().unwrap().to_owned(), holding)
+}
+
+#[test]
+fn a_program_that_is_still_open_for_writing_is_started_a_moment_later() {
+    let tree = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(tree.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let (script, holding) = busy_script(tree.path(), Duration::from_millis(100));
+    assert_eq!(Program::new([&script]).run(soon(), &|| false).unwrap().stdout, b"ran\n");
+    holding.join().unwrap();
+    let nobody = Identity { uid: 65534, gid: 65534, groups: Vec::new(), name: "nobody".to_owned(), home: "/".to_owned() };
+    let (script, holding) = busy_script(tree.path(), Duration::from_millis(100));
+    let finished = Program { identity: Some(nobody), directory: "/".into(), ..Program::new([&script]) }.run(soon(), &|| false).unwrap();
+    assert_eq!(finished.stdout, b"ran\n");
+    holding.join().unwrap();
+}
+
 #[test]
 fn the_deadline_ends_the_whole_group() {
     let started = Instant::now();
