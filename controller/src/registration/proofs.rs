@@ -70,8 +70,8 @@ impl Proofs {
         self.seen.ledger.knows_owed(&subject) || on_node.owes(&subject)
     }
 
-    /// The run is over on the node; what its masters have to hear of each executor: where it came through, and where the run has changed it and
-    /// left. A run of one role alone proves nothing.
+    /// The run is over on the node; what its masters have to hear of each executor: where it came through, and where it did not, and this run
+    /// or an earlier one has left it owed. A run of one role alone proves nothing.
     pub fn ended(&mut self, end: &NodeEnd, is_partial: bool) -> Vec<(Executor, Proof)> {
         // Nothing was begun, or nothing had to be changed after all.
         let is_untouched = end.run.is_none() || matches!(end.ending, Ok(Ending::Good { changed: 0, .. }));

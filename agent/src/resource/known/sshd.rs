@@ -49,7 +49,7 @@ impl SshdConfiguration {
                 if word == "include" && depth < DEPTH {
                     let patterns = rest.split_whitespace().map(|pattern| Path::new(DIRECTORY).join(pattern.trim_matches('"')));
                     for pattern in patterns {
-                        // What stands there is not looked for, and may say anything: sshd is asked each time that its answer is not known.
+                        // What stands there is not looked for, and may say anything: sshd is asked. The digest does not know those files.
                         decides |= pattern.parent().is_some_and(|above| above.to_string_lossy().contains(['*', '?', '[']));
                         ahead.extend(matching(host, &pattern)?.into_iter().map(|path| (path, depth + 1, of_origin)));
                     }
