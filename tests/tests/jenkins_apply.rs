@@ -162,9 +162,9 @@ fn the_master_is_part_of_the_plan_value_by_value_and_is_asked_about_like_everyth
     let mut gone = stage.model.state().nodes["n1"].clone();
     gone.name = "n0".to_owned();
     stage.model.state().nodes.insert("n0".to_owned(), gone);
-    let stray = plan().good_with(0);
-    let master = stray.lines.iter().find(|line| line["type"] == "planned_master").unwrap();
-    assert_eq!((&master["state"], &master["strays"]), (&"told".into(), &serde_json::json!(["n0"])), "{}", stray.told());
+    let orphan = plan().good_with(0);
+    let master = orphan.lines.iter().find(|line| line["type"] == "planned_master").unwrap();
+    assert_eq!((&master["state"], &master["orphans"]), (&"asked".into(), &serde_json::json!(["n0"])), "{}", orphan.told());
     assert!(stage.model.state().nodes.contains_key("n0"));
 }
 

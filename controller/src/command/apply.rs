@@ -2,10 +2,10 @@
 
 mod question;
 mod refusal;
-mod story;
+mod summary;
 
-use self::question::Answered;
-use self::story::Story;
+use self::question::Decision;
+use self::summary::RunSummary;
 use super::{
     CommandError, Context,
     interrupt::Stage,
@@ -70,14 +70,14 @@ async fn planned(
     prepare::print_lost(context, &lost);
     if changes > 0 && !args.yes {
         match question::confirm(context, ready.len()) {
-            Answered::Yes => {}
-            Answered::No => {
+            Decision::Yes => {}
+            Decision::No => {
                 context.printer.line("Nothing was changed.");
                 let exit = merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)));
                 refusal::not_begun(context, run, &ready, &lost, exit);
                 return Ok(Err((ready, Ok(exit))));
             }
-            Answered::Nobody => return Ok(Err((ready, Err(CommandError::NoConfirmation)))),
+            Decision::Nobody => return Ok(Err((ready, Err(CommandError::NoConfirmation)))),
         }
     }
     // What changes takes time, and may be what executors rest on.
@@ -104,7 +104,7 @@ async fn apply(context: &Context, run: RunContext, planned: Planned) -> Result<E
     let cancelled = *cancel.borrow();
     let RunContext { preparation, console, log, began, only, .. } = run;
     let state = console.finish(&preparation.events).await.state;
-    let story = Story { outcomes: &outcomes, lost: &lost, state: &state, log: &log, began, cancelled, only: only.as_ref() };
+    let story = RunSummary { outcomes: &outcomes, lost: &lost, state: &state, log: &log, began, cancelled, only: only.as_ref() };
     let exit = story.tell(context);
     connections.leave().await;
     Ok(exit)

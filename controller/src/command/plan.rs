@@ -66,7 +66,7 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
 /// Why the masters give a node no jobs.
 fn held_on(masters: &[PlannedMaster], node: &NodeName) -> Vec<String> {
     let told = masters.iter().filter_map(|master| match &master.answer {
-        MasterAnswer::Told(told) => Some((&master.name, told)),
+        MasterAnswer::Asked(told) => Some((&master.name, told)),
         MasterAnswer::Later { .. } | MasterAnswer::Wrong { .. } | MasterAnswer::NotAsked { .. } => None,
     });
     let mine = told.flat_map(|(name, told)| told.executors.iter().filter(|one| one.node == *node).map(move |one| (name, one)));

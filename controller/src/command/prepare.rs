@@ -12,7 +12,7 @@ use crate::cli::FleetArgs;
 use crate::fleet::{Compile, EventSender, Patience, Preparation, Ready, Trouble, TroubleKind, prepare};
 use crate::inventory;
 use crate::journal::RunLog;
-use crate::registration::{Candidate, Looks, Proofs, Registrar, Survey};
+use crate::registration::{Candidate, ObservedMasters, Proofs, Registrar, Survey};
 use crate::report::{Console, Exit, PlannedNode, Style, plan_json, refusal_lines, sanitize, verdict_json};
 use crate::report::{MasterCounts, PlannedMaster, master_counts, master_json, master_lines};
 use crate::session::AgentFile;
@@ -104,19 +104,19 @@ impl RunContext {
     }
 
     /// The same, and looks at the masters of their executors meanwhile.
-    pub async fn plans(&self, context: &Context) -> (Vec<Ready>, Vec<(NodeName, Trouble)>, Looks) {
+    pub async fn plans(&self, context: &Context) -> (Vec<Ready>, Vec<(NodeName, Trouble)>, ObservedMasters) {
         let ((ready, lost), looks) = tokio::join!(self.meet(), self.look(context));
         (ready, lost, looks)
     }
 
     /// Looks at masters by what the nodes were when they were met last. What cannot be had now is told when they have been met.
-    async fn look(&self, context: &Context) -> Looks {
+    async fn look(&self, context: &Context) -> ObservedMasters {
         if self.only.is_some() {
-            return Looks::new();
+            return ObservedMasters::new();
         }
-        let (Ok(masters), Ok(registrar)) = (self.workspace.masters(), registrar(context, self)) else { return Looks::new() };
+        let (Ok(masters), Ok(registrar)) = (self.workspace.masters(), registrar(context, self)) else { return ObservedMasters::new() };
         if masters.is_empty() {
-            return Looks::new();
+            return ObservedMasters::new();
         }
         let (compiler, nodes) = (Arc::clone(&self.compiler), self.nodes.clone());
         let known = tokio::task::spawn_blocking(move || {
@@ -150,7 +150,7 @@ pub fn controller(context: &Context) -> String {
 ///
 /// # Errors
 /// What is wrong with the site's masters.
-pub async fn survey(context: &Context, run: &RunContext, ready: &[Ready], looks: Looks) -> Result<Survey, CommandError> {
+pub async fn survey(context: &Context, run: &RunContext, ready: &[Ready], looks: ObservedMasters) -> Result<Survey, CommandError> {
     if run.only.is_some() || ready.iter().all(|one| one.prepared.executors.is_empty()) {
         return Ok(Survey::default());
     }

@@ -298,7 +298,7 @@ fn contents(root: &Path, faults: &mut Faults) -> Result<(SiteContent, HashMap<St
                 Err(error) => {
                     let fault = unreadable(&name, &error);
                     faults.push(fault.clone());
-                    SiteEntry { blob: Blob::of(b""), text: Err(Unread::Told(Box::new(fault))), projects: None }
+                    SiteEntry { blob: Blob::of(b""), text: Err(Unread::Fault(Box::new(fault))), projects: None }
                 }
             };
             all.insert((Tree::Site, name), entry);

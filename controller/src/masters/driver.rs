@@ -1,6 +1,6 @@
 //! A CI master as runs see it: one trait that each kind of master implements, and the types that all of them share.
 
-use super::wait::Stop;
+use super::wait::Cancellation;
 use super::witness::{Shown, Witness};
 use ostler_roles::master::{Difference, Proof, Standing};
 use ostler_roles::words::NodeName;
@@ -25,7 +25,7 @@ pub enum MasterError {
     Failed(Cause),
     /// The same, with the last lines of a log that tell why.
     #[error("{source}")]
-    Told {
+    WithLog {
         /// What went wrong.
         source: Cause,
         /// The last lines.
@@ -42,7 +42,7 @@ impl MasterError {
     /// The error of the kind of master, when it is of this type.
     pub fn of<E: std::error::Error + 'static>(&self) -> Option<&E> {
         match self {
-            Self::Failed(source) | Self::Told { source, .. } => source.downcast_ref(),
+            Self::Failed(source) | Self::WithLog { source, .. } => source.downcast_ref(),
             Self::Stopped { .. } => None,
         }
     }
@@ -50,7 +50,7 @@ impl MasterError {
     /// All of it on one line, causes included.
     pub fn told(&self) -> String {
         match self {
-            Self::Failed(source) | Self::Told { source, .. } => told(&**source),
+            Self::Failed(source) | Self::WithLog { source, .. } => told(&**source),
             Self::Stopped { .. } => self.to_string(),
         }
     }
@@ -69,7 +69,7 @@ pub fn told(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// What of this site's is on a master though the site no longer says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stray {
+pub struct Orphan {
     /// Its name there.
     pub name: String,
     /// The node that it was made for, where the master knows.
@@ -78,11 +78,11 @@ pub struct Stray {
 
 /// What a look at a master shows.
 #[derive(Debug, Default)]
-pub struct Sight {
+pub struct Observation {
     /// Of each executor that was asked for: how it stands, or why that cannot be told of this one.
     pub standings: BTreeMap<NodeName, Result<Standing, MasterError>>,
     /// Executors of this site that were not asked for.
-    pub ours: Vec<Stray>,
+    pub ours: Vec<Orphan>,
 }
 
 /// Whether an executor is out of service.
@@ -190,7 +190,7 @@ pub enum Event {
 }
 
 /// Hears what happens to one executor.
-pub type Tell<'a> = &'a (dyn Fn(Event) + Sync);
+pub type EventSink<'a> = &'a (dyn Fn(Event) + Sync);
 
 /// One master, opened for the executors of a run. Every call blocks, has a deadline of its own, may be made from many threads at once, and
 /// is about one executor by its name there: what goes wrong with one is no matter of the others.
@@ -199,7 +199,7 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When the master cannot be asked at all.
-    fn observe(&self, names: &[NodeName], tell: Tell<'_>) -> Result<Sight, MasterError>;
+    fn observe(&self, names: &[NodeName], tell: EventSink<'_>) -> Result<Observation, MasterError>;
 
     /// What executors share on the master, such as credentials, and is not as it should be. Reads only.
     ///
@@ -224,7 +224,7 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When the master cannot be asked.
-    fn drain(&self, name: &NodeName, patience: Duration, tell: Tell<'_>) -> Result<bool, MasterError>;
+    fn drain(&self, name: &NodeName, patience: Duration, tell: EventSink<'_>) -> Result<bool, MasterError>;
 
     /// Ends a hold of ours, and no other.
     ///
@@ -236,7 +236,7 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When it is not so afterwards.
-    fn quarantine(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError>;
+    fn quarantine(&self, name: &NodeName, tell: EventSink<'_>) -> Result<(), MasterError>;
 
     /// Whether [`Self::quarantine`] ends the jobs that run on a labelled executor: then it is drained first.
     fn quarantine_ends_jobs(&self) -> bool;
@@ -246,7 +246,7 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When it is not in place afterwards.
-    fn equip(&self, _name: &NodeName, _is_connected: bool, _tell: Tell<'_>) -> Result<bool, MasterError> {
+    fn equip(&self, _name: &NodeName, _is_connected: bool, _tell: EventSink<'_>) -> Result<bool, MasterError> {
         Ok(false)
     }
 
@@ -254,7 +254,7 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When it is not, in time.
-    fn connect(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError>;
+    fn connect(&self, name: &NodeName, tell: EventSink<'_>) -> Result<(), MasterError>;
 
     /// The way to the node that an executor is on.
     ///
@@ -267,13 +267,13 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When the master cannot be asked for it. How the job ended is no error.
-    fn prove(&self, name: &NodeName, tell: Tell<'_>) -> Result<Report, MasterError>;
+    fn prove(&self, name: &NodeName, tell: EventSink<'_>) -> Result<Report, MasterError>;
 
     /// Attaches the labels of an executor that has earned them.
     ///
     /// # Errors
     /// When it is not so afterwards.
-    fn label(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError>;
+    fn label(&self, name: &NodeName, tell: EventSink<'_>) -> Result<(), MasterError>;
 
     /// Removes an executor of this site's; gone already is done.
     ///
@@ -296,5 +296,5 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
     fn workers(&self) -> usize;
 
     /// Whether the run is to stop.
-    fn stop(&self) -> &Stop;
+    fn stop(&self) -> &Cancellation;
 }

@@ -1,9 +1,9 @@
 //! HTTP to a CI master: bounded answers, a deadline on every request, and a door for sockets that are opened elsewhere.
 
+pub use super::access::Access;
 pub use super::dial::Dial;
 use super::dial::DialConnector;
 use super::trust::PinConnector;
-pub use super::way::Way;
 use crate::mask::RunMask;
 use base64::Engine as _;
 use ostler_roles::mask::is_long_enough;
@@ -87,16 +87,16 @@ pub enum HttpError {
         url: String,
         /// Where the JSON departs from it.
         #[source]
-        source: Departure,
+        source: UnexpectedJson,
     },
 }
 
 /// Where JSON is not what was expected, without any word of it: it may be long, and secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Departure(String);
+pub struct UnexpectedJson(String);
 
-impl Departure {
+impl UnexpectedJson {
     pub(super) fn of(error: &serde_json::Error) -> Self {
         let told = error.to_string();
         let quoted =
@@ -155,7 +155,7 @@ impl Http {
     ///
     /// # Errors
     /// [`HttpError::Base`], [`HttpError::Trust`].
-    pub fn new(base: &str, deadline: Duration, way: Way) -> Result<Self, HttpError> {
+    pub fn new(base: &str, deadline: Duration, way: Access) -> Result<Self, HttpError> {
         let fault = || HttpError::Base { url: base.chars().take(EXCERPT).collect() };
         let uri: Uri = base.parse().map_err(|_| fault())?;
         let scheme_is_known = matches!(uri.scheme_str(), Some("http" | "https"));
@@ -280,7 +280,7 @@ pub struct Answer {
     pub status: u16,
     /// Its headers.
     pub headers: HeaderMap,
-    /// Its body: whole, but for [`Ask::Beginning`].
+    /// Its body: whole, but for [`Method::Beginning`].
     pub body: Vec<u8>,
 }
 
@@ -304,7 +304,7 @@ impl Answer {
 
 /// What is asked by [`Http::ask`].
 #[derive(Debug, Clone, Copy)]
-pub enum Ask<'a> {
+pub enum Method<'a> {
     /// `GET`.
     Get,
     /// `GET`, of whose answer only so many bytes are read; the connection is given up where there are more.
@@ -319,13 +319,13 @@ impl Http {
     ///
     /// # Errors
     /// [`HttpError::Exchange`].
-    pub fn ask(&self, ask: Ask<'_>, path: &str, headers: &[(&str, &str)]) -> Result<Answer, HttpError> {
+    pub fn ask(&self, ask: Method<'_>, path: &str, headers: &[(&str, &str)]) -> Result<Answer, HttpError> {
         let url = self.url(path);
         let (method, answer) = match ask {
-            Ask::Get | Ask::Beginning(_) => {
+            Method::Get | Method::Beginning(_) => {
                 ("GET", headers.iter().fold(self.agent.get(&url), |request, (name, value)| request.header(*name, *value)).call())
             }
-            Ask::Post(kind, body) => {
+            Method::Post(kind, body) => {
                 let request = self.agent.post(&url).header("content-type", kind);
                 ("POST", headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send(body))
             }
@@ -333,8 +333,8 @@ impl Http {
         let whole = answer.and_then(|mut answer| {
             let mut body = Vec::new();
             match ask {
-                Ask::Beginning(limit) => drop(answer.body_mut().as_reader().take(limit).read_to_end(&mut body)?),
-                Ask::Get | Ask::Post(..) => body = answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec()?,
+                Method::Beginning(limit) => drop(answer.body_mut().as_reader().take(limit).read_to_end(&mut body)?),
+                Method::Get | Method::Post(..) => body = answer.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec()?,
             }
             Ok(Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body })
         });
@@ -351,7 +351,7 @@ impl Http {
         match whole {
             Err(source) => Err(HttpError::exchange(method, url, source)),
             Ok((200..=299, body)) => {
-                serde_json::from_slice(&body).map_err(|error| HttpError::Shape { method, url, source: Departure::of(&error) })
+                serde_json::from_slice(&body).map_err(|error| HttpError::Shape { method, url, source: UnexpectedJson::of(&error) })
             }
             Ok((status, body)) => {
                 let text = self.mask.text(&String::from_utf8_lossy(&body));
@@ -390,9 +390,9 @@ mod tests {
     #[test]
     fn a_base_without_host_or_with_another_scheme_is_refused() {
         for url in ["", "buildbot", "ftp://master/", "http://", "http://master/?x=1", "/api"] {
-            assert!(matches!(Http::new(url, Duration::from_secs(1), Way::default()), Err(HttpError::Base { .. })), "{url}");
+            assert!(matches!(Http::new(url, Duration::from_secs(1), Access::default()), Err(HttpError::Base { .. })), "{url}");
         }
-        let http = Http::new("http://master:8010/", Duration::from_secs(1), Way::default()).unwrap();
+        let http = Http::new("http://master:8010/", Duration::from_secs(1), Access::default()).unwrap();
         assert_eq!(http.url("/api/v2/workers"), "http://master:8010/api/v2/workers");
     }
 
@@ -421,7 +421,7 @@ mod tests {
             assert_eq!(wanted.to_string(), "203.0.113.7:8010");
             TcpStream::connect_timeout(&real, patience)
         });
-        (Http::new("http://203.0.113.7:8010", limit, Way { dial: Some(dial), ..Way::default() }).unwrap(), server)
+        (Http::new("http://203.0.113.7:8010", limit, Access { dial: Some(dial), ..Access::default() }).unwrap(), server)
     }
 
     fn dialled(answer: &'static str) -> (Http, std::thread::JoinHandle<()>) {
@@ -506,7 +506,7 @@ mod tests {
             let _ = socket.read(&mut [0u8; 4096]).unwrap();
             let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         });
-        let http = Http::new(&url, ENOUGH, Way::default()).unwrap();
+        let http = Http::new(&url, ENOUGH, Access::default()).unwrap();
         let error = http.get_json::<serde_json::Value>("x").unwrap_err();
         assert!(matches!(error, HttpError::NotTls { .. }) && !error.is_silence(), "{error:?}");
         server.join().unwrap();

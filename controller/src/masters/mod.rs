@@ -1,5 +1,6 @@
 //! CI masters: what they say of a node, and how a node becomes one of theirs. One driver a kind of master (`docs/adding-a-master.md`).
 
+mod access;
 pub mod buildbot;
 mod dial;
 pub mod driver;
@@ -9,7 +10,6 @@ pub mod jenkins;
 pub mod register;
 mod trust;
 mod wait;
-mod way;
 pub mod witness;
 
-pub use wait::Stop;
+pub use wait::Cancellation;

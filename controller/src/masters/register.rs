@@ -1,7 +1,7 @@
 //! The way of executors to their labels, the same with every master: quarantined, connected, proved, labelled; nothing written when nothing
 //! is to do, and gone on with from what the master shows after a run that was cut.
 
-use super::driver::{Cordon, Driver, Event, MasterError, Report, Sight, Tell, Verdict};
+use super::driver::{Cordon, Driver, Event, EventSink, MasterError, Observation, Report, Verdict};
 use super::witness::Challenge;
 use ostler_roles::master::{Difference, Found, Hold, Next, Proof, Stage, Standing, next};
 use ostler_roles::words::NodeName;
@@ -43,14 +43,14 @@ pub enum Ending {
     /// It is in quarantine and somebody holds it back.
     Held(Hold),
     /// The run was interrupted on its way; what is left, and what else could not be taken back. A further run goes on from there.
-    Stopped(Left, Option<String>),
+    Stopped(Leftover, Option<String>),
     /// It went no further.
     Failed(MasterError),
 }
 
 /// What an interrupted run leaves of an executor on the master.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
+pub enum Leftover {
     /// Nothing.
     Nothing,
     /// It, in quarantine.
@@ -63,7 +63,7 @@ pub enum Left {
     Unknown,
 }
 
-impl std::fmt::Display for Left {
+impl std::fmt::Display for Leftover {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Nothing => "it is not on the master",
@@ -75,7 +75,7 @@ impl std::fmt::Display for Left {
     }
 }
 
-impl Left {
+impl Leftover {
     fn of(standing: &Standing) -> Self {
         match standing {
             Standing::Absent => Self::Nothing,
@@ -95,7 +95,7 @@ impl Ending {
     pub fn tail(&self) -> &[String] {
         match self {
             Self::Red(report) | Self::Unproved(report) => &report.tail,
-            Self::Failed(MasterError::Told { log, .. }) => log,
+            Self::Failed(MasterError::WithLog { log, .. }) => log,
             Self::Unchanged | Self::Resting | Self::Away(_) | Self::Labelled(_) => &[],
             Self::Lapsed | Self::Busy | Self::Held(_) | Self::Stopped(..) | Self::Failed(_) => &[],
         }
@@ -177,7 +177,7 @@ pub fn register(
 }
 
 /// The first look, at all at once; what is waited for is told of all.
-fn listed(driver: &dyn Driver, names: &[NodeName], events: &mut dyn FnMut(&NodeName, Event)) -> Result<Sight, MasterError> {
+fn listed(driver: &dyn Driver, names: &[NodeName], events: &mut dyn FnMut(&NodeName, Event)) -> Result<Observation, MasterError> {
     let (send, told) = mpsc::sync_channel::<Event>(1);
     std::thread::scope(|scope| {
         let look = scope.spawn(move || driver.observe(names, &|event| drop(send.send(event))));
@@ -192,16 +192,18 @@ fn take<'a>(next_in_line: &AtomicUsize, executors: &'a [(NodeName, Proof)]) -> O
 }
 
 /// Brings one executor, which stands so, to its labels. Blocks; every wait is the driver's, with its deadline.
-pub fn register_one(driver: &dyn Driver, name: &NodeName, seen: Standing, proof: Proof, tell: Tell<'_>) -> Ending {
+pub fn register_one(driver: &dyn Driver, name: &NodeName, seen: Standing, proof: Proof, tell: EventSink<'_>) -> Ending {
     match go(driver, name, seen, proof, tell) {
         Ok(ending) => ending,
-        Err(MasterError::Stopped { left }) => Ending::Stopped(look(driver, name, tell).map_or(Left::Unknown, |seen| Left::of(&seen)), left),
+        Err(MasterError::Stopped { left }) => {
+            Ending::Stopped(look(driver, name, tell).map_or(Leftover::Unknown, |seen| Leftover::of(&seen)), left)
+        }
         Err(error) => Ending::Failed(error),
     }
 }
 
-fn look(driver: &dyn Driver, name: &NodeName, tell: Tell<'_>) -> Result<Standing, MasterError> {
-    let Sight { mut standings, .. } = driver.observe(std::slice::from_ref(name), tell)?;
+fn look(driver: &dyn Driver, name: &NodeName, tell: EventSink<'_>) -> Result<Standing, MasterError> {
+    let Observation { mut standings, .. } = driver.observe(std::slice::from_ref(name), tell)?;
     standings.remove(name).unwrap_or(Ok(Standing::Absent))
 }
 
@@ -215,7 +217,7 @@ fn may_finish(next: &Next, seen: &Standing, proof: Proof) -> bool {
     }
 }
 
-fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut proof: Proof, tell: Tell<'_>) -> Result<Ending, MasterError> {
+fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut proof: Proof, tell: EventSink<'_>) -> Result<Ending, MasterError> {
     let mut report: Option<Report> = None;
     let (mut is_equipped, mut is_drained, mut cut_off) = (false, false, 0);
     for _ in 0..STEPS {
@@ -234,7 +236,7 @@ fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut proof: Proof
             }
         }
         if driver.stop().is_asked() && !may_finish(&next, &seen, proof) {
-            return Ok(Ending::Stopped(Left::of(&seen), None));
+            return Ok(Ending::Stopped(Leftover::of(&seen), None));
         }
         match next {
             Next::Quarantine(_) if !is_drained && seen.is_labelled() && (proof == Proof::Lapsed || driver.quarantine_ends_jobs()) => {
@@ -277,7 +279,7 @@ fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut proof: Proof
 }
 
 /// Takes an executor out of service and waits until no job runs there; none: it may go into quarantine.
-fn set_aside(driver: &dyn Driver, name: &NodeName, proof: Proof, tell: Tell<'_>) -> Result<Option<Ending>, MasterError> {
+fn set_aside(driver: &dyn Driver, name: &NodeName, proof: Proof, tell: EventSink<'_>) -> Result<Option<Ending>, MasterError> {
     let reason = if proof == Proof::Lapsed { LAPSED } else { WANTED };
     match driver.cordon(name, reason)? {
         Cordon::Absent => return Ok(None),
@@ -289,20 +291,20 @@ fn set_aside(driver: &dyn Driver, name: &NodeName, proof: Proof, tell: Tell<'_>)
     match driver.drain(name, DRAIN_WITHIN, tell) {
         Ok(true) => Ok(None),
         Ok(false) => Ok(Some(Ending::Busy)),
-        Err(MasterError::Stopped { left }) => Ok(Some(Ending::Stopped(Left::Cordoned, left))),
+        Err(MasterError::Stopped { left }) => Ok(Some(Ending::Stopped(Leftover::Cordoned, left))),
         Err(error) => Err(error),
     }
 }
 
 /// How it ends for an executor that a look has just shown so; none: something is to be done about it.
-pub fn as_seen(seen: &Standing, proof: Proof, tell: Tell<'_>) -> Option<Ending> {
+pub fn as_seen(seen: &Standing, proof: Proof, tell: EventSink<'_>) -> Option<Ending> {
     match next(seen, proof) {
         Next::Settled(stage) => Some(settled(stage, None, seen, proof, tell)),
         _ => None,
     }
 }
 
-fn settled(stage: Stage, report: Option<Report>, seen: &Standing, proof: Proof, tell: Tell<'_>) -> Ending {
+fn settled(stage: Stage, report: Option<Report>, seen: &Standing, proof: Proof, tell: EventSink<'_>) -> Ending {
     let ending = match (stage, report, seen) {
         (_, _, _) if proof == Proof::Lapsed => Ending::Lapsed,
         (Stage::Labelled, None, Standing::There(Found { hold: Some(hold), .. })) => Ending::Away(hold.clone()),

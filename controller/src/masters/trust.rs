@@ -104,7 +104,7 @@ impl ServerCertVerifier for Pinned {
 }
 
 impl<In: Transport> Connector<In> for PinConnector {
-    type Out = Either<In, Wrapped>;
+    type Out = Either<In, TlsTransport>;
 
     fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, Error> {
         let Some(transport) = chained else { return Ok(None) };
@@ -119,23 +119,23 @@ impl<In: Transport> Connector<In> for PinConnector {
         socket.set_timeout(details.timeout);
         connection.complete_io(&mut socket)?;
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(Either::B(Wrapped { stream: StreamOwned::new(connection, socket), buffers })))
+        Ok(Some(Either::B(TlsTransport { stream: StreamOwned::new(connection, socket), buffers })))
     }
 }
 
 /// A connection in TLS as ureq wants it.
-pub(super) struct Wrapped {
+pub(super) struct TlsTransport {
     stream: StreamOwned<ClientConnection, TransportAdapter>,
     buffers: LazyBuffers,
 }
 
-impl std::fmt::Debug for Wrapped {
+impl std::fmt::Debug for TlsTransport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Wrapped")
+        f.write_str("TlsTransport")
     }
 }
 
-impl Transport for Wrapped {
+impl Transport for TlsTransport {
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffers
     }

@@ -1,27 +1,27 @@
 //! Waiting for a master: short looks at first, an end in any case, and one for all waits when somebody interrupts the run.
 
-use super::driver::{Event, Tell};
+use super::driver::{Event, EventSink};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Whether the run is to stop: then no wait goes on, and nothing new is begun.
 #[derive(Debug, Clone)]
-pub struct Stop(watch::Receiver<bool>);
+pub struct Cancellation(watch::Receiver<bool>);
 
-impl Default for Stop {
+impl Default for Cancellation {
     /// Never.
     fn default() -> Self {
         Self(watch::channel(false).1)
     }
 }
 
-impl From<watch::Receiver<bool>> for Stop {
+impl From<watch::Receiver<bool>> for Cancellation {
     fn from(cancel: watch::Receiver<bool>) -> Self {
         Self(cancel)
     }
 }
 
-impl Stop {
+impl Cancellation {
     /// Whether it was asked for.
     pub fn is_asked(&self) -> bool {
         *self.0.borrow()
@@ -41,15 +41,15 @@ pub(super) enum Wait {
 
 /// Waits between looks.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct Poll {
     started: Instant,
     end: Instant,
     step: Duration,
-    stop: Stop,
+    stop: Cancellation,
 }
 
-impl Pace {
-    pub(super) fn new(patience: Duration, stop: &Stop) -> Self {
+impl Poll {
+    pub(super) fn new(patience: Duration, stop: &Cancellation) -> Self {
         let started = Instant::now();
         Self { started, end: started + patience, step: Duration::from_millis(20), stop: stop.clone() }
     }
@@ -80,19 +80,19 @@ const SILENT: Duration = Duration::from_secs(2);
 
 /// Tells of a wait that lasts: what for, since when, until when.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct WaitReporter {
     until: Duration,
     next: Duration,
     told: String,
 }
 
-impl Waiting {
+impl WaitReporter {
     pub(super) fn new(until: Duration) -> Self {
         Self { until, next: SILENT, told: String::new() }
     }
 
     /// Tells it when it is time, and whenever something else is waited for.
-    pub(super) fn tell(&mut self, pace: &Pace, tell: Tell<'_>, what: impl FnOnce() -> String) {
+    pub(super) fn tell(&mut self, pace: &Poll, tell: EventSink<'_>, what: impl FnOnce() -> String) {
         let (waited, what) = (pace.waited(), what());
         if waited < self.next && (self.told.is_empty() || self.told == what) {
             return;
@@ -109,11 +109,11 @@ mod tests {
 
     #[test]
     fn a_wait_ends_after_a_last_look_or_when_it_is_asked_to() {
-        let mut pace = Pace::new(Duration::from_millis(30), &Stop::default());
+        let mut pace = Poll::new(Duration::from_millis(30), &Cancellation::default());
         assert_eq!([pace.wait(), pace.wait(), pace.wait()], [Wait::Again, Wait::Again, Wait::Over]);
         assert!(pace.waited() >= Duration::from_millis(30));
         let (ask, asked) = watch::channel(false);
-        let mut pace = Pace::new(Duration::from_secs(3600), &asked.into());
+        let mut pace = Poll::new(Duration::from_secs(3600), &asked.into());
         assert_eq!(pace.wait(), Wait::Again);
         ask.send(true).unwrap();
         assert_eq!(pace.wait(), Wait::Stopped);
@@ -127,8 +127,9 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let hour = Duration::from_secs(3600);
-        let at = |seconds: u64| Pace { started: Instant::now() - Duration::from_secs(seconds), ..Pace::new(hour, &Stop::default()) };
-        let mut waiting = Waiting::new(hour);
+        let at =
+            |seconds: u64| Poll { started: Instant::now() - Duration::from_secs(seconds), ..Poll::new(hour, &Cancellation::default()) };
+        let mut waiting = WaitReporter::new(hour);
         for (seconds, what) in [(1, "a queue"), (3, "a queue"), (20, "a queue"), (21, "its job"), (40, "its job"), (60, "its job")] {
             waiting.tell(&at(seconds), &tell, || what.to_owned());
         }

@@ -3,12 +3,12 @@
 use super::connections::Connections;
 use super::machine::Machine;
 use super::node_job::Patch;
-use super::witness::OnNode;
+use super::witness::SessionWitness;
 use super::{Candidate, Opened, Registrar};
 use crate::fleet::OpenedSecrets;
 use crate::masters::buildbot::{Account, Buildbot, Client, Patience, Place, Registration, Worker, WorkerFile, steps};
 use crate::masters::driver::Cause;
-use crate::masters::http::{Http, Way};
+use crate::masters::http::{Access, Http};
 use crate::masters::witness::Witness as _;
 use ostler_roles::author::compile::{Master, MasterSettings};
 use ostler_roles::words::{Digest, RoleName};
@@ -28,7 +28,7 @@ impl Registrar {
         let mut opened = Opened::default();
         let mut workers = BTreeMap::new();
         for one in batch {
-            let witness = OnNode::new(&one.node, master, &one.executor, connections.of(&one.node));
+            let witness = SessionWitness::new(&one.node, master, &one.executor, connections.of(&one.node));
             match Worker::from_executor(&one.executor, &witness.path()) {
                 Ok(worker) => {
                     workers.insert(one.executor.name.clone(), Registration { worker, witness: Arc::new(witness) });
@@ -36,7 +36,7 @@ impl Registrar {
                 Err(error) => opened.refuse(one, super::chain(&error)),
             }
         }
-        let way = Way { dial: self.dial.clone(), trust: None, mask: self.preparation.mask.clone() };
+        let way = Access { dial: self.dial.clone(), trust: None, mask: self.preparation.mask.clone() };
         let request = self.wait.unwrap_or(REQUEST);
         let http = Http::new(&master.url, request, way).map_err(|error| super::chain(&error))?;
         let account = account.as_ref().map(|(name, password)| Account { name: name.clone(), password: password.clone() });

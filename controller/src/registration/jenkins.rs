@@ -2,14 +2,14 @@
 
 use super::connections::{Connections, SharedJob};
 use super::node_job::Patch;
-use super::witness::OnNode;
+use super::witness::SessionWitness;
 use super::{Candidate, Opened, Registrar, chain};
 use crate::journal::{Key, Store};
 use crate::masters::driver::Cause;
-use crate::masters::http::Way;
+use crate::masters::http::Access;
 use crate::masters::jenkins::{
-    Agent, Bring, BringError, Client, Credential, Credentials, Jenkins, JenkinsError, Kind, Login, Patience, Program, Programs,
-    Registration,
+    Agent, AgentProgramStore, Client, Credential, Credentials, InstallAgent, InstallAgentError, Jenkins, JenkinsError, Kind, Login,
+    Patience, Program, Registration,
 };
 use ostler_roles::author::compile::{JenkinsCredential, JenkinsLogin, Master, MasterSettings};
 use ostler_roles::executor::Launch;
@@ -25,7 +25,7 @@ impl Registrar {
             return Err("not a Jenkins".to_owned());
         };
         let site = self.mark().map_err(|error| error.to_string())?;
-        let way = Way { dial: self.dial.clone(), trust: trust.clone(), mask: self.preparation.mask.clone() };
+        let way = Access { dial: self.dial.clone(), trust: trust.clone(), mask: self.preparation.mask.clone() };
         let usual = Patience::default();
         let patience = match self.wait {
             None => usual,
@@ -76,7 +76,7 @@ impl Registrar {
             Some(Launch::Inbound) | None => None,
         };
         let node = model::Node::of(executor, site, reach.as_ref()).map_err(|error| chain(&error))?;
-        let agent: Option<Arc<dyn Bring>> = match node.launcher {
+        let agent: Option<Arc<dyn InstallAgent>> = match node.launcher {
             model::Launcher::Ssh(_) => None,
             model::Launcher::Inbound => {
                 let agent = Agent {
@@ -90,7 +90,7 @@ impl Registrar {
                 Some(Arc::new(Bringer { agent, job: connections.of(&one.node), key: Secret::new(self.site.key.clone()) }))
             }
         };
-        let witness = Arc::new(OnNode::new(&one.node, master, executor, connections.of(&one.node)));
+        let witness = Arc::new(SessionWitness::new(&one.node, master, executor, connections.of(&one.node)));
         Ok(Registration { node, smoke: executor.smoke.clone(), java: executor.java, agent, witness })
     }
 
@@ -116,7 +116,7 @@ struct KeptProgram {
     key: Key,
 }
 
-impl Programs for KeptProgram {
+impl AgentProgramStore for KeptProgram {
     fn last(&self) -> Option<Program> {
         let kept = self.store.get(&self.key).ok()??;
         let end = kept.iter().position(|byte| *byte == b'\n')?;
@@ -141,15 +141,15 @@ struct Bringer {
     key: Secret<Vec<u8>>,
 }
 
-impl Bring for Bringer {
+impl InstallAgent for Bringer {
     fn bring(
         &self,
         program: &[u8],
         version: model::Version,
         secret: &Secret<String>,
         before: &mut dyn FnMut() -> Result<(), JenkinsError>,
-    ) -> Result<bool, BringError> {
-        let failed = |error: Cause| BringError(error);
+    ) -> Result<bool, InstallAgentError> {
+        let failed = |error: Cause| InstallAgentError(error);
         let steps = self.agent.steps(program, version, secret, self.key.expose()).map_err(|error| failed(Box::new(error)))?;
         let patch = Patch { steps: steps.steps, contents: steps.contents, secrets: steps.secrets };
         let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,7 @@ use super::connections::Connections;
 use super::{Candidate, Opened, Registered, Registrar, failed, told};
 use crate::fleet::{FleetEvent, Place, Stage, Transaction};
 use crate::masters::driver::{self, Driver, Event, MasterError, Verdict};
-use crate::masters::register::{self, Ending, Left};
+use crate::masters::register::{self, Ending, Leftover};
 use ostler_roles::author::compile::Master;
 use ostler_roles::executor::Executor;
 use ostler_roles::master::{Proof, Standing};
@@ -42,7 +42,7 @@ struct OpenMaster {
     hint: Option<String>,
     /// For as many executors as may be on their way at once.
     room: Arc<Semaphore>,
-    looks: Looks,
+    looks: SharedListing,
 }
 
 impl Masters {
@@ -161,7 +161,7 @@ impl Entry {
             let Opened { driver, refused, hint } = registrar.open(master, &self.batch, connections).await?;
             let driver: Option<Arc<dyn Driver>> = driver.map(Arc::from);
             let room = driver.as_ref().map_or(1, |driver| driver.workers().max(1));
-            Ok(Arc::new(OpenMaster { driver, refused, hint, room: Arc::new(Semaphore::new(room)), looks: Looks::default() }))
+            Ok(Arc::new(OpenMaster { driver, refused, hint, room: Arc::new(Semaphore::new(room)), looks: SharedListing::default() }))
         };
         self.opened.get_or_init(open).await.clone()
     }
@@ -172,7 +172,7 @@ type Look = Result<Standing, Ending>;
 
 /// First looks at a master: whoever comes while one is under way shares the next.
 #[derive(Debug, Default)]
-struct Looks {
+struct SharedListing {
     waiting: Mutex<Vec<Waiting>>,
     turn: tokio::sync::Mutex<()>,
 }
@@ -184,7 +184,7 @@ struct Waiting {
     answer: oneshot::Sender<Look>,
 }
 
-impl Looks {
+impl SharedListing {
     async fn look(&self, driver: &Arc<dyn Driver>, name: &NodeName, reporter: &Arc<Reporter>) -> Look {
         let (answer, told) = oneshot::channel();
         let mine = Waiting { name: name.clone(), reporter: Arc::clone(reporter), answer };
@@ -213,9 +213,9 @@ fn look_at(master: &dyn Driver, batch: Vec<Waiting>) {
     };
     for Waiting { name, answer, .. } in batch {
         let look = match (&error, standings.remove(&name)) {
-            (Some(MasterError::Stopped { left }), _) => Err(Ending::Stopped(Left::Unknown, left.clone())),
-            (Some(MasterError::Told { source, log }), _) => {
-                Err(Ending::Failed(MasterError::Told { source: driver::told(source.as_ref()).into(), log: log.clone() }))
+            (Some(MasterError::Stopped { left }), _) => Err(Ending::Stopped(Leftover::Unknown, left.clone())),
+            (Some(MasterError::WithLog { source, log }), _) => {
+                Err(Ending::Failed(MasterError::WithLog { source: driver::told(source.as_ref()).into(), log: log.clone() }))
             }
             (Some(MasterError::Failed(source)), _) => Err(Ending::Failed(MasterError::Failed(driver::told(source.as_ref()).into()))),
             (None, Some(Err(error))) => Err(Ending::Failed(error)),
@@ -261,7 +261,7 @@ impl Reporter {
         let place = self.place();
         match ending {
             ending if ending.is_registered() => self.transaction.reach(Stage::Labelled(place)),
-            Ending::Red(_) | Ending::Unproved(_) | Ending::Lapsed | Ending::Held(_) | Ending::Stopped(Left::Quarantined, _) => {
+            Ending::Red(_) | Ending::Unproved(_) | Ending::Lapsed | Ending::Held(_) | Ending::Stopped(Leftover::Quarantined, _) => {
                 self.transaction.reach(Stage::Quarantined(place));
             }
             _ => {}

@@ -14,11 +14,11 @@ mod witness;
 pub use connections::Connections;
 pub use masters::Masters;
 pub use proofs::Proofs;
-pub use survey::{Looks, Survey};
+pub use survey::{ObservedMasters, Survey};
 
 use crate::fleet::{Preparation, Ready};
 use crate::journal::Store;
-use crate::masters::Stop;
+use crate::masters::Cancellation;
 use crate::masters::driver::Driver;
 use crate::masters::http::Dial;
 use crate::masters::register;
@@ -117,7 +117,7 @@ pub struct Registrar {
     /// Who asks.
     pub controller: String,
     /// Ends every wait on a master.
-    pub stop: Stop,
+    pub stop: Cancellation,
     /// How long each wait on a master may last; none: as long as each kind of master takes.
     pub wait: Option<Duration>,
 }

@@ -2,7 +2,7 @@
 
 use crate::fleet::{Connection, FleetEvent, Follower, Masked, MeetError, OpenedSecrets, Preparation, Trouble, TroubleKind, secrets_of};
 use crate::journal::new_run;
-use crate::masters::Stop;
+use crate::masters::Cancellation;
 use crate::session::{Answer, Content, Go, SessionError};
 use ostler_roles::catalog::{Catalog, Step};
 use ostler_roles::challenge::Place;
@@ -49,7 +49,7 @@ pub struct NodeJob {
     /// Who asks.
     pub controller: String,
     /// Ends every wait.
-    pub stop: Stop,
+    pub stop: Cancellation,
     /// Where the conversation goes on while its caller is blocked.
     pub runtime: tokio::runtime::Handle,
 }

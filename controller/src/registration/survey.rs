@@ -3,9 +3,9 @@
 
 use super::{Candidate, Connections, Opened, Registered, Registrar};
 use crate::fleet::{Place, Ready};
-use crate::masters::Stop;
-use crate::masters::driver::{Driver, MasterError, Sight};
-use crate::report::{MasterAnswer, PlannedExecutor, PlannedMaster, Told};
+use crate::masters::Cancellation;
+use crate::masters::driver::{Driver, MasterError, Observation};
+use crate::report::{MasterAnswer, MasterPlan, PlannedExecutor, PlannedMaster};
 use ostler_roles::author::compile::Master;
 use ostler_roles::executor::Executor;
 use ostler_roles::master::{Difference, Found, Next, Proof, Standing, next};
@@ -31,7 +31,7 @@ pub struct Survey {
 
 /// What one look at a master showed, and of which executors.
 #[derive(Debug)]
-pub struct Looked {
+pub struct Observed {
     master: Master,
     batch: Vec<Candidate>,
     seen: Seen,
@@ -44,10 +44,10 @@ enum Seen {
     /// It did not answer, or not as it should.
     NotAsked(String),
     /// This.
-    Told { sight: Sight, shared: Vec<Difference>, refused: Vec<Registered>, driver: Option<Box<dyn Driver>> },
+    Asked { sight: Observation, shared: Vec<Difference>, refused: Vec<Registered>, driver: Option<Box<dyn Driver>> },
 }
 
-impl Looked {
+impl Observed {
     /// Whether it holds for these executors of the master as it is described now.
     fn holds_for(&self, master: &Master, batch: &[Candidate]) -> bool {
         self.master == *master && batch.iter().all(|one| self.batch.contains(one))
@@ -55,11 +55,11 @@ impl Looked {
 }
 
 /// What each master is looked at by, and found.
-pub type Looks = BTreeMap<MasterName, Looked>;
+pub type ObservedMasters = BTreeMap<MasterName, Observed>;
 
 impl Registrar {
     /// Looks at all masters of these executors at once.
-    pub async fn look(&self, masters: &BTreeMap<MasterName, Master>, candidates: Vec<Candidate>) -> Looks {
+    pub async fn look(&self, masters: &BTreeMap<MasterName, Master>, candidates: Vec<Candidate>) -> ObservedMasters {
         let mut batches: BTreeMap<MasterName, Vec<Candidate>> = BTreeMap::new();
         for candidate in candidates {
             batches.entry(candidate.executor.master.clone()).or_default().push(candidate);
@@ -70,10 +70,10 @@ impl Registrar {
             let this = self.clone();
             tasks.spawn(async move {
                 let seen = this.look_at(&master, &batch).await;
-                (name, Looked { master, batch, seen })
+                (name, Observed { master, batch, seen })
             });
         }
-        let mut looks = Looks::new();
+        let mut looks = ObservedMasters::new();
         while let Some(joined) = tasks.join_next().await {
             match joined {
                 Ok((name, looked)) => drop(looks.insert(name, looked)),
@@ -86,7 +86,7 @@ impl Registrar {
     async fn look_at(mut self, master: &Master, batch: &[Candidate]) -> Seen {
         // Whoever goes on asking after the time is over ends by itself.
         let (halt, stop) = watch::channel(false);
-        self.stop = Stop::from(stop);
+        self.stop = Cancellation::from(stop);
         self.wait = Some(WAIT);
         // Nothing is asked by this: what is wrong with it is wrong in the site.
         let Opened { driver, refused, .. } = match self.open(master, batch, &Connections::new(&self)).await {
@@ -106,7 +106,7 @@ impl Registrar {
             Err(_) => Seen::NotAsked(format!("no answer within {} s", PATIENCE.as_secs())),
             Ok(Err(error)) => std::panic::resume_unwind(error.into_panic()),
             Ok(Ok((Err(error), _))) => Seen::NotAsked(error.told()),
-            Ok(Ok((Ok((sight, shared)), driver))) => Seen::Told { sight, shared, refused, driver },
+            Ok(Ok((Ok((sight, shared)), driver))) => Seen::Asked { sight, shared, refused, driver },
         }
     }
 
@@ -118,7 +118,7 @@ impl Registrar {
         ready: &[Ready],
         owes: &dyn Fn(&Ready, &Executor) -> bool,
         known: &dyn Fn(&MasterName) -> Option<BTreeSet<NodeName>>,
-        mut looks: Looks,
+        mut looks: ObservedMasters,
     ) -> Survey {
         let mut batches: BTreeMap<MasterName, Vec<Candidate>> = BTreeMap::new();
         for candidate in Candidate::of(ready) {
@@ -159,7 +159,7 @@ fn nodes_of(batch: &[Candidate]) -> Vec<NodeName> {
 impl Survey {
     fn judge(
         &mut self,
-        looked: Looked,
+        looked: Observed,
         batch: &[Candidate],
         proof: &dyn Fn(&Candidate) -> Proof,
         known: &dyn Fn() -> Option<BTreeSet<NodeName>>,
@@ -167,7 +167,7 @@ impl Survey {
         let (mut sight, shared, refused, driver) = match looked.seen {
             Seen::Wrong(cause) => return MasterAnswer::Wrong { cause, nodes: nodes_of(batch) },
             Seen::NotAsked(cause) => return MasterAnswer::NotAsked { cause, nodes: nodes_of(batch) },
-            Seen::Told { sight, shared, refused, driver } => (sight, shared, refused, driver),
+            Seen::Asked { sight, shared, refused, driver } => (sight, shared, refused, driver),
         };
         let mut executors = Vec::new();
         for one in batch {
@@ -188,11 +188,11 @@ impl Survey {
             executors.push(planned_executor(one, proof, standing, driver.as_deref()));
         }
         // Executors that were asked for and are no part of this run after all are none of those that were not asked for. Nobody is called a
-        // stray while not all of the site is known.
-        let mut strays: Vec<String> = sight.ours.into_iter().map(|stray| stray.name).collect();
-        let all = if strays.is_empty() { None } else { known() };
-        strays.retain(|stray| all.as_ref().is_some_and(|all| all.iter().all(|one| one.as_str() != stray)));
-        MasterAnswer::Told(Told { shared, notes: Vec::new(), executors, strays })
+        // orphan while not all of the site is known.
+        let mut orphans: Vec<String> = sight.ours.into_iter().map(|orphan| orphan.name).collect();
+        let all = if orphans.is_empty() { None } else { known() };
+        orphans.retain(|orphan| all.as_ref().is_some_and(|all| all.iter().all(|one| one.as_str() != orphan)));
+        MasterAnswer::Asked(MasterPlan { shared, notes: Vec::new(), executors, orphans })
     }
 }
 

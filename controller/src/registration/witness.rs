@@ -12,14 +12,14 @@ use std::sync::PoisonError;
 
 /// The node of one executor, over its line of this run.
 #[derive(Debug)]
-pub struct OnNode {
+pub struct SessionWitness {
     node: NodeName,
     place: Place,
     account: AccountName,
     job: SharedJob,
 }
 
-impl OnNode {
+impl SessionWitness {
     /// That of this executor.
     pub fn new(node: &NodeName, master: &Master, executor: &Executor, job: SharedJob) -> Self {
         let place = Place::of(&master.url, &executor.name);
@@ -27,7 +27,7 @@ impl OnNode {
     }
 }
 
-impl Witness for OnNode {
+impl Witness for SessionWitness {
     fn node(&self) -> String {
         self.node.to_string()
     }

@@ -1,6 +1,6 @@
 //! The one reader of the fleet's events: folds them, shows them, keeps them.
 
-use super::gather::{FEW, Gathered};
+use super::common_lines::{CommonLines, FEW};
 use super::live::Live;
 use super::quiet::Quiet;
 use super::{Format, Printer, Progress, State, event_json, lines};
@@ -34,7 +34,7 @@ impl Console {
         let task = async move {
             let mut state = State::default();
             let mut live = (printer.progress == Progress::Live && !printer.quiet).then(Live::new);
-            let mut gathered = Gathered::default();
+            let mut gathered = CommonLines::default();
             let mut quiet = (printer.progress == Progress::Lines && !printer.quiet).then(Quiet::default);
             let mut tick = tokio::time::interval(Duration::from_millis(100));
             tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -96,13 +96,13 @@ impl Console {
 }
 
 /// Tells what was gathered of many nodes.
-fn tell(printer: &Printer, gathered: &mut Gathered) {
+fn tell(printer: &Printer, gathered: &mut CommonLines) {
     gathered.take().iter().for_each(|line| printer.aside(line));
 }
 
 /// Shows an event; true: a line of it was printed, or will be. Lines go to `together` where there are many nodes, but for failures, which are told
 /// at once and in their order.
-fn show(printer: &Printer, live: Option<&Live>, together: Option<&mut Gathered>, node: &NodeName, event: &FleetEvent) -> bool {
+fn show(printer: &Printer, live: Option<&Live>, together: Option<&mut CommonLines>, node: &NodeName, event: &FleetEvent) -> bool {
     if printer.format == Format::Json {
         if let Some(value) = event_json(node, event) {
             printer.json(&value);

@@ -1,22 +1,22 @@
 //! The plan as people read it: grouped by identical change.
 
 mod master;
-mod picture;
 mod refusal;
+mod step_view;
 
-pub use master::{MasterAnswer, MasterCounts, PlannedExecutor, PlannedMaster, Told, master_counts, master_json, master_lines};
-pub use picture::action_word;
+pub use master::{MasterAnswer, MasterCounts, MasterPlan, PlannedExecutor, PlannedMaster, master_counts, master_json, master_lines};
 pub use refusal::{impossible, refusal_lines};
+pub use step_view::action_word;
 
-use super::gather::{FEW, some};
+use super::common_lines::{FEW, some};
 use super::{Paint, Style, sanitize};
 use crate::fleet::Content;
 use ostler_roles::catalog::{Catalog, Step};
 use ostler_roles::plan::{Plan, Planned};
 use ostler_roles::resource::{Desired, ResourceId};
 use ostler_roles::words::{Digest, NodeName};
-use picture::{content_diff, picture};
 use std::collections::{BTreeMap, BTreeSet};
+use step_view::{content_diff, picture};
 
 /// One node's part of the plan.
 #[derive(Clone, Copy)]

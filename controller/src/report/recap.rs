@@ -1,6 +1,6 @@
 //! The end of the story: counts, failed nodes last where the eye is.
 
-use super::gather::{FEW, some};
+use super::common_lines::{FEW, some};
 use super::{Paint, Style, sanitize};
 use ostler_roles::words::{RoleName, count};
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use super::front::Front;
 use super::venv::{Side, library, venv};
 use ostler::masters::buildbot::{Account, Client};
-use ostler::masters::http::{Http, Way};
+use ostler::masters::http::{Access, Http};
 use ostler_roles::words::Secret;
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -93,7 +93,7 @@ impl Master {
 
     /// Plain HTTP to it, without an account.
     pub fn http(&self) -> Http {
-        Http::new(&self.url(), Duration::from_secs(30), Way::default()).expect("a good base")
+        Http::new(&self.url(), Duration::from_secs(30), Access::default()).expect("a good base")
     }
 
     /// The client under test, with the right password.
@@ -113,7 +113,7 @@ impl Master {
 
     /// The client under test, by way of this front.
     pub fn client_behind(&self, front: &Front) -> Client {
-        let http = Http::new(&front.url(), Duration::from_secs(30), Way::default()).expect("a good base");
+        let http = Http::new(&front.url(), Duration::from_secs(30), Access::default()).expect("a good base");
         Client::new(http, Some(Account { name: "ostler".to_owned(), password: Secret::new(PASSWORD.to_owned()) }))
     }
 

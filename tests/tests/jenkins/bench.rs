@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use ostler::masters::driver::{Event, MasterError};
-use ostler::masters::http::Way;
-use ostler::masters::jenkins::{Bring, Client, Credential, Jenkins, JenkinsError, Kind, Login, Patience};
+use ostler::masters::http::Access;
+use ostler::masters::jenkins::{Client, Credential, InstallAgent, Jenkins, JenkinsError, Kind, Login, Patience};
 use ostler::masters::register::{self, Ending};
 use ostler::masters::witness::Witness;
 use ostler_roles::executor::Smoke;
@@ -55,7 +55,7 @@ pub fn token(user: &str) -> Login {
 }
 
 pub fn client(model: &Model, login: Login) -> Client {
-    Client::new(&model.url(), login, site(), patience(), Way::default()).unwrap()
+    Client::new(&model.url(), login, site(), patience(), Access::default()).unwrap()
 }
 
 /// A model with an administrator, a narrow account and one machine with sshd.
@@ -122,7 +122,7 @@ pub struct Registration {
     pub smoke: Vec<Smoke>,
     pub proof: Proof,
     pub java: Option<u32>,
-    pub agent: Option<Arc<dyn Bring>>,
+    pub agent: Option<Arc<dyn InstallAgent>>,
     pub machine: Arc<Machine>,
 }
 
@@ -185,7 +185,7 @@ pub fn anywhere() -> Anywhere {
         let login = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{secret}"));
         let token = Login::Token { user, token: Secret::new(secret) };
         return Anywhere {
-            client: Client::new(&url, token, site(), Patience::default(), Way::default()).unwrap(),
+            client: Client::new(&url, token, site(), Patience::default(), Access::default()).unwrap(),
             model: None,
             url,
             login,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ostler::masters::http::Way;
+use ostler::masters::http::Access;
 use ostler::masters::jenkins::{JenkinsError, Login, Sent};
 use ostler::masters::register::Ending;
 use ostler_roles::master::Stage;
@@ -103,7 +103,7 @@ fn a_master_that_restarts_for_ever_ends_the_patience_not_the_run() {
     patience.restart = Duration::from_millis(500);
     for (fault, last) in [(Fault::Starting, "503 Starting Jenkins"), (Fault::Restarting, "503 Restarting Jenkins")] {
         let client =
-            ostler::masters::jenkins::Client::new(&model.url(), token("narrow"), super::bench::site(), patience.clone(), Way::default())
+            ostler::masters::jenkins::Client::new(&model.url(), token("narrow"), super::bench::site(), patience.clone(), Access::default())
                 .unwrap();
         model.play(always(fault));
         let error = client.observe(&[]).unwrap_err();
@@ -117,7 +117,7 @@ fn a_hanging_a_silent_and_an_absent_master_meet_the_deadline() {
     let patience = ostler::masters::jenkins::Patience { request: Duration::from_millis(300), ..super::bench::patience() };
     for fault in [Fault::Hang, Fault::Reset, Fault::Refused] {
         let client =
-            ostler::masters::jenkins::Client::new(&model.url(), token("narrow"), super::bench::site(), patience.clone(), Way::default())
+            ostler::masters::jenkins::Client::new(&model.url(), token("narrow"), super::bench::site(), patience.clone(), Access::default())
                 .unwrap();
         model.play(always(fault));
         // The server needs a moment to close its door.

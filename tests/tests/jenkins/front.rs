@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use ostler::masters::http::Way;
+use ostler::masters::http::Access;
 use ostler::masters::jenkins::{Client, JenkinsError, Login, Sent};
 use ostler::masters::register::Ending;
 use ostler_roles::master::jenkins::Name;
@@ -182,7 +182,7 @@ fn whoever_gives_back_what_he_was_sent_is_quoted_without_the_secrets() {
                 let model = model();
                 let mut patience = patience();
                 patience.restart = Duration::from_millis(200);
-                let client = Client::new(&model.url(), login.clone(), site(), patience, Way::default()).unwrap();
+                let client = Client::new(&model.url(), login.clone(), site(), patience, Access::default()).unwrap();
                 client.create(&node("n1", ssh())).unwrap();
                 let issued: Vec<String> =
                     model.state().crumbs.iter().flat_map(|crumb| [crumb.value.clone(), crumb.session.clone()]).collect();

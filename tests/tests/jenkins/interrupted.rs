@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ostler::masters::Stop;
+use ostler::masters::Cancellation;
 use ostler::masters::driver::{Event, Verdict};
-use ostler::masters::jenkins::{Bring, BringError, Client, JenkinsError};
-use ostler::masters::register::{Ending, Left};
+use ostler::masters::jenkins::{Client, InstallAgent, InstallAgentError, JenkinsError};
+use ostler::masters::register::{Ending, Leftover};
 use ostler_roles::master::Proof;
 use ostler_roles::master::jenkins::{Launcher, Version};
 use ostler_roles::words::Secret;
@@ -21,7 +21,7 @@ use super::bench::{
 fn ready() -> (Model, Client, watch::Sender<bool>) {
     let model = model();
     let (interrupt, stop) = watch::channel(false);
-    let client = client(&model, token("narrow")).stoppable(Stop::from(stop));
+    let client = client(&model, token("narrow")).stoppable(Cancellation::from(stop));
     client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
     model.take_log();
     (model, client, interrupt)
@@ -51,7 +51,7 @@ fn a_node_that_is_waited_for_stays_in_quarantine() {
     // Its state is asked for only by who waits.
     let is_awaited = |model: &Model| model.take_log().iter().any(|request| request.path == "/computer/n2/api/json");
     let ending = interrupt_when(&model, &client, &interrupt, &wanted, is_awaited);
-    assert!(matches!(ending, Ending::Stopped(Left::Quarantined, None)), "{ending:?}");
+    assert!(matches!(ending, Ending::Stopped(Leftover::Quarantined, None)), "{ending:?}");
     assert_eq!(ending.to_string(), "not registered: interrupted; it stays on the master in quarantine, without its labels");
     assert!(quarantined(&model, "n2"));
     assert!(model.state().jobs.is_empty());
@@ -64,7 +64,7 @@ fn a_running_smoke_job_is_stopped_and_removed() {
     let wanted = registration(node("n1", ssh()), "true");
     let running = |model: &Model| model.state().jobs.values().any(|job| job.builds.iter().any(|build| build.is_running()));
     let ending = interrupt_when(&model, &client, &interrupt, &wanted, running);
-    assert!(matches!(ending, Ending::Stopped(Left::Quarantined, None)), "{ending:?}");
+    assert!(matches!(ending, Ending::Stopped(Leftover::Quarantined, None)), "{ending:?}");
     assert!(quarantined(&model, "n1"));
     assert!(model.state().jobs.is_empty(), "the job is left behind");
     let writes = writes(&model);
@@ -77,7 +77,7 @@ fn a_smoke_job_that_waits_in_the_queue_is_taken_back() {
     model.state().quieting = true;
     let wanted = registration(node("n1", ssh()), "true");
     let ending = interrupt_when(&model, &client, &interrupt, &wanted, |model| !model.state().queue.is_empty());
-    assert!(matches!(ending, Ending::Stopped(Left::Quarantined, None)), "{ending:?}");
+    assert!(matches!(ending, Ending::Stopped(Leftover::Quarantined, None)), "{ending:?}");
     assert!(model.state().queue.iter().all(|item| item.left.is_some()), "the item still waits");
     assert!(model.state().jobs.is_empty());
 }
@@ -122,7 +122,7 @@ fn labels_that_are_no_longer_earned_are_taken_off_all_the_same() {
     assert!(run(&client, &registration(node("n1", ssh()), "true")).is_registered());
     assert_eq!(writes(&model), [""; 0]);
     let ending = run(&client, &Registration { proof: Proof::Wanted, ..registration(node("n1", ssh()), "true") });
-    assert!(matches!(ending, Ending::Stopped(Left::Quarantined, None)), "{ending:?}");
+    assert!(matches!(ending, Ending::Stopped(Leftover::Quarantined, None)), "{ending:?}");
     assert_eq!(writes(&model), ["POST /computer/n1/config.xml"]);
     assert!(quarantined(&model, "n1"));
 }
@@ -157,15 +157,15 @@ fn a_master_that_restarts_is_not_waited_for() {
 #[derive(Debug)]
 struct Changing;
 
-impl Bring for Changing {
+impl InstallAgent for Changing {
     fn bring(
         &self,
         _: &[u8],
         _: Version,
         _: &Secret<String>,
         before: &mut dyn FnMut() -> Result<(), JenkinsError>,
-    ) -> Result<bool, BringError> {
-        before().map(|()| true).map_err(|error| BringError(Box::new(error)))
+    ) -> Result<bool, InstallAgentError> {
+        before().map(|()| true).map_err(|error| InstallAgentError(Box::new(error)))
     }
 }
 
@@ -185,11 +185,11 @@ fn a_node_that_is_drained_gets_its_mark_off_again() {
             std::thread::sleep(Duration::from_millis(2));
         }
         let (interrupt_this, stop) = watch::channel(false);
-        let other = super::bench::client(&model, token("narrow")).stoppable(Stop::from(stop));
+        let other = super::bench::client(&model, token("narrow")).stoppable(Cancellation::from(stop));
         let wanted = Registration { agent: Some(Arc::new(Changing)), ..registration(node("n2", Launcher::Inbound), "true") };
         let marked = |model: &Model| model.state().nodes["n2"].offline.is_some();
         let ending = interrupt_when(&model, &other, &interrupt_this, &wanted, marked);
-        assert!(matches!(ending, Ending::Stopped(Left::Quarantined, None)), "{ending:?}");
+        assert!(matches!(ending, Ending::Stopped(Leftover::Quarantined, None)), "{ending:?}");
         assert!(!marked(&model), "our mark is left behind");
         interrupt.send(true).unwrap();
         busy.join().unwrap().unwrap_err()

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use ostler::masters::driver::{Event, Verdict};
-use ostler::masters::http::Way;
+use ostler::masters::http::Access;
 use ostler::masters::jenkins::{Client, JenkinsError, Kind, Sent};
 use ostler::masters::register::Ending;
 use ostler_roles::master::jenkins::{HostKey, Launcher, Name, Node, NotOurs, Ssh, Stranger};
@@ -216,7 +216,7 @@ fn a_changed_launcher_is_proved_over_a_new_connection() {
 fn a_machine_with_another_host_key_never_gets_a_job() {
     let (model, _) = ready();
     let patience = ostler::masters::jenkins::Patience { connect: Duration::from_millis(300), ..patience() };
-    let client = Client::new(&model.url(), token("narrow"), super::bench::site(), patience, Way::default()).unwrap();
+    let client = Client::new(&model.url(), token("narrow"), super::bench::site(), patience, Access::default()).unwrap();
     let Launcher::Ssh(old) = ssh() else { panic!() };
     let other = HostKey::parse(&HOST_KEY.replace("ZzPMw", "ZzPMx")).unwrap();
     let ending = run(&client, &registration(node("n1", Launcher::Ssh(Ssh { host_key: other, ..old })), "true"));
@@ -240,7 +240,7 @@ fn a_missing_credential_ends_the_wait_at_once_with_jenkins_reason() {
 fn a_smoke_job_that_never_ends_is_reported_late_and_taken_back() {
     let (model, _) = ready();
     let patience = ostler::masters::jenkins::Patience { smoke: Duration::from_millis(400), ..patience() };
-    let client = Client::new(&model.url(), token("narrow"), super::bench::site(), patience, Way::default()).unwrap();
+    let client = Client::new(&model.url(), token("narrow"), super::bench::site(), patience, Access::default()).unwrap();
     model.state().quieting = true;
     let ending = run(&client, &registration(node("n1", ssh()), "true"));
     assert_eq!(ending.to_string(), "not registered: smoke job: not finished within 0 s: Jenkins is about to shut down");
@@ -251,7 +251,7 @@ fn a_smoke_job_that_never_ends_is_reported_late_and_taken_back() {
 fn a_smoke_job_that_runs_too_long_is_stopped() {
     let (model, _) = ready();
     let patience = ostler::masters::jenkins::Patience { smoke: Duration::from_millis(400), ..patience() };
-    let client = Client::new(&model.url(), token("narrow"), super::bench::site(), patience, Way::default()).unwrap();
+    let client = Client::new(&model.url(), token("narrow"), super::bench::site(), patience, Access::default()).unwrap();
     model.state().hold_builds = true;
     let ending = run(&client, &registration(node("n1", ssh()), "true"));
     assert_eq!(ending.to_string(), "not registered: smoke job: not finished within 0 s: it is still running");

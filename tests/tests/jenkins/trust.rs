@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ostler::masters::http::{Http, HttpError, Way};
+use ostler::masters::http::{Access, Http, HttpError};
 use ostler::masters::jenkins::{Client, JenkinsError};
 use ostler_roles::master::jenkins::Name;
 
@@ -90,7 +90,7 @@ impl Server {
     }
 
     fn http(&self, trust: Option<String>) -> Result<Http, HttpError> {
-        Http::new(&format!("https://{}", self.address), Duration::from_secs(20), Way { trust, ..Way::default() })
+        Http::new(&format!("https://{}", self.address), Duration::from_secs(20), Access { trust, ..Access::default() })
     }
 }
 
@@ -146,7 +146,7 @@ fn a_certificate_that_is_not_trusted_is_no_restart_to_be_waited_out() {
     let server = serve("ci");
     let mut patience = patience();
     patience.reach = Duration::from_secs(60);
-    let client = Client::new(&format!("https://{}", server.address), token("narrow"), site(), patience, Way::default()).unwrap();
+    let client = Client::new(&format!("https://{}", server.address), token("narrow"), site(), patience, Access::default()).unwrap();
     let began = Instant::now();
     let error = client.observe(&[Name::parse("n1").unwrap()]).unwrap_err();
     assert!(matches!(&error, JenkinsError::Http { source: HttpError::Certificate { .. }, .. }), "{error:?}");

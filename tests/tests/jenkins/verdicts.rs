@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ostler::masters::driver::{Event, Verdict};
-use ostler::masters::http::Way;
+use ostler::masters::http::Access;
 use ostler::masters::jenkins::{Client, Patience};
 use ostler::masters::register::Ending;
 use ostler_roles::master::jenkins::{Launcher, Ssh};
@@ -17,7 +17,7 @@ const JOB: &str = "ostler-smoke-n1";
 
 fn ready(patience: Patience) -> (Model, Client) {
     let model = model();
-    let client = Client::new(&model.url(), token("narrow"), site(), patience, Way::default()).unwrap();
+    let client = Client::new(&model.url(), token("narrow"), site(), patience, Access::default()).unwrap();
     client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
     model.take_log();
     (model, client)

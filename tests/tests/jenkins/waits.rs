@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ostler::masters::driver::Event;
-use ostler::masters::http::Way;
+use ostler::masters::http::Access;
 use ostler::masters::jenkins::{Client, JenkinsError, Patience};
 use ostler::masters::register::Ending;
 use ostler_roles::master::{Proof, Stage};
@@ -26,7 +26,7 @@ fn ready() -> (Model, Client) {
 /// Registers with every wait told, does this at each event, and keeps what was told.
 fn tell(model: &Model, wanted: &Registration, mut and: impl FnMut(&Event)) -> (Ending, Vec<Event>) {
     let patience = Patience { silence: Duration::ZERO, ..patience() };
-    let client = Client::new(&model.url(), token("narrow"), site(), patience, Way::default()).unwrap();
+    let client = Client::new(&model.url(), token("narrow"), site(), patience, Access::default()).unwrap();
     let mut events = Vec::new();
     let mut take = |event: Event| {
         and(&event);

@@ -22,18 +22,18 @@ pub(super) fn show(context: &Context, args: &ApplyArgs, ready: &[Ready], masters
 }
 
 /// What was answered.
-pub(super) enum Answered {
+pub(super) enum Decision {
     Yes,
     No,
     Nobody,
 }
 
-pub(super) fn confirm(context: &Context, nodes: usize) -> Answered {
+pub(super) fn confirm(context: &Context, nodes: usize) -> Decision {
     if !context.printer.can_ask() {
-        return Answered::Nobody;
+        return Decision::Nobody;
     }
     match context.printer.ask(&format!("Apply to {}? [y/N] ", count(nodes, "node"))) {
-        Some(answer) if matches!(answer.trim(), "y" | "Y" | "yes") => Answered::Yes,
-        Some(_) | None => Answered::No,
+        Some(answer) if matches!(answer.trim(), "y" | "Y" | "yes") => Decision::Yes,
+        Some(_) | None => Decision::No,
     }
 }

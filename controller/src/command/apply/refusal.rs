@@ -4,7 +4,7 @@ use super::super::{
     Context,
     prepare::{self, RunContext},
 };
-use super::story::out;
+use super::summary::out;
 use crate::fleet::{FleetEvent, Ready, Trouble, TroubleKind, leave};
 use crate::report::{self, Exit, MasterAnswer, NodeResult, Paint, PlannedMaster, Recap, merge, recap_json};
 use ostler_roles::words::{NodeName, count};
@@ -61,7 +61,7 @@ pub(super) async fn without_silent(
                 let hint = "mend what ostler.yaml says of this master";
                 Some((TroubleKind::Site, format!("{}: wrong in the site: {cause}", master.name), hint))
             }
-            MasterAnswer::NotAsked { .. } | MasterAnswer::Wrong { .. } | MasterAnswer::Told(_) | MasterAnswer::Later { .. } => None,
+            MasterAnswer::NotAsked { .. } | MasterAnswer::Wrong { .. } | MasterAnswer::Asked(_) | MasterAnswer::Later { .. } => None,
         })
     };
     let (mut stay, mut out) = (Vec::new(), Vec::new());

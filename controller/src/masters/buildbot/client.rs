@@ -3,7 +3,7 @@
 use super::rest::{Builders, Builds, Buildsets, Chunks, Loaded, Logs, Requests, Steps, Workers, clean};
 use super::survey::{Survey, fold};
 use crate::masters::http::{Http, HttpError, encode};
-use crate::masters::wait::{Pace, Stop};
+use crate::masters::wait::{Cancellation, Poll};
 use ostler_roles::master::buildbot::{SMOKE, WorkerName};
 use ostler_roles::texts::Text;
 use ostler_roles::words::Secret;
@@ -146,29 +146,29 @@ pub struct Account {
 pub struct Client {
     http: Http,
     account: Option<Account>,
-    stop: Stop,
+    stop: Cancellation,
 }
 
 impl Client {
     /// A client over an HTTP base such as `http://10.78.0.2:8010/`.
     pub fn new(http: Http, account: Option<Account>) -> Self {
-        Self { http, account, stop: Stop::default() }
+        Self { http, account, stop: Cancellation::default() }
     }
 
     /// The same client, whose waits end when the run is interrupted.
     #[must_use]
-    pub fn stoppable(self, stop: Stop) -> Self {
+    pub fn stoppable(self, stop: Cancellation) -> Self {
         Self { stop, ..self }
     }
 
     /// Whether the run is to stop.
-    pub fn stop(&self) -> &Stop {
+    pub fn stop(&self) -> &Cancellation {
         &self.stop
     }
 
     /// For one wait on the master.
-    pub(super) fn pace(&self, patience: Duration) -> Pace {
-        Pace::new(patience, &self.stop)
+    pub(super) fn pace(&self, patience: Duration) -> Poll {
+        Poll::new(patience, &self.stop)
     }
 
     /// Reads workers, builders and what was loaded: three requests, however many there are.

@@ -2,12 +2,12 @@
 
 use super::client::{BuildbotError, Client};
 use super::file::{Worker, WorkerFile};
-use super::looks::Looks;
 use super::smoke;
 use super::survey::Survey;
-use crate::masters::driver::{Cordon, Driver, Event, MasterError, Report, Sight, Tell};
+use super::survey_cache::SurveyCache;
+use crate::masters::driver::{Cordon, Driver, Event, EventSink, MasterError, Observation, Report};
 use crate::masters::files::{Files, Install};
-use crate::masters::wait::{Pace, Stop, Wait, Waiting};
+use crate::masters::wait::{Cancellation, Poll, Wait, WaitReporter};
 use crate::masters::witness::Witness;
 use ostler_roles::master::Stage;
 use ostler_roles::master::buildbot::{OUR_PAUSE, WorkerName, standing};
@@ -69,7 +69,7 @@ pub struct Registration {
 #[derive(Debug)]
 pub struct Buildbot<'a> {
     client: Client,
-    looks: Looks,
+    looks: SurveyCache,
     files: Files<'a, WorkerFile>,
     workers: BTreeMap<NodeName, Registration>,
     reason: String,
@@ -85,7 +85,7 @@ impl<'a> Buildbot<'a> {
         reason: &str,
         patience: Patience,
     ) -> Self {
-        Self { client, looks: Looks::default(), files: Files::on(machine), workers, reason: reason.to_owned(), patience }
+        Self { client, looks: SurveyCache::default(), files: Files::on(machine), workers, reason: reason.to_owned(), patience }
     }
 
     fn worker(&self, name: &NodeName) -> Result<&Worker, MasterError> {
@@ -97,9 +97,9 @@ impl<'a> Buildbot<'a> {
     }
 
     /// Looks at all workers; one that is just starting answers nothing at first.
-    fn survey(&self, tell: Tell<'_>) -> Result<Survey, MasterError> {
+    fn survey(&self, tell: EventSink<'_>) -> Result<Survey, MasterError> {
         let mut pace = self.client.pace(self.patience.load);
-        let mut waiting = Waiting::new(self.patience.load);
+        let mut waiting = WaitReporter::new(self.patience.load);
         loop {
             match self.looks.look(&self.client) {
                 Err(error) if error.is_passing() && pace.wait() == Wait::Again => {
@@ -121,12 +121,12 @@ impl<'a> Buildbot<'a> {
 
     /// Writes the file of a stage and waits until the master shows that it has taken it. This wait goes on after an interrupt: it takes a
     /// moment, and what was written is not to be left unjudged.
-    fn write(&self, name: &NodeName, stage: Stage, tell: Tell<'_>) -> Result<(), MasterError> {
+    fn write(&self, name: &NodeName, stage: Stage, tell: EventSink<'_>) -> Result<(), MasterError> {
         let worker = self.worker(name)?;
         let (file, desired) = (worker.file(stage), worker.desired());
         let digest = Digest::of(&file.bytes);
         self.files.write(file).map_err(MasterError::failed)?;
-        let mut pace = Pace::new(self.patience.load, &Stop::default());
+        let mut pace = Poll::new(self.patience.load, &Cancellation::default());
         loop {
             let is_late = pace.wait() == Wait::Over;
             let seen = self.again()?.map(|survey| survey.of(worker.name()));
@@ -150,13 +150,13 @@ fn failed(error: BuildbotError) -> MasterError {
 }
 
 impl Driver for Buildbot<'_> {
-    fn observe(&self, names: &[NodeName], tell: Tell<'_>) -> Result<Sight, MasterError> {
+    fn observe(&self, names: &[NodeName], tell: EventSink<'_>) -> Result<Observation, MasterError> {
         let survey = self.survey(tell)?;
         let of = |name: &NodeName| {
             let standing = self.worker(name).map(|worker| standing(&worker.desired(), &survey.of(worker.name())));
             (name.clone(), standing)
         };
-        Ok(Sight { standings: names.iter().map(of).collect(), ..Sight::default() })
+        Ok(Observation { standings: names.iter().map(of).collect(), ..Observation::default() })
     }
 
     fn cordon(&self, name: &NodeName, reason: &str) -> Result<Cordon, MasterError> {
@@ -171,11 +171,11 @@ impl Driver for Buildbot<'_> {
         }
     }
 
-    fn drain(&self, name: &NodeName, patience: Duration, tell: Tell<'_>) -> Result<bool, MasterError> {
+    fn drain(&self, name: &NodeName, patience: Duration, tell: EventSink<'_>) -> Result<bool, MasterError> {
         let worker = self.worker(name)?.name();
         let Some(number) = self.survey(tell)?.number(worker) else { return Ok(true) };
         let mut pace = self.client.pace(patience);
-        let mut waiting = Waiting::new(patience);
+        let mut waiting = WaitReporter::new(patience);
         loop {
             let turn = pace.wait();
             // A pause counts once it is shown: until then a job may begin.
@@ -202,7 +202,7 @@ impl Driver for Buildbot<'_> {
             return Ok(());
         }
         self.client.unpause(worker).map_err(failed)?;
-        let mut pace = Pace::new(self.patience.load, &Stop::default());
+        let mut pace = Poll::new(self.patience.load, &Cancellation::default());
         loop {
             let turn = pace.wait();
             if self.again()?.is_some_and(|survey| survey.of(worker).hold.is_none_or(|hold| !hold.is_ours())) {
@@ -219,14 +219,14 @@ impl Driver for Buildbot<'_> {
         true
     }
 
-    fn quarantine(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError> {
+    fn quarantine(&self, name: &NodeName, tell: EventSink<'_>) -> Result<(), MasterError> {
         self.write(name, Stage::Quarantined, tell)
     }
 
-    fn connect(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError> {
+    fn connect(&self, name: &NodeName, tell: EventSink<'_>) -> Result<(), MasterError> {
         let worker = self.worker(name)?.name();
         let mut pace = self.client.pace(self.patience.connect);
-        let mut waiting = Waiting::new(self.patience.connect);
+        let mut waiting = WaitReporter::new(self.patience.connect);
         loop {
             let turn = pace.wait();
             let seen = self.again()?.map(|survey| survey.of(worker));
@@ -243,20 +243,20 @@ impl Driver for Buildbot<'_> {
         self.registration(name).map(|registration| Arc::clone(&registration.witness))
     }
 
-    fn prove(&self, name: &NodeName, tell: Tell<'_>) -> Result<Report, MasterError> {
+    fn prove(&self, name: &NodeName, tell: EventSink<'_>) -> Result<Report, MasterError> {
         let worker: &WorkerName = self.worker(name)?.name();
         let number = self.survey(tell)?.number(worker);
         smoke::run(&self.client, worker, number, &self.reason, self.patience.smoke, tell)
     }
 
-    fn label(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError> {
+    fn label(&self, name: &NodeName, tell: EventSink<'_>) -> Result<(), MasterError> {
         self.write(name, Stage::Labelled, tell)
     }
 
     fn retire(&self, name: &NodeName) -> Result<(), MasterError> {
         let worker = WorkerName::parse(name.as_str()).map_err(MasterError::failed)?;
         self.files.write(WorkerFile::gone(&worker)).map_err(MasterError::failed)?;
-        let mut pace = Pace::new(self.patience.load, &Stop::default());
+        let mut pace = Poll::new(self.patience.load, &Cancellation::default());
         loop {
             let turn = pace.wait();
             if self.again()?.is_some_and(|survey| survey.of(&worker).loaded.is_none()) {
@@ -280,7 +280,7 @@ impl Driver for Buildbot<'_> {
         WORKERS
     }
 
-    fn stop(&self) -> &Stop {
+    fn stop(&self) -> &Cancellation {
         self.client.stop()
     }
 }

@@ -5,11 +5,11 @@
 mod client;
 mod driver;
 mod file;
-mod looks;
 mod rest;
 mod smoke;
 mod steps;
 mod survey;
+mod survey_cache;
 
 pub use client::{Account, Build, BuildResult, BuildbotError, Client};
 pub use driver::{Buildbot, Patience, Registration, WorkerTrouble};

@@ -2,8 +2,8 @@
 
 use super::client::{Build, BuildResult, BuildbotError, Client};
 use super::file::MACHINE;
-use crate::masters::driver::{Event, MasterError, Report, Tell, Verdict, told};
-use crate::masters::wait::{Pace, Wait, Waiting};
+use crate::masters::driver::{Event, EventSink, MasterError, Report, Verdict, told};
+use crate::masters::wait::{Poll, Wait, WaitReporter};
 use crate::masters::witness::Shown;
 use ostler_roles::master::buildbot::WorkerName;
 use std::time::Duration;
@@ -15,12 +15,12 @@ pub(super) fn run(
     number: Option<u64>,
     reason: &str,
     patience: Duration,
-    tell: Tell<'_>,
+    tell: EventSink<'_>,
 ) -> Result<Report, MasterError> {
     let mut pace = client.pace(patience);
     let request = force(client, worker, reason, &mut pace)?;
     let mut job = Job { client, request, build: None };
-    let mut waiting = Waiting::new(patience);
+    let mut waiting = WaitReporter::new(patience);
     loop {
         let turn = pace.wait();
         let unanswered = match job.look(tell) {
@@ -39,7 +39,7 @@ pub(super) fn run(
 }
 
 /// Forces the job. It bears a name that nothing else has: whether one whose answer was lost has been heard is looked up, never guessed.
-fn force(client: &Client, worker: &WorkerName, reason: &str, pace: &mut Pace) -> Result<u64, MasterError> {
+fn force(client: &Client, worker: &WorkerName, reason: &str, pace: &mut Poll) -> Result<u64, MasterError> {
     let reason = format!("{reason}, {}", uuid::Uuid::now_v7());
     loop {
         let error = match client.force_smoke(worker, &reason) {
@@ -74,7 +74,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     /// Looks once; the result when it has ended.
-    fn look(&mut self, tell: Tell<'_>) -> Result<Option<BuildResult>, BuildbotError> {
+    fn look(&mut self, tell: EventSink<'_>) -> Result<Option<BuildResult>, BuildbotError> {
         let result = self.client.result(self.request)?;
         if self.build.is_none() || result.is_some() {
             let build = self.client.build(self.request)?;
@@ -93,7 +93,7 @@ impl Job<'_> {
         }
     }
 
-    fn judge(&self, number: Option<u64>, result: BuildResult, pace: &mut Pace) -> Report {
+    fn judge(&self, number: Option<u64>, result: BuildResult, pace: &mut Poll) -> Report {
         let report = self.verdict(number, result, pace);
         match &self.build {
             Some(build) if report.verdict != Verdict::Unknown => Report { shown: self.shown(build, pace), ..report },
@@ -101,7 +101,7 @@ impl Job<'_> {
         }
     }
 
-    fn verdict(&self, number: Option<u64>, result: BuildResult, pace: &Pace) -> Report {
+    fn verdict(&self, number: Option<u64>, result: BuildResult, pace: &Poll) -> Report {
         match &self.build {
             Some(build) if number != Some(build.worker) => self.report(Verdict::Red, "ran on another worker".to_owned(), pace),
             Some(_) if result == BuildResult::Success => self.report(Verdict::Green, result.to_string(), pace),
@@ -118,14 +118,14 @@ impl Job<'_> {
     }
 
     /// What could not be asked is not known.
-    fn unknown(&self, error: &BuildbotError, pace: &Pace) -> Report {
+    fn unknown(&self, error: &BuildbotError, pace: &Poll) -> Report {
         let text = format!("not known: {}", told(error));
         let mut report = self.report(Verdict::Unknown, text, pace);
         report.tail.extend(self.take_back("nobody can follow it"));
         report
     }
 
-    fn late(&self, patience: Duration, pace: &Pace) -> Report {
+    fn late(&self, patience: Duration, pace: &Poll) -> Report {
         let seconds = patience.as_secs();
         let text = match &self.build {
             Some(_) => format!("not finished within {seconds} s"),
@@ -143,7 +143,7 @@ impl Job<'_> {
     }
 
     /// What it printed of its machine; what is not answered in passing is asked again.
-    fn shown(&self, build: &Build, pace: &mut Pace) -> Shown {
+    fn shown(&self, build: &Build, pace: &mut Poll) -> Shown {
         loop {
             match self.client.log(self.request, build, MACHINE) {
                 Ok(Some(lines)) => return Shown::Lines(lines),
@@ -162,7 +162,7 @@ impl Job<'_> {
             .map(|error| format!("its smoke job could not be taken back: {error}"))
     }
 
-    fn report(&self, verdict: Verdict, text: String, pace: &Pace) -> Report {
+    fn report(&self, verdict: Verdict, text: String, pace: &Poll) -> Report {
         Report {
             verdict,
             text,

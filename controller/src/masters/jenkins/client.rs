@@ -1,7 +1,7 @@
 //! One Jenkins, as the rest of the controller sees it. Every call blocks and has a deadline: use `spawn_blocking`.
 
-use super::super::http::Way;
-use super::super::wait::Stop;
+use super::super::http::Access;
+use super::super::wait::Cancellation;
 use super::credential::{self, Credential, Sent};
 use super::error::JenkinsError;
 use super::launch;
@@ -31,19 +31,19 @@ impl Client {
     ///
     /// # Errors
     /// When the address is none, or its trust is none.
-    pub fn new(url: &str, login: Login, site: Site, patience: Patience, way: Way) -> Result<Self, JenkinsError> {
+    pub fn new(url: &str, login: Login, site: Site, patience: Patience, way: Access) -> Result<Self, JenkinsError> {
         Ok(Self { session: Session::new(url, login, patience, way)?, site })
     }
 
     /// The same client, whose waits end when the run is interrupted.
     #[must_use]
-    pub fn stoppable(mut self, stop: Stop) -> Self {
+    pub fn stoppable(mut self, stop: Cancellation) -> Self {
         self.session.stop = stop;
         self
     }
 
     /// Whether the run is to stop.
-    pub fn stop(&self) -> &Stop {
+    pub fn stop(&self) -> &Cancellation {
         &self.session.stop
     }
 

@@ -5,8 +5,8 @@ use super::credential::{Credential, Sent};
 use super::error::JenkinsError;
 use super::node::Program;
 use super::outcome::SmokeReport;
-use crate::masters::driver::{Cordon, Driver, Event, MasterError, Report, Sight, Stray, Tell, told};
-use crate::masters::wait::Stop;
+use crate::masters::driver::{Cordon, Driver, Event, EventSink, MasterError, Observation, Orphan, Report, told};
+use crate::masters::wait::Cancellation;
 use crate::masters::witness::Witness;
 use ostler_roles::executor::Smoke;
 use ostler_roles::master::jenkins::{Change, Name, Node, Seen, Version, diff, outdated_java, standing};
@@ -26,10 +26,10 @@ const CODE: &str =
 /// Why an agent did not get to its node.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct BringError(pub Box<dyn std::error::Error + Send + Sync>);
+pub struct InstallAgentError(pub Box<dyn std::error::Error + Send + Sync>);
 
 /// Brings what an inbound agent needs to its node, from where it calls in.
-pub trait Bring: std::fmt::Debug + Send + Sync {
+pub trait InstallAgent: std::fmt::Debug + Send + Sync {
     /// Makes it so, with the master's own program and version; `before` is called before anything is changed and not at all when nothing is to change. Returns whether it was.
     ///
     /// # Errors
@@ -40,11 +40,11 @@ pub trait Bring: std::fmt::Debug + Send + Sync {
         version: Version,
         secret: &Secret<String>,
         before: &mut dyn FnMut() -> Result<(), JenkinsError>,
-    ) -> Result<bool, BringError>;
+    ) -> Result<bool, InstallAgentError>;
 }
 
 /// The agents' program that this master gave in an earlier run. A memory that is lost costs one fetch.
-pub trait Programs: std::fmt::Debug + Send + Sync {
+pub trait AgentProgramStore: std::fmt::Debug + Send + Sync {
     /// What was given last; none when nothing is known.
     fn last(&self) -> Option<Program>;
     /// Keeps it.
@@ -70,7 +70,7 @@ pub struct Registration {
     /// The major version of its Java, where the site says it.
     pub java: Option<u32>,
     /// Brings its agent there, where the node is to call in by itself; none: somebody else sees to it.
-    pub agent: Option<Arc<dyn Bring>>,
+    pub agent: Option<Arc<dyn InstallAgent>>,
     /// The way to its node.
     pub witness: Arc<dyn Witness>,
 }
@@ -86,7 +86,7 @@ pub struct Jenkins {
     credentials: Option<Credentials>,
     shared: Once<()>,
     program: Once<(Arc<Program>, Version)>,
-    programs: Option<Box<dyn Programs>>,
+    programs: Option<Box<dyn AgentProgramStore>>,
     /// Nodes whose agent may have come online a moment ago: whether it stays is still to be seen.
     fresh: Mutex<BTreeSet<NodeName>>,
 }
@@ -102,7 +102,7 @@ fn once<T: Clone>(cell: &Once<T>, work: impl FnOnce() -> Result<T, JenkinsError>
 }
 
 /// Why an agent could not be brought: where its Java is too old for the program, that.
-fn unbrought(version: Version, name: &Name, source: BringError) -> JenkinsError {
+fn unbrought(version: Version, name: &Name, source: InstallAgentError) -> JenkinsError {
     let name = name.clone();
     let error = JenkinsError::Agent { name: name.clone(), source };
     match outdated_java(&told(&error)) {
@@ -115,7 +115,7 @@ fn failed(error: JenkinsError) -> MasterError {
     match error {
         JenkinsError::Stopped { left, .. } => MasterError::Stopped { left },
         JenkinsError::Shared(error) if matches!(*error, JenkinsError::Stopped { .. }) => MasterError::Stopped { left: None },
-        JenkinsError::Offline { ref log, .. } => MasterError::Told { log: log.clone(), source: Box::new(error) },
+        JenkinsError::Offline { ref log, .. } => MasterError::WithLog { log: log.clone(), source: Box::new(error) },
         other => MasterError::failed(other),
     }
 }
@@ -129,7 +129,7 @@ impl Jenkins {
 
     /// The same, which keeps the agents' program from run to run.
     #[must_use]
-    pub fn keeping(mut self, programs: Box<dyn Programs>) -> Self {
+    pub fn keeping(mut self, programs: Box<dyn AgentProgramStore>) -> Self {
         self.programs = Some(programs);
         self
     }
@@ -152,7 +152,7 @@ impl Jenkins {
     }
 
     /// Sends the credentials that are not what was sent last.
-    fn share(&self, tell: Tell<'_>) -> Result<(), MasterError> {
+    fn share(&self, tell: EventSink<'_>) -> Result<(), MasterError> {
         let Some(credentials) = &self.credentials else { return Ok(()) };
         let put = || {
             for wanted in &credentials.wanted {
@@ -184,7 +184,7 @@ impl Jenkins {
     }
 
     /// Brings the agent to its node. What runs there now is let out first, in quarantine: a run that is cut here is gone on with by the next.
-    fn bring(&self, client: &Client, node: &Node, is_connected: bool, agent: &dyn Bring) -> Result<bool, JenkinsError> {
+    fn bring(&self, client: &Client, node: &Node, is_connected: bool, agent: &dyn InstallAgent) -> Result<bool, JenkinsError> {
         let secret = client.agent_secret(&node.name)?;
         let mut was_stopped = false;
         let mut before = || {
@@ -219,7 +219,7 @@ impl Jenkins {
     }
 
     /// Works with a client that tells this executor's listener what it waits for.
-    fn telling<T: Send>(&self, tell: Tell<'_>, work: impl FnOnce(&Client) -> T + Send) -> T {
+    fn telling<T: Send>(&self, tell: EventSink<'_>, work: impl FnOnce(&Client) -> T + Send) -> T {
         let (sender, sent) = mpsc::sync_channel(1);
         let client = self.client.telling(sender);
         std::thread::scope(|scope| {
@@ -231,7 +231,7 @@ impl Jenkins {
     }
 
     /// Sets the values of a stage. A changed launcher starts its agent anew.
-    fn update(&self, name: &NodeName, stage: Stage, seen: &Seen, tell: Tell<'_>) -> Result<(), MasterError> {
+    fn update(&self, name: &NodeName, stage: Stage, seen: &Seen, tell: EventSink<'_>) -> Result<(), MasterError> {
         let node = &self.registration(name)?.node;
         if let Seen::Ours { config, .. } = seen
             && diff(node, stage, config).iter().any(Change::needs_launch)
@@ -241,18 +241,18 @@ impl Jenkins {
         self.telling(tell, |client| client.update(node, stage)).map_err(failed)
     }
 
-    fn look(&self, name: &Name, tell: Tell<'_>) -> Result<Seen, JenkinsError> {
+    fn look(&self, name: &Name, tell: EventSink<'_>) -> Result<Seen, JenkinsError> {
         let seen = self.telling(tell, |client| client.observe(std::slice::from_ref(name)));
         Ok(seen?.remove(name).unwrap_or(Seen::Absent))
     }
 }
 
 impl Driver for Jenkins {
-    fn observe(&self, names: &[NodeName], tell: Tell<'_>) -> Result<Sight, MasterError> {
+    fn observe(&self, names: &[NodeName], tell: EventSink<'_>) -> Result<Observation, MasterError> {
         let known: Vec<&Registration> = names.iter().filter_map(|name| self.registrations.get(name)).collect();
         let nodes: Vec<Name> = known.iter().map(|registration| registration.node.name.clone()).collect();
         let mut listed = self.telling(tell, |client| client.list(&nodes)).map_err(failed)?;
-        let mut sight = Sight::default();
+        let mut sight = Observation::default();
         for name in names {
             let standing = self.registration(name).and_then(|registration| {
                 let seen = listed.seen.remove(&registration.node.name).unwrap_or(Ok(Seen::Absent)).map_err(failed)?;
@@ -265,7 +265,7 @@ impl Driver for Jenkins {
             });
             sight.standings.insert(name.clone(), standing);
         }
-        sight.ours = listed.others.into_iter().map(|name| Stray { name, node: None }).collect();
+        sight.ours = listed.others.into_iter().map(|name| Orphan { name, node: None }).collect();
         Ok(sight)
     }
 
@@ -283,7 +283,7 @@ impl Driver for Jenkins {
         }
     }
 
-    fn drain(&self, name: &NodeName, patience: Duration, tell: Tell<'_>) -> Result<bool, MasterError> {
+    fn drain(&self, name: &NodeName, patience: Duration, tell: EventSink<'_>) -> Result<bool, MasterError> {
         let node = &self.registration(name)?.node.name;
         match self.telling(tell, |client| client.wait_idle(node, patience)) {
             Ok(()) => Ok(true),
@@ -301,7 +301,7 @@ impl Driver for Jenkins {
         false
     }
 
-    fn quarantine(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError> {
+    fn quarantine(&self, name: &NodeName, tell: EventSink<'_>) -> Result<(), MasterError> {
         let node = &self.registration(name)?.node;
         let seen = self.look(&node.name, tell).map_err(failed)?;
         let shared = if self.client.stop().is_asked() { Ok(()) } else { self.share(tell) };
@@ -319,7 +319,7 @@ impl Driver for Jenkins {
         }
     }
 
-    fn equip(&self, name: &NodeName, is_connected: bool, tell: Tell<'_>) -> Result<bool, MasterError> {
+    fn equip(&self, name: &NodeName, is_connected: bool, tell: EventSink<'_>) -> Result<bool, MasterError> {
         self.share(tell)?;
         let Registration { node, agent, .. } = self.registration(name)?;
         let Some(agent) = agent.as_deref() else { return Ok(false) };
@@ -330,7 +330,7 @@ impl Driver for Jenkins {
         Ok(is_brought)
     }
 
-    fn connect(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError> {
+    fn connect(&self, name: &NodeName, tell: EventSink<'_>) -> Result<(), MasterError> {
         let node = &self.registration(name)?.node.name;
         self.telling(tell, |client| client.wait_online(node)).map_err(failed)?;
         self.fresh().remove(name);
@@ -341,7 +341,7 @@ impl Driver for Jenkins {
         self.registration(name).map(|registration| Arc::clone(&registration.witness))
     }
 
-    fn prove(&self, name: &NodeName, tell: Tell<'_>) -> Result<Report, MasterError> {
+    fn prove(&self, name: &NodeName, tell: EventSink<'_>) -> Result<Report, MasterError> {
         if self.fresh().contains(name) {
             self.connect(name, tell)?;
         }
@@ -356,7 +356,7 @@ impl Driver for Jenkins {
         Ok(Report { verdict: outcome.verdict(), text: outcome.to_string(), url, tail, was_cut_off, left, took, shown })
     }
 
-    fn label(&self, name: &NodeName, tell: Tell<'_>) -> Result<(), MasterError> {
+    fn label(&self, name: &NodeName, tell: EventSink<'_>) -> Result<(), MasterError> {
         let seen = self.look(&self.registration(name)?.node.name, tell).map_err(failed)?;
         self.update(name, Stage::Labelled, &seen, tell)
     }
@@ -375,7 +375,7 @@ impl Driver for Jenkins {
         WORKERS
     }
 
-    fn stop(&self) -> &Stop {
+    fn stop(&self) -> &Cancellation {
         self.client.stop()
     }
 }

@@ -1,6 +1,6 @@
 //! What goes wrong between us and a Jenkins master.
 
-use super::super::http::{Departure, HttpError};
+use super::super::http::{HttpError, UnexpectedJson};
 use super::xml::XmlError;
 use ostler_roles::master::jenkins::{Change, CredentialId, Name, NotOurs, Stranger, Version};
 use std::time::Duration;
@@ -168,7 +168,7 @@ pub enum JenkinsError {
         action: String,
         /// Where.
         #[source]
-        source: Departure,
+        source: UnexpectedJson,
     },
     /// XML of another shape.
     #[error("{action}: a configuration that this client does not understand")]
@@ -218,7 +218,7 @@ pub enum JenkinsError {
         name: Name,
         /// Why.
         #[source]
-        source: super::BringError,
+        source: super::InstallAgentError,
     },
     /// What was done once for all nodes did not come to its end.
     #[error(transparent)]

@@ -3,8 +3,8 @@
 //! A restart shows itself as 503, refused, reset and hanging connections, and twice as a short 401 for a valid token (recorded from
 //! 2.532). So a 401 is believed only when it lasts. The end is a 200 from `/api/json` with `X-Jenkins-Session`.
 
-use super::super::http::{Answer, Ask, Departure, Http, HttpError, Way};
-use super::super::wait::{Stop, Wait};
+use super::super::http::{Access, Answer, Http, HttpError, Method, UnexpectedJson};
+use super::super::wait::{Cancellation, Wait};
 use super::error::JenkinsError;
 use super::patience::Patience;
 use super::watch::Watch;
@@ -80,7 +80,7 @@ pub(super) struct Session {
     http: Http,
     login: Login,
     pub(super) patience: Patience,
-    pub(super) stop: Stop,
+    pub(super) stop: Cancellation,
     memory: Arc<Mutex<Memory>>,
     /// Who is told.
     events: Option<SyncSender<Event>>,
@@ -90,7 +90,7 @@ pub(super) struct Session {
 const EXCERPT: usize = 200;
 
 /// What an answer says about the process behind it.
-enum Sign {
+enum Condition {
     Settled,
     Restarting(String),
     Unauthorized,
@@ -101,14 +101,16 @@ fn is_unheard(answer: &Answer) -> bool {
     matches!(answer.status, 502 | 504)
 }
 
-fn sign(answer: &Result<Answer, HttpError>) -> Sign {
+fn condition(answer: &Result<Answer, HttpError>) -> Condition {
     match answer {
-        Ok(answer) if answer.status == 503 || is_unheard(answer) => Sign::Restarting(format!("{} {}", answer.status, title(&answer.body))),
-        Ok(answer) if answer.status == 401 => Sign::Unauthorized,
-        Ok(_) => Sign::Settled,
-        Err(error) if is_too_long(error) => Sign::Settled,
-        Err(HttpError::Exchange { source, .. }) => Sign::Restarting(source.to_string()),
-        Err(_) => Sign::Settled,
+        Ok(answer) if answer.status == 503 || is_unheard(answer) => {
+            Condition::Restarting(format!("{} {}", answer.status, title(&answer.body)))
+        }
+        Ok(answer) if answer.status == 401 => Condition::Unauthorized,
+        Ok(_) => Condition::Settled,
+        Err(error) if is_too_long(error) => Condition::Settled,
+        Err(HttpError::Exchange { source, .. }) => Condition::Restarting(source.to_string()),
+        Err(_) => Condition::Settled,
     }
 }
 
@@ -127,12 +129,12 @@ fn was_never_sent(error: &HttpError) -> bool {
 }
 
 impl Session {
-    pub(super) fn new(url: &str, login: Login, patience: Patience, way: Way) -> Result<Self, JenkinsError> {
+    pub(super) fn new(url: &str, login: Login, patience: Patience, way: Access) -> Result<Self, JenkinsError> {
         let http = Http::new(url, patience.request, way)
             .map_err(|source| JenkinsError::Http { action: "use the address of this Jenkins".to_owned(), source })?;
         let header = login.header();
         http.mask().add([login.secret().expose().as_bytes(), header.expose().trim_start_matches("Basic ").as_bytes()]);
-        Ok(Self { http, login, patience, stop: Stop::default(), memory: Arc::default(), events: None })
+        Ok(Self { http, login, patience, stop: Cancellation::default(), memory: Arc::default(), events: None })
     }
 
     /// What nothing that is told of this Jenkins may show.
@@ -180,21 +182,21 @@ impl Session {
 
     /// Reads a document that is no JSON, with the status it came with.
     pub(super) fn read(&self, action: &str, path: &str) -> Result<Answer, JenkinsError> {
-        self.get(action, Ask::Get, path, &Carried::default())
+        self.get(action, Method::Get, path, &Carried::default())
     }
 
     /// The same, unless it has not changed since it had this `Last-Modified`: then 304.
     pub(super) fn read_since(&self, action: &str, path: &str, modified: &str) -> Result<Answer, JenkinsError> {
         let headers = vec![("if-modified-since".to_owned(), Secret::new(modified.to_owned()))];
-        self.get(action, Ask::Get, path, &Carried { headers })
+        self.get(action, Method::Get, path, &Carried { headers })
     }
 
     /// Reads no more of a document than its first `limit` bytes.
     pub(super) fn read_beginning(&self, action: &str, path: &str, limit: u64) -> Result<Answer, JenkinsError> {
-        self.get(action, Ask::Beginning(limit), path, &Carried::default())
+        self.get(action, Method::Beginning(limit), path, &Carried::default())
     }
 
-    fn get(&self, action: &str, ask: Ask<'_>, path: &str, carried: &Carried) -> Result<Answer, JenkinsError> {
+    fn get(&self, action: &str, ask: Method<'_>, path: &str, carried: &Carried) -> Result<Answer, JenkinsError> {
         let started = Instant::now();
         loop {
             let answer = self.ask(ask, path, carried);
@@ -252,7 +254,7 @@ impl Session {
     }
 
     /// Asks once.
-    fn ask(&self, ask: Ask<'_>, path: &str, carried: &Carried) -> Result<Answer, HttpError> {
+    fn ask(&self, ask: Method<'_>, path: &str, carried: &Carried) -> Result<Answer, HttpError> {
         let login = self.login.header();
         let crumbs = || carried.headers.iter().map(|(name, value)| (name.as_str(), value.expose().as_str()));
         let headers: Vec<(&str, &str)> = Self::headers(&login).into_iter().chain(crumbs()).collect();
@@ -266,7 +268,7 @@ impl Session {
 
     fn post(&self, action: &str, path: &str, kind: &str, body: &[u8]) -> Result<Result<Answer, HttpError>, JenkinsError> {
         let crumb = self.crumb(action)?;
-        let mut answer = self.ask(Ask::Post(kind, body), path, &crumb);
+        let mut answer = self.ask(Method::Post(kind, body), path, &crumb);
         if let Ok(answer) = &mut answer
             && matches!(answer.status, 502..=504)
         {
@@ -311,13 +313,13 @@ impl Session {
 
     /// The answer of a settled process; `None` after a restart was waited out, when the request may be sent again.
     fn judge(&self, action: &str, answer: Result<Answer, HttpError>) -> Result<Option<Answer>, JenkinsError> {
-        match sign(&answer) {
-            Sign::Settled => {}
-            Sign::Restarting(last) => {
+        match condition(&answer) {
+            Condition::Settled => {}
+            Condition::Restarting(last) => {
                 self.wait_until_ready(action, &last)?;
                 return Ok(None);
             }
-            Sign::Unauthorized => {
+            Condition::Unauthorized => {
                 self.wait_until_ready(action, "401")?;
                 return Ok(None);
             }
@@ -336,7 +338,7 @@ impl Session {
         if is_known(&self.memory()) {
             return Ok(());
         }
-        let root = self.ask(Ask::Get, "/api/json?tree=mode", &Carried::default());
+        let root = self.ask(Method::Get, "/api/json?tree=mode", &Carried::default());
         let class = root.ok().and_then(|root| serde_json::from_slice::<serde_json::Value>(&root.body).ok());
         let is_found = class.is_some_and(|class| class["_class"] == "hudson.model.Hudson");
         self.memory().is_found = is_found;
@@ -382,19 +384,19 @@ impl Session {
                 Wait::Over => return Err(JenkinsError::NotReady { action: action.to_owned(), waited: watch.waited(), last }),
                 Wait::Stopped => return Err(JenkinsError::Stopped { action: action.to_owned(), left: None }),
             }
-            let answer = self.ask(Ask::Get, "/api/json?tree=mode", &Carried::default());
-            match sign(&answer) {
-                Sign::Settled => {
+            let answer = self.ask(Method::Get, "/api/json?tree=mode", &Carried::default());
+            match condition(&answer) {
+                Condition::Settled => {
                     if let Ok(answer) = &answer {
                         self.note_process(answer);
                     }
                     return Ok(());
                 }
-                Sign::Restarting(sign) => {
+                Condition::Restarting(sign) => {
                     unauthorized_since = None;
                     last = sign;
                 }
-                Sign::Unauthorized => {
+                Condition::Unauthorized => {
                     // Believed when it is still said at the end of that time, not when the time is merely over.
                     if unauthorized_since.get_or_insert_with(Instant::now).elapsed() >= self.patience.unauthorized {
                         return Err(JenkinsError::WrongLogin { action: action.to_owned(), user: self.user().to_owned() });
@@ -428,7 +430,7 @@ impl Session {
 
 /// JSON that is not what was expected.
 pub(super) fn shape(action: &str, error: &serde_json::Error) -> JenkinsError {
-    JenkinsError::Shape { action: action.to_owned(), source: Departure::of(error) }
+    JenkinsError::Shape { action: action.to_owned(), source: UnexpectedJson::of(error) }
 }
 
 /// The permission of a 403: from the page's own words, or from the header's class name.

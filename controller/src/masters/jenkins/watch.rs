@@ -1,6 +1,6 @@
 //! Waits on the master that say for what, since when, and until when.
 
-use super::super::wait::{Pace, Wait};
+use super::super::wait::{Poll, Wait};
 use super::session::Session;
 use crate::masters::driver::Event;
 use std::time::Duration;
@@ -12,7 +12,7 @@ const AGAIN: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Watch<'s> {
     session: &'s Session,
-    pace: Pace,
+    pace: Poll,
     limit: Duration,
     /// What was told last, and when.
     told: Option<(String, Duration)>,
@@ -20,7 +20,7 @@ pub(super) struct Watch<'s> {
 
 impl<'s> Watch<'s> {
     pub(super) fn new(session: &'s Session, limit: Duration) -> Self {
-        Self { session, pace: Pace::new(limit, &session.stop), limit, told: None }
+        Self { session, pace: Poll::new(limit, &session.stop), limit, told: None }
     }
 
     /// Sleeps until the next look. `what` completes "waits until".

@@ -3,8 +3,8 @@
 use super::*;
 use crate::fleet::fake::FakeNode;
 use crate::journal::FileStore;
-use crate::masters::Stop;
-use crate::masters::driver::{Cordon, Report, Sight, Tell};
+use crate::masters::Cancellation;
+use crate::masters::driver::{Cordon, EventSink, Observation, Report};
 use crate::masters::witness::Witness;
 use crate::registration::SiteState;
 use ostler_roles::executor::Jobs;
@@ -18,40 +18,40 @@ use std::time::Duration;
 struct Slow {
     looks: mpsc::Sender<Vec<String>>,
     go_on: Mutex<mpsc::Receiver<()>>,
-    stop: Stop,
+    stop: Cancellation,
 }
 
 impl Driver for Slow {
-    fn observe(&self, names: &[NodeName], _tell: Tell<'_>) -> Result<Sight, MasterError> {
+    fn observe(&self, names: &[NodeName], _tell: EventSink<'_>) -> Result<Observation, MasterError> {
         self.looks.send(names.iter().map(ToString::to_string).collect()).unwrap();
         self.go_on.lock().unwrap().recv().unwrap();
-        Ok(Sight::default())
+        Ok(Observation::default())
     }
     fn cordon(&self, _name: &NodeName, _reason: &str) -> Result<Cordon, MasterError> {
         unreachable!("looks only")
     }
-    fn drain(&self, _name: &NodeName, _patience: Duration, _tell: Tell<'_>) -> Result<bool, MasterError> {
+    fn drain(&self, _name: &NodeName, _patience: Duration, _tell: EventSink<'_>) -> Result<bool, MasterError> {
         unreachable!("looks only")
     }
     fn uncordon(&self, _name: &NodeName) -> Result<(), MasterError> {
         unreachable!("looks only")
     }
-    fn quarantine(&self, _name: &NodeName, _tell: Tell<'_>) -> Result<(), MasterError> {
+    fn quarantine(&self, _name: &NodeName, _tell: EventSink<'_>) -> Result<(), MasterError> {
         unreachable!("looks only")
     }
     fn quarantine_ends_jobs(&self) -> bool {
         unreachable!("looks only")
     }
-    fn connect(&self, _name: &NodeName, _tell: Tell<'_>) -> Result<(), MasterError> {
+    fn connect(&self, _name: &NodeName, _tell: EventSink<'_>) -> Result<(), MasterError> {
         unreachable!("looks only")
     }
     fn witness(&self, _name: &NodeName) -> Result<Arc<dyn Witness>, MasterError> {
         unreachable!("looks only")
     }
-    fn prove(&self, _name: &NodeName, _tell: Tell<'_>) -> Result<Report, MasterError> {
+    fn prove(&self, _name: &NodeName, _tell: EventSink<'_>) -> Result<Report, MasterError> {
         unreachable!("looks only")
     }
-    fn label(&self, _name: &NodeName, _tell: Tell<'_>) -> Result<(), MasterError> {
+    fn label(&self, _name: &NodeName, _tell: EventSink<'_>) -> Result<(), MasterError> {
         unreachable!("looks only")
     }
     fn retire(&self, _name: &NodeName) -> Result<(), MasterError> {
@@ -60,7 +60,7 @@ impl Driver for Slow {
     fn workers(&self) -> usize {
         unreachable!("looks only")
     }
-    fn stop(&self) -> &Stop {
+    fn stop(&self) -> &Cancellation {
         &self.stop
     }
 }
@@ -69,7 +69,7 @@ fn reporter(name: &str) -> Arc<Reporter> {
     let (preparation, _told) = FakeNode::new(Vec::new()).preparation();
     let transaction = Transaction::of_planned(&NodeName::parse(name).unwrap(), Digest::of(b"plan"), &preparation.events);
     let site = SiteState { key: Vec::new(), id: None, store: Arc::new(FileStore::new("nowhere".into())) };
-    let stop = Stop::default();
+    let stop = Cancellation::default();
     let registrar = Registrar { site, preparation, dial: None, controller: "ada@desk".to_owned(), stop, wait: None };
     let executor = Executor {
         name: NodeName::parse(name).unwrap(),
@@ -93,8 +93,8 @@ fn reporter(name: &str) -> Arc<Reporter> {
 async fn whoever_comes_while_a_look_is_under_way_shares_the_next() {
     let (looks, seen) = mpsc::channel();
     let (word, go_on) = mpsc::channel();
-    let driver: Arc<dyn Driver> = Arc::new(Slow { looks, go_on: Mutex::new(go_on), stop: Stop::default() });
-    let all = Arc::new(Looks::default());
+    let driver: Arc<dyn Driver> = Arc::new(Slow { looks, go_on: Mutex::new(go_on), stop: Cancellation::default() });
+    let all = Arc::new(SharedListing::default());
     let mut tasks = JoinSet::new();
     let mut ask = |name: &'static str| {
         let (all, driver) = (Arc::clone(&all), Arc::clone(&driver));

@@ -18,7 +18,7 @@ pub struct PlannedMaster {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MasterAnswer {
     /// It was asked.
-    Told(Told),
+    Asked(MasterPlan),
     /// Its own machine changes in this very run: it is asked when that has ended.
     Later {
         /// The machine.
@@ -44,7 +44,7 @@ pub enum MasterAnswer {
 
 /// What a master told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct MasterPlan {
     /// What executors share there and would be changed, such as credentials.
     pub shared: Vec<Difference>,
     /// What else has to be said of that.
@@ -52,7 +52,7 @@ pub struct Told {
     /// Its executors.
     pub executors: Vec<PlannedExecutor>,
     /// Executors of this site there that the site does not say any more.
-    pub strays: Vec<String>,
+    pub orphans: Vec<String>,
 }
 
 /// One executor's part of the plan.
@@ -94,7 +94,7 @@ pub fn master_counts(masters: &[PlannedMaster]) -> MasterCounts {
     let mut counts = MasterCounts::default();
     for master in masters {
         match &master.answer {
-            MasterAnswer::Told(told) => {
+            MasterAnswer::Asked(told) => {
                 let executors = || told.executors.iter();
                 counts.change += told.shared.len() + executors().filter(|one| !one.changes.is_empty()).count();
                 counts.held += executors().filter(|one| one.held.is_some()).count();
@@ -125,7 +125,7 @@ fn lines_of(master: &PlannedMaster, style: Style) -> Vec<String> {
         }
         MasterAnswer::Wrong { cause, .. } => return line(Paint::Bad, &format!("! {name}: wrong in the site: {cause}")),
         MasterAnswer::NotAsked { cause, .. } => return line(Paint::Bad, &format!("! {name}: not asked ({cause})")),
-        MasterAnswer::Told(told) => told,
+        MasterAnswer::Asked(told) => told,
     };
     let mut lines = Vec::new();
     for change in &told.shared {
@@ -148,9 +148,11 @@ fn lines_of(master: &PlannedMaster, style: Style) -> Vec<String> {
             lines.extend(line(Paint::Bad, &format!("! {head} takes no jobs: {held}")));
         }
     }
-    for stray in &told.strays {
-        lines
-            .extend(line(Paint::Dim, &format!("? {name}: executor {stray} is ours, and no longer in the site; it is left there as it is")));
+    for orphan in &told.orphans {
+        lines.extend(line(
+            Paint::Dim,
+            &format!("? {name}: executor {orphan} is ours, and no longer in the site; it is left there as it is"),
+        ));
     }
     lines
 }
@@ -168,12 +170,12 @@ pub fn master_json(masters: &[PlannedMaster]) -> Vec<Value> {
     for master in masters {
         let name = &master.name;
         let (state, more) = match &master.answer {
-            MasterAnswer::Told(told) => {
+            MasterAnswer::Asked(told) => {
                 for one in &told.executors {
                     lines.push(json!({ "v": 1, "type": "executor", "master": name, "node": one.node, "name": one.name, "new": one.is_new,
                         "changes": changes(&one.changes), "trouble": one.trouble, "held": one.held }));
                 }
-                ("told", json!({ "changes": changes(&told.shared), "notes": told.notes, "strays": told.strays }))
+                ("asked", json!({ "changes": changes(&told.shared), "notes": told.notes, "orphans": told.orphans }))
             }
             MasterAnswer::Later { machine, executors } => ("later", json!({ "machine": machine, "executors": executors })),
             MasterAnswer::Wrong { cause, nodes } => ("wrong", json!({ "cause": sanitize(cause, false), "nodes": nodes })),
@@ -198,7 +200,7 @@ mod tests {
     }
 
     fn masters() -> Vec<PlannedMaster> {
-        let told = Told {
+        let told = MasterPlan {
             shared: vec![Difference::new("credential launch", "absent", "present")],
             notes: Vec::new(),
             executors: vec![
@@ -208,12 +210,12 @@ mod tests {
                 PlannedExecutor { trouble: Some("not ours".to_owned()), ..executor("p4") },
                 executor("p5"),
             ],
-            strays: vec!["p9".to_owned()],
+            orphans: vec!["p9".to_owned()],
         };
         let (machine, nodes) = (NodeName::parse("m").unwrap(), vec![NodeName::parse("p7").unwrap()]);
         let master = |name: &str, answer| PlannedMaster { name: name.to_owned(), answer };
         vec![
-            master("ci", MasterAnswer::Told(told)),
+            master("ci", MasterAnswer::Asked(told)),
             master("bb", MasterAnswer::Later { machine, executors: 2 }),
             master("old", MasterAnswer::NotAsked { cause: "connection refused".to_owned(), nodes: nodes.clone() }),
             master("odd", MasterAnswer::Wrong { cause: "`x@y` is no credential id".to_owned(), nodes }),
@@ -249,6 +251,6 @@ mod tests {
         assert_eq!(lines.iter().filter(|line| line["type"] == "executor").count(), 5);
         assert_eq!(lines[0]["changes"], json!([{ "what": "labels", "from": "old", "to": "big debian" }]));
         let states: Vec<_> = lines.iter().filter(|line| line["type"] == "planned_master").map(|line| line["state"].clone()).collect();
-        assert_eq!(states, ["told", "later", "not_asked", "wrong"]);
+        assert_eq!(states, ["asked", "later", "not_asked", "wrong"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::{Paint, Style, sanitize};
 use super::PlannedNode;
-use super::picture::{Picture, picture};
+use super::step_view::{StepView, picture};
 use ostler_roles::check::Verdict;
 use ostler_roles::plan::{Plan, Planned};
 use std::collections::BTreeSet;
@@ -41,7 +41,7 @@ pub fn refusal_lines(one: &PlannedNode<'_>, style: Style) -> Vec<String> {
         lines.extend(wrapped(style, &format!("at:     {} ({})", requirement.origin, requirement.role)));
     }
     for (step, planned) in one.catalog.steps.iter().zip(&one.plan.steps) {
-        let Some(Picture { mark: '!', lines: details, .. }) = picture(planned, &BTreeSet::new()) else { continue };
+        let Some(StepView { mark: '!', lines: details, .. }) = picture(planned, &BTreeSet::new()) else { continue };
         lines.extend(bad(&format!("  {}  {}", one.node, sanitize(&step.id().to_string(), false)), style));
         lines.extend(details.iter().flat_map(|detail| wrapped(style, detail)));
         lines.extend(wrapped(style, &format!("at:     {} ({})", step.origin, step.role)));

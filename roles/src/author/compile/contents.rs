@@ -57,7 +57,7 @@ impl<'a> Context<'a> {
                     Fault::new(span, format!("`{path}` has {length} bytes")).expected(format!("at most {limit} bytes"))
                 }
                 Unread::NotUtf8(fault) => (**fault).clone().also(span, "its text is wanted here"),
-                Unread::Told(fault) => (**fault).clone(),
+                Unread::Fault(fault) => (**fault).clone(),
             })
         })
     }

@@ -32,7 +32,7 @@ pub enum Unread {
     /// It is not UTF-8, at the place that the fault shows.
     NotUtf8(Box<Fault>),
     /// It could not be read at all, as was told already.
-    Told(Box<Fault>),
+    Fault(Box<Fault>),
 }
 
 /// One file below `files/` or `templates/`, as whoever reads the trees found it.

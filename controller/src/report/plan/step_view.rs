@@ -10,7 +10,7 @@ use similar::{ChangeTag, TextDiff};
 use std::collections::BTreeSet;
 
 /// A change as things are now.
-pub(super) struct Picture {
+pub(super) struct StepView {
     /// What is done: `+`, `-`, `~`, or `!` where nothing can be.
     pub mark: char,
     /// How large what is made is, or that it is secret.
@@ -20,7 +20,7 @@ pub(super) struct Picture {
 }
 
 /// The picture of a step that is not as it should be; `made` are directories that need not be told of.
-pub(super) fn picture(planned: &Planned, made: &BTreeSet<String>) -> Option<Picture> {
+pub(super) fn picture(planned: &Planned, made: &BTreeSet<String>) -> Option<StepView> {
     let (changes, triggered) = match planned {
         Planned::Unchanged { .. } => return None,
         Planned::Change { changes, triggered, .. } => (changes.as_slice(), triggered.as_ref()),
@@ -28,10 +28,10 @@ pub(super) fn picture(planned: &Planned, made: &BTreeSet<String>) -> Option<Pict
         Planned::Impossible(failure) => {
             let causes = failure.causes.iter().cloned().chain(failure.hint.iter().map(|hint| format!("try: {hint}")));
             let lines = std::iter::once(failure.message.clone()).chain(causes).map(|line| sanitize(&line, false)).collect();
-            return Some(Picture { mark: '!', size: None, lines });
+            return Some(StepView { mark: '!', size: None, lines });
         }
     };
-    let mut picture = Picture { mark: mark_of(changes), size: None, lines: Vec::new() };
+    let mut picture = StepView { mark: mark_of(changes), size: None, lines: Vec::new() };
     for change in changes {
         let Shown { field, from, to, .. } = change;
         let line = match (from.as_str(), to.as_str()) {

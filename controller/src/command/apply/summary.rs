@@ -16,7 +16,7 @@ pub(super) fn out((node, trouble): &(NodeName, Trouble)) -> NodeResult {
 }
 
 /// All that is known when a run has ended.
-pub(super) struct Story<'a> {
+pub(super) struct RunSummary<'a> {
     pub outcomes: &'a [Outcome],
     pub lost: &'a [(NodeName, Trouble)],
     pub state: &'a State,
@@ -26,7 +26,7 @@ pub(super) struct Story<'a> {
     pub only: Option<&'a RoleName>,
 }
 
-impl Story<'_> {
+impl RunSummary<'_> {
     /// Tells it; the exit code that it comes to.
     pub fn tell(&self, context: &Context) -> Exit {
         let printer = &context.printer;

@@ -7,9 +7,9 @@ use std::time::Instant;
 
 /// The last look, and when it began.
 #[derive(Debug, Default)]
-pub(super) struct Looks(Mutex<Option<(Instant, Survey)>>);
+pub(super) struct SurveyCache(Mutex<Option<(Instant, Survey)>>);
 
-impl Looks {
+impl SurveyCache {
     /// What the master shows, by a look that began after this was asked for.
     pub(super) fn look(&self, client: &Client) -> Result<Survey, BuildbotError> {
         let asked = Instant::now();

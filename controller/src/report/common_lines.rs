@@ -13,14 +13,14 @@ const NAMED: usize = 3;
 
 /// Lines that wait to be told.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
-    lines: Vec<Told>,
+pub(super) struct CommonLines {
+    lines: Vec<CommonLine>,
     places: HashMap<String, usize>,
     since: Option<Instant>,
 }
 
 #[derive(Debug)]
-struct Told {
+struct CommonLine {
     /// What is said, without the time that it took.
     text: String,
     nodes: Vec<NodeName>,
@@ -28,13 +28,13 @@ struct Told {
     longest: Option<u64>,
 }
 
-impl Gathered {
+impl CommonLines {
     /// Takes what a node says.
     pub fn add(&mut self, node: &NodeName, line: &str) {
         self.since.get_or_insert_with(Instant::now);
         let (text, tenths) = untimed(line);
         let place = *self.places.entry(text).or_insert_with_key(|text| {
-            self.lines.push(Told { text: text.clone(), nodes: Vec::new(), longest: None });
+            self.lines.push(CommonLine { text: text.clone(), nodes: Vec::new(), longest: None });
             self.lines.len() - 1
         });
         let told = &mut self.lines[place];
@@ -55,7 +55,7 @@ impl Gathered {
     }
 }
 
-impl Told {
+impl CommonLine {
     fn line(&self) -> String {
         let Self { text, nodes, longest } = self;
         let seconds = |tenths: &u64| format!("{}.{} s", tenths / 10, tenths % 10);
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn what_many_nodes_say_is_said_once() {
-        let mut gathered = Gathered::default();
+        let mut gathered = CommonLines::default();
         for number in 0..1000 {
             gathered.add(&node(number), "changed package jq (1.2 s); and a note");
             gathered.add(&node(number), &format!("changed file /etc/motd ({}.{} s)", number / 100, number % 10));

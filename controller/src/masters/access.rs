@@ -5,7 +5,7 @@ use crate::mask::RunMask;
 
 /// How a master is reached.
 #[derive(Clone, Default)]
-pub struct Way {
+pub struct Access {
     /// Opens every connection; none: this process does.
     pub dial: Option<Dial>,
     /// Certificates in PEM, its own or of authorities, that alone may vouch for it; none: the public authorities may (Mozilla's, as built in).
@@ -14,8 +14,8 @@ pub struct Way {
     pub mask: RunMask,
 }
 
-impl std::fmt::Debug for Way {
+impl std::fmt::Debug for Access {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Way").field("is_dialled", &self.dial.is_some()).field("trust", &self.trust).finish()
+        f.debug_struct("Access").field("is_dialled", &self.dial.is_some()).field("trust", &self.trust).finish()
     }
 }
