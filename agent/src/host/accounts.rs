@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// No account database is larger than this without being a directory service.
-const CAP: u64 = 32 << 20;
+pub(super) const CAP: u64 = 32 << 20;
 /// A directory service that takes longer is down.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -53,7 +53,7 @@ pub struct Accounts {
     elsewhere: (bool, bool),
 }
 
-fn account(line: &str) -> Option<Account> {
+pub(super) fn account(line: &str) -> Option<Account> {
     let mut fields = line.split(':');
     let name = fields.next().filter(|name| !name.is_empty())?;
     let mut fields = fields.skip(1);
@@ -65,7 +65,7 @@ fn account(line: &str) -> Option<Account> {
     Some(Account { name: name.to_owned(), uid, gid, comment: comment.to_owned(), home: home.to_owned(), shell: shell.to_owned() })
 }
 
-fn group(line: &str) -> Option<Group> {
+pub(super) fn group(line: &str) -> Option<Group> {
     let mut fields = line.split(':');
     let name = fields.next().filter(|name| !name.is_empty())?;
     let gid = fields.nth(1)?.parse().ok()?;
@@ -75,7 +75,7 @@ fn group(line: &str) -> Option<Group> {
 
 /// Whether a line of nsswitch.conf names more than the files. `systemd` only adds accounts of running services, which no role
 /// names, and root and nobody, which the files have too.
-fn names_more(nsswitch: &str, database: &str) -> bool {
+pub(super) fn names_more(nsswitch: &str, database: &str) -> bool {
     let line = nsswitch.lines().find_map(|line| line.trim().strip_prefix(database)?.trim_start().strip_prefix(':'));
     let sources = line.unwrap_or("files").split('#').next().unwrap_or("");
     let known = ["files", "compat", "systemd"];

@@ -1,6 +1,7 @@
 //! What a file has beyond bytes, owner and mode: its ACL, capabilities and other extended attributes (xattr(7)). Whoever replaces a file
 //! gives them to the new one, and gives nobody rights that the old one did not.
 
+use super::acl::{self, ACL};
 use super::{Host, Operation, OsError, Writing};
 use rustix::fs::{FileType, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
@@ -9,15 +10,11 @@ use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-const ACL: &str = "system.posix_acl_access";
 /// Other forms of rights: an ACL of NFS is the file's mode too, and the old one's would bring the old mode back.
 const BY_THE_SYSTEM: &str = "system.";
 const CAPABILITIES: &str = "security.capability";
 /// Signatures of the very bytes, which the kernel makes itself (evmctl(1)), and a union file system's notes on its own layers.
 const OF_THE_OLD: [&str; 3] = ["security.ima", "security.evm", "trusted.overlay."];
-/// Bytes of an entry of an ACL behind its version: tag, rights, number (linux/posix_acl_xattr.h).
-const ENTRY: usize = 8;
-const VERSION: usize = 4;
 
 /// What is kept of a file that is replaced.
 #[derive(Debug, Default)]
@@ -68,38 +65,11 @@ pub(super) fn unalterable(path: &Path) -> Option<&'static str> {
     words.into_iter().find(|(flag, _)| flags.contains(*flag)).map(|(_, word)| word)
 }
 
-/// The ACL as chmod(2) would leave it: who is named keeps the rights that the mask lets through. None where it is none that we know.
-fn with_mode(acl: &[u8], mode: u32) -> Option<Vec<u8>> {
-    const OWNER: u16 = 0x01;
-    const GROUP: u16 = 0x04;
-    const MASK: u16 = 0x10;
-    const OTHER: u16 = 0x20;
-    let mut acl = acl.to_vec();
-    let (version, entries) = acl.split_at_mut_checked(VERSION)?;
-    if *version != [2, 0, 0, 0] || entries.len() % ENTRY != 0 {
-        return None;
-    }
-    let tag = |entry: &[u8]| u16::from_le_bytes([entry[0], entry[1]]);
-    let has_mask = entries.chunks(ENTRY).any(|entry| tag(entry) == MASK);
-    for entry in entries.chunks_mut(ENTRY) {
-        let bits = match tag(entry) {
-            OWNER => mode >> 6,
-            GROUP if !has_mask => mode >> 3,
-            MASK => mode >> 3,
-            OTHER => mode,
-            _ => continue,
-        };
-        entry[2] = u8::try_from(bits & 0o7).unwrap_or(0);
-        entry[3] = 0;
-    }
-    Some(acl)
-}
-
 impl Attributes {
     /// Gives an opened file its ACL. To be done behind its owner and before its mode, which would open it to others than the ACL does.
     pub(super) fn give_acl(&self, file: &File, mode: u32) -> Result<(), Errno> {
         let Some(acl) = &self.acl else { return Ok(()) };
-        rustix::fs::fsetxattr(file, ACL, &with_mode(acl, mode).ok_or(Errno::INVAL)?, XattrFlags::empty())
+        rustix::fs::fsetxattr(file, ACL, &acl::with_mode(acl, mode).ok_or(Errno::INVAL)?, XattrFlags::empty())
     }
 
     /// Gives it the rest, behind everything else.
@@ -175,22 +145,9 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::acl::tests::{NAMED, NOBODY, acl, with_named};
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     use std::path::PathBuf;
-
-    /// Tag, rights, number; in the order that the kernel wants.
-    fn acl(entries: &[(u16, u16, u32)]) -> Vec<u8> {
-        let entry =
-            |(tag, rights, id): &(u16, u16, u32)| [tag.to_le_bytes().to_vec(), rights.to_le_bytes().to_vec(), id.to_le_bytes().to_vec()];
-        [vec![2, 0, 0, 0]].into_iter().chain(entries.iter().flat_map(entry)).flatten().collect()
-    }
-
-    const NOBODY: u32 = u32::MAX;
-    const NAMED: u32 = 4242;
-
-    fn with_named(group: u16, mask: u16) -> Vec<u8> {
-        acl(&[(1, 6, NOBODY), (2, 6, NAMED), (4, group, NOBODY), (0x10, mask, NOBODY), (0x20, 0, NOBODY)])
-    }
 
     fn tree() -> (tempfile::TempDir, Host, PathBuf) {
         let tree = tempfile::tempdir().unwrap();
@@ -215,15 +172,6 @@ mod tests {
     fn writing(host: &Host, mode: u32) -> Writing {
         let (user, group) = host.default_owner();
         Writing { user, group, mode }
-    }
-
-    #[test]
-    fn a_mode_leaves_who_is_named_behind_the_mask() {
-        assert_eq!(with_mode(&with_named(4, 6), 0o640), Some(with_named(4, 4)));
-        let plain = acl(&[(1, 6, NOBODY), (4, 4, NOBODY), (0x20, 4, NOBODY)]);
-        assert_eq!(with_mode(&plain, 0o600), Some(acl(&[(1, 6, NOBODY), (4, 0, NOBODY), (0x20, 0, NOBODY)])));
-        assert_eq!(with_mode(&[1, 0, 0, 0], 0o600), None, "of another version");
-        assert_eq!(with_mode(&[2, 0, 0, 0, 9], 0o600), None);
     }
 
     #[test]

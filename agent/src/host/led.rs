@@ -1,8 +1,10 @@
 //! What root starts, and where: only what no other account could put something else in the place of.
 
 use super::place::LINKS;
+use super::rivals::Rival;
 use super::touched::place_of;
-use super::{Entry, EntryKind, Host, Operation, OsError};
+use super::{EntryKind, Host, Operation, OsError};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -16,14 +18,14 @@ pub enum Entered {
     Foreign {
         /// By this directory.
         directory: PathBuf,
-        /// Who owns that.
-        user: u32,
+        /// Who that is.
+        rival: Rival,
     },
 }
 
 impl Host {
     /// The directory `path`, opened for a program of ours to begin in: only where no other account owns a directory on the way, or may
-    /// make names in one, for it could put another in its place.
+    /// rename in one, for it could put another in its place.
     ///
     /// # Errors
     /// When it is not there, or cannot be opened.
@@ -33,29 +35,29 @@ impl Host {
         let mut foreign = None;
         let opened = self.walk(inside, &mut |directory| {
             let stat = rustix::fs::fstat(directory)?;
-            if self.others_rename_in(&stat) {
-                foreign.get_or_insert((place_of(directory), stat.st_uid));
+            if let Some(rival) = self.rival_in(directory, &stat) {
+                foreign.get_or_insert((place_of(directory), rival));
                 return Err(Errno::ACCESS);
             }
             Ok(())
         });
         match (opened, foreign) {
-            (Err(_), Some((directory, user))) => Ok(Entered::Foreign { directory, user }),
+            (Err(_), Some((directory, rival))) => Ok(Entered::Foreign { directory, rival }),
             (opened, _) => opened.map(Entered::Ours).map_err(fail),
         }
     }
 
-    /// Who could put something else in the place of a program that root is to start: by which directory or file, and its owner. Links are
+    /// Who could put something else in the place of a program that root is to start: by which directory or file. Links are
     /// followed as the kernel would. None: nobody, or nothing is there that could be started.
     ///
     /// # Errors
     /// When it cannot be told.
-    pub fn replaceable(&self, program: &Path) -> Result<Option<(PathBuf, u32)>, OsError> {
+    pub fn replaceable(&self, program: &Path) -> Result<Option<(PathBuf, Rival)>, OsError> {
         let mut path = program.to_owned();
         for _ in 0..LINKS {
             match self.enter(path.parent().unwrap_or(Path::new("/"))) {
                 Ok(Entered::Ours(_)) => {}
-                Ok(Entered::Foreign { directory, user }) => return Ok(Some((directory, user))),
+                Ok(Entered::Foreign { directory, rival }) => return Ok(Some((directory, rival))),
                 Err(error) if matches!(error.source.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
                     return Ok(None);
                 }
@@ -66,17 +68,24 @@ impl Host {
                     let target = self.read_link(&path)?.unwrap_or_default();
                     path = path.parent().unwrap_or(Path::new("/")).join(target);
                 }
-                Some(entry) if self.others_write(&entry) => return Ok(Some((path, entry.user))),
-                Some(_) | None => return Ok(None),
+                Some(_) => return Ok(self.writer_at(&path)?.map(|rival| (path, rival))),
+                None => return Ok(None),
             }
         }
         Err(OsError::new(Operation::Look, program.display(), Errno::LOOP))
     }
 
-    /// Whether other accounts than root and us may write this file. Root's group is root.
-    fn others_write(&self, file: &Entry) -> bool {
-        let (ours, of_group) = (file.user == 0 || file.user == self.user, file.group == 0 || file.group == self.group);
-        !ours || file.mode & 0o002 != 0 || (file.mode & 0o020 != 0 && !of_group)
+    /// Who may write what stands there.
+    fn writer_at(&self, path: &Path) -> Result<Option<Rival>, OsError> {
+        let opened = self.place(path).and_then(|(parent, name)| {
+            let opened = rustix::fs::openat(&parent, &name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+            Ok((rustix::fs::fstat(&opened)?, opened))
+        });
+        match opened {
+            Ok((stat, opened)) => Ok(self.writer_of(&opened, &stat)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(source) => Err(OsError::new(Operation::Look, path.display(), source)),
+        }
     }
 }
 
@@ -110,7 +119,7 @@ mod tests {
         if crate::host::tests::proves_as_root("a program of ours begins below no directory of another account") {
             std::os::unix::fs::chown(at("srv"), Some(4242), None).unwrap();
             for foreign in ["/srv", "/srv/build", "/srv/none"] {
-                assert!(matches!(enter(foreign), Ok(Entered::Foreign { user: 4242, .. })), "{foreign}");
+                assert!(matches!(enter(foreign), Ok(Entered::Foreign { rival: Rival::Owner(4242), .. })), "{foreign}");
             }
         }
     }
@@ -143,9 +152,9 @@ mod tests {
         for (program, foreign) in
             [("/home/ci/roots", "ci"), ("/usr/bin/astray", "ci"), ("/bin/theirs", "theirs"), ("/usr/bin/other", "theirs")]
         {
-            assert_eq!(by(program), Some((foreign.into(), 4242)), "{program}");
+            assert_eq!(by(program), Some((foreign.into(), Rival::Owner(4242))), "{program}");
         }
         std::fs::set_permissions(at("usr/bin/good"), std::os::unix::fs::PermissionsExt::from_mode(0o757)).unwrap();
-        assert_eq!(by("/usr/bin/link"), Some(("good".into(), 0)));
+        assert_eq!(by("/usr/bin/link"), Some(("good".into(), Rival::Everybody)));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod accounts;
+mod acl;
 mod attributes;
 mod away;
 pub mod child;
@@ -18,6 +19,7 @@ pub mod patience;
 mod place;
 pub mod processes;
 pub mod resolve;
+mod rivals;
 mod touched;
 mod write;
 
@@ -26,6 +28,7 @@ pub(crate) use away::tests;
 pub use entry::{Entry, EntryKind};
 pub use error::{Operation, OsError};
 pub use led::Entered;
+pub use rivals::Rival;
 pub use write::{Proof, Writing, aside_path};
 
 use rustix::fs::{Mode, OFlags};

@@ -5,7 +5,8 @@ mod opened;
 
 use super::Entry;
 use super::entry::EntryKind;
-use opened::{beneath, checked, guarded, settle, user};
+pub(super) use opened::beneath;
+use opened::{checked, guarded, settle, user};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
@@ -401,7 +402,7 @@ impl OwnPath {
 }
 
 /// The kernel's own path to what was opened.
-fn of_descriptor(opened: impl AsFd) -> PathBuf {
+pub(super) fn of_descriptor(opened: impl AsFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", opened.as_fd().as_raw_fd()))
 }
 

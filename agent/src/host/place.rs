@@ -78,7 +78,9 @@ impl Host {
         let above = rustix::fs::fstat(&parent).map_err(|error| fail(error.into()))?;
         if self.is_shared(&above) {
             let refuse = |why: String| Err(fail(std::io::Error::new(std::io::ErrorKind::PermissionDenied, why)));
-            let who = format!("uid {} may make names in its directory", above.st_uid);
+            let foreign = above.st_uid != 0 && above.st_uid != self.user;
+            let who = if foreign { format!("uid {}", above.st_uid) } else { "others than its owner".to_owned() }
+                + " may make names in its directory";
             if entry.names > 1 {
                 return refuse(format!(
                     "it is one of {} names of a file (find / -xdev -samefile tells the others), and {who}",
@@ -194,13 +196,6 @@ impl Host {
         }
     }
 
-    /// Whether other accounts than root and us may put something else in the place of what stands in this directory: its owner may, and
-    /// everybody where all may write and no sticky bit keeps them from the names of others.
-    pub(super) fn others_rename_in(&self, directory: &Stat) -> bool {
-        let open = directory.st_mode & 0o002 != 0 && directory.st_mode & 0o1000 == 0;
-        (directory.st_uid != 0 && directory.st_uid != self.user) || open
-    }
-
     /// Part by part; a link is followed only when root or we own it and its directory, so that no other account can lead us. Each directory
     /// on the way is shown to `pass`, the last one too.
     pub(super) fn walk(&self, inside: &Path, pass: &mut dyn FnMut(&OwnedFd) -> Result<(), Errno>) -> Result<OwnedFd, Errno> {
@@ -226,7 +221,7 @@ impl Host {
                 EntryKind::Link => {
                     links += 1;
                     let foreign = entry.user != 0 && entry.user != self.user;
-                    if links > LINKS || foreign || self.others_rename_in(&rustix::fs::fstat(here)?) {
+                    if links > LINKS || foreign || self.rival_in(here, &rustix::fs::fstat(here)?).is_some() {
                         return Err(Errno::LOOP);
                     }
                     let target = rustix::fs::readlinkat(&next, "", Vec::new())?;
@@ -329,7 +324,9 @@ mod tests {
         assert_eq!(read("/etc/shadow").unwrap().unwrap().0, b"root:hash", "nobody else makes names here");
         std::fs::set_permissions(at("home/ci"), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
         let refused = read("/home/ci/keys").unwrap_err();
-        assert!(refused.source.to_string().starts_with("it is one of 2 names of a file"), "{refused:?}");
+        let said = refused.source.to_string();
+        assert!(said.starts_with("it is one of 2 names of a file"), "{said}");
+        assert!(said.ends_with("and others than its owner may make names in its directory"), "{said}");
         std::fs::write(at("home/ci/own"), "own").unwrap();
         assert_eq!(read("/home/ci/own").unwrap().unwrap().0, b"own");
         assert!(read("/home/ci/none").unwrap().is_none());

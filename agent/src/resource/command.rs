@@ -6,7 +6,7 @@ use super::file::value_of;
 use super::node::Node;
 use crate::engine::ApplyContext;
 use crate::host::child::{Finished, Identity, Program};
-use crate::host::{Entered, EntryKind, Operation, OsError, Writing, aside_path};
+use crate::host::{Entered, EntryKind, Operation, OsError, Rival, Writing, aside_path};
 use ostler_roles::catalog::Action;
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::command::{Change, Desired, Observed};
@@ -96,9 +96,9 @@ pub(super) fn prepared(desired: &Desired, node: &Node, argv: &[String], other: O
     if program.identity.is_none() {
         match node.host.enter(directory) {
             Ok(Entered::Ours(opened)) => program.entered = Some(opened),
-            Ok(Entered::Foreign { directory: owned, user }) => {
+            Ok(Entered::Foreign { directory: by, rival }) => {
                 let begins = format!("root's command would begin in {}", directory.display());
-                return Err(replaced(node, &begins, (&owned, user), "leave its `directory` out"));
+                return Err(replaced(node, &begins, (&by, rival), "leave its `directory` out"));
             }
             Err(error) if error.source.kind() == ErrorKind::NotFound => return Ok(Prepared::NoDirectory(error)),
             Err(error) => return Err(unread(error)),
@@ -113,22 +113,38 @@ pub(super) fn prepared(desired: &Desired, node: &Node, argv: &[String], other: O
 /// Refuses a program that root is to start and another account could replace.
 pub(super) fn roots_own(node: &Node, argv: &[String]) -> Result<(), Failure> {
     let Some(program) = argv.first().map(Path::new).filter(|program| program.is_absolute()) else { return Ok(()) };
-    let Some((by, user)) = node.host.replaceable(program).map_err(unread)? else { return Ok(()) };
+    let Some((by, rival)) = node.host.replaceable(program).map_err(unread)? else { return Ok(()) };
     let starts = format!("root would start {}", program.display());
-    Err(replaced(node, &starts, (&by, user), "take a program that only root may write"))
+    Err(replaced(node, &starts, (&by, rival), "take a program that only root may write"))
 }
 
 /// Something of root's would come from where another account may put something else.
-fn replaced(node: &Node, doing: &str, (by, user): (&Path, u32), otherwise: &str) -> Failure {
-    let name =
-        node.accounts().and_then(|accounts| accounts.user_name(&node.host, user).map_err(unread)).unwrap_or_else(|_| user.to_string());
+fn replaced(node: &Node, doing: &str, (by, rival): (&Path, Rival), otherwise: &str) -> Failure {
     let by = by.display();
-    let (message, hint) = if user == node.host.default_owner().0 {
-        let message = format!("{doing}, and everybody may put something else in its place: all may write in {by}");
-        (message, format!("on the node: chmod o-w {by}, or for a directory chmod +t {by}"))
-    } else {
-        let message = format!("{doing}, and {name}, who owns {by}, can put something else in its place");
-        (message, format!("add `as: {name}` to the command, or {otherwise}"))
+    let user =
+        |uid: u32| node.accounts().and_then(|all| all.user_name(&node.host, uid).map_err(unread)).unwrap_or_else(|_| uid.to_string());
+    let group =
+        |gid: u32| node.accounts().and_then(|all| all.group_name(&node.host, gid).map_err(unread)).unwrap_or_else(|_| gid.to_string());
+    let (message, hint) = match rival {
+        Rival::Everybody => (
+            format!("{doing}, and everybody may put something else in its place: all may write in {by}"),
+            format!("on the node: chmod o-w {by}, or for a directory chmod +t {by}"),
+        ),
+        Rival::Owner(uid) => {
+            let name = user(uid);
+            let message = format!("{doing}, and {name}, who owns {by}, can put something else in its place");
+            (message, format!("add `as: {name}` to the command, or {otherwise}"))
+        }
+        Rival::Named(uid) => {
+            let name = user(uid);
+            let message = format!("{doing}, and {name}, whom the ACL of {by} lets write there, can put something else in its place");
+            (message, format!("on the node: setfacl -x u:{name} {by}; or {otherwise}"))
+        }
+        Rival::Group(gid) => {
+            let name = group(gid);
+            let message = format!("{doing}, and members of {name}, who may write in {by}, can put something else in its place");
+            (message, format!("on the node: `getent group {name}` names them; chmod g-w {by}; or {otherwise}"))
+        }
     };
     hinted(FailureKind::Contradiction, message, hint)
 }

@@ -36,7 +36,7 @@ pub(super) fn settle(directory: &OwnedFd, mode: u32) -> io::Result<()> {
 }
 
 /// Opens beneath a directory: no link on the way is followed, none leads out, nothing is waited for.
-pub(super) fn beneath(directory: &OwnedFd, rest: &Path, flags: OFlags, mode: u32) -> Result<OwnedFd, Errno> {
+pub(in crate::host) fn beneath(directory: &OwnedFd, rest: &Path, flags: OFlags, mode: u32) -> Result<OwnedFd, Errno> {
     let rest = if rest.as_os_str().is_empty() { Path::new(".") } else { rest };
     // Nothing is read or written through an O_PATH descriptor, so there is nothing to wait for (and openat2(2) refuses the pair).
     let unwaiting = if flags.contains(OFlags::PATH) { OFlags::empty() } else { OFlags::NONBLOCK | OFlags::NOCTTY };

@@ -65,6 +65,13 @@ fn roots_command_begins_in_no_directory_that_another_account_can_bend() {
         assert_eq!(refused.hint.as_deref(), Some("add `as: ci` to the command, or leave its `directory` out"));
         assert_eq!(fixture.apply(&Desired::Command(desired.clone())).unwrap_err(), refused, "in its turn as in the plan");
     }
+    // Members of a group that may rename there could do the same.
+    std::fs::create_dir_all(fixture.path("/opt/tools")).unwrap();
+    std::os::unix::fs::chown(fixture.path("/opt/tools"), Some(0), Some(1001)).unwrap();
+    std::fs::set_permissions(fixture.path("/opt/tools"), std::os::unix::fs::PermissionsExt::from_mode(0o775)).unwrap();
+    let begun = command::Desired { directory: Some(at("/opt/tools")), run_as: None, ..desired.clone() };
+    let refused = fixture.provider.examine(&Desired::Command(begun)).unwrap_err();
+    assert!(refused.message.starts_with("root's command would begin in /opt/tools, and members of ci, who may write in "), "{refused:?}");
     // With the account's own rights, which lead it nowhere else.
     desired.run_as = Some(super::account("ci"));
     let failed = fixture.apply(&Desired::Command(desired.clone())).unwrap_err();

@@ -1,0 +1,107 @@
+//! POSIX ACLs as the kernel keeps them (acl(5), linux/posix_acl_xattr.h).
+
+/// The extended attribute that holds a file's ACL.
+pub(super) const ACL: &str = "system.posix_acl_access";
+/// Bytes of an entry behind the version: tag, rights, number.
+const ENTRY: usize = 8;
+const VERSION: usize = 4;
+
+const OWNER: u16 = 0x01;
+const NAMED_USER: u16 = 0x02;
+const GROUP: u16 = 0x04;
+const NAMED_GROUP: u16 = 0x08;
+const MASK: u16 = 0x10;
+const OTHER: u16 = 0x20;
+const WRITE: u8 = 2;
+
+/// Whom an ACL lets write beside the owner and all, what its mask takes away from them taken away.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Writers {
+    /// Accounts by number.
+    pub(super) users: Vec<u32>,
+    /// Groups by number; none is the file's own.
+    pub(super) groups: Vec<Option<u32>>,
+}
+
+fn tag(entry: &[u8]) -> u16 {
+    u16::from_le_bytes([entry[0], entry[1]])
+}
+
+/// Who may write; none where it is no ACL that we know.
+pub(super) fn writers(acl: &[u8]) -> Option<Writers> {
+    let (version, entries) = acl.split_at_checked(VERSION)?;
+    if *version != [2, 0, 0, 0] || entries.len() % ENTRY != 0 {
+        return None;
+    }
+    let mut writers = Writers::default();
+    let masked = entries.chunks(ENTRY).any(|entry| tag(entry) == MASK && entry[2] & WRITE == 0);
+    for entry in entries.chunks(ENTRY).filter(|entry| !masked && entry[2] & WRITE != 0) {
+        let number = u32::from_le_bytes([entry[4], entry[5], entry[6], entry[7]]);
+        match tag(entry) {
+            NAMED_USER => writers.users.push(number),
+            NAMED_GROUP => writers.groups.push(Some(number)),
+            GROUP => writers.groups.push(None),
+            _ => {}
+        }
+    }
+    Some(writers)
+}
+
+/// The ACL as chmod(2) would leave it: who is named keeps the rights that the mask lets through. None where it is none that we know.
+pub(super) fn with_mode(acl: &[u8], mode: u32) -> Option<Vec<u8>> {
+    let mut acl = acl.to_vec();
+    let (version, entries) = acl.split_at_mut_checked(VERSION)?;
+    if *version != [2, 0, 0, 0] || entries.len() % ENTRY != 0 {
+        return None;
+    }
+    let has_mask = entries.chunks(ENTRY).any(|entry| tag(entry) == MASK);
+    for entry in entries.chunks_mut(ENTRY) {
+        let bits = match tag(entry) {
+            OWNER => mode >> 6,
+            GROUP if !has_mask => mode >> 3,
+            MASK => mode >> 3,
+            OTHER => mode,
+            _ => continue,
+        };
+        entry[2] = u8::try_from(bits & 0o7).unwrap_or(0);
+        entry[3] = 0;
+    }
+    Some(acl)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::host) const NOBODY: u32 = u32::MAX;
+    pub(in crate::host) const NAMED: u32 = 4242;
+
+    /// Tag, rights, number; in the order that the kernel wants.
+    pub(in crate::host) fn acl(entries: &[(u16, u16, u32)]) -> Vec<u8> {
+        let entry =
+            |(tag, rights, id): &(u16, u16, u32)| [tag.to_le_bytes().to_vec(), rights.to_le_bytes().to_vec(), id.to_le_bytes().to_vec()];
+        [vec![2, 0, 0, 0]].into_iter().chain(entries.iter().flat_map(entry)).flatten().collect()
+    }
+
+    pub(in crate::host) fn with_named(group: u16, mask: u16) -> Vec<u8> {
+        acl(&[(1, 6, NOBODY), (2, 6, NAMED), (4, group, NOBODY), (0x10, mask, NOBODY), (0x20, 0, NOBODY)])
+    }
+
+    #[test]
+    fn a_mode_leaves_who_is_named_behind_the_mask() {
+        assert_eq!(with_mode(&with_named(4, 6), 0o640), Some(with_named(4, 4)));
+        let plain = acl(&[(1, 6, NOBODY), (4, 4, NOBODY), (0x20, 4, NOBODY)]);
+        assert_eq!(with_mode(&plain, 0o600), Some(acl(&[(1, 6, NOBODY), (4, 0, NOBODY), (0x20, 0, NOBODY)])));
+        assert_eq!(with_mode(&[1, 0, 0, 0], 0o600), None, "of another version");
+        assert_eq!(with_mode(&[2, 0, 0, 0, 9], 0o600), None);
+    }
+
+    #[test]
+    fn who_may_write_is_whom_the_mask_lets() {
+        assert_eq!(writers(&with_named(4, 6)), Some(Writers { users: vec![NAMED], groups: vec![] }));
+        assert_eq!(writers(&with_named(6, 6)).unwrap().groups, [None]);
+        assert_eq!(writers(&with_named(6, 5)), Some(Writers::default()));
+        assert_eq!(writers(&acl(&[(4, 6, NOBODY), (8, 3, 7)])).unwrap().groups, [None, Some(7)]);
+        assert_eq!(writers(&[1, 0, 0, 0]), None, "of another version");
+    }
+}
