@@ -1,8 +1,8 @@
 //! One node's closed, ordered list: what it must be before, what it shall be, what must hold after. It leaves no choice to the agent.
 
-mod brought;
+mod provided_later;
 
-pub use brought::Brought;
+pub use provided_later::ProvidedLater;
 
 use crate::check::Check;
 use crate::resource::{Desired, Kind, ResourceId};

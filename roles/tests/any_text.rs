@@ -2,7 +2,7 @@
 #![cfg(feature = "author")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its case has failed")]
 
-use ostler_roles::author::diagnostic::{Faults, Look};
+use ostler_roles::author::diagnostic::{Faults, RenderStyle};
 use ostler_roles::author::lower;
 use ostler_roles::author::source::{self, Bare, Node, NodeKind, Source, Style, Tree};
 use proptest::prelude::*;
@@ -18,10 +18,10 @@ fn read(text: &str) {
             _ => drop(lower::role(&source, &mut faults)),
         }
         for width in [0, 40, 200] {
-            assert_eq!(faults.render(Look { color: width == 200, width }).is_empty(), faults.is_empty());
+            assert_eq!(faults.render(RenderStyle { color: width == 200, width }).is_empty(), faults.is_empty());
         }
         for fault in faults.iter() {
-            let drawn = fault.render(Look { color: false, width: 140 });
+            let drawn = fault.render(RenderStyle { color: false, width: 140 });
             assert!(drawn.len() < 24_000, "a fault of {} bytes: {}", drawn.len(), drawn.chars().take(200).collect::<String>());
         }
         let _ = faults.json();

@@ -9,7 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ostler_roles::author::diagnostic::{Faults, Look};
+use ostler_roles::author::diagnostic::{Faults, RenderStyle};
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::source::{Source, Tree};
 use ostler_roles::author::{lower, references};
@@ -61,7 +61,7 @@ fn every_case_reads_as_expected() {
     let mut wrong = Vec::new();
     let cases = cases();
     for path in &cases {
-        let drawn = judge(&fs::read_to_string(path).unwrap()).render(Look { color: false, width: 120 });
+        let drawn = judge(&fs::read_to_string(path).unwrap()).render(RenderStyle { color: false, width: 120 });
         let expected = path.with_extension("txt");
         if std::env::var_os("BLESS").is_some() {
             fs::write(&expected, &drawn).unwrap();
@@ -96,8 +96,8 @@ fn a_fault_is_also_a_json_object() {
 #[test]
 fn colour_adds_no_word() {
     let faults = judge("# file: roles/base.yaml\nrole: base\nsummary: Base.\nstep: []\n");
-    let plain = faults.render(Look { color: false, width: 120 });
-    let colored = faults.render(Look { color: true, width: 120 });
+    let plain = faults.render(RenderStyle { color: false, width: 120 });
+    let colored = faults.render(RenderStyle { color: true, width: 120 });
     assert!(colored.contains("\u{1b}["));
     let mut stripped = String::new();
     let mut escape = false;

@@ -15,14 +15,14 @@ use std::path::{Path, PathBuf};
 use ostler_roles::author::compile::{
     Compiled, Input, KnownFacts, Secrets, Site, SiteContent, SiteEntry, compile, explain, lint, order, recorded,
 };
-use ostler_roles::author::diagnostic::{Faults, Look};
+use ostler_roles::author::diagnostic::{Faults, RenderStyle};
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::layers::Override;
 use ostler_roles::author::source::{self, Source, Tree};
 use ostler_roles::author::{library, lower, references};
 use ostler_roles::words::{Blob, NodeName};
 
-const LOOK: Look = Look { color: false, width: 140 };
+const LOOK: RenderStyle = RenderStyle { color: false, width: 140 };
 
 /// A case, read.
 struct Case {

@@ -19,7 +19,7 @@ use ostler::masters::witness::{Nonce, Witness};
 use ostler_roles::master::buildbot::{Hold, WorkerName};
 use ostler_roles::master::{Proof, Stage};
 use ostler_roles::words::{Label, NodeName};
-use ostler_tests::buildbot::{Fate, Folder, Front, Master, Meddling};
+use ostler_tests::buildbot::{Fate, Folder, Front, Master, Tampering};
 use ostler_tests::machine::{Given, Machine};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -197,7 +197,7 @@ fn a_broken_worker_file_is_named_and_harms_no_one_else() {
     let mut machine = Folder::of(&master);
     let _process = master.worker("good");
     assert!(matches!(run(&master, &mut machine, &[(worker("good", &[]), Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
-    machine.meddling = Meddling::Spoil;
+    machine.meddling = Tampering::Spoil;
     let short = Patience { load: Duration::from_secs(3), ..patience() };
     let endings = run_with(&master, &mut machine, &[(worker("spoilt", &[]), Proof::Standing)], &short);
     let WorkerTrouble::Refused(why) = trouble(&endings[0]) else { panic!("{endings:?}\n{}", master.log()) };
@@ -210,7 +210,7 @@ fn a_broken_worker_file_is_named_and_harms_no_one_else() {
 fn a_configuration_that_cannot_be_loaded_is_noticed_and_the_old_one_goes_on() {
     let mut master = Master::start();
     let mut machine = Folder::of(&master);
-    machine.meddling = Meddling::SpoilConfiguration;
+    machine.meddling = Tampering::SpoilConfiguration;
     let short = Patience { load: Duration::from_secs(2), ..patience() };
     let endings = run_with(&master, &mut machine, &[(worker("node-1", &[]), Proof::Standing)], &short);
     assert_eq!(trouble(&endings[0]), &WorkerTrouble::NotLoaded(short.load));
@@ -288,7 +288,7 @@ fn a_worker_that_dies_in_its_smoke_job_holds_up_no_other_and_ends_by_its_own_dea
 
 #[test]
 fn a_run_that_was_cut_anywhere_is_finished_by_the_next() {
-    for cut in [Meddling::CutBeforeReload, Meddling::CutAfterReload] {
+    for cut in [Tampering::CutBeforeReload, Tampering::CutAfterReload] {
         let master = Master::start();
         let mut machine = Folder::of(&master);
         let _process = master.worker("node-1");
@@ -296,7 +296,7 @@ fn a_run_that_was_cut_anywhere_is_finished_by_the_next() {
         machine.meddling = cut;
         let endings = run(&master, &mut machine, &workers);
         assert!(matches!(endings.as_slice(), [Ending::Failed(error)] if error.of::<InstallError>().is_some()), "{endings:?}");
-        machine.meddling = Meddling::None;
+        machine.meddling = Tampering::None;
         let endings = run(&master, &mut machine, &workers);
         assert!(matches!(endings.as_slice(), [Ending::Labelled(_)]), "{cut:?}: {endings:?}");
         assert!(seen(&master, "node-1").is_at(&workers[0].0.desired(), Stage::Labelled));

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ostler::lab::{BRIDGE, Delay, Ended, Fault, Lab, LabError, LabNode, LabSpec, NodeState, Place, Suite};
+use ostler::lab::{BRIDGE, Delay, Ended, Fault, Lab, LabError, LabNode, LabPaths, LabSpec, NodeState, Suite};
 use ostler_tests::lab::{program, setup, up};
 
 mod lab {
@@ -71,7 +71,7 @@ fn traces(dir: &Path) -> Vec<String> {
 
 /// Returns the lab's cgroups, wherever the unified hierarchy is mounted: the one thing that outlives its processes until swept.
 fn cgroups(dir: &Path) -> Vec<String> {
-    let id = Place::create(dir).expect("place").id();
+    let id = LabPaths::create(dir).expect("place").id();
     let mounts = std::fs::read_to_string("/proc/self/mounts").expect("mounts");
     let hierarchies = mounts.lines().filter(|line| line.contains(" cgroup2 ")).filter_map(|line| line.split(' ').nth(1));
     hierarchies.map(|root| format!("{root}/ostler-lab/{id}")).filter(|path| Path::new(path).exists()).collect()

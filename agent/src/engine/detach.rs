@@ -1,7 +1,7 @@
 //! Starts the runner outside of the session: a transient systemd service, or its own session where systemd does not run.
 
 use super::error::chain;
-use super::{EngineError, Facilities, room};
+use super::{EngineError, Facilities, free_space};
 use crate::host::dbus::{Call, Connection, Property, Value};
 use ostler_roles::words::RunId;
 use std::path::Path;
@@ -42,7 +42,7 @@ fn start_service(program: &Path, run: &RunId) -> Result<(), EngineError> {
     };
     systemd.call(&call, Instant::now() + PATIENCE).map(drop).map_err(|error| {
         // Of a unit that it could not write down systemd says no more than that it is not found.
-        let full = room::full(Path::new(UNITS)).map(|full| format!("; {full}")).unwrap_or_default();
+        let full = free_space::full(Path::new(UNITS)).map(|full| format!("; {full}")).unwrap_or_default();
         wrong(format!("{}{full}", chain(&error)))
     })
 }

@@ -51,7 +51,7 @@ pub enum EngineError {
         /// How much is needed at least, where that is known.
         wanted: Option<ostler_roles::words::Bytes>,
         /// Where.
-        place: super::room::Place,
+        place: super::free_space::FreeSpace,
     },
     /// The node cannot be reached at all.
     #[error("open the node: {why}")]

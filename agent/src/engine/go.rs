@@ -1,9 +1,9 @@
 //! `Go`: from a shown plan to a runner that has it. The moments stand in the decision page; nothing exists before `Recorded`.
 
-use super::node::{Before, LastRun, NodeRecord, now};
+use super::node::{LastRun, LedgerBefore, NodeRecord, now};
 use super::secrets::{self, SecretStore};
 use super::stored::{self, Durable};
-use super::{BlobStore, EngineError, Facilities, JournalReader, Lock, Moment, detach, lock, room, runners};
+use super::{BlobStore, EngineError, Facilities, JournalReader, Lock, Moment, detach, free_space, lock, runners};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::mask::Mask;
 use ostler_roles::plan::{Plan, Planned};
@@ -61,7 +61,7 @@ pub struct Accepted {
 pub fn go(facilities: &dyn Facilities, order: &Order<'_>) -> Result<Accepted, Refusal> {
     refuse_at_once(facilities, order)?;
     let paths = facilities.paths();
-    let own = |error: EngineError| Refusal::NoRunner(room::explained(paths, error).told());
+    let own = |error: EngineError| Refusal::NoRunner(free_space::explained(paths, error).told());
     let Some(go_lock) = Lock::take(&paths.go_lock(), Duration::ZERO).map_err(own)? else { return Err(locked(facilities)) };
     let record = NodeRecord::read(paths).map_err(own)?;
     let over = record.active(paths).map_err(own)?.is_none();
@@ -105,7 +105,7 @@ pub fn go(facilities: &dyn Facilities, order: &Order<'_>) -> Result<Accepted, Re
 /// The node's record from now on: one run more, and what it may change is owed.
 fn record_begin(order: &Order<'_>, record: NodeRecord, resumes: bool) -> NodeRecord {
     let (generation, mut ledger) = (record.generation + 1, record.ledger);
-    let before = order.owes.then_some(Before { changed: ledger.changed() });
+    let before = order.owes.then_some(LedgerBefore { changed: ledger.changed() });
     if order.owes {
         ledger.change(Some(generation));
     }
@@ -146,7 +146,7 @@ fn locked(facilities: &dyn Facilities) -> Refusal {
 fn persist(facilities: &dyn Facilities, order: &Order<'_>) -> Result<(), EngineError> {
     let paths = facilities.paths();
     let contents: u64 = order.contents.values().map(|bytes| bytes.len() as u64).sum();
-    room::wanted(paths, Bytes(contents), order.contents.len() as u64)?;
+    free_space::wanted(paths, Bytes(contents), order.contents.len() as u64)?;
     let directory = paths.of_run(&order.run);
     directory.make_new_directory(0o700).map_err(EngineError::write(&directory))?;
     stored::write(&paths.catalog(&order.run), "catalog", order.catalog, 0o600, Durable::No)?;

@@ -37,12 +37,12 @@ pub struct LastRun {
     pub resumes: bool,
     /// The generation that had changed the node before: it is so again when this run changes nothing. None: this run owes no proof.
     #[serde(default)]
-    pub before: Option<Before>,
+    pub before: Option<LedgerBefore>,
 }
 
 /// What the ledger said before a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Before {
+pub struct LedgerBefore {
     /// The generation of the run that had changed the node last.
     pub changed: Option<u64>,
 }

@@ -1,7 +1,7 @@
 //! What a run would do: examines every step, asks every requirement, and writes nothing.
 
 use super::{BlobStore, Cleaner, Examined, PendingActions, Provider};
-use ostler_roles::catalog::{Action, Brought, Catalog, Requirement, Step};
+use ostler_roles::catalog::{Action, Catalog, ProvidedLater, Requirement, Step};
 use ostler_roles::check::{Check, Demands, Share, Verdict, Write};
 use ostler_roles::outcome::Failure;
 use ostler_roles::plan::{Plan, Planned};
@@ -136,7 +136,7 @@ impl Planning<'_> {
     fn requirements(&self, examined: &[Result<Examined, Failure>]) -> Option<Vec<Verdict>> {
         let writes = self.writes(examined);
         let changes = |index: usize| !matches!(examined.get(index), Some(Ok(found)) if found.changes.is_empty());
-        let brought = Brought::of(self.catalog, &changes);
+        let brought = ProvidedLater::of(self.catalog, &changes);
         let cleaner = Cleaner::default();
         let shares = self.catalog.require.iter().filter_map(share).collect();
         let mut demands = Demands { writes, shares, own: None };

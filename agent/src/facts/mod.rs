@@ -6,8 +6,8 @@ mod system;
 
 pub use machine::virtualization;
 
+use crate::host::deadline::within;
 use crate::host::mounts::room;
-use crate::host::patience::within;
 use crate::host::{Host, Operation, OsError};
 use ostler_roles::facts::{Facts, Kernel, LiveFacts, Mount};
 use ostler_roles::words::{Bytes, Version};

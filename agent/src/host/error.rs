@@ -110,7 +110,7 @@ impl OsError {
     /// As it is told: `kind` unless the disk is full.
     pub fn failure(&self, kind: FailureKind) -> Failure {
         let mut cause = self.source.to_string();
-        let (kind, hint) = if self.is_away() {
+        let (kind, hint) = if self.is_unreachable() {
             cause = "its file system does not answer: the server or program behind it is gone".to_owned();
             (kind, Some(format!("on the node: `findmnt -T {}` names it", self.subject)))
         } else if self.is_full() {

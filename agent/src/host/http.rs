@@ -45,14 +45,14 @@ impl Resolver for Names {
 
 /// How to ask.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct Deadlines {
     /// The end of it all.
     pub deadline: Instant,
     /// Longest silence.
     pub stall: Duration,
 }
 
-impl Patience {
+impl Deadlines {
     /// Until `deadline`, with the usual silence in between.
     pub fn until(deadline: Instant) -> Self {
         Self { deadline, stall: STALL }
@@ -91,13 +91,13 @@ impl Http {
     ///
     /// # Errors
     /// When no answer came. A bad status is an answer.
-    pub fn get(&self, url: &str, headers: &[(&str, String)], patience: Patience) -> Result<Response<Body>, OsError> {
+    pub fn get(&self, url: &str, headers: &[(&str, String)], patience: Deadlines) -> Result<Response<Body>, OsError> {
         let request = asked(self.0.get(url), headers, patience);
         request.call().map_err(|error| refused(url, error))
     }
 
     /// The length that a server tells for a URL, without its bytes.
-    pub fn length(&self, url: &str, patience: Patience) -> Option<u64> {
+    pub fn length(&self, url: &str, patience: Deadlines) -> Option<u64> {
         let answer = asked(self.0.head(url), &[], patience).call().ok()?;
         let length = answer.headers().get("content-length").filter(|_| answer.status().is_success())?;
         length.to_str().ok()?.parse().ok()
@@ -107,14 +107,14 @@ impl Http {
     ///
     /// # Errors
     /// When no answer came. A bad status is an answer.
-    pub fn post(&self, url: &str, headers: &[(&str, String)], body: &[u8], patience: Patience) -> Result<Response<Body>, OsError> {
+    pub fn post(&self, url: &str, headers: &[(&str, String)], body: &[u8], patience: Deadlines) -> Result<Response<Body>, OsError> {
         let request = asked(self.0.post(url), headers, patience);
         request.send(body).map_err(|error| refused(url, error))
     }
 }
 
 /// A request with these headers, whose every wait ends in time.
-fn asked<B>(request: RequestBuilder<B>, headers: &[(&str, String)], patience: Patience) -> RequestBuilder<B> {
+fn asked<B>(request: RequestBuilder<B>, headers: &[(&str, String)], patience: Deadlines) -> RequestBuilder<B> {
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
     let left = patience.deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
     let config = request.config().timeout_global(Some(left)).timeout_per_read(Some(patience.stall));

@@ -4,31 +4,31 @@ pub mod account;
 pub mod accounts;
 mod acl;
 mod attributes;
-mod away;
 pub mod child;
 pub mod dbus;
+pub mod deadline;
 mod directories;
 mod entry;
 mod error;
 pub mod git;
 pub mod http;
-mod led;
 pub mod mounts;
 pub mod own;
-pub mod patience;
 mod place;
 pub mod processes;
+mod remote_mounts;
 pub mod resolve;
 mod rivals;
-mod touched;
+mod trusted;
+mod unsynced;
 mod write;
 
-#[cfg(test)]
-pub(crate) use away::tests;
 pub use entry::{Entry, EntryKind};
 pub use error::{Operation, OsError};
-pub use led::Entered;
+#[cfg(test)]
+pub(crate) use remote_mounts::tests;
 pub use rivals::Rival;
+pub use trusted::WorkingDirectory;
 pub use write::{Proof, Writing, aside_path};
 
 use rustix::fs::{Mode, OFlags};
@@ -41,8 +41,8 @@ use std::sync::Arc;
 pub struct Host {
     root: OwnedFd,
     prefix: PathBuf,
-    touched: touched::Touched,
-    away: Arc<away::Away>,
+    unsynced: unsynced::Unsynced,
+    remote_mounts: Arc<remote_mounts::RemoteMounts>,
     user: u32,
     group: u32,
 }
@@ -66,8 +66,8 @@ impl Host {
         Ok(Self {
             root,
             prefix: prefix.to_owned(),
-            touched: touched::Touched::default(),
-            away: Arc::default(),
+            unsynced: unsynced::Unsynced::default(),
+            remote_mounts: Arc::default(),
             user: rustix::process::geteuid().as_raw(),
             group: rustix::process::getegid().as_raw(),
         })
@@ -78,7 +78,7 @@ impl Host {
     /// # Errors
     /// When its root cannot be opened any more.
     pub fn again(&self) -> Result<Self, OsError> {
-        Ok(Self { away: self.away.clone(), ..Self::at(&self.prefix)? })
+        Ok(Self { remote_mounts: self.remote_mounts.clone(), ..Self::at(&self.prefix)? })
     }
 
     /// Whether this is the running system and not a tree beside it.

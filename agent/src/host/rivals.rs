@@ -135,7 +135,7 @@ fn lets_in(password: &str) -> bool {
 mod tests {
     use super::*;
     use crate::host::acl::tests::{NAMED, NOBODY, acl};
-    use crate::host::{Entered, tests::proves_as_root};
+    use crate::host::{WorkingDirectory, tests::proves_as_root};
     use std::os::unix::fs::{PermissionsExt as _, chown};
 
     const STAFF: u32 = 50;
@@ -193,15 +193,15 @@ mod tests {
         let link = || host.look(Path::new("/usr/local/link/x")).map(|entry| entry.is_none());
         // As Debian makes it: nobody is in staff.
         members("");
-        assert!(matches!(enter(), Entered::Ours(_)) && program().is_none() && link().unwrap());
+        assert!(matches!(enter(), WorkingDirectory::Ours(_)) && program().is_none() && link().unwrap());
         members("ci");
-        assert!(matches!(enter(), Entered::Foreign { directory, rival: Rival::Group(STAFF) } if directory.ends_with("local")));
+        assert!(matches!(enter(), WorkingDirectory::Foreign { directory, rival: Rival::Group(STAFF) } if directory.ends_with("local")));
         assert_eq!(program(), Some(Rival::Group(STAFF)));
         assert!(link().unwrap_err().is_loop(), "its link may have been put there by a member");
         // In a sticky one nobody touches what is root's.
         mode("usr/local", 0o3775);
         mode("usr/local/bin", 0o3775);
-        assert!(matches!(enter(), Entered::Ours(_)) && program().is_none() && link().unwrap());
+        assert!(matches!(enter(), WorkingDirectory::Ours(_)) && program().is_none() && link().unwrap());
         // A file is written, whatever its directory is.
         chown(at("usr/local/bin/tool"), Some(0), Some(STAFF)).unwrap();
         mode("usr/local/bin/tool", 0o775);
@@ -211,8 +211,8 @@ mod tests {
         // Whom an ACL names, the mode shows as the group's right.
         let named = acl(&[(1, 7, NOBODY), (2, 7, NAMED), (4, 5, NOBODY), (0x10, 7, NOBODY), (0x20, 5, NOBODY)]);
         mode("srv", 0o755);
-        assert!(matches!(host.enter(Path::new("/srv")).unwrap(), Entered::Ours(_)));
+        assert!(matches!(host.enter(Path::new("/srv")).unwrap(), WorkingDirectory::Ours(_)));
         rustix::fs::setxattr(at("srv"), ACL, &named, rustix::fs::XattrFlags::empty()).unwrap();
-        assert!(matches!(host.enter(Path::new("/srv")).unwrap(), Entered::Foreign { rival: Rival::Named(NAMED), .. }));
+        assert!(matches!(host.enter(Path::new("/srv")).unwrap(), WorkingDirectory::Foreign { rival: Rival::Named(NAMED), .. }));
     }
 }

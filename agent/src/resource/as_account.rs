@@ -10,7 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 /// Who works on what, and until when.
-pub(super) struct Errand<'a> {
+pub(super) struct AccountJob<'a> {
     /// Whose rights it has.
     pub(super) identity: &'a Identity,
     /// The work's name.
@@ -23,7 +23,7 @@ pub(super) struct Errand<'a> {
     pub(super) stops: &'a dyn Fn() -> bool,
 }
 
-impl Errand<'_> {
+impl AccountJob<'_> {
     /// Starts the process, and hears its answers to their end.
     ///
     /// # Errors

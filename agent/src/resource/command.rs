@@ -6,7 +6,7 @@ use super::file::value_of;
 use super::node::Node;
 use crate::engine::ApplyContext;
 use crate::host::child::{Finished, Identity, Program};
-use crate::host::{Entered, EntryKind, Operation, OsError, Rival, Writing, aside_path};
+use crate::host::{EntryKind, Operation, OsError, Rival, WorkingDirectory, Writing, aside_path};
 use ostler_roles::catalog::Action;
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::command::{Change, Desired, Observed};
@@ -87,7 +87,7 @@ pub(super) fn prepared(desired: &Desired, node: &Node, argv: &[String], other: O
     let own = argv.first().map(Path::new).filter(|path| path.is_absolute());
     for path in desired.directory.as_ref().map(|path| path.as_path()).into_iter().chain(own) {
         // The child would wait there between its start and its first word, and we for that word.
-        if let Some(away) = node.host.look(path).err().filter(OsError::is_away) {
+        if let Some(away) = node.host.look(path).err().filter(OsError::is_unreachable) {
             return Err(unread(away));
         }
     }
@@ -95,8 +95,8 @@ pub(super) fn prepared(desired: &Desired, node: &Node, argv: &[String], other: O
     program.directory = node.host.outside(directory);
     if program.identity.is_none() {
         match node.host.enter(directory) {
-            Ok(Entered::Ours(opened)) => program.entered = Some(opened),
-            Ok(Entered::Foreign { directory: by, rival }) => {
+            Ok(WorkingDirectory::Ours(opened)) => program.entered = Some(opened),
+            Ok(WorkingDirectory::Foreign { directory: by, rival }) => {
                 let begins = format!("root's command would begin in {}", directory.display());
                 return Err(replaced(node, &begins, (&by, rival), "leave its `directory` out"));
             }

@@ -9,8 +9,8 @@ use super::node::Node;
 use super::note;
 use crate::engine::ApplyContext;
 use crate::host::EntryKind;
-use crate::host::http::Patience;
-use fetch::{Broken, Fetch};
+use crate::host::http::Deadlines;
+use fetch::{Fetch, FetchError};
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::download::{Change, Desired, Observed};
 use ostler_roles::words::{Bytes, Digest};
@@ -79,7 +79,7 @@ impl Act for Desired {
         });
         let Some(have) = have else { return Some(Bytes(0)) };
         // A server that does not tell leaves it unknown; whether it can be reached at all is not this question.
-        let length = node.http().ok()?.length(&self.url, Patience::until(Instant::now() + TOLD))?;
+        let length = node.http().ok()?.length(&self.url, Deadlines::until(Instant::now() + TOLD))?;
         Some(Bytes(length.saturating_sub(have)))
     }
 }
@@ -101,12 +101,12 @@ fn fetched(desired: &Desired, node: &Node, partial: &std::path::Path, work: &App
                 said.push(format!("gone on with, it has sha256 {}", digest.short()));
             }
             Ok(digest) => return Err(other_bytes(desired, node, partial, &digest)),
-            Err(Broken::Final(failed)) => return Err(*failed),
-            Err(Broken::Passing(why)) => {
+            Err(FetchError::Final(failed)) => return Err(*failed),
+            Err(FetchError::Passing(why)) => {
                 anew = false;
                 said.push(why);
             }
-            Err(Broken::Misanswered(why)) => {
+            Err(FetchError::Misanswered(why)) => {
                 anew = true;
                 said.push(why);
             }

@@ -8,7 +8,7 @@ mod worker;
 mod workers;
 
 use super::Act;
-use super::as_account::Errand;
+use super::as_account::AccountJob;
 use super::fault::{failure, unmade, unread};
 use super::node::Node;
 use crate::engine::ApplyContext;
@@ -86,7 +86,7 @@ impl<'a> Cache<'a> {
             stops()
         };
         let deadline = Instant::now() + within;
-        Errand { identity, work: WORK, silence, deadline, stops: &stops }.ask(&request, hear)
+        AccountJob { identity, work: WORK, silence, deadline, stops: &stops }.ask(&request, hear)
     }
 }
 

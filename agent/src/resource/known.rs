@@ -7,8 +7,8 @@ pub(super) mod module_files;
 pub(super) mod offers;
 pub(super) mod packages;
 pub(super) mod sshd;
+mod started_units;
 pub(super) mod systemd;
-mod watched;
 
 pub(super) use age::is_merged;
 pub(super) use config_files::ConfigFile;
@@ -17,5 +17,5 @@ pub(super) use module_files::ModuleFiles;
 pub(super) use offers::Offers;
 pub(super) use packages::Packages;
 pub(super) use sshd::SshdConfiguration;
+pub(super) use started_units::Started;
 pub(super) use systemd::{Manager, UnitState};
-pub(super) use watched::Started;

@@ -1,17 +1,17 @@
 //! Becoming root: sudo or doas over pipes that we own, a password only after our own marker, then bytes both ways.
 
+mod prompt;
 mod relay;
-mod said;
 
 use super::fault::{failure, from_error};
-use super::line::{Incoming, Input, Outbox, await_readable, put};
-use super::serve::Farewell;
+use super::frames::{Incoming, Input, Outbox, await_readable, put};
+use super::serve::ServeError;
 use crate::engine::Facilities;
 use ostler_roles::outcome::{CommandFailure, Ended, Failure, FailureKind};
 use ostler_roles::wire::frame::{self, Buffer, Decoder, MAGIC};
 use ostler_roles::wire::message::{Become, Hidden, Open, ToAgent, ToController};
+use prompt::{PromptState, Stderr};
 use rustix::fd::AsFd as _;
-use said::{Said, Stderr};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
@@ -24,7 +24,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 const PASSWORD_WITHIN: Duration = Duration::from_secs(300);
 
 /// Becomes root as `how` says and carries bytes until either side ends.
-pub(super) fn escalate(facilities: &dyn Facilities, how: Become, open: &Open, mut input: Input, outbox: &Outbox) -> Result<(), Farewell> {
+pub(super) fn escalate(facilities: &dyn Facilities, how: Become, open: &Open, mut input: Input, outbox: &Outbox) -> Result<(), ServeError> {
     let mut root = RootHalf::start(facilities, how)?;
     let waiting = match root.await_magic(&mut input, outbox) {
         Ok(Some(waiting)) => waiting,
@@ -38,7 +38,7 @@ pub(super) fn escalate(facilities: &dyn Facilities, how: Become, open: &Open, mu
         }
     };
     let (fd, rest) = input.into_parts();
-    let open = frame::encode(&ToAgent::Open(open.clone())).map_err(Farewell::from)?;
+    let open = frame::encode(&ToAgent::Open(open.clone())).map_err(ServeError::from)?;
     let mut first = Buffer::default();
     [MAGIC, &open, &waiting, &rest].into_iter().for_each(|part| first.push(part));
     outbox.only_pass_on();
@@ -89,7 +89,7 @@ impl RootHalf {
     }
 
     /// Waits until the root half speaks. Returns the frames that came from the controller meanwhile; none when it has left.
-    fn await_magic(&mut self, input: &mut Input, outbox: &Outbox) -> Result<Option<Buffer>, Farewell> {
+    fn await_magic(&mut self, input: &mut Input, outbox: &Outbox) -> Result<Option<Buffer>, ServeError> {
         let mut waiting = Buffer::default();
         let mut asked = false;
         let mut answered = false;
@@ -118,13 +118,13 @@ impl RootHalf {
             let mut fds = vec![self.stdout.as_fd(), input.fd()];
             // A closed stderr would be ready for ever.
             fds.extend(self.said.is_open().then(|| self.stderr.as_fd()));
-            let ready = await_readable(&fds, left).map_err(|_| Farewell::Gone)?;
+            let ready = await_readable(&fds, left).map_err(|_| ServeError::Disconnected)?;
             let at = |index: usize| ready.get(index).copied().unwrap_or(false);
-            let said = if at(2) { self.said.take_in(&mut self.stderr) } else { Said::Something };
+            let said = if at(2) { self.said.take_in(&mut self.stderr) } else { PromptState::Something };
             if self.said.wants_second_factor() {
                 return Err(self.too_late(false).into());
             }
-            if let Said::Asks(account) = said {
+            if let PromptState::Asks(account) = said {
                 if asked {
                     return Err(self.wrong_password().into());
                 }
@@ -140,7 +140,7 @@ impl RootHalf {
     }
 
     /// Takes in what the root half says. False at its end.
-    fn hear(&mut self) -> Result<bool, Farewell> {
+    fn hear(&mut self) -> Result<bool, ServeError> {
         let mut bytes = [0u8; 16 * 1024];
         match rustix::io::read(&self.stdout, &mut bytes) {
             Ok(0) => Ok(false),
@@ -153,7 +153,7 @@ impl RootHalf {
         }
     }
 
-    fn listen(&mut self, input: &mut Input, password_is_due: bool) -> Result<Heard, Farewell> {
+    fn listen(&mut self, input: &mut Input, password_is_due: bool) -> Result<Heard, ServeError> {
         let (incoming, frame) = input.next_with_frame(Duration::ZERO)?;
         Ok(match incoming {
             Incoming::End => Heard::Left,
@@ -176,7 +176,7 @@ impl RootHalf {
         })
     }
 
-    fn answer(&mut self, password: &[u8]) -> Result<(), Farewell> {
+    fn answer(&mut self, password: &[u8]) -> Result<(), ServeError> {
         if password.contains(&b'\n') || password.contains(&0) {
             return Err(failure(FailureKind::Apply, "the password holds a line end or a null byte: it cannot be given", None).into());
         }
@@ -207,7 +207,7 @@ impl RootHalf {
     /// Nothing within the deadline. Its last words may show a question that is not ours, such as one for a second factor.
     fn too_late(&self, password_is_due: bool) -> Failure {
         let tail = self.said.lines();
-        let (message, hint) = match said::recognise(&tail.join("\n")) {
+        let (message, hint) = match prompt::recognise(&tail.join("\n")) {
             Some(known) => (known.message.to_owned(), known.hint),
             None if password_is_due => (format!("{} asked for a password and none came", self.program), self.look()),
             None => (format!("{} did not make us root within {} s", self.program, WITHIN.as_secs()), self.look()),
@@ -235,7 +235,7 @@ impl RootHalf {
             return self.wrong_password();
         }
         let tail = self.said.lines();
-        let (message, hint) = match said::recognise(&tail.join("\n")) {
+        let (message, hint) = match prompt::recognise(&tail.join("\n")) {
             Some(known) => (known.message.to_owned(), Some(known.hint)),
             None => (format!("{} did not run the agent as root: {how}", self.program), Some(self.look())),
         };
@@ -278,7 +278,7 @@ enum Heard {
 fn command(facilities: &dyn Facilities, how: Become, program: &Path, marker: &str) -> Result<Command, Failure> {
     let mut command = Command::new(program);
     match how {
-        Become::Sudo => command.args(["-k", "-S", "-p", &said::prompt(marker)]),
+        Become::Sudo => command.args(["-k", "-S", "-p", &prompt::prompt(marker)]),
         // It reads passwords from a terminal only (readpassphrase(3)).
         Become::Doas => command.arg("-n"),
     };

@@ -4,10 +4,10 @@
 
 mod escalate;
 mod fault;
-mod line;
+mod frames;
 mod serve;
 mod tail;
 mod work;
 
-pub use line::{Gone, Incoming, Input, Outbox};
+pub use frames::{Disconnected, Incoming, Input, Outbox};
 pub use serve::{Half, serve};

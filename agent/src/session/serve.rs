@@ -2,7 +2,7 @@
 
 use super::escalate::escalate;
 use super::fault::{failure, from_error};
-use super::line::{Gone, Incoming, Input, Outbox};
+use super::frames::{Disconnected, Incoming, Input, Outbox};
 use super::work::{Next, Work, WorkError};
 use crate::engine::{Facilities, NodeRecord, own_account};
 use ostler_roles::outcome::{Failure, FailureKind};
@@ -33,7 +33,7 @@ pub fn serve(facilities: &dyn Facilities, half: Half, input: OwnedFd, output: Ow
             let stopped = stopped;
             outbox.beat(&stopped);
         });
-        if let Err(Farewell::Fault(failure)) = converse(facilities, half, Input::new(input), &outbox) {
+        if let Err(ServeError::Fault(failure)) = converse(facilities, half, Input::new(input), &outbox) {
             // The last word; with nobody there to hear it, it is lost.
             let _ = outbox.send(&ToController::Fault(*failure));
         }
@@ -43,36 +43,36 @@ pub fn serve(facilities: &dyn Facilities, half: Half, input: OwnedFd, output: Ow
 
 /// Why a conversation ended early.
 #[derive(Debug)]
-pub(super) enum Farewell {
-    Gone,
+pub(super) enum ServeError {
+    Disconnected,
     Fault(Box<Failure>),
 }
 
-impl From<Gone> for Farewell {
-    fn from(_: Gone) -> Self {
-        Self::Gone
+impl From<Disconnected> for ServeError {
+    fn from(_: Disconnected) -> Self {
+        Self::Disconnected
     }
 }
-impl From<Failure> for Farewell {
+impl From<Failure> for ServeError {
     fn from(failure: Failure) -> Self {
         Self::Fault(Box::new(failure))
     }
 }
-impl From<ostler_roles::wire::frame::FrameError> for Farewell {
+impl From<ostler_roles::wire::frame::FrameError> for ServeError {
     fn from(error: ostler_roles::wire::frame::FrameError) -> Self {
         from_error(FailureKind::Internal, &error).into()
     }
 }
-impl From<WorkError> for Farewell {
+impl From<WorkError> for ServeError {
     fn from(error: WorkError) -> Self {
         match error {
-            WorkError::Gone => Self::Gone,
+            WorkError::Disconnected => Self::Disconnected,
             WorkError::Failed(failure) => Self::Fault(failure),
         }
     }
 }
 
-fn converse(facilities: &dyn Facilities, half: Half, mut input: Input, outbox: &Outbox) -> Result<(), Farewell> {
+fn converse(facilities: &dyn Facilities, half: Half, mut input: Input, outbox: &Outbox) -> Result<(), ServeError> {
     if half == Half::Root {
         // The login half sends nothing before it has seen this: sudo would take it for a password.
         outbox.begin()?;
@@ -91,7 +91,7 @@ fn converse(facilities: &dyn Facilities, half: Half, mut input: Input, outbox: &
     }
 }
 
-fn await_open(input: &mut Input) -> Result<Option<Open>, Farewell> {
+fn await_open(input: &mut Input) -> Result<Option<Open>, ServeError> {
     match input.next(OPEN_WITHIN)? {
         Incoming::Message(message) => match *message {
             ToAgent::Open(open) => Ok(Some(open)),
@@ -111,7 +111,7 @@ fn await_open(input: &mut Input) -> Result<Option<Open>, Farewell> {
 }
 
 /// Says hello and does what is asked, message by message.
-fn attend(facilities: &dyn Facilities, mut input: Input, outbox: &Outbox) -> Result<(), Farewell> {
+fn attend(facilities: &dyn Facilities, mut input: Input, outbox: &Outbox) -> Result<(), ServeError> {
     let (facts, hello) = hello(facilities)?;
     outbox.send(&ToController::Hello(Box::new(hello)))?;
     let mut work = Work::new(facilities, facts);
@@ -144,7 +144,7 @@ fn attend(facilities: &dyn Facilities, mut input: Input, outbox: &Outbox) -> Res
     }
 }
 
-fn hello(facilities: &dyn Facilities) -> Result<(ostler_roles::words::Digest, Hello), Farewell> {
+fn hello(facilities: &dyn Facilities) -> Result<(ostler_roles::words::Digest, Hello), ServeError> {
     let (facts, live) = (facilities.facts()?, facilities.live()?);
     let paths = facilities.paths();
     let own = |error: crate::engine::EngineError| from_error(FailureKind::Internal, &error);

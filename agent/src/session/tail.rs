@@ -1,6 +1,6 @@
 //! Shows a run's events from its journal, from any number on, to the end: none lost, none twice.
 
-use super::line::{Gone, Incoming, Input, Outbox, await_readable};
+use super::frames::{Disconnected, Incoming, Input, Outbox, await_readable};
 use crate::engine::{EngineError, Facilities, JournalReader, StatePaths, ask_to_cancel, is_held, shown_progress};
 use ostler_roles::outcome::Event;
 use ostler_roles::wire::frame::FrameError;
@@ -28,7 +28,7 @@ pub(super) enum TailEnd {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TailError {
     #[error(transparent)]
-    Gone(#[from] Gone),
+    Disconnected(#[from] Disconnected),
     #[error("read frames")]
     Frame(#[from] FrameError),
     #[error(transparent)]
@@ -144,7 +144,7 @@ impl<'a> Tail<'a> {
         fds.extend(self.news.as_ref().map(|news| news.as_fd()));
         // Without inotify (its instances are limited) look often instead.
         let within = if self.news.is_some() { LOOK } else { LOOK / 20 };
-        let ready = await_readable(&fds, within).map_err(|_| Gone)?;
+        let ready = await_readable(&fds, within).map_err(|_| Disconnected)?;
         if let (Some(news), Some(true)) = (&self.news, ready.get(1)) {
             let mut bytes = [0u8; 4096];
             // What it says does not matter, only that it said something.

@@ -1,7 +1,7 @@
 //! What is asked of an agent that has said hello: a plan, contents, a run, its story, its end.
 
 use super::fault::{failure, from_error};
-use super::line::{Gone, Input, Outbox};
+use super::frames::{Disconnected, Input, Outbox};
 use super::tail::{self, Tail, TailEnd, TailError};
 use crate::engine::{
     BlobStore, Challenges, Draft, EngineError, Facilities, NodeRecord, Order, PendingActions, Planning, go, look_up, prove,
@@ -29,13 +29,13 @@ pub(super) enum Next {
 /// What ends the work.
 #[derive(Debug)]
 pub(super) enum WorkError {
-    Gone,
+    Disconnected,
     Failed(Box<Failure>),
 }
 
-impl From<Gone> for WorkError {
-    fn from(_: Gone) -> Self {
-        Self::Gone
+impl From<Disconnected> for WorkError {
+    fn from(_: Disconnected) -> Self {
+        Self::Disconnected
     }
 }
 impl From<Failure> for WorkError {
@@ -51,7 +51,7 @@ impl From<EngineError> for WorkError {
 impl From<TailError> for WorkError {
     fn from(error: TailError) -> Self {
         match error {
-            TailError::Gone(_) => Self::Gone,
+            TailError::Disconnected(_) => Self::Disconnected,
             TailError::Frame(_) | TailError::Engine(_) | TailError::OutOfPlace => from_error(FailureKind::Internal, &error).into(),
         }
     }

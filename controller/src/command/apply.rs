@@ -8,11 +8,11 @@ use self::question::Decision;
 use self::summary::RunSummary;
 use super::{
     CommandError, Context,
-    interrupt::Stage,
+    interrupt::RunPhase,
     prepare::{self, RunContext},
 };
 use crate::cli::ApplyArgs;
-use crate::fleet::{Place, Ready, Runner, Trouble, leave};
+use crate::fleet::{ExecutorRef, Ready, Runner, Trouble, leave};
 use crate::registration::{Candidate, Connections, Masters, Proofs, Survey};
 use crate::report::{Exit, merge};
 use crate::run::{Outcome, Run};
@@ -28,7 +28,7 @@ struct Planned {
     masters: BTreeMap<MasterName, Master>,
     after: BTreeMap<NodeName, BTreeSet<NodeName>>,
     /// Executors of which nothing more is to be asked: in a run that changes nothing.
-    settled: BTreeMap<Place, Standing>,
+    settled: BTreeMap<ExecutorRef, Standing>,
 }
 
 /// Makes the nodes so, registers them, labels them.
@@ -88,7 +88,7 @@ async fn planned(
 async fn apply(context: &Context, run: RunContext, planned: Planned) -> Result<Exit, CommandError> {
     let Planned { ready, lost, masters, after, settled } = planned;
     let proofs = Proofs::owe(&run.workspace.store, &ready)?;
-    run.interrupts.enter(Stage::Running);
+    run.interrupts.enter(RunPhase::Running);
     let cancel = run.interrupts.stop();
     let registrar = prepare::registrar(context, &run)?;
     let connections = Connections::new(&registrar);
@@ -97,7 +97,7 @@ async fn apply(context: &Context, run: RunContext, planned: Planned) -> Result<E
         after,
         masters: Masters::new(&registrar, &connections, &masters, Candidate::of(&ready), settled),
         is_partial: run.only.is_some(),
-        applied: Box::new(run.interrupts.entering(Stage::Registering)),
+        applied: Box::new(run.interrupts.entering(RunPhase::Registering)),
     };
     let gone: Vec<NodeName> = lost.iter().map(|(node, _)| node.clone()).collect();
     let outcomes: Vec<Outcome> = transactions.run(ready, &gone, proofs).await;

@@ -2,7 +2,7 @@
 
 use super::{
     CommandError, Context,
-    interrupt::Stage,
+    interrupt::RunPhase,
     prepare::{self, RunContext},
 };
 use crate::cli::{AttachArgs, CancelArgs, FleetArgs, SelectArgs};
@@ -23,7 +23,7 @@ pub fn attach(context: &Context, args: &AttachArgs) -> Result<Exit, CommandError
     let fleet = FleetArgs { select, pace: args.pace.clone(), reach: args.reach.clone(), ..FleetArgs::default() };
     prepare::runtime()?.block_on(async {
         let run = RunContext::to_runs(context, &fleet)?;
-        run.interrupts.enter(Stage::Watching);
+        run.interrupts.enter(RunPhase::Watching);
         let mut tasks = JoinSet::new();
         for node in &run.nodes {
             let (preparation, node) = (run.preparation.clone(), node.clone());
@@ -59,7 +59,7 @@ pub fn cancel(context: &Context, args: &CancelArgs) -> Result<Exit, CommandError
     let fleet = FleetArgs { select, reach: args.reach.clone(), ..FleetArgs::default() };
     prepare::runtime()?.block_on(async {
         let run = RunContext::to_runs(context, &fleet)?;
-        run.interrupts.enter(Stage::Watching);
+        run.interrupts.enter(RunPhase::Watching);
         let mut exits = Vec::new();
         for node in run.nodes.clone() {
             exits.push(match stop(context, &run.preparation, &node).await {

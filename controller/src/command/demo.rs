@@ -6,11 +6,11 @@ mod stage;
 use super::{CommandError, Context};
 use crate::cli::DemoArgs;
 use crate::report::{Exit, Paint};
-use stage::Stage;
+use stage::Demo;
 
 /// Shows the main job.
 pub fn run(context: &Context, args: &DemoArgs) -> Result<Exit, CommandError> {
-    let stage = Stage::set(context, args)?;
+    let stage = Demo::set(context, args)?;
     let shown = acts(context, &stage);
     if args.keep {
         context.printer.line(&format!("The lab is still up: cd {} && ostler lab status", stage.directory().display()));
@@ -23,7 +23,7 @@ pub fn run(context: &Context, args: &DemoArgs) -> Result<Exit, CommandError> {
     Ok(Exit::Good)
 }
 
-fn acts(context: &Context, stage: &Stage) -> Result<(), CommandError> {
+fn acts(context: &Context, stage: &Demo) -> Result<(), CommandError> {
     let printer = &context.printer;
     printer.line(&printer.style.paint(Paint::Strong, "A CI master and two build nodes, from nothing to a proven label."));
     printer.line(&format!("The site: {}", stage.directory().display()));

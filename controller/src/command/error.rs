@@ -112,7 +112,8 @@ impl CommandError {
             return;
         }
         if let Self::Site(faults) | Self::Arguments(faults) = self {
-            let look = ostler_roles::author::diagnostic::Look { color: printer.style.colour, width: printer.style.width.unwrap_or(140) };
+            let look =
+                ostler_roles::author::diagnostic::RenderStyle { color: printer.style.colour, width: printer.style.width.unwrap_or(140) };
             printer.aside(faults.render(look).trim_end());
         }
         let causes = chain[1..].iter().map(|cause| format!("  because: {cause}"));

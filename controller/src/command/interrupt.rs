@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 /// What is going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum RunPhase {
     /// Nodes are looked at, a person is asked: nothing is changed.
     Looking,
     /// Nodes are changed, and masters told of those that are done: the first Ctrl-C asks nodes to stop, and ends the waits on masters.
@@ -22,7 +22,7 @@ pub enum Stage {
     Watching,
 }
 
-impl Stage {
+impl RunPhase {
     /// What the first Ctrl-C says, where it does not leave at once.
     fn stopping(self) -> Option<&'static str> {
         match self {
@@ -51,7 +51,7 @@ impl Stage {
 /// Listens for Ctrl-C and SIGTERM as long as it lives.
 #[derive(Debug)]
 pub struct Interrupts {
-    stage: watch::Sender<Stage>,
+    stage: watch::Sender<RunPhase>,
     stop: watch::Receiver<bool>,
     task: JoinHandle<()>,
 }
@@ -62,7 +62,7 @@ impl Interrupts {
     /// # Errors
     /// When the system lets nobody listen.
     pub fn listen(printer: Printer, echo: Echo) -> std::io::Result<Self> {
-        let (stage, present) = watch::channel(Stage::Looking);
+        let (stage, present) = watch::channel(RunPhase::Looking);
         let (stopper, stop) = watch::channel(false);
         let signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         #[expect(clippy::disallowed_methods, reason = "owned by this value and ended with it")]
@@ -71,12 +71,12 @@ impl Interrupts {
     }
 
     /// Something else goes on from now on.
-    pub fn enter(&self, stage: Stage) {
+    pub fn enter(&self, stage: RunPhase) {
         self.stage.send_replace(stage);
     }
 
     /// For whoever finds that something else goes on.
-    pub fn entering(&self, stage: Stage) -> impl Fn() + Send + Sync + use<> {
+    pub fn entering(&self, stage: RunPhase) -> impl Fn() + Send + Sync + use<> {
         let sender = self.stage.clone();
         move || _ = sender.send_replace(stage)
     }
@@ -97,7 +97,7 @@ async fn attend(
     printer: Printer,
     echo: Echo,
     (mut interrupt, mut terminate): (Signal, Signal),
-    stage: watch::Receiver<Stage>,
+    stage: watch::Receiver<RunPhase>,
     stop: watch::Sender<bool>,
 ) {
     loop {

@@ -7,7 +7,7 @@ use crate::journal::{FactStore, FileStore, Store, site_directory};
 use crate::registration::SiteState;
 use crate::secret::{self, Identities};
 use ostler_roles::author::compile::{self, Input, KnownFacts, Master, Order, Secrets};
-use ostler_roles::author::diagnostic::{Faults, Look};
+use ostler_roles::author::diagnostic::{Faults, RenderStyle};
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::layers::Override;
 use ostler_roles::author::library;
@@ -232,7 +232,7 @@ pub struct SiteCompiler {
 }
 
 fn rendered(faults: &Faults) -> CompileError {
-    CompileError { count: faults.len(), rendered: faults.render(Look::default()) }
+    CompileError { count: faults.len(), rendered: faults.render(RenderStyle::default()) }
 }
 
 impl SiteCompiler {

@@ -18,5 +18,5 @@ pub use connection::{Connection, MeetError, leave};
 pub use event::{EventSender, FleetEvent, FleetMessage};
 pub use follow::{Follower, Found, Patience};
 pub use prepare::{Blobs, Compile, CompileError, Masked, OpenedSecrets, Preparation, Prepared, Reach, Ready, prepare};
-pub use stage::{Place, Stage, Stages, Transaction};
+pub use stage::{ExecutorRef, Stage, Stages, Transaction};
 pub use trouble::{Trouble, TroubleKind, chain};

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// One executor of a node.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Place {
+pub struct ExecutorRef {
     /// The master that it is registered with.
     pub master: MasterName,
     /// Its name there.
@@ -31,11 +31,11 @@ pub enum Stage {
     /// Every proof on the node holds.
     Verified,
     /// This executor stands on its master without labels.
-    Quarantined(Place),
+    Quarantined(ExecutorRef),
     /// A smoke job has passed on it in this run.
-    Proved(Place),
+    Proved(ExecutorRef),
     /// It has its labels.
-    Labelled(Place),
+    Labelled(ExecutorRef),
     /// It went no further.
     Failed {
         /// Where it stood.
@@ -62,7 +62,7 @@ impl Stage {
     }
 
     /// The executor that it is about; none: the whole node.
-    pub fn place(&self) -> Option<&Place> {
+    pub fn place(&self) -> Option<&ExecutorRef> {
         match self {
             Self::Quarantined(place) | Self::Proved(place) | Self::Labelled(place) => Some(place),
             Self::Failed { at, .. } => at.place(),
@@ -100,7 +100,7 @@ pub struct Stages {
     /// The node's own.
     pub node: Option<Stage>,
     /// Its executors'.
-    pub executors: BTreeMap<Place, Stage>,
+    pub executors: BTreeMap<ExecutorRef, Stage>,
 }
 
 impl Stages {
@@ -164,7 +164,7 @@ impl Transaction {
     }
 
     /// An executor of it goes no further.
-    pub fn fail_at(&self, place: &Place, why: &str) {
+    pub fn fail_at(&self, place: &ExecutorRef, why: &str) {
         let at = self.stages.lock().unwrap_or_else(PoisonError::into_inner).executors.get(place).cloned();
         // One that is not on its master yet would have been quarantined there.
         let at = at.unwrap_or_else(|| Stage::Quarantined(place.clone()));
@@ -176,8 +176,8 @@ impl Transaction {
 mod tests {
     use super::*;
 
-    fn place(executor: &str) -> Place {
-        Place { master: MasterName::parse("ci").unwrap(), executor: NodeName::parse(executor).unwrap() }
+    fn place(executor: &str) -> ExecutorRef {
+        ExecutorRef { master: MasterName::parse("ci").unwrap(), executor: NodeName::parse(executor).unwrap() }
     }
 
     fn failed(at: Stage) -> Stage {

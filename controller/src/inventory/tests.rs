@@ -51,10 +51,10 @@ fn faults(root: &Path) -> Vec<String> {
 
 /// What `lint` draws of a site.
 fn linted(root: &Path) -> String {
-    use ostler_roles::author::{compile, diagnostic::Look};
+    use ostler_roles::author::{compile, diagnostic::RenderStyle};
     let Reading { inventory, .. } = read(root).unwrap();
     let Inventory { roles, site, content, .. } = &inventory;
-    compile::lint(roles, site, content, &compile::KnownFacts::default(), &compile::Secrets::default(), &[]).render(Look::default())
+    compile::lint(roles, site, content, &compile::KnownFacts::default(), &compile::Secrets::default(), &[]).render(RenderStyle::default())
 }
 
 #[test]

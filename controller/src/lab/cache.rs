@@ -12,9 +12,9 @@ use super::error::LabError;
 
 /// Everything that goes into one thing of the cache.
 #[derive(Default)]
-pub(crate) struct Ingredients(Sha256);
+pub(crate) struct CacheKey(Sha256);
 
-impl Ingredients {
+impl CacheKey {
     /// Adds one ingredient.
     pub(crate) fn add(&mut self, bytes: &[u8]) {
         self.0.update((bytes.len() as u64).to_be_bytes());

@@ -114,12 +114,12 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> Result<JoinHandle<Vec<u8
 
 /// What carries a node, and who writes its console's log.
 #[derive(Debug)]
-pub(crate) struct Carrier {
+pub(crate) struct NodeProcess {
     pub(crate) child: Child,
     pub(crate) log: Option<JoinHandle<()>>,
 }
 
-impl Carrier {
+impl NodeProcess {
     /// Waits for its end, and for its last words to be in the log; returns the status it ended with.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         let status = self.child.wait().ok().and_then(|status| status.code());

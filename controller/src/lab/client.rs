@@ -19,11 +19,11 @@ use super::ground::lay_out;
 use super::holder::{END_LIMIT, HOLDER_VERB, read_plan};
 use super::keys;
 use super::node;
-use super::place::{MISREAD_AS_LAYERS, Place, legible};
+use super::paths::{LabPaths, MISREAD_AS_LAYERS, legible};
 use super::programs;
 use super::protocol::{Event, Plan, Reply, Request, WIRE};
 use super::spec::{Fault, LabNode, LabSpec, Status};
-use super::turn::{Turn, Work};
+use super::up_down_lock::{Operation, UpDownLock};
 use super::vm;
 use super::wire::Wire;
 use crate::environment::Environment;
@@ -87,14 +87,14 @@ pub enum Progress {
 /// A lab that is up.
 #[derive(Debug)]
 pub struct Lab {
-    place: Place,
+    place: LabPaths,
     plan: Plan,
     /// The holder, where this process started it. Dropping the wire ends a tied lab.
     held: Option<(Child, Wire)>,
     /// Takes it down when dropped.
     owned: bool,
     /// Held while it comes up.
-    turn: Option<Turn>,
+    turn: Option<UpDownLock>,
 }
 
 impl Lab {
@@ -106,13 +106,13 @@ impl Lab {
         programs::check(&spec, &setup.environment.search)?;
         spec.validate()?;
         legible("cache directory", &setup.cache_dir, MISREAD_AS_LAYERS)?;
-        let place = Place::create(&setup.state_dir)?;
+        let place = LabPaths::create(&setup.state_dir)?;
         // The keys and the plan of a lab that comes up must neither be written over nor taken away by another.
-        let turn = Turn::take(&place, DOWN_LIMIT)?;
+        let turn = UpDownLock::take(&place, DOWN_LIMIT)?;
         if Wire::connect(&place.socket()).is_ok() {
             return Err(LabError::AlreadyUp(place.dir().to_owned()));
         }
-        turn.tell(Work::Up);
+        turn.tell(Operation::Up);
         clear(&place, DOWN_PATIENCE).map_err(|error| match error {
             // One that cannot be reached is up all the same.
             LabError::Deadline { .. } => LabError::AlreadyUp(place.dir().to_owned()),
@@ -122,7 +122,7 @@ impl Lab {
         place.prepare()?;
         keys::write_all(&place, &plan.spec)?;
         let bytes = serde_json::to_vec_pretty(&plan).map_err(|error| LabError::Wire(error.to_string()))?;
-        super::place::write_private(&place.plan(), &bytes)?;
+        super::paths::write_private(&place.plan(), &bytes)?;
         let (child, wire) = start_holder(&place, &setup.program)?;
         let mut lab = Self { place, plan, held: Some((child, wire)), owned: true, turn: Some(turn) };
         lab.wait_until_up(progress)?;
@@ -139,7 +139,7 @@ impl Lab {
         if !state_dir.is_dir() {
             return Err(LabError::NotUp(state_dir.to_owned()));
         }
-        let place = Place::create(state_dir)?;
+        let place = LabPaths::create(state_dir)?;
         let dir = place.dir().to_owned();
         let plan = match read_plan(&place) {
             Ok(plan) if plan.wire == WIRE => plan,
@@ -161,15 +161,15 @@ impl Lab {
     pub fn down(state_dir: &Path) -> Result<(), LabError> {
         if !state_dir.is_dir() {
             // Somebody may have cleaned up under a lab that is up.
-            return Place::of_missing(state_dir).map_or(Ok(()), |place| Self::bring_down(&place));
+            return LabPaths::of_missing(state_dir).map_or(Ok(()), |place| Self::bring_down(&place));
         }
-        let place = Place::create(state_dir)?;
-        let turn = Turn::take(&place, DOWN_LIMIT)?;
-        turn.tell(Work::Down);
+        let place = LabPaths::create(state_dir)?;
+        let turn = UpDownLock::take(&place, DOWN_LIMIT)?;
+        turn.tell(Operation::Down);
         Self::bring_down(&place)
     }
 
-    fn bring_down(place: &Place) -> Result<(), LabError> {
+    fn bring_down(place: &LabPaths) -> Result<(), LabError> {
         let wire = Wire::connect(&place.socket()).ok();
         let asked = wire.as_ref().map(|wire| wire.ask::<_, Reply>(&Request::Down, &[], DOWN_ANSWER, "the lab to go down"));
         // One that does not understand, hangs or cannot be reached ends like any other process; everything of the lab goes with it.
@@ -358,7 +358,7 @@ fn hear_until_up(wire: &Wire, limit: Duration, progress: &(dyn Fn(Progress) + Sy
 }
 
 /// Kills the holder of this place, if one lives: it is who listens on the socket, or else who wrote its number into the lock.
-fn kill_holder(place: &Place, wire: Option<&Wire>) {
+fn kill_holder(place: &LabPaths, wire: Option<&Wire>) {
     let peer = wire.and_then(|wire| rustix::net::sockopt::socket_peercred(wire).ok()).map(|peer| peer.pid);
     let said = || Pid::from_raw(fs::read_to_string(place.lock()).ok()?.trim().parse().ok()?);
     let Some(holder) = peer.or_else(said) else { return };
@@ -371,7 +371,7 @@ fn kill_holder(place: &Place, wire: Option<&Wire>) {
 }
 
 /// Waits until nothing of an earlier lab in this place lives, then removes its cgroups and what only it needed.
-fn clear(place: &Place, limit: Duration) -> Result<(), LabError> {
+fn clear(place: &LabPaths, limit: Duration) -> Result<(), LabError> {
     wait_for_holder(place, limit)?;
     if let Some(hierarchy) = cgroup::hierarchy() {
         cgroup::sweep_lab(&hierarchy, &place.id(), limit)?;
@@ -380,7 +380,7 @@ fn clear(place: &Place, limit: Duration) -> Result<(), LabError> {
 }
 
 /// Waits for the holder's lock to be free: its process has ended then, and so has PID 1 of the lab.
-fn wait_for_holder(place: &Place, limit: Duration) -> Result<(), LabError> {
+fn wait_for_holder(place: &LabPaths, limit: Duration) -> Result<(), LabError> {
     let path = place.lock();
     let Ok(file) = fs::File::open(&path) else { return Ok(()) };
     let end = Instant::now() + limit;
@@ -393,7 +393,7 @@ fn wait_for_holder(place: &Place, limit: Duration) -> Result<(), LabError> {
     Ok(())
 }
 
-fn start_holder(place: &Place, program: &Path) -> Result<(Child, Wire), LabError> {
+fn start_holder(place: &LabPaths, program: &Path) -> Result<(Child, Wire), LabError> {
     let log_path = place.log();
     let log = fs::File::create(&log_path).map_err(LabError::file("create", &log_path))?;
     let errors = log.try_clone().map_err(LabError::file("create", &log_path))?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::error::LabError;
-use super::place::Place;
+use super::paths::LabPaths;
 use super::protocol::{Exec, Reply, Request};
 use super::wire::Wire;
 
@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 #[must_use]
 pub struct LabCommand {
-    place: Place,
+    place: LabPaths,
     exec: Exec,
     input: Vec<u8>,
     limit: Duration,
@@ -80,7 +80,7 @@ impl LabOutput {
 }
 
 impl LabCommand {
-    pub(crate) fn new<T: Into<OsString>>(place: &Place, node: Option<String>, argv: impl IntoIterator<Item = T>) -> Self {
+    pub(crate) fn new<T: Into<OsString>>(place: &LabPaths, node: Option<String>, argv: impl IntoIterator<Item = T>) -> Self {
         let exec = Exec {
             node,
             argv: argv.into_iter().map(Into::into).collect(),
@@ -149,7 +149,7 @@ impl LabCommand {
     }
 }
 
-fn start(place: &Place, exec: &Exec, descriptors: [BorrowedFd<'_>; 3]) -> Result<Wire, LabError> {
+fn start(place: &LabPaths, exec: &Exec, descriptors: [BorrowedFd<'_>; 3]) -> Result<Wire, LabError> {
     let wire = Wire::connect(&place.socket()).map_err(|_| LabError::NotUp(place.dir().to_owned()))?;
     match wire.ask::<_, Reply>(&Request::Exec(exec.clone()), &descriptors, Duration::from_secs(10), "a command to start")? {
         Some((Reply::Started, _)) => Ok(wire),
@@ -158,7 +158,7 @@ fn start(place: &Place, exec: &Exec, descriptors: [BorrowedFd<'_>; 3]) -> Result
     }
 }
 
-fn ended(reply: Option<Reply>, place: &Place) -> Result<Ended, LabError> {
+fn ended(reply: Option<Reply>, place: &LabPaths) -> Result<Ended, LabError> {
     match reply {
         Some(Reply::Exited(code)) => Ok(Ended::Exited(code)),
         Some(Reply::Killed(signal)) => Ok(Ended::Killed(signal)),
@@ -179,7 +179,7 @@ pub(crate) fn unexpected(reply: Reply) -> LabError {
 #[derive(Debug)]
 pub struct LabChild {
     wire: Wire,
-    place: Place,
+    place: LabPaths,
     stdout: JoinHandle<Vec<u8>>,
     stderr: JoinHandle<Vec<u8>>,
 }

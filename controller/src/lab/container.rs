@@ -10,10 +10,10 @@ use std::process::{Command, Stdio};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::cgroup::Cgroup;
-use super::child::{self, Carrier, feed, run};
+use super::child::{self, NodeProcess, feed, run};
 use super::error::LabError;
 use super::net;
-use super::place::Place;
+use super::paths::LabPaths;
 use super::protocol::Plan;
 use super::spec::{BRIDGE, GATEWAY_PORT, LabNode, Sudo};
 
@@ -23,7 +23,7 @@ pub(crate) const REBOOT: i32 = 133;
 const ADMIN: u32 = 1000;
 
 /// Mounts the node's root and gives it its identity; returns the root.
-pub(crate) fn make_root(place: &Place, plan: &Plan, node: &LabNode, tree: &Path, disk_mb: Option<u64>) -> Result<PathBuf, LabError> {
+pub(crate) fn make_root(place: &LabPaths, plan: &Plan, node: &LabNode, tree: &Path, disk_mb: Option<u64>) -> Result<PathBuf, LabError> {
     let home = place.scratch().join(&node.name);
     mkdir(&home)?;
     // A real sync needs a real disk below the upper layer, which has no limit but its own.
@@ -63,7 +63,7 @@ fn mkdir(dir: &Path) -> Result<(), LabError> {
     fs::create_dir_all(dir).map_err(LabError::file("create directory", dir))
 }
 
-fn give_identity(place: &Place, plan: &Plan, node: &LabNode, root: &Path) -> Result<(), LabError> {
+fn give_identity(place: &LabPaths, plan: &Plan, node: &LabNode, root: &Path) -> Result<(), LabError> {
     let public = place.private_key().with_extension("pub");
     let authorized = fs::read(&public).map_err(LabError::file("read", &public))?;
     let key_path = place.host_key(&node.name);
@@ -132,7 +132,7 @@ fn set_password(root: &Path, password: &str) -> Result<(), LabError> {
 }
 
 /// Starts the node's systemd in its cgroup and its network namespace.
-pub(crate) fn boot(place: &Place, cgroup: &Cgroup, node: &LabNode, root: &Path, real_sync: bool) -> Result<Carrier, LabError> {
+pub(crate) fn boot(place: &LabPaths, cgroup: &Cgroup, node: &LabNode, root: &Path, real_sync: bool) -> Result<NodeProcess, LabError> {
     let console_path = place.console(&node.name);
     let log = fs::OpenOptions::new().create(true).append(true).open(&console_path).map_err(LabError::file("open", &console_path))?;
     // Not the file itself: systemd-nspawn ends, and the node with it, when its output cannot be written.
@@ -154,7 +154,7 @@ pub(crate) fn boot(place: &Place, cgroup: &Cgroup, node: &LabNode, root: &Path, 
         .stderr(errors)
         .process_group(0);
     let child = command.spawn().map_err(|source| LabError::Start { command: "systemd-nspawn".into(), source })?;
-    Ok(Carrier { child, log: Some(log) })
+    Ok(NodeProcess { child, log: Some(log) })
 }
 
 /// Writes what a console says into its log; what a full disk does not take is lost, and the node goes on.

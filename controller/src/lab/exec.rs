@@ -24,7 +24,7 @@ const NODE_ENVIRONMENT: &[(&str, &str)] = &[
 
 /// How a command gets to where it runs.
 #[derive(Debug)]
-pub(crate) enum Door {
+pub(crate) enum ExecTarget {
     /// It is there: the lab's own namespaces.
     Lab,
     /// Into all of a container's namespaces, through its PID 1.
@@ -34,8 +34,8 @@ pub(crate) enum Door {
 }
 
 /// Runs the program and tells the client how it ended. When the client ends first, everything it started is killed.
-pub(crate) fn run_for(client: &Wire, exec: &Exec, door: &Door, descriptors: Vec<OwnedFd>, cgroup: &Cgroup) -> Result<(), LabError> {
-    let mut child = start(exec, door, descriptors, cgroup)?;
+pub(crate) fn run_for(client: &Wire, exec: &Exec, target: &ExecTarget, descriptors: Vec<OwnedFd>, cgroup: &Cgroup) -> Result<(), LabError> {
+    let mut child = start(exec, target, descriptors, cgroup)?;
     client.send(&Reply::Started, &[])?;
     let ended = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or_else(|| LabError::Spec("no process id".into()))?;
     let ended = pidfd_open(ended, PidfdFlags::empty()).map_err(LabError::system("open a pidfd"))?;
@@ -57,21 +57,21 @@ pub(crate) fn run_for(client: &Wire, exec: &Exec, door: &Door, descriptors: Vec<
     Ok(())
 }
 
-fn start(exec: &Exec, door: &Door, descriptors: Vec<OwnedFd>, cgroup: &Cgroup) -> Result<Child, LabError> {
+fn start(exec: &Exec, target: &ExecTarget, descriptors: Vec<OwnedFd>, cgroup: &Cgroup) -> Result<Child, LabError> {
     let [input, output, errors] =
         <[OwnedFd; 3]>::try_from(descriptors).map_err(|got| LabError::Wire(format!("{} descriptors came, not 3", got.len())))?;
     let wrap = cgroup.wrap();
     let mut command = Command::new(&wrap[0]);
     command.args(&wrap[1..]).env_clear();
-    match door {
-        Door::Lab => {
+    match target {
+        ExecTarget::Lab => {
             command.envs(exec.environment.iter().map(|(name, value)| (name, value))).current_dir(&exec.directory).args(&exec.argv);
         }
-        Door::Container(leader) => {
+        ExecTarget::Container(leader) => {
             command.envs(NODE_ENVIRONMENT.iter().copied());
             command.args(["nsenter", "--all", "--root", "--wd", "--target", &leader.to_string(), "--"]).args(&exec.argv);
         }
-        Door::Machine { ssh_config, name } => {
+        ExecTarget::Machine { ssh_config, name } => {
             let words: Vec<String> = exec.argv.iter().map(|word| quoted(&word.to_string_lossy())).collect();
             command.envs(NODE_ENVIRONMENT.iter().copied());
             command.arg("ssh").arg("-F").arg(ssh_config).args(["-lroot", name, "--", &words.join(" ")]);

@@ -22,7 +22,7 @@ use super::child;
 use super::error::LabError;
 use super::gateway::Gateway;
 use super::keeper::run_keeper;
-use super::place::Place;
+use super::paths::LabPaths;
 use super::protocol::{Event, Plan};
 use super::wire::{self, Wire};
 
@@ -40,7 +40,7 @@ pub fn holder_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut arguments = arguments.into_iter();
     let stage = arguments.next().unwrap_or_default();
     let outcome = arguments.next().map(PathBuf::from).ok_or_else(|| LabError::Spec("no state directory".into())).and_then(|dir| {
-        let place = Place::create(&dir)?;
+        let place = LabPaths::create(&dir)?;
         match stage.to_str() {
             Some("hold") => hold(&place),
             Some("init") => init(&place),
@@ -59,7 +59,7 @@ pub fn holder_main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Reads the plan of a lab that is up.
-pub(crate) fn read_plan(place: &Place) -> Result<Plan, LabError> {
+pub(crate) fn read_plan(place: &LabPaths) -> Result<Plan, LabError> {
     let path = place.plan();
     let bytes = fs::read(&path).map_err(LabError::file("read", &path))?;
     serde_json::from_slice(&bytes).map_err(|error| LabError::Wire(format!("{}: {error}", path.display())))
@@ -71,7 +71,7 @@ fn stdin_wire() -> Result<Wire, LabError> {
     Ok(Wire::from(input))
 }
 
-fn hold(place: &Place) -> Result<(), LabError> {
+fn hold(place: &LabPaths) -> Result<(), LabError> {
     let starter = stdin_wire()?;
     // Away from the starter's terminal: its hang-up is not the lab's end. Fails only where this is a session leader already.
     let _ = rustix::process::setsid();
@@ -82,7 +82,7 @@ fn hold(place: &Place) -> Result<(), LabError> {
     outcome
 }
 
-fn hold_for(place: &Place, starter: &Wire) -> Result<(), LabError> {
+fn hold_for(place: &LabPaths, starter: &Wire) -> Result<(), LabError> {
     let _lock = lock(place)?;
     let plan = read_plan(place)?;
     let _ = fs::remove_file(place.socket());
@@ -108,7 +108,7 @@ fn hold_for(place: &Place, starter: &Wire) -> Result<(), LabError> {
 }
 
 /// Taken for the holder's life; the kernel gives it back at any death.
-fn lock(place: &Place) -> Result<fs::File, LabError> {
+fn lock(place: &LabPaths) -> Result<fs::File, LabError> {
     let path = place.lock();
     // Not emptied before it is ours: another's number may stand in it.
     let open = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
@@ -125,7 +125,7 @@ fn lock(place: &Place) -> Result<fs::File, LabError> {
 }
 
 /// Starts PID 1 of the lab: setpriv ties `unshare` to this process, `--kill-child` ties PID 1 to `unshare`.
-fn start_init(place: &Place, channel: OwnedFd) -> Result<Child, LabError> {
+fn start_init(place: &LabPaths, channel: OwnedFd) -> Result<Child, LabError> {
     let program = std::env::current_exe().map_err(LabError::system("find this program"))?;
     let mut command = Command::new("setpriv");
     command
@@ -148,7 +148,7 @@ enum Over {
 
 /// Passes the keeper's words on to the starter and starts the gateway, until the keeper ends. The starter's end is the lab's while
 /// it comes up, and afterwards where it is tied.
-fn relay(place: &Place, plan: &Plan, starter: &Wire, keeper: &Wire) -> Result<Over, LabError> {
+fn relay(place: &LabPaths, plan: &Plan, starter: &Wire, keeper: &Wire) -> Result<Over, LabError> {
     let (mut tied, mut listening_to_starter, mut is_up) = (true, true, false);
     loop {
         let mut watched = vec![keeper.as_fd()];
@@ -180,13 +180,13 @@ fn relay(place: &Place, plan: &Plan, starter: &Wire, keeper: &Wire) -> Result<Ov
     }
 }
 
-fn start_gateway(place: &Place, plan: &Plan, listeners: Vec<OwnedFd>) -> Result<(), LabError> {
+fn start_gateway(place: &LabPaths, plan: &Plan, listeners: Vec<OwnedFd>) -> Result<(), LabError> {
     let [proxy, www] = <[OwnedFd; 2]>::try_from(listeners).map_err(|got| LabError::Wire(format!("{} listeners came, not 2", got.len())))?;
     Gateway::new(&plan.sources, &plan.packages, &place.www())?.start(TcpListener::from(proxy), TcpListener::from(www))
 }
 
 /// PID 1 of the lab: starts the keeper, reaps whatever is orphaned, ends with the keeper.
-fn init(place: &Place) -> Result<(), LabError> {
+fn init(place: &LabPaths) -> Result<(), LabError> {
     let program = std::env::current_exe().map_err(LabError::system("find this program"))?;
     let mut command = Command::new(program);
     command.args([HOLDER_VERB, "keeper"]).arg(place.dir());

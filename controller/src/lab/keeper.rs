@@ -12,10 +12,10 @@ use std::time::Duration;
 use super::cgroup::{self, Cgroup};
 use super::child::{self, run};
 use super::error::LabError;
-use super::exec::{self, Door};
+use super::exec::{self, ExecTarget};
 use super::net;
 use super::node::Node;
-use super::place::Place;
+use super::paths::LabPaths;
 use super::protocol::{Event, Exec, Plan, Reply, Request};
 use super::spec::{BRIDGE, GATEWAY_PORT, WWW_PORT};
 use super::wire::{self, Wire};
@@ -35,7 +35,7 @@ struct Keeper {
 }
 
 /// Runs the keeper until the holder or a client ends it. `holder` is the conversation with the holder.
-pub(crate) fn run_keeper(place: &Place, plan: &Plan, holder: &Wire) -> Result<(), LabError> {
+pub(crate) fn run_keeper(place: &LabPaths, plan: &Plan, holder: &Wire) -> Result<(), LabError> {
     let (_, mut descriptors) = holder
         .receive_within::<()>(Duration::from_secs(10), "the holder's listening socket")?
         .ok_or_else(|| LabError::HolderGone(place.log()))?;
@@ -51,7 +51,7 @@ pub(crate) fn run_keeper(place: &Place, plan: &Plan, holder: &Wire) -> Result<()
     serve(&keeper, &listener, holder)
 }
 
-fn bring_up(place: &Place, plan: &Plan, holder: &Wire) -> Result<Keeper, LabError> {
+fn bring_up(place: &LabPaths, plan: &Plan, holder: &Wire) -> Result<Keeper, LabError> {
     let lab = own_the_ground(place)?;
     name_the_nodes(place, plan)?;
     net::build(&plan.spec)?;
@@ -80,7 +80,7 @@ fn bring_up(place: &Place, plan: &Plan, holder: &Wire) -> Result<Keeper, LabErro
 }
 
 /// Mounts what the lab has for itself and enters its cgroup.
-fn own_the_ground(place: &Place) -> Result<Cgroup, LabError> {
+fn own_the_ground(place: &LabPaths) -> Result<Cgroup, LabError> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     // A private /run: systemd-nspawn and ip leave traces there that must end with the lab.
     run(Command::new("mount").args(["-t", "tmpfs", "-o", "mode=755", "lab", "/run"]))?;
@@ -93,7 +93,7 @@ fn own_the_ground(place: &Place) -> Result<Cgroup, LabError> {
 }
 
 /// Lets commands inside call nodes by name, with the lab's key: `lab exec -- ssh n1` needs no option.
-fn name_the_nodes(place: &Place, plan: &Plan) -> Result<(), LabError> {
+fn name_the_nodes(place: &LabPaths, plan: &Plan) -> Result<(), LabError> {
     let known = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
     let hosts = place.scratch().join("hosts");
     std::fs::write(&hosts, format!("{}\n{}", known.trim_end(), net::hosts(&plan.spec))).map_err(LabError::file("write", &hosts))?;
@@ -191,10 +191,10 @@ impl Keeper {
     }
 
     fn exec(&self, client: &Wire, exec: &Exec, descriptors: Vec<OwnedFd>) -> Result<(), LabError> {
-        let door = exec.node.as_deref().map_or(Ok(Door::Lab), |name| self.node(name)?.door())?;
+        let target = exec.node.as_deref().map_or(Ok(ExecTarget::Lab), |name| self.node(name)?.target())?;
         let number = self.commands.fetch_add(1, Ordering::Relaxed);
         let cgroup = self.lab.child(&format!("command-{number}"))?;
-        let outcome = exec::run_for(client, exec, &door, descriptors, &cgroup);
+        let outcome = exec::run_for(client, exec, &target, descriptors, &cgroup);
         cgroup.remove();
         outcome
     }

@@ -8,7 +8,7 @@ use russh::keys::ssh_key::LineEnding;
 use russh::keys::ssh_key::private::{Ed25519Keypair, PrivateKey};
 
 use super::error::LabError;
-use super::place::{Place, write_private};
+use super::paths::{LabPaths, write_private};
 use super::spec::LabSpec;
 
 /// Writes a fresh key pair: `path` (0600, OpenSSH format) and `path.pub`. Returns the public line.
@@ -31,7 +31,7 @@ fn quoted(path: &Path) -> String {
 }
 
 /// Writes every key of a lab, its `known_hosts` and its `ssh_config`.
-pub(crate) fn write_all(place: &Place, spec: &LabSpec) -> Result<(), LabError> {
+pub(crate) fn write_all(place: &LabPaths, spec: &LabSpec) -> Result<(), LabError> {
     generate(&place.private_key(), "lab")?;
     let mut known = String::new();
     let mut config = format!(

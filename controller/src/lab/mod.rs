@@ -15,14 +15,14 @@ mod keeper;
 mod keys;
 mod net;
 mod node;
-mod place;
+mod paths;
 mod programs;
 mod protocol;
 mod relay;
 mod sources;
 mod spec;
 mod tree;
-mod turn;
+mod up_down_lock;
 mod vm;
 mod wire;
 
@@ -30,7 +30,7 @@ pub use client::{Lab, Progress, Setup};
 pub use command::{Ended, LabChild, LabCommand, LabOutput};
 pub use error::LabError;
 pub use holder::{HOLDER_VERB, holder_main};
-pub use place::Place;
+pub use paths::LabPaths;
 pub use spec::{
     BRIDGE, Delay, Fault, GATEWAY_PORT, LabNode, LabSpec, Machine, NodeState, NodeStatus, Password, Status, Sudo, Suite, WWW_PORT,
 };

@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::cgroup::Cgroup;
-use super::child::Carrier;
+use super::child::NodeProcess;
 use super::container;
 use super::error::LabError;
-use super::exec::Door;
+use super::exec::ExecTarget;
 use super::net;
-use super::place::Place;
+use super::paths::LabPaths;
 use super::protocol::Plan;
 use super::relay::Relay;
 use super::spec::{Delay, Fault, LabNode, Machine, NodeState, NodeStatus};
-use super::vm::{self, Ends};
+use super::vm::{self, QemuPaths};
 
 /// How long a node may take from power-on until its sshd lets people in.
 const BOOT_LIMIT: Duration = Duration::from_secs(240);
@@ -33,7 +33,7 @@ const KILL_LIMIT: Duration = Duration::from_secs(20);
 /// A node and what runs it.
 #[derive(Debug)]
 pub(crate) struct Node {
-    place: Place,
+    place: LabPaths,
     spec: LabNode,
     index: usize,
     body: Body,
@@ -47,7 +47,7 @@ pub(crate) struct Node {
 #[derive(Debug)]
 enum Body {
     Container { root: PathBuf, real_sync: bool },
-    Machine { image: PathBuf, ends: Ends },
+    Machine { image: PathBuf, ends: QemuPaths },
 }
 
 #[derive(Debug, Default)]
@@ -62,7 +62,7 @@ struct Power {
 
 impl Node {
     /// Prepares the node at this index of the plan; it is off.
-    pub(crate) fn prepare(place: &Place, plan: &Plan, index: usize, lab: &Cgroup) -> Result<Self, LabError> {
+    pub(crate) fn prepare(place: &LabPaths, plan: &Plan, index: usize, lab: &Cgroup) -> Result<Self, LabError> {
         let spec = plan.spec.nodes[index].clone();
         let ground = plan.grounds.get(&spec.name).ok_or_else(|| LabError::Spec(format!("node {} has no root tree", spec.name)))?;
         let body = match spec.machine {
@@ -71,7 +71,7 @@ impl Node {
                 Body::Container { root, real_sync: plan.spec.real_sync }
             }
             Machine::Vm => {
-                let ends = Ends::of_node(place, &spec.name, index);
+                let ends = QemuPaths::of_node(place, &spec.name, index);
                 vm::make_disk(&ends, ground)?;
                 Body::Machine { image: ground.clone(), ends }
             }
@@ -91,12 +91,12 @@ impl Node {
     }
 
     /// Returns the way in for a command.
-    pub(crate) fn door(&self) -> Result<Door, LabError> {
+    pub(crate) fn target(&self) -> Result<ExecTarget, LabError> {
         let off = || LabError::Refused(format!("node {} is off", self.spec.name));
         let carrier = self.power().carrier.ok_or_else(off)?;
         match self.body {
-            Body::Container { .. } => container::leader(carrier).map(Door::Container).ok_or_else(off),
-            Body::Machine { .. } => Ok(Door::Machine { ssh_config: self.place.ssh_config(), name: self.spec.name.clone() }),
+            Body::Container { .. } => container::leader(carrier).map(ExecTarget::Container).ok_or_else(off),
+            Body::Machine { .. } => Ok(ExecTarget::Machine { ssh_config: self.place.ssh_config(), name: self.spec.name.clone() }),
         }
     }
 
@@ -160,7 +160,7 @@ impl Node {
         Ok(())
     }
 
-    fn boot(&self, first: bool) -> Result<Carrier, LabError> {
+    fn boot(&self, first: bool) -> Result<NodeProcess, LabError> {
         match &self.body {
             Body::Container { root, real_sync } => container::boot(&self.place, &self.cgroup, &self.spec, root, *real_sync),
             Body::Machine { image, ends } => vm::boot(&self.cgroup, image, ends, first),
@@ -168,7 +168,7 @@ impl Node {
     }
 
     /// Waits for the carrier's end again and again: a node that asks for a reboot boots, any other end is the end.
-    fn follow(&self, mut carrier: Carrier) {
+    fn follow(&self, mut carrier: NodeProcess) {
         loop {
             let asked = carrier.wait() == Some(container::REBOOT);
             let mut power = self.power();
@@ -227,11 +227,11 @@ impl Node {
     }
 
     fn lets_people_in(&self) -> bool {
-        let Ok(door) = self.door() else { return false };
-        match door {
-            Door::Lab => true,
-            Door::Container(leader) => PathBuf::from(format!("/proc/{leader}/root/run/nologin")).symlink_metadata().is_err(),
-            Door::Machine { ssh_config, name } => {
+        let Ok(target) = self.target() else { return false };
+        match target {
+            ExecTarget::Lab => true,
+            ExecTarget::Container(leader) => PathBuf::from(format!("/proc/{leader}/root/run/nologin")).symlink_metadata().is_err(),
+            ExecTarget::Machine { ssh_config, name } => {
                 let mut login = Command::new("ssh");
                 login.arg("-F").arg(ssh_config).args(["-ladmin", "-oConnectTimeout=10", &name, "true"]);
                 super::child::run_within(&mut login, LOGIN_LIMIT).is_ok()

@@ -6,7 +6,7 @@ use super::node_job::Patch;
 use super::witness::SessionWitness;
 use super::{Candidate, Opened, Registrar};
 use crate::fleet::OpenedSecrets;
-use crate::masters::buildbot::{Account, Buildbot, Client, Patience, Place, Registration, Worker, WorkerFile, steps};
+use crate::masters::buildbot::{Account, Buildbot, Client, MasterPaths, Patience, Registration, Worker, WorkerFile, steps};
 use crate::masters::driver::Cause;
 use crate::masters::http::{Access, Http};
 use crate::masters::witness::Witness as _;
@@ -41,7 +41,7 @@ impl Registrar {
         let http = Http::new(&master.url, request, way).map_err(|error| super::chain(&error))?;
         let account = account.as_ref().map(|(name, password)| Account { name: name.clone(), password: password.clone() });
         let client = Client::new(http, account).stoppable(self.stop.clone());
-        let place = Place { directory: directory.clone(), group: group.clone(), service: service.clone(), role: role() };
+        let place = MasterPaths { directory: directory.clone(), group: group.clone(), service: service.clone(), role: role() };
         let patch = move |files: &[WorkerFile]| -> Result<Patch, Cause> {
             let steps = steps(files, &place)?;
             let contents = files.iter().map(|file| (Digest::of(&file.bytes), file.bytes.clone())).collect();

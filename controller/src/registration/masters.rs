@@ -2,7 +2,7 @@
 
 use super::connections::Connections;
 use super::{Candidate, Opened, Registered, Registrar, failed, told};
-use crate::fleet::{FleetEvent, Place, Stage, Transaction};
+use crate::fleet::{ExecutorRef, FleetEvent, Stage, Transaction};
 use crate::masters::driver::{self, Driver, Event, MasterError, Verdict};
 use crate::masters::register::{self, Ending, Leftover};
 use ostler_roles::author::compile::Master;
@@ -21,7 +21,7 @@ pub struct Masters {
     registrar: Registrar,
     connections: Connections,
     masters: Arc<BTreeMap<MasterName, Entry>>,
-    settled: Arc<BTreeMap<Place, Standing>>,
+    settled: Arc<BTreeMap<ExecutorRef, Standing>>,
 }
 
 /// One master.
@@ -52,7 +52,7 @@ impl Masters {
         connections: &Connections,
         masters: &BTreeMap<MasterName, Master>,
         candidates: Vec<Candidate>,
-        settled: BTreeMap<Place, Standing>,
+        settled: BTreeMap<ExecutorRef, Standing>,
     ) -> Self {
         let mut entries: BTreeMap<MasterName, Entry> = BTreeMap::new();
         let mut names = BTreeSet::new();
@@ -79,7 +79,7 @@ impl Masters {
             let (this, node, transaction) = (self.clone(), node.clone(), transaction.clone());
             tasks.spawn(async move {
                 let registered = this.one(&node, &executor, proof, &transaction).await;
-                let place = Place { master: executor.master.clone(), executor: executor.name.clone() };
+                let place = ExecutorRef { master: executor.master.clone(), executor: executor.name.clone() };
                 if !registered.is_good() && proof != Proof::Lapsed {
                     transaction.fail_at(&place, &registered.text);
                 }
@@ -105,7 +105,7 @@ impl Masters {
             transaction: transaction.clone(),
             shared: AtomicU32::new(0),
         };
-        let place = Place { master: executor.master.clone(), executor: executor.name.clone() };
+        let place = ExecutorRef { master: executor.master.clone(), executor: executor.name.clone() };
         if let Some(standing) = self.settled.get(&place).filter(|_| proof == Proof::Standing) {
             let reporter = reporter(None);
             if let Some(ending) = register::as_seen(standing, proof, &|event| reporter.tell(&event)) {
@@ -239,9 +239,9 @@ struct Reporter {
 }
 
 impl Reporter {
-    fn place(&self) -> Place {
+    fn place(&self) -> ExecutorRef {
         let Executor { master, name, .. } = &self.candidate.executor;
-        Place { master: master.clone(), executor: name.clone() }
+        ExecutorRef { master: master.clone(), executor: name.clone() }
     }
 
     fn tell(&self, event: &Event) {

@@ -2,7 +2,7 @@
 //! while the nodes are met, by what the nodes were when they were met last; only where that has changed they are looked at again.
 
 use super::{Candidate, Connections, Opened, Registered, Registrar};
-use crate::fleet::{Place, Ready};
+use crate::fleet::{ExecutorRef, Ready};
 use crate::masters::Cancellation;
 use crate::masters::driver::{Driver, MasterError, Observation};
 use crate::report::{MasterAnswer, MasterPlan, PlannedExecutor, PlannedMaster};
@@ -26,7 +26,7 @@ pub struct Survey {
     /// For people and programs, in the order of the masters' names.
     pub masters: Vec<PlannedMaster>,
     /// Executors that are as they should be, all of which was seen: as long as nothing changes there is nothing more to ask of them.
-    pub settled: BTreeMap<Place, Standing>,
+    pub settled: BTreeMap<ExecutorRef, Standing>,
 }
 
 /// What one look at a master showed, and of which executors.
@@ -182,7 +182,7 @@ impl Survey {
                 && proof == Proof::Standing
                 && matches!(next(standing, proof), Next::Settled(_))
             {
-                let place = Place { master: one.executor.master.clone(), executor: name.clone() };
+                let place = ExecutorRef { master: one.executor.master.clone(), executor: name.clone() };
                 self.settled.insert(place, standing.clone());
             }
             executors.push(planned_executor(one, proof, standing, driver.as_deref()));

@@ -1,7 +1,7 @@
 //! Frames over a running command's two ends, each wait with a deadline.
 
 use super::SessionError;
-use super::reader::{Came, Reader};
+use super::reader::{Reader, Received};
 use crate::mask::RunMask;
 use crate::transport::{BoxFuture, Ended, Exec, Input};
 use ostler_roles::wire::frame::{self, Buffer, MAGIC};
@@ -123,9 +123,9 @@ impl Channel {
             let came =
                 self.reader.next_within(silence).await.map_err(|_| SessionError::Deadline { awaited, seconds: silence.as_secs() })?;
             match came {
-                Some(Came::Noise(noise)) => self.noise = noise,
-                Some(Came::Message(message)) => return Ok(Some(*message)),
-                Some(Came::Wrong(error)) => return Err(SessionError::Frame(error)),
+                Some(Received::Noise(noise)) => self.noise = noise,
+                Some(Received::Message(message)) => return Ok(Some(*message)),
+                Some(Received::Wrong(error)) => return Err(SessionError::Frame(error)),
                 None => return Ok(None),
             }
         }

@@ -17,7 +17,7 @@ const WAITING: usize = 2;
 const PIECE: usize = 16 * 1024;
 
 /// What has come.
-pub(super) enum Came {
+pub(super) enum Received {
     /// What stood before the first frame. Comes once, where there was any.
     Noise(Vec<u8>),
     /// A message, but for signs of life.
@@ -27,11 +27,11 @@ pub(super) enum Came {
 }
 
 /// Nothing has come.
-pub(super) struct Silent;
+pub(super) struct Timeout;
 
 /// Reads one stream until its end, or until it is dropped.
 pub(super) struct Reader {
-    came: mpsc::Receiver<Came>,
+    came: mpsc::Receiver<Received>,
     heard: watch::Receiver<Instant>,
     _task: JoinSet<()>,
 }
@@ -52,7 +52,7 @@ impl Reader {
     ///
     /// # Errors
     /// When nothing at all has come for so long.
-    pub(super) async fn next_within(&mut self, silence: Duration) -> Result<Option<Came>, Silent> {
+    pub(super) async fn next_within(&mut self, silence: Duration) -> Result<Option<Received>, Timeout> {
         let asked = Instant::now();
         loop {
             let last = (*self.heard.borrow_and_update()).max(asked);
@@ -60,7 +60,7 @@ impl Reader {
                 biased;
                 came = self.came.recv() => return Ok(came),
                 Ok(()) = self.heard.changed() => {}
-                () = tokio::time::sleep_until(last + silence) => return Err(Silent),
+                () = tokio::time::sleep_until(last + silence) => return Err(Timeout),
             }
         }
     }
@@ -71,7 +71,11 @@ impl Reader {
     }
 }
 
-async fn read(mut stdout: Output, tell: &mpsc::Sender<Came>, hear: &watch::Sender<Instant>) -> Result<(), mpsc::error::SendError<Came>> {
+async fn read(
+    mut stdout: Output,
+    tell: &mpsc::Sender<Received>,
+    hear: &watch::Sender<Instant>,
+) -> Result<(), mpsc::error::SendError<Received>> {
     let mut decoder = Decoder::new();
     let mut piece = vec![0; PIECE];
     let mut begun = false;
@@ -87,17 +91,17 @@ async fn read(mut stdout: Output, tell: &mpsc::Sender<Came>, hear: &watch::Sende
             match message {
                 Ok(None) => break,
                 Ok(Some(ToController::Alive)) => {}
-                Ok(Some(message)) => tell.send(Came::Message(Box::new(message))).await?,
-                Err(error) => return tell.send(Came::Wrong(error)).await,
+                Ok(Some(message)) => tell.send(Received::Message(Box::new(message))).await?,
+                Err(error) => return tell.send(Received::Wrong(error)).await,
             }
         }
     }
     if begun { Ok(()) } else { noise(&decoder, tell).await }
 }
 
-async fn noise(decoder: &Decoder, tell: &mpsc::Sender<Came>) -> Result<(), mpsc::error::SendError<Came>> {
+async fn noise(decoder: &Decoder, tell: &mpsc::Sender<Received>) -> Result<(), mpsc::error::SendError<Received>> {
     match decoder.noise() {
         [] => Ok(()),
-        noise => tell.send(Came::Noise(noise.to_vec())).await,
+        noise => tell.send(Received::Noise(noise.to_vec())).await,
     }
 }

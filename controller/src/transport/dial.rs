@@ -37,7 +37,7 @@ impl fmt::Debug for Dialer {
 
 /// Where to, and by which way out.
 #[derive(Debug, Clone)]
-pub struct Goal<'a> {
+pub struct DialTarget<'a> {
     /// A name or a literal address.
     pub host: &'a str,
     /// The port.
@@ -50,7 +50,7 @@ pub struct Goal<'a> {
 
 impl Dialer {
     /// Opens a stream, trying the host's addresses one after the other. Fails with the first address's fault.
-    pub(super) async fn dial(&self, goal: &Goal<'_>, deadlines: &Deadlines) -> Result<TcpStream, ConnectFault> {
+    pub(super) async fn dial(&self, goal: &DialTarget<'_>, deadlines: &Deadlines) -> Result<TcpStream, ConnectFault> {
         let mut first_fault = None;
         for address in resolve(goal, deadlines).await? {
             match timeout(deadlines.dial, self.open(address, goal.bind)).await {
@@ -77,7 +77,7 @@ impl Dialer {
 }
 
 /// Returns the addresses to try, in the resolver's order.
-async fn resolve(goal: &Goal<'_>, deadlines: &Deadlines) -> Result<Vec<SocketAddr>, ConnectFault> {
+async fn resolve(goal: &DialTarget<'_>, deadlines: &Deadlines) -> Result<Vec<SocketAddr>, ConnectFault> {
     let wanted = |address: &IpAddr| match goal.family {
         AddressFamily::Any => true,
         AddressFamily::Inet => address.is_ipv4(),

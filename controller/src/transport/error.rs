@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::config::{AddressFamily, ConfigError};
-use super::files::Undone;
+use super::files::FileWorkError;
 use super::invocation::Invocation;
 use super::known_hosts::{AppendError, CertificateFault};
 use super::login;
@@ -73,7 +73,7 @@ pub enum ConnectFault {
     },
     /// They cannot be read for want of a thread, or by a fault of ours.
     #[error("the key files and known_hosts of this machine could not be read")]
-    FilesUndone(#[source] Undone),
+    FilesUndone(#[source] FileWorkError),
     /// Nothing listens there.
     #[error("connection refused by {address}")]
     Refused {
@@ -246,11 +246,11 @@ pub enum HostKeyFault {
     },
 }
 
-impl From<Undone> for ConnectFault {
-    fn from(undone: Undone) -> Self {
+impl From<FileWorkError> for ConnectFault {
+    fn from(undone: FileWorkError) -> Self {
         match undone {
-            Undone::Late { seconds } => Self::FilesTimeout { seconds },
-            Undone::NoThread { .. } | Undone::BrokeOff => Self::FilesUndone(undone),
+            FileWorkError::Late { seconds } => Self::FilesTimeout { seconds },
+            FileWorkError::NoThread { .. } | FileWorkError::BrokeOff => Self::FilesUndone(undone),
         }
     }
 }
@@ -302,7 +302,7 @@ impl ConnectFault {
                     call.ssh(&["-G"], &[])
                 )
             }
-            ConnectFault::FilesUndone(Undone::NoThread { .. }) => {
+            ConnectFault::FilesUndone(FileWorkError::NoThread { .. }) => {
                 "too much runs here: see `ulimit -u`, or run with fewer nodes at once (-f)".to_owned()
             }
             ConnectFault::FilesUndone(_) => "this is a fault of ostler: please tell us".to_owned(),

@@ -41,7 +41,7 @@ pub(super) fn open(how: &mut OpenOptions, file: &Path) -> io::Result<File> {
 
 /// Why work on files was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Undone {
+pub enum FileWorkError {
     /// It takes too long.
     #[error("not done within {seconds} s")]
     Late {
@@ -61,15 +61,15 @@ pub enum Undone {
 
 /// Does work on files within a limit. The work has a thread of its own: one that a dead file system holds is
 /// left behind, where a runtime would wait for it at the end of the program.
-pub(super) async fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Undone> {
+pub(super) async fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Result<T, FileWorkError> {
     let (tell, told) = oneshot::channel();
     let working = std::thread::Builder::new().name("files".to_owned()).spawn(move || {
         // Nobody waits any more: then nobody is told.
         let _ = tell.send(work());
     });
-    working.map_err(|error| Undone::NoThread { reason: error.to_string() })?;
-    let told = timeout(limit, told).await.map_err(|_| Undone::Late { seconds: limit.as_secs() })?;
-    told.map_err(|_| Undone::BrokeOff)
+    working.map_err(|error| FileWorkError::NoThread { reason: error.to_string() })?;
+    let told = timeout(limit, told).await.map_err(|_| FileWorkError::Late { seconds: limit.as_secs() })?;
+    told.map_err(|_| FileWorkError::BrokeOff)
 }
 
 #[cfg(test)]
@@ -79,9 +79,9 @@ mod tests {
     #[tokio::test]
     async fn work_that_panics_is_not_told_as_late() {
         assert_eq!(within(Duration::from_secs(60), || 7).await, Ok(7));
-        assert_eq!(within(Duration::from_secs(60), || panic!("planted")).await, Err::<(), _>(Undone::BrokeOff));
+        assert_eq!(within(Duration::from_secs(60), || panic!("planted")).await, Err::<(), _>(FileWorkError::BrokeOff));
         let (_keep, never) = std::sync::mpsc::channel::<()>();
         let late = within(Duration::ZERO, move || never.recv().is_err()).await;
-        assert_eq!(late, Err(Undone::Late { seconds: 0 }));
+        assert_eq!(late, Err(FileWorkError::Late { seconds: 0 }));
     }
 }

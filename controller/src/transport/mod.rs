@@ -43,7 +43,7 @@ pub use deadlines::{Deadlines, backoff};
 pub use dial::{Dialer, Source};
 pub use error::{ConnectError, ConnectFault, HostKeyFault};
 pub use event::{LinkEvent, Listener};
-pub use files::Undone;
+pub use files::FileWorkError;
 pub use invocation::Invocation;
 pub use link::{BoxFuture, CommandLine, Ended, Exec, Exit, Input, Link, LinkError, Login, Output, Tail, UnquotableWord};
 pub use place::{PlaceError, PlaceFault, Placed, Placement, read_bounded};

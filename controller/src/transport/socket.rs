@@ -14,9 +14,9 @@ use tokio::net::TcpStream;
 /// The kernel forgets `TCP_QUICKACK` by itself (tcp(7)), so it is set again after each read. Without it sshd, which
 /// writes in small pieces, waits 40 ms for our delayed acknowledgement at the first channel.
 #[derive(Debug)]
-pub struct Quick(TcpStream);
+pub struct NoDelayStream(TcpStream);
 
-impl Quick {
+impl NoDelayStream {
     /// Takes a connected stream. The kernel ends it once it has had no room for our bytes for `silence` (`TCP_USER_TIMEOUT`, tcp(7)):
     /// keepalives cannot be sent over a full buffer, and by itself the kernel goes on for a quarter of an hour.
     ///
@@ -36,7 +36,7 @@ impl Quick {
     }
 }
 
-impl AsyncRead for Quick {
+impl AsyncRead for NoDelayStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.0).poll_read(cx, buf);
         if polled.is_ready() {
@@ -46,7 +46,7 @@ impl AsyncRead for Quick {
     }
 }
 
-impl AsyncWrite for Quick {
+impl AsyncWrite for NoDelayStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, buf)
     }
@@ -89,12 +89,12 @@ impl FirstBytes {
 
 /// A stream whose first received bytes are noted.
 #[derive(Debug)]
-pub struct Witnessed<S> {
+pub struct RecordingStream<S> {
     stream: S,
     first: FirstBytes,
 }
 
-impl<S> Witnessed<S> {
+impl<S> RecordingStream<S> {
     /// Wraps a stream from which nothing was read yet.
     pub fn new(stream: S) -> (Self, FirstBytes) {
         let first = FirstBytes::default();
@@ -102,7 +102,7 @@ impl<S> Witnessed<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Witnessed<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for RecordingStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
@@ -111,7 +111,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Witnessed<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Witnessed<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for RecordingStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

@@ -3,8 +3,8 @@
 //! A value is found as it is and in base64 (`forms`); each of these also percent-encoded, with escapes of JSON, C and the shell, in
 //! quotes of the shell, with entities of XML (`reading`), broken over lines at any place, and in as many writes as it came in (`stream`).
 
+mod decoding;
 mod forms;
-mod reading;
 mod stream;
 mod trie;
 

@@ -1,7 +1,7 @@
 //! A stream without secrets: bytes that may belong to one are held back until that is known.
 
 use super::MASK;
-use super::reading::{FORMS, Reading};
+use super::decoding::{Decoding, FORMS};
 use super::trie::Trie;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ const TOLERATED: usize = 2;
 #[derive(Clone)]
 pub struct Stream {
     trie: Arc<Trie>,
-    readings: Vec<Reading>,
+    readings: Vec<Decoding>,
     /// Bytes that may belong to a secret, and whether they do.
     held: VecDeque<(u8, bool)>,
     /// The place in the stream of the first of them.
@@ -36,7 +36,7 @@ impl Drop for Stream {
 
 impl Stream {
     pub(super) fn new(trie: Arc<Trie>) -> Self {
-        let readings = if trie.is_empty() { Vec::new() } else { FORMS.map(Reading::new).to_vec() };
+        let readings = if trie.is_empty() { Vec::new() } else { FORMS.map(Decoding::new).to_vec() };
         Self { trie, readings, held: VecDeque::new(), base: 0, is_masking: false }
     }
 
@@ -73,7 +73,7 @@ impl Stream {
         let mut found = Vec::new();
         self.readings.iter_mut().for_each(|reading| reading.end(&self.trie, &mut found));
         let end = self.base + self.held.len() as u64;
-        let begun = self.readings.iter().filter(|reading| reading.depth() > TOLERATED).filter_map(Reading::holds_from);
+        let begun = self.readings.iter().filter(|reading| reading.depth() > TOLERATED).filter_map(Decoding::holds_from);
         found.extend(begun.map(|from| from..end));
         self.mark(&found);
         self.give(u64::MAX, out);
@@ -81,7 +81,7 @@ impl Stream {
     }
 
     fn reset(&mut self) {
-        self.readings.iter_mut().zip(FORMS).for_each(|(reading, form)| *reading = Reading::new(form));
+        self.readings.iter_mut().zip(FORMS).for_each(|(reading, form)| *reading = Decoding::new(form));
     }
 
     /// Whether a secret may begin with this byte, in any reading.
@@ -95,7 +95,7 @@ impl Stream {
         let mut found = Vec::new();
         self.readings.iter_mut().for_each(|reading| reading.take(&self.trie, byte, at, &mut found));
         self.mark(&found);
-        let sure = self.readings.iter().filter_map(Reading::holds_from).min().unwrap_or(u64::MAX);
+        let sure = self.readings.iter().filter_map(Decoding::holds_from).min().unwrap_or(u64::MAX);
         self.give(sure, out);
     }
 

@@ -13,7 +13,7 @@ pub use diff::{Change, diff};
 pub use seen::{By, Config, Hold, Seen, SeenLauncher};
 pub use standing::{NotOurs, standing};
 use value::QUARANTINE;
-pub use value::{CredentialId, HostKey, HostName, Name, Owner, Site, Stranger, ValueError};
+pub use value::{CredentialId, ForeignOwner, HostKey, HostName, Name, Owner, Site, ValueError};
 pub use version::{Version, outdated_java};
 
 pub use super::Stage;

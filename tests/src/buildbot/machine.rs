@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// What goes wrong on the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meddling {
+pub enum Tampering {
     /// Nothing.
     None,
     /// The files are written, then the link is cut before the reload.
@@ -29,13 +29,13 @@ pub struct Folder {
     /// Every file that was written, in order.
     pub written: Vec<String>,
     /// What goes wrong next.
-    pub meddling: Meddling,
+    pub meddling: Tampering,
 }
 
 impl Folder {
     /// The machine of this master.
     pub fn of(master: &Master) -> Self {
-        Self { home: master.home(), pid: master.pid(), written: Vec::new(), meddling: Meddling::None }
+        Self { home: master.home(), pid: master.pid(), written: Vec::new(), meddling: Tampering::None }
     }
 
     /// Asks the master to read its files again.
@@ -54,7 +54,7 @@ impl Install<WorkerFile> for Folder {
         for file in files {
             let path = self.home.join(&file.path);
             let aside = path.with_extension("new");
-            let bytes: &[u8] = if self.meddling == Meddling::Spoil { b"{\"name\": " } else { &file.bytes };
+            let bytes: &[u8] = if self.meddling == Tampering::Spoil { b"{\"name\": " } else { &file.bytes };
             let Some(stage) = file.stage else {
                 let gone = std::fs::remove_file(&path);
                 gone.or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
@@ -67,14 +67,14 @@ impl Install<WorkerFile> for Folder {
                 .map_err(|error| InstallError::new(Box::new(error)))?;
             self.written.push(format!("{stage:?} {}", file.path));
         }
-        if self.meddling == Meddling::CutBeforeReload {
+        if self.meddling == Tampering::CutBeforeReload {
             return Err(cut());
         }
-        if self.meddling == Meddling::SpoilConfiguration {
+        if self.meddling == Tampering::SpoilConfiguration {
             std::fs::write(self.home.join("master.cfg"), "this is not Python (").map_err(|error| InstallError::new(Box::new(error)))?;
         }
         self.reload();
-        if self.meddling == Meddling::CutAfterReload {
+        if self.meddling == Tampering::CutAfterReload {
             return Err(cut());
         }
         Ok(())

@@ -8,6 +8,6 @@ mod master;
 mod venv;
 
 pub use front::{Fate, Front};
-pub use machine::{Folder, Meddling};
+pub use machine::{Folder, Tampering};
 pub use master::{Master, WorkerProcess};
 pub use venv::{Side, library, venv, wheels};

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use ostler::masters::jenkins::{Credential, JenkinsError, Kind, Sent};
-use ostler_roles::master::jenkins::{CredentialId, Launcher, Name, Node, NotOurs, Seen, Stage, Stranger, diff};
+use ostler_roles::master::jenkins::{CredentialId, ForeignOwner, Launcher, Name, Node, NotOurs, Seen, Stage, diff};
 use ostler_roles::words::Secret;
 
 use super::bench::{SITE_KEY, anywhere, labels, node};
@@ -80,9 +80,9 @@ fn a_foreign_node_of_the_same_name_is_refused_and_untouched() {
     let made = bench.by_hand("/computer/doCreateItem", &format!("name=ostler-test-foreign&type=hudson.slaves.DumbSlave&json={json}"));
     assert_eq!(made, 302);
 
-    assert_eq!(seen(&bench, &wanted.name), Seen::Foreign(Stranger::Nobody));
+    assert_eq!(seen(&bench, &wanted.name), Seen::Foreign(ForeignOwner::Nobody));
     for error in [bench.client.update(&wanted, Stage::Labelled).unwrap_err(), bench.client.delete(&wanted.name).unwrap_err()] {
-        assert!(matches!(&error, JenkinsError::NotOurs(NotOurs::Foreign(name, Stranger::Nobody)) if *name == wanted.name), "{error:?}");
+        assert!(matches!(&error, JenkinsError::NotOurs(NotOurs::Foreign(name, ForeignOwner::Nobody)) if *name == wanted.name), "{error:?}");
     }
     let error = bench.client.create(&wanted).unwrap_err();
     assert!(

@@ -7,7 +7,7 @@ use ostler::masters::driver::{Event, Verdict};
 use ostler::masters::http::Access;
 use ostler::masters::jenkins::{Client, JenkinsError, Kind, Sent};
 use ostler::masters::register::Ending;
-use ostler_roles::master::jenkins::{HostKey, Launcher, Name, Node, NotOurs, Ssh, Stranger};
+use ostler_roles::master::jenkins::{ForeignOwner, HostKey, Launcher, Name, Node, NotOurs, Ssh};
 use ostler_roles::master::{Proof, Stage};
 use ostler_tests::jenkins::Model;
 
@@ -300,7 +300,7 @@ fn foreign_nodes_jobs_and_other_sites_are_never_touched() {
     let job = ostler_tests::jenkins::xml::parse("<project><description>mine</description></project>").unwrap();
     model.state().jobs.insert("ostler-smoke-n3".to_owned(), ostler_tests::jenkins::jobs::Job::new("ostler-smoke-n3", job));
     let ending = run(&client, &registration(node("n3", ssh()), "true"));
-    assert!(matches!(fault(&ending), Some(JenkinsError::ForeignJob(job, Stranger::Nobody)) if job == "ostler-smoke-n3"), "{ending:?}");
+    assert!(matches!(fault(&ending), Some(JenkinsError::ForeignJob(job, ForeignOwner::Nobody)) if job == "ostler-smoke-n3"), "{ending:?}");
     assert!(model.state().jobs["ostler-smoke-n3"].builds.is_empty());
 }
 
@@ -370,7 +370,7 @@ fn a_secret_is_sent_once_never_read_back_and_shown_nowhere() {
 
     model.state().credentials[0].description = "somebody's".to_owned();
     let error = client.put_credential(&wanted, SITE_KEY).unwrap_err();
-    assert!(matches!(&error, JenkinsError::ForeignCredential(id, Stranger::Nobody) if id.as_str() == "jenkins-ssh"), "{error:?}");
+    assert!(matches!(&error, JenkinsError::ForeignCredential(id, ForeignOwner::Nobody) if id.as_str() == "jenkins-ssh"), "{error:?}");
     let shown = format!("{wanted:?} {client:?} {error:?} {error}");
     for secret in [PLANTED, "11narrow-token", "another-key"] {
         assert!(!shown.contains(secret), "{secret} in {shown}");

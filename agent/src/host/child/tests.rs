@@ -202,7 +202,7 @@ fn what_keeps_a_program_from_starting_as_another_account_is_told_as_for_ourselve
     missing.identity = nobody();
     let mut private = Program::new(["true"]);
     private.identity = nobody();
-    // Entered with its rights, not with ours.
+    // WorkingDirectory with its rights, not with ours.
     private.directory = directory.path().to_owned();
     for (program, subject, kind) in [
         (missing, "/no/such/program".to_owned(), std::io::ErrorKind::NotFound),

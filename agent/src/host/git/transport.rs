@@ -1,6 +1,6 @@
 //! http, https and git:// for libgit2: over ureq and `host::resolve`, with deadlines. Its own would ask libc for names.
 
-use crate::host::http::{Http, Patience};
+use crate::host::http::{Deadlines, Http};
 use crate::host::resolve;
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use git2::{Error, ErrorClass, ErrorCode, Remote};
@@ -59,7 +59,7 @@ struct Web {
 impl SmartSubtransport for Web {
     fn action(&self, url: &str, action: Service) -> Result<Box<dyn SmartSubtransportStream>, Error> {
         let (http, deadline) = ambient()?;
-        let patience = Patience { deadline, stall: STALL };
+        let patience = Deadlines { deadline, stall: STALL };
         let bare = url.trim_end_matches('/').to_owned();
         match action {
             Service::UploadPackLs => {
@@ -114,7 +114,7 @@ impl Write for Answer {
 struct Question {
     url: String,
     http: Http,
-    patience: Patience,
+    patience: Deadlines,
     body: Vec<u8>,
     answer: Option<Box<dyn Read + Send>>,
 }

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What sshd reads for one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::resource) struct Reads {
+pub(in crate::resource) struct KeyFiles {
     /// Files of keys of this account alone, in its order.
     pub(super) files: Vec<PathBuf>,
     /// Files of keys that open more accounts than this one.
@@ -36,11 +36,11 @@ pub(in crate::resource) struct Reads {
 ///
 /// # Errors
 /// When its configuration cannot be read, or it does not say.
-pub(super) fn reads(node: &Node, account: &Account) -> Result<Reads, Failure> {
+pub(super) fn reads(node: &Node, account: &Account) -> Result<KeyFiles, Failure> {
     let configuration = node.sshd_configuration().map_err(unread)?;
     if !configuration.decides {
         let usual = ["authorized_keys", "authorized_keys2"].map(|name| Path::new(&account.home).join(".ssh").join(name));
-        return Ok(Reads { files: usual.into(), shared: Vec::new(), command: None, takes_keys: true });
+        return Ok(KeyFiles { files: usual.into(), shared: Vec::new(), command: None, takes_keys: true });
     }
     if configuration.by_origin {
         let message = format!("where sshd reads the keys of {} depends on where a login comes from", account.name);
@@ -110,8 +110,8 @@ fn ask(node: &Node, account: &Account) -> Result<String, Failure> {
 }
 
 /// What it said, for an account (sshd_config(5), AuthorizedKeysFile and TOKENS).
-fn parse(said: &str, account: &Account) -> Reads {
-    let mut reads = Reads { files: Vec::new(), shared: Vec::new(), command: None, takes_keys: true };
+fn parse(said: &str, account: &Account) -> KeyFiles {
+    let mut reads = KeyFiles { files: Vec::new(), shared: Vec::new(), command: None, takes_keys: true };
     let is_none = |text: &str| text.eq_ignore_ascii_case("none");
     for (word, rest) in said.lines().filter_map(setting) {
         match word.as_str() {

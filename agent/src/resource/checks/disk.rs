@@ -2,7 +2,7 @@
 
 use super::super::fault::{failure, unread};
 use super::super::node::Node;
-use crate::host::patience::within;
+use crate::host::deadline::within;
 use crate::host::{Host, mounts};
 use ostler_roles::check::{Demands, Disk, Evidence};
 use ostler_roles::outcome::{Failure, FailureKind};

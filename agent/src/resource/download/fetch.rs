@@ -3,7 +3,7 @@
 use super::super::fault::{failure, unmade};
 use super::super::node::Node;
 use crate::engine::ApplyContext;
-use crate::host::http::{Http, Patience};
+use crate::host::http::{Deadlines, Http};
 use crate::host::{Entry, Operation, OsError};
 use ostler_roles::outcome::{Event, Failure, FailureKind};
 use ostler_roles::words::{Bytes, Digest};
@@ -21,7 +21,7 @@ const BLOCK: usize = 128 << 10;
 const TOLD: Duration = Duration::from_millis(200);
 
 /// Why a try came to nothing.
-pub(super) enum Broken {
+pub(super) enum FetchError {
     /// Another try may do better.
     Passing(String),
     /// The server has not sent the range that it was asked for: all of it, from the first byte.
@@ -30,7 +30,7 @@ pub(super) enum Broken {
     Final(Box<Failure>),
 }
 
-impl From<OsError> for Broken {
+impl From<OsError> for FetchError {
     fn from(error: OsError) -> Self {
         Self::Final(Box::new(unmade(error)))
     }
@@ -48,13 +48,13 @@ pub(super) struct Fetch<'a> {
 
 impl Fetch<'_> {
     /// The digest of all bytes, once the server has no more.
-    pub(super) fn run(&self, anew: bool) -> Result<Digest, Broken> {
+    pub(super) fn run(&self, anew: bool) -> Result<Digest, FetchError> {
         let (mut file, mut hasher, mut have) = self.opened(anew)?;
-        let mut patience = Patience::until(self.work.deadline);
+        let mut patience = Deadlines::until(self.work.deadline);
         patience.stall = self.stall.unwrap_or(patience.stall);
         let range: Vec<(&str, String)> = if have > 0 { vec![("Range", format!("bytes={have}-"))] } else { Vec::new() };
         let response =
-            self.http.get(self.url, &range, patience).map_err(|error| Broken::Passing(format!("cannot {error}: {}", error.source)))?;
+            self.http.get(self.url, &range, patience).map_err(|error| FetchError::Passing(format!("cannot {error}: {}", error.source)))?;
         match response.status() {
             StatusCode::PARTIAL_CONTENT if starts_at(&response) == Some(have) => {}
             StatusCode::OK => {
@@ -67,14 +67,14 @@ impl Fetch<'_> {
                     .headers()
                     .get("content-range")
                     .map_or_else(|| "no range".into(), |range| String::from_utf8_lossy(range.as_bytes()));
-                return Err(Broken::Misanswered(format!("asked for bytes from {have}, the server sends {range}")));
+                return Err(FetchError::Misanswered(format!("asked for bytes from {have}, the server sends {range}")));
             }
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                return Err(Broken::Passing(format!("the server answers {status}")));
+                return Err(FetchError::Passing(format!("the server answers {status}")));
             }
             status => {
                 let failed = failure(FailureKind::Apply, format!("{} answers {status}", crate::host::http::redacted(self.url)));
-                return Err(Broken::Final(Box::new(Failure { hint: Some("check the URL of the role".to_owned()), ..failed })));
+                return Err(FetchError::Final(Box::new(Failure { hint: Some("check the URL of the role".to_owned()), ..failed })));
             }
         }
         self.copy(response, &mut file, &mut hasher, have)?;
@@ -82,7 +82,7 @@ impl Fetch<'_> {
     }
 
     /// The partial file behind its last byte, and the digest so far.
-    fn opened(&self, anew: bool) -> Result<(File, sha2::Sha256, u64), Broken> {
+    fn opened(&self, anew: bool) -> Result<(File, sha2::Sha256, u64), FetchError> {
         let fail = |source| OsError::new(Operation::Read, self.file.display(), source);
         let known = if anew { None } else { self.node.host.open_to_append(self.file)? };
         let Some(mut file) = known else { return Ok((self.node.host.create_private(self.file)?, sha2::Sha256::new(), 0)) };
@@ -90,21 +90,21 @@ impl Fetch<'_> {
         file.seek(SeekFrom::Start(0)).map_err(fail)?;
         let stops = || (self.work.cancelled)() || Instant::now() >= self.work.deadline;
         let Some(have) = hash_rest(&mut file, &mut hasher, &stops).map_err(fail)? else {
-            return Err(Broken::Passing("stopped".to_owned()));
+            return Err(FetchError::Passing("stopped".to_owned()));
         };
         Ok((file, hasher, have))
     }
 
-    fn copy(&self, response: Response<Body>, file: &mut File, hasher: &mut sha2::Sha256, mut have: u64) -> Result<(), Broken> {
+    fn copy(&self, response: Response<Body>, file: &mut File, hasher: &mut sha2::Sha256, mut have: u64) -> Result<(), FetchError> {
         let total = response.body().content_length().map(|length| Bytes(length + have));
         let mut body = response.into_body().into_reader();
         let mut block = vec![0u8; BLOCK];
         let mut told = Instant::now();
         loop {
             if (self.work.cancelled)() {
-                return Err(Broken::Passing("cancelled".to_owned()));
+                return Err(FetchError::Passing("cancelled".to_owned()));
             }
-            let count = body.read(&mut block).map_err(|error| Broken::Passing(format!("broken off after {have} bytes: {error}")))?;
+            let count = body.read(&mut block).map_err(|error| FetchError::Passing(format!("broken off after {have} bytes: {error}")))?;
             if count == 0 {
                 self.tell(have, total);
                 return Ok(());

@@ -1,7 +1,7 @@
 //! systemd asked over D-Bus, and by systemctl(1) where no bus answers.
 
 use super::age;
-use super::watched::Watched;
+use super::started_units::StartedUnits;
 use crate::engine::ApplyContext;
 use crate::host::child::Program;
 use crate::host::dbus::{Call, CallError, Connection, Reply, Value};
@@ -25,7 +25,7 @@ const STAYS: Duration = Duration::from_millis(100);
 pub(in super::super) struct Manager {
     connection: Mutex<Option<Connection>>,
     /// What was started by way of it.
-    pub(in super::super) watched: Watched,
+    pub(in super::super) watched: StartedUnits,
 }
 
 /// A unit as systemd has it.

@@ -1,6 +1,6 @@
 //! Carries bytes between the controller and the root half, unseen, until either side ends.
 
-use super::super::line::{Outbox, put};
+use super::super::frames::{Outbox, put};
 use super::RootHalf;
 use ostler_roles::wire::frame::Buffer;
 use rustix::fd::{AsFd, OwnedFd};

@@ -24,7 +24,7 @@ const FILES: &[(&str, &str)] =
 
 /// The demo's stage.
 #[derive(Debug)]
-pub struct Stage {
+pub struct Demo {
     directory: PathBuf,
     program: PathBuf,
     identity: PathBuf,
@@ -37,7 +37,7 @@ pub struct Stage {
     _runtime: Runtime,
 }
 
-impl Stage {
+impl Demo {
     /// Writes the site.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fleet::{FleetEvent, Place, Stage, Trouble, TroubleKind};
+use crate::fleet::{ExecutorRef, FleetEvent, Stage, Trouble, TroubleKind};
 use crate::journal::{Record, RunLog, new_run, prune_logs, read_run};
 use crate::report::{Journal, State};
 use crate::transport::LinkEvent;
@@ -100,7 +100,7 @@ fn told() -> Vec<FleetEvent> {
         run(3, Event::Ended { ending: Ending::Failed, millis: 4 }),
         FleetEvent::Stage(Stage::Failed { at: Box::new(Stage::Going), why: "no room".to_owned() }),
         FleetEvent::Master { master: "ci".to_owned(), text: "quarantined".to_owned(), goes_on: true },
-        FleetEvent::Stage(Stage::Quarantined(Place { master: MasterName::parse("ci").unwrap(), executor: node("n1") })),
+        FleetEvent::Stage(Stage::Quarantined(ExecutorRef { master: MasterName::parse("ci").unwrap(), executor: node("n1") })),
         FleetEvent::Trouble(Box::new(Trouble {
             kind: TroubleKind::Locked,
             chain: vec!["a".to_owned()],

@@ -99,7 +99,7 @@ impl Proxy {
             if head.method == "HEAD" {
                 return self.forward(head, &upstream, out, None);
             }
-            let turn = Turn::take(self, kept.clone());
+            let turn = FetchLock::take(self, kept.clone());
             if !kept.is_file() {
                 return self.forward(head, &upstream, out, Some(&kept));
             }
@@ -212,12 +212,12 @@ fn keep_and_send(body: &mut impl Read, out: &mut TcpStream, path: &Path, length:
 }
 
 /// The right to fetch one file of the store.
-struct Turn<'a> {
+struct FetchLock<'a> {
     proxy: &'a Proxy,
     path: PathBuf,
 }
 
-impl<'a> Turn<'a> {
+impl<'a> FetchLock<'a> {
     fn take(proxy: &'a Proxy, path: PathBuf) -> Self {
         let mut fetching = proxy.fetching.lock().unwrap_or_else(PoisonError::into_inner);
         while fetching.contains(&path) {
@@ -228,7 +228,7 @@ impl<'a> Turn<'a> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for FetchLock<'_> {
     fn drop(&mut self) {
         self.proxy.fetching.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.path);
         self.proxy.fetched.notify_all();

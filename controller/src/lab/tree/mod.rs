@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::cache::{self, Ingredients};
+use super::cache::{self, CacheKey};
 use super::child::follow;
 use super::error::LabError;
 use super::sources::Sources;
@@ -43,13 +43,13 @@ impl Recipe {
 
     /// Name of the tree: the suite and a digest of everything that goes into it.
     fn name(&self, sources: &Sources) -> String {
-        let mut ingredients = Ingredients::default();
+        let mut ingredients = CacheKey::default();
         self.describe(sources, &mut ingredients);
         ingredients.name(&self.suite.to_string())
     }
 
     /// Adds everything that goes into the tree.
-    pub(crate) fn describe(&self, sources: &Sources, ingredients: &mut Ingredients) {
+    pub(crate) fn describe(&self, sources: &Sources, ingredients: &mut CacheKey) {
         for part in [PREPARE, &OPTIONS.join(" "), &sources.line(self.suite), &self.include()] {
             ingredients.add(part.as_bytes());
         }

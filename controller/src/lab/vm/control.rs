@@ -12,10 +12,10 @@ use super::super::child::tail;
 use super::super::error::LabError;
 
 /// Says why qemu is gone, where it is: nobody waits for a dead one.
-pub(super) type Pulse<'a> = &'a dyn Fn() -> Result<(), LabError>;
+pub(super) type LivenessCheck<'a> = &'a dyn Fn() -> Result<(), LabError>;
 
 /// Has the root shell behind the port run a script; returns what it printed. The script's failure is an error.
-pub(super) fn talk(port: &Path, script: &str, limit: Duration, pulse: Pulse<'_>) -> Result<String, LabError> {
+pub(super) fn talk(port: &Path, script: &str, limit: Duration, pulse: LivenessCheck<'_>) -> Result<String, LabError> {
     let end = Instant::now() + limit;
     let mut conversation = Conversation { port, stream: connect(port, end, pulse)?, said: String::new(), pulse };
     // The guest opens its end anew whenever it found no host there, and what was on its way just then is lost. From the first
@@ -48,7 +48,7 @@ struct Conversation<'a> {
     port: &'a Path,
     stream: UnixStream,
     said: String,
-    pulse: Pulse<'a>,
+    pulse: LivenessCheck<'a>,
 }
 
 impl Conversation<'_> {
@@ -85,7 +85,7 @@ impl Conversation<'_> {
 }
 
 /// Has qemu carry out commands of its human monitor, in order.
-pub(super) fn monitor(control: &Path, commands: &[&str], limit: Duration, pulse: Pulse<'_>) -> Result<(), LabError> {
+pub(super) fn monitor(control: &Path, commands: &[&str], limit: Duration, pulse: LivenessCheck<'_>) -> Result<(), LabError> {
     let stream = connect(control, Instant::now() + limit, pulse)?;
     stream.set_read_timeout(Some(limit)).map_err(LabError::file("read from", control))?;
     let mut reader = BufReader::new(stream);
@@ -124,7 +124,7 @@ fn ask(reader: &mut BufReader<UnixStream>, control: &Path, request: &Value) -> R
 }
 
 /// Connects as soon as qemu listens.
-fn connect(path: &Path, end: Instant, pulse: Pulse<'_>) -> Result<UnixStream, LabError> {
+fn connect(path: &Path, end: Instant, pulse: LivenessCheck<'_>) -> Result<UnixStream, LabError> {
     loop {
         match UnixStream::connect(path) {
             Ok(stream) => return Ok(stream),
@@ -138,7 +138,7 @@ fn connect(path: &Path, end: Instant, pulse: Pulse<'_>) -> Result<UnixStream, La
 }
 
 /// Returns why qemu is gone, or else the error: one that closed its socket may take a moment more to be dead.
-fn last_beat(pulse: Pulse<'_>, error: LabError) -> LabError {
+fn last_beat(pulse: LivenessCheck<'_>, error: LabError) -> LabError {
     let end = Instant::now() + Duration::from_secs(1);
     while Instant::now() < end {
         if let Err(gone) = pulse() {

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::super::cache::{self, Ingredients};
+use super::super::cache::{self, CacheKey};
 use super::super::child::{self, Running, run, tail};
 use super::super::error::LabError;
 use super::super::sources::Sources;
 use super::super::spec::{LabNode, Suite};
 use super::super::tree::{self, Recipe};
-use super::{Ends, SNAPSHOT, arguments, control};
+use super::{QemuPaths, SNAPSHOT, arguments, control};
 
 /// Size of the disk as the guest sees it; only what is written takes room here.
 const DISK_BYTES: u64 = 50 << 30;
@@ -49,13 +49,14 @@ impl ImageRecipe {
 /// Returns the image of a recipe, building it where it is missing.
 pub(crate) fn ensure(cache: &Path, recipe: &ImageRecipe, sources: &Sources, progress: &(dyn Fn(&str) + Sync)) -> Result<PathBuf, LabError> {
     let version = run(Command::new("qemu-system-x86_64").arg("--version"))?.stdout;
-    let mut ingredients = Ingredients::default();
+    let mut ingredients = CacheKey::default();
     recipe.root.describe(sources, &mut ingredients);
     ingredients.add(PREPARE.as_bytes());
     // A snapshot fits the qemu and the machine that made it, and no other.
     ingredients.add(&version);
     let nowhere = Path::new("");
-    let ends = Ends { disk: nowhere.into(), tap: String::new(), port: nowhere.into(), control: nowhere.into(), console: nowhere.into() };
+    let ends =
+        QemuPaths { disk: nowhere.into(), tap: String::new(), port: nowhere.into(), control: nowhere.into(), console: nowhere.into() };
     ingredients.add(arguments(nowhere, &ends).join(" ").as_bytes());
     let name = ingredients.name(&format!("{}-vm", recipe.suite()));
     cache::ensure(&cache.join("images"), &name, |half| {
@@ -89,7 +90,7 @@ fn make_disk(image: &Path, root: &Path) -> Result<(), LabError> {
 
 /// Boots the disk in a network of its own and saves the machine once its root shell answers.
 fn make_snapshot(image: &Path) -> Result<(), LabError> {
-    let ends = Ends {
+    let ends = QemuPaths {
         disk: image.join("machine.qcow2"),
         tap: "tap0".into(),
         port: image.join("port.sock"),
@@ -113,7 +114,7 @@ fn make_snapshot(image: &Path) -> Result<(), LabError> {
 }
 
 /// Waits for the machine's root shell, saves the machine and ends it.
-fn save(qemu: RefCell<Running>, ends: &Ends) -> Result<(), LabError> {
+fn save(qemu: RefCell<Running>, ends: &QemuPaths) -> Result<(), LabError> {
     let pulse = || match qemu.borrow_mut().0.try_wait() {
         Ok(None) => Ok(()),
         Ok(Some(status)) => Err(LabError::Refused(format!("{QEMU} ended with {status}"))),

@@ -15,14 +15,14 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::cgroup::Cgroup;
-use super::child::Carrier;
+use super::child::NodeProcess;
 use super::container::identity;
 use super::error::LabError;
 use super::net::link;
-use super::place::{Place, create_private};
+use super::paths::{LabPaths, create_private};
 use super::protocol::Plan;
 use super::spec::{LabNode, PREFIX, Sudo};
-use control::Pulse;
+use control::LivenessCheck;
 
 /// Name of the snapshot an image carries.
 const SNAPSHOT: &str = "ready";
@@ -31,7 +31,7 @@ pub(crate) const IDENTITY_LIMIT: Duration = Duration::from_secs(90);
 
 /// Where one machine's qemu meets the host.
 #[derive(Debug)]
-pub(crate) struct Ends {
+pub(crate) struct QemuPaths {
     /// The copy-on-write disk; its base lies in the image.
     pub(crate) disk: PathBuf,
     /// TAP device of its network card.
@@ -44,9 +44,9 @@ pub(crate) struct Ends {
     pub(crate) console: PathBuf,
 }
 
-impl Ends {
+impl QemuPaths {
     /// Returns the ends of a lab node; the sockets lie in the lab's private `/run`, whose paths are short.
-    pub(crate) fn of_node(place: &Place, name: &str, index: usize) -> Self {
+    pub(crate) fn of_node(place: &LabPaths, name: &str, index: usize) -> Self {
         Self {
             disk: place.dir().join("disks").join(format!("{name}.qcow2")),
             tap: link(index),
@@ -58,7 +58,7 @@ impl Ends {
 }
 
 /// Returns qemu's arguments: the same at the save and at every restore, but for paths (a snapshot fits one machine only).
-pub(crate) fn arguments(image: &Path, ends: &Ends) -> Vec<String> {
+pub(crate) fn arguments(image: &Path, ends: &QemuPaths) -> Vec<String> {
     let fixed = "-M q35 -accel tcg,thread=multi,tb-size=256 -cpu qemu64 -smp 2 -m 1024 -nodefaults -no-user-config -display none \
                  -device virtio-net-pci,netdev=net,mac=52:54:00:78:00:01 -device virtio-rng-pci -device virtio-serial-pci \
                  -device virtserialport,chardev=port,name=lab";
@@ -93,7 +93,7 @@ fn escaped(path: &Path) -> String {
 }
 
 /// Gives a new node its disk: a copy of the image's, snapshot included.
-pub(crate) fn make_disk(ends: &Ends, image: &Path) -> Result<(), LabError> {
+pub(crate) fn make_disk(ends: &QemuPaths, image: &Path) -> Result<(), LabError> {
     if let Some(dir) = ends.disk.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(LabError::file("create directory", dir))?;
     }
@@ -102,7 +102,7 @@ pub(crate) fn make_disk(ends: &Ends, image: &Path) -> Result<(), LabError> {
 }
 
 /// Starts the machine in its cgroup: out of the snapshot, or with a cold boot from its disk.
-pub(crate) fn boot(cgroup: &Cgroup, image: &Path, ends: &Ends, restore: bool) -> Result<Carrier, LabError> {
+pub(crate) fn boot(cgroup: &Cgroup, image: &Path, ends: &QemuPaths, restore: bool) -> Result<NodeProcess, LabError> {
     let log = fs::OpenOptions::new().create(true).append(true).open(&ends.console).map_err(LabError::file("open", &ends.console))?;
     let wrap = cgroup.wrap();
     let mut command = Command::new(&wrap[0]);
@@ -113,11 +113,17 @@ pub(crate) fn boot(cgroup: &Cgroup, image: &Path, ends: &Ends, restore: bool) ->
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).process_group(0);
     let child = command.spawn().map_err(|source| LabError::Start { command: "qemu-system-x86_64".into(), source })?;
     // qemu goes on when it cannot write its log.
-    Ok(Carrier { child, log: None })
+    Ok(NodeProcess { child, log: None })
 }
 
 /// Makes a restored machine this node: the time, its name, its keys, its address; then the door it came through is shut.
-pub(crate) fn give_identity(place: &Place, plan: &Plan, node: &LabNode, ends: &Ends, pulse: Pulse<'_>) -> Result<(), LabError> {
+pub(crate) fn give_identity(
+    place: &LabPaths,
+    plan: &Plan,
+    node: &LabNode,
+    ends: &QemuPaths,
+    pulse: LivenessCheck<'_>,
+) -> Result<(), LabError> {
     let read = |path: &Path| fs::read_to_string(path).map_err(LabError::file("read", path));
     let authorized = read(&place.private_key().with_extension("pub"))?;
     let host_key = read(&place.host_key(&node.name))?;
@@ -167,8 +173,8 @@ mod tests {
         let image = dir.path().join("image");
         fs::create_dir(&image).expect("directory");
         fs::write(image.join("machine.qcow2"), "a disk").expect("written");
-        let place = Place::create(&dir.path().join("lab")).expect("place");
-        let ends = Ends::of_node(&place, "vm", 0);
+        let place = LabPaths::create(&dir.path().join("lab")).expect("place");
+        let ends = QemuPaths::of_node(&place, "vm", 0);
         make_disk(&ends, &image).expect("made");
         assert_eq!(fs::read_to_string(&ends.disk).expect("there"), "a disk");
         let mode = |path: &Path| fs::metadata(path).expect("there").mode() & 0o7777;

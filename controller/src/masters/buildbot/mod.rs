@@ -14,5 +14,5 @@ mod survey_cache;
 pub use client::{Account, Build, BuildResult, BuildbotError, Client};
 pub use driver::{Buildbot, Patience, Registration, WorkerTrouble};
 pub use file::{SmokeCommand, Worker, WorkerError, WorkerFile};
-pub use steps::{Place, steps};
+pub use steps::{MasterPaths, steps};
 pub use survey::Survey;

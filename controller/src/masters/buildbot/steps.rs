@@ -14,7 +14,7 @@ const FILE_DEADLINE: Span = Span::seconds(30);
 
 /// Where a master keeps its files on its node: the parameters of the role `buildbot-master`, or what the site says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct MasterPaths {
     /// The directory with `master.cfg` and `workers.d/`.
     pub directory: AbsPath,
     /// The group that may read worker files.
@@ -30,7 +30,7 @@ pub struct Place {
 ///
 /// # Errors
 /// When a worker's file has no path below the directory; a worker's name always has.
-pub fn steps(files: &[WorkerFile], place: &Place) -> Result<Vec<Step>, PathError> {
+pub fn steps(files: &[WorkerFile], place: &MasterPaths) -> Result<Vec<Step>, PathError> {
     let step = |desired, within| Step {
         desired,
         role: place.role.clone(),
@@ -88,7 +88,7 @@ mod tests {
     fn a_batch_is_its_files_and_one_reload() {
         let file =
             |name| Worker::new(name, 1, BTreeSet::new(), Worker::SHARED_PASSWORD, Vec::new(), "/run/x").unwrap().file(Stage::Labelled);
-        let place = Place {
+        let place = MasterPaths {
             directory: AbsPath::parse("/var/lib/buildbot/master").unwrap(),
             group: AccountName::parse("buildbot").unwrap(),
             service: UnitName::parse_service("buildbot-master").unwrap(),

@@ -2,7 +2,7 @@
 
 use super::super::http::{HttpError, UnexpectedJson};
 use super::xml::XmlError;
-use ostler_roles::master::jenkins::{Change, CredentialId, Name, NotOurs, Stranger, Version};
+use ostler_roles::master::jenkins::{Change, CredentialId, ForeignOwner, Name, NotOurs, Version};
 use std::time::Duration;
 
 impl JenkinsError {
@@ -184,10 +184,10 @@ pub enum JenkinsError {
     NotOurs(#[from] NotOurs),
     /// A credential of that id was not made by this site.
     #[error("credential `{0}` on this Jenkins {1}")]
-    ForeignCredential(CredentialId, Stranger),
+    ForeignCredential(CredentialId, ForeignOwner),
     /// A job of that name was not made by this site.
     #[error("job `{0}` on this Jenkins {1}")]
-    ForeignJob(String, Stranger),
+    ForeignJob(String, ForeignOwner),
     /// A node vanished under our hands.
     #[error("node `{0}` is no longer on this Jenkins")]
     Vanished(Name),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use russh::keys::PublicKey;
 
-use super::book::Book;
+use super::file::KnownHostsFile;
 use super::pattern::write_hashed;
 use super::verdict::{Presented, Records, Verdict};
 use crate::transport::files;
@@ -147,7 +147,9 @@ fn write_all(file: &Path, all: &[Arc<Request>]) -> Result<(), AppendError> {
 /// The line to write; none where the key is recorded already.
 fn line(request: &Request, text: &str) -> Result<Option<String>, AppendError> {
     let Request { file, name, key, hash_name, .. } = request;
-    match Records::of([(file.as_path(), &Book::new(text.to_owned()))], name, None, name).judge(Presented::Key(key), SystemTime::now()) {
+    match Records::of([(file.as_path(), &KnownHostsFile::new(text.to_owned()))], name, None, name)
+        .judge(Presented::Key(key), SystemTime::now())
+    {
         Verdict::Known => return Ok(None),
         Verdict::Unknown => {}
         Verdict::Changed { .. } | Verdict::Revoked { .. } | Verdict::BadCertificate { .. } => {

@@ -4,16 +4,16 @@
 //! so that accepting new keys would accept a man in the middle. Here such a host is *changed*.
 
 mod append;
-mod book;
 mod certificate;
 mod entry;
+mod file;
 mod pattern;
 mod verdict;
 
 pub use append::{AppendError, append};
-pub use book::{Book, Books};
 pub use certificate::CertificateFault;
 pub use entry::{Entry, Line, Marker};
+pub use file::{KnownHostsFile, KnownHostsFiles};
 pub(crate) use pattern::wildcard;
 pub use pattern::{Hosts, host_names};
 pub use verdict::{Presented, Record, Records, Verdict};

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use russh::keys::PublicKey;
 
-use super::{Book, Presented, Record, Records, Verdict, host_names};
+use super::{KnownHostsFile, Presented, Record, Records, Verdict, host_names};
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/transport/known_hosts/cases")
@@ -39,7 +39,7 @@ fn case(path: &Path) -> Case {
     }
     let (host, port, alias) = (field("host").unwrap(), field("port").unwrap().parse().unwrap(), field("alias"));
     let names = host_names(host, port, alias);
-    let records = Records::of([(Path::new("file"), &Book::new(text.clone()))], &names.0, names.1.as_deref(), host);
+    let records = Records::of([(Path::new("file"), &KnownHostsFile::new(text.clone()))], &names.0, names.1.as_deref(), host);
     let shows = PublicKey::from_openssh(&key(field("shows").unwrap())).unwrap();
     let name = path.file_stem().unwrap().to_string_lossy().into_owned();
     let unreadable = field("unreadable").map(|line| line.parse().unwrap());
@@ -97,7 +97,7 @@ fn ssh_keygen_finds_the_same_lines() {
 #[test]
 fn recorded_types_are_offered_first_and_without_repetition_of_the_rest() {
     let text = format!("node1 {}\nnode1 {}\n", key("ec1"), key("rsa1"));
-    let records = Records::of([(Path::new("file"), &Book::new(text.clone()))], "node1", None, "node1");
+    let records = Records::of([(Path::new("file"), &KnownHostsFile::new(text.clone()))], "node1", None, "node1");
     assert_eq!(records.key_types(), ["ecdsa-sha2-nistp256", "ssh-rsa"]);
     assert!(records.only_unverifiable().is_none());
     let preferred = crate::transport::Algorithms::default().preferred(&records.key_types(), false).unwrap();
@@ -108,7 +108,7 @@ fn recorded_types_are_offered_first_and_without_repetition_of_the_rest() {
 #[test]
 fn a_host_known_by_rsa_alone_is_named() {
     for text in [format!("node1 {}\n", key("rsa1")), format!("node1 {}\n", key("rsa1").replacen("ssh-rsa", "rsa-sha2-256", 1))] {
-        let records = Records::of([(Path::new("file"), &Book::new(text.clone()))], "node1", None, "node1");
+        let records = Records::of([(Path::new("file"), &KnownHostsFile::new(text.clone()))], "node1", None, "node1");
         let record = records.only_unverifiable().unwrap();
         assert_eq!((record.place().as_str(), record.entry.key_type.as_str()), ("file:1", "ssh-rsa"));
     }
@@ -119,7 +119,7 @@ fn a_host_known_by_rsa_alone_is_named() {
 fn a_key_revoked_under_the_bare_name_is_revoked_on_every_port() {
     let text = format!("@revoked node1 {0}\n[node1]:2222 {0}\n", key("ed1"));
     let names = host_names("node1", 2222, None);
-    let records = Records::of([(Path::new("file"), &Book::new(text.clone()))], &names.0, names.1.as_deref(), "node1");
+    let records = Records::of([(Path::new("file"), &KnownHostsFile::new(text.clone()))], &names.0, names.1.as_deref(), "node1");
     let shows = PublicKey::from_openssh(&key("ed1")).unwrap();
     let verdict = records.judge(Presented::Key(&shows), SystemTime::now());
     assert!(matches!(&verdict, Verdict::Revoked { by } if by.entry.line == 1), "{verdict:?}");
@@ -130,7 +130,7 @@ fn a_key_revoked_under_the_bare_name_is_revoked_on_every_port() {
 fn a_host_known_by_a_type_of_the_future_is_no_unknown_host() {
     // `ssh-future` and four bytes.
     let records = Records::of(
-        [(Path::new("file"), &Book::new("node1 ssh-future AAAACnNzaC1mdXR1cmUAAAAEYWJjZA==\n".to_owned()))],
+        [(Path::new("file"), &KnownHostsFile::new("node1 ssh-future AAAACnNzaC1mdXR1cmUAAAAEYWJjZA==\n".to_owned()))],
         "node1",
         None,
         "node1",
@@ -182,7 +182,7 @@ fn many_writers_at_once_leave_whole_lines() {
         }
     });
     let text = fs::read_to_string(&file).unwrap();
-    let book = Book::new(text.clone());
+    let book = KnownHostsFile::new(text.clone());
     let found = (0..64).filter(|n| book.entries(&[&format!("node{n}")]).len() == 1).count();
     assert_eq!((text.lines().count(), found), (64, 64), "{text}");
 }

@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use russh::keys::{Algorithm, Certificate, PublicKey};
 
-use super::book::Book;
 use super::certificate::{self, CertificateFault};
 use super::entry::{Entry, Marker};
+use super::file::KnownHostsFile;
 
 /// An entry and the file it stands in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +79,12 @@ pub struct Records {
 impl Records {
     /// Picks from the files what speaks of a host. `name` and `portless` come from [`super::host_names`]; `principal`
     /// is the name a certificate must be for (without a port).
-    pub fn of<'a>(files: impl IntoIterator<Item = (&'a Path, &'a Book)>, name: &str, portless: Option<&str>, principal: &str) -> Self {
+    pub fn of<'a>(
+        files: impl IntoIterator<Item = (&'a Path, &'a KnownHostsFile)>,
+        name: &str,
+        portless: Option<&str>,
+        principal: &str,
+    ) -> Self {
         let mut records = Self { host: name.to_owned(), principal: principal.to_ascii_lowercase(), ..Self::default() };
         let names: Vec<&str> = std::iter::once(name).chain(portless).collect();
         for (file, book) in files {

@@ -8,9 +8,9 @@ use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg, PublicKey};
 use russh::{MethodKind, MethodSet};
 use tokio::time::timeout;
 
-use super::handshake::Lost;
+use super::handshake::ConnectionEnd;
 use super::host_key::Checker;
-use super::identity::{Agent, Candidate, Favourite, Identities, Signer, Tried};
+use super::identity::{Agent, Candidate, Identities, LastUsedKey, Signer, Tried};
 use crate::transport::config::HostConfig;
 use crate::transport::deadlines::Deadlines;
 use crate::transport::error::ConnectFault;
@@ -22,9 +22,9 @@ pub(super) async fn log_in(
     handle: &mut Handle<Checker>,
     config: &HostConfig,
     identities: Identities,
-    favourite: &Favourite,
+    favourite: &LastUsedKey,
     deadlines: &Deadlines,
-    lost: &Lost,
+    lost: &ConnectionEnd,
 ) -> Result<Option<Login>, ConnectFault> {
     let Identities { candidates, unusable, mut agent } = identities;
     let mut tried = Vec::new();
@@ -75,7 +75,13 @@ pub(super) async fn log_in(
 }
 
 /// The server ended the connection after an offer: too many tries (`MaxAuthTries`), or something worse.
-fn gave_up(config: &HostConfig, mut tried: Vec<Tried>, unusable: Vec<Tried>, accepts: Option<Vec<String>>, lost: &Lost) -> ConnectFault {
+fn gave_up(
+    config: &HostConfig,
+    mut tried: Vec<Tried>,
+    unusable: Vec<Tried>,
+    accepts: Option<Vec<String>>,
+    lost: &ConnectionEnd,
+) -> ConnectFault {
     if let Some(fault) = lost.no_login() {
         return fault;
     }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep, sleep, timeout, timeout_at};
 
-use super::handshake::Lost;
+use super::handshake::ConnectionEnd;
 use crate::transport::deadlines::Deadlines;
 use crate::transport::link::{CommandLine, Ended, Exec, Exit, Tail};
 
@@ -31,7 +31,12 @@ pub(super) enum NotStarted {
 }
 
 /// Starts a command. The request is not waited for: what the caller writes goes right behind it.
-pub(super) async fn run(channel: Channel<Msg>, command: &CommandLine, lost: &Lost, deadlines: &Deadlines) -> Result<Exec, NotStarted> {
+pub(super) async fn run(
+    channel: Channel<Msg>,
+    command: &CommandLine,
+    lost: &ConnectionEnd,
+    deadlines: &Deadlines,
+) -> Result<Exec, NotStarted> {
     let (reader, writer) = channel.split();
     match timeout(deadlines.open, writer.exec(true, command.as_str())).await {
         Ok(Ok(())) => {}
@@ -57,7 +62,7 @@ pub(super) async fn run(channel: Channel<Msg>, command: &CommandLine, lost: &Los
 }
 
 /// Reads everything the server says of a channel, in order.
-async fn drain(mut reader: ChannelReadHalf, out: mpsc::Sender<Vec<u8>>, lost: &Lost, after_exit: Duration) -> Ended {
+async fn drain(mut reader: ChannelReadHalf, out: mpsc::Sender<Vec<u8>>, lost: &ConnectionEnd, after_exit: Duration) -> Ended {
     let mut out = Some(out);
     let mut stderr = Tail::default();
     let (mut exit, mut over) = (None, None);
@@ -260,7 +265,7 @@ mod tests {
         while timeout(Duration::from_millis(200), other.window_change(80, 24, 0, 0)).await.is_ok() {}
         let command = CommandLine::from_words(["true"]).unwrap();
         let deadlines = Deadlines { open: Duration::from_millis(200), ..Deadlines::default() };
-        let lost = Lost::default();
+        let lost = ConnectionEnd::default();
         let started = timeout(Duration::from_secs(5), run(channel, &command, &lost, &deadlines)).await.unwrap();
         assert_eq!(started.err(), Some(NotStarted::Stuck));
     }

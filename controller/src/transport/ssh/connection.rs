@@ -8,27 +8,27 @@ use russh::{ChannelOpenFailure, Disconnect};
 use tokio::time::{Instant, timeout};
 
 use super::channel::{self, NotStarted};
-use super::handshake::{Lost, shake};
+use super::handshake::{ConnectionEnd, shake};
 use super::host_key::{Checker, read_records};
 use super::{Ssh, Telling};
 use super::{authenticate, identity};
 use crate::transport::config::{HostConfig, Jump, NewKeys, Target};
 use crate::transport::deadlines::{Deadlines, backoff};
-use crate::transport::dial::Goal;
+use crate::transport::dial::DialTarget;
 use crate::transport::error::{ConnectError, ConnectFault};
 use crate::transport::event::LinkEvent;
 use crate::transport::files;
 use crate::transport::known_hosts::Records;
 use crate::transport::link::{BoxFuture, CommandLine, Exec, Link, LinkError, Login};
 use crate::transport::place::Placed;
-use crate::transport::socket::Quick;
+use crate::transport::socket::NoDelayStream;
 
 /// A logged-in connection. It keeps the bastion's alive.
 pub(super) struct Connection {
     pub handle: Handle<Checker>,
     pub host: String,
     pub user: String,
-    pub lost: Lost,
+    pub lost: ConnectionEnd,
     login: Option<Login>,
     via: Option<Arc<Connection>>,
 }
@@ -111,15 +111,16 @@ impl Ssh {
             return Err(ConnectFault::Cut { step: "waiting for a turn", reason: "the run is ending".to_owned() });
         };
         let deadlines = within(&self.deadlines, config);
-        let lost = Lost::default();
+        let lost = ConnectionEnd::default();
         // The files and the agent are read while the network works.
         let (handle, login) = match &via {
             None => {
-                let goal = Goal { host: &config.hostname, port: config.port, family: config.address_family, bind: config.bind_address };
+                let goal =
+                    DialTarget { host: &config.hostname, port: config.port, family: config.address_family, bind: config.bind_address };
                 let (prepared, stream) = tokio::join!(self.prepare(config), self.dialer.dial(&goal, &deadlines));
                 let (prepared, stream) = (prepared?, stream?);
                 let peer = stream.peer_addr();
-                let quick = Quick::new(stream, deadlines.silence()).map_err(|error| match peer {
+                let quick = NoDelayStream::new(stream, deadlines.silence()).map_err(|error| match peer {
                     Ok(address) => ConnectFault::Dial { address, reason: error.to_string() },
                     Err(_) => ConnectFault::Cut { step: "dialling", reason: error.to_string() },
                 })?;
@@ -149,7 +150,7 @@ impl Ssh {
         config: &HostConfig,
         prepared: Prepared,
         deadlines: &Deadlines,
-        lost: &Lost,
+        lost: &ConnectionEnd,
     ) -> Result<(Handle<Checker>, Option<Login>), ConnectFault>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,

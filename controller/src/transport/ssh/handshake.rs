@@ -11,14 +11,14 @@ use tokio::time::timeout;
 use super::host_key::{Checker, HandlerError};
 use crate::transport::deadlines::Deadlines;
 use crate::transport::error::ConnectFault;
-use crate::transport::socket::{FirstBytes, Witnessed};
+use crate::transport::socket::{FirstBytes, RecordingStream};
 
 /// What a node's own words hold while it lets nobody in but root: systemd writes them to /run/nologin (systemd-user-sessions(8)).
 const NO_LOGIN: &str = "pam_nologin";
 
 /// Why a connection ended, once it has; shared between russh's task and its users.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lost(Arc<Mutex<Known>>);
+pub(super) struct ConnectionEnd(Arc<Mutex<Known>>);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -27,7 +27,7 @@ struct Known {
     no_login: Option<String>,
 }
 
-impl Lost {
+impl ConnectionEnd {
     pub fn note(&self, reason: String) {
         self.known().reason.get_or_insert(reason);
     }
@@ -70,7 +70,7 @@ pub(super) async fn shake<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (stream, first) = Witnessed::new(stream);
+    let (stream, first) = RecordingStream::new(stream);
     let connecting = client::connect_stream(config, stream, checker);
     pin!(connecting);
     let outcome = match timeout(deadlines.banner, &mut connecting).await {

@@ -8,12 +8,12 @@ use russh::Names;
 use russh::client::{DisconnectReason, Handler, Session};
 use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate};
 
-use super::handshake::Lost;
+use super::handshake::ConnectionEnd;
 use crate::transport::config::{HostConfig, NewKeys, Target};
 use crate::transport::error::HostKeyFault;
 use crate::transport::event::{LinkEvent, Listener};
 use crate::transport::files;
-use crate::transport::known_hosts::{self, Books, CertificateFault, Presented, Record, Records, Verdict};
+use crate::transport::known_hosts::{self, CertificateFault, KnownHostsFiles, Presented, Record, Records, Verdict};
 use crate::transport::link::quoted;
 
 /// What the checker can say: the SSH library's faults pass through it.
@@ -30,7 +30,7 @@ impl From<russh::Error> for HandlerError {
 }
 
 /// Looks into every file of known hosts that there is, and picks what speaks of the host.
-pub(super) fn read_records(config: &HostConfig, known: &Books) -> Result<Records, HostKeyFault> {
+pub(super) fn read_records(config: &HostConfig, known: &KnownHostsFiles) -> Result<Records, HostKeyFault> {
     let mut books = Vec::new();
     for file in config.user_known_hosts.iter().chain(&config.global_known_hosts) {
         match known.open(file) {
@@ -63,7 +63,7 @@ pub(super) struct Checker {
     /// How long the writing may take.
     pub patience: Duration,
     pub ca_signatures: Vec<String>,
-    pub lost: Lost,
+    pub lost: ConnectionEnd,
     pub listener: Listener,
 }
 
@@ -98,7 +98,7 @@ impl Checker {
         let file = self.own_file.clone().ok_or(HostKeyFault::NotRecorded(known_hosts::AppendError::NoFile))?;
         let (name, owned, hash, path) = (self.records.host().to_owned(), key.clone(), self.hash_names, file.clone());
         let written = files::within(self.patience, move || known_hosts::append(&path, &name, &owned, hash)).await;
-        let undone = |undone: files::Undone| known_hosts::AppendError::Io { file: file.clone(), reason: undone.to_string() };
+        let undone = |undone: files::FileWorkError| known_hosts::AppendError::Io { file: file.clone(), reason: undone.to_string() };
         written.map_err(|fault| HostKeyFault::NotRecorded(undone(fault)))??;
         let (host, file) = (self.shown.clone(), file.display().to_string());
         (self.listener)(&self.target, LinkEvent::HostKeyAccepted { host, fingerprint, file });

@@ -168,9 +168,9 @@ pub(super) struct Identities {
 
 /// The key that opened a node last in this run: most fleets have one key, and each refused offer costs a round trip.
 #[derive(Debug, Default)]
-pub(super) struct Favourite(Mutex<Option<PublicKey>>);
+pub(super) struct LastUsedKey(Mutex<Option<PublicKey>>);
 
-impl Favourite {
+impl LastUsedKey {
     pub fn remember(&self, key: &PublicKey) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
     }
@@ -207,7 +207,7 @@ pub(super) fn read_files(config: &HostConfig) -> Files {
 pub(super) type Listed = (Option<Agent>, Vec<Candidate>);
 
 /// Gathers what may be offered to a host.
-pub(super) fn collect(config: &HostConfig, files: Files, listed: Result<Listed, Tried>, favourite: &Favourite) -> Identities {
+pub(super) fn collect(config: &HostConfig, files: Files, listed: Result<Listed, Tried>, favourite: &LastUsedKey) -> Identities {
     let Files { held, certificates, mut unusable } = files;
     let (agent, listed) = match listed {
         Ok((agent, listed)) => (agent, listed),

@@ -22,9 +22,9 @@ use super::dial::Dialer;
 use super::error::ConnectError;
 use super::event::{LinkEvent, Listener};
 use super::invocation::Invocation;
-use super::known_hosts::Books;
+use super::known_hosts::KnownHostsFiles;
 use bastion::Bastions;
-use identity::Favourite;
+use identity::LastUsedKey;
 
 /// How a run reaches its nodes.
 #[derive(Clone)]
@@ -82,8 +82,8 @@ pub struct Ssh {
     handshakes: Semaphore,
     listener: Telling,
     bastions: Bastions,
-    known_hosts: Arc<Books>,
-    favourite: Favourite,
+    known_hosts: Arc<KnownHostsFiles>,
+    favourite: LastUsedKey,
 }
 
 /// A listener that can be shown.
@@ -109,7 +109,7 @@ impl Ssh {
             listener: Telling(options.listener),
             bastions: Bastions::default(),
             known_hosts: Arc::default(),
-            favourite: Favourite::default(),
+            favourite: LastUsedKey::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Input;
-use super::limits::Spent;
+use super::limits::Usage;
 use super::order::Named;
 use super::params::Params;
 use super::prove::Sample;
@@ -46,7 +46,7 @@ pub(super) struct Context<'a> {
     faults: RefCell<Faults>,
     missing: RefCell<BTreeMap<Missing, Span>>,
     /// What was spent of its limits.
-    pub(super) spent: Spent,
+    pub(super) spent: Usage,
     /// Stands in for parameters that nobody gives, where a role is proved without a node; none on a node.
     pub(super) assume: Option<Sample>,
     /// A value that was assumed was read by the body being read.
@@ -107,7 +107,7 @@ impl<'a> Context<'a> {
             stores: RefCell::default(),
             faults: RefCell::new(faults),
             missing: RefCell::default(),
-            spent: Spent::default(),
+            spent: Usage::default(),
             assume: None,
             assumed: Cell::default(),
             named: RefCell::default(),
@@ -127,7 +127,7 @@ impl<'a> Context<'a> {
             stores: RefCell::default(),
             faults: RefCell::default(),
             missing: RefCell::default(),
-            spent: Spent::default(),
+            spent: Usage::default(),
             assume: None,
             assumed: Cell::default(),
             named: RefCell::default(),

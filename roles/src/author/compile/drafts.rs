@@ -46,7 +46,7 @@ pub(super) struct DraftWords {
 
 /// A place in the order: a resource, and what it watches there.
 #[derive(Clone, Debug)]
-pub(super) struct Turn<'a> {
+pub(super) struct OrderEntry<'a> {
     /// The draft's number.
     pub(super) draft: usize,
     pub(super) watches: Vec<Watch>,
@@ -60,7 +60,7 @@ pub(super) struct Turn<'a> {
 #[derive(Default)]
 pub(super) struct Drafts<'a> {
     pub(super) list: Vec<Draft<'a>>,
-    pub(super) turns: Vec<Turn<'a>>,
+    pub(super) turns: Vec<OrderEntry<'a>>,
     pub(super) by_id: BTreeMap<ResourceId, usize>,
     /// Resources that a `when` left out, by the role that declares them.
     pub(super) left_out: Vec<(ResourceId, &'a str)>,
@@ -123,7 +123,7 @@ impl<'a> Drafts<'a> {
                 let number = self.list.len();
                 self.by_id.insert(id.clone(), number);
                 self.list.push(Draft { id, values, role, span: span.clone(), words, roles: vec![&role.name.value] });
-                self.turns.push(Turn { draft: number, watches, role, span: span.clone(), together });
+                self.turns.push(OrderEntry { draft: number, watches, role, span: span.clone(), together });
                 return;
             }
             Some(number) => *number,
@@ -134,7 +134,7 @@ impl<'a> Drafts<'a> {
         first.words.while_busy &= words.while_busy;
         join(context, first, values, role);
         if !watches.is_empty() {
-            self.turns.push(Turn { draft, watches, role, span: span.clone(), together: words.together });
+            self.turns.push(OrderEntry { draft, watches, role, span: span.clone(), together: words.together });
         }
     }
 

@@ -3,7 +3,7 @@
 use super::Input;
 use super::context::{Context, origin};
 use crate::author::diagnostic::Faults;
-use crate::author::layers::{Explained, Layer, Losing};
+use crate::author::layers::{Explained, Layer, Overridden};
 use crate::author::role::{Param, Role, Type};
 use crate::author::source::{Node, Span};
 use crate::author::value::Value;
@@ -48,7 +48,7 @@ fn one<'a>(context: &Context<'a>, role: &'a Role, param: &'a Param, value: &Valu
         layer: winner.map_or(Layer::Default, |(layer, ..)| layer),
         origin: origin(winner.map_or(&param.name.span, |(_, span, _)| span)),
         losing: losing
-            .map(|(layer, span, node)| Losing {
+            .map(|(layer, span, node)| Overridden {
                 layer,
                 origin: origin(span),
                 written: node.map_or_else(|| "none".to_owned(), |node| node.span.text().split_whitespace().collect::<Vec<_>>().join(" ")),

@@ -11,7 +11,7 @@ use crate::words::Bytes;
 
 /// What was spent so far.
 #[derive(Debug, Default)]
-pub(super) struct Spent {
+pub(super) struct Usage {
     /// Turns of all loops.
     turns: Cell<usize>,
     /// Bytes of all values that were made, kept or not.
@@ -32,7 +32,7 @@ enum Count {
     Reported,
 }
 
-impl Spent {
+impl Usage {
     fn count(&self, counter: &Cell<usize>, bytes: usize, most: usize) -> Count {
         counter.set(counter.get().saturating_add(bytes));
         let beyond = counter.get() > most;

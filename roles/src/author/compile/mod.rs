@@ -7,9 +7,9 @@ mod drafts;
 mod executors;
 mod explain;
 mod fields;
+mod further_faults;
 mod input;
 mod known;
-mod led;
 mod limits;
 mod lint;
 mod masters;
@@ -18,19 +18,19 @@ mod order;
 mod params;
 mod paths;
 mod prove;
-mod rest;
 mod scope;
 mod strictest;
 mod triggers;
+mod untrusted_programs;
 mod walk;
 
 pub use explain::explain;
+pub use further_faults::rest;
 pub use input::{Compiled, Input, Secrets, Site, SiteContent, SiteEntry, Unread};
 pub use known::KnownFacts;
 pub use lint::{assumed, in_scope, lint, recorded};
 pub use masters::{JenkinsCredential, JenkinsLogin, Master, MasterSettings, master_names, masters};
 pub use order::{Order, order};
-pub use rest::rest;
 
 use self::checks::FoundCheck;
 use self::context::{Context, Reported, origin};
@@ -125,8 +125,8 @@ impl<'a> Context<'a> {
         triggers::judge_directories(&drafts, self);
         let closed = drafts.close(self);
         paths::judge(&drafts.list, &closed, self);
-        led::judge(&drafts.list, &closed, self);
-        let turn = |turn: &drafts::Turn<'a>| {
+        untrusted_programs::judge(&drafts.list, &closed, self);
+        let turn = |turn: &drafts::OrderEntry<'a>| {
             let draft = drafts.list.get(turn.draft)?;
             Some(Step {
                 desired: closed.get(turn.draft)?.clone()?,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::{Input, KnownFacts, Secrets, Site, SiteContent};
-use crate::author::diagnostic::{Faults, On};
+use crate::author::diagnostic::{AppliesTo, Faults};
 use crate::author::graph::Roles;
 use crate::author::kinds::ScalarType;
 use crate::author::layers::Override;
@@ -37,7 +37,7 @@ pub(super) fn prove(role: &Role, input: &Input<'_>) -> Faults {
     let mut one = found(Sample::One);
     one.keep_those_of(&found(Sample::Other));
     for fault in one.iter_mut() {
-        fault.on = On::default();
+        fault.on = AppliesTo::default();
     }
     one
 }

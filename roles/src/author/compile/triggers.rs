@@ -112,7 +112,7 @@ pub(super) fn judge(drafts: &Drafts<'_>, context: &Context<'_>) {
 
 /// Says of each entry made below a watched directory after its last watcher that nothing would act on it.
 pub(super) fn judge_directories(drafts: &Drafts<'_>, context: &Context<'_>) {
-    let watched = |turn: &super::drafts::Turn<'_>| -> Vec<AbsPath> {
+    let watched = |turn: &super::drafts::OrderEntry<'_>| -> Vec<AbsPath> {
         let directories = turn.watches.iter().filter(|watch| watch.id.kind == Kind::Directory);
         directories.filter_map(|watch| AbsPath::parse(&watch.id.key).ok()).collect()
     };

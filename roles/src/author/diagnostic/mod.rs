@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-pub use render::Look;
+pub use render::RenderStyle;
 
 use super::source::Span;
 
@@ -27,12 +27,12 @@ pub struct Fault {
     /// Other places that belong to it, each with what is there (the first declaration, the other value).
     pub also: Vec<(Span, String)>,
     /// For whom it holds, where it does not hold for all.
-    pub on: On,
+    pub on: AppliesTo,
 }
 
 /// For whom a fault holds: it is one fault however many they are.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct On {
+pub struct AppliesTo {
     /// The node that it was found on, if it speaks of one.
     pub node: Option<String>,
     /// How many nodes more.
@@ -52,7 +52,7 @@ impl Fault {
             nearest: None,
             hint: None,
             also: Vec::new(),
-            on: On::default(),
+            on: AppliesTo::default(),
         }
     }
 

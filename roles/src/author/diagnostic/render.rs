@@ -10,14 +10,14 @@ use crate::author::source::Span;
 
 /// For whom it is drawn.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
+pub struct RenderStyle {
     /// With colour; meaning never rests on it.
     pub color: bool,
     /// Columns of the terminal.
     pub width: usize,
 }
 
-impl Default for Look {
+impl Default for RenderStyle {
     /// Plain, as wide as a page.
     fn default() -> Self {
         Self { color: false, width: 140 }
@@ -34,7 +34,7 @@ const MAX_LINE: usize = 4000;
 impl Fault {
     /// Draws it for people; ends with a line feed.
     #[must_use]
-    pub fn render(&self, look: Look) -> String {
+    pub fn render(&self, look: RenderStyle) -> String {
         let renderer = if look.color { Renderer::styled() } else { Renderer::plain() }.term_width(look.width.max(MIN_WIDTH));
         let title = clean(&self.to_string());
         let title = if look.width < PAGE { wrap(&title, look.width.max(MIN_WIDTH), 2) } else { title };
@@ -84,7 +84,7 @@ impl Fault {
 impl Faults {
     /// Draws all, one after the other.
     #[must_use]
-    pub fn render(&self, look: Look) -> String {
+    pub fn render(&self, look: RenderStyle) -> String {
         let mut drawn: Vec<String> = self.iter().map(|fault| fault.render(look)).collect();
         if self.more() > 0 {
             drawn.push(format!("and {} more\n", self.more()));
@@ -161,10 +161,10 @@ mod tests {
     fn the_first_line_is_broken_only_on_a_narrow_terminal() {
         let source = Source::new(Tree::Site, "roles/base.yaml", "role: base\n");
         let fault = Fault::new(&source.span(0..4), "a message that is a little longer than half a narrow terminal is wide, and then some");
-        let first = |width: usize| fault.render(Look { color: false, width }).lines().next().unwrap_or_default().to_owned();
+        let first = |width: usize| fault.render(RenderStyle { color: false, width }).lines().next().unwrap_or_default().to_owned();
         assert_eq!(first(140), fault.to_string());
         assert_eq!(first(80), fault.to_string());
-        let narrow = fault.render(Look { color: false, width: 40 });
+        let narrow = fault.render(RenderStyle { color: false, width: 40 });
         assert!(narrow.lines().all(|line| line.chars().count() <= 40), "{narrow}");
     }
 }

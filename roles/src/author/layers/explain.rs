@@ -19,12 +19,12 @@ pub struct Explained {
     /// Where it was written.
     pub origin: Origin,
     /// Values of weaker layers that it replaced, strongest first.
-    pub losing: Vec<Losing>,
+    pub losing: Vec<Overridden>,
 }
 
 /// A value that a stronger layer replaced.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Losing {
+pub struct Overridden {
     /// Its layer.
     pub layer: Layer,
     /// Where it was written.

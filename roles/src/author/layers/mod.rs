@@ -4,7 +4,7 @@ mod explain;
 
 use std::fmt;
 
-pub use explain::{Explained, Losing};
+pub use explain::{Explained, Overridden};
 
 use super::diagnostic::{Fault, Faults};
 use super::graph::Roles;

@@ -73,7 +73,7 @@ pub fn render(path: &str, load: &Load<'_>, scope: &dyn Scope) -> Result<Rendered
 }
 
 /// A limit was reached: rendering ends.
-struct Full;
+struct LimitReached;
 
 struct Renderer<'l> {
     load: &'l Load<'l>,
@@ -110,7 +110,7 @@ impl Scope for Inner<'_> {
     }
 }
 
-type Go = Result<(), Full>;
+type Flow = Result<(), LimitReached>;
 
 impl Renderer<'_> {
     fn fault(&mut self, fault: Fault) {
@@ -133,12 +133,12 @@ impl Renderer<'_> {
         None
     }
 
-    fn template(&mut self, template: &Template, scope: &dyn Scope) -> Go {
+    fn template(&mut self, template: &Template, scope: &dyn Scope) -> Flow {
         self.faults.extend(template.faults.iter().cloned());
         self.parts(&template.parts, &template.source, scope)
     }
 
-    fn parts(&mut self, parts: &[Part], source: &Arc<Source>, scope: &dyn Scope) -> Go {
+    fn parts(&mut self, parts: &[Part], source: &Arc<Source>, scope: &dyn Scope) -> Flow {
         for part in parts {
             match part {
                 Part::Plain(range) => self.done.text.push_str(&source.text()[range.clone()]),
@@ -151,7 +151,7 @@ impl Renderer<'_> {
             if self.done.text.len() > MAX_BYTES {
                 let span = source.span(part_start(part)..part_start(part));
                 self.fault(Fault::new(&span, format!("the template becomes longer than {} here", Bytes(MAX_BYTES as u64))));
-                return Err(Full);
+                return Err(LimitReached);
             }
         }
         Ok(())
@@ -178,7 +178,7 @@ impl Renderer<'_> {
         }
     }
 
-    fn branch(&mut self, branches: &[Branch], source: &Arc<Source>, scope: &dyn Scope) -> Go {
+    fn branch(&mut self, branches: &[Branch], source: &Arc<Source>, scope: &dyn Scope) -> Flow {
         // Those that do not count, and all of them where that is not known, are judged for their names.
         let mut decided = false;
         for (condition, body) in branches {
@@ -215,7 +215,7 @@ impl Renderer<'_> {
     }
 
     /// A turn of a loop, or an include.
-    fn turn(&mut self, span: impl Fn() -> crate::author::source::Span, scope: &dyn Scope) -> Go {
+    fn turn(&mut self, span: impl Fn() -> crate::author::source::Span, scope: &dyn Scope) -> Flow {
         self.turns += 1;
         let told = if self.turns > MAX_TURNS {
             format!("the loops and includes of this template take more than {MAX_TURNS} turns")
@@ -225,15 +225,15 @@ impl Renderer<'_> {
                 Err(Unknown::Undefined { message, .. }) => message,
                 Err(Unknown::Reported | Unknown::Missing(_)) => {
                     self.silent = self.silent.take().or(Some(Stop::Reported));
-                    return Err(Full);
+                    return Err(LimitReached);
                 }
             }
         };
         self.fault(Fault::new(&span(), told));
-        Err(Full)
+        Err(LimitReached)
     }
 
-    fn repeat(&mut self, (name, over, body): (&str, &Placed, &[Part]), source: &Arc<Source>, scope: &dyn Scope) -> Go {
+    fn repeat(&mut self, (name, over, body): (&str, &Placed, &[Part]), source: &Arc<Source>, scope: &dyn Scope) -> Flow {
         if !matches!(scope.get(name), Err(Unknown::Undefined { .. })) {
             self.wrong(over, source, format!("the loop's name `{name}` hides another name"), "choose another name");
         }
@@ -261,7 +261,7 @@ impl Renderer<'_> {
         Ok(())
     }
 
-    fn include(&mut self, path: &str, range: &Range<usize>, source: &Arc<Source>, scope: &dyn Scope) -> Go {
+    fn include(&mut self, path: &str, range: &Range<usize>, source: &Arc<Source>, scope: &dyn Scope) -> Flow {
         let span = || source.span(range.clone());
         let fault = if self.open.iter().any(|open| open == path) || self.open.len() >= MAX_INCLUDES {
             format!("`{path}` is included by itself")

@@ -1,6 +1,6 @@
 //! What is seen of a node on the master.
 
-use super::{HostKey, Mode, Stranger};
+use super::{ForeignOwner, HostKey, Mode};
 use std::collections::BTreeSet;
 
 /// The launcher as it was read.
@@ -96,7 +96,7 @@ pub enum Seen {
     /// The name is taken, but the node has no address: it was made with 0 executors.
     Orphan,
     /// A node that this site did not make.
-    Foreign(Stranger),
+    Foreign(ForeignOwner),
     /// A node of ours.
     Ours {
         /// Its configuration.

@@ -1,6 +1,6 @@
 //! How a node of a Jenkins stands, in the words that all masters share.
 
-use super::{Change, Config, Name, Node, Seen, Stage, Stranger, diff};
+use super::{Change, Config, ForeignOwner, Name, Node, Seen, Stage, diff};
 use crate::master::{Difference, Found, Hold, Standing};
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 pub enum NotOurs {
     /// Somebody else's node.
     #[error("node `{0}` on this Jenkins {1}")]
-    Foreign(Name, Stranger),
+    Foreign(Name, ForeignOwner),
     /// A node without address.
     #[error("node name `{0}` is taken by an orphan (a node with 0 executors); only Jenkins' own CLI can remove it: `delete-node {0}`")]
     Orphan(Name),

@@ -74,11 +74,11 @@ fn our_mark_names_the_site_and_leaves_the_operators_words_alone() {
     assert_eq!(site.owner(&site.mark()), Owner::Us);
     assert_eq!(site.owner(&format!("rack 4\n{} (do not move)", site.mark())), Owner::Us);
     assert_eq!(site.owner("Rack 4, managed by ostler, site lab. Do not move."), Owner::Us);
-    assert_eq!(site.owner("managed by ostler, site lab2"), Owner::Other(Stranger::Site("lab2".to_owned())));
-    assert_eq!(site.owner("a build node"), Owner::Other(Stranger::Nobody));
-    assert_eq!(site.owner(""), Owner::Other(Stranger::Nobody));
+    assert_eq!(site.owner("managed by ostler, site lab2"), Owner::Other(ForeignOwner::Site("lab2".to_owned())));
+    assert_eq!(site.owner("a build node"), Owner::Other(ForeignOwner::Nobody));
+    assert_eq!(site.owner(""), Owner::Other(ForeignOwner::Nobody));
     let endless = format!("managed by ostler, site {}", "x".repeat(100_000));
-    assert!(matches!(site.owner(&endless), Owner::Other(Stranger::Site(id)) if id.len() == 80));
+    assert!(matches!(site.owner(&endless), Owner::Other(ForeignOwner::Site(id)) if id.len() == 80));
 }
 
 #[test]
@@ -178,8 +178,11 @@ fn an_operators_mark_is_kept_and_said() {
 fn a_name_that_is_not_ours_is_never_touched() {
     let node = node();
     for proof in [Proof::Standing, Proof::Wanted, Proof::Green, Proof::Red] {
-        assert_eq!(next(&node, &Seen::Foreign(Stranger::Nobody), proof), Err(NotOurs::Foreign(node.name.clone(), Stranger::Nobody)));
-        let berlin = Stranger::Site("berlin".to_owned());
+        assert_eq!(
+            next(&node, &Seen::Foreign(ForeignOwner::Nobody), proof),
+            Err(NotOurs::Foreign(node.name.clone(), ForeignOwner::Nobody))
+        );
+        let berlin = ForeignOwner::Site("berlin".to_owned());
         assert_eq!(next(&node, &Seen::Foreign(berlin.clone()), proof), Err(NotOurs::Foreign(node.name.clone(), berlin)));
         assert_eq!(next(&node, &Seen::Orphan, proof), Err(NotOurs::Orphan(node.name.clone())));
     }

@@ -86,11 +86,11 @@ impl Site {
 
     /// Who made a thing with this description. Other text around the mark is the operator's.
     pub fn owner(&self, description: &str) -> Owner {
-        let Some((_, rest)) = description.split_once(MARK) else { return Owner::Other(Stranger::Nobody) };
+        let Some((_, rest)) = description.split_once(MARK) else { return Owner::Other(ForeignOwner::Nobody) };
         let site: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')).take(LONGEST).collect();
         // A dot behind it may be the operator's.
         let is_ours = site == self.0 || site.trim_end_matches('.') == self.0;
-        if is_ours { Owner::Us } else { Owner::Other(Stranger::Site(site)) }
+        if is_ours { Owner::Us } else { Owner::Other(ForeignOwner::Site(site)) }
     }
 }
 
@@ -106,19 +106,19 @@ pub enum Owner {
     /// This site.
     Us,
     /// Not this site: it is left alone.
-    Other(Stranger),
+    Other(ForeignOwner),
 }
 
 /// Who else made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stranger {
+pub enum ForeignOwner {
     /// A site of another id: another one, or this one before it was given the id that all its admins share.
     Site(String),
     /// Nobody who marks what he makes.
     Nobody,
 }
 
-impl std::fmt::Display for Stranger {
+impl std::fmt::Display for ForeignOwner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Nobody => f.write_str("was not made by ostler; it is left alone"),

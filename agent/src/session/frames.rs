@@ -19,7 +19,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Nobody is there any more to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the controller is gone")]
-pub struct Gone;
+pub struct Disconnected;
 
 /// Waits until one of `fds` can be read; the answers stand in their order.
 pub(super) fn await_readable(fds: &[BorrowedFd<'_>], within: Duration) -> Result<Vec<bool>, rustix::io::Errno> {
@@ -137,21 +137,21 @@ impl Outbox {
     ///
     /// # Errors
     /// When nobody takes it.
-    pub(super) fn begin(&self) -> Result<(), Gone> {
+    pub(super) fn begin(&self) -> Result<(), Disconnected> {
         self.send_all(&[])
     }
     /// Says one message.
     ///
     /// # Errors
     /// When nobody takes it.
-    pub fn send(&self, message: &ToController) -> Result<(), Gone> {
+    pub fn send(&self, message: &ToController) -> Result<(), Disconnected> {
         self.send_all(std::slice::from_ref(message))
     }
     /// Says messages in one go.
     ///
     /// # Errors
     /// When nobody takes them, or one of them is too large for a frame (which is then the last thing said).
-    pub fn send_all(&self, messages: &[ToController]) -> Result<(), Gone> {
+    pub fn send_all(&self, messages: &[ToController]) -> Result<(), Disconnected> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = Buffer::default();
         if !state.begun {
@@ -167,7 +167,7 @@ impl Outbox {
                     bytes.push(&frame::encode(&fault).unwrap_or_default());
                     let told = self.put(&mut state, &bytes);
                     state.gone = true;
-                    return told.and(Err(Gone));
+                    return told.and(Err(Disconnected));
                 }
             }
         }
@@ -182,14 +182,14 @@ impl Outbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).passing_on = true;
     }
     /// Passes on bytes that are frames already.
-    pub(super) fn pass_on(&self, bytes: &[u8]) -> Result<(), Gone> {
+    pub(super) fn pass_on(&self, bytes: &[u8]) -> Result<(), Disconnected> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.put(&mut state, bytes)
     }
-    fn put(&self, state: &mut OutboxState, bytes: &[u8]) -> Result<(), Gone> {
+    fn put(&self, state: &mut OutboxState, bytes: &[u8]) -> Result<(), Disconnected> {
         if state.gone || put(self.fd.as_fd(), bytes, TAKEN_WITHIN).is_err() {
             state.gone = true;
-            return Err(Gone);
+            return Err(Disconnected);
         }
         state.last = Instant::now();
         Ok(())

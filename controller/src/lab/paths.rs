@@ -11,11 +11,11 @@ use super::error::LabError;
 
 /// One lab's state directory. Several labs run at once in different directories.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct LabPaths {
     dir: PathBuf,
 }
 
-impl Place {
+impl LabPaths {
     /// Makes the directory (mode 0700) where it is missing and returns its place.
     ///
     /// # Errors
@@ -188,18 +188,18 @@ mod tests {
     #[test]
     fn a_directory_that_others_may_enter_or_that_is_anothers_is_refused() {
         let dir = tempfile::tempdir().expect("scratch");
-        assert_eq!(mode(Place::create(&dir.path().join("new/one")).expect("made").dir()), 0o700);
+        assert_eq!(mode(LabPaths::create(&dir.path().join("new/one")).expect("made").dir()), 0o700);
         for open in [0o755, 0o750, 0o701, 0o1777] {
             fs::set_permissions(dir.path(), fs::Permissions::from_mode(open)).expect("mode");
-            let refused = Place::create(dir.path()).expect_err("open to others").to_string();
+            let refused = LabPaths::create(dir.path()).expect_err("open to others").to_string();
             assert!(refused.contains(&format!("mode {open:04o}")) && refused.contains("chmod 700"), "{refused}");
             assert_eq!(mode(dir.path()), open, "and it is left as it is");
         }
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).expect("mode");
-        Place::create(dir.path()).expect("private");
+        LabPaths::create(dir.path()).expect("private");
         if rustix::process::geteuid().is_root() {
             std::os::unix::fs::chown(dir.path(), Some(1000), None).expect("another's");
-            let refused = Place::create(dir.path()).expect_err("another's").to_string();
+            let refused = LabPaths::create(dir.path()).expect_err("another's").to_string();
             assert!(refused.contains("owned by user 1000"), "{refused}");
         }
     }

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(900);
 
 /// What was written to since the last time.
 #[derive(Debug, Default)]
-pub(super) struct Touched(Mutex<Writes>);
+pub(super) struct Unsynced(Mutex<Writes>);
 
 #[derive(Debug, Default)]
 struct Writes {
@@ -112,7 +112,7 @@ fn durable(all: Vec<Pending>, sync: fn(&Pending) -> Result<(), Errno>, patience:
 
 impl Host {
     fn remember(&self, what: BorrowedFd<'_>, keep: impl FnOnce(&mut Writes) -> Result<(), Errno>) {
-        let mut writes = self.touched.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writes = self.unsynced.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(source) = keep(&mut writes) {
             writes.lost.push(OsError::new(Operation::Sync, place_of(what).display(), source));
         }
@@ -145,7 +145,7 @@ impl Host {
             Err(Errno::NOENT | Errno::NOTDIR) => {}
             Err(source) => {
                 let lost = OsError::new(Operation::Sync, path.display(), source);
-                self.touched.0.lock().unwrap_or_else(PoisonError::into_inner).lost.push(lost);
+                self.unsynced.0.lock().unwrap_or_else(PoisonError::into_inner).lost.push(lost);
             }
         }
     }
@@ -155,7 +155,7 @@ impl Host {
     /// # Errors
     /// Each that could not be made durable: what was written there may be lost.
     pub fn sync(&self) -> Result<(), Vec<OsError>> {
-        let mut writes = std::mem::take(&mut *self.touched.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut writes = std::mem::take(&mut *self.unsynced.0.lock().unwrap_or_else(PoisonError::into_inner));
         let mut all = writes.take_own();
         let whole = std::mem::take(&mut writes.file_systems).into_iter();
         all.extend(whole.map(|(device, opened)| Pending { device, opened, whole: true }));
@@ -226,7 +226,7 @@ mod tests {
             _ => Ok(()),
         };
         let failed = durable([3, 1, 3, 1, 2].map(pending).into(), hangs, Duration::from_millis(100));
-        let told: Vec<bool> = failed.iter().map(OsError::is_away).collect();
+        let told: Vec<bool> = failed.iter().map(OsError::is_unreachable).collect();
         assert_eq!(told, [true, true, false], "waited for once: {failed:?}");
     }
 
@@ -238,10 +238,10 @@ mod tests {
         let Some(_dead) = crate::host::tests::Dead::at(&real.join("mnt")) else { return };
         let host = Host::at(&real).unwrap().with_answer(Duration::from_millis(300));
         let written = open(real.join("mnt"), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
-        host.touched.0.lock().unwrap().own.insert((9, 9), written);
+        host.unsynced.0.lock().unwrap().own.insert((9, 9), written);
         host.touched_below(Path::new("/"));
         let failed = host.sync().unwrap_err();
-        assert!(failed.len() == 1 && failed[0].is_away() && failed[0].subject.ends_with("/mnt"), "{failed:?}");
+        assert!(failed.len() == 1 && failed[0].is_unreachable() && failed[0].subject.ends_with("/mnt"), "{failed:?}");
     }
 
     #[test]
@@ -254,7 +254,7 @@ mod tests {
         for (device, name) in [(1, "one"), (2, "two")] {
             std::fs::create_dir(tree.path().join(name)).unwrap();
             let unusable = open(tree.path().join(name), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
-            host.touched.0.lock().unwrap().file_systems.insert(device, unusable);
+            host.unsynced.0.lock().unwrap().file_systems.insert(device, unusable);
         }
         // No directory: it cannot be opened as one.
         host.touch(std::fs::File::create(tree.path().join("file")).unwrap());
@@ -312,7 +312,7 @@ mod tests {
         for number in 0..2 * HELD {
             let path = format!("/{number}");
             host.write::<OsError>(Path::new(&path), b"x", super::super::Writing { user, group, mode: 0o644 }, None).unwrap();
-            assert!(host.touched.0.lock().unwrap().own.len() < HELD);
+            assert!(host.unsynced.0.lock().unwrap().own.len() < HELD);
         }
         host.sync().unwrap();
     }

@@ -17,7 +17,7 @@ const KEPT: usize = 8 * 1024;
 
 /// What the newest words mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum PromptState {
     /// Nothing that matters yet.
     Something,
     /// The marker: it wants the password of this account, as far as it says whose.
@@ -37,7 +37,7 @@ impl Stderr {
         Self { marker, text: String::new(), closed: false }
     }
     /// Takes in what is there now.
-    pub(super) fn take_in(&mut self, from: &mut impl Read) -> Said {
+    pub(super) fn take_in(&mut self, from: &mut impl Read) -> PromptState {
         let mut bytes = [0u8; 4096];
         let count = from.read(&mut bytes).unwrap_or(0);
         self.closed = count == 0;
@@ -47,14 +47,14 @@ impl Stderr {
     pub(super) fn is_open(&self) -> bool {
         !self.closed
     }
-    fn add(&mut self, bytes: &[u8]) -> Said {
+    fn add(&mut self, bytes: &[u8]) -> PromptState {
         self.text.push_str(&String::from_utf8_lossy(bytes));
         let asks = self.question();
         if self.text.len() > KEPT {
             let cut = (self.text.len() - KEPT..).find(|at| self.text.is_char_boundary(*at)).unwrap_or(self.text.len());
             self.text.drain(..cut);
         }
-        asks.map_or(Said::Something, Said::Asks)
+        asks.map_or(PromptState::Something, PromptState::Asks)
     }
     /// Takes a whole question out of what was said: whose password it is about.
     fn question(&mut self) -> Option<Option<String>> {
@@ -197,11 +197,11 @@ mod tests {
     #[test]
     fn a_marker_in_two_pieces_is_one_question() {
         let mut stderr = Stderr::new("[ostler-1 ".to_owned());
-        assert_eq!(stderr.add(b"lecture\n[ost"), Said::Something);
-        assert_eq!(stderr.add(b"ler-1 ro"), Said::Something);
-        assert_eq!(stderr.add(b"ot]"), Said::Asks(Some("root".to_owned())));
-        assert_eq!(stderr.add(b"Sorry, try again.\n"), Said::Something);
-        assert_eq!(stderr.add(b"[ostler-1 %p]"), Said::Asks(None));
+        assert_eq!(stderr.add(b"lecture\n[ost"), PromptState::Something);
+        assert_eq!(stderr.add(b"ler-1 ro"), PromptState::Something);
+        assert_eq!(stderr.add(b"ot]"), PromptState::Asks(Some("root".to_owned())));
+        assert_eq!(stderr.add(b"Sorry, try again.\n"), PromptState::Something);
+        assert_eq!(stderr.add(b"[ostler-1 %p]"), PromptState::Asks(None));
         assert!(stderr.refuses_password());
         assert_eq!(stderr.lines(), ["lecture", "Sorry, try again."]);
     }

@@ -12,7 +12,7 @@ use crate::transport::files;
 
 /// A file of known hosts.
 #[derive(Debug, Default)]
-pub struct Book {
+pub struct KnownHostsFile {
     text: String,
     lines: Vec<Range<usize>>,
     /// Lines with nothing but whole names.
@@ -21,7 +21,7 @@ pub struct Book {
     others: Vec<(usize, Hosts)>,
 }
 
-impl Book {
+impl KnownHostsFile {
     /// Sorts a file's lines. What cannot be read is left out when its name is asked for.
     pub fn new(text: String) -> Self {
         let (mut lines, mut named, mut others) = (Vec::new(), HashMap::<String, Vec<usize>>::new(), Vec::new());
@@ -58,14 +58,14 @@ impl Book {
 
 /// The files of known hosts that a run has read. Each is read again only once it is another.
 #[derive(Debug, Default)]
-pub struct Books(Mutex<HashMap<PathBuf, (Stamp, Arc<Book>)>>);
+pub struct KnownHostsFiles(Mutex<HashMap<PathBuf, (Stamp, Arc<KnownHostsFile>)>>);
 
-impl Books {
+impl KnownHostsFiles {
     /// A file as it is now.
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn open(&self, file: &Path) -> std::io::Result<Arc<Book>> {
+    pub fn open(&self, file: &Path) -> std::io::Result<Arc<KnownHostsFile>> {
         // Held while it is read: all nodes of a run ask at once.
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // What is written between the stamp and the reading is read again the next time.
@@ -73,7 +73,7 @@ impl Books {
         if let Some((_, book)) = known.get(file).filter(|(seen, _)| *seen == stamp) {
             return Ok(Arc::clone(book));
         }
-        let book = Arc::new(Book::new(String::from_utf8_lossy(&files::read(file)?).into_owned()));
+        let book = Arc::new(KnownHostsFile::new(String::from_utf8_lossy(&files::read(file)?).into_owned()));
         known.insert(file.to_owned(), (stamp, Arc::clone(&book)));
         Ok(book)
     }
@@ -87,7 +87,7 @@ mod tests {
     fn a_file_is_read_once_and_again_when_it_is_another() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("known_hosts");
-        let books = Books::default();
+        let books = KnownHostsFiles::default();
         assert_eq!(books.open(&file).unwrap_err().kind(), std::io::ErrorKind::NotFound);
         let key = "ssh-future AAAACnNzaC1mdXR1cmUAAAAEYWJjZA==";
         std::fs::write(&file, format!("a {key}\n")).unwrap();
@@ -112,7 +112,7 @@ mod tests {
         let text = format!(
             "# node1 {key}\n\nnode* {key}\r\nNODE1,other {key}\n{hashed} {key}\n!node1,node* {key}\nnode1 broken\n@revoked node1 {key}\n[node1]:2222 {key}"
         );
-        let book = Book::new(text);
+        let book = KnownHostsFile::new(text);
         let found = |names: &[&str]| book.entries(names).iter().map(|entry| entry.line).collect::<Vec<_>>();
         assert_eq!(found(&["node1"]), [3, 4, 5, 8]);
         assert_eq!(found(&["[node1]:2222", "node1"]), [3, 4, 5, 8, 9]);

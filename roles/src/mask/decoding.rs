@@ -140,7 +140,7 @@ fn entity(bytes: &[u8], is_end: bool) -> Option<Meaning> {
 
 /// One reading of a stream.
 #[derive(Debug, Clone)]
-pub(super) struct Reading {
+pub(super) struct Decoding {
     form: Form,
     /// What was read ends with this beginning of a text.
     state: u32,
@@ -153,7 +153,7 @@ pub(super) struct Reading {
     at: u64,
 }
 
-impl Reading {
+impl Decoding {
     pub(super) fn new(form: Form) -> Self {
         Self { form, state: ROOT, starts: VecDeque::new(), is_fresh: false, open: Vec::new(), at: 0 }
     }

@@ -2,7 +2,7 @@
 
 use super::place::LINKS;
 use super::rivals::Rival;
-use super::touched::place_of;
+use super::unsynced::place_of;
 use super::{EntryKind, Host, Operation, OsError};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// Where a program of ours would begin.
 #[derive(Debug)]
-pub enum Entered {
+pub enum WorkingDirectory {
     /// Opened, and nobody else's.
     Ours(OwnedFd),
     /// Another account could lead it elsewhere.
@@ -29,7 +29,7 @@ impl Host {
     ///
     /// # Errors
     /// When it is not there, or cannot be opened.
-    pub fn enter(&self, path: &Path) -> Result<Entered, OsError> {
+    pub fn enter(&self, path: &Path) -> Result<WorkingDirectory, OsError> {
         let fail = |source: Errno| OsError::new(Operation::Open, path.display(), source);
         let inside = path.strip_prefix("/").unwrap_or(path);
         let mut foreign = None;
@@ -42,8 +42,8 @@ impl Host {
             Ok(())
         });
         match (opened, foreign) {
-            (Err(_), Some((directory, rival))) => Ok(Entered::Foreign { directory, rival }),
-            (opened, _) => opened.map(Entered::Ours).map_err(fail),
+            (Err(_), Some((directory, rival))) => Ok(WorkingDirectory::Foreign { directory, rival }),
+            (opened, _) => opened.map(WorkingDirectory::Ours).map_err(fail),
         }
     }
 
@@ -56,8 +56,8 @@ impl Host {
         let mut path = program.to_owned();
         for _ in 0..LINKS {
             match self.enter(path.parent().unwrap_or(Path::new("/"))) {
-                Ok(Entered::Ours(_)) => {}
-                Ok(Entered::Foreign { directory, rival }) => return Ok(Some((directory, rival))),
+                Ok(WorkingDirectory::Ours(_)) => {}
+                Ok(WorkingDirectory::Foreign { directory, rival }) => return Ok(Some((directory, rival))),
                 Err(error) if matches!(error.source.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
                     return Ok(None);
                 }
@@ -112,14 +112,14 @@ mod tests {
         mode("open", 0o777);
         let enter = |path: &str| host.enter(Path::new(path));
         for ours in ["/", "/srv/build", "/link/build", "/tmp/build"] {
-            assert!(matches!(enter(ours), Ok(Entered::Ours(_))), "{ours}");
+            assert!(matches!(enter(ours), Ok(WorkingDirectory::Ours(_))), "{ours}");
         }
-        assert!(matches!(enter("/open/build"), Ok(Entered::Foreign { directory, .. }) if directory.ends_with("open")));
+        assert!(matches!(enter("/open/build"), Ok(WorkingDirectory::Foreign { directory, .. }) if directory.ends_with("open")));
         assert_eq!(enter("/srv/none").unwrap_err().source.kind(), std::io::ErrorKind::NotFound);
         if crate::host::tests::proves_as_root("a program of ours begins below no directory of another account") {
             std::os::unix::fs::chown(at("srv"), Some(4242), None).unwrap();
             for foreign in ["/srv", "/srv/build", "/srv/none"] {
-                assert!(matches!(enter(foreign), Ok(Entered::Foreign { rival: Rival::Owner(4242), .. })), "{foreign}");
+                assert!(matches!(enter(foreign), Ok(WorkingDirectory::Foreign { rival: Rival::Owner(4242), .. })), "{foreign}");
             }
         }
     }

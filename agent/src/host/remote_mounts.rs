@@ -1,8 +1,8 @@
 //! File systems with a server behind them: whoever asks one whose server is gone waits for ever, so it is asked once, in a thread that may
 //! be left behind, before anything else is asked of it.
 
+use super::deadline::within;
 use super::mounts::{Mount, room};
-use super::patience::within;
 use super::{Host, OsError};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -23,21 +23,21 @@ const SERVED: [&str; 11] = ["nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "virtio
 
 /// Where such file systems are mounted, and which of them answer.
 #[derive(Debug)]
-pub(super) struct Away {
+pub(super) struct RemoteMounts {
     /// Read once.
-    served: OnceLock<Vec<Served>>,
+    served: OnceLock<Vec<RemoteMount>>,
     answer: Duration,
 }
 
 /// A file system with a server behind it.
 #[derive(Debug)]
-struct Served {
+struct RemoteMount {
     point: PathBuf,
     /// None until it was asked, and told or kept silent; and when that was.
     answers: Mutex<Option<(bool, Instant)>>,
 }
 
-impl Served {
+impl RemoteMount {
     /// Whether it answers; one that was silent is not asked again. An error other than silence says nothing of the server.
     fn answers(&self, ask: impl FnOnce() -> Result<(), OsError>) -> Result<bool, Errno> {
         let mut known = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,7 +56,7 @@ impl Served {
     }
 }
 
-impl Default for Away {
+impl Default for RemoteMounts {
     fn default() -> Self {
         Self { served: OnceLock::new(), answer: ANSWER }
     }
@@ -67,10 +67,10 @@ fn is_served(mount: &Mount) -> bool {
 }
 
 impl Host {
-    fn served(&self) -> &[Served] {
-        self.away.served.get_or_init(|| {
+    fn served(&self) -> &[RemoteMount] {
+        self.remote_mounts.served.get_or_init(|| {
             let mounts = self.mounts().unwrap_or_default();
-            mounts.into_iter().filter(is_served).map(|mount| Served { point: mount.point, answers: Mutex::default() }).collect()
+            mounts.into_iter().filter(is_served).map(|mount| RemoteMount { point: mount.point, answers: Mutex::default() }).collect()
         })
     }
 
@@ -79,7 +79,7 @@ impl Host {
         for served in self.served().iter().filter(|served| path.starts_with(&served.point)) {
             let point = served.point.clone();
             // Any answer will do, a refusal too.
-            let ask = || within("its file system", Instant::now() + self.away.answer, move || drop(room(&point)));
+            let ask = || within("its file system", Instant::now() + self.remote_mounts.answer, move || drop(room(&point)));
             if !served.answers(ask)? {
                 return Err(Errno::HOSTDOWN);
             }
@@ -109,14 +109,14 @@ impl Host {
     /// A host that asks for so long only.
     #[cfg(test)]
     pub(crate) fn with_answer(mut self, answer: Duration) -> Self {
-        self.away = std::sync::Arc::new(Away { answer, ..Away::default() });
+        self.remote_mounts = std::sync::Arc::new(RemoteMounts { answer, ..RemoteMounts::default() });
         self
     }
 }
 
 impl OsError {
     /// Whether the file system there does not answer.
-    pub fn is_away(&self) -> bool {
+    pub fn is_unreachable(&self) -> bool {
         self.source.raw_os_error() == Some(Errno::HOSTDOWN.raw_os_error())
     }
 }
@@ -216,10 +216,13 @@ pub(crate) mod tests {
         let began = Instant::now();
         for path in ["/mnt/dead", "/mnt/dead/file", "/mnt/dead/a/b", "/srv/link/file", "/srv/above/dead", "/srv/above/dead/file"] {
             let told = host.look(Path::new(path)).unwrap_err();
-            assert!(told.is_away(), "{path}: {told:?}");
-            assert!(host.open(Path::new(path)).unwrap_err().is_away() && host.list(Path::new(path)).unwrap_err().is_away(), "{path}");
+            assert!(told.is_unreachable(), "{path}: {told:?}");
+            assert!(
+                host.open(Path::new(path)).unwrap_err().is_unreachable() && host.list(Path::new(path)).unwrap_err().is_unreachable(),
+                "{path}"
+            );
         }
-        assert!(host.nearest(Path::new("/mnt/dead/a")).unwrap_err().is_away());
+        assert!(host.nearest(Path::new("/mnt/dead/a")).unwrap_err().is_unreachable());
         assert!(began.elapsed() < Duration::from_secs(2), "asked once: {:?}", began.elapsed());
         assert_eq!(host.read(Path::new("/srv/file"), 100).unwrap().unwrap(), b"alive");
         assert!(host.look(Path::new("/mnt/other")).unwrap().is_none());
@@ -230,7 +233,7 @@ pub(crate) mod tests {
 
     #[test]
     fn only_silence_means_that_a_server_is_gone_and_only_answers_are_remembered() {
-        let served = Served { point: "/mnt".into(), answers: Mutex::default() };
+        let served = RemoteMount { point: "/mnt".into(), answers: Mutex::default() };
         let wait = |source: std::io::Error| Err(OsError::new(crate::host::Operation::Wait, "its file system", source));
         assert_eq!(served.answers(|| wait(Errno::AGAIN.into())), Err(Errno::AGAIN), "no thread can be had");
         assert_eq!(served.answers(|| wait(std::io::Error::other("the question itself failed"))), Err(Errno::IO));

@@ -17,7 +17,7 @@ const ONE_UNIT: u64 = 16 << 10;
 
 /// The file system that our state lies in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct FreeSpace {
     /// Where our state is.
     path: PathBuf,
     /// The mount that holds it.
@@ -31,7 +31,7 @@ pub struct Place {
     spare: (PathBuf, Bytes),
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for FreeSpace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}, which holds {}, has {} of {} free", self.mount, self.path.display(), self.free, self.size)?;
         if let Some((free, all)) = self.inodes.filter(|(free, _)| *free < 1000) {
@@ -45,7 +45,7 @@ impl std::fmt::Display for Place {
     }
 }
 
-impl Place {
+impl FreeSpace {
     /// As it is now; none when that cannot be told.
     fn of(paths: &StatePaths) -> Option<Self> {
         let there = paths.state.ancestors().find(|path| path.exists())?;
@@ -79,7 +79,7 @@ fn held(directory: &OwnPath) -> Bytes {
 /// # Errors
 /// When there is too little. What cannot be told is tried.
 pub(super) fn wanted(paths: &StatePaths, bytes: Bytes, files: u64) -> Result<(), EngineError> {
-    let Some(place) = Place::of(paths) else { return Ok(()) };
+    let Some(place) = FreeSpace::of(paths) else { return Ok(()) };
     let wanted = Bytes(bytes.count().saturating_add(FOR_A_RUN.count()));
     let names = place.inodes.is_none_or(|(free, _)| free >= NAMES.saturating_add(files));
     if place.free >= wanted && names { Ok(()) } else { Err(EngineError::NoRoom { wanted: Some(wanted), place }) }
@@ -89,7 +89,7 @@ pub(super) fn wanted(paths: &StatePaths, bytes: Bytes, files: u64) -> Result<(),
 /// numbers.
 pub(crate) fn explained(paths: &StatePaths, error: EngineError) -> EngineError {
     let there = error.written().is_some_and(|path| path.starts_with(&paths.state)) && is_full(&error);
-    match Place::of(paths).filter(|_| there) {
+    match FreeSpace::of(paths).filter(|_| there) {
         Some(place) => EngineError::NoRoom { wanted: None, place },
         None => error,
     }
@@ -135,7 +135,7 @@ mod tests {
         let spare = (PathBuf::from("/var/lib/ostler/blobs"), Bytes(3 << 20));
         let path = PathBuf::from("/var/lib/ostler");
         let mount = "the file system /var (ext4)".to_owned();
-        let mut place = Place { path, mount, free: Bytes(512), size: Bytes(1 << 30), inodes, spare };
+        let mut place = FreeSpace { path, mount, free: Bytes(512), size: Bytes(1 << 30), inodes, spare };
         assert_eq!(
             place.to_string(),
             "the file system /var (ext4), which holds /var/lib/ostler, has 512 B of 1 GiB free and 3 of 100 inodes: make room there, \

@@ -9,12 +9,12 @@ const OF_APT: [&str; 2] = ["/etc/apt/", "/usr/share/keyrings/"];
 
 /// The first step of a plan that changes files of apt's.
 #[derive(Debug, Clone, Copy)]
-pub struct Brought<'a> {
+pub struct ProvidedLater<'a> {
     catalog: &'a Catalog,
     first: Option<usize>,
 }
 
-impl<'a> Brought<'a> {
+impl<'a> ProvidedLater<'a> {
     /// Looks for it; `changes` says of a step whether it changes something.
     pub fn of(catalog: &'a Catalog, changes: &dyn Fn(usize) -> bool) -> Self {
         let brings = |step: &Step| step.desired.provides().iter().any(is_of_apt);
@@ -94,7 +94,7 @@ mod tests {
         let answer = |steps: Vec<Step>, check: &Check, changes: bool| {
             let (node, facts) = (NodeName::parse("n1").unwrap(), Digest::of(b""));
             let catalog = Catalog { node, facts, require: Vec::new(), steps, verify: Vec::new() };
-            Brought::of(&catalog, &|_| changes).put_off(check, unmet())
+            ProvidedLater::of(&catalog, &|_| changes).put_off(check, unmet())
         };
         for (steps, brought, why) in [
             (vec![file(list), package()], true, "a source"),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 /// Units that this run started, restarted or reloaded.
 #[derive(Debug, Default)]
-pub(in super::super) struct Watched(Mutex<Vec<Started>>);
+pub(in super::super) struct StartedUnits(Mutex<Vec<Started>>);
 
 /// One of them.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(in super::super) struct Started {
     pub(in super::super) restarts: u32,
 }
 
-impl Watched {
+impl StartedUnits {
     /// Adds it; only the last start of a unit counts.
     pub(in super::super) fn add(&self, started: Started) {
         let mut units = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn only_the_last_start_of_a_unit_counts_and_none_of_one_that_was_stopped() {
         let started = |unit: &str, index| Started { unit: unit.to_owned(), index, at: Instant::now(), shall_run: true, restarts: 0 };
-        let watched = Watched::default();
+        let watched = StartedUnits::default();
         watched.add(started("a", 1));
         watched.add(started("b", 2));
         watched.add(started("a", 3));
