@@ -123,14 +123,17 @@ impl Workspace {
         compile::masters(&self.inventory.roles, &self.inventory.site, &self.facts(), &self.secrets).map_err(CommandError::Site)
     }
 
-    /// The names of all executors that the site has on a master; none when not every node can be compiled with what is known of it.
+    /// The names of all executors that the site has on a master, under whichever of its names; none when not every node can be compiled with
+    /// what is known of it.
     pub fn executors_on(&self, master: &MasterName) -> Option<BTreeSet<NodeName>> {
+        let masters = self.masters().ok()?;
+        let called = |name: &MasterName| matches!((masters.get(name), masters.get(master)), (Some(one), Some(other)) if one.is_one_with(other));
         let facts = self.facts();
         let mut names = BTreeSet::new();
         for entry in &self.inventory.site.nodes.nodes {
             let node = NodeName::parse(&entry.name.value).ok()?;
             let compiled = self.with_input(&node, &facts, compile::compile).ok()?;
-            names.extend(compiled.executors.into_iter().filter(|one| one.master == *master).map(|one| one.name));
+            names.extend(compiled.executors.into_iter().filter(|one| called(&one.master)).map(|one| one.name));
         }
         Some(names)
     }

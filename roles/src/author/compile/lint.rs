@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use super::context::Context;
-use super::{Input, KnownFacts, Secrets, Site, SiteContent, compile_in, prove};
+use super::{Input, KnownFacts, Master, Secrets, Site, SiteContent, compile_in, prove};
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::graph::Roles;
 use crate::author::kinds::SYSTEMS;
@@ -32,7 +32,9 @@ pub fn lint(roles: &Roles, site: &Site, content: &SiteContent, facts: &KnownFact
     let names = names(site);
     let assumed: BTreeMap<&str, KnownFacts> =
         recorded.iter().map(|(system, recorded)| (system.as_str(), facts.assuming(Arc::clone(recorded)))).collect();
-    let mut executors = ByMaster::default();
+    // Whatever facts a node has, its masters are the same. What is wrong with them is told after the nodes.
+    let masters = assumed.values().next().map_or_else(|| Ok(BTreeMap::new()), |facts| super::masters(roles, site, facts, secrets));
+    let mut executors = ByMaster::new(masters.as_ref().unwrap_or(&BTreeMap::new()));
     for name in &names {
         let mut systems = suitable(roles, site, name, recorded);
         if facts.is_told(name) {
@@ -72,9 +74,7 @@ pub fn lint(roles: &Roles, site: &Site, content: &SiteContent, facts: &KnownFact
         }
         found.join(&systems, &mut faults);
     }
-    if let Some(facts) = assumed.values().next()
-        && let Err(found) = super::masters(roles, site, facts, secrets)
-    {
+    if let Err(found) = masters {
         faults.merge(found);
     }
     if faults.is_empty() {
@@ -144,20 +144,41 @@ fn group_vars(roles: &Roles, site: &Site, faults: &mut Faults) {
 }
 
 /// Who has the executors of each master, by their names there.
-#[derive(Default)]
-struct ByMaster(BTreeMap<(MasterName, NodeName), NodeName>);
+struct ByMaster {
+    /// One server may stand in the site under several names: the first of them.
+    first: BTreeMap<MasterName, MasterName>,
+    owners: BTreeMap<(MasterName, NodeName), (NodeName, MasterName)>,
+}
 
 impl ByMaster {
+    fn new(masters: &BTreeMap<MasterName, Master>) -> Self {
+        let mut first: BTreeMap<MasterName, MasterName> = BTreeMap::new();
+        for (name, master) in masters {
+            let earlier = masters.iter().take_while(|(other, _)| *other != name).filter(|(_, other)| other.is_one_with(master));
+            let joined: BTreeSet<MasterName> = earlier.filter_map(|(other, _)| first.get(other).cloned()).collect();
+            let of = joined.first().unwrap_or(name).clone();
+            first.values_mut().filter(|known| joined.contains(known)).for_each(|known| known.clone_from(&of));
+            first.insert(name.clone(), of);
+        }
+        Self { first, owners: BTreeMap::new() }
+    }
+
     /// Adds a node's. A name is one executor on a master: what another node's is called may be neither registered nor proved.
     fn add(&mut self, site: &Site, node: &NodeName, executors: &[Executor], faults: &mut Faults) {
         let place = |node: &NodeName| site.nodes.nodes.iter().find(|entry| entry.name.value == node.as_str()).map(|entry| &entry.name.span);
         for executor in executors {
-            let owner = self.0.entry((executor.master.clone(), executor.name.clone())).or_insert_with(|| node.clone());
-            let (true, Some(here), Some(there)) = (owner != node, place(node), place(owner)) else { continue };
-            let message = format!("the executors of {owner} and {node} are both called `{}` on {}", executor.name, executor.master);
-            let fault =
-                Fault::new(here, message).also(there, "the other").hint("give one of them another name; a node's own is the default");
-            faults.push(fault);
+            let Executor { master, name, .. } = executor;
+            let server = self.first.get(master).unwrap_or(master).clone();
+            let (owner, there) = self.owners.entry((server, name.clone())).or_insert_with(|| (node.clone(), master.clone()));
+            // Two of one node on one master are the node's own fault.
+            let (true, Some(here), Some(other)) = (owner != node || there != master, place(node), place(owner)) else { continue };
+            let on = if there == master { master.to_string() } else { format!("{there}, which is {master} too") };
+            let fault = if owner == node {
+                Fault::new(here, format!("two executors of {node} are called `{name}` on {on}"))
+            } else {
+                Fault::new(here, format!("the executors of {owner} and {node} are both called `{name}` on {on}")).also(other, "the other")
+            };
+            faults.push(fault.hint("give one of them another name; a node's own is the default"));
         }
     }
 }

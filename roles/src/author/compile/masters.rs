@@ -1,14 +1,16 @@
 //! The site's masters with their values worked out: addresses, machines, accounts.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
+use super::address::Address;
 use super::context::{Context, Reported};
 use super::scope::SiteScope;
 use super::{Input, KnownFacts, Secrets, Site, SiteContent};
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::graph::Roles;
 use crate::author::kinds::{Built, Values, must, word};
-use crate::author::site::MasterKind;
+use crate::author::site::{MasterKind, NodeEntry};
 use crate::author::value::{Data, Value, as_text};
 use crate::words::{AbsPath, AccountName, MasterName, NodeName, Secret, UnitName};
 
@@ -23,6 +25,23 @@ pub struct Master {
     pub node: Option<NodeName>,
     /// What is particular to its kind.
     pub settings: MasterSettings,
+}
+
+impl Master {
+    /// Whether this is the same server under two names: at one address, or of one directory on one machine. Of what is called differently by
+    /// others, by their name servers, nothing is known here.
+    #[must_use]
+    pub fn is_one_with(&self, other: &Self) -> bool {
+        let directory = |master: &Self| match &master.settings {
+            MasterSettings::Buildbot { directory, .. } => master.node.clone().map(|node| (node, directory.clone())),
+            MasterSettings::Jenkins { .. } => None,
+        };
+        let same = |one: Option<_>, other: Option<_>| one.is_some() && one == other;
+        same(directory(self), directory(other)) || {
+            let (one, other) = (Address::of(&self.url), Address::of(&other.url));
+            one.is_some() && one == other
+        }
+    }
 }
 
 /// What is particular to a kind of master.
@@ -85,6 +104,9 @@ const GROUP: &str = "buildbot";
 const SERVICE: &str = "buildbot-master";
 /// The account of its web interface.
 const ACCOUNT: &str = "ostler";
+
+/// The lab's own address, where it serves what this machine has.
+const LAB: Ipv4Addr = Ipv4Addr::new(10, 78, 0, 1);
 
 /// The site's masters with their values worked out.
 ///
@@ -150,15 +172,25 @@ impl Context<'_> {
 
     /// A password or token travels under cover, or never leaves this machine, or the site says that it may.
     fn covered(&self, values: &Values, url: &str, shown: &str) -> Built<()> {
-        let Some(rest) = url.strip_prefix("http://") else { return Ok(()) };
-        let in_lab = |host: &str| self.input.site.file.lab.is_some() && host.starts_with("10.78.");
-        let host = host_of(rest);
-        if values.boolean("plain_http") == Some(true) || is_this_machine(host) || in_lab(host) {
+        let Some(address) = Address::of(url) else { return Ok(()) };
+        if address.scheme == "https" || values.boolean("plain_http") == Some(true) {
             return Ok(());
         }
-        let fault = Fault::new(values.span("url"), format!("over http:// the {shown} would travel in clear to {host}"));
+        if address.is_this_machine() || address.ipv4().is_some_and(|host| self.is_in_lab(host)) {
+            return Ok(());
+        }
+        let message = format!("over {}:// the {shown} would travel in clear to {}", address.scheme, address.host);
         let hint = "give the master an https:// address; where the way to it is as good as private, say so: `plain_http: true`";
-        Err(Box::new(fault.hint(hint)))
+        Err(Box::new(Fault::new(values.span("url"), message).hint(hint)))
+    }
+
+    /// Whether the site's lab has this address: its own, or that of one of its nodes. What it does not have may be anybody's.
+    fn is_in_lab(&self, host: Ipv4Addr) -> bool {
+        let site = self.input.site;
+        let Some(lab) = &site.file.lab else { return false };
+        let inside = |name: &str| lab.get("nodes").is_some_and(|nodes| nodes.get(name).is_some());
+        let is_at = |node: &NodeEntry| node.host.as_ref().is_some_and(|at| at.value.parse() == Ok(host));
+        host == LAB || site.nodes.nodes.iter().any(|node| inside(&node.name.value) && is_at(node))
     }
 
     /// The machine a master runs on.
@@ -207,21 +239,6 @@ fn address(values: &Values) -> Built<String> {
         return Err(Box::new(fault.hint("everybody sees an address; give them as `user` and `password`")));
     }
     Ok(url)
-}
-
-/// The host of what stands behind a URL's scheme.
-fn host_of(rest: &str) -> &str {
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    }
-}
-
-/// Whether nothing that is sent to this host leaves the machine (RFC 6761, 6.3; RFC 1122, 3.2.1.3).
-fn is_this_machine(host: &str) -> bool {
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
-    host == "localhost" || host.ends_with(".localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// One entry of `credentials`.

@@ -1,5 +1,6 @@
 //! From roles, site, facts and secrets to one node's closed catalog. Pure: the same input gives the same catalog, to the byte.
 
+mod address;
 mod checks;
 mod contents;
 mod context;
