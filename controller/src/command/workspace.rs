@@ -127,7 +127,8 @@ impl Workspace {
     /// what is known of it.
     pub fn executors_on(&self, master: &MasterName) -> Option<BTreeSet<NodeName>> {
         let masters = self.masters().ok()?;
-        let called = |name: &MasterName| matches!((masters.get(name), masters.get(master)), (Some(one), Some(other)) if one.is_one_with(other));
+        let called =
+            |name: &MasterName| matches!((masters.get(name), masters.get(master)), (Some(one), Some(other)) if one.is_one_with(other));
         let facts = self.facts();
         let mut names = BTreeSet::new();
         for entry in &self.inventory.site.nodes.nodes {
