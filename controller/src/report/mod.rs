@@ -15,6 +15,7 @@ mod recap;
 mod sanitize;
 mod state;
 mod style;
+mod visible;
 
 pub use card::{Card, card_lines};
 pub use cause::{Cause, all as causes, recognise};

@@ -1,6 +1,6 @@
 //! What the masters would change, as people and programs read it: value by value, like any resource.
 
-use super::super::{Paint, Style, sanitize};
+use super::super::{Paint, Style, sanitize, visible::apart};
 use ostler_roles::master::Difference;
 use ostler_roles::words::{NodeName, count};
 use serde_json::{Value, json};
@@ -131,7 +131,8 @@ fn lines_of(master: &PlannedMaster, style: Style) -> Vec<String> {
     for change in &told.shared {
         let mark = if change.from == "absent" { '+' } else { '~' };
         lines.extend(line(Paint::Change, &format!("{mark} {name}: {}", change.what)));
-        lines.extend(detail(&format!("{} -> {}", change.from, change.to), style));
+        let (from, to) = apart(&change.from, &change.to);
+        lines.extend(detail(&format!("{from} -> {to}"), style));
     }
     told.notes.iter().for_each(|note| lines.extend(detail(note, style)));
     for one in &told.executors {
@@ -142,7 +143,10 @@ fn lines_of(master: &PlannedMaster, style: Style) -> Vec<String> {
         } else if !one.changes.is_empty() {
             let mark = if one.is_new { '+' } else { '~' };
             lines.extend(line(Paint::Change, &format!("{mark} {head}")));
-            one.changes.iter().for_each(|change| lines.extend(detail(&change.to_string(), style)));
+            for change in &one.changes {
+                let (from, to) = apart(&change.from, &change.to);
+                lines.extend(detail(&format!("{}: {from} -> {to}", change.what), style));
+            }
         }
         if let Some(held) = &one.held {
             lines.extend(line(Paint::Bad, &format!("! {head} takes no jobs: {held}")));

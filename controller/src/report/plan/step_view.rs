@@ -1,6 +1,7 @@
 //! One planned step as people read it: its mark, its differences, the contents of its file.
 
 use super::super::sanitize;
+use super::super::visible::{apart, exact, looks, visible};
 use crate::fleet::Content as Public;
 use ostler_roles::catalog::Action;
 use ostler_roles::plan::Planned;
@@ -43,7 +44,10 @@ pub(super) fn picture(planned: &Planned, made: &BTreeSet<String>) -> Option<Step
                 continue;
             }
             (reason, "done") => format!("{field}: {reason}"),
-            (from, to) => format!("{field}: {from} -> {to}"),
+            (from, to) => {
+                let (from, to) = apart(from, to);
+                format!("{field}: {from} -> {to}")
+            }
         };
         picture.lines.push(sanitize(&line, false));
     }
@@ -83,17 +87,24 @@ pub(super) fn content_diff(desired: &Desired, planned: &Planned, blob: &dyn Fn(&
     line_diff(&old, &new)
 }
 
-/// What lines differ, with two around them, as unified diffs show it. In a line that differs what the eye does not see is made visible.
+/// What lines differ, with two around them, as unified diffs show it. In a line that differs what the eye does not see is made visible; where
+/// one that goes and one that comes would look alike all the same, the lines of that place are written out to the letter.
 fn line_diff(old: &str, new: &str) -> Vec<String> {
     let diff = TextDiff::from_lines(old, new);
     let mut lines = Vec::new();
     for hunk in diff.unified_diff().context_radius(2).iter_hunks() {
         lines.push(hunk.header().to_string().trim_end().to_owned());
+        let text = |value: &str| value.strip_suffix('\n').unwrap_or(value).to_owned();
+        let looks_of = |wanted: ChangeTag| {
+            let changes = hunk.iter_changes().filter(move |change| change.tag() == wanted);
+            changes.map(|change| (looks(&visible(&text(change.value()))), change.missing_newline())).collect::<BTreeSet<_>>()
+        };
+        let show = if looks_of(ChangeTag::Delete).is_disjoint(&looks_of(ChangeTag::Insert)) { visible } else { exact };
         for change in hunk.iter_changes() {
-            let text = change.value().strip_suffix('\n').unwrap_or(change.value());
+            let text = text(change.value());
             lines.push(match change.tag() {
                 ChangeTag::Equal => sanitize(&format!(" {text}"), false),
-                tag => sanitize(&format!("{tag}{}", visible(text)), false),
+                tag => format!("{tag}{}", show(&text)),
             });
             if change.missing_newline() {
                 lines.push("\\ no line feed at its end".to_owned());
@@ -103,41 +114,72 @@ fn line_diff(old: &str, new: &str) -> Vec<String> {
     lines
 }
 
-/// Tabs, carriage returns and blanks at a line's end, each by a sign of its own.
-fn visible(line: &str) -> String {
-    let text = line.trim_end_matches([' ', '\t', '\r']);
-    let end = &line[text.len()..];
-    let shown: String = end
-        .chars()
-        .map(|c| {
-            if c == '\r' {
-                '␍'
-            } else if c == ' ' {
-                '·'
-            } else {
-                '→'
-            }
-        })
-        .collect();
-    format!("{}{shown}", text.replace('\t', "→").replace('\r', "␍"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_difference_is_shown_also_one_that_the_eye_does_not_see() {
-        let rows: [(&str, &str, &[&str]); 5] = [
+        let rows: [(&str, &str, &[&str]); 13] = [
             // Lines that look like a diff's own words.
             ("---\nfoo: 1\n-- sql comment\n", "foo: 1\n++ plus\n", &["@@ -1,3 +1,2 @@", "----", " foo: 1", "--- sql comment", "+++ plus"]),
             ("a\n", "a\r\n", &["@@ -1 +1 @@", "-a", "+a␍"]),
             ("\tb\n", "    b\n", &["@@ -1 +1 @@", "-→b", "+    b"]),
             ("c\n", "c \n", &["@@ -1 +1 @@", "-c", "+c·"]),
             ("d\n", "d", &["@@ -1 +1 @@", "-d", "+d", "\\ no line feed at its end"]),
+            // Escape sequences, other controls, blanks of other kinds, what has no width, what is composed otherwise or only looks alike.
+            ("hi\n", "\u{1b}[31mhi\u{1b}[0m\n", &["@@ -1 +1 @@", "-hi", "+␛[31mhi␛[0m"]),
+            ("a\u{1}\n", "a\u{2}\n", &["@@ -1 +1 @@", "-a␁", "+a␂"]),
+            ("a b\n", "a\u{a0}b\n", &["@@ -1 +1 @@", "-a b", "+a\\u{a0}b"]),
+            ("a\u{200b}\n", "a\u{200c}\n", &["@@ -1 +1 @@", "-a\\u{200b}", "+a\\u{200c}"]),
+            ("caf\u{e9}\n", "cafe\u{301}\n", &["@@ -1 +1 @@", "-caf\u{e9}", "+cafe\\u{301}"]),
+            ("root\n", "r\u{43e}\u{43e}t\n", &["@@ -1 +1 @@", "-root", "+r\\u{43e}\\u{43e}t"]),
+            // The signs themselves.
+            ("e·\n", "e \n", &["@@ -1 +1 @@", "-e\\u{b7}", "+e\\u{20}"]),
+            ("f\u{1b}\n", "f␛\n", &["@@ -1 +1 @@", "-f\\u{1b}", "+f\\u{241b}"]),
         ];
         for (old, new, expected) in rows {
             assert_eq!(line_diff(old, new), expected, "{old:?} to {new:?}");
+        }
+    }
+
+    /// Each of these before a letter, after one, and twice.
+    #[test]
+    fn no_two_lines_that_differ_are_shown_alike() {
+        let characters = [
+            "",
+            "a",
+            " ",
+            "\t",
+            "\r",
+            "·",
+            "→",
+            "␍",
+            "\u{1b}",
+            "\u{1b}[0m",
+            "␛",
+            "\u{7f}",
+            "\u{85}",
+            "\u{a0}",
+            "\u{200b}",
+            "\u{feff}",
+            "а",
+            "\\",
+            "\\u{1b}",
+            "\\u{a0}",
+            "é",
+            "e\u{301}",
+            "–",
+            "-",
+        ];
+        let lines: Vec<String> = characters.iter().flat_map(|one| [format!("{one}b"), format!("b{one}"), format!("{one}{one}")]).collect();
+        for old in &lines {
+            for new in lines.iter().filter(|new| *new != old) {
+                let shown = line_diff(&format!("{old}\n"), &format!("{new}\n"));
+                let side = |sign| shown.iter().filter_map(|line| line.strip_prefix(sign)).collect::<Vec<_>>();
+                assert_ne!(side('-'), side('+'), "{old:?} to {new:?}: {shown:?}");
+                assert!(shown.iter().all(|line| sanitize(line, false) == *line), "{old:?} to {new:?}: {shown:?}");
+            }
         }
     }
 }
