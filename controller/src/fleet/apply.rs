@@ -1,6 +1,6 @@
 //! Letting prepared nodes go: each run on its own, told event by event.
 
-use super::{Connection, FleetEvent, Follower, OpenedSecrets, Preparation, Prepared, Ready, Stage, Transaction, Trouble, TroubleKind};
+use super::{Connection, FleetEvent, Follower, OpenedSecrets, Preparation, Prepared, Ready, Stage, Start, Transaction, Trouble, TroubleKind};
 use crate::session::{Answer, Go, SessionError};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::ledger::Ledger;
@@ -104,8 +104,11 @@ impl Runner {
         self.tell(node, FleetEvent::Go(run.clone()));
         let secrets = secrets_of(&prepared.catalog, plan, &prepared.secrets);
         let masked = prepared.masked.iter().map(|value| Hidden(value.expose().clone())).collect();
-        let go = Go { run: &run, plan, secrets, masked, controller: &self.controller, owes: true, blob: prepared.blob.as_ref() };
-        follower.go(&go, &prepared.catalog).await?;
+        let (controller, blob, stop) = (self.controller.as_str(), prepared.blob.as_ref(), self.cancel.clone());
+        let go = Go { run: &run, plan, secrets, masked, controller, owes: true, blob, stop };
+        if follower.go(&go, &prepared.catalog).await? == Start::Stopped {
+            return Ok(Ending::Cancelled);
+        }
         transaction.reach(Stage::Going);
         let mut ending = None;
         while let Some((seq, event)) = follower.next(&mut self.cancel).await? {

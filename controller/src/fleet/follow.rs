@@ -1,7 +1,7 @@
 //! One run on one node, followed to its end over as many connections as that takes.
 
 use super::{Connection, FleetEvent, MeetError, Preparation, Trouble, TroubleKind, chain};
-use crate::session::{Answer, Go, SessionError, ask_plan};
+use crate::session::{Answer, Go, SessionError, ask_plan, asked};
 use crate::transport::{LinkEvent, backoff};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::outcome::Event;
@@ -55,6 +55,16 @@ pub enum Found<'a> {
     Run(Follower<'a>),
     /// It has never had a run.
     NoRun(Connection),
+}
+
+/// How it went to let a run go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Start {
+    /// It goes on.
+    Begun,
+    /// No new work is wanted any more: it was not told to go, and nothing was changed.
+    Stopped,
 }
 
 /// What a new line is for.
@@ -135,22 +145,33 @@ impl<'a> Follower<'a> {
     }
 
     /// Lets the run go that was planned from this catalog. A link that is lost before is made again, as long as the plan is the same; one that is
-    /// lost on the way leaves open whether the run began: then the node is asked.
+    /// lost on the way leaves open whether the run began: then the node is asked. Whoever wants no new work need not wait for that.
     ///
     /// # Errors
     /// When it has not begun, or nothing can be learnt of it.
-    pub async fn go(&mut self, go: &Go<'_>, catalog: &Catalog) -> Result<(), Trouble> {
+    pub async fn go(&mut self, go: &Go<'_>, catalog: &Catalog) -> Result<Start, Trouble> {
         let shown = self.connection.as_ref().map_or_else(|| go.plan.digest(), |connection| connection.session.shown(go.plan));
         let mut lost = SessionError::Lost { awaited: "its turn", said: String::new() };
         // Lost a second time, it is not tried a third.
         for _ in 0..2 {
             if self.connection.as_ref().is_none_or(|connection| connection.session.is_over()) {
-                self.meet_again(catalog, shown).await.map_err(|away| self.not_begun(&lost, Some(&away)))?;
+                let mut stop = go.stop.clone();
+                tokio::select! {
+                    biased;
+                    () = asked(&mut stop) => return Ok(Start::Stopped),
+                    met = self.meet_again(catalog, shown) => met.map_err(|away| self.not_begun(&lost, Some(&away)))?,
+                }
             }
             let Some(connection) = &mut self.connection else { break };
             self.begun = true;
             let error = match connection.session.go(go).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(Start::Begun),
+                Err(SessionError::Stopped) => {
+                    self.begun = false;
+                    // It may have been sent half a content: whoever wants more of the node meets it anew.
+                    self.connection = None;
+                    return Ok(Start::Stopped);
+                }
                 Err(error) => error,
             };
             if !error.is_lost() {
@@ -158,7 +179,7 @@ impl<'a> Follower<'a> {
                 return Err(Trouble::from(&error));
             }
             match self.attach_again().await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(Start::Begun),
                 Err(away) if away.knows_no_run() => self.begun = false,
                 Err(away) => return Err(self.lost(&error, &away, format!("whether run {} has begun is not known", self.run.short()))),
             }
@@ -321,7 +342,7 @@ impl<'a> Follower<'a> {
 /// that has gone meanwhile, too.
 fn may_have_begun(error: &SessionError) -> bool {
     match error {
-        SessionError::UnknownBlob(_) => false,
+        SessionError::UnknownBlob(_) | SessionError::Stopped => false,
         SessionError::Refused(refusal) => matches!(refusal, Refusal::NoRunner(_)),
         _ => true,
     }

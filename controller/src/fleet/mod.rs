@@ -16,7 +16,7 @@ pub use crate::session::Content;
 pub use apply::{NodeEnd, Runner, prove_again, secrets_of};
 pub use connection::{Connection, MeetError, leave};
 pub use event::{EventSender, FleetEvent, FleetMessage};
-pub use follow::{Follower, Found, Patience};
+pub use follow::{Follower, Found, Patience, Start};
 pub use prepare::{Blobs, Compile, CompileError, Masked, OpenedSecrets, Preparation, Prepared, Reach, Ready, prepare};
 pub use stage::{ExecutorRef, Stage, Stages, Transaction};
 pub use trouble::{Trouble, TroubleKind, chain};

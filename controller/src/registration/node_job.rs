@@ -1,6 +1,6 @@
 //! A small catalog more for a node of this run, over its open session: ask, go, follow.
 
-use crate::fleet::{Connection, FleetEvent, Follower, Masked, MeetError, OpenedSecrets, Preparation, Trouble, TroubleKind, secrets_of};
+use crate::fleet::{Connection, FleetEvent, Follower, Masked, MeetError, OpenedSecrets, Preparation, Start, Trouble, TroubleKind, secrets_of};
 use crate::journal::new_run;
 use crate::masters::Cancellation;
 use crate::session::{Answer, Content, Go, SessionError};
@@ -248,13 +248,14 @@ impl NodeJob {
         let (run, secrets) = (new_run(), secrets_of(catalog, plan, &patch.secrets));
         let own = self.masked().await;
         let masked = own.iter().chain(patch.secrets.values()).map(|value| Hidden(value.expose().clone())).collect();
-        let go = Go { run: &run, plan, secrets, masked, controller: &self.controller, owes: false, blob: &blob };
+        // A job is short, and may take off labels that are no longer earned: it is not stopped before it begins, nor between two steps.
+        let mut never = watch::channel(false).1;
+        let (controller, stop) = (self.controller.as_str(), never.clone());
+        let go = Go { run: &run, plan, secrets, masked, controller, owes: false, blob: &blob, stop };
         let mut state = crate::report::NodeState::default();
         let mut follower = Follower::new(&self.preparation, &self.node, run.clone(), connection);
         let followed = async {
-            follower.go(&go, catalog).await?;
-            // A job is short: it is not stopped between two steps.
-            let mut never = watch::channel(false).1;
+            let Start::Begun = follower.go(&go, catalog).await? else { return Ok(()) };
             while let Some((_, event)) = follower.next(&mut never).await? {
                 state.take(&event);
             }

@@ -70,6 +70,20 @@ impl From<Vec<u8>> for Content {
     }
 }
 
+/// For tests: held by the one that has all turns.
+#[cfg(test)]
+pub static ALL_TURNS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// For tests: every turn, so that nobody else has one.
+#[cfg(test)]
+pub async fn all_turns() -> Vec<SemaphorePermit<'static>> {
+    let mut turns = Vec::new();
+    while turns.len() < AT_ONCE {
+        turns.extend(turn().await);
+    }
+    turns
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,10 +112,8 @@ mod tests {
 
     #[tokio::test]
     async fn no_more_nodes_are_sent_contents_at_once_than_memory_is_meant_for() {
-        let mut turns = Vec::new();
-        for _ in 0..AT_ONCE {
-            turns.push(turn().await);
-        }
+        let _alone = ALL_TURNS.lock().await;
+        let mut turns = all_turns().await;
         let next = turn();
         tokio::pin!(next);
         assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(next.as_mut().poll(cx).is_pending())).await);

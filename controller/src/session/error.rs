@@ -102,6 +102,9 @@ pub enum SessionError {
     /// A content that the plan needs is not there: a file of the site was changed since it was read.
     #[error("content {0} of the plan is no longer in the site: nothing was changed on this node")]
     UnknownBlob(String),
+    /// No new work is wanted any more, and the run had not been told to go.
+    #[error("stopped before the run was let go: nothing was changed on this node")]
+    Stopped,
     /// Writing to the agent failed.
     #[error("send to the agent")]
     Send(#[source] std::io::Error),
@@ -126,7 +129,8 @@ impl SessionError {
             | Self::Refused(_)
             | Self::Fault(_)
             | Self::Cut(_)
-            | Self::UnknownBlob(_) => false,
+            | Self::UnknownBlob(_)
+            | Self::Stopped => false,
         }
     }
 
@@ -178,7 +182,7 @@ impl SessionError {
                     "mend on the node what the last line says".to_owned()
                 }
             }),
-            Self::Send(_) => "run the same command again".to_owned(),
+            Self::Send(_) | Self::Stopped => "run the same command again".to_owned(),
         }
     }
 }

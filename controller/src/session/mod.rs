@@ -15,7 +15,9 @@ mod talk;
 pub use agent::AgentFile;
 pub use channel::Channel;
 pub use contents::Content;
+#[cfg(test)]
+pub(crate) use contents::{ALL_TURNS, all_turns};
 pub use error::SessionError;
 pub use meet::{Greeting, Identity, meet};
 pub use password::{Ask, Offer, Password};
-pub use talk::{Answer, Go, Session, ask_plan};
+pub use talk::{Answer, Go, Session, ask_plan, asked};

@@ -13,6 +13,7 @@ use ostler_roles::plan::Plan;
 use ostler_roles::wire::message::{BlobData, Hello, Hidden, Refusal, SecretData, ToAgent, ToController};
 use ostler_roles::words::{AccountName, Digest, RunId};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long a plan may take: a thousand resources, `unless` probes and network checks included.
 const PLAN_WITHIN: Duration = Duration::from_secs(300);
@@ -50,6 +51,8 @@ pub struct Go<'a> {
     pub owes: bool,
     /// Gives public contents.
     pub blob: &'a (dyn Fn(&Digest) -> Option<Content> + Send + Sync),
+    /// Becomes true when nothing new is to be begun: a run that still waits to be let go then never is.
+    pub stop: watch::Receiver<bool>,
 }
 
 impl std::fmt::Debug for Go<'_> {
@@ -146,10 +149,18 @@ impl Session {
     /// Starts the run that was planned. Returns once the node's runner has it: from then on it outlives us.
     ///
     /// # Errors
-    /// When the agent refuses (nothing was changed) or the stream ends (nothing is known: attach tells).
+    /// When the agent refuses (nothing was changed) or the stream ends (nothing is known: attach tells). [`SessionError::Stopped`]: it was not
+    /// told to go, and may have half a content: this conversation is of no more use.
     pub async fn go(&mut self, go: &Go<'_>) -> Result<(), SessionError> {
-        let Go { run, plan, secrets, masked, controller, owes, blob } = go;
-        self.send_blobs(*blob).await?;
+        let Go { run, plan, secrets, masked, controller, owes, blob, stop } = go;
+        if !self.needed.is_empty() {
+            let mut stop = stop.clone();
+            tokio::select! {
+                biased;
+                () = asked(&mut stop) => return Err(SessionError::Stopped),
+                sent = self.send_blobs(*blob) => sent?,
+            }
+        }
         let (run, generation, controller, owes) = ((*run).clone(), plan.generation, (*controller).to_owned(), *owes);
         let (secrets, masked) = (secrets.clone(), masked.clone());
         let plan = self.shown(plan);
@@ -284,9 +295,8 @@ impl Session {
     }
 
     async fn send_blobs(&mut self, blob: &(dyn Fn(&Digest) -> Option<Content> + Sync)) -> Result<(), SessionError> {
-        let needed = std::mem::take(&mut self.needed);
-        let _turn = if needed.is_empty() { None } else { turn().await };
-        for digest in needed {
+        let _turn = turn().await;
+        for digest in std::mem::take(&mut self.needed) {
             let gone = || SessionError::UnknownBlob(digest.short());
             let content = blob(&digest).ok_or_else(gone)?;
             let (mut sent, mut more) = (0, true);
@@ -298,6 +308,13 @@ impl Session {
             }
         }
         Ok(())
+    }
+}
+
+/// Comes when it is true; never where nobody is left to say so.
+pub async fn asked(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending().await
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::fleet::fake::{Act, FakeNode, hello, name, run_id};
 use crate::fleet::{FleetMessage, NodeEnd, Prepared, Ready, Runner, Stage, Transaction};
+use crate::session::{ALL_TURNS, all_turns};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::outcome::Ending;
 use ostler_roles::plan::{Plan, Planned};
@@ -230,12 +231,55 @@ async fn a_content_that_is_gone_from_the_site_is_said_and_nothing_is_begun() {
     let mut connection = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
     connection.session.ask(&catalog(), false, &[]).await.unwrap();
     connection.session.answer().await.unwrap();
-    let go =
-        Go { run: &run_id(), plan: &plan, secrets: Vec::new(), masked: Vec::new(), controller: "ada@desk", owes: true, blob: &|_| None };
+    let go = Go {
+        run: &run_id(),
+        plan: &plan,
+        secrets: Vec::new(),
+        masked: Vec::new(),
+        controller: "ada@desk",
+        owes: true,
+        blob: &|_| None,
+        stop: watch::channel(false).1,
+    };
     let error = connection.session.go(&go).await.unwrap_err();
     assert!(!may_have_begun(&error), "no proof is owed for what was not begun");
     let told = format!("content {} of the plan is no longer in the site: nothing was changed on this node", gone.short());
     assert_eq!(error.to_string(), told);
     assert_eq!(error.hint(), "was a file of the site changed meanwhile? plan again");
     assert!(!fake.heard().iter().any(|message| matches!(message, ToAgent::Go { .. })), "{:?}", fake.heard());
+}
+
+#[tokio::test]
+async fn a_run_that_waits_for_its_turn_to_be_sent_contents_is_stopped_at_once_and_has_not_begun() {
+    let _alone = ALL_TURNS.lock().await;
+    let turns = all_turns().await;
+    let wanted = Digest::of(b"wanted");
+    let fake = FakeNode::new(vec![met([Act::Hear, say(ToController::NeedBlobs(vec![wanted])), planned(plan()), Act::Hear])]);
+    let (preparation, mut events) = fake.preparation();
+    let mut connection = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
+    connection.session.ask(&catalog(), false, &[]).await.unwrap();
+    connection.session.answer().await.unwrap();
+    let blob = Arc::new(|_: &Digest| Some(b"wanted".to_vec().into()));
+    let prepared = Prepared { catalog: catalog(), blob, secrets: Arc::default(), masked: Vec::new(), executors: Vec::new() };
+    let (stopper, cancel) = watch::channel(false);
+    let runner = Runner { preparation: preparation.clone(), controller: "ada@desk".to_owned(), cancel };
+    let transaction = Transaction::of_planned(&name(), plan().digest(), &preparation.events);
+    let go = runner.go(Ready { node: name(), prepared, plan: plan(), connection }, run_id(), &transaction);
+    let stopping = async {
+        while !matches!(events.recv().await, Some(FleetMessage::Event(_, FleetEvent::Go(_)))) {}
+        stopper.send_replace(true);
+    };
+    let both = async { tokio::join!(go, stopping).0 };
+    let end = tokio::time::timeout(Duration::from_secs(30), both).await.expect("nobody gives up a turn");
+    drop(turns);
+    assert_eq!(end.ending.unwrap(), Ending::Cancelled);
+    assert_eq!((end.run, end.connection.is_none()), (None, true), "it has not begun, and may have heard half a content");
+    assert!(!fake.heard().iter().any(|message| matches!(message, ToAgent::Go { .. } | ToAgent::Blobs(_))), "{:?}", fake.heard());
+}
+
+#[tokio::test]
+async fn a_line_that_is_lost_before_a_run_begins_is_not_made_again_for_who_wants_no_new_work() {
+    let (end, told, _) = run(vec![met([])], true).await;
+    assert_eq!((end.ending.unwrap(), end.run), (Ending::Cancelled, None));
+    assert!(!told.iter().any(|event| matches!(event, FleetEvent::Stage(Stage::Going) | FleetEvent::MetAgain)), "{told:?}");
 }
