@@ -278,10 +278,24 @@ fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut proof: Proof
     Ok(Ending::Failed(MasterError::Failed("it does not settle; somebody else changes it on the master".into())))
 }
 
+/// Lets an executor that has labels and no longer earns them take no new jobs, before its turn has come. Blocks for a moment.
+///
+/// # Errors
+/// When the master cannot be told.
+pub fn hold_back(driver: &dyn Driver, name: &NodeName, seen: &Standing, proof: Proof) -> Result<(), MasterError> {
+    match proof {
+        Proof::Wanted | Proof::Lapsed if seen.is_labelled() => driver.cordon(name, reason(proof)).map(drop),
+        Proof::Standing | Proof::Wanted | Proof::Green | Proof::Red | Proof::Lapsed => Ok(()),
+    }
+}
+
+fn reason(proof: Proof) -> &'static str {
+    if proof == Proof::Lapsed { LAPSED } else { WANTED }
+}
+
 /// Takes an executor out of service and waits until no job runs there; none: it may go into quarantine.
 fn set_aside(driver: &dyn Driver, name: &NodeName, proof: Proof, tell: EventSink<'_>) -> Result<Option<Ending>, MasterError> {
-    let reason = if proof == Proof::Lapsed { LAPSED } else { WANTED };
-    match driver.cordon(name, reason)? {
+    match driver.cordon(name, reason(proof))? {
         Cordon::Absent => return Ok(None),
         Cordon::Ours | Cordon::Theirs(_) => {}
     }

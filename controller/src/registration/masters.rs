@@ -12,7 +12,7 @@ use ostler_roles::words::{MasterName, NodeName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OnceCell, Semaphore, oneshot};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit, oneshot};
 use tokio::task::JoinSet;
 
 /// All masters of one run. Its clones are the same masters.
@@ -41,7 +41,9 @@ struct OpenMaster {
     refused: Vec<Registered>,
     hint: Option<String>,
     /// For as many executors as may be on their way at once.
-    room: Arc<Semaphore>,
+    room: Semaphore,
+    /// For as many as may be held back at once.
+    holding: Semaphore,
     looks: SharedListing,
 }
 
@@ -124,21 +126,53 @@ impl Masters {
         driver.begin(std::slice::from_ref(&executor.name));
         let _on_its_way = OnItsWay { driver: Arc::clone(driver), name: executor.name.clone() };
         let reporter = Arc::new(reporter(open.hint.clone()));
-        let seen = open.looks.look(driver, &executor.name, &reporter).await;
-        // The semaphore is never closed: a permit always comes.
-        let _room = open.room.acquire().await;
+        let (seen, _room) = match open.turn(driver, &executor.name, proof, &reporter).await {
+            Ok(turn) => turn,
+            Err(why) => return reporter.ended(&why),
+        };
         let (driver, name) = (Arc::clone(driver), executor.name.clone());
         let work = move || {
-            let ending = match seen {
-                Ok(seen) => register::register_one(driver.as_ref(), &name, seen, proof, &|event| reporter.tell(&event)),
-                Err(why) => why,
-            };
+            let ending = register::register_one(driver.as_ref(), &name, seen, proof, &|event| reporter.tell(&event));
             reporter.ended(&ending)
         };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(registered) => registered,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        blocking(work).await
+    }
+}
+
+impl OpenMaster {
+    /// Room for an executor, and how it stands when there is. Whoever waits for it with labels that are not earned takes no jobs meanwhile: those
+    /// before it may take half an hour. Ctrl-C ends their waits, and so this one.
+    async fn turn(
+        &self,
+        driver: &Arc<dyn Driver>,
+        name: &NodeName,
+        proof: Proof,
+        reporter: &Arc<Reporter>,
+    ) -> Result<(Standing, Option<SemaphorePermit<'_>>), Ending> {
+        let seen = self.looks.look(driver, name, reporter).await?;
+        if let Ok(room) = self.room.try_acquire() {
+            return Ok((seen, Some(room)));
         }
+        let holding = {
+            // One request and its answer each: nobody waits long for these.
+            let _few = self.holding.acquire().await;
+            let (driver, name) = (Arc::clone(driver), name.clone());
+            blocking(move || register::hold_back(driver.as_ref(), &name, &seen, proof)).await
+        };
+        if let Err(error) = holding {
+            reporter.tell(&Event::Note(format!("it goes on taking jobs until its turn comes: {}", error.told())));
+        }
+        // The semaphore is never closed: a permit always comes. What was seen before is old by then.
+        let room = self.room.acquire().await.ok();
+        Ok((self.looks.look(driver, name, reporter).await?, room))
+    }
+}
+
+/// Where blocking is allowed.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 
@@ -161,7 +195,8 @@ impl Entry {
             let Opened { driver, refused, hint } = registrar.open(master, &self.batch, connections).await?;
             let driver: Option<Arc<dyn Driver>> = driver.map(Arc::from);
             let room = driver.as_ref().map_or(1, |driver| driver.workers().max(1));
-            Ok(Arc::new(OpenMaster { driver, refused, hint, room: Arc::new(Semaphore::new(room)), looks: SharedListing::default() }))
+            let (room, holding) = (Semaphore::new(room), Semaphore::new(room));
+            Ok(Arc::new(OpenMaster { driver, refused, hint, room, holding, looks: SharedListing::default() }))
         };
         self.opened.get_or_init(open).await.clone()
     }
@@ -194,9 +229,7 @@ impl SharedListing {
             let batch = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
             if !batch.is_empty() {
                 let driver = Arc::clone(driver);
-                if let Err(error) = tokio::task::spawn_blocking(move || look_at(driver.as_ref(), batch)).await {
-                    std::panic::resume_unwind(error.into_panic());
-                }
+                blocking(move || look_at(driver.as_ref(), batch)).await;
             }
         }
         told.await.unwrap_or_else(|_| Err(Ending::Failed(MasterError::Failed("nobody has looked at it on its master".into()))))

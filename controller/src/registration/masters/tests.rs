@@ -1,4 +1,4 @@
-//! Looks that many wait for.
+//! Looks that many wait for, and what happens to those who wait for room.
 
 use super::*;
 use crate::fleet::fake::FakeNode;
@@ -8,6 +8,7 @@ use crate::masters::driver::{Cordon, EventSink, Observation, Report};
 use crate::masters::witness::Witness;
 use crate::registration::SiteState;
 use ostler_roles::executor::Jobs;
+use ostler_roles::master::{Difference, Found};
 use ostler_roles::words::{AbsPath, AccountName, Digest, Origin};
 use std::num::NonZeroU32;
 use std::sync::mpsc;
@@ -65,13 +66,81 @@ impl Driver for Slow {
     }
 }
 
-fn reporter(name: &str) -> Arc<Reporter> {
-    let (preparation, _told) = FakeNode::new(Vec::new()).preparation();
-    let transaction = Transaction::of_planned(&NodeName::parse(name).unwrap(), Digest::of(b"plan"), &preparation.events);
-    let site = SiteState { key: Vec::new(), id: None, store: Arc::new(FileStore::new("nowhere".into())) };
-    let stop = Cancellation::default();
-    let registrar = Registrar { site, preparation, dial: None, controller: "ada@desk".to_owned(), stop, wait: None };
-    let executor = Executor {
+/// A master with room for one. Tells what is asked of it; a drain waits for a word. Whoever was held back has lost its labels by the next look:
+/// somebody else took them off.
+#[derive(Debug)]
+struct Narrow {
+    asked: mpsc::Sender<String>,
+    go_on: Mutex<mpsc::Receiver<()>>,
+    held: Mutex<BTreeSet<NodeName>>,
+    stop: Cancellation,
+}
+
+impl Narrow {
+    fn asked(&self, what: &str, name: &NodeName) {
+        self.asked.send(format!("{what} {name}")).unwrap();
+    }
+}
+
+impl Driver for Narrow {
+    fn observe(&self, names: &[NodeName], _tell: EventSink<'_>) -> Result<Observation, MasterError> {
+        let held = self.held.lock().unwrap();
+        let unless = |is_so: bool| if is_so { Vec::new() } else { vec![Difference::new("labels", "a", "b")] };
+        let of = |name: &NodeName| {
+            self.asked("look", name);
+            let is_held = held.contains(name);
+            let (to_quarantine, to_labels) = (unless(is_held), unless(!is_held));
+            let found = Found { to_quarantine, to_labels, is_connected: false, is_resting: false, hold: None };
+            (name.clone(), Ok(Standing::There(found)))
+        };
+        Ok(Observation { standings: names.iter().map(of).collect(), ..Observation::default() })
+    }
+    fn cordon(&self, name: &NodeName, _reason: &str) -> Result<Cordon, MasterError> {
+        self.asked("cordon", name);
+        self.held.lock().unwrap().insert(name.clone());
+        Ok(Cordon::Ours)
+    }
+    fn drain(&self, name: &NodeName, _patience: Duration, _tell: EventSink<'_>) -> Result<bool, MasterError> {
+        self.asked("drain", name);
+        self.go_on.lock().unwrap().recv().unwrap();
+        Ok(true)
+    }
+    fn uncordon(&self, _name: &NodeName) -> Result<(), MasterError> {
+        unreachable!("nobody is held by us")
+    }
+    fn quarantine(&self, name: &NodeName, _tell: EventSink<'_>) -> Result<(), MasterError> {
+        self.asked("quarantine", name);
+        Ok(())
+    }
+    fn quarantine_ends_jobs(&self) -> bool {
+        false
+    }
+    fn connect(&self, name: &NodeName, _tell: EventSink<'_>) -> Result<(), MasterError> {
+        self.asked("connect", name);
+        Err(MasterError::Failed("far enough".into()))
+    }
+    fn witness(&self, _name: &NodeName) -> Result<Arc<dyn Witness>, MasterError> {
+        unreachable!("nobody connects")
+    }
+    fn prove(&self, _name: &NodeName, _tell: EventSink<'_>) -> Result<Report, MasterError> {
+        unreachable!("nobody connects")
+    }
+    fn label(&self, _name: &NodeName, _tell: EventSink<'_>) -> Result<(), MasterError> {
+        unreachable!("nobody connects")
+    }
+    fn retire(&self, _name: &NodeName) -> Result<(), MasterError> {
+        unreachable!("nobody goes")
+    }
+    fn workers(&self) -> usize {
+        1
+    }
+    fn stop(&self) -> &Cancellation {
+        &self.stop
+    }
+}
+
+fn executor(name: &str) -> Executor {
+    Executor {
         name: NodeName::parse(name).unwrap(),
         master: MasterName::parse("ci").unwrap(),
         user: AccountName::parse("job").unwrap(),
@@ -84,7 +153,18 @@ fn reporter(name: &str) -> Arc<Reporter> {
         java: None,
         smoke: Vec::new(),
         origin: Origin::generated("tests"),
-    };
+    }
+}
+
+fn registrar() -> Registrar {
+    let (preparation, _told) = FakeNode::new(Vec::new()).preparation();
+    let site = SiteState { key: Vec::new(), id: None, store: Arc::new(FileStore::new("nowhere".into())) };
+    Registrar { site, preparation, dial: None, controller: "ada@desk".to_owned(), stop: Cancellation::default(), wait: None }
+}
+
+fn reporter(name: &str) -> Arc<Reporter> {
+    let (registrar, executor) = (registrar(), executor(name));
+    let transaction = Transaction::of_planned(&NodeName::parse(name).unwrap(), Digest::of(b"plan"), &registrar.preparation.events);
     let candidate = Candidate { node: NodeName::parse(name).unwrap(), executor, host_keys: Vec::new() };
     Arc::new(Reporter { registrar, candidate, hint: None, transaction, shared: AtomicU32::new(0) })
 }
@@ -112,4 +192,41 @@ async fn whoever_comes_while_a_look_is_under_way_shares_the_next() {
     assert_eq!(second, ["four", "three", "two"]);
     assert!(tasks.join_all().await.iter().all(|look| matches!(look, Ok(Standing::Absent))));
     assert!(seen.try_recv().is_err(), "a look for nobody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_for_room_takes_no_jobs_meanwhile_and_is_looked_at_again_in_its_turn() {
+    for (proof, end) in [(Proof::Lapsed, None), (Proof::Wanted, Some("connect two"))] {
+        let (asked, seen) = mpsc::channel();
+        let (word, go_on) = mpsc::channel();
+        let driver = Narrow { asked, go_on: Mutex::new(go_on), held: Mutex::default(), stop: Cancellation::default() };
+        let driver: Option<Arc<dyn Driver>> = Some(Arc::new(driver));
+        let (room, holding) = (Semaphore::new(1), Semaphore::new(1));
+        let open = OpenMaster { driver, refused: Vec::new(), hint: None, room, holding, looks: SharedListing::default() };
+        let batch =
+            ["one", "two"].map(|name| Candidate { node: NodeName::parse(name).unwrap(), executor: executor(name), host_keys: Vec::new() });
+        let entry = Entry { master: None, batch: batch.to_vec(), opened: OnceCell::new_with(Some(Ok(Arc::new(open)))) };
+        let registrar = registrar();
+        let connections = Connections::new(&registrar);
+        let entries = Arc::new(BTreeMap::from([(MasterName::parse("ci").unwrap(), entry)]));
+        let masters = Masters { registrar: registrar.clone(), connections, masters: entries, settled: Arc::default() };
+        let mut tasks = JoinSet::new();
+        let mut begin = |name: &'static str, proof: Proof| {
+            let (masters, events) = (masters.clone(), registrar.preparation.events.clone());
+            tasks.spawn(async move {
+                let node = NodeName::parse(name).unwrap();
+                let transaction = Transaction::of_planned(&node, Digest::of(b"plan"), &events);
+                masters.register(&node, vec![(executor(name), proof)], &transaction).await
+            });
+        };
+        let comes = |what: &str| assert_eq!(seen.recv_timeout(Duration::from_secs(60)).unwrap(), what);
+        begin("one", Proof::Lapsed);
+        ["look one", "cordon one", "drain one"].iter().for_each(|what| comes(what));
+        begin("two", proof);
+        ["look two", "cordon two"].iter().for_each(|what| comes(what));
+        word.send(()).unwrap();
+        ["look one", "look two"].iter().chain(&end).for_each(|what| comes(what));
+        assert_eq!(tasks.join_all().await.len(), 2);
+        assert_eq!(seen.try_recv().ok(), None, "what an old look has shown was acted on");
+    }
 }
