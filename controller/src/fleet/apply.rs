@@ -1,6 +1,8 @@
 //! Letting prepared nodes go: each run on its own, told event by event.
 
-use super::{Connection, FleetEvent, Follower, OpenedSecrets, Preparation, Prepared, Ready, Stage, Start, Transaction, Trouble, TroubleKind};
+use super::{
+    Connection, FleetEvent, Follower, OpenedSecrets, Preparation, Prepared, Ready, Stage, Start, Transaction, Trouble, TroubleKind,
+};
 use crate::session::{Answer, Go, SessionError};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::ledger::Ledger;

@@ -2,6 +2,8 @@
 
 mod buildbot;
 mod connections;
+#[cfg(test)]
+mod fake;
 mod jenkins;
 mod machine;
 mod masters;

@@ -1,6 +1,8 @@
 //! A small catalog more for a node of this run, over its open session: ask, go, follow.
 
-use crate::fleet::{Connection, FleetEvent, Follower, Masked, MeetError, OpenedSecrets, Preparation, Start, Trouble, TroubleKind, secrets_of};
+use crate::fleet::{
+    Connection, FleetEvent, Follower, Masked, MeetError, OpenedSecrets, Preparation, Start, Trouble, TroubleKind, secrets_of,
+};
 use crate::journal::new_run;
 use crate::masters::Cancellation;
 use crate::session::{Answer, Content, Go, SessionError};
@@ -124,10 +126,7 @@ impl NodeJob {
             let kept = self.connection.is_some();
             match self.try_prove(proved).await {
                 // The line may have died of the time that the smoke job took.
-                Err(NodeJobError::Session(_, error)) if kept && error.is_lost() => {
-                    self.connection = None;
-                    self.try_prove(proved).await
-                }
+                Err(NodeJobError::Session(_, error)) if kept && error.is_lost() => self.try_prove(proved).await,
                 done => done,
             }
         })
@@ -156,13 +155,16 @@ impl NodeJob {
         let runtime = self.runtime.clone();
         runtime.block_on(async {
             let kept = self.connection.is_some();
-            match self.line().await?.session.challenge(place, account.clone(), nonce.clone()).await {
-                Err(error) if kept && error.is_lost() => self.connection = None,
-                done => return self.answered(done),
+            match self.try_challenge(place, account, nonce.clone()).await {
+                Err(NodeJobError::Session(_, error)) if kept && error.is_lost() => self.try_challenge(place, account, nonce).await,
+                done => done,
             }
-            let done = self.line().await?.session.challenge(place, account.clone(), nonce).await;
-            self.answered(done)
         })
+    }
+
+    async fn try_challenge(&mut self, place: Place, account: &AccountName, nonce: Option<Hidden>) -> Result<bool, NodeJobError> {
+        let done = self.line().await?.session.challenge(place, account.clone(), nonce).await;
+        self.answered(done)
     }
 
     /// Tells people of the node.
@@ -177,10 +179,7 @@ impl NodeJob {
         let kept = self.connection.is_some();
         let asked = match self.ask(patch).await {
             // The line may have lain idle for as long as a smoke job took. Nothing was begun: another one does as well.
-            Err(NodeJobError::Session(_, error)) if kept && error.is_lost() => {
-                self.connection = None;
-                self.ask(patch).await
-            }
+            Err(NodeJobError::Session(_, error)) if kept && error.is_lost() => self.ask(patch).await,
             asked => asked,
         };
         let (catalog, answer) = asked?;
@@ -292,10 +291,11 @@ fn said(failure: &Failure) -> String {
 mod tests {
     use super::*;
     use crate::fleet::fake::{Act, FakeNode, hello, name, run_id};
+    use ostler_roles::ledger::Subject;
     use ostler_roles::plan::Planned;
     use ostler_roles::resource::{Kind, ResourceId};
     use ostler_roles::wire::message::{ActiveRun, Refusal, ToAgent, ToController};
-    use ostler_roles::words::Span;
+    use ostler_roles::words::{MasterName, Span};
 
     fn planned(generation: u64) -> Act {
         let because = ResourceId { kind: Kind::File, key: "/etc/motd".to_owned() };
@@ -309,6 +309,49 @@ mod tests {
             verify,
             notes: Vec::new(),
         })))
+    }
+
+    fn job(preparation: &Preparation) -> NodeJob {
+        NodeJob {
+            node: name(),
+            preparation: preparation.clone(),
+            connection: None,
+            masked: Some(Masked::default()),
+            controller: "ada@entry".to_owned(),
+            stop: watch::channel(false).1.into(),
+            runtime: tokio::runtime::Handle::current(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_owes_an_answer_is_asked_nothing_more() {
+        let place = Place::of("http://ci", &name());
+        let account = AccountName::parse("job").unwrap();
+        let subject = Subject { master: MasterName::parse("ci").unwrap(), executor: name(), smoke: Digest::of(b"true") };
+        let proved = Proved { subject, generation: 1 };
+        let answers = [ToController::Proved, ToController::Challenge(true), ToController::Refused(Refusal::NoRun(None))];
+        for (at, answer) in answers.into_iter().enumerate() {
+            // The first connection answers what it was asked before, once it is asked something else.
+            let late = vec![Act::Hear, Act::Say(hello()), Act::Hear, Act::Hear, Act::Say(answer.clone()), Act::Hear];
+            let fake = FakeNode::new(vec![Some(late), Some(vec![Act::Hear, Act::Say(hello()), Act::Hear, Act::Say(answer)])]);
+            let (preparation, _told) = fake.preparation();
+            let mut job = job(&preparation);
+            for is_second in [false, true] {
+                let done = match at {
+                    0 => job.try_prove(&proved).await,
+                    1 => job.try_challenge(place, &account, None).await.map(drop),
+                    _ => job.ask(&Patch::default()).await.map(drop),
+                };
+                match done {
+                    Err(NodeJobError::Session(_, error)) if !is_second => {
+                        assert!(matches!(error, SessionError::Deadline { .. }), "{error:?}")
+                    }
+                    Err(NodeJobError::Session(_, SessionError::Refused(_))) | Ok(()) if is_second => {}
+                    other => panic!("{at}: {other:?}"),
+                }
+            }
+            assert_eq!(fake.left(), 0, "{at}: the late answer was taken for another");
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -328,15 +371,7 @@ mod tests {
         let acts = acts.into_iter().flat_map(|(hear, say)| [hear, say]).chain(end).collect();
         let fake = FakeNode::new(vec![Some(acts)]);
         let (preparation, mut told) = fake.preparation();
-        let mut job = NodeJob {
-            node: name(),
-            preparation: preparation.clone(),
-            connection: None,
-            masked: Some(Masked::default()),
-            controller: "ada@entry".to_owned(),
-            stop: watch::channel(false).1.into(),
-            runtime: tokio::runtime::Handle::current(),
-        };
+        let mut job = job(&preparation);
         let mut begun = 0;
         let work = move || {
             let changed = job.run(&Patch::default(), &mut || {

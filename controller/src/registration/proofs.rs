@@ -142,3 +142,66 @@ impl Proofs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::executor;
+    use super::*;
+    use crate::fleet::{Prepared, Trouble};
+    use crate::journal::FileStore;
+    use crate::journal::new_run;
+    use ostler_roles::catalog::Catalog;
+    use ostler_roles::plan::Plan;
+    use ostler_roles::words::{Digest, RunId};
+
+    fn node() -> NodeName {
+        NodeName::parse("n1").unwrap()
+    }
+
+    /// Of a run that ended so on a node with two executors: `owed`, and one that was proved since.
+    fn end(run: Option<RunId>, ending: Result<Ending, Trouble>) -> NodeEnd {
+        let catalog = Catalog { node: node(), facts: Digest::of(b""), require: Vec::new(), steps: Vec::new(), verify: Vec::new() };
+        let executors = vec![executor("owed"), executor("proved")];
+        let mut ledger = Ledger::default();
+        ledger.change(Some(3));
+        ledger.prove(Proved { subject: Subject::of(&executors[1]), generation: 3 }).unwrap();
+        let prepared = Prepared { catalog, blob: Arc::new(|_| None), secrets: Arc::default(), masked: Vec::new(), executors };
+        let (requirements, steps, verify, notes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let plan = Plan { catalog: Digest::of(b""), generation: 3, requirements, steps, verify, notes };
+        NodeEnd { node: node(), prepared, plan, run, host_keys: Vec::new(), ledger, ending, connection: None }
+    }
+
+    fn trouble(kind: TroubleKind) -> Trouble {
+        Trouble { kind, chain: Vec::new(), hint: String::new(), failure: None }
+    }
+
+    /// What masters hear, where the site itself knows nothing of the node.
+    fn told(end: &NodeEnd, is_partial: bool) -> Vec<(String, Proof)> {
+        let directory = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(FileStore::new(directory.path().join("site")));
+        let store = ProofStore::new(store);
+        let seen = store.get(&node()).unwrap();
+        let mut proofs = Proofs { store, node: node(), seen, before: None };
+        proofs.ended(end, is_partial).into_iter().map(|(executor, proof)| (executor.name.to_string(), proof)).collect()
+    }
+
+    #[test]
+    fn an_executor_that_an_earlier_run_left_owed_is_put_aside_though_this_run_does_not_begin_on_its_node() {
+        let owed = vec![("owed".to_owned(), Proof::Lapsed)];
+        for kind in [TroubleKind::Unreachable, TroubleKind::Failed, TroubleKind::Moved] {
+            assert_eq!(told(&end(None, Err(trouble(kind))), false), owed, "{kind:?}");
+        }
+        assert_eq!(told(&end(None, Ok(Ending::Cancelled)), false), owed);
+        assert_eq!(told(&end(Some(new_run()), Ok(Ending::Failed)), true), owed);
+        // Whoever has the node now sees to it.
+        assert_eq!(told(&end(None, Err(trouble(TroubleKind::Locked))), false), []);
+    }
+
+    #[test]
+    fn masters_hear_of_each_executor_of_a_node_that_came_through_but_nothing_of_a_run_of_one_role() {
+        let good = || Ok(Ending::Good { changed: 1, unchanged: 0, generation: 3 });
+        let whole = [("owed".to_owned(), Proof::Wanted), ("proved".to_owned(), Proof::Standing)];
+        assert_eq!(told(&end(Some(new_run()), good()), false), whole);
+        assert_eq!(told(&end(Some(new_run()), good()), true), []);
+    }
+}

@@ -105,3 +105,39 @@ async fn noise(decoder: &Decoder, tell: &mpsc::Sender<Received>) -> Result<(), m
         noise => tell.send(Received::Noise(noise.to_vec())).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ostler_roles::outcome::Event;
+    use ostler_roles::wire::frame::{self, MAGIC};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::AsyncWriteExt;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_that_talks_unasked_fills_no_memory_and_is_held_back() {
+        let (mut agent, stdout) = tokio::io::duplex(64);
+        let mut reader = Reader::start(Box::new(stdout));
+        // As long as what is read at once, and so short that it travels as it is.
+        let event = Box::new(Event::Note { index: None, text: "x".repeat(15 * 1024) });
+        let message = frame::encode(&ToController::Event { seq: 1, event }).unwrap();
+        let said = AtomicUsize::new(0);
+        let talking = async {
+            agent.write_all(MAGIC).await.unwrap();
+            loop {
+                agent.write_all(&message).await.unwrap();
+                said.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        tokio::pin!(talking);
+        // Time passes when nobody can go on.
+        let mut talk = async || assert!(tokio::time::timeout(Duration::from_secs(1), &mut talking).await.is_err());
+        talk().await;
+        // Two wait, one is being handed over, and one has been read together with it at most.
+        let held = said.load(Ordering::Relaxed);
+        assert!((WAITING..=4).contains(&held), "{held} messages were taken that nobody has asked for");
+        assert!(matches!(reader.next_within(Duration::from_secs(1)).await, Ok(Some(Received::Message(_)))));
+        talk().await;
+        assert!(said.load(Ordering::Relaxed) > held, "there is room again");
+    }
+}

@@ -7,10 +7,9 @@ use crate::masters::Cancellation;
 use crate::masters::driver::{Cordon, EventSink, Observation, Report};
 use crate::masters::witness::Witness;
 use crate::registration::SiteState;
-use ostler_roles::executor::Jobs;
+use crate::registration::fake::executor;
 use ostler_roles::master::{Difference, Found};
-use ostler_roles::words::{AbsPath, AccountName, Digest, Origin};
-use std::num::NonZeroU32;
+use ostler_roles::words::Digest;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -136,23 +135,6 @@ impl Driver for Narrow {
     }
     fn stop(&self) -> &Cancellation {
         &self.stop
-    }
-}
-
-fn executor(name: &str) -> Executor {
-    Executor {
-        name: NodeName::parse(name).unwrap(),
-        master: MasterName::parse("ci").unwrap(),
-        user: AccountName::parse("job").unwrap(),
-        count: NonZeroU32::MIN,
-        alone: false,
-        jobs: Jobs::Any,
-        labels: BTreeSet::new(),
-        remote_fs: AbsPath::parse("/srv").unwrap(),
-        launch: None,
-        java: None,
-        smoke: Vec::new(),
-        origin: Origin::generated("tests"),
     }
 }
 
