@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use ostler_roles::author::compile::recorded;
 use ostler_roles::author::expr::{self, FILTERS, Scope, TESTS, Unknown};
-use ostler_roles::author::source::{Source, Tree};
+use ostler_roles::author::source::{Source, Span, Tree};
 use ostler_roles::author::template::{self, Template};
 use ostler_roles::author::value::{Marks, Value, facts_value};
 use proptest::prelude::*;
@@ -129,8 +130,9 @@ proptest! {
         "{%- if flag -%}", "{# c #}", "{#", "{{", "}}", "{%", "%}", "\n", "  ", "word", "{% include \"templates/t\" %}", "é", "{{ '}}' }}", "{%-%}", "{{-}}",
     ]), 0..16)) {
         let text = parts.concat();
-        let load = |_: &str| Some(Template::parse(&Source::new(Tree::Site, "templates/t", text.as_str())));
-        if let Ok(rendered) = template::render("templates/t", &load, &Names::new()) {
+        let own = Template::parse(&Source::new(Tree::Site, "templates/t", text.as_str()));
+        let load = |_: &str, _: &Span| Ok(Arc::clone(&own));
+        if let Ok(rendered) = template::render("templates/t", &own, &load, &Names::new()) {
             prop_assert_eq!(rendered.marks.is_secret(), rendered.text.contains("hunter2secret"));
         }
     }
@@ -170,8 +172,9 @@ fn white_space_goes_with_tags_that_stand_alone() {
         ("{% for e in {'k': 1} %}{{ e.key }}={{ e.value }}{% endfor %}", "k=1"),
     ];
     for (text, wanted) in cases {
-        let load = |_: &str| Some(Template::parse(&Source::new(Tree::Site, "templates/t", text)));
-        assert_eq!(template::render("templates/t", &load, &Names::new()).unwrap().text, wanted, "{text}");
+        let own = Template::parse(&Source::new(Tree::Site, "templates/t", text));
+        let load = |_: &str, _: &Span| Ok(Arc::clone(&own));
+        assert_eq!(template::render("templates/t", &own, &load, &Names::new()).unwrap().text, wanted, "{text}");
     }
 }
 

@@ -3,12 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its case has failed")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ostler_roles::author::compile::{Input, Secrets, Site, SiteContent, compile, recorded};
 use ostler_roles::author::expr::{self, Scope, Unknown};
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::lower;
-use ostler_roles::author::source::{Source, Tree};
+use ostler_roles::author::source::{Source, Span, Tree};
 use ostler_roles::author::template::{self, Template};
 use ostler_roles::author::value::{Data, Marks, Value};
 use ostler_roles::words::NodeName;
@@ -191,8 +192,9 @@ proptest! {
     #[test]
     fn what_is_seen_of_a_text_does_not_depend_on_a_secret(flag in words(2).flag, list in words(2).list, text in words(2).text) {
         let template = format!("x{{% if {flag} %}}y{{% elif flag %}}z{{% endif %}}{{% for e in {list} %}}-{{% endfor %}}{{% if false %}}{{{{ {text} }}}}{{% endif %}}");
-        let load = |_: &str| Some(Template::parse(&Source::new(Tree::Site, "templates/t", template.as_str())));
-        let all = SECRETS.map(|secret| match template::render("templates/t", &load, &Names::new(secret)) {
+        let own = Template::parse(&Source::new(Tree::Site, "templates/t", template.as_str()));
+        let load = |_: &str, _: &Span| Ok(Arc::clone(&own));
+        let all = SECRETS.map(|secret| match template::render("templates/t", &own, &load, &Names::new(secret)) {
             Ok(rendered) if rendered.marks.is_secret() => Ok("***".to_owned()),
             Ok(rendered) => Ok(rendered.text),
             Err(_) => Err(String::new()),

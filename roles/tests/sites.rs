@@ -1,7 +1,7 @@
 //! What a site becomes: each `data/sites/NAME.yaml` gives exactly `NAME.txt`, a catalog, explanations or faults.
 //!
 //! A case begins with directives (`# secret: NAME VALUE`, `# secret-key: NAME FILE`, `# sealed: NAME`, `# system: debian-12`, `# node: NAME`, `# met: NAME`,
-//! `# -e ROLE.PARAM=VALUE`, `# library`, `# explain`, `# lint`, `# order`) and holds files, each begun by `# file: PATH`. Without `ostler.yaml` the site is empty; without
+//! `# large: PATH LENGTH`, `# not-utf8: PATH`, `# -e ROLE.PARAM=VALUE`, `# library`, `# explain`, `# lint`, `# order`) and holds files, each begun by `# file: PATH`. Without `ostler.yaml` the site is empty; without
 //! `nodes.yaml` one node `n1` has every role of the site. `BLESS=1` writes the expected texts anew; read the difference before you keep it.
 #![cfg(feature = "author")]
 #![expect(clippy::disallowed_methods, reason = "`BLESS=1` is how expected texts are written")]
@@ -13,9 +13,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ostler_roles::author::compile::{
-    Compiled, Input, KnownFacts, Secrets, Site, SiteContent, SiteEntry, compile, explain, lint, order, recorded,
+    Compiled, Input, KnownFacts, Secrets, Site, SiteContent, SiteEntry, Unread, compile, explain, lint, order, recorded,
 };
-use ostler_roles::author::diagnostic::{Faults, RenderStyle};
+use ostler_roles::author::diagnostic::{Fault, Faults, RenderStyle};
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::layers::Override;
 use ostler_roles::author::source::{self, Source, Tree};
@@ -69,6 +69,19 @@ fn read(text: &str) -> Result<Case, Faults> {
     let mut faults = Faults::new();
     let (mut roles, mut site, mut content) = (Vec::new(), Site::default(), BTreeMap::new());
     let (mut nodes, mut own) = (None, Vec::new());
+    let unread = |path: &str, text: &str| {
+        directives.iter().find_map(|directive| match directive.split(' ').collect::<Vec<_>>()[..] {
+            ["large:", large, length] if large == path => Some(Unread::Large(length.parse().unwrap(), 1 << 20)),
+            ["not-utf8:", latin] if latin == path => {
+                let source = Source::new(Tree::Site, path, text);
+                Some(Unread::NotUtf8(Box::new(Fault::new(
+                    &source.span(text.len() - 6..text.len() - 5),
+                    "it is not UTF-8: the byte 0xfc stands here",
+                ))))
+            }
+            _ => None,
+        })
+    };
     if directives.iter().any(|directive| directive == "library") {
         roles.extend(library::roles(&mut faults));
         for file in library::files().iter().filter(|file| !file.path.starts_with("roles/")) {
@@ -83,7 +96,8 @@ fn read(text: &str) -> Result<Case, Faults> {
         };
         if path.starts_with("files/") || path.starts_with("templates/") {
             let projects = projects(&text);
-            let entry = SiteEntry { blob: Blob::of(text.as_bytes()), text: Ok(text.as_str().into()), projects };
+            let read = unread(&path, &text).map_or_else(|| Ok(text.as_str().into()), Err);
+            let entry = SiteEntry { blob: Blob::of(text.as_bytes()), text: read, projects };
             content.insert((tree, path), entry);
             continue;
         }

@@ -3,12 +3,14 @@
 use super::Unread;
 use super::context::{Context, Read, Reported};
 use super::scope::RoleScope;
+use super::walk::Found;
 use crate::author::diagnostic::{Fault, nearest};
-use crate::author::kinds::{Built, Placed, SiteFiles, Values, Ways, Written};
-use crate::author::source::{Span, Tree};
-use crate::author::template;
+use crate::author::kinds::{Becomes, Built, Placed, ScalarType, Shape, SiteFiles, Values, Ways, Written};
+use crate::author::source::{Node, Span, Tree};
+use crate::author::template::{self, Template};
 use crate::author::value::{Data, as_text};
 use crate::words::Content;
+use std::sync::Arc;
 
 impl<'a> Context<'a> {
     /// Turns whichever way was written into content.
@@ -62,6 +64,49 @@ impl<'a> Context<'a> {
         })
     }
 
+    /// A tree's template, or the fault that shows why there is none.
+    fn template_of(&self, tree: Tree, path: &str, span: &Span) -> Built<Arc<Template>> {
+        self.text_of(tree, path, "templates/", span)?;
+        self.input.content.template(tree, path).ok_or_else(|| Box::new(Fault::new(span, format!("`{path}` has no text"))))
+    }
+
+    /// Judges the files that a step names which a `when` leaves out: what is wrong with them whatever its values are.
+    pub(super) fn files_of(&self, found: &Found<'_, '_, 'a>) {
+        let Becomes::Resource(spec) = &found.body.kind.becomes else { return };
+        for field in &found.body.fields.list {
+            let is_template = spec.ways.iter().any(|ways| ways.template == field.spec.name);
+            self.named_files(&field.value, &field.spec.shape, is_template, found.scope);
+        }
+    }
+
+    fn named_files(&self, node: &Node, shape: &Shape, is_template: bool, scope: &RoleScope<'_, 'a>) {
+        if let (Shape::Record(fields), Some(entries)) = (shape, node.as_map()) {
+            for entry in entries {
+                if let Some(field) = fields.iter().find(|field| field.name == entry.key.value) {
+                    self.named_files(&entry.value, &field.shape, false, scope);
+                }
+            }
+        }
+        let (Some(scalar), Shape::Scalar(ScalarType::SitePath)) = (node.as_scalar().filter(|scalar| !scalar.has_expression()), shape)
+        else {
+            return;
+        };
+        let (tree, path, span) = (node.span.source().tree(), scalar.text.as_str(), &node.span);
+        if !is_template {
+            let _told = self.entry(tree, path, "files/", span).map_err(|fault| self.fault(*fault));
+            return;
+        }
+        let load = |path: &str, span: &Span| self.template_of(tree, path, span);
+        match load(path, span) {
+            Ok(template) => {
+                for fault in template::judge(path, &template, &load, scope) {
+                    self.fault(fault.also(span, "named here"));
+                }
+            }
+            Err(fault) => _ = self.fault(*fault),
+        }
+    }
+
     /// A file taken byte by byte.
     fn file(&self, tree: Tree, path: &str, span: &Span) -> Read<Content> {
         let entry = self.entry(tree, path, "files/", span).map_err(|fault| self.fault(*fault))?;
@@ -71,16 +116,16 @@ impl<'a> Context<'a> {
 
     /// A template, rendered in the role's scope.
     fn render(&self, tree: Tree, path: &str, span: &Span, scope: &RoleScope<'_, 'a>) -> Read<Content> {
-        let load = |path: &str| self.input.content.template(tree, path);
-        self.text_of(tree, path, "templates/", span).map_err(|fault| self.fault(*fault))?;
-        match template::render(path, &load, scope) {
+        let load = |path: &str, span: &Span| self.template_of(tree, path, span);
+        let template = load(path, span).map_err(|fault| self.fault(*fault))?;
+        match template::render(path, &template, &load, scope) {
             Ok(rendered) => {
                 rendered.secrets.iter().for_each(|(text, marks)| self.masks(text, marks));
                 self.hold(rendered.text.len(), span)?;
                 self.reads_assumed(&rendered.marks);
                 Ok(self.content(&rendered.text, &rendered.marks))
             }
-            Err(template::Stop::Reported | template::Stop::Unreadable) => Err(Reported),
+            Err(template::Stop::Reported) => Err(Reported),
             Err(template::Stop::Missing(missing)) => Err(self.lacks(missing, span)),
             Err(template::Stop::Faults(faults)) => {
                 for fault in faults {

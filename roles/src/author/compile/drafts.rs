@@ -6,7 +6,8 @@ use super::context::{Context, Read, Reported};
 use super::triggers;
 use super::walk::{Found, Words};
 use crate::author::diagnostic::Fault;
-use crate::author::kinds::{self, Becomes, Building, Placed, Values, Written};
+use crate::author::kinds::{self, Becomes, Building, Built, KindSpec, Placed, Rule, Values, Written};
+use crate::author::literal::words;
 use crate::author::role::Role;
 use crate::author::source::Span;
 use crate::author::value::Value;
@@ -75,6 +76,7 @@ impl<'a> Drafts<'a> {
     pub(super) fn take(&mut self, context: &Context<'a>, found: &Found<'_, '_, 'a>) {
         let role = found.scope.role;
         if found.left_out {
+            context.files_of(found);
             let ids = context.quietly(|| self.read(context, found).map(|all| all.into_iter().map(|(id, _)| id).collect::<Vec<_>>()));
             self.left_out.extend(ids.unwrap_or_default().into_iter().map(|id| (id, role.name.value.as_str())));
             return;
@@ -106,6 +108,7 @@ impl<'a> Drafts<'a> {
         if context.assumed.get() && context.assume.is_some() {
             return Ok(Vec::new());
         }
+        guarded(found.body.kind, &values).map_err(|fault| context.fault(*fault))?;
         let read = (spec.reads)(context, &mut values).and_then(|()| (spec.split)(values));
         let declared =
             read.and_then(|all| all.into_iter().map(|own| Ok((ResourceId { kind: spec.kind, key: (spec.key)(&own)? }, own))).collect());
@@ -176,6 +179,20 @@ impl Building for OfNode<'_, '_> {
     fn executors(&self) -> u32 {
         self.executors
     }
+}
+
+/// A command whose guards have no value here would never run, and nobody would say so.
+fn guarded(kind: &KindSpec, values: &Values) -> Built<()> {
+    let has = |name: &&str| values.fields.contains_key(name);
+    for rule in kind.rules {
+        let Rule::AtLeastOne(names) = rule else { continue };
+        let acts = values.triggers.values().any(|names| !names.is_empty());
+        if names.contains(&"creates") && !acts && !names.iter().any(has) {
+            let message = format!("of {}, none has a value here: this `{}` would never run", words(names.iter().copied()), kind.word);
+            return Err(Box::new(Fault::new(&values.span, message).hint("say with `when` where the step is not wanted")));
+        }
+    }
+    Ok(())
 }
 
 /// Two declarations of one resource: equal in every field that both write.

@@ -77,10 +77,8 @@ pub fn lint(roles: &Roles, site: &Site, content: &SiteContent, facts: &KnownFact
     if let Err(found) = masters {
         faults.merge(found);
     }
-    if faults.is_empty() {
-        let order = super::order(roles, site, facts, secrets, overrides);
-        faults.merge(order.circles(&names.into_iter().collect()));
-    }
+    let order = super::order(roles, site, facts, secrets, overrides);
+    faults.merge(order.circles(&names.into_iter().collect()));
     faults.sort();
     faults
 }

@@ -22,6 +22,7 @@ mod prove;
 mod scope;
 mod strictest;
 mod triggers;
+mod units;
 mod untrusted_programs;
 mod walk;
 
@@ -126,7 +127,9 @@ impl<'a> Context<'a> {
         triggers::judge_directories(&drafts, self);
         let closed = drafts.close(self);
         paths::judge(&drafts.list, &closed, self);
+        paths::judge_masks(&drafts.list, &closed, self);
         untrusted_programs::judge(&drafts.list, &closed, self);
+        units::judge(&drafts.list, &closed, self);
         let turn = |turn: &drafts::OrderEntry<'a>| {
             let draft = drafts.list.get(turn.draft)?;
             Some(Step {

@@ -6,8 +6,9 @@ use super::context::Context;
 use super::drafts::Draft;
 use crate::author::diagnostic::Fault;
 use crate::author::source::Span;
+use crate::resource::service::State;
 use crate::resource::{Desired, ResourceId};
-use crate::words::AbsPath;
+use crate::words::{AbsPath, UNIT_DIRECTORIES};
 
 /// What a resource makes of its path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,7 +35,8 @@ struct Owner<'d> {
 pub(super) fn judge(drafts: &[Draft<'_>], closed: &[Option<Desired>], context: &Context<'_>) {
     let mut owners: BTreeMap<AbsPath, Vec<Owner<'_>>> = BTreeMap::new();
     for (draft, desired) in drafts.iter().zip(closed) {
-        let Some((path, makes, field)) = desired.as_ref().and_then(owned) else { continue };
+        let owned = desired.as_ref().and_then(|desired| keys(desired, closed).or_else(|| owned(desired)));
+        let Some((path, makes, field)) = owned else { continue };
         owners.entry(path).or_default().push(Owner { id: &draft.id, span: draft.values.span(field), makes });
     }
     for (path, owners_here) in &owners {
@@ -58,6 +60,39 @@ pub(super) fn judge(drafts: &[Draft<'_>], closed: &[Option<Desired>], context: &
             above = parent.parent();
         }
     }
+}
+
+/// Judges links that mask a unit which shall run or start at boot: the service takes the mask away, the link brings it back.
+pub(super) fn judge_masks(drafts: &[Draft<'_>], closed: &[Option<Desired>], context: &Context<'_>) {
+    let all = || drafts.iter().zip(closed).filter_map(|(draft, desired)| Some((draft, desired.as_ref()?)));
+    for (draft, desired) in all() {
+        let Desired::Link(link) = desired else { continue };
+        let Some((directory, name)) = link.path.as_str().rsplit_once('/') else { continue };
+        if link.to.as_deref() != Some("/dev/null") || !UNIT_DIRECTORIES.contains(&directory) {
+            continue;
+        }
+        let wants = |(_, desired): &(&Draft<'_>, &Desired)| matches!(desired, Desired::Service(service) if service.name.as_str() == name && (service.state == Some(State::Running) || service.enabled == Some(true)));
+        if let Some((service, _)) = all().find(wants) {
+            let message =
+                format!("`{}` masks the unit that `{}` wants to run or to start at boot: each would undo the other", draft.id, service.id);
+            context.fault(Fault::new(draft.values.span("path"), message).also(&service.span, "the service"));
+        }
+    }
+}
+
+/// The file of keys of an account, as sshd(8) reads it where nobody says otherwise: in the home that the roles give it, or the usual one.
+fn keys(desired: &Desired, closed: &[Option<Desired>]) -> Option<(AbsPath, Makes, &'static str)> {
+    let Desired::AuthorizedKey(key) = desired else { return None };
+    let of_roles = closed.iter().flatten().find_map(|desired| match desired {
+        Desired::User(user) if user.name == key.user => user.new_home(),
+        _ => None,
+    });
+    let home = match of_roles {
+        Some(home) => home.to_string(),
+        None if key.user.as_str() == "root" => "/root".to_owned(),
+        None => format!("/home/{}", key.user),
+    };
+    Some((AbsPath::parse(&format!("{home}/.ssh/authorized_keys")).ok()?, Makes::Lines, "user"))
 }
 
 /// Whether two resources may share a path: lines of one file, and a cache in a directory that says who owns it.

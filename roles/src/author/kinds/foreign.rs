@@ -51,7 +51,15 @@ pub fn called_here(word: &str) -> Option<&'static str> {
         "template" => "`file`, with `template` for a file of templates/",
         "pip" | "pip3" => "`command`, with the environment's program in `creates`",
         "authorized_keys" | "ssh_authorized_key" => "`authorized_key`, with `keys` for several",
+        "apt_source" | "apt_repository" | "apt_key" => {
+            "`file`, below /etc/apt/sources.list.d, its key by `download` or `file` in /etc/apt/keyrings"
+        }
         "cron" | "cronjob" => "`file`, below /etc/cron.d",
+        "timer" | "systemd_timer" => "`service`, with `name: NAME.timer`, the timer's text in `unit_content` and `enabled: true`",
+        "hosts_entry" | "host" => "`line`, in /etc/hosts",
+        "known_host" | "known_hosts" | "sshkey" => "`line`, in /etc/ssh/ssh_known_hosts",
+        "tmpfiles" => "`file`, below /etc/tmpfiles.d, and a `command` that runs systemd-tmpfiles on it (`run_on`)",
+        "mount" => "`service`, with `name: PATH.mount` and the mount's text in `unit_content` (systemd.mount(5))",
         "lineinfile" => "`line`",
         "systemd" | "systemd_service" => "`service`",
         "unit" => "`service`, with `unit_content`, `unit_from` or `unit_template`",

@@ -7,10 +7,12 @@ mod parse;
 mod pieces;
 mod render;
 
+use super::diagnostic::Fault;
+use super::source::Span;
 use std::sync::Arc;
 
 pub use parse::Template;
-pub use render::{Rendered, Stop, render};
+pub use render::{Rendered, Stop, judge, render};
 
-/// Finds a template of the same tree by its path; none when it is not there or no text.
-pub type Load<'l> = dyn Fn(&str) -> Option<Arc<Template>> + 'l;
+/// Finds a template of the same tree by its path, for whoever names it at a place; or says there why it cannot be read.
+pub type Load<'l> = dyn Fn(&str, &Span) -> Result<Arc<Template>, Box<Fault>> + 'l;

@@ -42,34 +42,28 @@ pub enum Stop {
     Reported,
     /// A word without an entry for the system.
     Missing(Missing),
-    /// The template cannot be read.
-    Unreadable,
 }
 
 /// Renders a template.
 ///
 /// # Errors
 /// Why not.
-pub fn render(path: &str, load: &Load<'_>, scope: &dyn Scope) -> Result<Rendered, Stop> {
-    let template = load(path).ok_or(Stop::Unreadable)?;
-    let open = vec![path.to_owned()];
-    let mut renderer = Renderer {
-        load,
-        open,
-        turns: 0,
-        done: Rendered::default(),
-        faults: Faults::new(),
-        silent: None,
-        loaded: BTreeMap::new(),
-        judged: BTreeSet::new(),
-    };
+pub fn render(path: &str, template: &Template, load: &Load<'_>, scope: &dyn Scope) -> Result<Rendered, Stop> {
+    let mut renderer = Renderer::new(path, load);
     // Beyond a limit nothing more is said.
-    let _ended = renderer.template(&template, scope);
+    let _ended = renderer.template(template, scope);
     match renderer.silent {
         _ if !renderer.faults.is_empty() => Err(Stop::Faults(renderer.faults)),
         Some(silent) => Err(silent),
         None => Ok(renderer.done),
     }
+}
+
+/// What is wrong with a template whatever its values are, where it is not rendered.
+pub fn judge(path: &str, template: &Template, load: &Load<'_>, scope: &dyn Scope) -> Faults {
+    let mut renderer = Renderer::new(path, load);
+    renderer.judge_template(template, scope);
+    renderer.faults
 }
 
 /// A limit was reached: rendering ends.
@@ -86,7 +80,7 @@ struct Renderer<'l> {
     /// Why nothing comes out without a fault of the template.
     silent: Option<Stop>,
     /// Included templates.
-    loaded: BTreeMap<String, Option<Arc<Template>>>,
+    loaded: BTreeMap<String, Arc<Template>>,
     /// Parts that were judged without being rendered, by where they stand in memory: templates stay there as long as this.
     judged: BTreeSet<*const Part>,
 }
@@ -112,7 +106,20 @@ impl Scope for Inner<'_> {
 
 type Flow = Result<(), LimitReached>;
 
-impl Renderer<'_> {
+impl<'l> Renderer<'l> {
+    fn new(path: &str, load: &'l Load<'l>) -> Self {
+        Self {
+            load,
+            open: vec![path.to_owned()],
+            turns: 0,
+            done: Rendered::default(),
+            faults: Faults::new(),
+            silent: None,
+            loaded: BTreeMap::new(),
+            judged: BTreeSet::new(),
+        }
+    }
+
     fn fault(&mut self, fault: Fault) {
         self.faults.push(fault);
     }
@@ -262,25 +269,39 @@ impl Renderer<'_> {
     }
 
     fn include(&mut self, path: &str, range: &Range<usize>, source: &Arc<Source>, scope: &dyn Scope) -> Flow {
-        let span = || source.span(range.clone());
-        let fault = if self.open.iter().any(|open| open == path) || self.open.len() >= MAX_INCLUDES {
-            format!("`{path}` is included by itself")
-        } else if !path.starts_with("templates/") {
-            format!("`{path}` does not stand below `templates/`")
-        } else {
-            self.turn(span, scope)?;
-            match self.loaded.entry(path.to_owned()).or_insert_with(|| (self.load)(path)).clone() {
-                Some(inner) => {
-                    self.open.push(path.to_owned());
-                    let go = self.template(&inner, scope);
-                    self.open.pop();
-                    return go;
-                }
-                None => format!("there is no template `{path}`"),
+        let Some(inner) = self.included(path, range, source) else { return Ok(()) };
+        self.turn(|| source.span(range.clone()), scope)?;
+        self.open.push(path.to_owned());
+        let go = self.template(&inner, scope);
+        self.open.pop();
+        go
+    }
+
+    /// The template that is included here; none where that was told wrong.
+    fn included(&mut self, path: &str, range: &Range<usize>, source: &Arc<Source>) -> Option<Arc<Template>> {
+        let span = source.span(range.clone());
+        if self.open.iter().any(|open| open == path) || self.open.len() >= MAX_INCLUDES {
+            self.fault(Fault::new(&span, format!("`{path}` is included by itself")));
+            return None;
+        }
+        if let Some(known) = self.loaded.get(path) {
+            return Some(Arc::clone(known));
+        }
+        match (self.load)(path, &span) {
+            Ok(loaded) => {
+                self.loaded.insert(path.to_owned(), Arc::clone(&loaded));
+                Some(loaded)
             }
-        };
-        self.fault(Fault::new(&span(), fault));
-        Ok(())
+            Err(fault) => {
+                self.fault(*fault);
+                None
+            }
+        }
+    }
+
+    fn judge_template(&mut self, template: &Template, scope: &dyn Scope) {
+        self.faults.extend(template.faults.iter().cloned());
+        self.judge(&template.parts, &template.source, scope);
     }
 
     /// Judges parts that are not rendered, inside a loop whose name has no value.
@@ -299,7 +320,14 @@ impl Renderer<'_> {
         }
         for part in parts {
             match part {
-                Part::Plain(_) | Part::Include(..) => {}
+                Part::Plain(_) => {}
+                Part::Include(path, range) => {
+                    if let Some(inner) = self.included(path, range, source) {
+                        self.open.push(path.clone());
+                        self.judge_template(&inner, scope);
+                        self.open.pop();
+                    }
+                }
                 Part::Print(expr) => self.names(expr, source, scope),
                 Part::If(branches) => {
                     for (condition, body) in branches {
