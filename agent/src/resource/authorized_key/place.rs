@@ -58,7 +58,12 @@ impl Place {
             None => return refuse(format!("sshd reads no file of keys for {name}: AuthorizedKeysFile is `none` there"), settings),
         };
         // A file that is named twice is one.
-        let further = files.filter(|other| *other != file).collect();
+        let mut further = Vec::new();
+        for other in files {
+            if other != file && !further.contains(&other) {
+                further.push(other);
+            }
+        }
         Ok(Self { home: home.as_path().to_owned(), file, further, account })
     }
 
@@ -180,5 +185,46 @@ impl Place {
             return Err(hinted(FailureKind::Contradiction, message, format!("on the node: ls -l {file}; chown or remove it")));
         }
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Host;
+    use ostler_roles::resource::authorized_key::KeyBlob;
+    use ostler_roles::words::AccountName;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_file_of_keys_that_is_named_twice_is_one() {
+        let tree = tempfile::tempdir().unwrap();
+        for directory in ["usr/sbin", "etc/ssh"] {
+            std::fs::create_dir_all(tree.path().join(directory)).unwrap();
+        }
+        std::fs::write(tree.path().join("usr/sbin/sshd"), "").unwrap();
+        std::fs::write(tree.path().join("etc/ssh/sshd_config"), "AuthorizedKeysFile as told below\n").unwrap();
+        let node = Node::new(Host::at(tree.path()).unwrap(), None);
+        let account = Account {
+            name: "ci".to_owned(),
+            uid: 1001,
+            gid: 1001,
+            comment: String::new(),
+            home: "/home/ci".to_owned(),
+            shell: "/bin/sh".to_owned(),
+        };
+        let digest = node.sshd_configuration().unwrap().digest.clone();
+        let said = "authorizedkeysfile .ssh/keys %h/.ssh/keys /etc/ssh/%u /home/%u/.ssh/keys /etc/ssh/%u\n";
+        node.sshd_said.put(&sshd::key_of(&node, &account).unwrap(), (digest, said.to_owned()));
+        let desired = Desired {
+            user: AccountName::parse("ci").unwrap(),
+            key: KeyBlob { algorithm: "ssh-ed25519".to_owned(), blob: "AAAAC3Nz".to_owned() },
+            comment: String::new(),
+            options: String::new(),
+            absent: false,
+            only: Some(BTreeSet::new()),
+        };
+        let place = Place::of(&node, &desired, account).unwrap();
+        assert_eq!((place.file, place.further), ("/home/ci/.ssh/keys".into(), vec![PathBuf::from("/etc/ssh/ci")]));
     }
 }

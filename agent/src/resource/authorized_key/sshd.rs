@@ -48,8 +48,10 @@ pub(super) fn reads(node: &Node, account: &Account) -> Result<KeyFiles, Failure>
         return Err(hinted(FailureKind::Contradiction, message, hint));
     }
     let key = key_of(node, account)?;
-    if let Some((digest, said)) = node.sshd_said.of(&key).filter(|(digest, _)| *digest == configuration.digest) {
-        debug_assert_eq!(digest, configuration.digest);
+    if configuration.more {
+        return Ok(parse(&ask(node, account)?, account));
+    }
+    if let Some((_, said)) = node.sshd_said.of(&key).filter(|(digest, _)| *digest == configuration.digest) {
         return Ok(parse(&said, account));
     }
     let known = node.host.read(&record(account), CAP).map_err(unread)?.unwrap_or_default();
@@ -62,12 +64,15 @@ pub(super) fn reads(node: &Node, account: &Account) -> Result<KeyFiles, Failure>
     Ok(parse(&said, account))
 }
 
-/// Keeps what it said for runs to come, which then ask nobody.
+/// Keeps what it said for runs to come, which then ask nobody. Nothing is kept where nobody could tell whether it still holds.
 ///
 /// # Errors
 /// When the kernel says no.
 pub(super) fn remember(node: &Node, account: &Account) -> Result<(), Failure> {
     let configuration = node.sshd_configuration().map_err(unread)?;
+    if configuration.more {
+        return Ok(());
+    }
     let key = key_of(node, account)?;
     let Some((digest, said)) = node.sshd_said.of(&key).filter(|(digest, _)| *digest == configuration.digest) else { return Ok(()) };
     let (user, group) = node.host.default_owner();
@@ -79,7 +84,7 @@ pub(super) fn remember(node: &Node, account: &Account) -> Result<(), Failure> {
 }
 
 /// What its answer rests on beside the configuration: a `Match` may name any of it.
-fn key_of(node: &Node, account: &Account) -> Result<String, Failure> {
+pub(super) fn key_of(node: &Node, account: &Account) -> Result<String, Failure> {
     let groups: Vec<String> = node.accounts()?.groups_of(&account.name).into_iter().map(|(name, gid)| format!("{name}:{gid}")).collect();
     Ok(format!("{} {} {} {} {}", account.name, account.uid, account.gid, account.home, groups.join(",")))
 }
@@ -196,7 +201,7 @@ mod tests {
         write("etc/ssh/more/b", "Match User ci\n\tauthorizedkeysfile=/x/%u\n");
         assert!(decides());
         assert_ne!(SshdConfiguration::read(&Host::at(tree.path()).unwrap()).unwrap().digest, before);
-        // Where it depends on the login's origin, no one answer is right; a directory that is a pattern may hold anything.
+        // Where it depends on the login's origin, no one answer is right.
         let by_origin = || SshdConfiguration::read(&Host::at(tree.path()).unwrap()).unwrap().by_origin;
         assert!(!by_origin());
         write("etc/ssh/sshd_config.d/2.conf", "Match Address 10.0.0.0/8\nPubkeyAuthentication no\nMatch all\n");
@@ -204,8 +209,73 @@ mod tests {
         assert_eq!(reads(&node(), &account()).unwrap_err().message, "where sshd reads the keys of ci depends on where a login comes from");
         write("etc/ssh/sshd_config.d/2.conf", "Match Address 10.0.0.0/8\nX11Forwarding no\n");
         assert!(!by_origin());
+        // A pattern may name directories too.
+        write("etc/ssh/sshd_config", "Include sites/*/[a-k]*.conf\n");
+        write("etc/ssh/sites/file", "");
+        assert!(!decides());
+        write("etc/ssh/sites/ci/keys.conf", "AuthorizedKeysFile /x/%u\n");
+        assert!(decides());
+        let before = SshdConfiguration::read(&Host::at(tree.path()).unwrap()).unwrap();
+        write("etc/ssh/sites/ci/keys.conf", "AuthorizedKeysFile /y/%u\n");
+        let after = SshdConfiguration::read(&Host::at(tree.path()).unwrap()).unwrap();
+        assert!(before.digest != after.digest && !before.more);
         // What is no running system cannot be asked, and is not guessed at.
         let failed = reads(&node(), &account()).unwrap_err();
         assert_eq!(failed.message, "sshd does not tell where it reads the keys of ci");
+    }
+
+    #[test]
+    fn nothing_is_remembered_that_files_which_were_not_found_could_change() {
+        let tree = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = tree.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("usr/sbin/sshd", "");
+        std::fs::create_dir_all(tree.path().join("var/lib")).unwrap();
+        for (include, kept) in [
+            ("Include \"sites/*/keys.conf\" # all\nAuthorizedKeysFile /x\n", true),
+            ("Include \"my sites/keys.conf\"\n", false),
+            ("Include sites\\*/keys.conf\n", false),
+            ("Include sites/[]a]/keys.conf\n", false),
+        ] {
+            write("etc/ssh/sshd_config", include);
+            let node = || Node::new(Host::at(tree.path()).unwrap(), None);
+            let asked = node();
+            let configuration = asked.sshd_configuration().unwrap();
+            assert!(configuration.decides, "{include}");
+            asked
+                .sshd_said
+                .put(&key_of(&asked, &account()).unwrap(), (configuration.digest.clone(), "authorizedkeysfile /x/%u\n".to_owned()));
+            let _ = std::fs::remove_dir_all(tree.path().join("var/lib/ostler"));
+            remember(&asked, &account()).unwrap();
+            assert_eq!(tree.path().join(record(&account()).strip_prefix("/").unwrap()).exists(), kept, "{include}");
+            // What was kept answers in the next run; else sshd itself is asked, which a tree has none of.
+            assert_eq!(reads(&node(), &account()).is_ok(), kept, "{include}");
+            assert_eq!(reads(&asked, &account()).is_ok(), kept, "{include}: nor in this one");
+        }
+    }
+
+    #[test]
+    fn what_it_said_holds_for_the_groups_that_the_account_had() {
+        let tree = tempfile::tempdir().unwrap();
+        for directory in ["usr/sbin", "etc/ssh", "var/lib"] {
+            std::fs::create_dir_all(tree.path().join(directory)).unwrap();
+        }
+        std::fs::write(tree.path().join("usr/sbin/sshd"), "").unwrap();
+        std::fs::write(tree.path().join("etc/ssh/sshd_config"), "Match Group staff\nAuthorizedKeysFile /x/%u\n").unwrap();
+        let groups = |text: &str| std::fs::write(tree.path().join("etc/group"), text).unwrap();
+        let node = || Node::new(Host::at(tree.path()).unwrap(), None);
+        groups("staff:x:50:\nadm:x:4:ci\n");
+        let asked = node();
+        let digest = asked.sshd_configuration().unwrap().digest.clone();
+        asked.sshd_said.put(&key_of(&asked, &account()).unwrap(), (digest, "authorizedkeysfile .ssh/authorized_keys\n".to_owned()));
+        remember(&asked, &account()).unwrap();
+        assert!(reads(&node(), &account()).is_ok(), "remembered");
+        groups("staff:x:50:ci\nadm:x:4:ci\n");
+        assert_eq!(reads(&node(), &account()).unwrap_err().message, "sshd does not tell where it reads the keys of ci", "asked again");
+        groups("staff:x:50:\nadm:x:7:ci\n");
+        assert!(reads(&node(), &account()).is_err(), "also for another number");
     }
 }

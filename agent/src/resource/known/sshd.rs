@@ -2,6 +2,7 @@
 
 use crate::host::{Host, OsError};
 use ostler_roles::words::Digest;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 pub(in super::super) const PROGRAM: &str = "/usr/sbin/sshd";
@@ -25,6 +26,8 @@ pub(in super::super) struct SshdConfiguration {
     pub(in super::super) decides: bool,
     /// Whether it names that for logins from some places only.
     pub(in super::super) by_origin: bool,
+    /// Whether files may be included that we did not find: the digest knows nothing of those, and what sshd says is right for that moment.
+    pub(in super::super) more: bool,
 }
 
 impl SshdConfiguration {
@@ -35,7 +38,7 @@ impl SshdConfiguration {
     pub(in super::super) fn read(host: &Host) -> Result<Self, OsError> {
         let Some(program) = host.look_through(Path::new(PROGRAM))? else { return Ok(Self::default()) };
         let mut seen = format!("{} {} {:?}\n", program.inode, program.length, program.changed);
-        let (mut decides, mut by_origin) = (false, false);
+        let (mut decides, mut by_origin, mut more) = (false, false, false);
         let mut ahead = vec![(Path::new(DIRECTORY).join("sshd_config"), 0, false)];
         while let Some((path, depth, mut of_origin)) = ahead.pop() {
             let Some(bytes) = host.read_through(&path, CAP)? else { continue };
@@ -47,16 +50,17 @@ impl SshdConfiguration {
                 decides |= DECIDING.contains(&word.as_str());
                 by_origin |= of_origin && DECIDING.contains(&word.as_str());
                 if word == "include" && depth < DEPTH {
-                    let patterns = rest.split_whitespace().map(|pattern| Path::new(DIRECTORY).join(pattern.trim_matches('"')));
+                    let (patterns, hidden) = patterns(rest);
+                    more |= hidden;
                     for pattern in patterns {
-                        // What stands there is not looked for, and may say anything: sshd is asked. The digest does not know those files.
-                        decides |= pattern.parent().is_some_and(|above| above.to_string_lossy().contains(['*', '?', '[']));
-                        ahead.extend(matching(host, &pattern)?.into_iter().map(|path| (path, depth + 1, of_origin)));
+                        let (found, hidden) = matching(host, &Path::new(DIRECTORY).join(pattern))?;
+                        more |= hidden;
+                        ahead.extend(found.into_iter().map(|path| (path, depth + 1, of_origin)));
                     }
                 }
             }
         }
-        Ok(Self { digest: Digest::of(seen.as_bytes()).hex(), decides, by_origin })
+        Ok(Self { digest: Digest::of(seen.as_bytes()).hex(), decides: decides || more, by_origin, more })
     }
 }
 
@@ -67,16 +71,41 @@ pub(in super::super) fn setting(line: &str) -> Option<(String, &str)> {
     (!word.is_empty() && !word.starts_with('#')).then(|| (word.to_ascii_lowercase(), rest.trim_start_matches(['=', ' ', '\t'])))
 }
 
-/// The files that a pattern names: `*` and `?` in its last part, as in `/etc/ssh/sshd_config.d/*.conf`.
-fn matching(host: &Host, pattern: &Path) -> Result<Vec<PathBuf>, OsError> {
-    let name = pattern.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    if !name.contains(['*', '?', '[']) {
-        return Ok(vec![pattern.to_owned()]);
+/// The patterns behind `Include`, and whether one is written in a way that we do not read: quoted with blanks, escaped, a set with brackets
+/// in it (glob(7)).
+fn patterns(rest: &str) -> (Vec<&str>, bool) {
+    let quoted = |word: &str| word.len() > 1 && word.starts_with('"') && word.ends_with('"');
+    let plain = |word: &str| if quoted(word) { word.trim_matches('"').to_owned() } else { word.to_owned() };
+    let strange = |word: &str| ["\"", "'", "\\", "[]", "[!]", "[^]", "[["].iter().any(|sign| plain(word).contains(sign));
+    let (strange, words): (Vec<&str>, Vec<&str>) =
+        rest.split_whitespace().take_while(|word| !word.starts_with('#')).partition(|word| strange(word));
+    (words.into_iter().map(|word| word.trim_matches('"')).collect(), !strange.is_empty())
+}
+
+/// The files that a pattern names, as in `/etc/ssh/*/*.conf`, and whether a directory could not be looked into.
+fn matching(host: &Host, pattern: &Path) -> Result<(Vec<PathBuf>, bool), OsError> {
+    let (mut found, mut hidden) = (vec![PathBuf::from("/")], false);
+    for part in pattern.components().skip(1) {
+        let name = part.as_os_str().to_string_lossy();
+        if !name.contains(['*', '?', '[']) {
+            found.iter_mut().for_each(|path| path.push(part));
+            continue;
+        }
+        for directory in std::mem::take(&mut found) {
+            // A set of letters is taken for any: a file too many is read, and none is missed.
+            match host.list(&directory) {
+                Ok(names) => {
+                    let names = names.unwrap_or_default();
+                    found.extend(names.iter().filter(|found| fits(&name, &found.to_string_lossy())).map(|found| directory.join(found)));
+                }
+                Err(error) if error.source.kind() == ErrorKind::NotADirectory => {}
+                // Led there by a link that we do not follow, and sshd does.
+                Err(error) if error.is_loop() => hidden = true,
+                Err(error) => return Err(error),
+            }
+        }
     }
-    let directory = pattern.parent().unwrap_or(Path::new("/"));
-    // A set of letters is taken for any: a file too many is read, and none is missed.
-    let names = host.list(directory)?.unwrap_or_default();
-    Ok(names.into_iter().filter(|found| fits(&name, &found.to_string_lossy())).map(|found| directory.join(found)).collect())
+    Ok((found, hidden))
 }
 
 fn fits(pattern: &str, name: &str) -> bool {
