@@ -3,10 +3,12 @@
 
 use super::acl::{self, ACL};
 use super::{Host, Operation, OsError, Writing};
+use ostler_roles::words::Bytes;
 use rustix::fs::{FileType, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
 use std::ffi::{CString, OsStr};
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -24,18 +26,30 @@ pub(super) struct Attributes {
     others: Vec<(CString, Vec<u8>)>,
 }
 
-fn values_of(file: BorrowedFd<'_>) -> Result<Vec<(CString, Vec<u8>)>, Errno> {
+/// Bytes of all extended attributes of a file that is replaced. Some file systems take thousands of 64 KiB each from whoever owns it.
+const MOST: usize = 1 << 20;
+
+/// All of them, names and values; more than `most` bytes are refused, for they would have to be held and written again.
+fn values_of(file: BorrowedFd<'_>, most: usize) -> io::Result<Vec<(CString, Vec<u8>)>> {
     let names = match grown(|buffer| rustix::fs::flistxattr(file, buffer)) {
         Ok(names) => names,
         Err(Errno::NOTSUP | Errno::NOSYS) => return Ok(Vec::new()),
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     let mut values = Vec::new();
+    let mut left = most;
     for name in names.split(|byte| *byte == 0).filter_map(|name| CString::new(name).ok()).filter(|name| !name.is_empty()) {
         match grown(|buffer| rustix::fs::fgetxattr(file, &name, buffer)) {
-            Ok(value) => values.push((name, value)),
+            Ok(value) => {
+                let Some(less) = left.checked_sub(name.count_bytes() + value.len()) else {
+                    let why = format!("it has more than {} of them (getfattr -m- names them)", Bytes(most as u64));
+                    return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+                };
+                left = less;
+                values.push((name, value));
+            }
             Err(Errno::NODATA) => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(values)
@@ -53,6 +67,23 @@ fn grown(mut ask: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u
     };
     buffer.truncate(count);
     Ok(buffer)
+}
+
+/// What of it is given to the new file, in the order in which that is done.
+fn sorted(values: Vec<(CString, Vec<u8>)>, capabilities_stay: bool) -> Attributes {
+    let (mut kept, mut last) = (Attributes::default(), None);
+    for (name, value) in values {
+        let text = name.to_string_lossy();
+        if text == ACL {
+            kept.acl = Some(value);
+        } else if text == CAPABILITIES {
+            last = capabilities_stay.then_some((name, value));
+        } else if !text.starts_with(BY_THE_SYSTEM) && !OF_THE_OLD.iter().any(|own| text.starts_with(own)) {
+            kept.others.push((name, value));
+        }
+    }
+    kept.others.extend(last);
+    kept
 }
 
 /// Whether chattr(1) has made a file or directory one that nobody may alter: the word for it.
@@ -93,38 +124,25 @@ impl Host {
         self.inherited(new.as_fd(), (parent, name), writing).map_err(|source| OsError::new(Operation::Keep, path.display(), source))
     }
 
-    fn inherited(&self, new: BorrowedFd<'_>, (parent, name): (&OwnedFd, &OsStr), writing: Writing) -> Result<Attributes, Errno> {
+    fn inherited(&self, new: BorrowedFd<'_>, (parent, name): (&OwnedFd, &OsStr), writing: Writing) -> io::Result<Attributes> {
         let is_shared = self.is_shared(&rustix::fs::fstat(parent)?);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let old = match rustix::fs::openat(parent, name, flags, Mode::empty()) {
             Ok(old) => Some((rustix::fs::fstat(&old)?, old)),
             Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::OPNOTSUPP) => None,
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         let old = old.filter(|(stat, _)| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
         if old.is_some() || is_shared {
             match rustix::fs::fremovexattr(new, ACL) {
                 Ok(()) | Err(Errno::NODATA | Errno::NOTSUP | Errno::NOSYS) => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
         }
         let trusted = |stat: &rustix::fs::Stat| !is_shared || (stat.st_nlink == 1 && [0, self.user, writing.user].contains(&stat.st_uid));
         let Some((stat, old)) = old.filter(|(stat, _)| trusted(stat)) else { return Ok(Attributes::default()) };
-        let mut kept = Attributes::default();
-        let mut last = None;
-        for (name, value) in values_of(old.as_fd())? {
-            let text = name.to_string_lossy();
-            if text == ACL {
-                kept.acl = Some(value);
-            } else if text == CAPABILITIES {
-                // Where another account makes the names, it could have moved them here from another program.
-                last = (!is_shared && stat.st_uid == writing.user).then_some((name, value));
-            } else if !text.starts_with(BY_THE_SYSTEM) && !OF_THE_OLD.iter().any(|own| text.starts_with(own)) {
-                kept.others.push((name, value));
-            }
-        }
-        kept.others.extend(last);
-        Ok(kept)
+        // Where another account makes the names, it could have moved capabilities here from another program.
+        Ok(sorted(values_of(old.as_fd(), MOST)?, !is_shared && stat.st_uid == writing.user))
     }
 
     /// Gives the file `aside` owner, mode and the place of what stands at `path`, whose attributes it takes over.
@@ -146,8 +164,12 @@ impl Host {
 mod tests {
     use super::*;
     use crate::host::acl::tests::{NAMED, NOBODY, acl, with_named};
+    use crate::host::tests::SmallDisk;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     use std::path::PathBuf;
+
+    /// CAP_NET_RAW, permitted and effective (linux/capability.h, version 2).
+    const RAW: [u8; 20] = [1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
     fn tree() -> (tempfile::TempDir, Host, PathBuf) {
         let tree = tempfile::tempdir().unwrap();
@@ -212,11 +234,9 @@ mod tests {
         if !crate::host::tests::proves_as_root("capabilities stay with the owner they were given to") {
             return;
         }
-        // CAP_NET_RAW, permitted and effective (linux/capability.h, version 2).
-        let raw = [1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        set(&file, CAPABILITIES, &raw);
+        set(&file, CAPABILITIES, &RAW);
         host.write::<OsError>(Path::new("/file"), b"new", writing(&host, 0o755), None).unwrap();
-        assert_eq!(attribute(&file, CAPABILITIES), Some(raw.to_vec()));
+        assert_eq!(attribute(&file, CAPABILITIES), Some(RAW.to_vec()));
         host.write::<OsError>(Path::new("/file"), b"new", Writing { user: NAMED, ..writing(&host, 0o755) }, None).unwrap();
         assert_eq!(attribute(&file, CAPABILITIES), None, "as chown(2) does it");
     }
@@ -239,5 +259,54 @@ mod tests {
         assert_eq!((attribute(&file, ACL), std::fs::metadata(&file).unwrap().mode() & 0o777), (None, 0o640));
         host.write::<OsError>(Path::new("/new"), b"root's", writing(&host, 0o640), None).unwrap();
         assert_eq!(attribute(&tree.path().join("new"), ACL), None);
+    }
+
+    #[test]
+    fn more_attributes_than_a_file_may_bring_are_refused_and_it_stays() {
+        if !crate::host::tests::proves_as_root("a file with many large attributes") {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let disk = SmallDisk::made(directory.path(), &["-O", "ea_inode"]);
+        let host = Host::at(disk.path()).unwrap();
+        let file = disk.path().join("file");
+        std::fs::write(&file, "old").unwrap();
+        let large = vec![b'x'; 60 << 10];
+        let put = |count: usize| (0..count).for_each(|number| set(&file, &format!("user.{number}"), &large));
+        put(16);
+        host.write::<OsError>(Path::new("/file"), b"new", writing(&host, 0o640), None).unwrap();
+        let mut buffer = vec![0; 64 << 10];
+        assert_eq!(rustix::fs::lgetxattr(&file, "user.15", &mut buffer), Ok(large.len()), "what is no danger is kept");
+        put(20);
+        let refused = host.write::<OsError>(Path::new("/file"), b"newer", writing(&host, 0o640), None).unwrap_err();
+        assert_eq!(refused.to_string(), "keep the ACL and extended attributes of /file");
+        assert_eq!(refused.source.to_string(), "it has more than 1 MiB of them (getfattr -m- names them)");
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(disk.path()).unwrap().count(), 2, "nothing is left beside it and lost+found");
+    }
+
+    #[test]
+    fn an_acl_of_another_kind_does_not_bring_the_old_mode_back() {
+        let of = |names: &[&str], capabilities_stay| {
+            let values = names.iter().map(|name| (CString::new(*name).unwrap(), b"x".to_vec())).collect();
+            sorted(values, capabilities_stay).others.into_iter().map(|(name, _)| name.into_string().unwrap()).collect::<Vec<_>>()
+        };
+        let all = [CAPABILITIES, "system.nfs4_acl", "user.a", "security.ima", "system.richacl", "trusted.overlay.origin"];
+        assert_eq!(of(&all, true), ["user.a", CAPABILITIES], "capabilities last");
+        assert_eq!(of(&all, false), ["user.a"]);
+    }
+
+    #[test]
+    fn no_capabilities_stay_where_another_account_makes_the_names() {
+        let (tree, host, file) = tree();
+        if !crate::host::tests::proves_as_root("no capabilities stay where another account makes the names") {
+            return;
+        }
+        set(&file, "user.note", b"kept");
+        set(&file, CAPABILITIES, &RAW);
+        std::os::unix::fs::chown(tree.path(), Some(NAMED), None).unwrap();
+        host.write::<OsError>(Path::new("/file"), b"new", writing(&host, 0o755), None).unwrap();
+        assert_eq!(attribute(&file, "user.note"), Some(b"kept".to_vec()), "root's own file is one to take from");
+        assert_eq!(attribute(&file, CAPABILITIES), None, "which that account could have moved here");
     }
 }

@@ -154,6 +154,10 @@ pub(crate) mod tests {
 
     impl SmallDisk {
         pub(crate) fn at(directory: &Path) -> Self {
+            Self::made(directory, &[])
+        }
+        /// With words for mkfs.ext4(8).
+        pub(crate) fn made(directory: &Path, with: &[&str]) -> Self {
             let (image, point) = (directory.join("image"), directory.join("state"));
             std::fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
             std::fs::create_dir(&point).unwrap();
@@ -161,7 +165,8 @@ pub(crate) mod tests {
                 let output = Command::new(program).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args(words).output().unwrap();
                 assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
             };
-            done("mkfs.ext4", &[Path::new("-q"), &image]);
+            let words = ["-q"].iter().chain(with).map(Path::new).chain([image.as_path()]);
+            done("mkfs.ext4", &words.collect::<Vec<_>>());
             done("mount", &[Path::new("-o"), Path::new("loop"), &image, &point]);
             Self(point)
         }
