@@ -1,26 +1,37 @@
-//! Nonces of one conversation: each in a file that root wrote and one account may read, gone when it is taken or the conversation ends.
+//! Nonces of one conversation: each in a file that root wrote and one account alone may read, gone when it is taken or the conversation
+//! ends; what killed ones left goes with the next.
 
+use super::lock::Lock;
 use super::stored::Durable;
-use super::{Facilities, StatePaths};
+use super::{EngineError, Facilities, StatePaths};
 use crate::host::accounts::Accounts;
 use crate::host::{Host, OsError};
 use ostler_roles::challenge::Place;
 use ostler_roles::wire::message::{Hidden, Refusal};
 use ostler_roles::words::AccountName;
+use std::time::Duration;
 
 /// No nonce is longer.
 const CAP: u64 = 256;
+/// Who sweeps is done in a moment.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What one conversation has brought.
 pub struct Challenges<'a> {
     facilities: &'a dyn Facilities,
     given: Vec<(Place, Hidden)>,
+    /// Held while any is there: nobody sweeps.
+    held: Option<Lock>,
 }
 
 impl<'a> Challenges<'a> {
-    /// None yet.
+    /// None yet. What killed agents left is removed, unless another conversation has some there.
     pub fn new(facilities: &'a dyn Facilities) -> Self {
-        Self { facilities, given: Vec::new() }
+        if facilities.is_root() {
+            // In nobody's way, and worth nothing: what is not removed now goes with a boot.
+            let _ = sweep(facilities.paths());
+        }
+        Self { facilities, given: Vec::new(), held: None }
     }
 
     /// Lets this account read the nonce.
@@ -40,7 +51,13 @@ impl<'a> Challenges<'a> {
         let account = found.ok_or_else(|| Refusal::NoChallenge(format!("it has no account `{account}`")))?;
         let path = self.facilities.paths().proof(place);
         // The owner stays root: what a job could alter would prove nothing.
-        let written = path.write_readable(&nonce.0, account.gid, Durable::No);
+        if self.held.is_none() {
+            let lock = Lock::share(&self.facilities.paths().proof_lock(), PATIENCE);
+            let lock = lock.map_err(|error| Refusal::NoChallenge(error.told()))?;
+            self.held = Some(lock.ok_or_else(|| Refusal::NoChallenge("another agent sweeps its place, and comes to no end".to_owned()))?);
+        }
+        let alone = host.is_alone_in(account.gid, account.uid).then_some(account.gid);
+        let written = path.write_readable(&nonce.0, account.uid, alone, Durable::No);
         written.map_err(|error| Refusal::NoChallenge(format!("{}: {error}", path.display())))?;
         self.given.retain(|(given, _)| *given != place);
         self.given.push((place, nonce));
@@ -54,7 +71,11 @@ impl<'a> Challenges<'a> {
     pub fn take(&mut self, place: Place) -> Result<bool, Refusal> {
         let Some(at) = self.given.iter().position(|(given, _)| *given == place) else { return Ok(false) };
         let (_, nonce) = self.given.remove(at);
-        remove(self.facilities.paths(), place, &nonce).map_err(|error| Refusal::NoChallenge(error.to_string()))
+        let removed = remove(self.facilities.paths(), place, &nonce).map_err(|error| Refusal::NoChallenge(error.to_string()));
+        if self.given.is_empty() {
+            self.held = None;
+        }
+        removed
     }
 }
 
@@ -71,6 +92,22 @@ impl Drop for Challenges<'_> {
             let _ = remove(self.facilities.paths(), place, &nonce);
         }
     }
+}
+
+/// Removes all that is there, when no conversation has any.
+fn sweep(paths: &StatePaths) -> Result<(), EngineError> {
+    let all = paths.all_proofs();
+    let names = all.names().map_err(EngineError::read(all.path()))?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let Some(_alone) = Lock::take(&paths.proof_lock(), Duration::ZERO)? else { return Ok(()) };
+    // Once more, under the lock: all that is there now is nobody's.
+    for name in all.names().map_err(EngineError::read(all.path()))? {
+        let left = all.join(name);
+        left.remove().map_err(EngineError::write(&left))?;
+    }
+    Ok(())
 }
 
 fn remove(paths: &StatePaths, place: Place, nonce: &Hidden) -> std::io::Result<bool> {

@@ -18,10 +18,22 @@ impl Lock {
     /// # Errors
     /// When the file cannot be made or locked at all.
     pub fn take(path: &OwnPath, patience: Duration) -> Result<Option<Self>, EngineError> {
+        Self::ask(path, patience, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// The same, beside others who share it.
+    ///
+    /// # Errors
+    /// As for [`Self::take`].
+    pub fn share(path: &OwnPath, patience: Duration) -> Result<Option<Self>, EngineError> {
+        Self::ask(path, patience, FlockOperation::NonBlockingLockShared)
+    }
+
+    fn ask(path: &OwnPath, patience: Duration, how: FlockOperation) -> Result<Option<Self>, EngineError> {
         let file = path.open_lock().map_err(EngineError::write(path))?;
         let end = Instant::now() + patience;
         loop {
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            match flock(&file, how) {
                 Ok(()) => return Ok(Some(Self { _file: file })),
                 Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() >= end => return Ok(None),
                 // flock(2) has no deadline of its own: ask again, seldom enough to cost nothing.

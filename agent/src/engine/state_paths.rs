@@ -84,9 +84,17 @@ impl StatePaths {
     pub fn in_memory(&self, run: &RunId) -> OwnPath {
         self.while_running().join(run.as_str())
     }
+    /// Where nonces are: passed by everybody, listed by nobody.
+    pub(crate) fn all_proofs(&self) -> OwnDirectory {
+        OwnDirectory::new(&self.proofs, 0o711)
+    }
     /// Where one nonce is.
     pub fn proof(&self, place: Place) -> OwnPath {
-        OwnDirectory::new(&self.proofs, 0o711).join(place.name())
+        self.all_proofs().join(place.name())
+    }
+    /// Shared by all conversations that have a nonce there.
+    pub(crate) fn proof_lock(&self) -> OwnPath {
+        self.in_state("lock/proof")
     }
     /// The one store of secrets: `/run` where that is in memory, as with systemd; else `/dev/shm`.
     pub(crate) fn secrets(&self) -> OwnDirectory {

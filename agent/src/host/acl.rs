@@ -47,6 +47,20 @@ pub(super) fn writers(acl: &[u8]) -> Option<Writers> {
     Some(writers)
 }
 
+/// One that lets the owner and one account more read, and nobody else anything.
+pub(super) fn read_by(uid: u32) -> Vec<u8> {
+    const READ: u16 = 4;
+    // Only entries of somebody named have a number.
+    const NONE: u32 = u32::MAX;
+    let entries = [(OWNER, READ, NONE), (NAMED_USER, READ, uid), (GROUP, 0, NONE), (MASK, READ, NONE), (OTHER, 0, NONE)];
+    let mut acl = vec![2, 0, 0, 0];
+    for (tag, rights, number) in entries {
+        acl.extend([tag.to_le_bytes(), rights.to_le_bytes()].concat());
+        acl.extend(number.to_le_bytes());
+    }
+    acl
+}
+
 /// The ACL as chmod(2) would leave it: who is named keeps the rights that the mask lets through. None where it is none that we know.
 pub(super) fn with_mode(acl: &[u8], mode: u32) -> Option<Vec<u8>> {
     let mut acl = acl.to_vec();

@@ -6,8 +6,8 @@ mod opened;
 use super::Entry;
 use super::entry::EntryKind;
 pub(super) use opened::beneath;
-use opened::{checked, guarded, settle, user};
-use rustix::fs::{AtFlags, Gid, Mode, OFlags};
+use opened::{checked, guarded, readable_by, settle, user};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -243,12 +243,13 @@ impl OwnPath {
         self.write_below(bytes, mode, 0o700, durable)
     }
 
-    /// The same, in a file that a group may read too.
+    /// The same, in a file that this account may read too, and no other. Where the file system has no ACLs, by the account's group, if
+    /// nobody else is in that: `alone`.
     ///
     /// # Errors
-    /// As for [`Self::write`].
-    pub fn write_readable(&self, bytes: &[u8], group: u32, durable: Durable) -> io::Result<()> {
-        self.put(bytes, (0o440, Some(group)), 0o700, durable)
+    /// As for [`Self::write`], and when it cannot be given to this account alone.
+    pub fn write_readable(&self, bytes: &[u8], uid: u32, alone: Option<u32>, durable: Durable) -> io::Result<()> {
+        self.put(bytes, |file| readable_by(file, uid, alone), 0o700, durable)
     }
 
     /// The same in directories of this mode.
@@ -256,10 +257,11 @@ impl OwnPath {
     /// # Errors
     /// As for [`Self::write`].
     pub fn write_below(&self, bytes: &[u8], mode: u32, directories: u32, durable: Durable) -> io::Result<()> {
-        self.put(bytes, (mode, None), directories, durable)
+        // Whatever umask we were given.
+        self.put(bytes, |file| Ok(rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?), directories, durable)
     }
 
-    fn put(&self, bytes: &[u8], (mode, group): (u32, Option<u32>), directories: u32, durable: Durable) -> io::Result<()> {
+    fn put(&self, bytes: &[u8], open_to: impl Fn(&File) -> io::Result<()>, directories: u32, durable: Durable) -> io::Result<()> {
         let parent = self.make_parent(directories)?;
         let mut aside = self.name().as_os_str().to_owned();
         aside.push(format!(".{}", std::process::id()));
@@ -270,11 +272,7 @@ impl OwnPath {
             }
             let mut file = File::from(beneath(&parent, Path::new(&aside), OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL, 0o600)?);
             file.write_all(bytes)?;
-            if group.is_some() {
-                rustix::fs::fchown(&file, None, group.map(Gid::from_raw))?;
-            }
-            // Whatever umask we were given.
-            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
+            open_to(&file)?;
             if durable == Durable::Yes {
                 file.sync_all()?;
             }
@@ -477,5 +475,32 @@ mod tests {
         record.remove_tree().unwrap_err();
         OwnDirectory::new(directory.path().join("state"), 0o755).join("runs").remove_tree().unwrap();
         assert!(!record.is_there() && record.read(9).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_one_account_may_read_its_group_may_not() {
+        if !proves_as_root("what one account may read its group may not") {
+            return;
+        }
+        const ONE: u32 = 65_534;
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let file = OwnDirectory::new(directory.path().join("proofs"), 0o711).join("nonce");
+        let reads = |uid: u32| {
+            let mut command = std::process::Command::new("cat");
+            let quiet = command.arg(&*file).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+            std::os::unix::process::CommandExt::gid(std::os::unix::process::CommandExt::uid(quiet, uid), ONE).status().unwrap().success()
+        };
+        file.write_readable(b"once", ONE, None, Durable::No).unwrap();
+        assert!(reads(ONE) && !reads(4242), "both have its group");
+        assert_eq!(file.read(9).unwrap().unwrap(), b"once");
+        let entry = std::fs::metadata(&file).unwrap();
+        assert_eq!((entry.uid(), entry.gid(), entry.mode() & 0o222), (0, 0, 0));
+        // Without ACLs the group is the way, where it is that account's alone.
+        let plain = std::fs::File::create(directory.path().join("plain")).unwrap();
+        assert!(opened::by_group(&plain, None).is_err());
+        opened::by_group(&plain, Some(ONE)).unwrap();
+        let entry = plain.metadata().unwrap();
+        assert_eq!((entry.uid(), entry.gid(), entry.mode() & 0o7777), (0, ONE, 0o440));
     }
 }

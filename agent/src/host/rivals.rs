@@ -66,8 +66,17 @@ impl Host {
         uid != 0 && uid != self.user
     }
 
+    /// Whether nobody but this account, root and us has the rights of this group. What cannot be told counts as somebody.
+    pub fn is_alone_in(&self, gid: u32, uid: u32) -> bool {
+        !self.has_members(gid, |other| other != uid && self.is_foreign(other))
+    }
+
     /// Whether another account is, or may be, a member of this group. What cannot be told counts as one.
     fn group_has_others(&self, gid: u32) -> bool {
+        self.has_members(gid, |uid| self.is_foreign(uid))
+    }
+
+    fn has_members(&self, gid: u32, counts: impl Fn(u32) -> bool) -> bool {
         // By no link: what a link leads to is what is being asked here.
         let read = |path: &str| -> io::Result<String> {
             let mut bytes = Vec::new();
@@ -83,7 +92,7 @@ impl Host {
             let [passwd, group] = [read("etc/passwd")?, read("etc/group")?];
             Ok(Files { passwd, group, gshadow: read("etc/gshadow")?, nsswitch: read("etc/nsswitch.conf")? })
         };
-        files().map_or(true, |files| files.have_others(gid, |uid| self.is_foreign(uid)))
+        files().map_or(true, |files| files.have_others(gid, counts))
     }
 }
 

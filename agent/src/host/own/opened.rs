@@ -1,8 +1,9 @@
 //! Opening what is ours beneath an opened directory, and what of it is believed: owner, type and mode by the descriptor.
 
 use crate::host::Entry;
+use crate::host::acl::{self, ACL};
 use crate::host::entry::EntryKind;
-use rustix::fs::{Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{Gid, Mode, OFlags, ResolveFlags, Stat, XattrFlags};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -66,6 +67,22 @@ pub(super) fn checked(file: OwnedFd) -> io::Result<File> {
         EntryKind::File => Ok(File::from(file)),
         other => Err(io::Error::other(format!("it is a {}", other.word()))),
     }
+}
+
+/// Lets one account read a file of ours: by an ACL, or where there are none by a group that is its alone.
+pub(super) fn readable_by(file: &File, uid: u32, alone: Option<u32>) -> io::Result<()> {
+    rustix::fs::fchmod(file, Mode::RUSR)?;
+    match rustix::fs::fsetxattr(file, ACL, &acl::read_by(uid), XattrFlags::empty()) {
+        Err(Errno::NOTSUP | Errno::NOSYS) => by_group(file, alone),
+        done => Ok(done?),
+    }
+}
+
+pub(super) fn by_group(file: &File, alone: Option<u32>) -> io::Result<()> {
+    let why = "its file system has no ACLs, and the account's group is not its alone";
+    let group = alone.ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, why))?;
+    rustix::fs::fchown(file, None, Some(Gid::from_raw(group)))?;
+    Ok(rustix::fs::fchmod(file, Mode::RUSR | Mode::RGRP)?)
 }
 
 #[cfg(test)]
