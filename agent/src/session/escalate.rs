@@ -3,9 +3,9 @@
 mod prompt;
 mod relay;
 
+use super::error::ServeError;
 use super::fault::{failure, from_error};
 use super::frames::{Incoming, Input, Outbox, await_readable, put};
-use super::serve::ServeError;
 use crate::engine::Facilities;
 use ostler_roles::outcome::{CommandFailure, Ended, Failure, FailureKind};
 use ostler_roles::wire::frame::{self, Buffer, Decoder, MAGIC};

@@ -2,6 +2,7 @@
 //!
 //! `docs/decisions/0001-run-protocol.md` is the law here.
 
+mod error;
 mod escalate;
 mod fault;
 mod frames;

@@ -1,9 +1,10 @@
 //! One conversation from its first byte to its last.
 
+use super::error::ServeError;
 use super::escalate::escalate;
 use super::fault::{failure, from_error};
-use super::frames::{Disconnected, Incoming, Input, Outbox};
-use super::work::{Next, Work, WorkError};
+use super::frames::{Incoming, Input, Outbox};
+use super::work::{Next, Work};
 use crate::engine::{Facilities, NodeRecord, own_account};
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::wire::message::{Hello, Login, Open, SCHEMA, ToAgent, ToController};
@@ -39,37 +40,6 @@ pub fn serve(facilities: &dyn Facilities, half: Half, input: OwnedFd, output: Ow
         }
         drop(stop);
     });
-}
-
-/// Why a conversation ended early.
-#[derive(Debug)]
-pub(super) enum ServeError {
-    Disconnected,
-    Fault(Box<Failure>),
-}
-
-impl From<Disconnected> for ServeError {
-    fn from(_: Disconnected) -> Self {
-        Self::Disconnected
-    }
-}
-impl From<Failure> for ServeError {
-    fn from(failure: Failure) -> Self {
-        Self::Fault(Box::new(failure))
-    }
-}
-impl From<ostler_roles::wire::frame::FrameError> for ServeError {
-    fn from(error: ostler_roles::wire::frame::FrameError) -> Self {
-        from_error(FailureKind::Internal, &error).into()
-    }
-}
-impl From<WorkError> for ServeError {
-    fn from(error: WorkError) -> Self {
-        match error {
-            WorkError::Disconnected => Self::Disconnected,
-            WorkError::Failed(failure) => Self::Fault(failure),
-        }
-    }
 }
 
 fn converse(facilities: &dyn Facilities, half: Half, mut input: Input, outbox: &Outbox) -> Result<(), ServeError> {

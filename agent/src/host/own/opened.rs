@@ -8,8 +8,8 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
 
 pub(super) fn user() -> u32 {
     rustix::process::geteuid().as_raw()
@@ -83,6 +83,11 @@ pub(super) fn by_group(file: &File, alone: Option<u32>) -> io::Result<()> {
     let group = alone.ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, why))?;
     rustix::fs::fchown(file, None, Some(Gid::from_raw(group)))?;
     Ok(rustix::fs::fchmod(file, Mode::RUSR | Mode::RGRP)?)
+}
+
+/// The kernel's own path to what was opened.
+pub(in crate::host) fn of_descriptor(opened: impl AsFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", opened.as_fd().as_raw_fd()))
 }
 
 #[cfg(test)]

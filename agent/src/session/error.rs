@@ -1,36 +1,36 @@
-//! How a conversation ends before its time.
+//! Why a conversation ends before its time.
 
 use super::fault::from_error;
-use super::line::Gone;
+use super::frames::Disconnected;
 use super::work::WorkError;
 use ostler_roles::outcome::{Failure, FailureKind};
 
 /// Why a conversation ended early.
 #[derive(Debug)]
-pub(super) enum Farewell {
-    Gone,
+pub(super) enum ServeError {
+    Disconnected,
     Fault(Box<Failure>),
 }
 
-impl From<Gone> for Farewell {
-    fn from(_: Gone) -> Self {
-        Self::Gone
+impl From<Disconnected> for ServeError {
+    fn from(_: Disconnected) -> Self {
+        Self::Disconnected
     }
 }
-impl From<Failure> for Farewell {
+impl From<Failure> for ServeError {
     fn from(failure: Failure) -> Self {
         Self::Fault(Box::new(failure))
     }
 }
-impl From<ostler_roles::wire::frame::FrameError> for Farewell {
+impl From<ostler_roles::wire::frame::FrameError> for ServeError {
     fn from(error: ostler_roles::wire::frame::FrameError) -> Self {
         from_error(FailureKind::Internal, &error).into()
     }
 }
-impl From<WorkError> for Farewell {
+impl From<WorkError> for ServeError {
     fn from(error: WorkError) -> Self {
         match error {
-            WorkError::Gone => Self::Gone,
+            WorkError::Disconnected => Self::Disconnected,
             WorkError::Failed(failure) => Self::Fault(failure),
         }
     }
