@@ -1,9 +1,10 @@
 //! Letting prepared nodes go: each run on its own, told event by event.
 
+use super::follow::plan_again;
 use super::{
     Connection, FleetEvent, Follower, OpenedSecrets, Preparation, Prepared, Ready, Stage, Start, Transaction, Trouble, TroubleKind,
 };
-use crate::session::{Answer, Go, SessionError};
+use crate::session::{Answer, Go};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::ledger::Ledger;
 use ostler_roles::outcome::{Ending, Event};
@@ -143,16 +144,8 @@ fn unknown(run: &RunId) -> Trouble {
 /// # Errors
 /// When it cannot be asked, or would be changed after all, which nobody was shown.
 pub async fn prove_again(preparation: &Preparation, ready: &mut Ready) -> Result<(), Trouble> {
-    let key = preparation.compile.secret_key();
-    let answer = match ask_again(ready, &key).await {
-        // The line has lain idle for as long as others took.
-        Err(error) if error.is_lost() => {
-            ready.connection = preparation.meet(&ready.node, async { Vec::new() }).await.map_err(|error| Trouble::from(&error))?;
-            ask_again(ready, &key).await
-        }
-        answer => answer,
-    };
-    match answer.map_err(|error| Trouble::from(&error))? {
+    let Ready { node, prepared, connection, .. } = ready;
+    match plan_again(preparation, node, connection, &prepared.catalog).await? {
         Answer::Planned(plan) if plan.is_empty() => {
             ready.plan = *plan;
             Ok(())
@@ -164,12 +157,6 @@ pub async fn prove_again(preparation: &Preparation, ready: &mut Ready) -> Result
             failure: None,
         }),
     }
-}
-
-async fn ask_again(ready: &mut Ready, key: &[u8]) -> Result<Answer, SessionError> {
-    let session = &mut ready.connection.session;
-    session.ask(&ready.prepared.catalog, false, key).await?;
-    session.answer().await
 }
 
 /// The secrets that changing steps need, and no other.

@@ -70,10 +70,10 @@ pub enum Start {
 /// What a new line is for.
 #[derive(Clone, Copy)]
 enum Purpose<'a> {
-    /// To follow the run.
-    Attach,
-    /// To let it go with the plan that was shown.
-    Plan(&'a Catalog, Digest),
+    /// To follow this run behind this event.
+    Attach(&'a RunId, u64),
+    /// To ask for the plan of this catalog.
+    Plan(&'a Catalog),
 }
 
 /// Why there is no new line.
@@ -100,6 +100,16 @@ impl Away {
             Self::TooOften(times) => vec![format!("{times} times without news of the run")],
         }
     }
+    fn trouble(&self) -> Trouble {
+        let hint = || "run the same command again".to_owned();
+        match self {
+            Self::Meet(error) => Trouble::from(error),
+            Self::Moved => Trouble { kind: TroubleKind::Moved, chain: self.chain(), hint: hint(), failure: None },
+            Self::Late(_) | Self::TooOften(_) => {
+                Trouble { kind: TroubleKind::Unreachable, chain: self.chain(), hint: hint(), failure: None }
+            }
+        }
+    }
     /// Whether another try may help.
     fn may_pass(&self) -> bool {
         matches!(self, Self::Meet(error) if error.may_pass())
@@ -108,6 +118,79 @@ impl Away {
     fn knows_no_run(&self) -> bool {
         matches!(self, Self::Meet(MeetError::Session(error)) if matches!(error.as_ref(), SessionError::Refused(Refusal::NoRun(_))))
     }
+}
+
+/// Makes lines to one node anew.
+struct Line<'a> {
+    preparation: &'a Preparation,
+    node: &'a NodeName,
+}
+
+impl Line<'_> {
+    /// A line, and the plan where one was asked for: a few tries within a deadline.
+    async fn make(&self, purpose: Purpose<'_>) -> Result<(Connection, Option<Answer>), Away> {
+        let within = self.preparation.patience.within;
+        tokio::time::timeout(within, self.tries(purpose)).await.unwrap_or(Err(Away::Late(within)))
+    }
+
+    async fn tries(&self, purpose: Purpose<'_>) -> Result<(Connection, Option<Answer>), Away> {
+        let patience = &self.preparation.patience;
+        let mut attempt = 1;
+        loop {
+            // What cut a run that goes on may last a moment; a line that lay idle may have been dead for long.
+            if attempt > 1 || matches!(purpose, Purpose::Attach(..)) {
+                tokio::time::sleep(backoff(patience.pause, attempt)).await;
+            }
+            let away = match self.once(purpose).await {
+                Ok(made) => return Ok(made),
+                Err(error) => Away::Meet(error),
+            };
+            if !away.may_pass() || attempt >= patience.tries {
+                return Err(away);
+            }
+            let (host, reason) = (self.node.to_string(), away.chain().join(": "));
+            self.preparation.events.send(self.node, FleetEvent::Link(LinkEvent::Retried { host, attempt, reason }));
+            attempt += 1;
+        }
+    }
+
+    async fn once(&self, purpose: Purpose<'_>) -> Result<(Connection, Option<Answer>), MeetError> {
+        let preparation = self.preparation;
+        let early: Vec<ToAgent> = match purpose {
+            Purpose::Attach(..) => Vec::new(),
+            Purpose::Plan(catalog) => vec![ask_plan(catalog, preparation.want_old, &preparation.compile.secret_key())],
+        };
+        let mut connection = preparation.meet(self.node, async { early }).await?;
+        let answer = match purpose {
+            Purpose::Attach(run, last) => connection.session.attach(Some(run.clone()), last).await.map(|_| None),
+            Purpose::Plan(_) => connection.session.answer().await.map(Some),
+        };
+        Ok((connection, answer.map_err(Box::new)?))
+    }
+}
+
+/// Asks a node for its plan once more; where its line has died of the time that others took, over a new one.
+///
+/// # Errors
+/// When it cannot be asked.
+pub async fn plan_again(
+    preparation: &Preparation,
+    node: &NodeName,
+    connection: &mut Connection,
+    catalog: &Catalog,
+) -> Result<Answer, Trouble> {
+    let session = &mut connection.session;
+    let asked = async {
+        session.ask(catalog, preparation.want_old, &preparation.compile.secret_key()).await?;
+        session.answer().await
+    };
+    match asked.await {
+        Err(error) if error.is_lost() => {}
+        asked => return asked.map_err(|error| Trouble::from(&error)),
+    }
+    let (made, answer) = Line { preparation, node }.make(Purpose::Plan(catalog)).await.map_err(|away| away.trouble())?;
+    *connection = made;
+    answer.ok_or_else(|| Away::Moved.trouble())
 }
 
 impl<'a> Follower<'a> {
@@ -245,7 +328,11 @@ impl<'a> Follower<'a> {
     async fn meet_again(&mut self, catalog: &Catalog, shown: Digest) -> Result<(), Away> {
         // What is dead is let go first: the node's end of it ends, too.
         self.connection = None;
-        self.connection = Some(self.try_lines(Purpose::Plan(catalog, shown)).await?);
+        let (connection, answer) = self.line().make(Purpose::Plan(catalog)).await?;
+        match answer {
+            Some(Answer::Planned(plan)) if connection.session.shown(&plan) == shown => self.connection = Some(connection),
+            Some(Answer::Planned(_) | Answer::Stale(_)) | None => return Err(Away::Moved),
+        }
         self.preparation.events.send(self.node, FleetEvent::MetAgain);
         Ok(())
     }
@@ -259,51 +346,15 @@ impl<'a> Follower<'a> {
         if self.again > patience.without_news {
             return Err(Away::TooOften(patience.without_news));
         }
-        self.connection = Some(self.try_lines(Purpose::Attach).await?);
+        let (connection, _) = self.line().make(Purpose::Attach(&self.run, self.last)).await?;
+        self.connection = Some(connection);
         self.asked = false;
         self.preparation.events.send(self.node, FleetEvent::AttachedAgain { run: self.run.clone(), after: self.last });
         Ok(())
     }
 
-    async fn try_lines(&mut self, purpose: Purpose<'_>) -> Result<Connection, Away> {
-        let within = self.preparation.patience.within;
-        tokio::time::timeout(within, self.trying(purpose)).await.unwrap_or(Err(Away::Late(within)))
-    }
-
-    async fn trying(&mut self, purpose: Purpose<'_>) -> Result<Connection, Away> {
-        let patience = &self.preparation.patience;
-        let mut attempt = 1;
-        loop {
-            tokio::time::sleep(backoff(patience.pause, attempt)).await;
-            let away = match self.try_line(purpose).await {
-                Ok(connection) => return Ok(connection),
-                Err(away) => away,
-            };
-            if !away.may_pass() || attempt >= patience.tries {
-                return Err(away);
-            }
-            let (host, reason) = (self.node.to_string(), away.chain().join(": "));
-            self.preparation.events.send(self.node, FleetEvent::Link(LinkEvent::Retried { host, attempt, reason }));
-            attempt += 1;
-        }
-    }
-
-    async fn try_line(&mut self, purpose: Purpose<'_>) -> Result<Connection, Away> {
-        let preparation = self.preparation;
-        let early: Vec<ToAgent> = match purpose {
-            Purpose::Attach => Vec::new(),
-            Purpose::Plan(catalog, _) => vec![ask_plan(catalog, preparation.want_old, &preparation.compile.secret_key())],
-        };
-        let mut connection = preparation.meet(self.node, async { early }).await?;
-        let failed = |error: SessionError| Away::Meet(Box::new(error).into());
-        match purpose {
-            Purpose::Attach => connection.session.attach(Some(self.run.clone()), self.last).await.map(drop).map_err(failed)?,
-            Purpose::Plan(_, shown) => match connection.session.answer().await.map_err(failed)? {
-                Answer::Planned(plan) if connection.session.shown(&plan) == shown => {}
-                Answer::Planned(_) | Answer::Stale(_) => return Err(Away::Moved),
-            },
-        }
-        Ok(connection)
+    fn line(&self) -> Line<'a> {
+        Line { preparation: self.preparation, node: self.node }
     }
 
     fn hint(&self) -> String {

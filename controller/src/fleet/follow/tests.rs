@@ -283,3 +283,17 @@ async fn a_line_that_is_lost_before_a_run_begins_is_not_made_again_for_who_wants
     assert_eq!((end.ending.unwrap(), end.run), (Ending::Cancelled, None));
     assert!(!told.iter().any(|event| matches!(event, FleetEvent::Stage(Stage::Going) | FleetEvent::MetAgain)), "{told:?}");
 }
+
+#[tokio::test]
+async fn who_is_asked_for_proofs_again_is_met_again_as_patiently_as_who_is_let_go() {
+    let nothing = Plan { steps: Vec::new(), ..plan() };
+    // Its line is gone; nobody is there for a moment.
+    let fake = FakeNode::new(vec![met([]), None, met([Act::Hear, planned(nothing.clone())])]);
+    let (preparation, _told) = fake.preparation();
+    let connection = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
+    let prepared =
+        Prepared { catalog: catalog(), blob: Arc::new(|_| None), secrets: Arc::default(), masked: Vec::new(), executors: Vec::new() };
+    let mut ready = Ready { node: name(), prepared, plan: nothing, connection };
+    super::super::prove_again(&preparation, &mut ready).await.unwrap();
+    assert_eq!(fake.left(), 0);
+}
