@@ -43,7 +43,9 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
         } else if lost.is_empty() && on_masters.not_asked + on_masters.wrong == 0 {
             let held = |one: &Ready| held_on(&masters, &one.node);
             let nodes = ready.iter().map(|one| NodeResult { held: held(one), ..NodeResult::verified(one) }).collect();
-            printer.lines(&recap_lines(&Recap { nodes, took: began.elapsed(), cancelled: false, only }, printer.style));
+            // Under `-q` what was said of the masters was left out.
+            let recap = Recap { nodes, took: began.elapsed(), cancelled: false, only, held_is_told: !printer.is_quiet() };
+            printer.lines(&recap_lines(&recap, printer.style));
         }
         // What a run would change first may mend it.
         let unproved = ready.iter().any(|one| !one.unproved().is_empty() && !again.contains(&one.node));

@@ -13,7 +13,7 @@ use crate::fleet::{Compile, EventSender, Patience, Preparation, Ready, Trouble, 
 use crate::inventory;
 use crate::journal::RunLog;
 use crate::registration::{Candidate, ObservedMasters, Proofs, Registrar, Survey};
-use crate::report::{Console, Exit, PlannedNode, Style, plan_json, refusal_lines, sanitize, verdict_json};
+use crate::report::{Console, Exit, Paint, PlannedNode, Style, alike, names, plan_json, refusal_lines, sanitize, verdict_json};
 use crate::report::{MasterCounts, PlannedMaster, master_counts, master_json, master_lines};
 use crate::session::AgentFile;
 use ostler_roles::executor::Executor;
@@ -187,14 +187,18 @@ pub fn exit_of(trouble: &Trouble) -> Exit {
     }
 }
 
-/// Prints nodes that are out.
+/// Prints nodes that are out; of many, those of which the same is to be said together.
 pub fn print_lost(context: &Context, lost: &[(NodeName, Trouble)]) {
     let printer = &context.printer;
-    for (node, trouble) in lost {
+    let lines = |(node, trouble): &(NodeName, Trouble)| {
         let mut trouble = trouble.clone();
         printer.mask.hide_in(&mut trouble);
-        printer.line(&printer.style.paint(crate::report::Paint::Bad, &format!("  {node}")));
-        printer.lines(&lost_lines(&trouble, printer.style));
+        (node.to_string(), lost_lines(&trouble, printer.style))
+    };
+    for (nodes, lines) in alike(lost.iter().map(lines).collect()) {
+        let heads = printer.style.paragraph(&format!("  {}", names(&nodes)), 2);
+        printer.lines(&heads.iter().map(|line| printer.style.paint(Paint::Bad, line)).collect::<Vec<_>>());
+        printer.lines(&lines);
     }
 }
 

@@ -75,6 +75,51 @@ pub(super) fn some<T: AsRef<str>>(nodes: &[T], most: usize) -> String {
     if shown < nodes.len() { format!("{names} and {} more", nodes.len() - shown) } else { names }
 }
 
+/// Nodes of which the same is said, in the order in which it is said first. Few stand each by itself; of many, those are together whose lines differ
+/// in nothing but their own names.
+pub fn alike(nodes: Vec<(String, Vec<String>)>) -> Vec<(Vec<String>, Vec<String>)> {
+    let are_many = nodes.len() > FEW;
+    let mut told: Vec<(Vec<String>, Vec<String>)> = Vec::new();
+    let mut places: HashMap<Vec<String>, usize> = HashMap::new();
+    for (node, lines) in nodes {
+        let common: Vec<String> = lines.iter().map(|line| nameless(line, &node)).collect();
+        match places.get(&common).filter(|_| are_many) {
+            Some(place) => {
+                let (names, lines) = &mut told[*place];
+                names.push(node);
+                *lines = common;
+            }
+            None => {
+                places.insert(common, told.len());
+                told.push((vec![node], lines));
+            }
+        }
+    }
+    told
+}
+
+/// Names of nodes at a line that is said of all of them.
+pub fn names(nodes: &[String]) -> String {
+    match nodes.len() {
+        count if count > FEW => format!("{count} nodes ({})", some(nodes, FEW - 1)),
+        _ => some(nodes, FEW),
+    }
+}
+
+/// A text about a node without the node's name, where that stands in it as a word.
+fn nameless(text: &str, node: &str) -> String {
+    let is_of_a_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find(node) {
+        let (before, behind) = (&rest[..at], &rest[at + node.len()..]);
+        let is_word = !before.ends_with(is_of_a_name) && !behind.starts_with(is_of_a_name);
+        out.push_str(before);
+        out.push_str(if is_word { "NODE" } else { node });
+        rest = behind;
+    }
+    out + rest
+}
+
 /// A line without the time in it that its step took, `(3.1 s)`, and that time.
 fn untimed(line: &str) -> (String, Option<u64>) {
     for (at, _) in line.match_indices(" (") {
@@ -120,6 +165,20 @@ mod tests {
             ]
         );
         assert!(gathered.take().is_empty() && !gathered.is_due());
+    }
+
+    #[test]
+    fn nodes_are_together_whose_lines_differ_in_nothing_but_their_names() {
+        let lines = |number: usize| vec![format!("connect to n{number}"), format!("refused by n{number}.lab, try: ssh n{number}")];
+        let many: Vec<_> = (0..20).map(|number| (format!("n{number}"), lines(number))).collect();
+        // A longer name is another word.
+        assert_eq!(alike(many.clone()).len(), 20);
+        let said = |(node, lines): (String, Vec<String>)| (node, lines[..1].to_vec());
+        let told = alike(many.into_iter().map(said).collect());
+        assert_eq!((told.len(), told[0].1.as_slice(), told[0].0.len()), (1, ["connect to NODE".to_owned()].as_slice(), 20));
+        assert_eq!(names(&told[0].0), "20 nodes (n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10 and 9 more)");
+        let few: Vec<_> = (0..2).map(|number| (format!("n{number}"), vec!["lost".to_owned()])).collect();
+        assert_eq!(alike(few).len(), 2);
     }
 
     #[test]

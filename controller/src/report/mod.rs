@@ -19,6 +19,7 @@ mod visible;
 
 pub use card::{Card, card_lines};
 pub use cause::{Cause, all as causes, recognise};
+pub use common_lines::{alike, names};
 pub use console::{Console, Finished, Journal};
 pub use exit::{Exit, merge};
 pub use json::{event_json, plan_json, recap_json, trouble_json, verdict_json};

@@ -15,8 +15,8 @@ use ostler_roles::catalog::{Catalog, Step};
 use ostler_roles::plan::{Plan, Planned};
 use ostler_roles::resource::{Desired, ResourceId};
 use ostler_roles::words::{Digest, NodeName};
-use std::collections::{BTreeMap, BTreeSet};
-use step_view::{content_diff, picture};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use step_view::{content_diff, contents, picture};
 
 /// One node's part of the plan.
 #[derive(Clone, Copy)]
@@ -57,7 +57,31 @@ struct Change {
     /// The step, and how large what it makes is.
     name: String,
     details: Vec<String>,
-    diff: Vec<String>,
+    /// Which of the differences of contents that are shown; none: there is none to show.
+    diff: Option<usize>,
+}
+
+/// The differences of contents that are shown. Each is made once, of however many nodes: most have the same old and new.
+#[derive(Default)]
+struct ContentDiffs {
+    made: HashMap<(Digest, Digest), Option<usize>>,
+    known: HashMap<Vec<String>, usize>,
+    lines: Vec<Vec<String>>,
+}
+
+impl ContentDiffs {
+    fn of(&mut self, desired: &Desired, planned: &Planned, blob: &dyn Fn(&Digest) -> Option<Content>) -> Option<usize> {
+        let (old, new) = contents(desired, planned)?;
+        *self.made.entry((Digest::of(old.as_bytes()), new)).or_insert_with(|| {
+            let lines = content_diff(old, &new, blob);
+            (!lines.is_empty()).then(|| {
+                *self.known.entry(lines).or_insert_with_key(|lines| {
+                    self.lines.push(lines.clone());
+                    self.lines.len() - 1
+                })
+            })
+        })
+    }
 }
 
 /// Changes with the place of the first that was met, and the nodes that have them.
@@ -71,6 +95,7 @@ pub fn plan_lines(nodes: &[PlannedNode<'_>], diff: bool, style: Style) -> Vec<St
     let mut groups = Groups::new();
     let mut kinds_of_node: BTreeMap<Vec<ResourceId>, usize> = BTreeMap::new();
     let mut again = BTreeSet::new();
+    let mut diffs = ContentDiffs::default();
     for one in nodes {
         let steps: Vec<ResourceId> = one.catalog.steps.iter().map(Step::id).collect();
         let next = kinds_of_node.len();
@@ -90,18 +115,18 @@ pub fn plan_lines(nodes: &[PlannedNode<'_>], diff: bool, style: Style) -> Vec<St
                 }
                 again.insert(sanitize(&because.to_string(), false));
             }
-            let diff = if diff { content_diff(&step.desired, planned, one.blob) } else { Vec::new() };
+            let diff = if diff { diffs.of(&step.desired, planned, one.blob) } else { None };
             let size = picture.size.map(|size| format!(" ({size})")).unwrap_or_default();
             add(order, Change { mark: picture.mark, name: format!("{name}{size}"), details: picture.lines, diff });
         }
         for (after, (order, names)) in unsure {
-            add(order, Change { mark: '?', name: format!("may change after {after}"), details: vec![names.join(", ")], diff: Vec::new() });
+            add(order, Change { mark: '?', name: format!("may change after {after}"), details: vec![names.join(", ")], diff: None });
         }
     }
     let mut ordered: Vec<_> = groups.iter().collect();
     ordered.sort_by_key(|(_, (place, _))| *place);
     let mut lines: Vec<String> =
-        ordered.into_iter().flat_map(|(change, (_, members))| change_lines(change, members, nodes.len(), style)).collect();
+        ordered.into_iter().flat_map(|(change, (_, members))| change_lines(change, &diffs, who(members, nodes.len()), style)).collect();
     lines.extend(note_lines(nodes, style));
     if !again.is_empty() {
         let after = again.into_iter().collect::<Vec<_>>().join(", ");
@@ -145,13 +170,13 @@ fn made_paths(catalog: &Catalog) -> BTreeSet<String> {
     catalog.steps.iter().filter_map(path).collect()
 }
 
-fn change_lines(change: &Change, members: &[&NodeName], all: usize, style: Style) -> Vec<String> {
+fn change_lines(change: &Change, diffs: &ContentDiffs, who: String, style: Style) -> Vec<String> {
     let head = format!("  {} {}", change.mark, change.name);
-    let mut lines = head_lines(&head, &format!("[{}]", who(members, all)), paint_of(change.mark), style);
+    let mut lines = head_lines(&head, &format!("[{who}]"), paint_of(change.mark), style);
     for detail in &change.details {
         lines.extend(style.paragraph(&format!("      {detail}"), 8));
     }
-    for line in &change.diff {
+    for line in change.diff.iter().flat_map(|at| &diffs.lines[*at]) {
         let paint = match line.chars().next() {
             Some('+') => Paint::Good,
             Some('-') => Paint::Bad,
@@ -193,8 +218,8 @@ fn paint_of(mark: char) -> Paint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ostler_roles::resource::{Kind, Shown, group};
-    use ostler_roles::words::{AccountName, Origin, RoleName, Span};
+    use ostler_roles::resource::{Kind, Ownership, Shown, file, group};
+    use ostler_roles::words::{AbsPath, AccountName, Blob, Content as Contents, Mode, Origin, RoleName, Span};
 
     fn catalog(node: &NodeName, steps: usize) -> Catalog {
         let step = |number: usize| Step {
@@ -330,6 +355,37 @@ mod tests {
         assert_eq!(lines(&plans, Style::PLAIN)[0], "  ~ group g0 [n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10 and 988 more]");
         let plans: Vec<_> = (0..13).map(|number| if number < 12 { vec![change("7")] } else { unchanged() }).collect();
         assert_eq!(lines(&plans, Style::PLAIN)[0], "  ~ group g0 [n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11]");
+    }
+
+    #[test]
+    fn a_difference_of_contents_is_made_once_for_all_nodes_that_have_it() {
+        let new = Blob::of(b"new\n");
+        let ownership = Ownership { owner: AccountName::parse("root").unwrap(), group: None, mode: Mode::FILE };
+        let desired = Desired::File(file::Desired {
+            path: AbsPath::parse("/etc/motd").unwrap(),
+            present: Some(file::Present { content: Contents::Blob(new), ownership, validate: None }),
+        });
+        let asked = std::cell::Cell::new(0);
+        let blob = |digest: &Digest| {
+            asked.set(asked.get() + 1);
+            (*digest == new.digest).then(|| b"new\n".to_vec().into())
+        };
+        let made: Vec<(NodeName, Catalog, Plan)> = (0..100)
+            .map(|number| {
+                let node = NodeName::parse(&format!("n{number}")).unwrap();
+                let mut catalog = catalog(&node, 1);
+                catalog.steps[0].desired = desired.clone();
+                let old = Some(if number == 0 { "other\n" } else { "old\n" }.to_owned());
+                let steps = vec![Planned::Change { changes: vec![Shown::new("content", "4 bytes", "4 bytes")], triggered: None, old }];
+                let (catalog_digest, requirements, verify, notes) = (catalog.digest(), Vec::new(), Vec::new(), Vec::new());
+                (node, catalog, Plan { catalog: catalog_digest, generation: 0, requirements, steps, verify, notes })
+            })
+            .collect();
+        let views: Vec<_> = made.iter().map(|(node, catalog, plan)| PlannedNode { node, catalog, plan, blob: &blob }).collect();
+        let lines = plan_lines(&views, true, Style::PLAIN);
+        assert_eq!(lines.iter().filter(|line| line.contains("-old")).count(), 1, "{lines:#?}");
+        assert_eq!(lines.iter().filter(|line| line.contains("-other")).count(), 1, "{lines:#?}");
+        assert_eq!(asked.get(), 2);
     }
 
     #[test]

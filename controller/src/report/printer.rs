@@ -80,6 +80,10 @@ impl Printer {
             self.line(line);
         }
     }
+    /// Whether what people can do without is left out.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
     /// Lines of data that people can do without; nothing under `-q`.
     pub fn details(&self, lines: &[String]) {
         if !self.quiet {

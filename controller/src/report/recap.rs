@@ -1,6 +1,6 @@
 //! The end of the story: counts, failed nodes last where the eye is.
 
-use super::common_lines::{FEW, some};
+use super::common_lines::{FEW, alike, some};
 use super::{Paint, Style, sanitize};
 use ostler_roles::words::{RoleName, count};
 use std::time::Duration;
@@ -54,6 +54,8 @@ pub struct Recap {
     pub cancelled: bool,
     /// The role that a partial run was about.
     pub only: Option<RoleName>,
+    /// Whether who takes no jobs was said before, node by node.
+    pub held_is_told: bool,
 }
 
 /// The last lines.
@@ -70,22 +72,20 @@ pub fn recap_lines(recap: &Recap, style: Style) -> Vec<String> {
             format!("Partial: {role}, what it needs and what watches them. No label was attached; the next whole run proves what changed.");
         painted(Paint::Change, &text, style)
     });
-    let held: Vec<String> = good.iter().flat_map(|node| held_lines(node, style)).collect();
+    let is_held = good.iter().any(|node| !node.held.is_empty());
+    let held: Vec<String> = good.iter().filter(|_| !recap.held_is_told).flat_map(|node| held_lines(node, style)).collect();
     let may_take = match good.iter().filter(|node| !node.held.is_empty()).count() {
         0 => String::new(),
         none => format!(" {} may take jobs, {none} may not.", good.len() - none),
     };
     if bad.is_empty() && changed == 0 && !recap.cancelled {
         let text = format!("Nothing to change. {} verified in {seconds} ({}).{may_take}", nodes(good.len()), count(checks, "check"));
-        let paint = if held.is_empty() { Paint::Good } else { Paint::Change };
+        let paint = if is_held { Paint::Change } else { Paint::Good };
         return held.into_iter().chain(painted(paint, &text, style)).chain(partial.into_iter().flatten()).collect();
     }
     let mut lines = good_lines(&good, style);
     lines.extend(held);
-    lines.extend(bad.iter().flat_map(|node| {
-        let trouble = node.trouble.as_deref().unwrap_or_default();
-        painted(Paint::Bad, &format!("  {:<16} {}", node.node, sanitize(trouble, false)), style)
-    }));
+    lines.extend(bad_lines(&bad, style));
     let (paint, end) = match (bad.len(), recap.cancelled) {
         (0, false) => (
             Paint::Good,
@@ -112,22 +112,29 @@ fn held_lines(node: &NodeResult, style: Style) -> Vec<String> {
     node.held.iter().flat_map(line).collect()
 }
 
-/// Nodes that came through, each by itself; of many, those that did so alike together.
 fn good_lines(good: &[&NodeResult], style: Style) -> Vec<String> {
-    let mut alike: Vec<(String, Vec<&str>)> = Vec::new();
-    for node in good {
+    let text = |node: &NodeResult| {
         let labels = if node.labels.is_empty() { String::new() } else { format!(", labelled {}", node.labels.join(" ")) };
-        let text = format!("{} changed, {} unchanged{labels}", node.changed, node.unchanged);
-        match alike.iter_mut().find(|(known, _)| good.len() > FEW && *known == text) {
-            Some((_, nodes)) => nodes.push(&node.node),
-            None => alike.push((text, vec![&node.node])),
-        }
-    }
-    let line = |(text, nodes): &(String, Vec<&str>)| match nodes.as_slice() {
-        [node] => style.paragraph(&format!("  {node:<16} {text}"), 4),
-        nodes => style.paragraph(&format!("  {:<16} {text}: {}", count(nodes.len(), "node"), some(nodes, FEW - 1)), 4),
+        format!("{} changed, {} unchanged{labels}", node.changed, node.unchanged)
     };
-    alike.iter().flat_map(line).collect()
+    let lines = alike_lines(good.iter().map(|node| (node.node.as_str(), text(node))));
+    lines.iter().flat_map(|line| style.paragraph(line, 4)).collect()
+}
+
+fn bad_lines(bad: &[&NodeResult], style: Style) -> Vec<String> {
+    let text = |node: &NodeResult| sanitize(node.trouble.as_deref().unwrap_or_default(), false);
+    let lines = alike_lines(bad.iter().map(|node| (node.node.as_str(), text(node))));
+    lines.iter().flat_map(|line| painted(Paint::Bad, line, style)).collect()
+}
+
+/// What is said of nodes, each by itself; of many, those of which the same is said together.
+fn alike_lines<'a>(nodes: impl Iterator<Item = (&'a str, String)>) -> Vec<String> {
+    let said = alike(nodes.map(|(node, text)| (node.to_owned(), vec![text])).collect());
+    let line = |(nodes, text): (Vec<String>, Vec<String>)| match nodes.as_slice() {
+        [node] => format!("  {node:<16} {}", text.concat()),
+        nodes => format!("  {:<16} {}: {}", count(nodes.len(), "node"), text.concat(), some(nodes, FEW - 1)),
+    };
+    said.into_iter().map(line).collect()
 }
 
 #[cfg(test)]
@@ -150,7 +157,7 @@ mod tests {
     fn many_nodes_that_came_through_alike_stand_together() {
         let mut nodes: Vec<NodeResult> = (0..1000).map(|number| node(&format!("n{number:03}"), 2, None)).collect();
         nodes[5].changed = 3;
-        let recap = Recap { nodes, took: Duration::from_secs(2), cancelled: false, only: None };
+        let recap = Recap { nodes, took: Duration::from_secs(2), cancelled: false, only: None, held_is_told: false };
         assert_eq!(
             recap_lines(&recap, Style::PLAIN),
             [
@@ -162,12 +169,41 @@ mod tests {
     }
 
     #[test]
+    fn many_nodes_that_were_lost_alike_stand_together() {
+        let lost = |number: usize, why: &str| node(&format!("n{number:02}"), 0, Some(why));
+        let mut nodes: Vec<NodeResult> = (0..20).map(|number| lost(number, &format!("connect to n{number:02}"))).collect();
+        nodes[3] = lost(3, "connect to n030");
+        let told = |nodes: Vec<NodeResult>| {
+            let recap = Recap { nodes, took: Duration::from_secs(2), cancelled: false, only: None, held_is_told: false };
+            recap_lines(&recap, Style::PLAIN)
+        };
+        assert_eq!(
+            told(nodes.clone()),
+            [
+                "  19 nodes         connect to NODE: n00, n01, n02, n04, n05, n06, n07, n08, n09, n10, n11 and 8 more",
+                "  n03              connect to n030",
+                "0 nodes came through, 20 nodes did not, in 2.0 s.",
+            ]
+        );
+        assert_eq!(told(nodes[..2].to_vec())[..2], ["  n00              connect to n00", "  n01              connect to n01"]);
+    }
+
+    #[test]
+    fn who_takes_no_jobs_is_said_once() {
+        let held = NodeResult { held: vec!["ci: marked offline".to_owned()], ..node("b", 0, None) };
+        let recap = Recap { nodes: vec![held], took: Duration::from_secs(1), cancelled: false, only: None, held_is_told: true };
+        let last = "Nothing to change. 1 node verified in 1.0 s (104 checks). 0 may take jobs, 1 may not.";
+        assert_eq!(recap_lines(&recap, Style::PLAIN), [last]);
+    }
+
+    #[test]
     fn nothing_to_change_says_what_was_verified() {
         let recap = Recap {
             nodes: vec![node("a", 0, None), node("b", 0, None), node("c", 0, None)],
             took: Duration::from_millis(612),
             cancelled: false,
             only: None,
+            held_is_told: false,
         };
         assert_eq!(recap_lines(&recap, Style::PLAIN), vec!["Nothing to change. 3 nodes verified in 0.6 s (312 checks)."]);
     }
@@ -175,7 +211,13 @@ mod tests {
     #[test]
     fn a_node_that_is_verified_and_takes_no_jobs_is_told_with_who_holds_it() {
         let held = NodeResult { held: vec!["ci: marked offline by `al`: disk swap".to_owned()], ..node("b", 0, None) };
-        let recap = Recap { nodes: vec![node("a", 0, None), held], took: Duration::from_millis(612), cancelled: false, only: None };
+        let recap = Recap {
+            nodes: vec![node("a", 0, None), held],
+            took: Duration::from_millis(612),
+            cancelled: false,
+            only: None,
+            held_is_told: false,
+        };
         assert_eq!(
             recap_lines(&recap, Style::PLAIN),
             [
@@ -193,6 +235,7 @@ mod tests {
             took: Duration::from_secs(2),
             cancelled: false,
             only: None,
+            held_is_told: false,
         };
         assert_eq!(
             recap_lines(&recap, Style { colour: false, width: Some(40) }),
@@ -215,6 +258,7 @@ mod tests {
             took: Duration::from_secs(2),
             cancelled: true,
             only: None,
+            held_is_told: false,
         };
         let last = |recap: &Recap| recap_lines(recap, Style::PLAIN).pop();
         assert_eq!(last(&recap(CANCELLED)).unwrap(), "Cancelled after 2.0 s: 2 changed. The next apply goes on where it stopped.");
@@ -228,6 +272,7 @@ mod tests {
             took: Duration::from_secs(2),
             cancelled: false,
             only: None,
+            held_is_told: false,
         };
         assert_eq!(
             recap_lines(&recap, Style::PLAIN),

@@ -40,7 +40,7 @@ pub(super) fn not_begun(context: &Context, run: &RunContext, ready: &[Ready], lo
     };
     let nodes = ready.iter().map(unbegun).chain(lost.iter().map(out)).collect();
     // Nobody was refused and nobody is lost: a person has said no.
-    let recap = Recap { nodes, took: run.began.elapsed(), cancelled: exit == Exit::Good, only: run.only.clone() };
+    let recap = Recap { nodes, took: run.began.elapsed(), cancelled: exit == Exit::Good, only: run.only.clone(), held_is_told: false };
     context.printer.json(&recap_json(&recap, exit));
 }
 

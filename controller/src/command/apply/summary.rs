@@ -40,6 +40,8 @@ impl RunSummary<'_> {
             results.push(result);
             exits.push(exit);
         }
+        let troubled = |end: &NodeEnd| Some((end.node.clone(), end.ending.as_ref().err()?.clone()));
+        prepare::print_lost(context, &self.outcomes.iter().filter_map(|outcome| troubled(&outcome.end)).collect::<Vec<_>>());
         results.extend(self.lost.iter().map(out));
         exits.extend(self.lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)));
         for one in self.outcomes.iter().flat_map(|outcome| &outcome.registered).filter(|one| !one.is_good()) {
@@ -54,7 +56,8 @@ impl RunSummary<'_> {
             exits.push(Exit::Interrupted);
         }
         let exit = merge(exits);
-        let recap = Recap { nodes: results, took: self.began.elapsed(), cancelled: self.cancelled, only: self.only.cloned() };
+        let (took, only) = (self.began.elapsed(), self.only.cloned());
+        let recap = Recap { nodes: results, took, cancelled: self.cancelled, only, held_is_told: false };
         printer.json(&recap_json(&recap, exit));
         printer.lines(&recap_lines(&recap, printer.style));
         exit
@@ -74,9 +77,6 @@ fn print_cards(context: &Context, log: &str, end: &NodeEnd, state: &NodeState) {
             run: end.run.as_ref(),
         };
         context.printer.lines(&card_lines(&card, context.printer.style));
-    }
-    if let Err(trouble) = &end.ending {
-        prepare::print_lost(context, &[(end.node.clone(), trouble.clone())]);
     }
 }
 

@@ -78,13 +78,17 @@ pub fn action_word(action: Action) -> &'static str {
     }
 }
 
-/// The difference of a file's contents, where both are text and public.
-pub(super) fn content_diff(desired: &Desired, planned: &Planned, blob: &dyn Fn(&Digest) -> Option<Public>) -> Vec<String> {
-    let Planned::Change { old, .. } = planned else { return Vec::new() };
-    let Some(Content::Blob(new)) = desired.contents().into_iter().next() else { return Vec::new() };
-    let Some(new) = blob(&new.digest).and_then(|content| String::from_utf8(content.whole().ok()?).ok()) else { return Vec::new() };
-    let old = old.clone().unwrap_or_default();
-    line_diff(&old, &new)
+/// The content that a file has, and the one that it is to have, where that is public.
+pub(super) fn contents<'a>(desired: &Desired, planned: &'a Planned) -> Option<(&'a str, Digest)> {
+    let Planned::Change { old, .. } = planned else { return None };
+    let Some(Content::Blob(new)) = desired.contents().into_iter().next() else { return None };
+    Some((old.as_deref().unwrap_or_default(), new.digest))
+}
+
+/// Their difference, where the new one is text.
+pub(super) fn content_diff(old: &str, new: &Digest, blob: &dyn Fn(&Digest) -> Option<Public>) -> Vec<String> {
+    let new = blob(new).and_then(|content| String::from_utf8(content.whole().ok()?).ok());
+    new.map(|new| line_diff(old, &new)).unwrap_or_default()
 }
 
 /// What lines differ, with two around them, as unified diffs show it. In a line that differs what the eye does not see is made visible; where

@@ -135,9 +135,10 @@ impl Ssh {
     }
 
     async fn prepare(&self, config: &HostConfig) -> Result<Prepared, ConnectFault> {
-        let (own, known_hosts) = (config.clone(), Arc::clone(&self.known_hosts));
+        let (own, known_hosts, keys) = (config.clone(), Arc::clone(&self.known_hosts), Arc::clone(&self.key_files));
         let limit = self.deadlines.files;
-        let reading = files::within(limit, move || read_records(&own, &known_hosts).map(|records| (records, identity::read_files(&own))));
+        let reading =
+            files::within(limit, move || read_records(&own, &known_hosts).map(|records| (records, identity::read_files(&own, &keys))));
         let (read, listed) = tokio::join!(reading, identity::list_agent(&config.agent));
         let (records, held) = read.map_err(ConnectFault::from)??;
         Ok(Prepared { records, identities: identity::collect(config, held, listed, &self.favourite) })

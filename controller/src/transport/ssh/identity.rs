@@ -1,5 +1,6 @@
 //! The keys that may open a node: files, certificates, ssh-agent; in OpenSSH's order, the one that worked last first.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use russh::keys::{Algorithm, Certificate, HashAlg, PrivateKey, PublicKey, decode
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use crate::stamp::Stamp;
 use crate::transport::config::{AgentSocket, HostConfig};
 use crate::transport::files;
 
@@ -181,7 +183,47 @@ impl LastUsedKey {
     }
 }
 
+/// The key and certificate files that a run has read. Each is read and parsed again only once it is another, however many nodes it opens.
+#[derive(Default)]
+pub(super) struct KeyFiles {
+    keys: Read<Held>,
+    certificates: Read<Result<Certificate, String>>,
+}
+
+/// What stands in files, with their state when they were read.
+type Read<T> = Mutex<HashMap<PathBuf, ([Option<Stamp>; 2], T)>>;
+
+impl fmt::Debug for KeyFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyFiles")
+    }
+}
+
+impl KeyFiles {
+    fn key(&self, file: &Path) -> Held {
+        once(&self.keys, file, read_key)
+    }
+
+    fn certificate(&self, file: &Path) -> Result<Certificate, String> {
+        once(&self.certificates, file, read_certificate)
+    }
+}
+
+fn once<T: Clone>(known: &Read<T>, file: &Path, read: impl FnOnce(&Path) -> T) -> T {
+    // Held while it is read: all nodes of a run ask at once.
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    // What is written between the stamps and the reading is read again the next time.
+    let stamps = [Stamp::of(file).ok(), Stamp::of(&beside(file)).ok()];
+    if let Some((_, held)) = known.get(file).filter(|(seen, _)| *seen == stamps) {
+        return held.clone();
+    }
+    let held = read(file);
+    known.insert(file.to_owned(), (stamps, held.clone()));
+    held
+}
+
 /// What a key file holds.
+#[derive(Clone)]
 enum Held {
     Private(Arc<PrivateKey>),
     /// Only the public half can be used: the agent must have the rest.
@@ -197,9 +239,9 @@ pub(super) struct Files {
 }
 
 /// Reads key and certificate files.
-pub(super) fn read_files(config: &HostConfig) -> Files {
-    let held = config.identities.iter().map(|file| (file.clone(), read_key(file))).collect();
-    let (certificates, unusable) = read_certificates(&config.identities, &config.certificates);
+pub(super) fn read_files(config: &HostConfig, known: &KeyFiles) -> Files {
+    let held = config.identities.iter().map(|file| (file.clone(), known.key(file))).collect();
+    let (certificates, unusable) = read_certificates(&config.identities, &config.certificates, known);
     Files { held, certificates, unusable }
 }
 
@@ -323,9 +365,14 @@ fn read_certificate(file: &Path) -> Result<Certificate, String> {
 
 /// Reads `FILE.pub`.
 fn public_beside(file: &Path) -> Option<PublicKey> {
+    PublicKey::from_openssh(read_text(&beside(file)).ok()?.trim()).ok()
+}
+
+/// `FILE.pub`.
+fn beside(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".pub");
-    PublicKey::from_openssh(read_text(Path::new(&name)).ok()?.trim()).ok()
+    name.into()
 }
 
 fn is_default(file: &Path) -> bool {
@@ -334,10 +381,10 @@ fn is_default(file: &Path) -> bool {
 }
 
 /// Reads named certificates, and each `FILE-cert.pub`.
-fn read_certificates(identities: &[PathBuf], named: &[PathBuf]) -> (Vec<Certificate>, Vec<Tried>) {
+fn read_certificates(identities: &[PathBuf], named: &[PathBuf], known: &KeyFiles) -> (Vec<Certificate>, Vec<Tried>) {
     let (mut certificates, mut faults) = (Vec::new(), Vec::new());
     for file in named {
-        match read_certificate(file) {
+        match known.certificate(file) {
             Ok(certificate) => certificates.push(certificate),
             Err(reason) => faults.push(Tried::Unreadable { file: file.clone(), reason }),
         }
@@ -345,7 +392,7 @@ fn read_certificates(identities: &[PathBuf], named: &[PathBuf]) -> (Vec<Certific
     for identity in identities {
         let mut name = identity.as_os_str().to_owned();
         name.push("-cert.pub");
-        if let Ok(certificate) = read_certificate(Path::new(&name)) {
+        if let Ok(certificate) = known.certificate(Path::new(&name)) {
             certificates.push(certificate);
         }
     }
@@ -382,5 +429,36 @@ fn of_agent(identity: AgentIdentity) -> Candidate {
             certificate_in_agent: true,
             signer: Signer::Agent { comment },
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use russh::keys::ssh_key::LineEnding;
+    use russh::keys::ssh_key::private::Ed25519Keypair;
+
+    /// A key that was made for this test.
+    fn private() -> String {
+        let key = PrivateKey::from(Ed25519Keypair::from_seed(&[7; 32]));
+        key.to_openssh(LineEnding::LF).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_key_file_is_parsed_once_and_again_when_it_is_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("id");
+        let known = KeyFiles::default();
+        assert!(matches!(known.key(&file), Held::Nothing(Some(Tried::Missing { .. }))));
+        std::fs::write(&file, private()).unwrap();
+        let Held::Private(first) = known.key(&file) else { panic!("no key") };
+        for _ in 0..100 {
+            assert!(matches!(known.key(&file), Held::Private(again) if Arc::ptr_eq(&again, &first)));
+        }
+        std::fs::remove_file(&file).unwrap();
+        assert!(matches!(known.key(&file), Held::Nothing(_)));
+        // Its public half is enough for an agent that holds the rest.
+        std::fs::write(directory.path().join("id.pub"), first.public_key().to_openssh().unwrap()).unwrap();
+        assert!(matches!(known.key(&file), Held::Public(..)));
     }
 }

@@ -24,7 +24,7 @@ use super::event::{LinkEvent, Listener};
 use super::invocation::Invocation;
 use super::known_hosts::KnownHostsFiles;
 use bastion::Bastions;
-use identity::LastUsedKey;
+use identity::{KeyFiles, LastUsedKey};
 
 /// How a run reaches its nodes.
 #[derive(Clone)]
@@ -83,6 +83,7 @@ pub struct Ssh {
     listener: Telling,
     bastions: Bastions,
     known_hosts: Arc<KnownHostsFiles>,
+    key_files: Arc<KeyFiles>,
     favourite: LastUsedKey,
 }
 
@@ -109,6 +110,7 @@ impl Ssh {
             listener: Telling(options.listener),
             bastions: Bastions::default(),
             known_hosts: Arc::default(),
+            key_files: Arc::default(),
             favourite: LastUsedKey::default(),
         }
     }
