@@ -471,3 +471,23 @@ async fn a_client_that_does_not_say_what_it_reads_is_asked_each_time() {
         assert_eq!(desk.run(&["n1"]).await, (vec!["first".to_owned()], 2));
     }
 }
+
+#[tokio::test]
+async fn a_file_that_a_client_may_find_at_a_place_of_its_own_counts_when_it_comes() {
+    let desk = Counted::with("");
+    let (calls, own) = (desk.calls_file(), desk.home.directory.path().join("ssh_config"));
+    // As a client does that was built with another `sysconfdir`: it names the file only when it is there.
+    let (counted, file) = (calls.display(), own.display());
+    let script = format!("#!/bin/sh\necho \"$*\" >>{counted}\n[ -e {file} ] && exec ssh -F {file} \"$@\"\nexec ssh -F none \"$@\"\n");
+    let program = stand_in(&desk.home, "counted", &script);
+    let user = async || {
+        let local_user = desk.home.resolver().local_user().clone();
+        let resolver = Resolver::new(local_user, None).asking(&program).remembering(desk.memory.path());
+        ask(&resolver, &Target::new("n1")).await.unwrap().user
+    };
+    assert_ne!(user().await, "later");
+    fs::write(&own, "User later\n").unwrap();
+    assert_eq!(user().await, "later");
+    fs::write(&own, "User latest\n").unwrap();
+    assert_eq!(user().await, "latest");
+}

@@ -8,7 +8,7 @@ use ostler_roles::words::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::settings::LocalUser;
-use super::sources::Sources;
+use super::sources::{self, Sources};
 use crate::private::{self, Durable};
 
 /// The form of the file.
@@ -17,6 +17,9 @@ const VERSION: u32 = 1;
 const CLIENT: &str = "OpenSSH_";
 /// How the client says, when asked to tell more, that it has read a file (readconf.c).
 const READING: &str = "debug1: Reading configuration data ";
+
+/// How a question begins in which a file stands in for the configuration.
+const NAMES_A_FILE: &str = "-F\0";
 
 /// The answers that are known, and what they rest on.
 #[derive(Debug)]
@@ -78,10 +81,16 @@ impl Memory {
         Some(lines?.join("\n"))
     }
 
-    /// Keeps an answer, unless the client may have read a file that is not among those it is known to rest on. `told` is its standard error.
+    /// Keeps an answer, unless the client may have read a file that is not among those it is known to rest on, or may read one later. `told` is
+    /// its standard error.
     pub fn keep(&self, question: &str, answer: &str, told: &str) {
-        let tells = told.starts_with(CLIENT);
-        if !tells || !self.sources.hold(told.lines().filter_map(|line| line.strip_prefix(READING)).map(str::trim_end)) {
+        let read: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix(READING)).map(str::trim_end).collect();
+        if !told.starts_with(CLIENT) || !self.sources.hold(&read) {
+            return;
+        }
+        // Where the machine's file is, is built into the client, which names it only when it is there. Once it has named one of those that are
+        // watched there is no other; a question that names a file itself leaves all others out.
+        if !question.starts_with(NAMES_A_FILE) && !read.iter().any(|file| sources::is_of_the_machine(file)) {
             return;
         }
         let kept = &mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner);

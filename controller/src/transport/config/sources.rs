@@ -64,8 +64,8 @@ impl Sources {
     }
 
     /// Whether they hold every file that the client has read.
-    pub fn hold<'a>(&self, mut read: impl Iterator<Item = &'a str>) -> bool {
-        read.all(|file| self.files.iter().any(|known| known == Path::new(file)))
+    pub fn hold(&self, read: &[&str]) -> bool {
+        read.iter().all(|file| self.files.iter().any(|known| known == Path::new(file)))
     }
 
     fn see(&mut self, text: &str) {
@@ -165,6 +165,11 @@ impl Sources {
     }
 }
 
+/// Whether this is the machine's configuration, at a place that is watched.
+pub(super) fn is_of_the_machine(file: &str) -> bool {
+    OF_THE_MACHINE.contains(&file)
+}
+
 /// The client's own file, as the system finds it.
 fn find(local_user: &LocalUser, program: &Path) -> Option<PathBuf> {
     if program.components().count() > 1 {
@@ -233,8 +238,8 @@ mod tests {
         assert_eq!(Some(&desk.digest()), seen.last());
         let sources = desk.read().unwrap();
         let home = desk.0.path().display().to_string();
-        assert!(sources.hold([format!("{home}/config"), format!("{home}/.ssh/three")].iter().map(String::as_str)));
-        assert!(!sources.hold([format!("{home}/elsewhere")].iter().map(String::as_str)));
+        assert!(sources.hold(&[&format!("{home}/config"), &format!("{home}/.ssh/three")]));
+        assert!(!sources.hold(&[&format!("{home}/elsewhere")]));
     }
 
     #[test]
