@@ -9,7 +9,7 @@ use crate::masters::driver::Cause;
 use crate::masters::http::Access;
 use crate::masters::jenkins::{
     Agent, AgentProgramStore, Client, Credential, Credentials, InstallAgent, InstallAgentError, Jenkins, JenkinsError, Kind, Login,
-    Patience, Program, Registration,
+    Patience, Program, Registration, sent_key,
 };
 use ostler_roles::author::compile::{JenkinsCredential, JenkinsLogin, Master, MasterSettings};
 use ostler_roles::executor::Launch;
@@ -45,7 +45,7 @@ impl Registrar {
             }
         }
         if !registrations.is_empty() {
-            let credentials = sent_by_all(shown, credentials)?;
+            let credentials = sent_by_all(login(user, shown), &site, credentials).await?;
             let programs = KeptProgram { store: Arc::clone(&self.site.store), key: Key::program(&master.name) };
             let driver = Jenkins::new(client, registrations, Some(credentials)).keeping(Box::new(programs));
             opened.driver = Some(Box::new(driver));
@@ -158,16 +158,22 @@ impl InstallAgent for Bringer {
     }
 }
 
-/// The credentials of a master. The key of their fingerprints is what every machine of the site has that talks to it, and no one else: the
-/// login. (The site's own key is one machine's.)
-fn sent_by_all(login: &JenkinsLogin, credentials: &[JenkinsCredential]) -> Result<Credentials, String> {
+/// The credentials of a master, with the key of their fingerprints.
+async fn sent_by_all(login: Login, site: &model::Site, credentials: &[JenkinsCredential]) -> Result<Credentials, String> {
     let wanted = credentials.iter().map(|wanted| {
         let id = model::CredentialId::parse(&wanted.id).map_err(|error| error.to_string())?;
         let kind = Kind::SshKey { private_key: wanted.key.clone(), passphrase: None };
         Ok(Credential { id, username: wanted.user.clone(), kind })
     });
-    let (JenkinsLogin::Token(login) | JenkinsLogin::Password(login)) = login;
-    Ok(Credentials { wanted: wanted.collect::<Result<_, String>>()?, key: Secret::new(login.expose().as_bytes().to_vec()) })
+    let wanted: Vec<Credential> = wanted.collect::<Result<_, String>>()?;
+    if wanted.is_empty() {
+        return Ok(Credentials { wanted, key: Secret::new(Vec::new()) });
+    }
+    let site = site.clone();
+    match tokio::task::spawn_blocking(move || sent_key(&login, &site)).await {
+        Ok(key) => Ok(Credentials { wanted, key }),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 fn login(user: &str, login: &JenkinsLogin) -> Login {
