@@ -56,16 +56,21 @@ impl Poll {
 
     /// Sleeps until the next look, a second at most.
     pub(super) fn wait(&mut self) -> Wait {
-        let left = self.end.saturating_duration_since(Instant::now());
-        if self.stop.is_asked() {
-            return Wait::Stopped;
+        match self.at(Instant::now()) {
+            Ok(pause) => std::thread::sleep(pause),
+            Err(end) => return end,
         }
-        if left.is_zero() {
-            return Wait::Over;
-        }
-        std::thread::sleep(self.step.min(left));
         self.step = (self.step * 3 / 2).min(Duration::from_secs(1));
         if self.stop.is_asked() { Wait::Stopped } else { Wait::Again }
+    }
+
+    /// The pause before another look, or what comes in its place.
+    fn at(&self, now: Instant) -> Result<Duration, Wait> {
+        let left = self.end.saturating_duration_since(now);
+        if self.stop.is_asked() {
+            return Err(Wait::Stopped);
+        }
+        if left.is_zero() { Err(Wait::Over) } else { Ok(self.step.min(left)) }
     }
 
     pub(super) fn waited(&self) -> Duration {
@@ -109,9 +114,11 @@ mod tests {
 
     #[test]
     fn a_wait_ends_after_a_last_look_or_when_it_is_asked_to() {
-        let mut pace = Poll::new(Duration::from_millis(30), &Cancellation::default());
-        assert_eq!([pace.wait(), pace.wait(), pace.wait()], [Wait::Again, Wait::Again, Wait::Over]);
-        assert!(pace.waited() >= Duration::from_millis(30));
+        let pace = Poll::new(Duration::from_secs(30), &Cancellation::default());
+        let at = |before_the_end: u64| pace.at(pace.end - Duration::from_millis(before_the_end));
+        assert_eq!((at(30_000), at(7)), (Ok(pace.step), Ok(Duration::from_millis(7))));
+        assert_eq!(at(0), Err(Wait::Over), "there was a look at its very end");
+        assert_eq!(pace.at(pace.end + Duration::from_secs(3600)), Err(Wait::Over));
         let (ask, asked) = watch::channel(false);
         let mut pace = Poll::new(Duration::from_secs(3600), &asked.into());
         assert_eq!(pace.wait(), Wait::Again);
