@@ -5,84 +5,31 @@ use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::FlockOperation;
-use rustix::process::Pid;
-
-use super::cgroup;
 use super::child;
 use super::command::{LabCommand, unexpected};
+use super::down::{DOWN_LIMIT, DOWN_PATIENCE, bring_down, clear};
 use super::error::LabError;
 use super::ground::lay_out;
-use super::holder::{END_LIMIT, HOLDER_VERB, read_plan};
+use super::holder::{HOLDER_VERB, read_plan};
 use super::keys;
 use super::node;
 use super::paths::{LabPaths, MISREAD_AS_LAYERS, legible};
 use super::programs;
 use super::protocol::{Event, Plan, Reply, Request, WIRE};
+use super::setup::{Progress, Setup};
 use super::spec::{Fault, LabNode, LabSpec, Status};
 use super::up_down_lock::{Operation, UpDownLock};
 use super::vm;
 use super::wire::Wire;
-use crate::environment::Environment;
 
 /// How long a keeper may take to mount, to link, to copy disks.
 const GROUND_LIMIT: Duration = child::LIMIT;
 /// How long a lab may take to come up once its trees are there: longer than the keeper needs to find and tell what is wrong.
 const UP_LIMIT: Duration = GROUND_LIMIT.saturating_add(vm::IDENTITY_LIMIT).saturating_add(node::ON_LIMIT);
-/// How long a holder that goes down may take to say so.
-const DOWN_ANSWER: Duration = Duration::from_secs(10);
-/// How long one that said so may take before it is killed: it waits itself for those that it holds.
-const DOWN_PATIENCE: Duration = END_LIMIT.saturating_add(Duration::from_secs(2));
-/// How long its end may take.
-const DOWN_LIMIT: Duration = Duration::from_secs(30);
 /// Any other request's answer; a node's boot is the longest, and its own words about that must come first.
 const ANSWER_LIMIT: Duration = node::ON_LIMIT.saturating_add(Duration::from_secs(30));
-
-/// Where a lab lives and what holds it.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// Its state directory: keys, socket, logs, `www`.
-    pub state_dir: PathBuf,
-    /// Root trees, images and packages, shared by all labs.
-    pub cache_dir: PathBuf,
-    /// The `ostler` program: it runs again as the holder.
-    pub program: PathBuf,
-    /// Leaves the lab up when this process ends. Off, it ends with whoever brought it up, however that ends.
-    pub outlives: bool,
-    /// The environment, as read at the start.
-    pub environment: Environment,
-}
-
-impl Setup {
-    /// Returns the setup of the command line: default directories, this very program, up until it is taken down.
-    ///
-    /// # Errors
-    /// When this program cannot be named.
-    pub fn of_command_line(environment: &Environment) -> Result<Self, LabError> {
-        let program = std::env::current_exe().map_err(LabError::system("find this program"))?;
-        let (state_dir, cache_dir) = (environment.state.join("lab"), environment.cache.join("lab"));
-        Ok(Self { state_dir, cache_dir, program, outlives: true, environment: environment.clone() })
-    }
-}
-
-/// What happens while a lab comes up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
-    /// A root tree or an image is being built, once; the builder says this.
-    Building {
-        /// Which one.
-        what: String,
-        /// Its latest line.
-        line: String,
-    },
-    /// A node answers on ssh.
-    NodeUp(String),
-    /// Something the user should know.
-    Notice(String),
-}
 
 /// A lab that is up.
 #[derive(Debug)]
@@ -161,29 +108,12 @@ impl Lab {
     pub fn down(state_dir: &Path) -> Result<(), LabError> {
         if !state_dir.is_dir() {
             // Somebody may have cleaned up under a lab that is up.
-            return LabPaths::of_missing(state_dir).map_or(Ok(()), |place| Self::bring_down(&place));
+            return LabPaths::of_missing(state_dir).map_or(Ok(()), |place| bring_down(&place));
         }
         let place = LabPaths::create(state_dir)?;
         let turn = UpDownLock::take(&place, DOWN_LIMIT)?;
         turn.tell(Operation::Down);
-        Self::bring_down(&place)
-    }
-
-    fn bring_down(place: &LabPaths) -> Result<(), LabError> {
-        let wire = Wire::connect(&place.socket()).ok();
-        let asked = wire.as_ref().map(|wire| wire.ask::<_, Reply>(&Request::Down, &[], DOWN_ANSWER, "the lab to go down"));
-        // One that does not understand, hangs or cannot be reached ends like any other process; everything of the lab goes with it.
-        // One that died while it answered is as good as one that has answered.
-        let answered = matches!(asked, Some(Ok(Some((Reply::Done, _)))));
-        if !answered || wait_for_holder(place, DOWN_PATIENCE).is_err() {
-            kill_holder(place, wire.as_ref());
-        }
-        wait_for_holder(place, DOWN_LIMIT)?;
-        // Nobody holds what is left, if anything is.
-        if let Some(hierarchy) = cgroup::hierarchy() {
-            cgroup::kill_lab(&hierarchy, &place.id());
-        }
-        clear(place, DOWN_LIMIT)
+        bring_down(&place)
     }
 
     /// Takes this lab down.
@@ -198,7 +128,7 @@ impl Lab {
         self.owned = false;
         // One that does not come up has its turn already.
         let turn = self.turn.take();
-        let downed = if turn.is_some() { Self::bring_down(&self.place) } else { Self::down(self.place.dir()) };
+        let downed = if turn.is_some() { bring_down(&self.place) } else { Self::down(self.place.dir()) };
         if let Some((mut child, wire)) = self.held.take() {
             drop(wire);
             // A holder that is still there takes everything along when it is killed.
@@ -357,42 +287,6 @@ fn hear_until_up(wire: &Wire, limit: Duration, progress: &(dyn Fn(Progress) + Sy
     }
 }
 
-/// Kills the holder of this place, if one lives: it is who listens on the socket, or else who wrote its number into the lock.
-fn kill_holder(place: &LabPaths, wire: Option<&Wire>) {
-    let peer = wire.and_then(|wire| rustix::net::sockopt::socket_peercred(wire).ok()).map(|peer| peer.pid);
-    let said = || Pid::from_raw(fs::read_to_string(place.lock()).ok()?.trim().parse().ok()?);
-    let Some(holder) = peer.or_else(said) else { return };
-    let line = fs::read(format!("/proc/{}/cmdline", holder.as_raw_pid())).unwrap_or_default();
-    let mut words = line.split(|byte| *byte == 0);
-    if words.any(|word| word == HOLDER_VERB.as_bytes()) && words.any(|word| word == place.dir().as_os_str().as_encoded_bytes()) {
-        // One that has ended meanwhile is what was wanted.
-        let _ = rustix::process::kill_process(holder, rustix::process::Signal::KILL);
-    }
-}
-
-/// Waits until nothing of an earlier lab in this place lives, then removes its cgroups and what only it needed.
-fn clear(place: &LabPaths, limit: Duration) -> Result<(), LabError> {
-    wait_for_holder(place, limit)?;
-    if let Some(hierarchy) = cgroup::hierarchy() {
-        cgroup::sweep_lab(&hierarchy, &place.id(), limit)?;
-    }
-    place.forget()
-}
-
-/// Waits for the holder's lock to be free: its process has ended then, and so has PID 1 of the lab.
-fn wait_for_holder(place: &LabPaths, limit: Duration) -> Result<(), LabError> {
-    let path = place.lock();
-    let Ok(file) = fs::File::open(&path) else { return Ok(()) };
-    let end = Instant::now() + limit;
-    while rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_err() {
-        if Instant::now() >= end {
-            return Err(LabError::Deadline { what: format!("the holder of {} to end", place.dir().display()), after: limit });
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    Ok(())
-}
-
 fn start_holder(place: &LabPaths, program: &Path) -> Result<(Child, Wire), LabError> {
     let log_path = place.log();
     let log = fs::File::create(&log_path).map_err(LabError::file("create", &log_path))?;
@@ -408,6 +302,7 @@ fn start_holder(place: &LabPaths, program: &Path) -> Result<(Child, Wire), LabEr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::thread;
 
     #[test]
     fn a_node_that_is_late_is_named_before_those_who_wait_for_it_give_up() {
@@ -421,7 +316,7 @@ mod tests {
         let (ours, theirs) = Wire::pair().expect("pair");
         let (theirs, limit) = (Wire::from(theirs), Duration::from_millis(400));
         let begun = Instant::now();
-        let silent = std::thread::scope(|scope| {
+        let silent = thread::scope(|scope| {
             scope.spawn(|| {
                 for number in 0..3 {
                     thread::sleep(Duration::from_millis(100));

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use super::client::{Progress, Setup};
 use super::error::LabError;
 use super::protocol::{Plan, WIRE};
+use super::setup::{Progress, Setup};
 use super::sources::Sources;
 use super::spec::{LabNode, LabSpec, Machine};
 use super::tree::{self, Recipe};

@@ -6,6 +6,7 @@ mod child;
 mod client;
 mod command;
 mod container;
+mod down;
 mod error;
 mod exec;
 mod gateway;
@@ -19,6 +20,7 @@ mod paths;
 mod programs;
 mod protocol;
 mod relay;
+mod setup;
 mod sources;
 mod spec;
 mod tree;
@@ -26,11 +28,12 @@ mod up_down_lock;
 mod vm;
 mod wire;
 
-pub use client::{Lab, Progress, Setup};
+pub use client::Lab;
 pub use command::{Ended, LabChild, LabCommand, LabOutput};
 pub use error::LabError;
 pub use holder::{HOLDER_VERB, holder_main};
 pub use paths::LabPaths;
+pub use setup::{Progress, Setup};
 pub use spec::{
     BRIDGE, Delay, Fault, GATEWAY_PORT, LabNode, LabSpec, Machine, NodeState, NodeStatus, Password, Status, Sudo, Suite, WWW_PORT,
 };
