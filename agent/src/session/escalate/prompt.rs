@@ -107,6 +107,17 @@ const FACTORS: &[&str] = &["Verification code", "One-time password", "Passcode",
 /// sudo 1.9 (plugins/sudoers, src/exec, src/sudo.c) and OpenDoas 6.8 (doas.c), messages of the C locale.
 const KNOWN: &[Known] = &[
     Known {
+        words: &["doas: syntax error", "doas: /etc/doas.conf", "doas is not enabled"],
+        message: "doas cannot read its rules",
+        hint: "as root on the node: doas -C /etc/doas.conf",
+    },
+    // Before what follows: of rules that it cannot read sudo says too that the account is not among them (seen with 1.9.13).
+    Known {
+        words: &["no valid sudoers sources found", "parse error in", "syntax error", "/etc/sudoers: ", "/etc/sudoers.d/"],
+        message: "sudo cannot read its rules",
+        hint: "as root on the node: visudo -c",
+    },
+    Known {
         words: &["is not in the sudoers file"],
         message: "the login account is not in the node's sudoers file",
         hint: "as root on the node: put it into the group `sudo`, or give it a file in /etc/sudoers.d",
@@ -121,16 +132,6 @@ const KNOWN: &[Known] = &[
         words: &["I'm afraid I can't do that"],
         message: "sudo does not allow the login account to run the agent as root",
         hint: "as root on the node: give it a file in /etc/sudoers.d: LOGIN ALL=(ALL) NOPASSWD: ALL",
-    },
-    Known {
-        words: &["no valid sudoers sources found", "parse error in", "syntax error in", "/etc/sudoers: ", "/etc/sudoers.d/"],
-        message: "sudo cannot read its rules",
-        hint: "as root on the node: visudo -c",
-    },
-    Known {
-        words: &["doas: syntax error", "doas: /etc/doas.conf", "doas is not enabled"],
-        message: "doas cannot read its rules",
-        hint: "as root on the node: doas -C /etc/doas.conf",
     },
     Known {
         words: FACTORS,
@@ -156,6 +157,11 @@ const KNOWN: &[Known] = &[
         words: &["must be owned by uid 0 and have the setuid bit set", "nosuid"],
         message: "sudo on the node is not setuid root, or lies on a `nosuid` file system",
         hint: "repair it: chown root: and chmod 4755 on the node's sudo",
+    },
+    Known {
+        words: &["doas: not installed setuid"],
+        message: "doas on the node is not setuid root, or lies on a `nosuid` file system",
+        hint: "repair it: chown root: and chmod 4755 on the node's doas",
     },
     Known {
         words: &["account validation failure", "Account expired", "account is locked", "Account or password is expired"],
@@ -209,16 +215,34 @@ mod tests {
     #[test]
     fn refusals_are_known_by_their_words() {
         let message = |text| recognise(text).map(|known| known.message);
-        assert_eq!(message("admin is not in the sudoers file."), Some(KNOWN[0].message));
-        assert_eq!(message("Sorry, user admin is not allowed to execute '/x' as root on n1."), Some(KNOWN[1].message));
+        assert_eq!(message("admin is not in the sudoers file."), Some("the login account is not in the node's sudoers file"));
+        let not_allowed = "sudo does not allow the login account to run the agent as root";
+        assert_eq!(message("Sorry, user admin is not allowed to execute '/x' as root on n1."), Some(not_allowed));
         assert_eq!(
             message("sudo: sorry, you must have a tty to run sudo"),
             Some("sudo wants a terminal (`requiretty`), and the agent has none")
         );
         assert_eq!(message("doas: Operation not permitted"), Some("doas does not allow the login account to run the agent as root"));
-        assert_eq!(message("sudo: I'm sorry ci. I'm afraid I can't do that"), Some(KNOWN[2].message));
-        assert_eq!(message("/etc/sudoers.d/ci:1:5: syntax error"), Some("sudo cannot read its rules"));
-        assert_eq!(message("doas: syntax error at line 1"), Some("doas cannot read its rules"));
+        assert_eq!(message("sudo: I'm sorry ci. I'm afraid I can't do that"), Some(not_allowed));
+        // As sudo 1.9.13 and OpenDoas 6.8.2 say it.
+        for text in [
+            "/etc/sudoers.d/ci:1:5: syntax error",
+            "/etc/sudoers:1:9: syntax error\nfoo bar baz\n        ^~~\nadmin is not in the sudoers file.",
+            "sudo: /etc/sudoers is world writable\nsudo: no valid sudoers sources found, quitting\nsudo: error initializing audit plugin sudoers_audit",
+        ] {
+            assert_eq!(message(text), Some("sudo cannot read its rules"), "{text}");
+        }
+        for text in [
+            "doas: syntax error at line 1",
+            "doas: doas is not enabled, /etc/doas.conf: No such file or directory",
+            "doas: /etc/doas.conf is writable by group or other",
+            "doas: /etc/doas.conf is not owned by root",
+        ] {
+            assert_eq!(message(text), Some("doas cannot read its rules"), "{text}");
+        }
+        assert_eq!(message("doas: Authentication required"), Some("doas wants a password, which it reads from a terminal only"));
+        let setuid = "doas on the node is not setuid root, or lies on a `nosuid` file system";
+        assert_eq!(message("doas: not installed setuid"), Some(setuid));
         assert_eq!(message("sudo: unable to write to /var/lib/sudo/ts/admin: No space left on device"), None);
         assert_eq!(
             message("ostler-agent: keep the run's plan and journal: / has 0 B free: make room there"),
