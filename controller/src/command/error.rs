@@ -117,7 +117,7 @@ impl CommandError {
             printer.aside(faults.render(look).trim_end());
         }
         let causes = chain[1..].iter().map(|cause| format!("  because: {cause}"));
-        let hint = self.hint().map(|hint| format!("  try: {hint}"));
+        let hint = self.hint().map(|hint| format!("  try: {}", crate::report::advice(&hint)));
         for text in std::iter::once(format!("error: {}", chain[0])).chain(causes).chain(hint) {
             let clean = crate::report::sanitize(&printer.mask.text(&text), false);
             printer.style.paragraph(&clean, 4).iter().for_each(|line| printer.aside(line));

@@ -13,7 +13,7 @@ use crate::fleet::{Compile, EventSender, Patience, Preparation, Ready, Trouble, 
 use crate::inventory;
 use crate::journal::RunLog;
 use crate::registration::{Candidate, ObservedMasters, Proofs, Registrar, Survey};
-use crate::report::{Console, Exit, Paint, PlannedNode, Style, alike, names, plan_json, refusal_lines, sanitize, verdict_json};
+use crate::report::{Console, Exit, Paint, PlannedNode, Style, advice, alike, names, plan_json, refusal_lines, sanitize, verdict_json};
 use crate::report::{MasterCounts, PlannedMaster, master_counts, master_json, master_lines};
 use crate::session::AgentFile;
 use ostler_roles::executor::Executor;
@@ -204,7 +204,7 @@ pub fn print_lost(context: &Context, lost: &[(NodeName, Trouble)]) {
 
 /// What happened and what to do; both may be a node's words.
 fn lost_lines(trouble: &Trouble, style: Style) -> Vec<String> {
-    let hint = format!("try: {}", trouble.hint);
+    let hint = format!("try: {}", advice(&trouble.hint));
     let texts = trouble.chain.iter().flat_map(|text| text.lines()).chain([hint.as_str()]);
     texts.flat_map(|text| style.wrap(&sanitize(text, false), 6)).map(|line| format!("      {line}")).collect()
 }

@@ -60,7 +60,7 @@ pub fn card_lines(card: &Card<'_>, style: Style) -> Vec<String> {
     }
     let advice = card.failure.hint.clone().or_else(|| cause.map(|cause| cause.try_this.to_owned()));
     if let Some(advice) = advice {
-        row(&mut lines, "try", &advice);
+        row(&mut lines, "try", self::advice(&advice));
     }
     if let Some(log) = &card.log {
         row(&mut lines, "log", log);
@@ -69,6 +69,12 @@ pub fn card_lines(card: &Card<'_>, style: Style) -> Vec<String> {
         row(&mut lines, "resume", "apply again: it goes on at the first unfinished step");
     }
     lines
+}
+
+/// A hint as it stands behind `try:`. Who writes a role may have begun it with that word.
+pub fn advice(hint: &str) -> &str {
+    let rest = hint.get(..3).filter(|word| word.eq_ignore_ascii_case("try")).and_then(|_| hint.get(3..));
+    rest.and_then(|rest| rest.strip_prefix([':', ' '])).map_or(hint, str::trim_start)
 }
 
 #[cfg(test)]
@@ -88,6 +94,17 @@ mod tests {
             }),
             hint: None,
         }
+    }
+
+    #[test]
+    fn a_hint_does_not_say_twice_that_it_is_one() {
+        for (hint, shown) in [("try: df -h", "df -h"), ("Try df -h", "df -h"), ("try:df", "df"), ("trying", "trying"), ("é", "é"), ("", "")]
+        {
+            assert_eq!(advice(hint), shown, "{hint}");
+        }
+        let (node, failure) = (NodeName::parse("n").unwrap(), Failure { hint: Some("try: df -h".to_owned()), ..failure() });
+        let lines = card_lines(&Card { node: &node, step: None, origin: None, failure: &failure, log: None, run: None }, Style::PLAIN);
+        assert!(lines.iter().any(|line| line.ends_with("df -h")) && !lines.concat().contains("try:"), "{lines:#?}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod state;
 mod style;
 mod visible;
 
-pub use card::{Card, card_lines};
+pub use card::{Card, advice, card_lines};
 pub use cause::{Cause, all as causes, recognise};
 pub use common_lines::{alike, names};
 pub use console::{Console, Finished, Journal};

@@ -1,6 +1,6 @@
 //! Why a plan may not go: requirements that do not hold, with the numbers, and steps that are impossible.
 
-use super::super::{Paint, Style, sanitize};
+use super::super::{Paint, Style, advice, sanitize};
 use super::PlannedNode;
 use super::step_view::{StepView, picture};
 use ostler_roles::check::Verdict;
@@ -31,7 +31,7 @@ pub fn refusal_lines(one: &PlannedNode<'_>, style: Style) -> Vec<String> {
                 let missing = missing.as_ref().map(|missing| format!(" ({missing} missing)")).unwrap_or_default();
                 lines.extend(wrapped(style, &format!("wanted: {wanted}{missing}")));
                 lines.extend(wrapped(style, &format!("found:  {found}")));
-                lines.extend(wrapped(style, &format!("try:    {hint}")));
+                lines.extend(wrapped(style, &format!("try:    {}", advice(hint))));
             }
             Verdict::CouldNotTell { why } => {
                 lines.extend(bad(&format!("  {}", sanitize(&name, false)), style));

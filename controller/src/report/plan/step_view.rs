@@ -1,7 +1,7 @@
 //! One planned step as people read it: its mark, its differences, the contents of its file.
 
-use super::super::sanitize;
 use super::super::visible::{apart, exact, looks, visible};
+use super::super::{advice, sanitize};
 use crate::fleet::Content as Public;
 use ostler_roles::catalog::Action;
 use ostler_roles::plan::Planned;
@@ -27,7 +27,7 @@ pub(super) fn picture(planned: &Planned, made: &BTreeSet<String>) -> Option<Step
         Planned::Change { changes, triggered, .. } => (changes.as_slice(), triggered.as_ref()),
         Planned::MayChange { changes, .. } => (changes.as_slice(), None),
         Planned::Impossible(failure) => {
-            let causes = failure.causes.iter().cloned().chain(failure.hint.iter().map(|hint| format!("try: {hint}")));
+            let causes = failure.causes.iter().cloned().chain(failure.hint.iter().map(|hint| format!("try: {}", advice(hint))));
             let lines = std::iter::once(failure.message.clone()).chain(causes).map(|line| sanitize(&line, false)).collect();
             return Some(StepView { mark: '!', size: None, lines });
         }
