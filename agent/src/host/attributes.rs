@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::PoisonError;
 
 /// Other forms of rights: an ACL of NFS is the file's mode too, and the old one's would bring the old mode back.
 const BY_THE_SYSTEM: &str = "system.";
@@ -121,10 +122,26 @@ impl Host {
         path: &Path,
         writing: Writing,
     ) -> Result<Attributes, OsError> {
-        self.inherited(new.as_fd(), (parent, name), writing).map_err(|source| OsError::new(Operation::Keep, path.display(), source))
+        self.inherited(new.as_fd(), (parent, name), path, writing).map_err(|source| OsError::new(Operation::Keep, path.display(), source))
     }
 
-    fn inherited(&self, new: BorrowedFd<'_>, (parent, name): (&OwnedFd, &OsStr), writing: Writing) -> io::Result<Attributes> {
+    /// What replaced files had and their new ones have not, since this was last asked.
+    pub fn take_lost(&self) -> Vec<String> {
+        std::mem::take(&mut *self.lost.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Says of what the file at `path` has that its new one does not get it: its ACL, its capabilities.
+    fn tell_lost(&self, old: &OwnedFd, path: &Path, acl: bool, capabilities: bool) {
+        let has = |name: &str| rustix::fs::fgetxattr(old, name, &mut [0u8; 0][..]).is_ok();
+        for (name, word, goes) in [(ACL, "ACL", acl), (CAPABILITIES, "set of capabilities", capabilities)] {
+            if goes && has(name) {
+                let text = format!("{}: its {word} was not kept, as another account could have put it there", path.display());
+                self.lost.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+            }
+        }
+    }
+
+    fn inherited(&self, new: BorrowedFd<'_>, (parent, name): (&OwnedFd, &OsStr), path: &Path, writing: Writing) -> io::Result<Attributes> {
         let is_shared = self.is_shared(&rustix::fs::fstat(parent)?);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let old = match rustix::fs::openat(parent, name, flags, Mode::empty()) {
@@ -140,9 +157,14 @@ impl Host {
             }
         }
         let trusted = |stat: &rustix::fs::Stat| !is_shared || (stat.st_nlink == 1 && [0, self.user, writing.user].contains(&stat.st_uid));
-        let Some((stat, old)) = old.filter(|(stat, _)| trusted(stat)) else { return Ok(Attributes::default()) };
+        let Some((stat, old)) = old else { return Ok(Attributes::default()) };
+        let (is_trusted, is_own) = (trusted(&stat), stat.st_uid == writing.user);
+        self.tell_lost(&old, path, !is_trusted, !is_trusted || (is_shared && is_own));
+        if !is_trusted {
+            return Ok(Attributes::default());
+        }
         // Where another account makes the names, it could have moved capabilities here from another program.
-        Ok(sorted(values_of(old.as_fd(), MOST)?, !is_shared && stat.st_uid == writing.user))
+        Ok(sorted(values_of(old.as_fd(), MOST)?, !is_shared && is_own))
     }
 
     /// Gives the file `aside` owner, mode and the place of what stands at `path`, whose attributes it takes over.
@@ -257,7 +279,14 @@ mod tests {
         );
         host.write::<OsError>(Path::new("/file"), b"root's", writing(&host, 0o640), None).unwrap();
         assert_eq!((attribute(&file, ACL), std::fs::metadata(&file).unwrap().mode() & 0o777), (None, 0o640));
+        assert_eq!(host.take_lost(), ["/file: its ACL was not kept, as another account could have put it there"]);
+        // Nor capabilities of root's own file, where that account makes the names.
+        set(&file, CAPABILITIES, &[1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        host.write::<OsError>(Path::new("/file"), b"root's", writing(&host, 0o755), None).unwrap();
+        assert_eq!(attribute(&file, CAPABILITIES), None);
+        assert_eq!(host.take_lost(), ["/file: its set of capabilities was not kept, as another account could have put it there"]);
         host.write::<OsError>(Path::new("/new"), b"root's", writing(&host, 0o640), None).unwrap();
+        assert!(host.take_lost().is_empty());
         assert_eq!(attribute(&tree.path().join("new"), ACL), None);
     }
 

@@ -45,6 +45,8 @@ pub struct Host {
     remote_mounts: Arc<remote_mounts::RemoteMounts>,
     user: u32,
     group: u32,
+    /// What replaced files had and their new ones have not: sentences for people.
+    lost: std::sync::Mutex<Vec<String>>,
 }
 
 impl Host {
@@ -70,6 +72,7 @@ impl Host {
             remote_mounts: Arc::default(),
             user: rustix::process::geteuid().as_raw(),
             group: rustix::process::getegid().as_raw(),
+            lost: std::sync::Mutex::default(),
         })
     }
 

@@ -17,11 +17,20 @@ impl Act for Desired {
         let files = node.module_files().map_err(unread)?;
         let state = node.module_state(name)?;
         let (_, shared_kernel) = facts::virtualization(&node.host).map_err(unread)?;
+        let (own, forbidden_in) = (self.stored_in(), self.forbidden_in());
+        let asks = !self.absent && !shared_kernel && files.keeps_out_what_is_needed();
+        let needed = if asks { node.module_needs(name)? } else { Vec::new() };
+        let asked_with = if self.absent && !shared_kernel {
+            files.asked_with(name, forbidden_in.as_path(), |module| node.module_needs(module))?
+        } else {
+            None
+        };
         Ok(Observed {
             available: state != State::NotLoaded || (!self.absent && node.module_available(name)?),
             state,
-            asked_by: files.asked_by(name, self.stored_in().as_path()),
-            forbidden: files.forbidden(name, self.forbidden_in().as_path()),
+            asked_by: files.asked_by(name, own.as_path()),
+            asked_with,
+            forbidden: files.forbidden(name, forbidden_in.as_path()).or_else(|| files.forbidden_among(&needed)),
             shared_kernel,
         })
     }

@@ -42,10 +42,22 @@ impl Node {
         self.index_names("modules.dep", &name.replace('-', "_"))
     }
 
-    fn index_names(&self, index: &str, name: &str) -> Result<bool, Failure> {
+    /// What the running kernel's tree says that a module needs, directly or not (modules.dep(5)).
+    pub(super) fn module_needs(&self, name: &str) -> Result<Vec<String>, Failure> {
+        let name = name.replace('-', "_");
+        let text = self.index("modules.dep")?;
+        let line = text.lines().find(|line| module_of(line).is_some_and(|module| module == name));
+        let needed = line.and_then(|line| line.split_once(':')).map_or("", |(_, needed)| needed);
+        Ok(needed.split_whitespace().filter_map(module_of).collect())
+    }
+
+    fn index(&self, index: &str) -> Result<String, Failure> {
         let release = facts::release().map_err(unread)?;
-        let text = self.small_text(&format!("/lib/modules/{release}/{index}")).map_err(unread)?;
-        Ok(text.lines().any(|line| module_of(line).is_some_and(|module| module == name)))
+        self.small_text(&format!("/lib/modules/{release}/{index}")).map_err(unread)
+    }
+
+    fn index_names(&self, index: &str, name: &str) -> Result<bool, Failure> {
+        Ok(self.index(index)?.lines().any(|line| module_of(line).is_some_and(|module| module == name)))
     }
 
     fn small_text(&self, path: &str) -> Result<String, OsError> {
@@ -92,6 +104,8 @@ mod tests {
         ] {
             assert_eq!((node.module_loaded(name).unwrap(), node.module_available(name).unwrap()), (loaded, available), "{name}");
         }
+        assert_eq!(node.module_needs("br-netfilter").unwrap(), ["bridge"]);
+        assert!(node.module_needs("none").unwrap().is_empty());
         let used_by = ["br_netfilter", "stp", "1 other use"].map(str::to_owned).to_vec();
         assert_eq!(node.module_state("bridge").unwrap(), State::Loaded { used_by });
         assert_eq!(node.module_state("loop").unwrap(), State::Loaded { used_by: Vec::new() });

@@ -85,6 +85,7 @@ impl<R: Act> AtWork for R {
             node.forget(&effect);
         }
         let mut notes = done.as_ref().cloned().unwrap_or_default();
+        notes.extend(node.host.take_lost());
         let answer = |member: Result<Ready<'_, R>, Failure>| {
             let Ready { desired, changes, started } = member?;
             match &done {

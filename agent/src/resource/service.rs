@@ -17,7 +17,7 @@ use crate::host::child::Program;
 use crate::host::{EntryKind, OsError};
 use ostler_roles::catalog::Action;
 use ostler_roles::outcome::{Failure, FailureKind};
-use ostler_roles::resource::service::{Boot, Change, Desired, Observed, State};
+use ostler_roles::resource::service::{Boot, Change, Desired, Observed, State, begins_anew};
 use ostler_roles::words::{Content, Mode, UNIT_DIRECTORIES, UnitName};
 use std::path::Path;
 use std::time::Instant;
@@ -67,6 +67,7 @@ impl Act for Desired {
         }
         for change in &changes {
             match change {
+                Change::Start(_) if begins_anew(&changes) => Act::act(self, node, Action::Restart, work)?,
                 Change::Start(_) => {
                     if !unread {
                         read_again(self, node, work)?;
@@ -147,7 +148,7 @@ impl UnitFile for Desired {
             // Our text takes the alias's place.
             unit = unit_file::UnitFile { name: self.name.clone(), path: None, masks: Vec::new() };
         }
-        let boot = boot::read(host, &unit, self.enabled.is_some())?;
+        let boot = boot::read(host, &unit, self.enabled)?;
         Ok(Files { found: unit.path.is_some(), alias_of: (unit.name != self.name).then_some(unit.name), masks: unit.masks, boot })
     }
 

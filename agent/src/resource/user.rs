@@ -4,9 +4,11 @@ use super::Act;
 use super::fault::{unmade, unread};
 use super::node::Node;
 use crate::engine::ApplyContext;
-use crate::host::{EntryKind, Writing};
+use crate::host::accounts::Account;
+use crate::host::{EntryKind, OsError, Writing};
 use ostler_roles::outcome::Failure;
-use ostler_roles::resource::user::{Change, Desired, Observed, Present, UNFINISHED};
+use ostler_roles::resource::Effect;
+use ostler_roles::resource::user::{Change, Desired, Observed, Present, UNFINISHED, UNFINISHED_WITHOUT_HOME};
 use ostler_roles::words::{AbsPath, AccountName};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,11 +23,33 @@ impl Act for Desired {
         let home = self.present.as_ref().and_then(|present| present.home.as_ref());
         let home = home.map_or_else(|| Path::new(&account.home), |home| home.as_path());
         let home_exists = node.host.look(home).map_err(unread)?.is_some();
+        let being_made = [UNFINISHED, UNFINISHED_WITHOUT_HOME].contains(&account.comment.as_str());
+        // Two names of one number are one group: it is called as the role calls it.
+        let number = |name: &AccountName| -> Result<Option<u32>, Failure> {
+            Ok(accounts.group(&node.host, name.as_str()).map_err(unread)?.map(|group| group.gid))
+        };
+        let mut group = accounts.group_name(&node.host, account.gid).map_err(unread)?;
+        let member_of = accounts.groups_of(self.name.as_str());
+        let mut groups: BTreeSet<String> = member_of.iter().map(|(name, _)| name.clone()).collect();
+        if let Some(present) = &self.present {
+            if let Some(wanted) = &present.group
+                && number(wanted)? == Some(account.gid)
+            {
+                group = wanted.to_string();
+            }
+            for wanted in present.groups.iter().filter(|wanted| !groups.contains(wanted.as_str())).collect::<Vec<_>>() {
+                if number(wanted)?.is_some_and(|gid| member_of.iter().any(|(_, own)| *own == gid)) {
+                    groups.insert(wanted.to_string());
+                }
+            }
+        }
         Ok(Observed::Present {
             uid: account.uid,
-            group: accounts.group_name(&node.host, account.gid).map_err(unread)?,
-            groups: accounts.groups_of(self.name.as_str()).into_iter().map(|(name, _)| name).collect(),
+            group,
+            groups,
             unfinished: account.comment == UNFINISHED,
+            half_made: being_made && is_half_made(node, &account)?,
+            marked: account.comment == UNFINISHED_WITHOUT_HOME,
             home: account.home,
             home_exists,
             shell: account.shell,
@@ -39,19 +63,19 @@ impl Act for Desired {
         for change in changes {
             match change {
                 Change::Create => {
-                    let present = self.present.clone().unwrap_or_default();
-                    let home = self.new_home();
-                    if let Some(above) = &home {
-                        node.make_parents(above)?;
-                    }
-                    let own_group = node.accounts()?.group(&node.host, name).map_err(unread)?.is_some();
-                    // A home that is there is left as it is, also by useradd.
-                    finish = match &home {
-                        Some(home) => node.host.look(home.as_path()).map_err(unmade)?.is_none(),
-                        None => false,
-                    };
-                    node.shadow("useradd", creating(&present, home.as_ref(), own_group, finish, name), name, work)?;
+                    create(self, node, work)?;
+                    finish = true;
                 }
+                Change::Remake => {
+                    // Nobody has used it: it never had all that a login needs.
+                    node.shadow("userdel", Vec::new(), name, work)?;
+                    for effect in [Effect::User(self.name.clone()), Effect::Group(self.name.clone())] {
+                        node.forget(&effect);
+                    }
+                    create(self, node, work)?;
+                    finish = true;
+                }
+                Change::Unmark => finish = true,
                 Change::Group { to, .. } => options.push(format!("--gid={to}")),
                 Change::AddGroups(groups) => options.extend(["--append".to_owned(), format!("--groups={}", joined(&groups))]),
                 Change::Home { to, .. } => options.push(format!("--home={to}")),
@@ -74,13 +98,39 @@ impl Act for Desired {
     }
 }
 
+/// Makes an account that says of itself that it is being made.
+fn create(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Failure> {
+    let name = desired.name.as_str();
+    let present = desired.present.clone().unwrap_or_default();
+    let home = desired.new_home();
+    if let Some(above) = &home {
+        node.make_parents(above)?;
+    }
+    let own_group = node.accounts()?.group(&node.host, name).map_err(unread)?.is_some();
+    // A home that is there is left as it is, also by useradd.
+    let brings_home = match &home {
+        Some(home) => node.host.look(home.as_path()).map_err(unmade)?.is_none(),
+        None => false,
+    };
+    let mark = if brings_home { UNFINISHED } else { UNFINISHED_WITHOUT_HOME };
+    node.shadow("useradd", creating(&present, home.as_ref(), own_group, mark, name), name, work)
+}
+
+/// Whether useradd was ended between two of its files: it writes passwd(5) first, then shadow(5), then group(5).
+fn is_half_made(node: &Node, account: &Account) -> Result<bool, Failure> {
+    let shadow = node.host.read(Path::new("/etc/shadow"), 16 << 20).map_err(unread)?.unwrap_or_default();
+    let has_line = shadow.split(|byte| *byte == b'\n').any(|line| line.split(|byte| *byte == b':').next() == Some(account.name.as_bytes()));
+    let group = node.accounts()?.group_name(&node.host, account.gid).map_err(unread)?;
+    Ok(!has_line || group == account.gid.to_string())
+}
+
 fn joined(groups: &BTreeSet<AccountName>) -> String {
     groups.iter().map(AccountName::as_str).collect::<Vec<_>>().join(",")
 }
 
 /// The options of useradd for a new account with this home. It is named: the one of /etc/default/useradd may be another than was planned.
-/// `marked`: useradd writes the account before its home, so whatever ends it in between leaves an account that says what it lacks.
-fn creating(present: &Present, home: Option<&AbsPath>, own_group: bool, marked: bool, name: &str) -> Vec<String> {
+/// `mark`: useradd writes one file after the other and the home last, so whatever ends it in between leaves an account that says what it is.
+fn creating(present: &Present, home: Option<&AbsPath>, own_group: bool, mark: &str, name: &str) -> Vec<String> {
     // `*` is no password's hash. `!` would also lock the account, and sshd without PAM refuses a locked one (sshd(8)).
     let mut options = vec!["--password=*".to_owned()];
     match &present.group {
@@ -98,9 +148,7 @@ fn creating(present: &Present, home: Option<&AbsPath>, own_group: bool, marked: 
     if present.system {
         options.push("--system".to_owned());
     }
-    if marked {
-        options.push(format!("--comment={UNFINISHED}"));
-    }
+    options.push(format!("--comment={mark}"));
     options
 }
 
@@ -111,13 +159,30 @@ impl Node {
         self.make_parents(home)?;
         let owned = |mode: u32| Writing { user: account.uid, group: account.gid, mode };
         self.host.make_directory(home.as_path(), owned(0o700)).map_err(unmade)?;
-        let skeleton = Path::new(SKELETON);
-        for file in self.host.list(skeleton).map_err(unmade)?.unwrap_or_default() {
-            let Some(entry) = self.host.look(&skeleton.join(&file)).map_err(unmade)? else { continue };
-            let target = home.as_path().join(&file);
-            if entry.kind == EntryKind::File && self.host.look(&target).map_err(unmade)?.is_none() {
-                let bytes = self.host.read(&skeleton.join(&file), 1 << 20).map_err(unmade)?.unwrap_or_default();
-                self.host.write::<crate::host::OsError>(&target, &bytes, owned(entry.mode), None).map_err(unmade)?;
+        self.copy_skeleton(Path::new(SKELETON), home.as_path(), &owned).map_err(unmade)
+    }
+
+    /// Copies what is in a directory of the skeleton, directories and links too; what stands there already stays.
+    fn copy_skeleton(&self, from: &Path, to: &Path, owned: &dyn Fn(u32) -> Writing) -> Result<(), OsError> {
+        for name in self.host.list(from)?.unwrap_or_default() {
+            let (source, target) = (from.join(&name), to.join(&name));
+            let (Some(entry), there) = (self.host.look(&source)?, self.host.look(&target)?) else { continue };
+            match entry.kind {
+                EntryKind::Directory => {
+                    if there.is_none() {
+                        self.host.make_directory(&target, owned(entry.mode))?;
+                    }
+                    self.copy_skeleton(&source, &target, owned)?;
+                }
+                EntryKind::File if there.is_none() => {
+                    let bytes = self.host.read(&source, 1 << 20)?.unwrap_or_default();
+                    self.host.write::<OsError>(&target, &bytes, owned(entry.mode), None)?;
+                }
+                EntryKind::Link if there.is_none() => {
+                    let leads_to = self.host.read_link(&source)?.unwrap_or_default();
+                    self.host.link(&target, &leads_to.to_string_lossy())?;
+                }
+                EntryKind::File | EntryKind::Link | EntryKind::Special(_) => {}
             }
         }
         Ok(())
@@ -132,9 +197,12 @@ mod tests {
     fn a_new_account_has_no_password_that_works() {
         let home = AbsPath::parse("/var/lib/ci").unwrap();
         let present = Present { home: Some(home.clone()), system: true, uid: Some(900), ..Present::default() };
-        let options = creating(&present, Some(&home), false, false, "ci");
-        assert_eq!(options, ["--password=*", "--user-group", "--uid=900", "--home-dir=/var/lib/ci", "--create-home", "--system"]);
-        let options = creating(&Present { system: true, ..Present::default() }, None, true, false, "ci");
-        assert_eq!(options, ["--password=*", "--gid=ci", "--no-create-home", "--system"]);
+        let options = creating(&present, Some(&home), false, UNFINISHED, "ci");
+        let mark = format!("--comment={UNFINISHED}");
+        let wanted = ["--password=*", "--user-group", "--uid=900", "--home-dir=/var/lib/ci", "--create-home", "--system", &mark];
+        assert_eq!(options, wanted);
+        let options = creating(&Present { system: true, ..Present::default() }, None, true, UNFINISHED_WITHOUT_HOME, "ci");
+        let mark = format!("--comment={UNFINISHED_WITHOUT_HOME}");
+        assert_eq!(options, ["--password=*", "--gid=ci", "--no-create-home", "--system", &mark]);
     }
 }

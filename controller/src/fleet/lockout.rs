@@ -1,4 +1,6 @@
-//! A plan that takes away the key by which we came: whoever carried it out could not come back.
+//! A plan that takes away the key by which we came, or what else lets us in: whoever carried it out could not come back.
+
+mod ways;
 
 use crate::transport::Login;
 use ostler_roles::catalog::Catalog;
@@ -7,6 +9,7 @@ use ostler_roles::plan::{Plan, Planned};
 use ostler_roles::resource::authorized_key::KeyBlob;
 use ostler_roles::resource::{Desired, authorized_key};
 use std::collections::BTreeSet;
+use ways::{Account, Way};
 
 fn key(public: &str) -> Option<KeyBlob> {
     let mut words = public.split_whitespace().map(str::to_owned);
@@ -16,7 +19,9 @@ fn key(public: &str) -> Option<KeyBlob> {
 /// Makes impossible what would take our own key away, unless another that the roles declare for this account, without options that could
 /// restrict it, is one that we offer. A note says where options of our own key change.
 pub(super) fn guard(catalog: &Catalog, plan: &mut Plan, login: Option<&Login>) {
-    let Some((login, own)) = login.and_then(|login| Some((login, key(&login.key)?))) else { return };
+    let Some(login) = login else { return };
+    other_ways(catalog, plan, &login.user);
+    let Some(own) = key(&login.key) else { return };
     let of_account = |desired: &Desired| match desired {
         Desired::AuthorizedKey(desired) if desired.user.as_str() == login.user => Some(desired.clone()),
         _ => None,
@@ -37,6 +42,29 @@ pub(super) fn guard(catalog: &Catalog, plan: &mut Plan, login: Option<&Login>) {
     }
 }
 
+/// Makes impossible what shuts us out by other means than keys; a note says what may.
+fn other_ways(catalog: &Catalog, plan: &mut Plan, user: &str) {
+    let account = Account::of(user, catalog);
+    for (step, planned) in catalog.steps.iter().zip(&mut plan.steps) {
+        let (Planned::Change { changes, .. } | Planned::MayChange { changes, .. }) = &*planned else { continue };
+        match account.way(step, changes) {
+            Some(Way::Shut(why)) => *planned = Planned::Impossible(shut_out(user, &why)),
+            Some(Way::MayShut(what)) => plan.notes.push(format!("{}: {what}", step.id())),
+            None => {}
+        }
+    }
+}
+
+fn shut_out(user: &str, why: &str) -> Failure {
+    Failure {
+        kind: FailureKind::Contradiction,
+        message: format!("{why}: the next run could not come in as {user}"),
+        causes: Vec::new(),
+        command: None,
+        hint: Some("come by another account (`ssh: {user: ...}` of the node), or leave the step out".to_owned()),
+    }
+}
+
 fn locked_out(login: &Login, own: &KeyBlob) -> Failure {
     let user = &login.user;
     Failure {
@@ -52,8 +80,9 @@ fn locked_out(login: &Login, own: &KeyBlob) -> Failure {
 mod tests {
     use super::*;
     use ostler_roles::catalog::Step;
-    use ostler_roles::resource::Shown;
-    use ostler_roles::words::{AccountName, Digest, NodeName, Origin, RoleName, Span};
+    use ostler_roles::resource::ownership::Ownership;
+    use ostler_roles::resource::{Shown, directory, line, package, service, user};
+    use ostler_roles::words::{AbsPath, AccountName, Digest, Mode, NodeName, Origin, PackageName, RoleName, Span, UnitName};
 
     fn blob(name: &str) -> KeyBlob {
         KeyBlob { algorithm: "ssh-ed25519".to_owned(), blob: format!("AAAAC3NzaC1lZDI1NTE5{name}") }
@@ -111,6 +140,93 @@ mod tests {
         assert!(refused(&guarded(vec![restricted], &[gone("mine")], &["mine", "theirs"])), "it may not let us in");
         assert!(!refused(&guarded(vec![theirs()], &[gone("other")], &["mine"])));
         assert!(!refused(&guarded(vec![step("ci", "theirs", "")], &[gone("mine")], &["mine"])), "another account");
+    }
+
+    /// What is said of a step that changes these fields, where we come as admin: the refusal, or the note.
+    fn said(desired: impl Into<Desired>, changes: &[Shown]) -> (bool, String) {
+        let mut one = step("ci", "theirs", "");
+        one.desired = desired.into();
+        let plan = guarded(vec![one], changes, &["mine"]);
+        match &plan.steps[0] {
+            Planned::Impossible(failure) => (true, failure.message.clone()),
+            _ => (false, plan.notes.join("; ")),
+        }
+    }
+
+    fn at(path: &str) -> AbsPath {
+        AbsPath::parse(path).unwrap()
+    }
+
+    #[test]
+    fn what_takes_the_account_its_shell_or_its_programs_is_refused() {
+        let user = |present| user::Desired { name: AccountName::parse("admin").unwrap(), present };
+        let shell = |shell: &str| user(Some(user::Present { shell: Some(at(shell)), ..user::Present::default() }));
+        let set = |to: &str| [Shown::new("shell", "/bin/bash", to)];
+        let (refused, why) = said(user(None), &[Shown::new("user", "present", "absent")]);
+        assert!(refused && why.contains("it removes admin"), "{why}");
+        let (refused, why) = said(shell("/usr/sbin/nologin"), &set("/usr/sbin/nologin"));
+        assert!(refused && why.contains("/usr/sbin/nologin as its shell"), "{why}");
+        assert_eq!(said(shell("/bin/zsh"), &set("/bin/zsh")), (false, String::new()));
+        let moved = user(Some(user::Present { home: Some(at("/srv/admin")), ..user::Present::default() }));
+        assert!(said(moved, &[Shown::new("home", "/home/admin", "/srv/admin")]).1.contains("its new home"));
+        for (name, refused) in [("openssh-server", true), ("sudo", true), ("git", false)] {
+            let desired = package::Desired { name: PackageName::parse(name).unwrap(), state: package::State::Removed };
+            assert_eq!(said(desired, &[Shown::new("package", "1", "absent")]).0, refused, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_ssh_service_stops_only_where_something_else_answers() {
+        let ssh = |name: &str| service::Desired {
+            name: UnitName::parse_service(name).unwrap(),
+            unit: None,
+            state: Some(service::State::Stopped),
+            enabled: None,
+            check: None,
+        };
+        let stops = |to: &str| [Shown::new("state", "active", to)];
+        assert!(said(ssh("ssh"), &stops("stopped")).0);
+        assert_eq!(said(ssh("ssh"), &stops("stopped; ssh.socket starts it again")), (false, String::new()));
+        assert_eq!(said(ssh("web"), &stops("stopped")), (false, String::new()));
+        assert!(said(ssh("ssh"), &[Shown::new("enabled", "true", "false")]).1.contains("after a boot"));
+    }
+
+    #[test]
+    fn a_home_that_sshd_would_not_trust_is_refused_and_what_it_reads_is_marked() {
+        let directory = |path: &str, owner: &str, mode: u32| directory::Desired {
+            path: at(path),
+            present: Some(Ownership { owner: AccountName::parse(owner).unwrap(), group: None, mode: Mode::from_bits(mode) }),
+        };
+        let changed = [Shown::new("mode", "0700", "0777")];
+        for (path, owner, mode, refused) in [
+            ("/home/admin", "admin", 0o777, true),
+            ("/home/admin/.ssh", "ci", 0o700, true),
+            ("/home/admin/.ssh", "admin", 0o700, false),
+            ("/home/admin/work", "ci", 0o777, false),
+            ("/home/ci", "ci", 0o777, false),
+        ] {
+            assert_eq!(said(directory(path, owner, mode), &changed).0, refused, "{path} {owner} {mode:o}");
+        }
+        assert!(said(directory("/home/admin", "admin", 0o775), &changed).1.contains("in its group"));
+        let marked = |path: &str| {
+            let line = line::Desired { path: at(path), line: "x".to_owned(), replaces: None, absent: false };
+            let (refused, note) = said(line, &changed);
+            assert!(!refused);
+            !note.is_empty()
+        };
+        for path in [
+            "/etc/ssh/sshd_config",
+            "/etc/ssh/sshd_config.d/x.conf",
+            "/etc/sudoers",
+            "/etc/sudoers.d/x",
+            "/home/admin/.ssh/authorized_keys",
+            "/etc/nologin",
+        ] {
+            assert!(marked(path), "{path}");
+        }
+        for path in ["/etc/hosts", "/home/ci/.ssh/authorized_keys", "/etc/ssl/x"] {
+            assert!(!marked(path), "{path}");
+        }
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub struct Observed {
     pub available: bool,
     /// The first line that has it loaded at boot; none: none does.
     pub asked_by: Option<String>,
+    /// Another module that is loaded at boot and needs it. Asked for where it shall be absent.
+    #[serde(default)]
+    pub asked_with: Option<AskedWith>,
     /// The first line that keeps it from being loaded at boot; none: none does.
     pub forbidden: Option<Forbidden>,
     /// A container: the kernel is not this node's own.
@@ -43,6 +46,15 @@ pub enum State {
     BuiltIn,
 }
 
+/// A line that has another module loaded at boot, which brings the ones that it needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedWith {
+    /// Its file and line.
+    pub place: String,
+    /// The other module.
+    pub module: String,
+}
+
 /// A line of modprobe.d(5), or of the kernel's command line, that keeps a module out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forbidden {
@@ -52,6 +64,9 @@ pub struct Forbidden {
     pub line: String,
     /// Whether it is that of our own file.
     pub ours: bool,
+    /// The module that it speaks of, where that is one which this one needs.
+    #[serde(default)]
+    pub needed: Option<String>,
 }
 
 /// One change.
@@ -109,8 +124,11 @@ impl Desired {
             // What is part of the kernel is not loaded; a container's files are read by nobody.
             Some(_) if observed.state == State::BuiltIn || observed.shared_kernel => Ok(None),
             Some(forbidden) if forbidden.ours => Ok(Some(Change::Allow)),
-            Some(Forbidden { place, line, .. }) => Err(Contradiction {
-                why: format!("{} would not be loaded at boot: {place} says `{line}`", self.name),
+            Some(Forbidden { place, line, needed, .. }) => Err(Contradiction {
+                why: match needed {
+                    Some(needed) => format!("{} would not be loaded at boot: it needs {needed}, and {place} says `{line}`", self.name),
+                    None => format!("{} would not be loaded at boot: {place} says `{line}`", self.name),
+                },
                 hint: match place.rsplit_once(':').filter(|_| place.starts_with("/etc/")) {
                     Some((path, _)) => format!("take it out in an earlier step: `line: {{path: {path}, line: \"{line}\", absent: true}}`"),
                     None => "take it out by hand, or use another module".to_owned(),
@@ -146,6 +164,10 @@ impl Desired {
             State::Loaded { .. } => true,
             State::NotLoaded => false,
         };
+        if let Some(AskedWith { place, module }) = &observed.asked_with {
+            let why = format!("{name} would be loaded at boot: {place} asks for {module}, which needs it");
+            return cannot(why, format!("take that out in an earlier step: `kernel_module: {{name: {module}, absent: true}}`"));
+        }
         let asked_by = observed.asked_by.as_ref().filter(|place| !place.starts_with(own.as_str()));
         if observed.forbidden.is_none() && !observed.shared_kernel && (loaded || asked_by.is_some()) {
             changes.push(Change::Forbid { from: asked_by.map_or_else(|| "allowed".to_owned(), |place| format!("loaded ({place})")) });

@@ -130,16 +130,16 @@ impl Desired {
     }
 
     /// Whether making these changes starts a process that reads all its files anew. One that was about to run already may have read
-    /// older ones.
+    /// older ones, unless it is begun anew.
     pub fn starts_anew(&self, observed: &Observed, changes: &[Change]) -> bool {
-        matches!(observed.active.as_str(), "inactive" | "failed") && changes.iter().any(|change| matches!(change, Change::Start(_)))
+        changes.iter().any(|change| matches!(change, Change::Start(_))) && (is_at_rest(&observed.active) || begins_anew(changes))
     }
 
-    /// Whether it owes itself a restart once these changes are made: it runs by an older unit.
+    /// Whether it owes itself a restart once these changes are made: it runs, or begins to, by an older unit.
     pub fn owes_restart(&self, observed: &Observed, changes: &[Change]) -> bool {
         let rewritten = changes.iter().any(|change| matches!(change, Change::Unit { .. }));
-        let moved = changes.iter().any(|change| matches!(change, Change::Start(_) | Change::Stop { .. }));
-        rewritten && !moved && self.state != Some(State::Stopped) && runs(observed)
+        let stopped = changes.iter().any(|change| matches!(change, Change::Stop { .. }));
+        rewritten && !stopped && self.state != Some(State::Stopped) && !is_at_rest(&observed.active)
     }
 
     /// What "starts at boot" wants changed. `rewritten`: its file will be another one, whose [Install] is read when it is written.
@@ -212,6 +212,17 @@ fn runs(observed: &Observed) -> bool {
     matches!(observed.active.as_str(), "active" | "reloading")
 }
 
+/// Whether nothing of a unit in this state runs, or is about to.
+fn is_at_rest(active: &str) -> bool {
+    matches!(active, "inactive" | "failed")
+}
+
+/// Whether a unit that is to run begins anew: to start one that begins already is to wait for that, by the older unit.
+pub fn begins_anew(changes: &[Change]) -> bool {
+    let rewritten = changes.iter().any(|change| matches!(change, Change::Unit { .. }));
+    rewritten && changes.iter().any(|change| matches!(change, Change::Start(from) if !is_at_rest(from)))
+}
+
 /// Whether a mask is still there after a boot.
 fn holds_at_boot(mask: &AbsPath) -> bool {
     !mask.as_str().starts_with("/run/")
@@ -265,7 +276,7 @@ impl Resource for Desired {
         changes.extend(self.boot_change(observed, rewritten.is_some())?);
         match self.state {
             Some(State::Running) if !runs(observed) => changes.push(Change::Start(observed.active.clone())),
-            Some(State::Stopped) if !matches!(observed.active.as_str(), "inactive" | "failed") => {
+            Some(State::Stopped) if !is_at_rest(&observed.active) => {
                 changes.push(Change::Stop { from: observed.active.clone(), triggers: observed.triggers.clone() })
             }
             Some(State::Running | State::Stopped) | None => {}
@@ -342,6 +353,7 @@ mod tests {
         assert!(starts_anew("inactive", false) && starts_anew("failed", true));
         assert!(!starts_anew("active", true) && !starts_anew("active", false));
         assert!(!starts_anew("activating", false), "it may have read its files before they changed");
+        assert!(starts_anew("activating", true), "it is begun anew");
     }
 
     #[test]
@@ -353,8 +365,17 @@ mod tests {
         };
         assert!(owes("active", true, Some(State::Running)) && owes("active", true, None));
         assert!(!owes("active", false, None), "its unit is as it shall be");
+        for begins in ["activating", "auto-restart", "reloading"] {
+            assert!(owes(begins, true, None) && owes(begins, true, Some(State::Running)), "{begins}: by its older unit");
+        }
         assert!(!owes("inactive", true, None) && !owes("failed", true, Some(State::Running)), "it is started, or stays as it is");
         assert!(!owes("active", true, Some(State::Stopped)));
+    }
+
+    #[test]
+    fn what_systemd_waits_to_start_again_does_not_run() {
+        let (desired, observed) = found("auto-restart", false);
+        assert_eq!(desired.diff(&observed), Ok(vec![Change::Start("auto-restart".to_owned())]));
     }
 
     #[test]

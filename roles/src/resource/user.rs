@@ -9,6 +9,9 @@ use std::collections::BTreeSet;
 /// make tells so itself, and no other one is ever taken for it.
 pub const UNFINISHED: &str = "being made by ostler";
 
+/// The same for an account that gets no home: none is owed to it.
+pub const UNFINISHED_WITHOUT_HOME: &str = "being made by ostler, without a home";
+
 /// Where people's homes are (FHS 3.0).
 const HOMES: &str = "/home";
 
@@ -60,6 +63,12 @@ pub enum Observed {
         /// We began to make it, and its home is not made yet, or not whole.
         #[serde(default)]
         unfinished: bool,
+        /// We began to make it, and what was written of it is not all: it has no line of shadow(5), or no group.
+        #[serde(default)]
+        half_made: bool,
+        /// It is whole, and says still that it is being made.
+        #[serde(default)]
+        marked: bool,
     },
 }
 
@@ -68,6 +77,10 @@ pub enum Observed {
 pub enum Change {
     /// Make the account, whole.
     Create,
+    /// Make it anew: only a part of it was written.
+    Remake,
+    /// Take away the mark of an account that is being made.
+    Unmark,
     /// Another primary group.
     Group {
         /// Which it is.
@@ -103,6 +116,8 @@ impl Describe for Change {
     fn shown(&self) -> Shown {
         match self {
             Self::Create => Shown::new("user", "absent", "present"),
+            Self::Remake => Shown::new("user", "half made", "present"),
+            Self::Unmark => Shown::new("comment", UNFINISHED_WITHOUT_HOME, "none"),
             Self::Group { from, to } => Shown::new("group", from, to),
             Self::AddGroups(groups) => {
                 let names: Vec<&str> = groups.iter().map(AccountName::as_str).collect();
@@ -141,7 +156,12 @@ impl Resource for Desired {
             (Some(_), Observed::Absent) => return Ok(vec![Change::Create]),
             (Some(desired), present) => (desired, present),
         };
-        let Observed::Present { uid, group, groups, home, home_exists, shell, unfinished } = observed else { return Ok(Vec::new()) };
+        let Observed::Present { uid, group, groups, home, home_exists, shell, unfinished, half_made, marked } = observed else {
+            return Ok(Vec::new());
+        };
+        if *half_made {
+            return Ok(vec![Change::Remake]);
+        }
         if let Some(wanted) = desired.uid.filter(|wanted| wanted != uid) {
             return Err(Contradiction {
                 why: format!("user {} has uid {uid}, {wanted} is wanted", self.name),
@@ -167,6 +187,9 @@ impl Resource for Desired {
         }
         if let Some(to) = desired.shell.as_ref().filter(|to| to.as_str() != shell) {
             changes.push(Change::Shell { from: shell.clone(), to: to.clone() });
+        }
+        if *marked {
+            changes.push(Change::Unmark);
         }
         Ok(changes)
     }
@@ -240,6 +263,8 @@ mod tests {
             home_exists: false,
             shell: "/bin/sh".to_owned(),
             unfinished: false,
+            half_made: false,
+            marked: false,
         };
         assert_eq!(desired(None, false).diff(&elsewhere), Ok(Vec::new()), "no drift");
     }

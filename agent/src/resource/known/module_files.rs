@@ -2,7 +2,7 @@
 
 use super::config_files::{self, ConfigFile};
 use crate::host::{Host, OsError};
-use ostler_roles::resource::kernel_module::Forbidden;
+use ostler_roles::resource::kernel_module::{AskedWith, Forbidden};
 use std::path::Path;
 
 /// The files of a node, and the words with which its kernel was started.
@@ -41,9 +41,44 @@ impl ModuleFiles {
         let found = |file: &ConfigFile| file.lines(true).into_iter().find(|(_, line)| forbids(line, name));
         let in_files = others.into_iter().chain(ours).find_map(|file| {
             let (place, line) = found(file)?;
-            Some(Forbidden { place, line, ours: file.path == own })
+            Some(Forbidden { place, line, ours: file.path == own, needed: None })
         });
-        in_files.or(on_line.map(|line| Forbidden { place: COMMAND_LINE.to_owned(), line, ours: false }))
+        in_files.or(on_line.map(|line| Forbidden { place: COMMAND_LINE.to_owned(), line, ours: false, needed: None }))
+    }
+
+    /// Whether any line could keep out what other modules need. `blacklist` does not: it is heeded for what is asked for by name
+    /// (modprobe.d(5)).
+    pub(in super::super) fn keeps_out_what_is_needed(&self) -> bool {
+        let installs = |(_, line): (String, String)| line.starts_with("install");
+        self.started_with.contains("module_blacklist=") || self.probe.iter().any(|file| file.lines(true).into_iter().any(installs))
+    }
+
+    /// The first line that keeps out one of these, which another module needs.
+    pub(in super::super) fn forbidden_among(&self, needed: &[String]) -> Option<Forbidden> {
+        needed.iter().find_map(|name| {
+            let found = |file: &ConfigFile| file.lines(true).into_iter().find(|(_, line)| is_replaced(line, name));
+            let on_line = || Some((COMMAND_LINE.to_owned(), self.on_command_line(&["module_blacklist"], name)?));
+            let (place, line) = self.probe.iter().find_map(found).or_else(on_line)?;
+            Some(Forbidden { place, line, ours: false, needed: Some(name.clone()) })
+        })
+    }
+
+    /// Another module that is loaded at boot and needs this one: `needs` says what a module needs.
+    pub(in super::super) fn asked_with<E>(
+        &self,
+        name: &str,
+        own: &Path,
+        needs: impl Fn(&str) -> Result<Vec<String>, E>,
+    ) -> Result<Option<AskedWith>, E> {
+        for (place, module) in self.load.iter().flat_map(|file| file.lines(false)) {
+            if same(&module, name) || self.forbidden(&module, own).is_some() {
+                continue;
+            }
+            if needs(&module)?.iter().any(|needed| same(needed, name)) {
+                return Ok(Some(AskedWith { place, module }));
+            }
+        }
+        Ok(None)
     }
 
     /// The word of the command line that names a module behind one of these keys.
@@ -62,15 +97,21 @@ fn same(one: &str, other: &str) -> bool {
 }
 
 /// Whether a line of modprobe.d(5) keeps a module from being loaded: `blacklist`, which systemd-modules-load and udev heed; a command in
-/// the place of loading that loads nothing; the alias `off`.
+/// the place of loading that loads nothing; the alias `off`. Of the first and the last, kmod passes over further words.
 fn forbids(line: &str, name: &str) -> bool {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
-        ["blacklist", module] => same(module, name),
-        ["alias", module, "off"] => same(module, name),
-        ["install", module, command @ ..] => same(module, name) && !command.iter().any(|word| loads(word)),
-        _ => false,
+        ["blacklist", module, ..] | ["alias", module, "off", ..] => same(module, name),
+        _ => is_replaced(line, name),
     }
+}
+
+/// Whether a line of modprobe.d(5) puts a command that loads nothing in the place of loading a module.
+fn is_replaced(line: &str, name: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let is_own = words.next() == Some("install") && words.next().is_some_and(|module| same(module, name));
+    // The rest is a shell's, to which a comment is one.
+    is_own && !words.take_while(|word| !word.starts_with('#')).any(loads)
 }
 
 /// Whether a word of a command is a program that loads modules.
@@ -106,6 +147,30 @@ mod tests {
     }
 
     #[test]
+    fn what_another_module_needs_is_kept_out_by_commands_and_comes_with_it() {
+        let own = Path::new("/etc/modprobe.d/ostler-bridge.conf");
+        let needs = |name: &str| -> Result<Vec<String>, ()> {
+            Ok(if same(name, "br_netfilter") { vec!["bridge".to_owned(), "stp".to_owned()] } else { Vec::new() })
+        };
+        let among = |line: &str, started: &str| {
+            let files = files(&[], &[("x.conf", line)], started);
+            files.forbidden_among(&needs("br_netfilter").unwrap()).filter(|_| files.keeps_out_what_is_needed())
+        };
+        let found = among("install bridge /bin/false", "").unwrap();
+        assert_eq!((found.place.as_str(), found.needed.as_deref()), ("/etc/modprobe.d/x.conf:1", Some("bridge")));
+        assert_eq!(among("", "module_blacklist=stp").and_then(|found| found.needed).as_deref(), Some("stp"));
+        for line in ["blacklist bridge", "alias bridge off", "install bridge /sbin/modprobe -i bridge", "install other /bin/false"] {
+            assert_eq!(among(line, "modprobe.blacklist=bridge"), None, "{line}");
+        }
+        let with =
+            |load: &str, probe: &str| files(&[("modules.conf", load)], &[("x.conf", probe)], "").asked_with("bridge", own, needs).unwrap();
+        let asked = AskedWith { place: "/etc/modules-load.d/modules.conf:2".to_owned(), module: "br-netfilter".to_owned() };
+        assert_eq!(with("loop\nbr-netfilter\n", ""), Some(asked));
+        assert_eq!(with("bridge\nloop\n", ""), None, "it is asked for itself, which is another matter");
+        assert_eq!(with("br_netfilter\n", "blacklist br_netfilter"), None, "nothing loads that");
+    }
+
+    #[test]
     fn what_keeps_a_module_out_is_found_with_its_line() {
         let own = Path::new("/etc/modprobe.d/ostler-dummy.conf");
         let found = |line: &str| files(&[], &[("x.conf", line)], "").forbidden("snd-dummy", own);
@@ -115,6 +180,10 @@ mod tests {
             "install snd_dummy \\\n /bin/true",
             "alias snd_dummy off",
             "install snd_dummy :",
+            "blacklist snd_dummy # it locks up",
+            "blacklist snd_dummy other words",
+            "alias snd_dummy off # see above",
+            "install snd_dummy /bin/false # was: modprobe snd_dummy",
         ] {
             assert_eq!(found(line).map(|found| found.place).as_deref(), Some("/etc/modprobe.d/x.conf:1"), "{line}");
         }

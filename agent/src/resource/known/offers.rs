@@ -1,6 +1,6 @@
 //! apt's lists: how old they are, and which versions they offer.
 
-use super::packages::{ByName, each_package, provide};
+use super::packages::{ByName, NATIVE, each_package, provide};
 use crate::host::child::Program;
 use crate::host::{Host, Operation, OsError, Writing};
 use ostler_roles::words::Version;
@@ -122,12 +122,13 @@ impl Offers {
 
     /// The versions of `name`, newest first.
     pub(in super::super) fn of(&self, name: &str) -> Vec<Version> {
-        self.versions.get(name).map(|versions| versions.iter().rev().cloned().collect()).unwrap_or_default()
+        self.versions.get(own_name(name)).map(|versions| versions.iter().rev().cloned().collect()).unwrap_or_default()
     }
 
     /// Packages of other names that provide `name` in their newest version, which is the one that apt would take.
     pub(in super::super) fn providers(&self, name: &str) -> Vec<String> {
         let mut found = Vec::new();
+        let name = own_name(name);
         for by in self.provided.get(name).into_iter().flatten() {
             let newest = self.versions.get(&by.name).and_then(BTreeSet::last).is_some_and(|newest| newest.as_str() == by.version);
             if newest && by.name != name && !found.contains(&by.name) {
@@ -137,6 +138,11 @@ impl Offers {
         found.sort();
         found
     }
+}
+
+/// `git:amd64` is `git` where amd64 is the node's own architecture (apt-get(8), install).
+fn own_name(name: &str) -> &str {
+    name.rsplit_once(':').filter(|(_, arch)| *arch == NATIVE).map_or(name, |(name, _)| name)
 }
 
 /// Removes the places of processes that were killed before they could. What cannot be removed, or goes meanwhile, is in nobody's way.
@@ -164,7 +170,6 @@ fn update_into(place: &str, deadline: Instant) -> Result<(), OsError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::packages::NATIVE;
     use super::*;
 
     fn host(tree: &Path) -> Host {
@@ -189,6 +194,7 @@ mod tests {
         let of = |name: &str| offers.of(name).iter().map(|version| version.as_str().to_owned()).collect::<Vec<_>>();
         assert_eq!(of("git"), ["1:2.40.0", "1:2.39.5"]);
         assert_eq!(of("git:m68k"), ["9"]);
+        assert_eq!(of(&format!("git:{NATIVE}")), of("git"), "as apt reads the name");
         assert!(of("none").is_empty() && of("other").is_empty());
     }
 
@@ -203,6 +209,7 @@ mod tests {
         let offers = Offers::read(&host, Instant::now()).unwrap();
         assert_eq!(offers.providers("awk"), ["gawk", "mawk"]);
         assert_eq!(offers.providers("x"), ["mawk"]);
+        assert_eq!(offers.providers(&format!("x:{NATIVE}")), ["mawk"]);
         assert!(offers.providers("gawk").is_empty() && offers.of("awk").is_empty());
     }
 

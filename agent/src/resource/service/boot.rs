@@ -13,21 +13,22 @@ const CONFIG: &str = UNIT_DIRECTORIES[0];
 /// The directories whose links hold beyond the next boot and are nobody's to make: of generators, of packages.
 const GIVEN: &[&str] = UNIT_DIRECTORIES.split_at(2).1;
 
-/// What starts this unit at boot. Links of the system are looked for where they decide: `ask_given`.
-pub(super) fn read(host: &Host, unit: &UnitFile, ask_given: bool) -> Result<Boot, OsError> {
+/// What starts this unit at boot, held against what shall: where `enabled` is said, links of the system are looked for, which may decide.
+pub(super) fn read(host: &Host, unit: &UnitFile, enabled: Option<bool>) -> Result<Boot, OsError> {
     let install = Install::of(unit_file::texts(host, unit)?);
     let mut asked = install.links(&unit.name);
     let mut present = present(host, &unit.name)?;
-    if asked.is_empty() {
-        // It is enabled by those that it names (systemctl(1), "indirect").
-        for also in install.also(&unit.name) {
-            let Some(other) = unit_file::find(host, &also)? else { continue };
-            asked.extend(Install::of(unit_file::texts(host, &other)?).links(&other.name));
-            present.extend(self::present(host, &other.name)?);
-        }
+    // One without links of its own is enabled by the units that it names (systemctl(1), "indirect"); one that has some is enabled with them,
+    // and whether one of them stays when it no longer is, is not its matter.
+    let (indirect, shall) = (asked.is_empty(), enabled == Some(true));
+    for also in if indirect || shall { install.also(&unit.name) } else { Vec::new() } {
+        let Some(other) = unit_file::find(host, &also)?.filter(|other| other.masks.is_empty()) else { continue };
+        let links = Install::of(unit_file::texts(host, &other)?).links(&other.name);
+        present.extend(self::present(host, &other.name)?.into_iter().filter(|link| indirect || links.contains(link)));
+        asked.extend(links);
     }
     fill_in(&mut asked, &present);
-    let given = if ask_given { given(host, &unit.name)? } else { Vec::new() };
+    let given = if enabled.is_some() { given(host, &unit.name)? } else { Vec::new() };
     Ok(Boot { asked, present, given })
 }
 
@@ -113,7 +114,7 @@ mod tests {
     fn boot(tree: &Tree, name: &str) -> (Vec<String>, Vec<String>, Vec<String>) {
         let host = tree.host();
         let unit = unit_file::find(&host, &UnitName::parse_service(name).unwrap()).unwrap().unwrap();
-        let Boot { asked, present, given } = read(&host, &unit, true).unwrap();
+        let Boot { asked, present, given } = read(&host, &unit, Some(true)).unwrap();
         (asked, present, given)
     }
 
@@ -163,6 +164,23 @@ mod tests {
         tree.link("/lib/systemd/system/web.socket", "etc/systemd/system/sockets.target.wants/web.socket");
         let links = list(&["sockets.target.wants/web.socket"]);
         assert_eq!(boot(&tree, "web"), (links.clone(), links, list(&[])));
+    }
+
+    #[test]
+    fn a_unit_with_links_of_its_own_is_enabled_with_those_that_it_names() {
+        let tree = Tree::new();
+        tree.file("usr/lib/systemd/system/web.service", "[Install]\nWantedBy=multi-user.target\nAlso=web.socket none.socket\n");
+        tree.file("usr/lib/systemd/system/web.socket", "[Install]\nWantedBy=sockets.target\n");
+        let (own, socket) = ("multi-user.target.wants/web.service", "sockets.target.wants/web.socket");
+        tree.link("/lib/systemd/system/web.service", &format!("etc/systemd/system/{own}"));
+        assert_eq!(boot(&tree, "web"), (list(&[own, socket]), list(&[own]), list(&[])));
+        tree.link("/lib/systemd/system/web.socket", &format!("etc/systemd/system/{socket}"));
+        tree.link("/lib/systemd/system/web.socket", "etc/systemd/system/other.target.wants/web.socket");
+        assert_eq!(boot(&tree, "web"), (list(&[own, socket]), list(&[own, socket]), list(&[])), "a link of somebody's own stays");
+        let host = tree.host();
+        host.remove(&Path::new(CONFIG).join(own)).unwrap();
+        let unit = unit_file::find(&host, &UnitName::parse_service("web").unwrap()).unwrap().unwrap();
+        assert_eq!(read(&host, &unit, Some(false)).unwrap().present, list(&[]), "its socket may stay enabled without it");
     }
 
     #[test]

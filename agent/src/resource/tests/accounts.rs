@@ -45,6 +45,9 @@ fn an_account_that_was_half_made_gets_its_home_and_no_other_one_does() {
     let fixture = Fixture::new();
     std::fs::create_dir_all(fixture.path("/etc/skel")).unwrap();
     std::fs::write(fixture.path("/etc/skel/.profile"), "umask 022\n").unwrap();
+    std::fs::create_dir_all(fixture.path("/etc/skel/.config/tool")).unwrap();
+    std::fs::write(fixture.path("/etc/skel/.config/tool/rc"), "deep\n").unwrap();
+    std::os::unix::fs::symlink("tool/rc", fixture.path("/etc/skel/.config/link")).unwrap();
     let mut passwd = std::fs::read_to_string(fixture.path("/etc/passwd")).unwrap();
     passwd += "half:x:1002:1001:being made by ostler:/home/half:/bin/sh\nbegun:x:1003:1001:being made by ostler:/home/begun:/bin/sh\n";
     std::fs::write(fixture.path("/etc/passwd"), passwd).unwrap();
@@ -57,9 +60,45 @@ fn an_account_that_was_half_made_gets_its_home_and_no_other_one_does() {
         assert_eq!(fields(&fixture.twice(&desired(name))), ["home directory"]);
         let home = fixture.path(&format!("/home/{name}"));
         assert!(home.join(".profile").is_file() && bits(&home) == 0o700);
-        assert_ne!(std::os::unix::fs::MetadataExt::uid(&home.metadata().unwrap()), 0);
+        let owner = |path: &std::path::Path| std::os::unix::fs::MetadataExt::uid(&path.metadata().unwrap());
+        assert_ne!(owner(&home), 0);
+        assert_eq!(std::fs::read_to_string(home.join(".config/link")).unwrap(), "deep\n");
+        assert_eq!((owner(&home.join(".config/tool")), owner(&home.join(".config/tool/rc"))), (owner(&home), owner(&home)));
     }
     let passwd = std::fs::read_to_string(fixture.path("/etc/passwd")).unwrap();
     assert!(!passwd.contains("being made"), "{passwd}");
     assert!(fixture.provider.examine(&desired("ci")).unwrap().changes.is_empty(), "it was there before, without a home");
+}
+
+#[test]
+fn an_account_of_which_useradd_wrote_only_a_part_is_made_anew() {
+    if !may_run() {
+        return;
+    }
+    let fixture = Fixture::new();
+    let passwd = std::fs::read_to_string(fixture.path("/etc/passwd")).unwrap();
+    let lines = "part:x:1002:1002:being made by ostler:/home/part:/bin/sh\ndaemon:x:902:902:being made by ostler, without a home:/home/daemon:/bin/sh\n";
+    std::fs::write(fixture.path("/etc/passwd"), passwd + lines).unwrap();
+    for (name, system) in [("part", false), ("daemon", true)] {
+        let present = user::Present { groups: [account("adm")].into(), system, ..user::Present::default() };
+        let desired = Desired::User(user::Desired { name: account(name), present: Some(present) });
+        assert_eq!(fields(&fixture.twice(&desired)), ["user"]);
+        for file in ["passwd", "shadow", "group"] {
+            let text = std::fs::read_to_string(fixture.path(&format!("/etc/{file}"))).unwrap();
+            assert_eq!(text.lines().filter(|line| line.starts_with(&format!("{name}:"))).count(), 1, "{file}: {text}");
+        }
+        assert_eq!(fixture.path(&format!("/home/{name}")).is_dir(), !system);
+    }
+    let passwd = std::fs::read_to_string(fixture.path("/etc/passwd")).unwrap();
+    assert!(!passwd.contains("being made"), "{passwd}");
+}
+
+#[test]
+fn a_group_is_compared_by_its_number_whatever_it_is_called() {
+    let fixture = Fixture::new();
+    let group = std::fs::read_to_string(fixture.path("/etc/group")).unwrap();
+    std::fs::write(fixture.path("/etc/group"), group + "first:x:3001:ci\nsecond:x:3001:\nown:x:1001:\n").unwrap();
+    let present = user::Present { group: Some(account("own")), groups: [account("second")].into(), ..user::Present::default() };
+    let desired = Desired::User(user::Desired { name: account("ci"), present: Some(present) });
+    assert!(fixture.provider.examine(&desired).unwrap().changes.is_empty());
 }
