@@ -1,6 +1,7 @@
-//! How many files this process may hold open: raised as far as it goes, and held against what a run over so many nodes needs.
+//! How many files this process may hold open: raised as far as it goes, and held against what nodes that are met at once need.
 
 use super::CommandError;
+use ostler_roles::words::count;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The site's files, journals, pipes to `ssh -G`, the terminal, key files being read.
@@ -10,32 +11,34 @@ const A_NODE: u64 = 2;
 /// More than any run needs: the kernel's tables are for others too.
 const MOST: u64 = 1 << 16;
 
-/// Raises the soft limit to what a run over these nodes needs, as far as the hard one lets us.
+/// Raises the soft limit to what a run over these nodes could use, as far as the hard one lets us, when so many are met at once; returns how
+/// many lines to nodes may stay open beside those. That need not be all: a line that is not kept is made again.
 ///
 /// # Errors
-/// Where that is too little: told once, before anybody is met.
-pub fn raise(nodes: usize) -> Result<(), CommandError> {
-    let needed = needed(nodes);
+/// Where not even those can be met: told once, before anybody is.
+pub fn raise(nodes: usize, forks: usize) -> Result<usize, CommandError> {
+    let at_once = nodes.min(forks);
+    let needed = needed(at_once);
+    let wished = needed.saturating_add(nodes as u64).min(MOST);
     let limit = getrlimit(Resource::Nofile);
-    let has = |limit: Option<u64>| limit.is_none_or(|limit| limit >= needed);
-    if has(limit.current) {
-        return Ok(());
+    if limit.current.is_some_and(|current| current < wished) {
+        let raised = limit.maximum.map_or(wished, |most| most.min(wished));
+        // What cannot be raised is told below, with its number.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum });
     }
-    let raised = limit.maximum.map_or(needed, |most| most.min(needed));
-    // What cannot be raised is told below, with its number.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum });
-    let now = getrlimit(Resource::Nofile).current;
-    if has(now) { Ok(()) } else { Err(too_few(nodes, now.unwrap_or_default(), needed)) }
+    let may = getrlimit(Resource::Nofile).current.unwrap_or(MOST);
+    let room = may.checked_sub(needed).ok_or_else(|| too_few(at_once, may, needed))?;
+    Ok(usize::try_from(room).unwrap_or(usize::MAX))
 }
 
-fn needed(nodes: usize) -> u64 {
-    (OWN + A_NODE * nodes as u64).min(MOST)
+fn needed(at_once: usize) -> u64 {
+    OWN + A_NODE * at_once as u64
 }
 
-fn too_few(nodes: usize, may: u64, needed: u64) -> CommandError {
+fn too_few(at_once: usize, may: u64, needed: u64) -> CommandError {
     CommandError::Usage {
-        what: format!("this process may hold {may} files open, and {nodes} nodes need {needed}"),
-        hint: format!("ulimit -H -n {needed} as root, or fewer nodes at once with --limit"),
+        what: format!("this process may hold {may} files open, and meeting {} at once needs {needed}", count(at_once, "node")),
+        hint: format!("ulimit -H -n {needed} as root, or fewer nodes at once with --forks"),
     }
 }
 
@@ -45,7 +48,14 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_told_with_its_numbers() {
-        assert_eq!((needed(0), needed(200), needed(1_000_000)), (64, 464, 65_536));
-        assert_eq!(too_few(200, 256, 464).to_string(), "this process may hold 256 files open, and 200 nodes need 464");
+        assert_eq!((needed(0), needed(20), needed(500)), (64, 104, 1_064));
+        assert_eq!(too_few(20, 96, 104).to_string(), "this process may hold 96 files open, and meeting 20 nodes at once needs 104");
+    }
+
+    #[test]
+    fn what_is_wanted_does_not_grow_with_the_inventory() {
+        let room = |nodes| raise(nodes, 20).map_err(|error| error.to_string());
+        let (ten, many) = (room(10).unwrap(), room(1_000_000).unwrap());
+        assert!(ten >= 10 && many >= 1, "{ten} and {many}");
     }
 }

@@ -9,7 +9,7 @@ use super::{
     workspace::{Open, SiteCompiler, Workspace},
 };
 use crate::cli::FleetArgs;
-use crate::fleet::{Compile, EventSender, Patience, Preparation, Ready, Trouble, TroubleKind, prepare};
+use crate::fleet::{Compile, EventSender, Lines, Patience, Preparation, Ready, Trouble, TroubleKind, prepare};
 use crate::inventory;
 use crate::journal::RunLog;
 use crate::registration::{Candidate, ObservedMasters, Proofs, Registrar, Survey};
@@ -73,7 +73,7 @@ impl RunContext {
             nodes = only.among(&workspace, nodes)?;
         }
         let agent = AgentFile::embedded().ok_or(CommandError::NoAgent)?;
-        descriptors::raise(nodes.len())?;
+        let lines = Lines::new(descriptors::raise(nodes.len(), usize::from(args.pace.forks))?, nodes.len());
         let (sender, events) = EventSender::channel();
         let all: Vec<NodeName> =
             workspace.inventory.site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect();
@@ -89,6 +89,7 @@ impl RunContext {
             password: Arc::new(password::keeper(context, args.reach.ask_become_pass, &echo)?),
             forks: usize::from(args.pace.forks),
             want_old,
+            lines,
             plans_only: false,
             patience: Patience::default(),
             events: sender,

@@ -54,6 +54,7 @@ impl FakeNode {
         let reach: Arc<dyn Reach> = Arc::new(Way(Arc::clone(self)));
         let patience = Patience { tries: 3, pause: Duration::from_millis(1), within: Duration::from_secs(5), without_news: 4 };
         let preparation = Preparation {
+            lines: super::Lines::default(),
             plans_only: false,
             reach,
             compile: Arc::new(NoSite),

@@ -7,6 +7,7 @@ mod event;
 #[cfg(test)]
 pub(crate) mod fake;
 mod follow;
+mod lines;
 mod lockout;
 mod prepare;
 mod stage;
@@ -17,6 +18,7 @@ pub use apply::{NodeEnd, Runner, prove_again, secrets_of};
 pub use connection::{Connection, MeetError, leave};
 pub use event::{EventSender, FleetEvent, FleetMessage};
 pub use follow::{Follower, Found, Patience, Start};
+pub use lines::Lines;
 pub use prepare::{Blobs, Compile, CompileError, Masked, OpenedSecrets, Preparation, Prepared, Reach, Ready, prepare};
 pub use stage::{ExecutorRef, Stage, Stages, Transaction};
 pub use trouble::{Trouble, TroubleKind, chain};

@@ -1,6 +1,6 @@
 //! The way to a plan: connect, meet, compile, ask. Nothing on any node is changed by it.
 
-use super::{Connection, EventSender, FleetEvent, Patience, Stage, Trouble, TroubleKind};
+use super::{Connection, EventSender, FleetEvent, Lines, Patience, Stage, Trouble, TroubleKind};
 use crate::mask::RunMask;
 use crate::session::{AgentFile, Answer, Content, Identity, Password, Session, SessionError, ask_plan};
 use crate::transport::{BoxFuture, ConnectError, Link};
@@ -119,6 +119,8 @@ pub struct Preparation {
     pub want_old: bool,
     /// How hard a run is looked for whose connection was lost.
     pub patience: Patience,
+    /// How many lines may be open at once.
+    pub lines: Lines,
     /// Whether nothing comes after the plan.
     pub plans_only: bool,
     /// Takes events.
@@ -184,7 +186,7 @@ async fn one(preparation: &Preparation, node: &NodeName) -> Result<Ready, Troubl
     events.send(node, FleetEvent::Stage(Stage::Planned(plan.digest())));
     // A node that will hardly be asked again does not keep its line while others are met: there may be a thousand of them.
     let rests = preparation.plans_only || (plan.is_empty() && prepared.executors.is_empty());
-    let connection = if rests { connection.hang_up().await } else { connection };
+    let connection = if rests || !preparation.lines.may_stay() { connection.hang_up().await } else { connection };
     Ok(Ready { node: node.clone(), prepared, plan, connection })
 }
 

@@ -60,6 +60,17 @@ impl Connections {
         }
     }
 
+    /// Ends a node's line, with which nothing is under way any more. Who wants one there makes another.
+    pub async fn release(&self, node: &NodeName) {
+        let job = self.of(node);
+        // Somebody may be at work there, who is waited for.
+        let idle = tokio::task::spawn_blocking(move || job.lock().unwrap_or_else(PoisonError::into_inner).connection.take());
+        match idle.await {
+            Ok(connection) => leave(connection).await,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
     /// Takes leave of all nodes.
     pub async fn leave(&self) {
         let jobs = std::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner));

@@ -30,7 +30,11 @@ impl Shared {
         sender: Option<watch::Sender<Option<Completion>>>,
         transaction: &Transaction,
     ) -> Outcome {
-        let (mut end, is_touched) = self.apply(ready, transaction).await;
+        let (missing, is_touched) = self.needs(&ready.node).await;
+        let lines = self.run.runner.preparation.lines.clone();
+        // Whoever waits for others has no turn: none of them waits for a turn of his.
+        let _turn = lines.turn().await;
+        let (mut end, is_touched) = self.apply(ready, &missing, is_touched, transaction).await;
         let why = match &end.ending {
             Ok(Ending::Good { .. }) => None,
             Ok(Ending::Failed) => Some("a step failed, or a proof does not hold".to_owned()),
@@ -47,17 +51,21 @@ impl Shared {
         if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
             (self.run.applied)();
         }
-        match proofs {
+        let node = end.node.clone();
+        let outcome = match proofs {
             Some(proofs) => self.register(end, proofs, transaction).await,
             None => Outcome { end, registered: Vec::new() },
+        };
+        if lines.are_short() {
+            connections.release(&node).await;
         }
+        outcome
     }
 
     /// On the node itself; whether it was changed, or one whom it needs.
-    async fn apply(&self, mut ready: Ready, transaction: &Transaction) -> (NodeEnd, bool) {
-        let (missing, is_touched) = self.needs(&ready.node).await;
+    async fn apply(&self, mut ready: Ready, missing: &[NodeName], is_touched: bool, transaction: &Transaction) -> (NodeEnd, bool) {
         if !missing.is_empty() {
-            return (self.out(ready, not_started(&missing)), false);
+            return (self.out(ready, not_started(missing)), false);
         }
         let runner = &self.run.runner;
         if *runner.cancel.borrow() {

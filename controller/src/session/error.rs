@@ -192,6 +192,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_password_that_sudo_wants_may_be_typed_or_stand_in_a_private_file() {
+        let hint = SessionError::NeedsPassword { user: "admin".to_owned() }.hint();
+        for way in ["run in a terminal", "a private file with the password in OSTLER_SUDO_PASSWORD_FILE", "allow sudo without password"] {
+            assert!(hint.contains(way), "{hint}");
+        }
+    }
+
+    #[test]
     fn who_comes_while_a_run_is_being_started_has_nothing_to_mend() {
         let told = SessionError::Refused(Refusal::Starting);
         assert_eq!(told.hint(), "run the same command again in a moment, or watch that run with `ostler attach`");

@@ -2,6 +2,8 @@
 
 use super::{SMALL, field, field_of, node};
 use ostler::lab::Fault;
+use ostler_tests::e2e::Running;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Says which file knows the nodes' keys.
@@ -36,6 +38,28 @@ fn a_changed_host_key_is_refused_and_an_unknown_one_accepted_only_when_told() {
     accepted.assert_changed(2);
     assert!(std::fs::read_to_string(site.join("known")).expect("there").contains(" ssh-ed25519 "), "{accepted}");
     field.apply().assert_changed(0);
+}
+
+#[test]
+fn a_machine_that_may_hold_few_files_open_works_through_all_nodes_all_the_same() {
+    let field = field(3, SMALL);
+    let within = |limit: &str, arguments: &[&str]| {
+        let ours = field.call(arguments);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]).arg(ours.get_program()).args(ours.get_args());
+        command.env_clear().envs(ours.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.current_dir(field.dir().join("site")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running::start(command).end()
+    };
+    // Room for one that is met, and for one line beside it.
+    let ran = within("67", &["apply", "--yes", "--forks", "1", "--output", "json"]);
+    ran.assert_changed(2);
+    assert_eq!(ran.of("met", None).len(), 3, "{ran}");
+    assert_eq!(within("67", &["plan", "--forks", "1"]).code, 0);
+    let refused = within("65", &["plan", "--forks", "1"]);
+    assert_eq!(refused.code, 2, "{refused}");
+    let told = "this process may hold 65 files open, and meeting 1 node at once needs 66";
+    assert!(refused.to_string().contains(told), "{refused}");
 }
 
 #[test]
