@@ -235,7 +235,7 @@ impl Job {
 
 fn build_actions(version: Version, causes: &[String]) -> Value {
     let mut actions = actions(causes);
-    if version >= Version::V2_568
+    if version.has_further_action()
         && let Some(actions) = actions.as_array_mut()
     {
         actions.push(json!({}));

@@ -230,6 +230,25 @@ impl Node {
         true
     }
 
+    /// An inbound agent whose program, of this version, is started with this command line. One that is called in a way that its program does
+    /// not know prints its usage and ends.
+    pub fn called(&mut self, version: Version, line: &str, secret: &str) -> bool {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let value = |option: &str| words.iter().position(|word| *word == option).and_then(|at| words.get(at + 1)).copied();
+        let knows = |word: &str| match word {
+            "-url" | "-name" | "-webSocket" => version.agent_knows_url(),
+            "-jar" | "-jnlpUrl" | "-secret" | "-cert" | "-workDir" => true,
+            other => !other.starts_with('-'),
+        };
+        let description = format!("/computer/{}/jenkins-agent.jnlp", self.name);
+        let is_told = match value("-jnlpUrl") {
+            Some(url) => url.ends_with(&description),
+            None => value("-url").is_some() && value("-name") == Some(self.name.as_str()),
+        };
+        let is_called = words.iter().all(|word| knows(word)) && is_told && value("-secret").is_some_and(|word| word.starts_with('@'));
+        is_called && self.call_in_from(version, "127.0.0.1", secret)
+    }
+
     /// Its connection breaks.
     pub fn lose(&mut self) {
         self.agent = Agent::Lost;

@@ -46,6 +46,17 @@ const PUBLIC_KEY: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIIqxxmFBzQEIwxkRxtlBa9CMROCLup
 /// JSON lists that are sets on the other side, in no order.
 const SETS: [&str; 2] = ["assignedLabels", "nodes"];
 
+/// Recordings of a course of events, rather than of one exchange: each is played by a test of its own.
+pub const TIMELINES: [&str; 4] = [RESTART, RELAUNCH_LOST, RELAUNCH_KEPT, RELAUNCH_QUIET];
+/// A restart.
+pub const RESTART: &str = "restart-21-timeline";
+/// An agent that is disconnected and launched at once, and is lost when the old connection is closed.
+pub const RELAUNCH_LOST: &str = "v568-36-state-timeline-disconnect-launch-at-once-lost";
+/// The same, and it stays.
+pub const RELAUNCH_KEPT: &str = "v568-37-state-timeline-disconnect-launch-at-once-kept";
+/// One that is launched when all has been quiet for some seconds.
+pub const RELAUNCH_QUIET: &str = "v568-67-state-timeline-disconnect-quiet-launch";
+
 /// One recorded exchange.
 #[derive(Debug, Clone)]
 pub struct Exchange {

@@ -66,7 +66,12 @@ impl Version {
     }
 
     /// Whether who did not log in is told which permission is missing.
-    pub(super) fn explains_refusals(self) -> bool {
+    pub fn explains_refusals(self) -> bool {
+        self >= Self::V2_568
+    }
+
+    /// Whether a build has one action more, which shows nothing.
+    pub fn has_further_action(self) -> bool {
         self >= Self::V2_568
     }
 
@@ -76,17 +81,17 @@ impl Version {
     }
 
     /// What ends the attributes of the session's cookie.
-    pub(super) fn cookie_end(self) -> &'static str {
+    pub fn cookie_end(self) -> &'static str {
         if self >= Self::V2_516 { "; SameSite=Lax" } else { "" }
     }
 
     /// `WWW-Authenticate` of a 401.
-    pub(super) fn challenge(self) -> &'static str {
+    pub fn challenge(self) -> &'static str {
         if self >= Self::V2_568 { "Basic realm=\"Jenkins\", charset=\"UTF-8\"" } else { "Basic realm=\"Jenkins\"" }
     }
 
     /// How the container names itself.
-    pub(super) fn jetty(self) -> &'static str {
+    pub fn jetty(self) -> &'static str {
         match self {
             Self::V2_426 | Self::V2_440 => "10.0.18",
             Self::V2_516 | Self::V2_532 => "12.0.14",
@@ -95,7 +100,7 @@ impl Version {
     }
 
     /// Size of `agent.jar`.
-    pub(super) fn agent_size(self) -> usize {
+    pub fn agent_size(self) -> usize {
         match self {
             Self::V2_426 | Self::V2_440 => 1_371_733,
             Self::V2_516 | Self::V2_532 => 1_398_155,
@@ -104,7 +109,7 @@ impl Version {
     }
 
     /// The version of `agent.jar`.
-    pub(super) fn remoting(self) -> &'static str {
+    pub fn remoting(self) -> &'static str {
         match self {
             Self::V2_426 => "3160.vd76b_9ddd10cc",
             Self::V2_440 => "3206.vb_15dcf73f6a_9",
@@ -115,7 +120,7 @@ impl Version {
     }
 
     /// The plugin that launches over SSH.
-    pub(super) fn ssh_plugin(self) -> &'static str {
+    pub fn ssh_plugin(self) -> &'static str {
         match self {
             Self::V2_426 | Self::V2_440 => "ssh-slaves@2.947.v64ee6b_f87b_c1",
             Self::V2_516 | Self::V2_532 => "ssh-slaves@3.1071.v0d059c7b_c555",
@@ -124,7 +129,7 @@ impl Version {
     }
 
     /// The plugin of SSH keys.
-    pub(super) fn key_plugin(self) -> &'static str {
+    pub fn key_plugin(self) -> &'static str {
         match self {
             Self::V2_426 | Self::V2_440 => "ssh-credentials@308.ve4497b_ccd8f4",
             Self::V2_516 | Self::V2_532 => "ssh-credentials@361.vb_f6760818e8c",
@@ -133,7 +138,7 @@ impl Version {
     }
 
     /// What stands before and behind a page's main panel.
-    pub(super) fn panel(self) -> (&'static str, &'static str) {
+    pub fn panel(self) -> (&'static str, &'static str) {
         if self >= Self::V2_516 {
             (
                 "<div id=\"main-panel\"><a id=\"skip2content\"></a><!--\nstart of main content ⇒\n-->",
@@ -145,7 +150,7 @@ impl Version {
     }
 
     /// A page's title in the browser.
-    pub(super) fn title(self, title: &str) -> String {
+    pub fn title(self, title: &str) -> String {
         if self >= Self::V2_516 { format!("{title} - Jenkins") } else { format!("{title} [Jenkins]") }
     }
 }

@@ -41,6 +41,18 @@ fn a_name_that_nobody_has_is_told_as_it_was_written() {
 }
 
 #[test]
+fn an_ssh_configuration_that_is_not_there_is_told_once_and_before_anybody_is_met() {
+    let desk = Desk::new().with_site();
+    desk.write("nodes.yaml", "nodes: {build-1: {host: 127.0.0.1, roles: [first]}, build-2: {host: 127.0.0.2, roles: [first]}}\n");
+    let wanted = "error: read the ssh configuration nowhere: No such file or directory (os error 2)\n  \
+        try: name another file with --ssh-config, or leave it out\n";
+    for verb in ["check", "plan", "apply"] {
+        let said = desk.run(&[verb, "-F", "nowhere"]);
+        assert_eq!((said.code, said.err.as_str()), (Some(2), wanted), "{verb}: {said}");
+    }
+}
+
+#[test]
 fn wrong_words_are_wrong_usage() {
     let desk = Desk::new().with_site();
     insta::assert_snapshot!("unknown_verb", desk.run(&["aply"]));

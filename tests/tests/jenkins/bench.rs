@@ -27,7 +27,13 @@ pub const SITE_KEY: &[u8] = b"site key of the tests";
 
 /// The version that this suite is run against.
 pub fn version() -> Version {
-    if module_path!().contains("::oldest::") { Version::OLDEST } else { Version::NEWEST }
+    match module_path!().split("::").nth(1) {
+        Some("oldest") => Version::OLDEST,
+        Some("v2_440") => Version::V2_440,
+        Some("v2_516") => Version::V2_516,
+        Some("v2_532") => Version::V2_532,
+        _ => Version::NEWEST,
+    }
 }
 
 pub fn patience() -> Patience {

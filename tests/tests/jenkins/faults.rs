@@ -8,12 +8,13 @@ use ostler::masters::register::Ending;
 use ostler_roles::master::Stage;
 use ostler_roles::master::jenkins::Name;
 use ostler_roles::words::Secret;
+use ostler_tests::jenkins::replay::RESTART;
 use ostler_tests::jenkins::{Fault, Loss, Model, Permission, Timeline, User};
 
 use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, register, registration, ssh, token, writes};
 
 pub fn recorded_restart(scale: f64) -> Timeline {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/jenkins/exchanges/restart-21-timeline.json");
+    let path = format!("{}/data/jenkins/exchanges/{RESTART}.json", env!("CARGO_MANIFEST_DIR"));
     let recording = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     Timeline::recorded_restart(&recording, scale).unwrap()
 }

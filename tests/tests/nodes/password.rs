@@ -27,6 +27,8 @@ fn a_wrong_sudo_password_is_tried_on_one_node_once_and_the_right_one_is_kept_now
     let none = field.apply();
     assert_eq!(none.code, 1, "{none}");
     assert!(none.trouble("n1").contains("password"), "{none}");
+    let hint = none.of("trouble", Some("n1"))[0]["hint"].to_string();
+    assert!(hint.contains("run in a terminal") && hint.contains("OSTLER_SUDO_PASSWORD_FILE"), "{hint}");
 
     let nobody = field.ostler(["plan", "--ask-become-pass"]);
     assert!(nobody.code == 2 && nobody.stderr.contains("no password came for --ask-become-pass"), "{nobody}");

@@ -98,6 +98,20 @@ async fn a_server_that_stops_in_the_key_exchange_is_told_apart() {
 }
 
 #[tokio::test]
+async fn a_list_of_the_users_own_that_leaves_nothing_is_named_and_not_the_server() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "Ciphers chacha20-poly1305@openssh.com\nKexAlgorithms curve25519-sha256");
+    desk.know_server(&server);
+    for (option, list) in [("Ciphers", "aes256-ctr"), ("KexAlgorithms", "ecdh-sha2-nistp256")] {
+        desk.configure(&format!("{option} {list}"));
+        let error = desk.ssh().connect(&at_port(server.port)).await.unwrap_err();
+        assert!(matches!(&error.fault, ConnectFault::NoCommonAlgorithm { option: Some(own), .. } if *own == option), "{error}");
+        let file = desk.config.display();
+        assert_eq!(error.hint(), format!("your own {option} leaves nothing that this server has: change it for this host in {file}"));
+    }
+}
+
+#[tokio::test]
 async fn drops_before_the_banner_are_tried_again_up_to_the_limit() {
     let mut desk = Desk::new();
     desk.deadlines.drop_retries = 2;
