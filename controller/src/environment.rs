@@ -72,8 +72,7 @@ impl Environment {
         let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-        let (name, own_home) = account(&passwd, rustix::process::getuid().as_raw()).unzip();
+        let (name, own_home) = own_account().unzip();
         let home = path("HOME").or_else(|| own_home.flatten());
         let below = |name: &str, default: &str| path(name).unwrap_or_else(|| in_home(home.as_deref(), default));
         Self {
@@ -85,7 +84,7 @@ impl Environment {
             config: below("XDG_CONFIG_HOME", ".config").join("ostler"),
             identity: path("OSTLER_IDENTITY"),
             sudo_password_file: path("OSTLER_SUDO_PASSWORD_FILE"),
-            user: text("USER").or_else(|| text("LOGNAME")).unwrap_or_else(|| name.unwrap_or("unknown").to_owned()),
+            user: text("USER").or_else(|| text("LOGNAME")).or(name).unwrap_or_else(|| "unknown".to_owned()),
             search: std::env::var_os("PATH").map(|value| std::env::split_paths(&value).collect()).unwrap_or_default(),
             pip_indexes: ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"]
                 .iter()
@@ -104,6 +103,12 @@ impl Environment {
 /// A directory of ours in the home. Where there is none, never one in which others write: there anybody could lay a key or a journal.
 fn in_home(home: Option<&Path>, name: &str) -> PathBuf {
     home.unwrap_or(Path::new("/")).join(name)
+}
+
+/// The name and home of the account that this process has, by the accounts file; none for one from a directory service.
+pub fn own_account() -> Option<(String, Option<PathBuf>)> {
+    let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+    account(&passwd, rustix::process::getuid().as_raw()).map(|(name, home)| (name.to_owned(), home))
 }
 
 /// An account's name and home (passwd(5): name, password, number, group, comment, home, shell).

@@ -50,9 +50,17 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
+/// Makes a directory, and those above it that are missing, for nobody else. One that is there stays as it is.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_directory(path: &Path) -> Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
 fn put(path: &Path, bytes: &[u8], durable: Durable, place: &dyn Fn(&Path) -> Result<()>) -> Result<()> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+        make_directory(parent)?;
     }
     let aside = aside(path);
     let written = || -> Result<()> {

@@ -2,7 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "test support: ground that gives way must stop the test at once")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -246,6 +246,25 @@ pub fn named(source: &Source) -> BTreeSet<Vec<String>> {
         }
     }
     paths
+}
+
+/// What a table of contents hands on from the modules below it: name -> module.
+pub fn handed_on(source: &Source) -> BTreeMap<String, String> {
+    let mut names = BTreeMap::new();
+    for (at, word) in source.code.match_indices("use ") {
+        if joined(source.code.as_bytes(), at) {
+            continue;
+        }
+        let mut paths = BTreeSet::new();
+        let item = source.code[at + word.len()..].split(';').next().unwrap_or_default();
+        collect(&[], item.strip_prefix("self::").unwrap_or(item), &mut paths);
+        for path in paths {
+            if let [module, .., name] = &path[..] {
+                names.insert(name.clone(), module.clone());
+            }
+        }
+    }
+    names
 }
 
 fn parent(module: &[String]) -> Vec<String> {

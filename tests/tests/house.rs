@@ -2,6 +2,7 @@
 
 mod house {
     mod arrows;
+    mod circles;
     mod commits;
     mod decisions;
     mod dependencies;

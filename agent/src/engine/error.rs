@@ -51,7 +51,7 @@ pub enum EngineError {
         /// How much is needed at least, where that is known.
         wanted: Option<ostler_roles::words::Bytes>,
         /// Where.
-        place: super::free_space::FreeSpace,
+        place: super::state_file_system::StateFileSystem,
     },
     /// The node cannot be reached at all.
     #[error("open the node: {why}")]

@@ -1,11 +1,10 @@
 //! Room for our own state: asked for before a run is put on record, and told with its numbers when it is missing.
 
+use super::state_file_system::StateFileSystem;
 use super::{EngineError, StatePaths};
-use crate::host::mounts::{self, Mount};
-use crate::host::own::OwnPath;
 use ostler_roles::words::Bytes;
 use rustix::io::Errno;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What a run needs beside its plan and its contents: its journal's reserve, and some blocks for directories and records.
 const FOR_A_RUN: Bytes = Bytes(super::journal::RESERVE.0 + (64 << 10));
@@ -15,71 +14,12 @@ const NAMES: u64 = 16;
 /// What writing a unit down takes.
 const ONE_UNIT: u64 = 16 << 10;
 
-/// The file system that our state lies in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FreeSpace {
-    /// Where our state is.
-    path: PathBuf,
-    /// The mount that holds it.
-    mount: String,
-    /// For root.
-    free: Bytes,
-    size: Bytes,
-    /// Free and all; none where the file system counts none.
-    inodes: Option<(u64, u64)>,
-    /// What may be removed of ours, and how much that is.
-    spare: (PathBuf, Bytes),
-}
-
-impl std::fmt::Display for FreeSpace {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}, which holds {}, has {} of {} free", self.mount, self.path.display(), self.free, self.size)?;
-        if let Some((free, all)) = self.inodes.filter(|(free, _)| *free < 1000) {
-            write!(f, " and {free} of {all} inodes")?;
-        }
-        write!(f, ": make room there")?;
-        if self.spare.1.count() > 0 {
-            write!(f, ", first with `rm -r {}` ({}; it is only a store)", self.spare.0.display(), self.spare.1)?;
-        }
-        Ok(())
-    }
-}
-
-impl FreeSpace {
-    /// As it is now; none when that cannot be told.
-    fn of(paths: &StatePaths) -> Option<Self> {
-        let there = paths.state.ancestors().find(|path| path.exists())?;
-        // What root may use: a disk that jobs have filled has some left for it (mke2fs(8), -m).
-        let room = rustix::fs::statvfs(there).ok().filter(|room| room.f_blocks > 0)?;
-        let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        let table: Vec<Mount> = mounts::parse(&table);
-        let real = there.canonicalize().ok()?;
-        let mount = mounts::holding(&table, &real);
-        let named = |mount: &Mount| format!("the file system {} ({})", mount.point.display(), mount.kind);
-        Some(Self {
-            path: paths.state.clone(),
-            mount: mount.map_or_else(|| "the file system".to_owned(), named),
-            free: Bytes(room.f_bfree.saturating_mul(room.f_frsize)),
-            size: Bytes(room.f_blocks.saturating_mul(room.f_frsize)),
-            inodes: (room.f_files > 0).then_some((room.f_ffree, room.f_files)),
-            spare: (paths.blobs().to_path_buf(), held(&paths.blobs())),
-        })
-    }
-}
-
-/// The bytes of a directory's files.
-fn held(directory: &OwnPath) -> Bytes {
-    let names = directory.names().unwrap_or_default();
-    let lengths = names.iter().filter_map(|name| directory.below(name.to_str()?).length_and_time().ok()?);
-    Bytes(lengths.map(|(length, _)| length).sum())
-}
-
 /// Whether there is room for a run that writes so much.
 ///
 /// # Errors
 /// When there is too little. What cannot be told is tried.
 pub(super) fn wanted(paths: &StatePaths, bytes: Bytes, files: u64) -> Result<(), EngineError> {
-    let Some(place) = FreeSpace::of(paths) else { return Ok(()) };
+    let Some(place) = StateFileSystem::of(paths) else { return Ok(()) };
     let wanted = Bytes(bytes.count().saturating_add(FOR_A_RUN.count()));
     let names = place.inodes.is_none_or(|(free, _)| free >= NAMES.saturating_add(files));
     if place.free >= wanted && names { Ok(()) } else { Err(EngineError::NoRoom { wanted: Some(wanted), place }) }
@@ -89,7 +29,7 @@ pub(super) fn wanted(paths: &StatePaths, bytes: Bytes, files: u64) -> Result<(),
 /// numbers.
 pub(crate) fn explained(paths: &StatePaths, error: EngineError) -> EngineError {
     let there = error.written().is_some_and(|path| path.starts_with(&paths.state)) && is_full(&error);
-    match FreeSpace::of(paths).filter(|_| there) {
+    match StateFileSystem::of(paths).filter(|_| there) {
         Some(place) => EngineError::NoRoom { wanted: None, place },
         None => error,
     }
@@ -126,7 +66,9 @@ fn is_full(error: &EngineError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::mounts;
     use crate::host::tests::{SmallDisk, proves_as_root};
+    use std::path::PathBuf;
     use std::process::Command;
 
     #[test]
@@ -135,7 +77,7 @@ mod tests {
         let spare = (PathBuf::from("/var/lib/ostler/blobs"), Bytes(3 << 20));
         let path = PathBuf::from("/var/lib/ostler");
         let mount = "the file system /var (ext4)".to_owned();
-        let mut place = FreeSpace { path, mount, free: Bytes(512), size: Bytes(1 << 30), inodes, spare };
+        let mut place = StateFileSystem { path, mount, free: Bytes(512), size: Bytes(1 << 30), inodes, spare };
         assert_eq!(
             place.to_string(),
             "the file system /var (ext4), which holds /var/lib/ostler, has 512 B of 1 GiB free and 3 of 100 inodes: make room there, \

@@ -1,6 +1,7 @@
 //! `Go`: from a shown plan to a runner that has it. The moments stand in the decision page; nothing exists before `Recorded`.
 
-use super::node::{LastRun, LedgerBefore, NodeRecord, now};
+use super::clock::now;
+use super::node::{LastRun, LedgerBefore, NodeRecord};
 use super::secrets::{self, SecretStore};
 use super::stored::{self, Durable};
 use super::{BlobStore, EngineError, Facilities, JournalReader, Lock, Moment, detach, free_space, lock, runners};

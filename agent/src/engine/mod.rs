@@ -6,6 +6,7 @@ mod blobs;
 mod cancel;
 mod challenge;
 mod clean;
+mod clock;
 mod copy;
 mod detach;
 mod error;
@@ -24,6 +25,7 @@ mod provider;
 mod runner;
 mod runners;
 mod secrets;
+mod state_file_system;
 mod state_paths;
 mod stored;
 

@@ -1,12 +1,12 @@
 //! What the node remembers of its last run: one small file, compared and swapped at `Go`.
 
+use super::clock::now;
 use super::stored::{self, Durable};
 use super::{EngineError, JournalReader, StatePaths, lock, runners};
 use ostler_roles::ledger::Ledger;
 use ostler_roles::wire::message::ActiveRun;
 use ostler_roles::words::{RunId, Span};
 use serde::{Deserialize, Serialize};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The record. Its default is a node that has had no run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,11 +59,6 @@ fn at_work(paths: &StatePaths, run: &RunId) -> Result<Option<(bool, u64)>, Engin
     };
     let (events, ended) = journal.map_or(Ok((0, false)), |mut journal| journal.count())?;
     Ok((!ended).then_some((alive, events)))
-}
-
-/// Seconds since 1970 by the node's clock.
-pub(super) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 impl NodeRecord {

@@ -1,7 +1,7 @@
 //! Runners by their processes: also those whose records somebody has removed.
 
 use super::StatePaths;
-use super::node::now;
+use super::clock::now;
 use crate::host::processes::{self, Process};
 use ostler_roles::wire::message::ActiveRun;
 use ostler_roles::words::RunId;

@@ -40,6 +40,16 @@ impl Host {
         self.make_directory(path, Writing { user, group, mode: 0o755 })
     }
 
+    /// Makes the directories above `path` that are missing, each as [`Self::make_parent`] does.
+    ///
+    /// # Errors
+    /// When something else stands there, or the kernel says no.
+    pub fn make_parents(&self, path: &Path) -> Result<(), OsError> {
+        let mut above: Vec<&Path> = path.ancestors().skip(1).filter(|above| above.parent().is_some()).collect();
+        above.reverse();
+        above.into_iter().try_for_each(|above| self.make_parent(above))
+    }
+
     /// Removes a tree; one that is not there is no error. No link in it is followed.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 
 use super::Act;
 use super::fault::{failure, hinted, unmade, unread};
-use super::file::value_of;
 use super::node::Node;
+use super::secret_value::value_of;
 use crate::engine::ApplyContext;
 use crate::host::child::{Finished, Identity, Program};
 use crate::host::{EntryKind, Operation, OsError, Rival, WorkingDirectory, Writing, aside_path};
@@ -192,9 +192,7 @@ fn run(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Fa
     let Some(path) = &desired.stdout_to else {
         return accepted(desired, program.run_to_end(work.deadline).map_err(unmade)?, &doing);
     };
-    for parent in node.host.missing_parents(path).map_err(unmade)? {
-        node.host.make_parent(parent.as_path()).map_err(unmade)?;
-    }
+    node.make_parents(path)?;
     let mut values = desired.environment.iter().map(|(_, value)| value).chain(&desired.stdin);
     let secret = values.any(|value| matches!(value, Sensitive::Secret(_)));
     let aside = aside_path(path.as_path());

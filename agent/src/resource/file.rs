@@ -3,6 +3,7 @@
 use super::Act;
 use super::fault::{WriteFault, failure, unmade, unread};
 use super::node::Node;
+use super::secret_value::value_of;
 use crate::engine::ApplyContext;
 use crate::host::EntryKind;
 use crate::host::child::Program;
@@ -121,14 +122,4 @@ pub(super) fn bytes_of(content: &Content, work: &ApplyContext<'_>) -> Result<Vec
         }
         Content::Secret(secret) => value_of(secret, work),
     }
-}
-
-/// The value of a secret.
-pub(super) fn value_of(secret: &SecretRef, work: &ApplyContext<'_>) -> Result<Vec<u8>, Failure> {
-    let name = &secret.name;
-    let value = (work.secret)(&secret.hmac).map_err(|error| Failure {
-        causes: vec![error.to_string()],
-        ..failure(FailureKind::Apply, format!("the value of {name} is at hand and cannot be read"))
-    })?;
-    value.ok_or_else(|| failure(FailureKind::NeedsController, format!("the value of {name} is only the controller's to give")))
 }

@@ -126,9 +126,8 @@ impl Act for Desired {
         if cache.owner.is_none() {
             return Err(super::fault::no_account("user", self.owner.as_str()));
         }
-        for parent in node.host.missing_parents(&self.root).map_err(unmade)?.iter().chain([&self.root]) {
-            node.host.make_parent(parent.as_path()).map_err(unmade)?;
-        }
+        node.make_parents(&self.root)?;
+        node.host.make_parent(self.root.as_path()).map_err(unmade)?;
         let notes = cache.refill(changes, work)?;
         node.host.touched_below(self.root.as_path());
         Ok(notes)

@@ -8,6 +8,7 @@ mod modules;
 mod node;
 mod ownership;
 mod provider;
+mod secret_value;
 
 macro_rules! modules {
     ($($(#[$doc:meta])* $variant:ident = $word:ident;)*) => { $(mod $word;)* };

@@ -95,10 +95,7 @@ impl Node {
 
     /// Makes the directories above `path` that are missing, as root's.
     pub(super) fn make_parents(&self, path: &AbsPath) -> Result<(), Failure> {
-        for parent in self.host.missing_parents(path).map_err(unmade)? {
-            self.host.make_parent(parent.as_path()).map_err(unmade)?;
-        }
-        Ok(())
+        self.host.make_parents(path.as_path()).map_err(unmade)
     }
 
     /// Whose rights a child of that account has.

@@ -8,7 +8,8 @@ use super::fault::unread;
 use super::known::{Offers, Packages};
 use super::node::Node;
 use crate::engine::ApplyContext;
-use ostler_roles::check::{self, Evidence, PackageWant};
+use ostler_roles::check::package::Evidence;
+use ostler_roles::check::{self, Judge as _, PackageWant};
 use ostler_roles::outcome::Failure;
 use ostler_roles::resource::package::{Change, Desired, Observed, State};
 use ostler_roles::words::Bytes;
@@ -57,12 +58,12 @@ fn found(node: &Node, name: &str, deadline: Instant) -> Result<Observed, Failure
 pub(super) fn evidence(node: &Node, package: &check::Package, deadline: Instant) -> Result<Evidence, Failure> {
     let name = package.name.as_str();
     let found = found(node, name, deadline)?;
-    let answer = |offers: Option<&Offers>| Evidence::Package {
+    let answer = |offers: Option<&Offers>| Evidence {
         found: found.clone(),
         offered: offers.map(|offers| offers.of(name)).unwrap_or_default(),
         providers: offers.map(|offers| offers.providers(name)).unwrap_or_default(),
     };
-    let good = |evidence: &Evidence| check::Check::Package(package.clone()).judge(evidence).passed();
+    let good = |evidence: &Evidence| package.judge(evidence).passed();
     let unread = answer(None);
     if package.want == PackageWant::Installed || good(&unread) {
         return Ok(unread);

@@ -3,6 +3,7 @@
 mod apply;
 mod attach;
 mod check;
+mod compiler;
 mod completions;
 mod demo;
 mod descriptors;
@@ -13,7 +14,7 @@ mod interrupt;
 mod lab;
 mod lint;
 mod nodes;
-mod only;
+mod one_role;
 mod password;
 mod plan;
 mod prepare;

@@ -1,12 +1,14 @@
 //! What check, plan and apply have in common: the site, the nodes, the way to them, the console, their plans.
 
 use super::{
-    CommandError, Context, descriptors,
+    CommandError, Context,
+    compiler::SiteCompiler,
+    descriptors,
     interrupt::{Echo, Interrupts},
-    only::Only,
+    one_role::OneRole,
     password,
     reach::{self, SshReach},
-    workspace::{Open, SiteCompiler, Workspace},
+    workspace::{Open, Workspace},
 };
 use crate::cli::FleetArgs;
 use crate::fleet::{Compile, EventSender, Lines, Patience, Preparation, Ready, Trouble, TroubleKind, prepare};
@@ -68,7 +70,7 @@ impl RunContext {
         let interrupts = Interrupts::listen(context.printer.clone(), echo.clone()).map_err(CommandError::Signals)?;
         let workspace = Arc::new(Workspace::open(context, &args.values.set, open)?);
         let mut nodes = inventory::select(&workspace.inventory.site.nodes, &args.select.limit)?;
-        let only = only.map(|role| Only::of(&workspace, role)).transpose()?;
+        let only = only.map(|role| OneRole::of(&workspace, role)).transpose()?;
         if let Some(only) = &only {
             nodes = only.among(&workspace, nodes)?;
         }

@@ -1,23 +1,21 @@
 //! A site opened for work: its files, its secrets, what is kept of its nodes; compiles for the fleet.
 
-use super::{CommandError, Context, only::Only};
-use crate::fleet::{Blobs, Compile, CompileError, Content, Prepared};
+use super::{CommandError, Context};
+use crate::fleet::{Blobs, Content};
 use crate::inventory::{self, Inventory, ReadSiteError, SiteFile};
 use crate::journal::{FactStore, FileStore, Store, site_directory};
 use crate::registration::SiteState;
 use crate::secret::{self, Identities};
 use ostler_roles::author::compile::{self, Input, KnownFacts, Master, Order, Secrets};
-use ostler_roles::author::diagnostic::{Faults, RenderStyle};
+use ostler_roles::author::diagnostic::Faults;
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::layers::Override;
 use ostler_roles::author::library;
 use ostler_roles::author::role::Role;
-use ostler_roles::executor::Executor;
 use ostler_roles::facts::Facts;
 use ostler_roles::words::{Digest, MasterName, NodeName};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A site opened for work.
@@ -87,6 +85,27 @@ impl Workspace {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What a node told last of itself.
+    pub fn last_facts(&self, node: &NodeName) -> Option<Facts> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(node).map(|facts| Facts::clone(facts))
+    }
+
+    /// Keeps what a node tells of itself; false: that was known.
+    pub fn learn(&self, node: &NodeName, facts: &Facts) -> bool {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nothing is copied or written while it is the same.
+        if known.get(node).is_some_and(|known| **known == *facts) {
+            return false;
+        }
+        known.insert(node.clone(), facts.clone());
+        drop(known);
+        if let Err(error) = self.facts.keep(node, facts) {
+            // Only a memory that saves a round trip next time.
+            tracing::warn!(%node, %error, "facts were not kept");
+        }
+        true
+    }
+
     /// Which nodes come after which, by what their values name.
     pub fn order(&self) -> Order {
         compile::order(&self.inventory.roles, &self.inventory.site, &self.facts(), &self.secrets, &self.overrides)
@@ -153,7 +172,8 @@ impl Workspace {
         rendered.iter().map(once).collect()
     }
 
-    fn blobs(self: &Arc<Self>, compiled: &compile::Compiled) -> Blobs {
+    /// The contents that a catalog names, each found when it is asked for.
+    pub fn blobs(self: &Arc<Self>, compiled: &compile::Compiled) -> Blobs {
         let rendered = self.shared(&compiled.blobs);
         let files = compiled.files.clone();
         let site = Arc::clone(self);
@@ -221,85 +241,4 @@ fn secrets(context: &Context, inventory: &Inventory, store: &dyn Store, open: Op
 /// The file with the identities that open secrets.
 pub fn identity_file(context: &Context) -> PathBuf {
     context.environment.identity.clone().unwrap_or_else(|| context.environment.config.join("identity.txt"))
-}
-
-/// Compiles nodes of a site for the fleet.
-#[derive(Debug)]
-pub struct SiteCompiler {
-    workspace: Arc<Workspace>,
-    /// A partial run's part.
-    only: Option<Only>,
-    /// Compiled ahead for whoever asks next, each with the facts of all nodes by which it was.
-    ahead: Mutex<BTreeMap<NodeName, (u64, Facts, Prepared)>>,
-    /// Counts changes of what is known of any node.
-    changes: AtomicU64,
-}
-
-fn rendered(faults: &Faults) -> CompileError {
-    CompileError { count: faults.len(), rendered: faults.render(RenderStyle::default()) }
-}
-
-impl SiteCompiler {
-    /// For this site, or one role of it.
-    pub fn new(workspace: &Arc<Workspace>, only: Option<Only>) -> Self {
-        Self { workspace: Arc::clone(workspace), only, ahead: Mutex::default(), changes: AtomicU64::new(0) }
-    }
-
-    /// The executors of a node by what it told last, and its host keys. What is compiled for that is kept for its plan.
-    pub fn executors(&self, node: &NodeName) -> Option<(Vec<Executor>, Vec<String>)> {
-        let (changes, facts) = (self.changes.load(Ordering::SeqCst), self.last_facts(node)?);
-        let prepared = self.compile_now(node, &facts).ok()?;
-        let (executors, host_keys) = (prepared.executors.clone(), facts.host_keys.clone());
-        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).insert(node.clone(), (changes, facts, prepared));
-        Some((executors, host_keys))
-    }
-
-    fn compile_now(&self, node: &NodeName, facts: &Facts) -> Result<Prepared, CompileError> {
-        let all = self.workspace.facts().with(node, Arc::new(facts.clone()));
-        let mut compiled = self.workspace.with_input(node, &all, compile::compile).map_err(|faults| rendered(&faults))?;
-        if let Some(only) = &self.only {
-            only.narrow(&mut compiled.catalog);
-        }
-        let blob = self.workspace.blobs(&compiled);
-        Ok(Prepared {
-            catalog: compiled.catalog,
-            blob,
-            secrets: Arc::new(compiled.secrets),
-            masked: compiled.masked,
-            executors: compiled.executors,
-        })
-    }
-}
-
-impl Compile for SiteCompiler {
-    fn compile(&self, node: &NodeName, facts: &Facts) -> Result<Prepared, CompileError> {
-        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).remove(node);
-        match ahead {
-            Some((changes, by, prepared)) if by == *facts && changes == self.changes.load(Ordering::SeqCst) => Ok(prepared),
-            Some(_) | None => self.compile_now(node, facts),
-        }
-    }
-
-    fn last_facts(&self, node: &NodeName) -> Option<Facts> {
-        self.workspace.known.lock().unwrap_or_else(PoisonError::into_inner).get(node).map(|facts| Facts::clone(facts))
-    }
-
-    fn keep_facts(&self, node: &NodeName, facts: &Facts) {
-        let mut known = self.workspace.known.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nothing is copied or written while it is the same.
-        if known.get(node).is_some_and(|known| **known == *facts) {
-            return;
-        }
-        known.insert(node.clone(), facts.clone());
-        drop(known);
-        self.changes.fetch_add(1, Ordering::SeqCst);
-        if let Err(error) = self.workspace.facts.keep(node, facts) {
-            // Only a memory that saves a round trip next time.
-            tracing::warn!(%node, %error, "facts were not kept");
-        }
-    }
-
-    fn secret_key(&self) -> Vec<u8> {
-        self.workspace.secrets.key().to_vec()
-    }
 }

@@ -11,6 +11,7 @@ mod lines;
 mod lockout;
 mod prepare;
 mod stage;
+mod transaction;
 mod trouble;
 
 pub use crate::session::Content;
@@ -20,5 +21,6 @@ pub use event::{EventSender, FleetEvent, FleetMessage};
 pub use follow::{Follower, Found, Patience, Start};
 pub use lines::Lines;
 pub use prepare::{Blobs, Compile, CompileError, Masked, OpenedSecrets, Preparation, Prepared, Reach, Ready, prepare};
-pub use stage::{ExecutorRef, Stage, Stages, Transaction};
+pub use stage::{ExecutorRef, Stage, Stages};
+pub use transaction::Transaction;
 pub use trouble::{Trouble, TroubleKind, chain};

@@ -1,11 +1,9 @@
 //! How far a node's transaction has come: a state machine whose every step is told, and so is kept in the run's log.
 
-use super::{EventSender, FleetEvent};
 use ostler_roles::texts::{Edit, Text, Texts};
 use ostler_roles::words::{Digest, MasterName, NodeName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// One executor of a node.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -128,47 +126,6 @@ impl Stages {
                 Some(place) => matches!(node, Stage::Verified) && behind(self.executors.get(place)),
             },
         }
-    }
-}
-
-/// One node's way through a run. Its clones stand for the same node.
-#[derive(Debug, Clone)]
-pub struct Transaction {
-    node: NodeName,
-    events: EventSender,
-    stages: Arc<Mutex<Stages>>,
-}
-
-impl Transaction {
-    /// Of a node whose plan has come, which was told.
-    pub fn of_planned(node: &NodeName, plan: Digest, events: &EventSender) -> Self {
-        let stages = Stages { node: Some(Stage::Planned(plan)), executors: BTreeMap::new() };
-        Self { node: node.clone(), events: events.clone(), stages: Arc::new(Mutex::new(stages)) }
-    }
-
-    /// It has come so far. What it has reached already is not told again.
-    pub fn reach(&self, stage: Stage) {
-        // Told under the lock: the log has the order in which things happened.
-        let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
-        if stages.take(&stage) {
-            self.events.send(&self.node, FleetEvent::Stage(stage));
-        }
-    }
-
-    /// The node goes no further.
-    pub fn fail(&self, why: &str) {
-        let at = self.stages.lock().unwrap_or_else(PoisonError::into_inner).node.clone();
-        if let Some(at) = at {
-            self.reach(Stage::Failed { at: Box::new(at), why: why.to_owned() });
-        }
-    }
-
-    /// An executor of it goes no further.
-    pub fn fail_at(&self, place: &ExecutorRef, why: &str) {
-        let at = self.stages.lock().unwrap_or_else(PoisonError::into_inner).executors.get(place).cloned();
-        // One that is not on its master yet would have been quarantined there.
-        let at = at.unwrap_or_else(|| Stage::Quarantined(place.clone()));
-        self.reach(Stage::Failed { at: Box::new(at), why: why.to_owned() });
     }
 }
 

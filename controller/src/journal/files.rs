@@ -8,7 +8,7 @@ use ostler_roles::words::RunId;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -73,7 +73,7 @@ fn take(file: &File, path: &Path) -> Result<bool, StateError> {
 
 fn make_parent(path: &Path) -> Result<(), StateError> {
     let Some(parent) = path.parent() else { return Ok(()) };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(StateError::write(path))
+    private::make_directory(parent).map_err(StateError::write(path))
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {

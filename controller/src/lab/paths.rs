@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::error::LabError;
+use crate::private::{self, Durable};
 
 /// One lab's state directory. Several labs run at once in different directories.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,7 @@ impl LabPaths {
     /// the programs of the lab would misread.
     pub fn create(dir: &Path) -> Result<Self, LabError> {
         legible("state directory", dir, MISREAD)?;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(LabError::file("create directory", dir))?;
+        private::make_directory(dir).map_err(LabError::file("create directory", dir))?;
         let dir = fs::canonicalize(dir).map_err(LabError::file("resolve", dir))?;
         legible("state directory", &dir, MISREAD)?;
         // Keys and the socket lie in there: whoever may enter has every node, and whoever may write leads root astray.
@@ -165,10 +166,7 @@ fn remove(path: &Path) -> Result<(), LabError> {
 
 /// Writes a file readable by its owner alone, in place of whatever is there.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), LabError> {
-    use std::io::Write;
-    // One that is there would keep its mode and its readers, and a link would lead elsewhere.
-    remove(path)?;
-    create_private(path).and_then(|mut file| file.write_all(content)).map_err(LabError::file("write", path))
+    private::write(path, content, Durable::No).map_err(LabError::file("write", path))
 }
 
 /// Creates a file readable by its owner alone; one that is there is an error, a link too.

@@ -1,6 +1,5 @@
 //! Content addresses: SHA-256, and the content they stand for.
 
-use super::SecretRef;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
@@ -86,22 +85,6 @@ impl std::fmt::Display for Digest {
 impl std::fmt::Debug for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Digest({})", self.short())
-    }
-}
-
-/// Bytes that a file shall hold: public, by digest (the agent asks for those it lacks), or secret, by reference.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Content {
-    /// Public bytes.
-    Blob(Blob),
-    /// Secret bytes: never a blob, never in a plan, compared by HMAC.
-    Secret(SecretRef),
-}
-
-impl Content {
-    /// The secret bytes, if they are.
-    pub fn secret(&self) -> Option<&SecretRef> {
-        if let Self::Secret(secret) = self { Some(secret) } else { None }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Newtypes for every kind of name and quantity: parsed once, then trusted.
 
+mod content;
 mod count;
 mod date;
 mod digest;
@@ -12,9 +13,10 @@ mod secret;
 mod unit;
 mod version;
 
+pub use content::Content;
 pub use count::count;
 pub use date::date;
-pub use digest::{Blob, Content, Digest, ParseDigestError, write_named};
+pub use digest::{Blob, Digest, ParseDigestError, write_named};
 pub use mode::{Mode, ParseModeError};
 pub use name::{
     AccountName, Label, MasterName, ModuleName, NameError, NodeName, PackageName, RoleName, RunId, SecretName, SysctlName, UnitName,

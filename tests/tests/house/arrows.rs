@@ -34,7 +34,7 @@ const CONTROLLER: Rooms = &[
     ("report", &["environment", "fleet", "mask", "transport"]),
     ("fleet", &["mask", "session", "transport"]),
     ("masters", &["mask"]),
-    ("lab", &["environment"]),
+    ("lab", &["environment", "private"]),
     ("inventory", &["environment", "stamp"]),
     ("secret", &["environment", "private"]),
     ("session", &["mask", "transport"]),

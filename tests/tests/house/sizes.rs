@@ -1,6 +1,6 @@
 //! Files and functions stay small; so does the agent.
 
-use ostler_tests::house::{functions, production, root};
+use ostler_tests::house::{functions, production, root, tracked};
 
 const CRATES: [&str; 4] = ["agent", "controller", "roles", "tests"];
 const FILE_LINES: usize = 500;
@@ -17,6 +17,21 @@ fn no_file_has_more_than_500_lines_of_production_code() {
         .flat_map(|krate| production(krate))
         .filter(|source| source.lines > FILE_LINES)
         .map(|source| format!("{}: {} lines", source.name, source.lines))
+        .collect();
+    assert!(long.is_empty(), "too long, at most {FILE_LINES}:\n{}", long.join("\n"));
+}
+
+/// Sources that are tests as a whole: all of their lines count.
+#[test]
+fn no_file_of_tests_has_more_than_500_lines() {
+    let files = tracked()
+        .into_iter()
+        .filter(|name| name.ends_with(".rs") && CRATES.iter().any(|krate| name.starts_with(&format!("{krate}/tests/"))));
+    let lines = |name: &String| std::fs::read_to_string(root().join(name)).expect("a tracked file").lines().count();
+    let long: Vec<String> = files
+        .map(|name| (lines(&name), name))
+        .filter(|(lines, _)| *lines > FILE_LINES)
+        .map(|(lines, name)| format!("{name}: {lines} lines"))
         .collect();
     assert!(long.is_empty(), "too long, at most {FILE_LINES}:\n{}", long.join("\n"));
 }

@@ -76,9 +76,7 @@ pub(super) fn remember(node: &Node, account: &Account) -> Result<(), Failure> {
     let key = key_of(node, account)?;
     let Some((digest, said)) = node.sshd_said.of(&key).filter(|(digest, _)| *digest == configuration.digest) else { return Ok(()) };
     let (user, group) = node.host.default_owner();
-    for parent in [Path::new("/var/lib/ostler"), Path::new(RECORDS)] {
-        node.host.make_parent(parent).map_err(unmade)?;
-    }
+    node.host.make_parents(&record(account)).map_err(unmade)?;
     let text = format!("{digest} {key}\n{said}");
     node.host.write::<OsError>(&record(account), text.as_bytes(), Writing { user, group, mode: 0o600 }, None).map_err(unmade)
 }

@@ -1,19 +1,18 @@
 //! `disk`: room on the file system that really holds a path, with all that the plan and other requirements take of it.
 
 use super::super::fault::{failure, unread};
-use super::super::node::Node;
+use super::Reading;
 use crate::host::deadline::within;
 use crate::host::{Host, mounts};
-use ostler_roles::check::{Demands, Disk, Evidence};
+use ostler_roles::check::{Demands, Disk, disk::Evidence};
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::words::Bytes;
 use std::path::Path;
-use std::time::Instant;
 
-pub(super) fn read(node: &Node, disk: &Disk, demands: &Demands, deadline: Instant) -> Result<Evidence, Failure> {
+pub(super) fn read(disk: &Disk, reading: &Reading<'_>) -> Result<Evidence, Failure> {
     let what = format!("the file system of {}", disk.path);
-    let (host, disk, demands) = (node.host.again().map_err(unread)?, disk.clone(), demands.clone());
-    let answer = within(&what, deadline, move || found(&host, &disk, &demands));
+    let (host, disk, demands) = (reading.node.host.again().map_err(unread)?, disk.clone(), reading.demands.clone());
+    let answer = within(&what, reading.deadline, move || found(&host, &disk, &demands));
     answer.map_err(unread)?
 }
 
@@ -40,7 +39,7 @@ fn found(host: &Host, disk: &Disk, demands: &Demands) -> Result<Evidence, Failur
     // The sum is told once, with the largest part of it; each of the others must hold alone as well.
     let largest = shares.iter().max_by_key(|(index, share)| (share.free_after, std::cmp::Reverse(*index)));
     let largest = demands.own.is_some() && largest.map(|(index, _)| *index) == demands.own;
-    Ok(Evidence::Disk {
+    Ok(Evidence {
         mount: mount.point.display().to_string(),
         file_system: mount.kind.clone(),
         size: Bytes(room.size),

@@ -1,12 +1,13 @@
 //! `kernel`: release, modules, whether it is a host's.
 
 use super::super::fault::unread;
-use super::super::node::Node;
+use super::Reading;
 use crate::facts;
-use ostler_roles::check::{Evidence, Kernel};
+use ostler_roles::check::{Kernel, kernel::Evidence};
 use ostler_roles::outcome::Failure;
 
-pub(super) fn read(node: &Node, kernel: &Kernel) -> Result<Evidence, Failure> {
+pub(super) fn read(kernel: &Kernel, reading: &Reading<'_>) -> Result<Evidence, Failure> {
+    let node = reading.node;
     let (_, shared) = facts::virtualization(&node.host).map_err(unread)?;
     let mut missing_modules = Vec::new();
     for module in &kernel.modules {
@@ -16,5 +17,5 @@ pub(super) fn read(node: &Node, kernel: &Kernel) -> Result<Evidence, Failure> {
             missing_modules.push(module.clone());
         }
     }
-    Ok(Evidence::Kernel { release: facts::release().map_err(unread)?, shared, missing_modules })
+    Ok(Evidence { release: facts::release().map_err(unread)?, shared, missing_modules })
 }

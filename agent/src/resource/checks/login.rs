@@ -2,24 +2,26 @@
 
 use super::super::fault::{failure, unread};
 use super::super::node::Node;
+use super::Reading;
 use crate::host::EntryKind;
 use crate::host::accounts::Account;
 use crate::host::child::Program;
-use ostler_roles::check::{Evidence, Login};
+use ostler_roles::check::{Login, login::Evidence};
 use ostler_roles::outcome::{Failure, FailureKind};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-pub(super) fn read(node: &Node, login: &Login, deadline: Instant) -> Result<Evidence, Failure> {
+pub(super) fn read(login: &Login, reading: &Reading<'_>) -> Result<Evidence, Failure> {
+    let Reading { node, deadline, .. } = *reading;
     let name = login.user.as_str();
     let Some(account) = node.accounts()?.account(&node.host, name).map_err(unread)? else {
-        return Ok(Evidence::Login(Some(format!("there is no user {name}"))));
+        return Ok(Some(format!("there is no user {name}")));
     };
     if let Some(wrong) = home_and_shell(node, &account)? {
-        return Ok(Evidence::Login(Some(wrong)));
+        return Ok(Some(wrong));
     }
     if node.host.look(Path::new("/etc/nologin")).map_err(unread)?.is_some() && account.uid != 0 {
-        return Ok(Evidence::Login(Some("/etc/nologin keeps everyone out".to_owned())));
+        return Ok(Some("/etc/nologin keeps everyone out".to_owned()));
     }
     if !node.host.is_root() {
         return Err(failure(FailureKind::Observe, "only root may read whether an account is locked or expired"));
@@ -27,7 +29,7 @@ pub(super) fn read(node: &Node, login: &Login, deadline: Instant) -> Result<Evid
     let shadow = node.host.read(Path::new("/etc/shadow"), 16 << 20).map_err(unread)?.unwrap_or_default();
     let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400;
     if let Some(wrong) = shadow_says(&String::from_utf8_lossy(&shadow), name, today, uses_pam(node)?) {
-        return Ok(Evidence::Login(Some(wrong)));
+        return Ok(Some(wrong));
     }
     tried(node, name, deadline)
 }
@@ -90,15 +92,15 @@ fn uses_pam(node: &Node) -> Result<bool, Failure> {
 /// A login shell as su(1) gives it: with PAM's account and session rules.
 fn tried(node: &Node, name: &str, deadline: Instant) -> Result<Evidence, Failure> {
     if !node.host.is_running() {
-        return Ok(Evidence::Login(None));
+        return Ok(None);
     }
     let finished = Program::new(["su", "--login", name, "--command", "true"]).run_to_end(deadline).map_err(unread)?;
     if finished.is_good() {
-        return Ok(Evidence::Login(None));
+        return Ok(None);
     }
     let status = finished.status;
     let last = finished.tail.last_line();
-    Ok(Evidence::Login(Some(if last.is_empty() { format!("su: {status}") } else { format!("su: {status}: {last}") })))
+    Ok(Some(if last.is_empty() { format!("su: {status}") } else { format!("su: {status}: {last}") }))
 }
 
 #[cfg(test)]

@@ -1,3 +1,10 @@
 //! `package`: installed, or offered by the node's sources.
 
-pub(super) use super::super::package::evidence as read;
+use super::super::package;
+use super::Reading;
+use ostler_roles::check::{Package, package::Evidence};
+use ostler_roles::outcome::Failure;
+
+pub(super) fn read(wanted: &Package, reading: &Reading<'_>) -> Result<Evidence, Failure> {
+    package::evidence(reading.node, wanted, reading.deadline)
+}

@@ -44,9 +44,7 @@ pub(super) fn remember(node: &Node, path: &AbsPath, digest: &Digest, stops: &dyn
     }
     let record = record(path);
     let (user, group) = node.host.default_owner();
-    for parent in [Path::new("/var/lib/ostler"), Path::new("/var/lib/ostler/digests")] {
-        node.host.make_parent(parent)?;
-    }
+    node.host.make_parents(&record)?;
     let text = format!("{} {}\n", digest.hex(), seen(path, &entry));
     node.host.write(&record, text.as_bytes(), Writing { user, group, mode: 0o600 }, None)
 }

@@ -51,9 +51,7 @@ impl Cache<'_> {
         if !anew {
             return self.asked(repository, Work::Fetch);
         }
-        for parent in self.node.host.missing_parents(&place).map_err(unmade)? {
-            self.node.host.make_parent(parent.as_path()).map_err(unmade)?;
-        }
+        self.node.make_parents(&place)?;
         let aside = place.as_path().with_file_name(format!(".{}.ostler-new", place.file_name()));
         self.node.host.remove_tree(&aside).map_err(unmade)?;
         let (user, group) = self.owner.as_ref().map_or(self.node.host.default_owner(), |owner| (owner.uid, owner.gid));

@@ -9,7 +9,7 @@ use super::lock;
 use crate::engine::ApplyContext;
 use crate::host::child::{Finished, Program, Tail, output_mask};
 use crate::host::{Operation, OsError};
-use ostler_roles::check::{self, Check, PackageWant, Verdict};
+use ostler_roles::check::{self, Judge as _, PackageWant, Verdict};
 use ostler_roles::outcome::{CommandFailure, Ended, Failure, FailureKind};
 use ostler_roles::resource::Resource as _;
 use ostler_roles::resource::package::{Change, Desired, Observed, State};
@@ -71,7 +71,7 @@ fn unavailable(node: &Node, batch: &[(&Desired, Vec<Change>)], failed: &Failure,
     batch.iter().find_map(|(desired, _)| {
         let State::Installed { version } = &desired.state else { return None };
         let wanted = check::Package { name: desired.name.clone(), want: PackageWant::Offered, version: version.clone() };
-        let verdict = Check::Package(wanted.clone()).judge(&super::evidence(node, &wanted, deadline).ok()?);
+        let verdict = wanted.judge(&super::evidence(node, &wanted, deadline).ok()?);
         let Verdict::Fail { found, hint, .. } = verdict else { return None };
         let told = hinted(failed.kind, format!("{}: {found}", failed.message), hint);
         Some(Failure { command: failed.command.clone(), ..told })

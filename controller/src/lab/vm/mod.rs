@@ -8,7 +8,6 @@ pub(crate) mod image;
 use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -22,6 +21,7 @@ use super::net::link;
 use super::paths::{LabPaths, create_private};
 use super::protocol::Plan;
 use super::spec::{LabNode, PREFIX, Sudo};
+use crate::private;
 use control::LivenessCheck;
 
 /// Name of the snapshot an image carries.
@@ -95,7 +95,7 @@ fn escaped(path: &Path) -> String {
 /// Gives a new node its disk: a copy of the image's, snapshot included.
 pub(crate) fn make_disk(ends: &QemuPaths, image: &Path) -> Result<(), LabError> {
     if let Some(dir) = ends.disk.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(LabError::file("create directory", dir))?;
+        private::make_directory(dir).map_err(LabError::file("create directory", dir))?;
     }
     let copied = fs::File::open(image.join("machine.qcow2")).and_then(|mut from| io::copy(&mut from, &mut create_private(&ends.disk)?));
     copied.map(drop).map_err(LabError::file("copy the image's disk to", &ends.disk))

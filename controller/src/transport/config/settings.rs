@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::environment::{Environment, Variables};
+use crate::environment::{Environment, Variables, own_account};
 
 /// A host to connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -70,37 +70,12 @@ impl LocalUser {
 
     /// Takes what the environment says. `~` is where the accounts file says, as for OpenSSH, which does not read `HOME`.
     pub fn of(environment: &Environment) -> Self {
-        let uid = rustix::process::getuid().as_raw();
-        let account = std::fs::read_to_string("/etc/passwd").ok().and_then(|accounts| account(&accounts, uid));
-        let (user, home) = match account {
-            Some((user, home)) => (user, home),
+        let (user, home) = match own_account() {
+            Some((user, Some(home))) => (user, home),
             // An account from a directory service: what the environment says of it.
-            None => (environment.user.clone(), environment.home.clone().unwrap_or_else(|| PathBuf::from("/"))),
+            Some((_, None)) | None => (environment.user.clone(), environment.home.clone().unwrap_or_else(|| PathBuf::from("/"))),
         };
         let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
         Self { home, user, agent: environment.ssh_auth_sock.clone(), machine, variables: environment.variables.clone() }
-    }
-}
-
-/// Finds an account's name and home (passwd(5)).
-fn account(accounts: &str, uid: u32) -> Option<(String, PathBuf)> {
-    accounts.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let (name, id) = (fields.next()?, fields.nth(1)?);
-        (id.parse() == Ok(uid)).then_some(())?;
-        let home = fields.nth(2).filter(|home| home.starts_with('/'))?;
-        Some((name.to_owned(), PathBuf::from(home)))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_account_is_found_by_its_number() {
-        let accounts = "root:x:0:0:root:/root:/bin/bash\nbad line\nann:x:1000:1000:Ann,,,:/home/ann:/bin/zsh\n";
-        assert_eq!(account(accounts, 1000), Some(("ann".into(), "/home/ann".into())));
-        assert_eq!(account(accounts, 1001), None);
     }
 }

@@ -1,8 +1,8 @@
 //! Writing a newly accepted key down: one line, whole or not at all, under a lock.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -12,6 +12,7 @@ use russh::keys::PublicKey;
 use super::file::KnownHostsFile;
 use super::pattern::write_hashed;
 use super::verdict::{Presented, Records, Verdict};
+use crate::private;
 use crate::transport::files;
 
 /// Why a key could not be written down.
@@ -165,7 +166,7 @@ fn line(request: &Request, text: &str) -> Result<Option<String>, AppendError> {
 
 fn open(file: &Path) -> io::Result<File> {
     if let Some(parent) = file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+        private::make_directory(parent)?;
     }
     files::open(OpenOptions::new().read(true).append(true).create(true).mode(0o600), file)
 }

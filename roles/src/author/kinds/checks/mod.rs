@@ -2,22 +2,22 @@
 
 use super::types::KindSpec;
 
+/// A check that is decided when the catalog is compiled: what a node gets of it is an [`crate::check::Assert`].
+mod system;
+
 macro_rules! tables {
-    ($($word:ident;)*) => {
+    ($($(#[$doc:meta])* $variant:ident = $word:ident;)*) => {
         $(mod $word;)*
         /// Their tables, in the order of the documentation.
-        pub(super) const ALL: &[&KindSpec] = &[$(&$word::SPEC),*];
+        pub(super) const ALL: &[&KindSpec] = &[$(&$word::SPEC,)* &system::SPEC];
+
+        #[cfg(test)]
+        mod tests {
+            #[test]
+            fn each_row_of_the_list_is_the_table_of_its_kind() {
+                $(assert_eq!(super::$word::SPEC.word, stringify!($word));)*
+            }
+        }
     };
 }
-tables! {
-    disk;
-    kernel;
-    memory;
-    package;
-    connect;
-    virtualization;
-    assert;
-    system;
-    login;
-    command;
-}
+crate::each_check!(tables);

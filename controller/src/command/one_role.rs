@@ -11,12 +11,12 @@ const NODES: &str = "ostler nodes lists each node's roles";
 
 /// What a partial run is about.
 #[derive(Debug, Clone)]
-pub struct Only {
+pub struct OneRole {
     role: RoleName,
     with_needs: BTreeSet<RoleName>,
 }
 
-impl Only {
+impl OneRole {
     /// The role of that name.
     ///
     /// # Errors

@@ -2,18 +2,17 @@
 
 use super::super::command::{Prepared, plain, prepared};
 use super::super::fault::{failure, unread};
-use super::super::node::Node;
+use super::Reading;
 use crate::host::child::Identity;
-use ostler_roles::check::Evidence;
+use ostler_roles::check::{Command, command::Evidence};
 use ostler_roles::outcome::{Ended, Failure, FailureKind};
-use ostler_roles::resource::command::Desired;
 use ostler_roles::words::{Secret, Sensitive};
-use std::time::Instant;
 
 /// The account without rights (Debian Policy 9.2.2).
 const NOBODY: u32 = 65_534;
 
-pub(super) fn read(node: &Node, probe: &Desired, deadline: Instant) -> Result<Evidence, Failure> {
+pub(super) fn read(probe: &Command, reading: &Reading<'_>) -> Result<Evidence, Failure> {
+    let node = reading.node;
     // Root's own rights are never a probe's; where we are not root, our own are what an ordinary account has.
     let nobody = Identity { name: "nobody".to_owned(), home: "/nonexistent".to_owned(), uid: NOBODY, gid: NOBODY, groups: Vec::new() };
     let mut program = match prepared(probe, node, &probe.run, Some(nobody).filter(|_| node.host.is_root()))? {
@@ -29,7 +28,7 @@ pub(super) fn read(node: &Node, probe: &Desired, deadline: Instant) -> Result<Ev
         Some(Sensitive::Plain(text)) => Some(Secret::new(text.clone().into_bytes())),
         Some(Sensitive::Secret(_)) | None => None,
     };
-    let finished = program.run_to_end(deadline).map_err(unread)?;
+    let finished = program.run_to_end(reading.deadline).map_err(unread)?;
     let code = match finished.status {
         Ended::Exit(code) => Some(code),
         Ended::Signal(_) => None,
@@ -37,5 +36,5 @@ pub(super) fn read(node: &Node, probe: &Desired, deadline: Instant) -> Result<Ev
     };
     let lines = finished.tail.into_lines();
     let last = lines.len().saturating_sub(5);
-    Ok(Evidence::Command { code, output: lines.get(last..).unwrap_or_default().join(" | ") })
+    Ok(Evidence { code, output: lines.get(last..).unwrap_or_default().join(" | ") })
 }

@@ -1,0 +1,8 @@
+//! The time of records.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Seconds since 1970 by the node's clock.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,113 @@
+//! Agents that call in by themselves: brought to their nodes, started again, told what is wrong with their Java.
+
+use super::stage::{KEY, PASSWORD, Stage, within};
+
+/// What stands in for Java, which this lab's tree does not have: it says a version, and writes down how it was called and what `@FILE` held, and stays.
+/// The test then calls in at the model with that secret, as the real agent would over its WebSocket.
+pub const JAVA: &str = r#"#!/bin/bash
+[ "$1" = -version ] && exec /usr/bin/java -version
+[ "${!#}" = -version ] && exit 0
+for word in "$@"; do case $word in @*) cat "${word#@}" > /tmp/java-secret.new;; esac; done
+printf '%s\n' "$@" > /tmp/java-words
+mv /tmp/java-secret.new /tmp/java-secret
+exec sleep infinity
+"#;
+
+pub fn apply_and_call_in(stage: &Stage) -> (ostler_tests::site::Ran, String) {
+    stage.site.sh("n1", "rm -f /tmp/java-secret /tmp/java-words");
+    std::thread::scope(|scope| {
+        let done = scope.spawn(|| stage.site.apply());
+        within("the agent is called", || {
+            done.is_finished() || stage.site.sh("n1", "test -e /tmp/java-secret && echo called || true") == "called"
+        });
+        let secret = stage.site.sh("n1", "cat /tmp/java-secret 2>/dev/null || true");
+        if let Some(node) = stage.model.state().nodes.get_mut("n1") {
+            assert!(node.call_in(&secret), "the agent was given another secret");
+        }
+        (done.join().expect("applied"), secret)
+    })
+}
+
+#[test]
+fn an_inbound_agent_is_brought_to_its_node_and_started_again_when_its_secret_changes() {
+    let stage = Stage::up("inbound");
+    stage.site.on("n1", &["sh", "-euc", "printf %s \"$0\" > /usr/local/bin/java; chmod 755 /usr/local/bin/java", JAVA]);
+    let (first, secret) = apply_and_call_in(&stage);
+    first.good();
+    assert_eq!(secret, stage.model.state().nodes["n1"].secret);
+    assert_eq!(stage.labels(), "big debian");
+    assert!(first.masters("n1").iter().any(|line| line == "its agent is in place"), "{}", first.told());
+    let words = stage.site.sh("n1", "cat /tmp/java-words");
+    let expected = "-jar /usr/local/lib/jenkins-agent/ci/agent.jar -url http://10.78.0.1:8080/ -name n1 \
+        -secret @/etc/jenkins-agent/ci/n1.secret -webSocket -workDir /home/jenkins/jobs";
+    assert_eq!(words.lines().collect::<Vec<_>>().join(" "), expected);
+    let stat = |path: &str| stage.site.on("n1", &["stat", "-c", "%a %U %G", path]);
+    assert_eq!(stat("/etc/jenkins-agent/ci/n1.secret"), "600 jenkins jenkins");
+    assert_eq!(stage.site.sh("n1", "cat /etc/jenkins-agent/ci/n1.secret"), secret);
+    assert_eq!(stat("/usr/local/lib/jenkins-agent/ci/agent.jar"), "644 root root");
+    assert_eq!(stage.site.sh("n1", "systemctl is-enabled jenkins-agent-ci-n1; systemctl is-active jenkins-agent-ci-n1"), "enabled\nactive");
+    assert_eq!(stage.site.sh("n1", "ps -o user= -p $(systemctl show -P MainPID jenkins-agent-ci-n1)"), "jenkins");
+    // Not in the arguments of any process, not in the unit.
+    let visible = "cat /proc/*/cmdline 2>/dev/null | tr '\\0' ' '; cat /etc/systemd/system/jenkins-agent-ci-n1.service";
+    assert!(!stage.site.sh("n1", visible).contains(&secret));
+    stage.nothing_to_do();
+
+    // The master has another secret for it: brought once, the agent started again, the node proved again.
+    let renewed = "0123456789abcdef".repeat(4);
+    stage.model.state().nodes.get_mut("n1").unwrap().secret.clone_from(&renewed);
+    let pid = stage.site.sh("n1", "systemctl show -P MainPID jenkins-agent-ci-n1");
+    let (second, given) = apply_and_call_in(&stage);
+    second.good();
+    assert_eq!(given, renewed);
+    assert_ne!(stage.site.sh("n1", "systemctl show -P MainPID jenkins-agent-ci-n1"), pid);
+    assert!(second.masters("n1").iter().any(|line| line.starts_with("smoke job green (")), "{}", second.told());
+    assert!(stage.model.state().nodes["n1"].offline.is_none(), "our own mark is taken off again");
+    assert_eq!(stage.labels(), "big debian");
+    stage.nothing_to_do();
+    stage.finds_nowhere(&[PASSWORD, KEY, &secret, &renewed], &[&first, &second]);
+}
+
+#[test]
+fn a_java_that_is_too_old_for_the_program_is_told_before_its_agent_is_waited_for() {
+    let stage = Stage::up("inbound");
+    // What Java 11 says of a program for Java 17.
+    let old = JAVA.replace(
+        "[ \"${!#}\" = -version ] && exit 0",
+        "echo 'java.lang.UnsupportedClassVersionError: hudson/remoting/Launcher has been compiled by a more recent version of the Java \
+         Runtime (class file version 61.0), this version of the Java Runtime only recognizes class file versions up to 55.0' >&2; exit 1",
+    );
+    stage.site.on("n1", &["sh", "-euc", "printf %s \"$0\" > /usr/local/bin/java; chmod 755 /usr/local/bin/java", &old]);
+    let refused = stage.site.apply().good_with(1);
+    let trouble = refused.recap("n1")["trouble"].as_str().unwrap().to_owned();
+    assert!(trouble.contains("Jenkins 2.532 wants Java 17 on its agents, and node `n1` has Java 11"), "{trouble}");
+    assert_eq!(stage.labels(), "ostler-quarantine-n1");
+    assert_eq!(stage.site.sh("n1", "systemctl is-active jenkins-agent-ci-n1 || true"), "inactive");
+    // With a newer one the next run goes on.
+    stage.site.on("n1", &["sh", "-euc", "printf %s \"$0\" > /usr/local/bin/java; chmod 755 /usr/local/bin/java", JAVA]);
+    let (good, _) = apply_and_call_in(&stage);
+    good.good();
+    assert_eq!(stage.labels(), "big debian");
+    stage.nothing_to_do();
+}
+
+#[test]
+fn the_librarys_agent_calls_in_by_itself_with_real_java_beside_it() {
+    let stage = Stage::with("jenkins-agent", "master: ci, launch: inbound, labels: [debian, big]");
+    // Real Java comes with the role and proves itself; agent.jar of the model is none, so what runs it is played.
+    stage.site.on("n1", &["sh", "-euc", "printf %s \"$0\" > /usr/local/bin/java; chmod 755 /usr/local/bin/java", JAVA]);
+    let (first, secret) = apply_and_call_in(&stage);
+    first.good();
+    let changed = first.changed("n1");
+    for resource in ["user jenkins", "package openjdk-17-jre-headless", "directory /home/jenkins/workspaces"] {
+        assert!(changed.iter().any(|one| one == resource), "{resource} in {changed:?}");
+    }
+    assert_eq!(first.proofs("n1"), ["login jenkins", "command java-runs"]);
+    assert_eq!(stage.labels(), "big debian");
+    let expected = "-jar /usr/local/lib/jenkins-agent/ci/agent.jar -url http://10.78.0.1:8080/ -name n1 \
+        -secret @/etc/jenkins-agent/ci/n1.secret -webSocket -workDir /home/jenkins/workspaces";
+    assert_eq!(stage.site.sh("n1", "cat /tmp/java-words").lines().collect::<Vec<_>>().join(" "), expected);
+    assert_eq!(stage.site.on("n1", &["stat", "-c", "%a %U", "/etc/jenkins-agent/ci/n1.secret"]), "600 jenkins");
+    assert_eq!(stage.site.sh("n1", "ps -o user= -p $(systemctl show -P MainPID jenkins-agent-ci-n1)"), "jenkins");
+    stage.nothing_to_do();
+    stage.finds_nowhere(&[PASSWORD, KEY, &secret], &[&first]);
+}
