@@ -6,3 +6,4 @@
 mod buffer;
 pub mod frame;
 pub mod message;
+mod values;

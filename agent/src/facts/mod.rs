@@ -9,7 +9,7 @@ pub use machine::virtualization;
 use crate::host::deadline::within;
 use crate::host::mounts::room;
 use crate::host::{Host, Operation, OsError};
-use ostler_roles::facts::{Facts, Kernel, LiveFacts, Mount};
+use ostler_roles::facts::{MOST, Facts, Kernel, LiveFacts, Mount};
 use ostler_roles::words::{Bytes, Version};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -91,6 +91,7 @@ fn mounts() -> Vec<Mount> {
     // Shown to people, and decided by nothing: those that cannot be read are left out.
     let mut mounts: Vec<Mount> = within("the disks", Instant::now() + DISKS, ask).unwrap_or_default();
     mounts.sort_by(|a, b| a.point.cmp(&b.point));
+    mounts.truncate(MOST);
     mounts
 }
 

@@ -2,6 +2,7 @@
 
 use super::text;
 use crate::host::{Host, OsError};
+use ostler_roles::facts::MOST;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -9,7 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 pub(super) fn addresses(host: &Host) -> Result<Vec<String>, OsError> {
     let mut found: BTreeSet<String> = v4(&text(host, "/proc/self/net/fib_trie")?);
     found.extend(v6(&text(host, "/proc/self/net/if_inet6")?));
-    Ok(found.into_iter().collect())
+    Ok(found.into_iter().take(MOST).collect())
 }
 
 /// The kernel's routing trie holds every own address as a `/32 host LOCAL`.

@@ -5,7 +5,7 @@ use crate::report::{Printer, sanitize};
 use crate::session::Password;
 use crate::transport::BoxFuture;
 use ostler_roles::mask;
-use ostler_roles::words::Secret;
+use ostler_roles::words::{NodeName, Secret};
 use std::os::unix::fs::PermissionsExt;
 use zeroize::Zeroizing;
 
@@ -24,8 +24,8 @@ pub fn keeper(context: &Context, now: bool, echo: &Echo) -> Result<Password, Com
         masked(password, &printer).map_err(|what| CommandError::Usage { what, hint: "give the account a longer one".to_owned() })?;
     }
     let echo = echo.clone();
-    let later = move |user: &str| -> BoxFuture<'static, Option<Secret<String>>> {
-        let (question, echo, printer) = (format!("sudo password of {}: ", sanitize(user, false)), echo.clone(), printer.clone());
+    let later = move |node: &NodeName, user: &str| -> BoxFuture<'static, Option<Secret<String>>> {
+        let (question, echo, printer) = (format!("{node}: sudo password of {}: ", sanitize(user, false)), echo.clone(), printer.clone());
         let asked = move || {
             let password = ask(&question, printer.can_ask(), &echo)?;
             masked(&password, &printer).inspect_err(|what| printer.aside(what)).ok().map(|()| password)

@@ -59,7 +59,7 @@ impl FakeNode {
             reach,
             compile: Arc::new(NoSite),
             agent: AgentFile { bytes: b"agent", digest: Digest::of(b"agent") },
-            password: Arc::new(Password::new(None, Box::new(|_| Box::pin(async { None })))),
+            password: Arc::new(Password::new(None, Box::new(|_, _| Box::pin(async { None })))),
             forks: 1,
             want_old: false,
             patience,

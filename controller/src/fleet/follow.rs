@@ -5,6 +5,7 @@ use crate::session::{Answer, Go, SessionError, ask_plan, asked};
 use crate::transport::{LinkEvent, backoff};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::outcome::Event;
+use ostler_roles::texts::{Text, Texts as _};
 use ostler_roles::wire::message::{Refusal, ToAgent};
 use ostler_roles::words::{Digest, NodeName, RunId};
 use std::time::Duration;
@@ -30,6 +31,22 @@ impl Default for Patience {
     }
 }
 
+/// The most that a run may tell, in bytes: what it tells is kept in memory and on disk here. A run of ten thousand steps that each fail with all
+/// their causes stays below it.
+const TOLD: usize = 64 << 20;
+
+/// About how much memory an event takes that is kept.
+fn size(event: &mut Event) -> usize {
+    let mut bytes = size_of::<Event>();
+    if !matches!(event, Event::Progress { .. }) {
+        event.texts(&mut |text| match text {
+            Text::One(text) => bytes += text.len() + size_of::<String>(),
+            Text::Lines(lines) => bytes += lines.iter().map(|line| line.len() + size_of::<String>()).sum::<usize>(),
+        });
+    }
+    bytes
+}
+
 /// Follows one run.
 #[derive(Debug)]
 pub struct Follower<'a> {
@@ -40,6 +57,8 @@ pub struct Follower<'a> {
     connection: Option<Connection>,
     /// Number of the last event that came.
     last: u64,
+    /// Bytes of what it has told so far.
+    told: usize,
     /// Times attached again since the last news.
     again: u32,
     /// Whether this line's agent was asked to stop the run.
@@ -196,7 +215,7 @@ pub async fn plan_again(
 impl<'a> Follower<'a> {
     /// A run that is about to be let go over this line.
     pub fn new(preparation: &'a Preparation, node: &'a NodeName, run: RunId, connection: Connection) -> Self {
-        Self { preparation, node, run, connection: Some(connection), last: 0, again: 0, asked: false, begun: false }
+        Self { preparation, node, run, connection: Some(connection), last: 0, told: 0, again: 0, asked: false, begun: false }
     }
 
     /// The run that is going on, or the last one, from its first event on.
@@ -279,10 +298,16 @@ impl<'a> Follower<'a> {
     pub async fn next(&mut self, stop: &mut watch::Receiver<bool>) -> Result<Option<(u64, Event)>, Trouble> {
         loop {
             let error = match self.listen(stop).await {
-                Ok(Some((seq, event))) => {
+                // Told already: it is not told twice.
+                Ok(Some((seq @ 1.., _))) if seq <= self.last => continue,
+                Ok(Some((seq, mut event))) => {
                     self.last = self.last.max(seq);
                     self.again = 0;
-                    return Ok(Some((seq, event)));
+                    self.told += size(&mut event);
+                    if self.told <= TOLD {
+                        return Ok(Some((seq, event)));
+                    }
+                    SessionError::TooMuch
                 }
                 Ok(None) => return Ok(None),
                 Err(error) => error,

@@ -55,8 +55,6 @@ pub struct NodeState {
     pub proofs: u32,
     /// Steps and proofs that failed: index, name, failure.
     pub failures: Vec<(Option<u32>, String, Failure)>,
-    /// Worth knowing though not an error.
-    pub notes: Vec<String>,
     /// How its run ended.
     pub ending: Option<Ending>,
 }
@@ -73,7 +71,6 @@ impl Default for NodeState {
             unchanged: 0,
             proofs: 0,
             failures: Vec::new(),
-            notes: Vec::new(),
             ending: None,
         }
     }
@@ -148,7 +145,7 @@ impl NodeState {
                 self.steps.0 = index + 1;
                 self.finish(*index, id, outcome);
             }
-            Event::Triggered { .. } => {}
+            Event::Triggered { .. } | Event::Note { .. } => {}
             Event::Verified { name, verdict, .. } => {
                 if verdict.passed() {
                     self.proofs += 1;
@@ -156,7 +153,6 @@ impl NodeState {
                     self.failures.push((None, name.clone(), verify_failure(name, verdict)));
                 }
             }
-            Event::Note { text, .. } => self.notes.push(text.clone()),
             Event::Ended { ending, .. } => self.ending = Some(ending.clone()),
         }
     }
@@ -170,12 +166,9 @@ impl NodeState {
     fn finish(&mut self, index: u32, id: &ResourceId, outcome: &Outcome) {
         match outcome {
             Outcome::Unchanged { .. } => self.unchanged += 1,
-            Outcome::Changed { notes, .. } => {
-                self.changed += 1;
-                self.notes.extend(notes.iter().map(|note| format!("{id}: {note}")));
-            }
+            Outcome::Changed { .. } => self.changed += 1,
             // What a person has stopped is no failure of the step.
-            Outcome::Failed(failure) if failure.kind == FailureKind::Cancelled => self.notes.push(format!("{id}: {}", failure.message)),
+            Outcome::Failed(failure) if failure.kind == FailureKind::Cancelled => {}
             Outcome::Failed(failure) => self.failures.push((Some(index), id.to_string(), failure.clone())),
             Outcome::NotStarted { .. } => {}
         }

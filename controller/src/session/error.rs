@@ -96,6 +96,9 @@ pub enum SessionError {
     /// The run that was followed is cut off: its runner is gone.
     #[error("run {} was cut off on the node", .0.short())]
     Cut(ostler_roles::words::RunId),
+    /// A run tells more than runs do: it is not listened to any longer.
+    #[error("its run tells more than is kept of one: the rest was not read")]
+    TooMuch,
     /// The agent gave up.
     #[error("{}", .0.message)]
     Fault(Box<Failure>),
@@ -129,6 +132,7 @@ impl SessionError {
             | Self::Refused(_)
             | Self::Fault(_)
             | Self::Cut(_)
+            | Self::TooMuch
             | Self::UnknownBlob(_)
             | Self::Stopped => false,
         }
@@ -175,6 +179,7 @@ impl SessionError {
             Self::Refused(Refusal::NoRunner(_)) => "mend on the node what it says, then run the same command again".to_owned(),
             Self::Refused(_) => "plan again".to_owned(),
             Self::Cut(_) => "apply again: it goes on at the first unfinished step".to_owned(),
+            Self::TooMuch => "look at the node itself: no agent of ours says so much".to_owned(),
             Self::Fault(failure) => failure.hint.clone().unwrap_or_else(|| {
                 if failure.causes.is_empty() && failure.command.is_none() {
                     "look at the node's own log: journalctl -e".to_owned()

@@ -83,7 +83,7 @@ async fn greet(
         let command = command_in(&cache, &agent.file_name())?;
         let mut placed = false;
         loop {
-            match start(link, &command, &first, (&identity.node, password, mask), HELLO).await? {
+            match start(link, &command, &first, (identity, password, mask), HELLO).await? {
                 Started::Speaks(channel, hello) => return Ok(Greeting { channel: *channel, hello: *hello, placed }),
                 Started::Missing if !placed => {
                     if !place(link, agent, &path).await? {
@@ -114,7 +114,7 @@ async fn start(
     link: &dyn Link,
     command: &CommandLine,
     first: &[ToAgent],
-    (node, password, mask): (&NodeName, &Password, &RunMask),
+    (identity, password, mask): (&Identity, &Password, &RunMask),
     wait: Wait,
 ) -> Result<Started, SessionError> {
     let exec = link.exec(command).await?;
@@ -147,9 +147,10 @@ async fn start(
                 }
                 return Ok(Started::Speaks(Box::new(channel), hello));
             }
-            ToController::AskPassword { user } if !asked => {
+            // Only a node that has to become root has any use for a password.
+            ToController::AskPassword { user } if !asked && identity.r#become.is_some() => {
                 asked = true;
-                let offered = offer.insert(password.offer(node, &user).await?);
+                let offered = offer.insert(password.offer(&identity.node, &user).await?);
                 let bytes = ostler_roles::wire::message::Hidden(offered.secret().expose().clone().into_bytes());
                 channel.send(&[ToAgent::Password(bytes)]).await?;
                 // A person may have taken any time over it.
@@ -250,23 +251,28 @@ mod tests {
     }
 
     /// How a start ends whose agent says this, while a person takes so long over the password.
-    async fn started(first: Vec<ToController>, person: Duration) -> (Result<(), SessionError>, Duration) {
+    async fn started(
+        first: Vec<ToController>,
+        person: Duration,
+        r#become: Option<Become>,
+    ) -> (Result<(), SessionError>, Duration) {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (stdout, stdin) = tokio::io::split(ours);
         let ended = Box::pin(async { Ended { exit: Exit::Status(0), stderr: Tail::default() } });
         let link = One(Mutex::new(Some(Exec { stdin: Box::new(stdin), stdout: Box::new(stdout), ended })), Deadlines::default());
-        let ask = move |_: &str| -> BoxFuture<'static, Option<Secret<String>>> {
+        let ask = move |_: &NodeName, _: &str| -> BoxFuture<'static, Option<Secret<String>>> {
             Box::pin(async move {
                 tokio::time::sleep(person).await;
                 Some(Secret::new("word".to_owned()))
             })
         };
         let password = Password::new(None, Box::new(ask));
-        let (node, command) = (NodeName::parse("n1").unwrap(), CommandLine::from_words(["agent"]).unwrap());
+        let identity = Identity { node: NodeName::parse("n1").unwrap(), login: "ci".to_owned(), r#become };
+        let command = CommandLine::from_words(["agent"]).unwrap();
         let wait = Wait { silence: Duration::from_millis(200), within: Duration::from_millis(400) };
         let began = Instant::now();
         let start = async {
-            tokio::time::timeout(Duration::from_secs(10), start(&link, &command, &[], (&node, &password, &RunMask::default()), wait)).await
+            tokio::time::timeout(Duration::from_secs(10), start(&link, &command, &[], (&identity, &password, &RunMask::default()), wait)).await
         };
         tokio::select! {
             ended = start => (ended.expect("it ends").map(drop), began.elapsed()),
@@ -277,14 +283,24 @@ mod tests {
     #[tokio::test]
     async fn an_agent_that_only_beats_on_has_not_said_hello() {
         let login = ToController::Login(Login { schema: SCHEMA, agent: Digest::of(b"agent"), user: "ci".to_owned() });
-        let (ended, took) = started(vec![login], Duration::ZERO).await;
+        let (ended, took) = started(vec![login], Duration::ZERO, Some(Become::Sudo)).await;
         assert!(matches!(ended, Err(SessionError::Deadline { awaited: "the agent's hello", .. })), "{ended:?}");
         assert!(took < Duration::from_secs(5), "{took:?}");
     }
 
+    fn asks() -> ToController {
+        ToController::AskPassword { user: "ci".to_owned() }
+    }
+
+    #[tokio::test]
+    async fn a_node_that_need_not_become_root_is_told_no_password() {
+        let (ended, _) = started(vec![asks()], Duration::ZERO, None).await;
+        assert!(matches!(ended, Err(SessionError::OutOfTurn { found: "a question for a password", .. })), "{ended:?}");
+    }
+
     #[tokio::test]
     async fn the_time_that_a_person_takes_over_the_password_is_not_the_agents() {
-        let (ended, took) = started(vec![ToController::AskPassword { user: "ci".to_owned() }], Duration::from_millis(800)).await;
+        let (ended, took) = started(vec![asks()], Duration::from_millis(800), Some(Become::Sudo)).await;
         assert!(matches!(ended, Err(SessionError::Deadline { awaited: "the agent's hello", .. })), "{ended:?}");
         assert!(took >= Duration::from_millis(1150), "{took:?}");
     }

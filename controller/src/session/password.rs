@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// Asks a person; none where nobody can be asked.
-pub type Ask = dyn Fn(&str) -> BoxFuture<'static, Option<Secret<String>>> + Send + Sync;
+/// Asks a person for the password that a node wants of an account; none where nobody can be asked.
+pub type Ask = dyn Fn(&NodeName, &str) -> BoxFuture<'static, Option<Secret<String>>> + Send + Sync;
+/// The most characters of an account's name. A node says which account sudo asks for, and a person reads it in the question.
+const ACCOUNT: usize = 64;
 
 /// The password of all nodes, of each account that is asked for: with `targetpw` and the like sudo wants another account's than the login's.
 pub struct Password {
@@ -45,6 +47,9 @@ impl Password {
     /// # Errors
     /// When none was given, or when a node has refused it.
     pub async fn offer(&self, node: &NodeName, user: &str) -> Result<Offer, SessionError> {
+        if !is_account(user) {
+            return Err(SessionError::OutOfTurn { awaited: "a hello", found: "a question for the password of what is no account" });
+        }
         let account = {
             let mut accounts = self.accounts.lock().await;
             let standing = accounts.entry(user.to_owned()).or_insert_with(|| Arc::new(Mutex::new(self.given.clone())));
@@ -54,7 +59,7 @@ impl Password {
         if matches!(*standing, Standing::Unasked) {
             // There is one terminal, for one question at a time.
             let _asking = self.asking.lock().await;
-            *standing = (self.ask)(user).await.map_or(Standing::NotGiven, Standing::Given);
+            *standing = (self.ask)(node, user).await.map_or(Standing::NotGiven, Standing::Given);
         }
         let user = user.to_owned();
         match standing.clone() {
@@ -64,6 +69,11 @@ impl Password {
             Standing::Given(secret) => Ok(Offer { secret, node: node.clone(), proof: Some(standing) }),
         }
     }
+}
+
+/// Whether a text can be an account's name, of a directory service's too (`DOMAIN\\user`, `user@domain`).
+fn is_account(text: &str) -> bool {
+    (1..=ACCOUNT).contains(&text.chars().count()) && text.chars().all(|c| c.is_alphanumeric() || "\\@._$+-".contains(c))
 }
 
 /// The password on its way to a node. Dropped without a word (the link broke), the next node proves it.
@@ -106,14 +116,14 @@ mod tests {
     }
 
     fn given() -> Password {
-        Password::new(Some(Secret::new("word".to_owned())), Box::new(|_| Box::pin(async { None })))
+        Password::new(Some(Secret::new("word".to_owned())), Box::new(|_, _| Box::pin(async { None })))
     }
 
     #[tokio::test]
     async fn one_question_is_asked_at_a_time() {
         let asking = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asking);
-        let ask = move |_: &str| -> BoxFuture<'static, Option<Secret<String>>> {
+        let ask = move |_: &NodeName, _: &str| -> BoxFuture<'static, Option<Secret<String>>> {
             let count = Arc::clone(&count);
             Box::pin(async move {
                 assert_eq!(count.fetch_add(1, Ordering::SeqCst), 0, "two questions on one terminal");
@@ -134,7 +144,7 @@ mod tests {
         let count = Arc::clone(&asked);
         let password = Password::new(
             None,
-            Box::new(move |user: &str| {
+            Box::new(move |_: &NodeName, user: &str| {
                 count.fetch_add(1, Ordering::Relaxed);
                 let word = format!("of {user}");
                 Box::pin(async move { Some(Secret::new(word)) })
@@ -144,6 +154,17 @@ mod tests {
         let of_root = password.offer(&node("b"), "root").await.unwrap();
         assert_eq!((of_root.secret().expose().as_str(), asked.load(Ordering::Relaxed)), ("of root", 2));
         assert!(matches!(password.offer(&node("c"), "ci").await, Err(SessionError::PasswordRefused { .. })));
+    }
+
+    #[tokio::test]
+    async fn what_a_node_calls_an_account_is_the_name_of_one_or_nobody_is_asked() {
+        let password = Password::new(None, Box::new(|_, _| Box::pin(async { Some(Secret::new("word".to_owned())) })));
+        for user in ["ci", "EXAMPLE\\ci", "ci@example.org", "jörg"] {
+            assert!(password.offer(&node("a"), user).await.is_ok(), "{user}");
+        }
+        for user in ["", "your bank", "ci\u{202e}", "ci:\nroot", &"x".repeat(65)] {
+            assert!(matches!(password.offer(&node("a"), user).await, Err(SessionError::OutOfTurn { .. })), "{user}");
+        }
     }
 
     #[tokio::test]
@@ -177,7 +198,7 @@ mod tests {
     async fn a_person_is_asked_once() {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
-        let ask = move |_: &str| -> BoxFuture<'static, Option<Secret<String>>> {
+        let ask = move |_: &NodeName, _: &str| -> BoxFuture<'static, Option<Secret<String>>> {
             count.fetch_add(1, Ordering::Relaxed);
             Box::pin(async { None })
         };

@@ -12,6 +12,7 @@ use ostler_roles::outcome::Event;
 use ostler_roles::plan::Plan;
 use ostler_roles::wire::message::{BlobData, Hello, Hidden, Refusal, SecretData, ToAgent, ToController};
 use ostler_roles::words::{AccountName, Digest, RunId};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -136,13 +137,13 @@ impl Session {
     /// When the agent gives up or the stream ends.
     pub async fn answer(&mut self) -> Result<Answer, SessionError> {
         self.needed.clear();
-        loop {
-            match self.receive("the plan", PLAN_WITHIN).await? {
-                ToController::Planned(plan) => return Ok(Answer::Planned(plan)),
-                ToController::Stale { facts, .. } => return Ok(Answer::Stale(facts)),
-                ToController::NeedBlobs(digests) => self.needed = digests,
-                other => return Err(unexpected("a plan", other)),
+        match self.receive("the plan", PLAN_WITHIN).await? {
+            ToController::NeedBlobs(digests) => {
+                // Each once, however often it was named.
+                self.needed = digests.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+                planned(self.receive("the plan", PLAN_WITHIN).await?)
             }
+            other => planned(other),
         }
     }
 
@@ -318,6 +319,14 @@ pub async fn asked(stop: &mut watch::Receiver<bool>) {
     }
 }
 
+fn planned(message: ToController) -> Result<Answer, SessionError> {
+    match message {
+        ToController::Planned(plan) => Ok(Answer::Planned(plan)),
+        ToController::Stale { facts, .. } => Ok(Answer::Stale(facts)),
+        other => Err(unexpected("a plan", other)),
+    }
+}
+
 fn unexpected(awaited: &'static str, message: ToController) -> SessionError {
     match message {
         ToController::Refused(refusal) => SessionError::Refused(refusal),
@@ -332,15 +341,33 @@ mod tests {
     use super::*;
     use crate::mask::RunMask;
     use ostler_roles::wire::frame::{self, MAGIC};
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncWriteExt, DuplexStream};
 
-    #[tokio::test]
-    async fn an_agent_that_only_beats_on_has_not_answered() {
-        let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+    /// A session, and the agent's end of it.
+    fn session() -> (Session, DuplexStream) {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (stdout, stdin) = tokio::io::split(ours);
         let ended = Box::pin(async { Ended { exit: Exit::Status(0), stderr: Tail::default() } });
         let channel = Channel::new(Exec { stdin: Box::new(stdin), stdout: Box::new(stdout), ended }, RunMask::default());
-        let mut session = Session { channel, needed: Vec::new(), planned: None, cancelled: false, hello: hello(), placed: false };
+        (Session { channel, needed: Vec::new(), planned: None, cancelled: false, hello: hello(), placed: false }, theirs)
+    }
+
+    #[tokio::test]
+    async fn contents_are_asked_for_once_for_a_plan_and_each_is_sent_once() {
+        let (mut session, mut theirs) = session();
+        let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
+        let question = frame::encode(&ToController::NeedBlobs(vec![two, one, two])).unwrap();
+        theirs.write_all(&[MAGIC, &question, &question].concat()).await.unwrap();
+        // Whoever asked on and on would hold up all nodes that wait for this one's plan.
+        let answer = tokio::time::timeout(Duration::from_secs(30), session.answer()).await;
+        assert!(matches!(answer, Ok(Err(SessionError::OutOfTurn { awaited: "a plan", .. }))), "{answer:?}");
+        assert_eq!(session.needed.iter().collect::<BTreeSet<_>>(), BTreeSet::from([&one, &two]));
+        assert_eq!(session.needed.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_only_beats_on_has_not_answered() {
+        let (mut session, mut theirs) = session();
         let beating = async move {
             theirs.write_all(MAGIC).await.unwrap();
             let beat = frame::encode(&ToController::Alive).unwrap();

@@ -4,6 +4,7 @@
 //! frames: a length (u32, big-endian, of what follows), a flag byte (0 plain, 1 zstd), the named MessagePack of one message.
 
 pub use super::buffer::Buffer;
+use super::values;
 use crate::words::write_named;
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
@@ -149,7 +150,10 @@ impl Decoder {
 }
 
 fn decode_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, FrameError> {
-    let parse = |plain: &[u8]| rmp_serde::from_slice(plain).map_err(|error| FrameError::Message(error.to_string()));
+    let parse = |plain: &[u8]| {
+        let message = values::check(plain).and_then(|()| rmp_serde::from_slice(plain));
+        message.map_err(|error| FrameError::Message(error.to_string()))
+    };
     match body.split_first() {
         Some((0, plain)) => parse(plain),
         Some((1, packed)) => {

@@ -102,6 +102,22 @@ async fn a_run_whose_beginning_was_not_heard_is_asked_for_by_its_own_id_and_foll
 }
 
 #[tokio::test]
+async fn what_was_told_already_is_not_told_twice() {
+    let script = vec![met([Act::Hear, going(), started(), noted(), noted(), started(), ended(GOOD), done()])];
+    let (end, told, _) = run(script, false).await;
+    assert_eq!((end.ending.unwrap(), numbers(&told)), (GOOD, vec![1, 2, 3]));
+}
+
+#[tokio::test]
+async fn a_run_that_tells_without_end_is_listened_to_no_longer() {
+    let shout = |seq| event(seq, Event::Note { index: None, text: "!".repeat(1 << 20) });
+    let acts = [Act::Hear, going(), started()].into_iter().chain((2..100).map(shout));
+    let (end, told, _) = run(vec![met(acts)], false).await;
+    assert_eq!(trouble(&end).chain[1], "its run tells more than is kept of one: the rest was not read");
+    assert_eq!(numbers(&told).len(), TOLD >> 20);
+}
+
+#[tokio::test]
 async fn a_run_that_the_node_does_not_know_has_not_begun_and_nothing_was_changed() {
     let (end, told, _) = run(vec![met([Act::Hear]), met([Act::Hear, no_run()]), None, None, None], false).await;
     let trouble = trouble(&end);

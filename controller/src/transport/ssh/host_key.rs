@@ -65,7 +65,12 @@ pub(super) struct Checker {
     pub ca_signatures: Vec<String>,
     pub lost: ConnectionEnd,
     pub listener: Listener,
+    /// How many characters of banners are told yet: a server may send them for as long as a login takes.
+    pub banner_room: usize,
 }
+
+/// Characters of banners that are told of a connection.
+pub(super) const BANNER: usize = 8 * 1024;
 
 impl Checker {
     async fn decide(&self, presented: Presented<'_>, key: &PublicKey) -> Result<(), HostKeyFault> {
@@ -145,9 +150,12 @@ impl Handler for Checker {
     }
 
     async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), HandlerError> {
-        if !self.lost.note_no_login(banner) {
-            (self.listener)(&self.target, LinkEvent::Banner { host: self.target.host.clone(), text: banner.to_owned() });
+        if self.lost.note_no_login(banner) || self.banner_room == 0 {
+            return Ok(());
         }
+        let text: String = banner.chars().take(self.banner_room).collect();
+        self.banner_room -= text.chars().count();
+        (self.listener)(&self.target, LinkEvent::Banner { host: self.target.host.clone(), text });
         Ok(())
     }
 
