@@ -74,7 +74,7 @@ impl Environment {
         let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let (name, own_home) = own_account().unzip();
         let home = path("HOME").or_else(|| own_home.flatten());
-        let below = |name: &str, default: &str| path(name).unwrap_or_else(|| in_home(home.as_deref(), default));
+        let below = |name: &str, default: &str| base(path(name)).unwrap_or_else(|| in_home(home.as_deref(), default));
         Self {
             no_color: set("NO_COLOR"),
             term: text("TERM"),
@@ -98,6 +98,12 @@ impl Environment {
             home,
         }
     }
+}
+
+/// A base directory that was named. A relative one does not count (XDG Base Directory Specification): it would be another one in each working
+/// directory.
+fn base(named: Option<PathBuf>) -> Option<PathBuf> {
+    named.filter(|path| path.is_absolute())
 }
 
 /// A directory of ours in the home. Where there is none, never one in which others write: there anybody could lay a key or a journal.
@@ -129,6 +135,12 @@ mod tests {
     fn without_home_nothing_of_ours_is_looked_for_where_everybody_writes() {
         assert_eq!(in_home(None, ".config"), Path::new("/.config"));
         assert_eq!(in_home(Some(Path::new("/home/ci")), ".config"), Path::new("/home/ci/.config"));
+    }
+
+    #[test]
+    fn a_relative_base_directory_does_not_count() {
+        assert_eq!(base(Some(PathBuf::from("/srv/state"))), Some(PathBuf::from("/srv/state")));
+        assert_eq!((base(Some(PathBuf::from("state"))), base(None)), (None, None));
     }
 
     #[test]

@@ -6,6 +6,8 @@
 mod at_the_gate;
 #[path = "nodes/cut.rs"]
 mod cut;
+#[path = "nodes/desk.rs"]
+mod desk;
 #[path = "nodes/disk.rs"]
 mod disk;
 #[path = "nodes/killed.rs"]

@@ -5,8 +5,7 @@ use clap::Args;
 
 /// Show the story of a run that goes on without us
 ///
-/// From its first event, or from the last one that this machine has seen, to its end. Without
-/// a node: every node that has a run.
+/// From its first event to its end. Without a node: every node that has a run.
 ///
 /// Examples:
 ///   ostler attach build-1

@@ -33,11 +33,12 @@ struct Planned {
 
 /// Makes the nodes so, registers them, labels them.
 pub fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError> {
-    prepare::runtime()?.block_on(async {
-        let run = RunContext::open(context, &args.fleet, args.only.as_deref(), args.diff)?;
-        match planned(context, args, &run).await? {
-            Ok(planned) => apply(context, run, planned).await,
-            Err((ready, refused)) => end(run, ready, refused).await,
+    prepare::block_on(async {
+        let run = RunContext::to_change(context, &args.fleet, args.only.as_deref(), args.diff)?;
+        match planned(context, args, &run).await {
+            Ok(Ok(planned)) => apply(context, run, planned).await,
+            Ok(Err((ready, refused))) => end(run, ready, refused).await,
+            Err(error) => end(run, Vec::new(), Err(error)).await,
         }
     })
 }
@@ -48,11 +49,13 @@ async fn planned(
     args: &ApplyArgs,
     run: &RunContext,
 ) -> Result<Result<Planned, (Vec<Ready>, Result<Exit, CommandError>)>, CommandError> {
-    let order = run.workspace.order();
-    order.circles(&run.nodes.iter().cloned().collect()).into_result(()).map_err(CommandError::Site)?;
+    prepare::order(run)?;
     let (ready, mut lost, looks) = run.plans(context).await;
-    let Survey { masters: on_masters, settled } = prepare::survey(context, run, &ready, looks).await?;
+    let surveyed = prepare::survey(context, run, &ready, looks).await;
     run.preparation.events.flush().await;
+    // Values of the site may read facts, which are known now: of what is wrong in it then, the nodes that were not met are no less lost.
+    let known = surveyed.and_then(|surveyed| Ok((surveyed, prepare::order(run)?, run.workspace.masters()?)));
+    let (Survey { masters: on_masters, settled }, order, masters) = known.inspect_err(|_| prepare::print_lost(context, &lost))?;
     // What a node lacks is told whether its master answers or not.
     if let Some(exit) = refusal::refused(context, &ready, &lost) {
         refusal::not_begun(context, run, &ready, &lost, exit);
@@ -60,8 +63,6 @@ async fn planned(
     }
     let ready = refusal::without_silent(run, ready, &mut lost, &on_masters).await;
     run.preparation.events.flush().await;
-    // Their values may read facts, which are known now.
-    let masters = run.workspace.masters()?;
     if let Some(exit) = refusal::refused(context, &ready, &lost) {
         refusal::not_begun(context, run, &ready, &lost, exit);
         return Ok(Err((ready, Ok(exit))));
@@ -87,10 +88,14 @@ async fn planned(
 
 async fn apply(context: &Context, run: RunContext, planned: Planned) -> Result<Exit, CommandError> {
     let Planned { ready, lost, masters, after, settled } = planned;
-    let proofs = Proofs::owe(&run.workspace.store, &ready)?;
+    // From here on a first Ctrl-C takes back what is noted, as it ends what is begun.
     run.interrupts.enter(RunPhase::Running);
     let cancel = run.interrupts.stop();
-    let registrar = prepare::registrar(context, &run)?;
+    let begun = prepare::registrar(context, &run).and_then(|registrar| Ok((registrar, Proofs::owe(&run.workspace.store, &ready)?)));
+    let (registrar, proofs) = match begun {
+        Ok(begun) => begun,
+        Err(error) => return end(run, ready, Err(error)).await,
+    };
     let connections = Connections::new(&registrar);
     let transactions = Run {
         runner: Runner { preparation: run.preparation.clone(), controller: prepare::controller(context), cancel: cancel.clone() },
@@ -104,7 +109,7 @@ async fn apply(context: &Context, run: RunContext, planned: Planned) -> Result<E
     let cancelled = *cancel.borrow();
     let RunContext { preparation, console, log, began, only, .. } = run;
     let state = console.finish(&preparation.events).await.state;
-    let story = RunSummary { outcomes: &outcomes, lost: &lost, state: &state, log: &log, began, cancelled, only: only.as_ref() };
+    let story = RunSummary { outcomes: &outcomes, lost: &lost, state: &state, log: log.as_deref(), began, cancelled, only: only.as_ref() };
     let exit = story.tell(context);
     connections.leave().await;
     Ok(exit)

@@ -21,7 +21,7 @@ pub fn attach(context: &Context, args: &AttachArgs) -> Result<Exit, CommandError
     let mut select = args.select.clone();
     select.limit.extend(args.node.clone());
     let fleet = FleetArgs { select, pace: args.pace.clone(), reach: args.reach.clone(), ..FleetArgs::default() };
-    prepare::runtime()?.block_on(async {
+    prepare::block_on(async {
         let run = RunContext::to_runs(context, &fleet)?;
         run.interrupts.enter(RunPhase::Watching);
         let mut tasks = JoinSet::new();
@@ -59,7 +59,7 @@ pub fn attach(context: &Context, args: &AttachArgs) -> Result<Exit, CommandError
 pub fn cancel(context: &Context, args: &CancelArgs) -> Result<Exit, CommandError> {
     let select = SelectArgs { limit: vec![args.node.clone()] };
     let fleet = FleetArgs { select, reach: args.reach.clone(), ..FleetArgs::default() };
-    prepare::runtime()?.block_on(async {
+    prepare::block_on(async {
         let run = RunContext::to_runs(context, &fleet)?;
         run.interrupts.enter(RunPhase::Watching);
         let mut exits = Vec::new();

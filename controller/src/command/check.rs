@@ -12,7 +12,7 @@ use serde_json::json;
 
 /// Asks every requirement of every node.
 pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, CommandError> {
-    prepare::runtime()?.block_on(async {
+    prepare::block_on(async {
         let mut run = RunContext::open(context, &args.fleet, args.only.as_deref(), false)?;
         run.preparation.plans_only = true;
         let began = run.began;

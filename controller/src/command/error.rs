@@ -65,6 +65,9 @@ pub enum CommandError {
     /// The demo did not show what it is to show.
     #[error("the demo did not show {0}")]
     Demo(String),
+    /// The program came upon what cannot be.
+    #[error("a defect of ostler: {0}")]
+    Defect(String),
     /// A person ended the demo.
     #[error("interrupted")]
     Interrupted,
@@ -78,7 +81,7 @@ impl CommandError {
             Self::Arguments(_) | Self::Select(_) | Self::Usage { .. } => Exit::Usage,
             Self::NoConfirmation => Exit::NoConfirmation,
             Self::Lab(_) | Self::State(_) | Self::File { .. } | Self::Demo(_) => Exit::NodeFailed,
-            Self::NoAgent | Self::Runtime(_) | Self::Signals(_) => Exit::Internal,
+            Self::NoAgent | Self::Runtime(_) | Self::Signals(_) | Self::Defect(_) => Exit::Internal,
             Self::Interrupted => Exit::Interrupted,
         }
     }
@@ -98,6 +101,7 @@ impl CommandError {
             Self::Secret(SecretError::NoRecipients) => Some("ostler secret show-recipients".to_owned()),
             Self::Secret(_) => None,
             Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::Defect(_) => Some("please report it with the output of `ostler --version`; runs that began go on, `ostler attach` shows them".to_owned()),
             Self::NoConfirmation => Some("look at `ostler plan`, then add --yes".to_owned()),
             Self::NoAgent => Some("build with `make`, or name a ready agent in OSTLER_AGENT when building".to_owned()),
         }

@@ -4,7 +4,8 @@ use crate::report::{Exit, Printer};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use serde_json::json;
 use std::io::Stdin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -109,18 +110,39 @@ async fn attend(
         match present.stopping().filter(|_| is_asked && !*stop.borrow()) {
             Some(text) => {
                 stop.send_replace(true);
-                printer.aside(&format!("\n{text}"));
+                let printer = printer.clone();
+                beside(move || printer.aside(&format!("\n{text}")));
             }
             None => leave(&printer, &echo, present.left(*stop.borrow())),
         }
     }
 }
 
+/// How long a reader of our output may take over the last words.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Prints on a thread of its own: whoever no longer reads what we print (a pager, a stopped terminal) holds up nobody who wants to leave. The end
+/// of it is heard by the receiver.
+fn beside(print: impl FnOnce() + Send + 'static) -> mpsc::Receiver<()> {
+    let (done, told) = mpsc::channel();
+    #[expect(clippy::disallowed_methods, reason = "it may never end: the process leaves without it")]
+    std::thread::spawn(move || {
+        print();
+        // Nobody has to wait for it.
+        let _ = done.send(());
+    });
+    told
+}
+
 fn leave(printer: &Printer, echo: &Echo, text: &str) {
     echo.restore();
-    let exit = Exit::Interrupted.code();
-    printer.json(&json!({ "v": 1, "type": "error", "exit": exit, "message": text, "causes": [], "hint": null, "faults": null }));
-    printer.aside(&format!("\n{text}"));
+    let (exit, text, printer) = (Exit::Interrupted.code(), text.to_owned(), printer.clone());
+    let told = beside(move || {
+        printer.json(&json!({ "v": 1, "type": "error", "exit": exit, "message": text, "causes": [], "hint": null, "faults": null }));
+        printer.aside(&format!("\n{text}"));
+    });
+    // Told or not, we leave.
+    let _ = told.recv_timeout(LAST_WORDS);
     #[expect(clippy::exit, reason = "others may be in the midst of a read that nothing ends, of a terminal or a link")]
     std::process::exit(i32::from(exit));
 }

@@ -28,8 +28,9 @@ pub use error::CommandError;
 use crate::cli::{Cli, ColourChoice, OutputFormat, Verb};
 use crate::environment::Environment;
 use crate::mask::RunMask;
-use crate::report::{Exit, Format, MaskedError, Printer, merge};
+use crate::report::{Exit, Format, MaskedError, Printer, merge, sanitize};
 use std::io::IsTerminal as _;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 
 /// What every verb may use.
@@ -63,7 +64,7 @@ pub fn run(cli: Cli) -> Exit {
         let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     }
     let context = Context { printer: printer.clone(), environment, site: cli.global.site };
-    let exit = match dispatch(&context, cli.verb) {
+    let exit = match guarded(&printer, || dispatch(&context, cli.verb)) {
         Ok(exit) => exit,
         Err(error) => {
             error.print(&printer);
@@ -71,6 +72,16 @@ pub fn run(cli: Cli) -> Exit {
         }
     };
     if printer.told_all() { exit } else { merge([exit, Exit::NodeFailed]) }
+}
+
+/// Does the work. A defect ends as the exit codes say, and its words are masked like all others.
+fn guarded(printer: &Printer, work: impl FnOnce() -> Result<Exit, CommandError>) -> Result<Exit, CommandError> {
+    let hook = printer.clone();
+    std::panic::set_hook(Box::new(move |info| hook.aside(&sanitize(&info.to_string(), true))));
+    std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(CommandError::Defect(said.unwrap_or_else(|| "it said nothing".to_owned())))
+    })
 }
 
 fn dispatch(context: &Context, verb: Verb) -> Result<Exit, CommandError> {
@@ -111,4 +122,20 @@ fn trace(verbose: u8, mask: &RunMask, is_coloured: bool) {
         .with_target(false)
         .without_time()
         .try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_defect_has_its_exit_code() {
+        let environment = Environment::default();
+        let printer = Printer::new(Format::Human, Some(false), 0, &environment);
+        let before = std::panic::take_hook();
+        let ended = guarded(&printer, || panic!("a list of {} has no entry {}", 1, 2));
+        std::panic::set_hook(before);
+        let error = ended.unwrap_err();
+        assert_eq!((error.exit().code(), error.to_string().as_str()), (70, "a defect of ostler: a list of 1 has no entry 2"));
+    }
 }

@@ -9,19 +9,24 @@ use crate::fleet::{Ready, leave};
 use crate::report::{Exit, MasterAnswer, NodeResult, Paint, PlannedMaster, Recap, change_count, merge, plan_lines, recap_lines};
 use crate::run::proved_again;
 use ostler_roles::words::{NodeName, count};
+use std::collections::BTreeSet;
 
 /// Shows what would change.
 pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
-    prepare::runtime()?.block_on(async {
+    prepare::block_on(async {
         let mut run = RunContext::open(context, &args.fleet, args.only.as_deref(), args.diff)?;
         run.preparation.plans_only = true;
         let began = run.began;
+        prepare::order(&run)?;
         let (ready, lost, looks) = run.plans(context).await;
         let masters = prepare::survey(context, &run, &ready, looks).await;
-        let again = proved_again(&run.workspace.order().after(), &ready);
+        // What `apply` would refuse is refused here, by the facts of now.
+        let order = prepare::order(&run);
+        let again = order.as_ref().map_or_else(|_| BTreeSet::new(), |order| proved_again(&order.after(), &ready));
         let RunContext { preparation, console, only, .. } = run;
         console.finish(&preparation.events).await;
         let masters = masters?.masters;
+        order?;
         let printer = &context.printer;
         let views: Vec<_> = ready.iter().map(prepare::planned).collect();
         printer.details(&plan_lines(&views, args.diff, printer.style));

@@ -13,11 +13,12 @@ use super::{
 use crate::cli::FleetArgs;
 use crate::fleet::{Compile, EventSender, Lines, Patience, Preparation, Ready, Trouble, TroubleKind, prepare};
 use crate::inventory;
-use crate::journal::RunLog;
+use crate::journal::{RunLog, StateError, Store};
 use crate::registration::{Candidate, ObservedMasters, Proofs, Registrar, Survey};
-use crate::report::{Console, Exit, Paint, PlannedNode, Style, advice, alike, names, plan_json, refusal_lines, sanitize, verdict_json};
+use crate::report::{Console, Exit, Journal, Paint, PlannedNode, Style, advice, alike, names, plan_json, refusal_lines, sanitize, verdict_json};
 use crate::report::{MasterCounts, PlannedMaster, master_counts, master_json, master_lines};
 use crate::session::AgentFile;
+use ostler_roles::author::compile::Order;
 use ostler_roles::executor::Executor;
 use ostler_roles::words::{MasterName, NodeName, RoleName};
 use std::sync::Arc;
@@ -37,8 +38,8 @@ pub struct RunContext {
     compiler: Arc<SiteCompiler>,
     /// Reads the events.
     pub console: Console,
-    /// Where they are kept.
-    pub log: String,
+    /// Where those of a run are kept.
+    pub log: Option<String>,
     /// When it began.
     pub began: Instant,
     /// Listens for Ctrl-C.
@@ -51,7 +52,15 @@ impl RunContext {
     /// # Errors
     /// What is wrong with the site, the selection or the machine.
     pub fn open(context: &Context, args: &FleetArgs, only: Option<&str>, want_old: bool) -> Result<Self, CommandError> {
-        Self::begin(context, args, Open::Values, only, want_old)
+        Self::begin(context, args, Open::Values, only, want_old, None)
+    }
+
+    /// The same, to change nodes: what happens is kept.
+    ///
+    /// # Errors
+    /// As for [`Self::open`]; when a log cannot be begun, too.
+    pub fn to_change(context: &Context, args: &FleetArgs, only: Option<&str>, want_old: bool) -> Result<Self, CommandError> {
+        Self::begin(context, args, Open::Values, only, want_old, Some(RunLog::create))
     }
 
     /// Opens the way to nodes whose runs go on: nothing is compiled, so no secret is needed. Those that can be opened are masked.
@@ -59,12 +68,19 @@ impl RunContext {
     /// # Errors
     /// As for [`Self::open`].
     pub fn to_runs(context: &Context, args: &FleetArgs) -> Result<Self, CommandError> {
-        let run = Self::begin(context, args, Open::Names, None, false)?;
+        let run = Self::begin(context, args, Open::Names, None, false, None)?;
         run.workspace.mask_what_opens(context);
         Ok(run)
     }
 
-    fn begin(context: &Context, args: &FleetArgs, open: Open, only: Option<&str>, want_old: bool) -> Result<Self, CommandError> {
+    fn begin(
+        context: &Context,
+        args: &FleetArgs,
+        open: Open,
+        only: Option<&str>,
+        want_old: bool,
+        log: Option<fn(&dyn Store) -> Result<RunLog, StateError>>,
+    ) -> Result<Self, CommandError> {
         let began = Instant::now();
         let echo = Echo::default();
         let interrupts = Interrupts::listen(context.printer.clone(), echo.clone()).map_err(CommandError::Signals)?;
@@ -80,9 +96,9 @@ impl RunContext {
         let all: Vec<NodeName> =
             workspace.inventory.site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect();
         let reach = Arc::new(SshReach::new(context, &workspace, (&args.pace, &args.reach), &all, &sender)?);
-        let journal = RunLog::create(&*workspace.store)?;
-        let log = journal.place();
-        let console = Console::start(context.printer.clone(), events, Some(Box::new(journal)));
+        let journal = log.map(|begin| begin(&*workspace.store)).transpose()?;
+        let log = journal.as_ref().map(RunLog::place);
+        let console = Console::start(context.printer.clone(), events, journal.map(|journal| Box::new(journal) as Box<dyn Journal>));
         let compiler = Arc::new(SiteCompiler::new(&workspace, only.clone()));
         let preparation = Preparation {
             reach,
@@ -168,6 +184,24 @@ pub fn print_masters(context: &Context, masters: &[PlannedMaster]) -> MasterCoun
     context.printer.details(&master_lines(masters, context.printer.style));
     master_json(masters).iter().for_each(|line| context.printer.json(line));
     master_counts(masters)
+}
+
+/// The order between the nodes, by what is known of them now.
+///
+/// # Errors
+/// When selected nodes wait for each other.
+pub fn order(run: &RunContext) -> Result<Order, CommandError> {
+    let order = run.workspace.order();
+    order.circles(&run.nodes.iter().cloned().collect()).into_result(()).map_err(CommandError::Site)?;
+    Ok(order)
+}
+
+/// Runs a verb to its end. What it has left behind, a look at a master that was given up, is not waited for.
+pub fn block_on<T>(verb: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(verb);
+    runtime.shutdown_background();
+    ended
 }
 
 /// A runtime for one verb.

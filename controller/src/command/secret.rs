@@ -12,6 +12,7 @@ use crate::secret::{self, Identities, SecretError, SetOutcome};
 use ostler_roles::words::{Secret, SecretName};
 use serde_json::json;
 use std::io::Read;
+use std::path::Path;
 
 /// Sets a secret, or shows who can read them.
 pub fn run(context: &Context, args: &SecretArgs) -> Result<Exit, CommandError> {
@@ -36,10 +37,7 @@ fn set(context: &Context, args: &SecretSetArgs) -> Result<Exit, CommandError> {
         (Some(_), _) if there && !args.replace => return Ok(said(context, &name, SetOutcome::Unchanged)),
         (Some(Generate::Ed25519), _) => secret::ed25519(name.as_str())?,
         (Some(Generate::Password), _) => secret::password()?,
-        (None, Some(file)) => {
-            let failed = |source| CommandError::File { what: format!("read {}", file.display()), source };
-            Secret::new(bounded(std::fs::File::open(file).map_err(failed)?).map_err(failed)?)
-        }
+        (None, Some(file)) => Secret::new(from_file(file)?),
         (None, None) if context.printer.can_ask() => Secret::new(from_terminal(context, &name)?),
         (None, None) => Secret::new(from_stdin()?),
     };
@@ -57,22 +55,30 @@ fn bounded(from: impl Read) -> std::io::Result<Vec<u8>> {
 /// One line, which is not shown; Ctrl-C leaves.
 fn from_terminal(context: &Context, name: &SecretName) -> Result<Vec<u8>, CommandError> {
     let (printer, echo, question) = (context.printer.clone(), Echo::default(), format!("value of {name}: "));
-    let answer = prepare::runtime()?.block_on(async {
+    let answer = prepare::block_on(async {
         let _interrupts = Interrupts::listen(printer, echo.clone()).map_err(CommandError::Signals)?;
         let ask = move || password::ask(&question, true, &echo);
-        Ok::<_, CommandError>(tokio::task::spawn_blocking(ask).await.ok().flatten())
+        Ok(tokio::task::spawn_blocking(ask).await.ok().flatten())
     })?;
     Ok(answer.map(|line| line.expose().clone().into_bytes()).unwrap_or_default())
 }
 
+fn from_file(file: &Path) -> Result<Vec<u8>, CommandError> {
+    let read = std::fs::File::open(file).and_then(bounded);
+    Ok(of_line(read.map_err(|source| CommandError::File { what: format!("read {}", file.display()), source })?))
+}
+
 fn from_stdin() -> Result<Vec<u8>, CommandError> {
     let read = bounded(std::io::stdin().lock());
-    let mut bytes = read.map_err(|source| CommandError::File { what: "read standard input".to_owned(), source })?;
-    // What `echo` adds is not part of a password; keys are written with their own last line feed.
+    Ok(of_line(read.map_err(|source| CommandError::File { what: "read standard input".to_owned(), source })?))
+}
+
+/// What `echo` or an editor adds to one line is not part of a password; keys are written with their own last line feed.
+fn of_line(mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.ends_with(b"\n") && bytes.iter().filter(|byte| **byte == b'\n').count() == 1 {
         bytes.pop();
     }
-    Ok(bytes)
+    bytes
 }
 
 fn said(context: &Context, name: &SecretName, outcome: SetOutcome) -> Exit {
@@ -102,4 +108,20 @@ fn show(context: &Context) -> Result<Exit, CommandError> {
         context.printer.aside(&format!("made {}; add its recipient to `secrets.recipients` of ostler.yaml: {created}", file.display()));
     }
     Ok(Exit::Good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_one_line_is_no_part_of_a_password_wherever_it_comes_from() {
+        for (read, kept) in [("pass word\n", "pass word"), ("pass word", "pass word"), ("\n", ""), ("-----BEGIN\nx\n", "-----BEGIN\nx\n")] {
+            assert_eq!(of_line(read.as_bytes().to_vec()), kept.as_bytes());
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("password.txt");
+        std::fs::write(&file, "pass word\n").unwrap();
+        assert_eq!(from_file(&file).unwrap(), b"pass word");
+    }
 }

@@ -123,7 +123,8 @@ impl Runner {
             if let Event::Ended { ending: how, .. } = &event {
                 ending = Some(how.clone());
             }
-            self.preparation.events.run(node, seq, event).await;
+            let told = self.preparation.events.run(node, seq, event);
+            follower.telling(told, &mut self.cancel).await;
             reached.iter().for_each(|stage| transaction.reach(stage.clone()));
         }
         ending.ok_or_else(|| unknown(&run))

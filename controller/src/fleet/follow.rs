@@ -334,6 +334,24 @@ impl<'a> Follower<'a> {
         }
     }
 
+    /// Waits until what came is told. A reader that takes its time holds up the story, and not the word that the run shall stop.
+    pub async fn telling(&mut self, told: impl Future<Output = ()>, stop: &mut watch::Receiver<bool>) {
+        let mut told = std::pin::pin!(told);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut told => return,
+                Ok(()) = stop.changed(), if !self.asked => {
+                    let is_wanted = *stop.borrow_and_update();
+                    if let Some(connection) = self.connection.as_mut().filter(|_| is_wanted) {
+                        // A line that is lost is found to be when it is listened to again, and the run asked to stop over the next one.
+                        self.asked = connection.session.cancel(self.run.clone()).await.is_ok();
+                    }
+                }
+            }
+        }
+    }
+
     async fn listen(&mut self, stop: &mut watch::Receiver<bool>) -> Result<Option<(u64, Event)>, SessionError> {
         let awaited = "the run's next event";
         let Some(connection) = &mut self.connection else { return Err(SessionError::Lost { awaited, said: String::new() }) };

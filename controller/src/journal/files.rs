@@ -187,8 +187,13 @@ struct FileLog {
 
 impl Log for FileLog {
     fn append(&mut self, line: &str) -> Result<(), StateError> {
+        let before = self.file.metadata().map_err(StateError::write(&self.path))?.len();
         // One write: a reader sees whole lines.
-        self.file.write_all(format!("{line}\n").as_bytes()).map_err(StateError::write(&self.path))
+        self.file.write_all(format!("{line}\n").as_bytes()).map_err(|error| {
+            // The next line stands on one of its own. What cannot be taken back is found by whoever reads it.
+            let _ = self.file.set_len(before);
+            StateError::write(&self.path)(error)
+        })
     }
 
     fn place(&self) -> String {

@@ -109,7 +109,8 @@ impl Registrar {
     }
 }
 
-/// The agents' program of one master, as the site's state keeps it: its date on a line, then its bytes.
+/// The agents' program of one master, as the site's state keeps it: its date and its digest on a line each, then its bytes. A power cut may leave
+/// half of it, which is none.
 #[derive(Debug)]
 struct KeptProgram {
     store: Arc<dyn Store>,
@@ -119,14 +120,16 @@ struct KeptProgram {
 impl AgentProgramStore for KeptProgram {
     fn last(&self) -> Option<Program> {
         let kept = self.store.get(&self.key).ok()??;
-        let end = kept.iter().position(|byte| *byte == b'\n')?;
-        let modified = String::from_utf8(kept.get(..end)?.to_vec()).ok()?;
-        Some(Program { bytes: kept.get(end + 1..)?.to_vec(), modified: Some(modified) })
+        let mut parts = kept.splitn(3, |byte| *byte == b'\n');
+        let mut line = || std::str::from_utf8(parts.next()?).ok().map(str::to_owned);
+        let (modified, digest) = (line()?, line()?);
+        let bytes = parts.next()?.to_vec();
+        (Digest::of(&bytes).hex() == digest).then_some(Program { bytes, modified: Some(modified) })
     }
 
     fn keep(&self, program: &Program) {
         let Some(modified) = &program.modified else { return };
-        let kept = [modified.as_bytes(), b"\n", &program.bytes].concat();
+        let kept = [modified.as_bytes(), b"\n", Digest::of(&program.bytes).hex().as_bytes(), b"\n", &program.bytes].concat();
         if let Err(error) = self.store.put(&self.key, &kept) {
             tracing::warn!(%error, "the agents' program was not kept");
         }
@@ -181,5 +184,29 @@ fn login(user: &str, login: &JenkinsLogin) -> Login {
     match login {
         JenkinsLogin::Token(token) => Login::Token { user, token: token.clone() },
         JenkinsLogin::Password(password) => Login::Password { user, password: password.clone() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::FileStore;
+    use ostler_roles::words::MasterName;
+
+    #[test]
+    fn half_a_program_is_none_and_is_fetched_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(FileStore::new(directory.path().join("site")));
+        let key = Key::program(&MasterName::parse("ci").unwrap());
+        let kept = KeptProgram { store: Arc::clone(&store), key: Key::program(&MasterName::parse("ci").unwrap()) };
+        let program = Program { bytes: b"PK\x03\x04 a jar\nof two lines".to_vec(), modified: Some("Mon, 02 Nov 2026 07:28:00 GMT".to_owned()) };
+        kept.keep(&program);
+        assert_eq!(kept.last(), Some(program));
+        let whole = store.get(&key).unwrap().unwrap();
+        for length in 0..whole.len() {
+            // What a power cut leaves of a file that was not synced.
+            store.put(&key, &whole[..length]).unwrap();
+            assert_eq!(kept.last(), None, "{length} bytes of it");
+        }
     }
 }

@@ -33,21 +33,44 @@ impl Proofs {
     /// # Errors
     /// When it cannot be read or noted: then nothing may be changed.
     pub fn owe(store: &Arc<dyn Store>, ready: &[Ready]) -> Result<BTreeMap<NodeName, Self>, StateError> {
-        let store = ProofStore::new(Arc::clone(store));
         let owing = ready.iter().filter(|one| !one.prepared.executors.is_empty());
-        owing.map(|one| Ok((one.node.clone(), Self::note(&store, one)?))).collect()
+        Self::note_all(store, owing.map(|one| (&one.node, (!one.plan.is_empty()).then_some(one.plan.generation + 1))))
     }
 
-    fn note(store: &ProofStore, one: &Ready) -> Result<Self, StateError> {
-        let (store, node) = (store.clone(), one.node.clone());
+    /// Notes the nodes that are about to have another generation; all of them, or none.
+    fn note_all<'a>(
+        store: &Arc<dyn Store>,
+        nodes: impl Iterator<Item = (&'a NodeName, Option<u64>)>,
+    ) -> Result<BTreeMap<NodeName, Self>, StateError> {
+        let store = ProofStore::new(Arc::clone(store));
+        let mut noted = BTreeMap::new();
+        for (node, generation) in nodes {
+            match Self::note(&store, node, generation) {
+                Ok(proofs) => noted.insert(node.clone(), proofs),
+                Err(error) => {
+                    noted.into_values().for_each(Self::take_back);
+                    return Err(error);
+                }
+            };
+        }
+        Ok(noted)
+    }
+
+    /// Nothing is changed after all: what was noted is as it was.
+    fn take_back(mut self) {
+        if let Some(before) = self.before.take() {
+            self.write(before);
+        }
+    }
+
+    fn note(store: &ProofStore, node: &NodeName, generation: Option<u64>) -> Result<Self, StateError> {
+        let (store, node) = (store.clone(), node.clone());
         for _ in 0..ATTEMPTS {
             let seen = store.get(&node)?;
-            if one.plan.is_empty() {
-                return Ok(Self { store, node, seen, before: None });
-            }
+            let Some(generation) = generation else { return Ok(Self { store, node, seen, before: None }) };
             let before = seen.ledger.clone();
             let mut ledger = before.clone();
-            ledger.change(Some(one.plan.generation + 1));
+            ledger.change(Some(generation));
             // Another run of this machine may note something too.
             if let Some(seen) = store.swap(&node, &seen, ledger)? {
                 return Ok(Self { store, node, seen, before: Some(before) });
@@ -203,5 +226,20 @@ mod tests {
         let whole = [("owed".to_owned(), Proof::Wanted), ("proved".to_owned(), Proof::Standing)];
         assert_eq!(told(&end(Some(new_run()), good()), false), whole);
         assert_eq!(told(&end(Some(new_run()), good()), true), []);
+    }
+
+    #[test]
+    fn a_note_that_cannot_be_made_takes_back_those_before_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(FileStore::new(directory.path().join("site")));
+        let nodes: Vec<NodeName> = ["n1", "n2", "n3"].iter().map(|name| NodeName::parse(name).unwrap()).collect();
+        // What is kept of one of them cannot be read: it is no file.
+        std::fs::create_dir_all(directory.path().join("site/proofs/n3")).unwrap();
+        let changing = |nodes: &[NodeName]| Proofs::note_all(&store, nodes.iter().map(|node| (node, Some(1)))).map(drop);
+        assert!(matches!(changing(&nodes), Err(StateError::Read { .. })));
+        let known = |node| ProofStore::new(Arc::clone(&store)).get(node).unwrap().ledger;
+        assert_eq!((known(&nodes[0]), known(&nodes[1])), (Ledger::default(), Ledger::default()), "nothing was changed there");
+        changing(&nodes[..2]).unwrap();
+        assert_eq!(known(&nodes[0]).changed(), Some(1));
     }
 }

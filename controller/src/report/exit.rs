@@ -5,7 +5,7 @@
 pub enum Exit {
     /// Nothing is wrong.
     Good = 0,
-    /// A node failed.
+    /// A node failed, or this machine did: a full disk, a file that cannot be read.
     NodeFailed = 1,
     /// The command line is wrong.
     Usage = 2,
@@ -33,7 +33,7 @@ impl Exit {
     /// Every code with its meaning, in order.
     pub const TABLE: &'static [(Self, &'static str)] = &[
         (Self::Good, "done, or nothing to do"),
-        (Self::NodeFailed, "a node failed"),
+        (Self::NodeFailed, "a node failed, or a file of this machine could not be read or written"),
         (Self::Usage, "wrong usage"),
         (Self::Site, "the site is wrong: YAML, inventory or a missing secret"),
         (Self::Unreachable, "a node, or a master that was to be asked, could not be reached"),

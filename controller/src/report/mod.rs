@@ -27,6 +27,7 @@ pub use plan::{MasterAnswer, MasterCounts, MasterPlan, PlannedExecutor, PlannedM
 pub use plan::{PlannedNode, change_count, impossible, plan_lines, refusal_lines};
 pub use printer::{Format, MaskedError, Printer, Progress};
 pub use recap::{CANCELLED, NodeResult, Recap, recap_lines};
+use sanitize::escaped;
 pub use sanitize::sanitize;
 pub use state::{NodeState, Phase, State};
 pub use style::{Paint, Style};

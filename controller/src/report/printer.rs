@@ -1,6 +1,6 @@
 //! Where text goes: data to standard output, everything else to standard error. A reader that closes its pipe hears no more; the work goes on.
 
-use super::{Paint, Style};
+use super::{Paint, Style, escaped};
 use crate::mask::RunMask;
 use serde_json::Value;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -101,7 +101,7 @@ impl Printer {
         if self.format == Format::Json {
             let mut value = value.clone();
             self.mask.hide_in_json(&mut value);
-            to_output(&value.to_string(), "\n");
+            to_output(&escaped(&value.to_string()), "\n");
         }
     }
     /// A line beside the data: progress, hints, questions.

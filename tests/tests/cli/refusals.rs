@@ -53,6 +53,19 @@ fn an_ssh_configuration_that_is_not_there_is_told_once_and_before_anybody_is_met
 }
 
 #[test]
+fn nodes_that_wait_for_each_other_are_refused_by_every_verb_that_would_meet_them() {
+    let desk = Desk::new().with_site();
+    desk.write("roles/first.yaml", "role: first\nsummary: One.\nparams:\n  peer: {type: host, help: another}\nsteps:\n  - file: {path: /etc/peer, content: \"{{ peer }}\\n\"}\n");
+    let node = |other: &str| format!("{{host: 192.0.2.1, roles: [first], vars: {{first: {{peer: \"{{{{ nodes.{other}.host }}}}\"}}}}}}");
+    desk.write("nodes.yaml", format!("nodes:\n  a: {}\n  b: {}\n", node("b"), node("a")));
+    desk.write("ostler.yaml", "edition: 1\n");
+    for verb in [&["plan"][..], &["apply", "--yes"]] {
+        let said = desk.run(verb);
+        assert!(said.code == Some(3) && said.err.contains("wait"), "{verb:?}: {said}");
+    }
+}
+
+#[test]
 fn wrong_words_are_wrong_usage() {
     let desk = Desk::new().with_site();
     insta::assert_snapshot!("unknown_verb", desk.run(&["aply"]));

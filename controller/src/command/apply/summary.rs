@@ -20,7 +20,7 @@ pub(super) struct RunSummary<'a> {
     pub outcomes: &'a [Outcome],
     pub lost: &'a [(NodeName, Trouble)],
     pub state: &'a State,
-    pub log: &'a str,
+    pub log: Option<&'a str>,
     pub began: Instant,
     pub cancelled: bool,
     pub only: Option<&'a RoleName>,
@@ -64,7 +64,7 @@ impl RunSummary<'_> {
     }
 }
 
-fn print_cards(context: &Context, log: &str, end: &NodeEnd, state: &NodeState) {
+fn print_cards(context: &Context, log: Option<&str>, end: &NodeEnd, state: &NodeState) {
     for (index, step, failure) in &state.failures {
         let at = index.and_then(|index| end.prepared.catalog.steps.get(usize::try_from(index).unwrap_or(usize::MAX)));
         let role = at.map_or("verify", |step| step.role.as_str());
@@ -73,7 +73,7 @@ fn print_cards(context: &Context, log: &str, end: &NodeEnd, state: &NodeState) {
             step: Some((role, step.clone())),
             origin: at.map(|step| &step.origin),
             failure,
-            log: Some(log.to_owned()),
+            log: log.map(str::to_owned),
             run: end.run.as_ref(),
         };
         context.printer.lines(&card_lines(&card, context.printer.style));

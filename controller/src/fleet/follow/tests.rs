@@ -109,6 +109,26 @@ async fn what_was_told_already_is_not_told_twice() {
 }
 
 #[tokio::test]
+async fn a_run_is_asked_to_stop_while_nobody_reads_what_it_tells() {
+    let fake = FakeNode::new(vec![met([Act::Hear, Act::Beat])]);
+    let (preparation, _events) = fake.preparation();
+    let connection = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
+    let node = name();
+    let mut follower = Follower::new(&preparation, &node, run_id(), connection);
+    let (stopper, mut stop) = watch::channel(false);
+    stopper.send_replace(true);
+    let heard = async {
+        while !fake.heard().iter().any(|message| matches!(message, ToAgent::Cancel { .. })) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        () = follower.telling(std::future::pending(), &mut stop) => panic!("nobody reads on"),
+        heard = tokio::time::timeout(Duration::from_secs(30), heard) => heard.expect("it hears that it shall stop"),
+    }
+}
+
+#[tokio::test]
 async fn a_run_that_tells_without_end_is_listened_to_no_longer() {
     let shout = |seq| event(seq, Event::Note { index: None, text: "!".repeat(1 << 20) });
     let acts = [Act::Hear, going(), started()].into_iter().chain((2..100).map(shout));
