@@ -203,12 +203,15 @@ fn a_message_above_the_cap_is_not_sent_and_a_bomb_is_not_unpacked() {
 #[test]
 fn a_message_that_fills_memory_is_no_message() {
     // Small on the line, small unpacked, and two dozen bytes in memory for each of them.
-    let many = ToController::Event { seq: 1, event: Box::new(Event::StepDone {
-        index: 0,
-        id: ResourceId { kind: Kind::File, key: "/a".into() },
-        outcome: Outcome::Changed { changes: Vec::new(), notes: vec![String::new(); 3_000_000] },
-        millis: 1,
-    }) };
+    let many = ToController::Event {
+        seq: 1,
+        event: Box::new(Event::StepDone {
+            index: 0,
+            id: ResourceId { kind: Kind::File, key: "/a".into() },
+            outcome: Outcome::Changed { changes: Vec::new(), notes: vec![String::new(); 3_000_000] },
+            millis: 1,
+        }),
+    };
     let refused = decode::<ToController>(&stream(&[many]), &[usize::MAX]);
     assert!(matches!(&refused, Err(FrameError::Message(why)) if why.contains("values")), "{refused:?}");
     let hello = |facts: Facts| ToController::Stale { facts: Box::new(facts), generation: 1 };

@@ -9,7 +9,7 @@ pub use machine::virtualization;
 use crate::host::deadline::within;
 use crate::host::mounts::room;
 use crate::host::{Host, Operation, OsError};
-use ostler_roles::facts::{MOST, Facts, Kernel, LiveFacts, Mount};
+use ostler_roles::facts::{Facts, Kernel, LiveFacts, MOST, Mount};
 use ostler_roles::words::{Bytes, Version};
 use std::path::Path;
 use std::time::{Duration, Instant};

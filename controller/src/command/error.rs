@@ -101,7 +101,9 @@ impl CommandError {
             Self::Secret(SecretError::NoRecipients) => Some("ostler secret show-recipients".to_owned()),
             Self::Secret(_) => None,
             Self::Usage { hint, .. } => Some(hint.clone()),
-            Self::Defect(_) => Some("please report it with the output of `ostler --version`; runs that began go on, `ostler attach` shows them".to_owned()),
+            Self::Defect(_) => {
+                Some("please report it with the output of `ostler --version`; runs that began go on, `ostler attach` shows them".to_owned())
+            }
             Self::NoConfirmation => Some("look at `ostler plan`, then add --yes".to_owned()),
             Self::NoAgent => Some("build with `make`, or name a ready agent in OSTLER_AGENT when building".to_owned()),
         }

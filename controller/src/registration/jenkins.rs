@@ -199,7 +199,8 @@ mod tests {
         let store: Arc<dyn Store> = Arc::new(FileStore::new(directory.path().join("site")));
         let key = Key::program(&MasterName::parse("ci").unwrap());
         let kept = KeptProgram { store: Arc::clone(&store), key: Key::program(&MasterName::parse("ci").unwrap()) };
-        let program = Program { bytes: b"PK\x03\x04 a jar\nof two lines".to_vec(), modified: Some("Mon, 02 Nov 2026 07:28:00 GMT".to_owned()) };
+        let program =
+            Program { bytes: b"PK\x03\x04 a jar\nof two lines".to_vec(), modified: Some("Mon, 02 Nov 2026 07:28:00 GMT".to_owned()) };
         kept.keep(&program);
         assert_eq!(kept.last(), Some(program));
         let whole = store.get(&key).unwrap().unwrap();

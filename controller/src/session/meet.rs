@@ -251,11 +251,7 @@ mod tests {
     }
 
     /// How a start ends whose agent says this, while a person takes so long over the password.
-    async fn started(
-        first: Vec<ToController>,
-        person: Duration,
-        r#become: Option<Become>,
-    ) -> (Result<(), SessionError>, Duration) {
+    async fn started(first: Vec<ToController>, person: Duration, r#become: Option<Become>) -> (Result<(), SessionError>, Duration) {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (stdout, stdin) = tokio::io::split(ours);
         let ended = Box::pin(async { Ended { exit: Exit::Status(0), stderr: Tail::default() } });
@@ -272,7 +268,8 @@ mod tests {
         let wait = Wait { silence: Duration::from_millis(200), within: Duration::from_millis(400) };
         let began = Instant::now();
         let start = async {
-            tokio::time::timeout(Duration::from_secs(10), start(&link, &command, &[], (&identity, &password, &RunMask::default()), wait)).await
+            tokio::time::timeout(Duration::from_secs(10), start(&link, &command, &[], (&identity, &password, &RunMask::default()), wait))
+                .await
         };
         tokio::select! {
             ended = start => (ended.expect("it ends").map(drop), began.elapsed()),
