@@ -50,8 +50,8 @@ async fn planned(
     run: &RunContext,
 ) -> Result<Result<Planned, (Vec<Ready>, Result<Exit, CommandError>)>, CommandError> {
     prepare::order(run)?;
-    let (ready, mut lost, looks) = run.plans(context).await;
-    let surveyed = prepare::survey(context, run, &ready, looks).await;
+    let (mut ready, mut lost, looks) = run.plans(context).await;
+    let surveyed = prepare::survey(context, run, &mut ready, looks).await;
     run.preparation.events.flush().await;
     // Values of the site may read facts, which are known now: of what is wrong in it then, the nodes that were not met are no less lost.
     let known = surveyed.and_then(|surveyed| Ok((surveyed, prepare::order(run)?, run.workspace.masters()?)));

@@ -18,8 +18,8 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
         run.preparation.plans_only = true;
         let began = run.began;
         prepare::order(&run)?;
-        let (ready, lost, looks) = run.plans(context).await;
-        let masters = prepare::survey(context, &run, &ready, looks).await;
+        let (mut ready, lost, looks) = run.plans(context).await;
+        let masters = prepare::survey(context, &run, &mut ready, looks).await;
         // What `apply` would refuse is refused here, by the facts of now.
         let order = prepare::order(&run);
         let again = order.as_ref().map_or_else(|_| BTreeSet::new(), |order| proved_again(&order.after(), &ready));

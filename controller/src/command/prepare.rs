@@ -169,7 +169,7 @@ pub fn controller(context: &Context) -> String {
 ///
 /// # Errors
 /// What is wrong with the site's masters.
-pub async fn survey(context: &Context, run: &RunContext, ready: &[Ready], looks: ObservedMasters) -> Result<Survey, CommandError> {
+pub async fn survey(context: &Context, run: &RunContext, ready: &mut Vec<Ready>, looks: ObservedMasters) -> Result<Survey, CommandError> {
     if run.only.is_some() || ready.iter().all(|one| one.prepared.executors.is_empty()) {
         return Ok(Survey::default());
     }

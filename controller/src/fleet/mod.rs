@@ -2,6 +2,7 @@
 //! on any node stops all before anything is changed anywhere.
 
 mod apply;
+mod compare;
 mod connection;
 mod event;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod trouble;
 
 pub use crate::session::Content;
 pub use apply::{NodeEnd, Runner, prove_again, secrets_of};
+pub use compare::compare;
 pub use connection::{Connection, MeetError, leave};
 pub use event::{EventSender, FleetEvent, FleetMessage};
 pub use follow::{Follower, Found, Patience, Start};

@@ -2,6 +2,7 @@
 
 use super::wait::Cancellation;
 use super::witness::{Shown, Witness};
+use ostler_roles::catalog::Step;
 use ostler_roles::master::{Difference, Proof, Standing};
 use ostler_roles::words::NodeName;
 use std::collections::BTreeMap;
@@ -218,7 +219,7 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When the master cannot be told.
-    fn cordon(&self, name: &NodeName, reason: &str) -> Result<Cordon, MasterError>;
+    fn cordon(&self, name: &NodeName, reason: &str, tell: EventSink<'_>) -> Result<Cordon, MasterError>;
 
     /// Waits until an executor runs no job. True when it runs none, false when the time was over first.
     ///
@@ -230,7 +231,7 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When the master cannot be told.
-    fn uncordon(&self, name: &NodeName) -> Result<(), MasterError>;
+    fn uncordon(&self, name: &NodeName, tell: EventSink<'_>) -> Result<(), MasterError>;
 
     /// Makes or sets an executor as it is in quarantine: it has no labels and takes its smoke job alone.
     ///
@@ -281,9 +282,13 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
     /// When it is still there afterwards, or somebody else's.
     fn retire(&self, name: &NodeName) -> Result<(), MasterError>;
 
-    /// Whether what a look and [`Self::shared`] show of an executor is all that there is to see of it: [`Self::equip`] would bring nothing else.
-    fn is_all_seen(&self, _name: &NodeName) -> bool {
-        true
+    /// What [`Self::equip`] would make so on an executor's own node, which only the node itself can compare; none: nothing. Asks for it, and
+    /// brings nothing.
+    ///
+    /// # Errors
+    /// When the master does not say what that is.
+    fn equipment(&self, _name: &NodeName) -> Result<Vec<Step>, MasterError> {
+        Ok(Vec::new())
     }
 
     /// These executors are on their way from now on: what they want written at the same time may be written in one go.

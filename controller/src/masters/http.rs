@@ -231,7 +231,13 @@ impl Http {
         let answer = answer.map_err(|source| HttpError::exchange("GET", url.clone(), source))?;
         let status = answer.status().as_u16();
         if status >= 400 {
-            return Err(HttpError::Status { method: "GET", url, status, excerpt: "the account or its password is refused".to_owned() });
+            // What a proxy says is no word on the password. Its page is not quoted: it may give back what it was sent.
+            let excerpt = match status {
+                401 | 403 => "the account or its password is refused",
+                404 => "there is nothing to log in at; does its master.cfg have `auth`, and is this its address?",
+                _ => answer.status().canonical_reason().unwrap_or("no reason is given"),
+            };
+            return Err(HttpError::Status { method: "GET", url, status, excerpt: excerpt.to_owned() });
         }
         *self.session.lock().unwrap_or_else(PoisonError::into_inner) = self.cookies(answer.headers());
         Ok(())

@@ -249,7 +249,7 @@ fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut proof: Proof
                 tell(Event::Quarantining { is_new: seen == Standing::Absent, changes });
                 driver.quarantine(name, tell)?;
             }
-            Next::Release => driver.uncordon(name)?,
+            Next::Release => driver.uncordon(name, tell)?,
             Next::Connect => driver.connect(name, tell)?,
             Next::Smoke => {
                 tell(Event::Smoking);
@@ -282,9 +282,9 @@ fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut proof: Proof
 ///
 /// # Errors
 /// When the master cannot be told.
-pub fn hold_back(driver: &dyn Driver, name: &NodeName, seen: &Standing, proof: Proof) -> Result<(), MasterError> {
+pub fn hold_back(driver: &dyn Driver, name: &NodeName, seen: &Standing, proof: Proof, tell: EventSink<'_>) -> Result<(), MasterError> {
     match proof {
-        Proof::Wanted | Proof::Lapsed if seen.is_labelled() => driver.cordon(name, reason(proof)).map(drop),
+        Proof::Wanted | Proof::Lapsed if seen.is_labelled() => driver.cordon(name, reason(proof), tell).map(drop),
         Proof::Standing | Proof::Wanted | Proof::Green | Proof::Red | Proof::Lapsed => Ok(()),
     }
 }
@@ -295,7 +295,7 @@ fn reason(proof: Proof) -> &'static str {
 
 /// Takes an executor out of service and waits until no job runs there; none: it may go into quarantine.
 fn set_aside(driver: &dyn Driver, name: &NodeName, proof: Proof, tell: EventSink<'_>) -> Result<Option<Ending>, MasterError> {
-    match driver.cordon(name, reason(proof))? {
+    match driver.cordon(name, reason(proof), tell)? {
         Cordon::Absent => return Ok(None),
         Cordon::Ours | Cordon::Theirs(_) => {}
     }

@@ -8,10 +8,11 @@ use crate::journal::{Key, Store};
 use crate::masters::driver::Cause;
 use crate::masters::http::Access;
 use crate::masters::jenkins::{
-    Agent, AgentProgramStore, Client, Credential, Credentials, InstallAgent, InstallAgentError, Jenkins, JenkinsError, Kind, Login,
-    Patience, Program, Registration, sent_key,
+    Agent, AgentProgramStore, AgentSteps, Client, Credential, Credentials, InstallAgent, InstallAgentError, Jenkins, JenkinsError, Kind,
+    Login, Patience, Program, Registration, sent_key,
 };
 use ostler_roles::author::compile::{JenkinsCredential, JenkinsLogin, Master, MasterSettings};
+use ostler_roles::catalog::Step;
 use ostler_roles::executor::Launch;
 use ostler_roles::master::jenkins as model;
 use ostler_roles::words::{Digest, Secret};
@@ -29,7 +30,10 @@ impl Registrar {
         let usual = Patience::default();
         let patience = match self.wait {
             None => usual,
-            Some(limit) => Patience { request: limit, reach: limit, restart: limit, unauthorized: usual.unauthorized.min(limit), ..usual },
+            Some(limit) => {
+                let (unwell, unauthorized) = (usual.unwell.min(limit), usual.unauthorized.min(limit));
+                Patience { request: limit, reach: limit, restart: limit, unwell, unauthorized, ..usual }
+            }
         };
         let client = Client::new(&master.url, login(user, shown), site.clone(), patience, way);
         let client = client.map_err(|error| chain(&error))?.stoppable(self.stop.clone());
@@ -144,7 +148,17 @@ struct Bringer {
     key: Secret<Vec<u8>>,
 }
 
+impl Bringer {
+    fn needs(&self, program: &[u8], version: model::Version, secret: &Secret<String>) -> Result<AgentSteps, InstallAgentError> {
+        self.agent.steps(program, version, secret, self.key.expose()).map_err(|error| InstallAgentError(Box::new(error)))
+    }
+}
+
 impl InstallAgent for Bringer {
+    fn steps(&self, program: &[u8], version: model::Version, secret: &Secret<String>) -> Result<Vec<Step>, InstallAgentError> {
+        self.needs(program, version, secret).map(|all| all.steps)
+    }
+
     fn bring(
         &self,
         program: &[u8],
@@ -152,12 +166,11 @@ impl InstallAgent for Bringer {
         secret: &Secret<String>,
         before: &mut dyn FnMut() -> Result<(), JenkinsError>,
     ) -> Result<bool, InstallAgentError> {
-        let failed = |error: Cause| InstallAgentError(error);
-        let steps = self.agent.steps(program, version, secret, self.key.expose()).map_err(|error| failed(Box::new(error)))?;
-        let patch = Patch { steps: steps.steps, contents: steps.contents, secrets: steps.secrets };
+        let AgentSteps { steps, contents, secrets } = self.needs(program, version, secret)?;
+        let patch = Patch { steps, contents, secrets };
         let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = job.run(&patch, &mut || before().map_err(|error| Box::new(error) as Cause));
-        changed.map(|changed| changed > 0).map_err(|error| failed(Box::new(error)))
+        changed.map(|changed| changed > 0).map_err(|error| InstallAgentError(Box::new(error)))
     }
 }
 

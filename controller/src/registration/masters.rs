@@ -156,8 +156,8 @@ impl OpenMaster {
         let holding = {
             // One request and its answer each: nobody waits long for these.
             let _few = self.holding.acquire().await;
-            let (driver, name) = (Arc::clone(driver), name.clone());
-            blocking(move || register::hold_back(driver.as_ref(), &name, &seen, proof)).await
+            let (driver, name, reporter) = (Arc::clone(driver), name.clone(), Arc::clone(reporter));
+            blocking(move || register::hold_back(driver.as_ref(), &name, &seen, proof, &|event| reporter.tell(&event))).await
         };
         if let Err(error) = holding {
             reporter.tell(&Event::Note(format!("it goes on taking jobs until its turn comes: {}", error.told())));

@@ -2,6 +2,7 @@
 
 mod buildbot;
 mod connections;
+mod equipment;
 #[cfg(test)]
 mod fake;
 mod jenkins;

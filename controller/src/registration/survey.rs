@@ -1,22 +1,27 @@
 //! What masters say of a run's executors before anything is changed: reads only, all masters at once, ten seconds at most. They are looked at
 //! while the nodes are met, by what the nodes were when they were met last; only where that has changed they are looked at again.
 
+use super::equipment::{Compared, Seat, wanted};
 use super::{Candidate, Connections, Opened, Registered, Registrar};
 use crate::fleet::{ExecutorRef, Ready};
 use crate::masters::Cancellation;
 use crate::masters::driver::{Driver, MasterError, Observation};
 use crate::report::{MasterAnswer, MasterPlan, PlannedExecutor, PlannedMaster};
 use ostler_roles::author::compile::Master;
+use ostler_roles::catalog::Step;
 use ostler_roles::executor::Executor;
 use ostler_roles::master::{Difference, Found, Next, Proof, Standing, next};
 use ostler_roles::words::{MasterName, NodeName};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// How long a master may take. A request of its own ends before.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may take to say what agents need on their nodes: a program of a megabyte, and one small answer each.
+const EQUIPMENT: Duration = Duration::from_secs(60);
 /// How long each wait on it may last.
 const WAIT: Duration = Duration::from_secs(8);
 
@@ -43,11 +48,45 @@ enum Seen {
     Wrong(String),
     /// It did not answer, or not as it should.
     NotAsked(String),
-    /// This.
-    Asked { sight: Observation, shared: Vec<Difference>, refused: Vec<Registered>, driver: Option<Box<dyn Driver>> },
+    /// This. What more it is asked can be stopped.
+    Asked {
+        sight: Observation,
+        shared: Vec<Difference>,
+        refused: Vec<Registered>,
+        driver: Option<Arc<dyn Driver>>,
+        halt: watch::Sender<bool>,
+    },
+}
+
+/// Where an executor is.
+fn seat(one: &Candidate) -> Seat {
+    (one.node.clone(), one.executor.master.clone(), one.executor.name.clone())
 }
 
 impl Observed {
+    /// Whether this look leaves nothing to be done for an executor on the master.
+    fn is_at_rest(&self, one: &Candidate, proof: Proof) -> bool {
+        let Seen::Asked { sight, .. } = &self.seen else { return false };
+        let standing = sight.standings.get(&one.executor.name).and_then(|standing| standing.as_ref().ok());
+        proof == Proof::Standing
+            && standing.is_some_and(|standing| matches!(next(standing, proof), Next::Settled(_) | Next::Connect) && standing.is_labelled())
+    }
+
+    /// What these executors need on their nodes.
+    async fn equipment(&self, seats: Vec<Seat>) -> (Vec<(Seat, Vec<Step>)>, Compared) {
+        let Seen::Asked { driver: Some(driver), halt, .. } = &self.seen else { return Default::default() };
+        let (driver, asked) = (Arc::clone(driver), seats.clone());
+        match tokio::time::timeout(EQUIPMENT, tokio::task::spawn_blocking(move || wanted(driver.as_ref(), asked))).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => {
+                halt.send_replace(true);
+                let late = || Err(format!("its master does not say within {} s what its agent needs", EQUIPMENT.as_secs()));
+                (Vec::new(), seats.into_iter().map(|seat| (seat, late())).collect())
+            }
+        }
+    }
+
     /// Whether it holds for these executors of the master as it is described now.
     fn holds_for(&self, master: &Master, batch: &[Candidate]) -> bool {
         self.master == *master && batch.iter().all(|one| self.batch.contains(one))
@@ -95,27 +134,30 @@ impl Registrar {
         };
         let fit = batch.iter().filter(|one| refused.iter().all(|no| no.node != one.node || no.executor != one.executor.name));
         let names: Vec<NodeName> = fit.map(|one| one.executor.name.clone()).collect();
+        let driver: Option<Arc<dyn Driver>> = driver.map(Arc::from);
+        let asked = driver.clone();
         let work = move || {
-            let Some(driver) = driver else { return (Ok(Default::default()), None) };
-            let asked = driver.observe(&names, &|_| {}).and_then(|sight| Ok((sight, driver.shared()?)));
-            (asked, Some(driver))
+            let Some(driver) = asked else { return Ok(Default::default()) };
+            driver.observe(&names, &|_| {}).and_then(|sight| Ok((sight, driver.shared()?)))
         };
         let asked = tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(work)).await;
-        halt.send_replace(true);
         match asked {
-            Err(_) => Seen::NotAsked(format!("no answer within {} s", PATIENCE.as_secs())),
+            Err(_) => {
+                halt.send_replace(true);
+                Seen::NotAsked(format!("no answer within {} s", PATIENCE.as_secs()))
+            }
             Ok(Err(error)) => std::panic::resume_unwind(error.into_panic()),
-            Ok(Ok((Err(error), _))) => Seen::NotAsked(error.told()),
-            Ok(Ok((Ok((sight, shared)), driver))) => Seen::Asked { sight, shared, refused, driver },
+            Ok(Ok(Err(error))) => Seen::NotAsked(error.told()),
+            Ok(Ok(Ok((sight, shared)))) => Seen::Asked { sight, shared, refused, driver, halt },
         }
     }
 
-    /// What every master of these nodes' executors says, by these looks where they still hold. `owes`: whether an executor of a node that does
-    /// not change is to be proved all the same. `known`: the names of all executors that the whole site has on a master, where that can be told.
+    /// What every master of these nodes' executors says, by these looks where they still hold, and what the nodes themselves say of what an
+    /// executor needs there. `owes`: whether an executor of a node that does not change is to be proved all the same. `known`: the names of all executors that the whole site has on a master, where that can be told.
     pub async fn survey(
         &self,
         masters: &BTreeMap<MasterName, Master>,
-        ready: &[Ready],
+        ready: &mut Vec<Ready>,
         owes: &dyn Fn(&Ready, &Executor) -> bool,
         known: &dyn Fn(&MasterName) -> Option<BTreeSet<NodeName>>,
         mut looks: ObservedMasters,
@@ -135,16 +177,27 @@ impl Registrar {
         let anew = batches.iter().filter(|(name, batch)| machine(name).is_none() && !is_asked(name, batch));
         let anew: Vec<Candidate> = anew.flat_map(|(_, batch)| batch.clone()).collect();
         looks.extend(self.look(masters, anew).await);
-        let proof = |one: &Candidate| match nodes.get(&one.node) {
-            Some(ready) if ready.plan.is_empty() && !owes(ready, &one.executor) => Proof::Standing,
-            Some(_) | None => Proof::Wanted,
+        let is_standing = |one: &&Candidate| match nodes.get(&one.node) {
+            Some(ready) => ready.plan.is_empty() && !owes(ready, &one.executor),
+            None => false,
         };
+        let standing: BTreeSet<Seat> = batches.values().flatten().filter(is_standing).map(seat).collect();
+        let later: BTreeMap<MasterName, NodeName> = batches.keys().filter_map(|name| Some((name.clone(), machine(name)?))).collect();
+        let proof = |one: &Candidate| if standing.contains(&seat(one)) { Proof::Standing } else { Proof::Wanted };
+        let (mut all, mut compared) = (Vec::new(), Compared::new());
+        for (_, looked) in looks.iter().filter(|(name, _)| !later.contains_key(*name)) {
+            let seats = batches.get(&looked.master.name).into_iter().flatten().filter(|one| looked.is_at_rest(one, proof(one)));
+            let (some, known) = looked.equipment(seats.map(seat).collect()).await;
+            all.extend(some);
+            compared.extend(known);
+        }
+        compared.extend(self.compare(ready, all).await);
         let mut survey = Survey::default();
         for (name, batch) in batches {
-            let answer = match (machine(&name), looks.remove(&name)) {
-                (Some(machine), _) => MasterAnswer::Later { machine, executors: batch.len() },
+            let answer = match (later.get(&name), looks.remove(&name)) {
+                (Some(machine), _) => MasterAnswer::Later { machine: machine.clone(), executors: batch.len() },
                 (None, None) => MasterAnswer::NotAsked { cause: "nobody has looked".to_owned(), nodes: nodes_of(&batch) },
-                (None, Some(looked)) => survey.judge(looked, &batch, &proof, &|| known(&name)),
+                (None, Some(looked)) => survey.judge(looked, &batch, (&proof, &mut compared), &|| known(&name)),
             };
             survey.masters.push(PlannedMaster { name: name.to_string(), answer });
         }
@@ -161,13 +214,13 @@ impl Survey {
         &mut self,
         looked: Observed,
         batch: &[Candidate],
-        proof: &dyn Fn(&Candidate) -> Proof,
+        (proof, compared): (&dyn Fn(&Candidate) -> Proof, &mut Compared),
         known: &dyn Fn() -> Option<BTreeSet<NodeName>>,
     ) -> MasterAnswer {
         let (mut sight, shared, refused, driver) = match looked.seen {
             Seen::Wrong(cause) => return MasterAnswer::Wrong { cause, nodes: nodes_of(batch) },
             Seen::NotAsked(cause) => return MasterAnswer::NotAsked { cause, nodes: nodes_of(batch) },
-            Seen::Asked { sight, shared, refused, driver } => (sight, shared, refused, driver),
+            Seen::Asked { sight, shared, refused, driver, .. } => (sight, shared, refused, driver),
         };
         let mut executors = Vec::new();
         for one in batch {
@@ -177,15 +230,17 @@ impl Survey {
                 continue;
             }
             let (standing, proof) = (sight.standings.remove(name).unwrap_or(Ok(Standing::Absent)), proof(one));
-            let is_seen = |driver: &dyn Driver| shared.is_empty() && driver.is_all_seen(name);
-            if let (Ok(standing), Some(true)) = (&standing, driver.as_deref().map(is_seen))
+            let equipment = compared.remove(&seat(one)).unwrap_or(Ok(Vec::new()));
+            if let (Ok(standing), Ok([])) = (&standing, equipment.as_deref())
+                && driver.is_some()
+                && shared.is_empty()
                 && proof == Proof::Standing
                 && matches!(next(standing, proof), Next::Settled(_))
             {
                 let place = ExecutorRef { master: one.executor.master.clone(), executor: name.clone() };
                 self.settled.insert(place, standing.clone());
             }
-            executors.push(planned_executor(one, proof, standing, driver.as_deref()));
+            executors.push(planned_executor(one, proof, standing, equipment, driver.as_deref()));
         }
         // Executors that were asked for and are no part of this run after all are none of those that were not asked for. Nobody is called a
         // orphan while not all of the site is known.
@@ -205,12 +260,19 @@ fn planned_executor(
     one: &Candidate,
     proof: Proof,
     standing: Result<Standing, MasterError>,
+    equipment: Result<Vec<Difference>, String>,
     driver: Option<&dyn Driver>,
 ) -> PlannedExecutor {
     let standing = match standing {
         Ok(standing) => standing,
         Err(error) => return troubled(one, error.told()),
     };
+    let equipment = match equipment {
+        Ok(equipment) => equipment,
+        Err(why) => return troubled(one, why),
+    };
+    // What is changed there has to be proved.
+    let proof = if equipment.is_empty() { proof } else { Proof::Wanted };
     let mut changes = driver.map(|driver| driver.plan(&standing, proof)).unwrap_or_default();
     let is_new = standing == Standing::Absent;
     if is_new {
@@ -218,6 +280,7 @@ fn planned_executor(
         changes.push(Difference::new("executors", "none", one.executor.count.to_string()));
         changes.push(Difference::new("labels", "none", if labels.is_empty() { "none".to_owned() } else { labels.join(" ") }));
     }
+    changes.extend(equipment);
     let held = match &standing {
         Standing::There(Found { hold: Some(hold), .. }) if !hold.is_ours => Some(hold.to_string()),
         Standing::There(Found { is_connected: false, to_labels, .. }) if to_labels.is_empty() => Some("it is not connected".to_owned()),

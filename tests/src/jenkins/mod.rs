@@ -56,6 +56,10 @@ pub enum Loss {
     Gateway,
     /// The request does: a proxy in front could not pass it on, 502.
     Unheard,
+    /// The master itself says 500, though it did what was asked.
+    Stumble,
+    /// It says 500 and did nothing.
+    Failure,
 }
 
 #[derive(Debug)]
@@ -257,13 +261,17 @@ fn answer(stream: &TcpStream, shared: &Arc<Shared>) {
         Some(Fault::Reset | Fault::Refused) => {}
         None | Some(Fault::Echo { .. }) => {
             let loss = lock(&shared.losing).loses_this();
-            if loss == Some(Loss::Unheard) {
-                return http::write(stream, &pages::gateway(502, "Bad Gateway"), head_only);
+            let unwell = || pages::gateway(500, "Server Error");
+            match loss {
+                Some(Loss::Unheard) => return http::write(stream, &pages::gateway(502, "Bad Gateway"), head_only),
+                Some(Loss::Failure) => return http::write(stream, &unwell(), head_only),
+                None | Some(Loss::Connection | Loss::Gateway | Loss::Stumble) => {}
             }
             let response = respond(&request, shared);
             match loss {
                 None => http::write(stream, &response, head_only),
-                Some(Loss::Connection | Loss::Unheard) => {}
+                Some(Loss::Stumble) => http::write(stream, &unwell(), head_only),
+                Some(Loss::Connection | Loss::Unheard | Loss::Failure) => {}
                 Some(Loss::Gateway) => http::write(stream, &pages::gateway(504, "Gateway Time-out"), head_only),
             }
         }

@@ -77,9 +77,9 @@ impl Call<'_> {
                 let group = if anonymous { "anonymous" } else { "authenticated" };
                 self.json(json!({"_class": "hudson.security.WhoAmI", "anonymous": anonymous, "authenticated": true, "authorities": [group], "name": self.who.name()}))
             }
-            "/jnlpJars/agent.jar" if self.request.header("If-Modified-Since") == Some(UNPACKED) => Response::empty(304),
+            "/jnlpJars/agent.jar" if self.request.header("If-Modified-Since") == Some(unpacked(self.state.version)) => Response::empty(304),
             "/jnlpJars/agent.jar" => Response::empty(200)
-                .header("Last-Modified", UNPACKED)
+                .header("Last-Modified", unpacked(self.state.version))
                 .header("Content-Disposition", "attachment; filename=agent.jar")
                 .header("Accept-Ranges", "bytes")
                 .header("Content-Type", "application/java-archive")
@@ -252,7 +252,12 @@ impl Call<'_> {
 }
 
 /// When the program's file was written: at the first start of its version (recorded: `v426-18`).
-const UNPACKED: &str = "Sun, 29 Nov 2026 15:05:24 GMT";
+fn unpacked(version: Version) -> &'static str {
+    match version {
+        Version::V2_568 => "Mon, 30 Nov 2026 15:05:24 GMT",
+        Version::V2_426 | Version::V2_440 | Version::V2_516 | Version::V2_532 => "Sun, 29 Nov 2026 15:05:24 GMT",
+    }
+}
 
 /// Bytes that start like a jar; the model's agents are not Java.
 fn agent_jar(version: Version) -> Vec<u8> {

@@ -48,6 +48,44 @@ fn a_smoke_job_whose_answer_was_lost_is_found_again_and_never_forced_twice() {
 }
 
 #[test]
+fn bad_answers_neither_keep_a_worker_in_the_pool_whose_run_failed_nor_out_of_it_afterwards() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _process = master.worker("node-1");
+    let one = worker("node-1", &[&["true"]]);
+    assert!(matches!(run(&master, &mut machine, &[(one.clone(), Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
+    let mut behind = |proof| {
+        let mut logins = [Fate::Refused(502)].into_iter();
+        let mut words = [Fate::Refused(500), Fate::Answered(502), Fate::Broken, Fate::Refused(504)].into_iter();
+        let front = Front::of(master.address(), move |line| match line {
+            login if login.contains("/auth/login") => logins.next().unwrap_or(Fate::Passed),
+            word if word.starts_with("POST /api/v2/workers/") => words.next().unwrap_or(Fate::Passed),
+            _ => Fate::Passed,
+        });
+        let workers = [registration(&one)].into();
+        let driver = Buildbot::new(master.client_behind(&front), &mut machine, workers, "ostler run 1", patience());
+        run_telling(&driver, &[(one.clone(), proof)], &mut |_, _| {}).remove(0)
+    };
+    let ending = behind(Proof::Lapsed);
+    assert!(matches!(ending, Ending::Lapsed), "{ending}\n{}", master.log());
+    let out = seen(&master, "node-1");
+    assert!(out.hold.is_some_and(|hold| hold.is_ours()) && out.attached.is_empty());
+    let ending = behind(Proof::Wanted);
+    assert!(matches!(ending, Ending::Labelled(_)), "{ending}\n{}", master.log());
+    assert!(seen(&master, "node-1").hold.is_none());
+}
+
+#[test]
+fn a_master_at_which_nobody_can_log_in_is_not_a_wrong_password() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _process = master.worker("node-1");
+    let front = Front::of(master.address(), |line| if line.contains("/auth/login") { Fate::Refused(404) } else { Fate::Passed });
+    let told = run_behind(&master, &front, &mut machine, worker("node-1", &[&["true"]])).to_string();
+    assert!(told.contains("status 404") && !told.contains("refused"), "{told}");
+}
+
+#[test]
 fn a_wrong_web_password_is_no_verdict_on_the_node() {
     let master = Master::start();
     let mut machine = Folder::of(&master);

@@ -74,7 +74,7 @@ fn a_worker_is_drained_before_its_node_changes_and_released_in_quarantine() {
     // The machine is nobody's while a run goes on: each asks through a driver of its own.
     let mut other = Folder::of(&master);
     let driver = driver(&master, &mut other, std::slice::from_ref(&one), &patience());
-    assert_eq!(driver.cordon(&executor, "0198").unwrap(), Cordon::Absent, "a first registration drains nothing");
+    assert_eq!(driver.cordon(&executor, "0198", &|_| {}).unwrap(), Cordon::Absent, "a first registration drains nothing");
     std::fs::write(&gate, "").unwrap();
     assert!(matches!(run(&master, &mut machine, &[(one.clone(), Proof::Standing)]).as_slice(), [Ending::Labelled(_)]));
 
@@ -83,7 +83,7 @@ fn a_worker_is_drained_before_its_node_changes_and_released_in_quarantine() {
     let job = client.force_smoke(&name, "a long job").unwrap();
     let number = client.survey().unwrap().number(&name).unwrap();
     master.until("the job runs", || client.running(number).unwrap() == 1);
-    assert_eq!(driver.cordon(&executor, "0198").unwrap(), Cordon::Ours);
+    assert_eq!(driver.cordon(&executor, "0198", &|_| {}).unwrap(), Cordon::Ours);
     assert!(!driver.drain(&executor, Duration::from_secs(1), &quiet).unwrap(), "it is busy");
     let next_job = client.force_smoke(&name, "comes too late").unwrap();
     std::fs::write(&gate, "").unwrap();
@@ -98,8 +98,8 @@ fn a_worker_is_drained_before_its_node_changes_and_released_in_quarantine() {
     client.pause(&name, "disk swap, alice").unwrap();
     let theirs = Hold::Paused(Some("disk swap, alice".to_owned()));
     master.until("the pause is shown", || seen(&master, "node-1").hold.is_some());
-    assert_eq!(driver.cordon(&executor, "0199").unwrap(), Cordon::Theirs(theirs.to_string()));
-    driver.uncordon(&executor).unwrap();
+    assert_eq!(driver.cordon(&executor, "0199", &|_| {}).unwrap(), Cordon::Theirs(theirs.to_string()));
+    driver.uncordon(&executor, &|_| {}).unwrap();
     assert_eq!(seen(&master, "node-1").hold, Some(theirs));
 }
 

@@ -43,6 +43,7 @@ pub fn patience() -> Patience {
         request: Duration::from_secs(20),
         reach: milliseconds(600),
         restart: Duration::from_secs(60),
+        unwell: milliseconds(600),
         unauthorized: milliseconds(300),
         connect: Duration::from_secs(30),
         drain: Duration::from_secs(30),

@@ -59,6 +59,12 @@ fn what_a_proxy_did_not_pass_on_is_sent_again() {
     lose_each(Loss::Unheard);
 }
 
+#[test]
+fn an_answer_of_500_at_any_point_ends_nothing_whether_the_master_did_what_was_asked_or_not() {
+    lose_each(Loss::Stumble);
+    lose_each(Loss::Failure);
+}
+
 fn lose_each(how: Loss) {
     for answers in 0..60 {
         let model = model();

@@ -7,6 +7,7 @@ use ostler::masters::Cancellation;
 use ostler::masters::driver::{Event, Verdict};
 use ostler::masters::jenkins::{Client, InstallAgent, InstallAgentError, JenkinsError};
 use ostler::masters::register::{Ending, Leftover};
+use ostler_roles::catalog::Step;
 use ostler_roles::master::Proof;
 use ostler_roles::master::jenkins::{Launcher, Version};
 use ostler_roles::words::Secret;
@@ -158,6 +159,10 @@ fn a_master_that_restarts_is_not_waited_for() {
 struct Changing;
 
 impl InstallAgent for Changing {
+    fn steps(&self, _: &[u8], _: Version, _: &Secret<String>) -> Result<Vec<Step>, InstallAgentError> {
+        unreachable!("nothing is planned here")
+    }
+
     fn bring(
         &self,
         _: &[u8],

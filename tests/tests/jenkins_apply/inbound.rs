@@ -1,5 +1,6 @@
 //! Agents that call in by themselves: brought to their nodes, started again, told what is wrong with their Java.
 
+use super::planned_there;
 use super::stage::{KEY, PASSWORD, Stage, within};
 
 /// What stands in for Java, which this lab's tree does not have: it says a version, and writes down how it was called and what `@FILE` held, and stays.
@@ -65,6 +66,33 @@ fn an_inbound_agent_is_brought_to_its_node_and_started_again_when_its_secret_cha
     assert_eq!(stage.labels(), "big debian");
     stage.nothing_to_do();
     stage.finds_nowhere(&[PASSWORD, KEY, &secret, &renewed], &[&first, &second]);
+}
+
+#[test]
+fn an_inbound_agent_that_is_to_be_changed_is_part_of_the_plan_and_is_asked_about() {
+    let stage = Stage::up("inbound");
+    stage.site.on("n1", &["sh", "-euc", "printf %s \"$0\" > /usr/local/bin/java; chmod 755 /usr/local/bin/java", JAVA]);
+    apply_and_call_in(&stage).0.good();
+    stage.nothing_to_do();
+    let unit = "/etc/systemd/system/jenkins-agent-ci-n1.service";
+    let kept = stage.site.sh("n1", &format!("cat {unit}"));
+    // Somebody edits the unit; the master is upgraded, and gives another program.
+    stage.site.sh("n1", &format!("sed -i s/RestartSec=5/RestartSec=7/ {unit}; systemctl daemon-reload"));
+    for what in ["service jenkins-agent-ci-n1", "download /usr/local/lib/jenkins-agent/ci/agent.jar"] {
+        stage.writes();
+        let told = planned_there(&stage.site.run(&["plan", "--detailed-exitcode"]).good_with(5));
+        let changes = told["changes"].as_array().unwrap();
+        assert_eq!((&changes[0]["what"], &changes[0]["from"]), (&"labels".into(), &"attached".into()), "{told}");
+        assert!(changes.iter().any(|change| change["what"].as_str().unwrap().starts_with(what)), "{what} in {told}");
+        drop(stage.site.run(&["apply"]).good_with(8));
+        // The node asks whether the program is to be had.
+        let writes: Vec<String> = stage.writes().into_iter().filter(|write| !write.starts_with("HEAD ")).collect();
+        assert_eq!((stage.labels().as_str(), writes), ("big debian", Vec::new()));
+        apply_and_call_in(&stage).0.good();
+        assert_eq!(stage.site.sh("n1", &format!("cat {unit}")), kept);
+        stage.nothing_to_do();
+        stage.model.state().version = ostler_tests::jenkins::Version::V2_568;
+    }
 }
 
 #[test]

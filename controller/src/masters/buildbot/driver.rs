@@ -98,16 +98,12 @@ impl<'a> Buildbot<'a> {
 
     /// Looks at all workers; one that is just starting answers nothing at first.
     fn survey(&self, tell: EventSink<'_>) -> Result<Survey, MasterError> {
-        let mut pace = self.client.pace(self.patience.load);
-        let mut waiting = WaitReporter::new(self.patience.load);
-        loop {
-            match self.looks.look(&self.client) {
-                Err(error) if error.is_passing() && pace.wait() == Wait::Again => {
-                    waiting.tell(&pace, tell, || format!("the master answers ({})", crate::masters::driver::told(&error)));
-                }
-                other => return other.map_err(failed),
-            }
-        }
+        answered(self.client.pace(self.patience.load), self.patience.load, tell, || self.looks.look(&self.client))
+    }
+
+    /// Does this until the master answers. Only for what may be said twice. It goes on after an interrupt, as every write does.
+    fn until_done<T>(&self, tell: EventSink<'_>, ask: impl FnMut() -> Result<T, BuildbotError>) -> Result<T, MasterError> {
+        answered(Poll::new(self.patience.load, &Cancellation::default()), self.patience.load, tell, ask)
     }
 
     /// Looks again; silence is a master in the midst of something.
@@ -127,8 +123,10 @@ impl<'a> Buildbot<'a> {
         let digest = Digest::of(&file.bytes);
         self.files.write(file).map_err(MasterError::failed)?;
         let mut pace = Poll::new(self.patience.load, &Cancellation::default());
+        let mut waiting = WaitReporter::new(self.patience.load);
         loop {
             let is_late = pace.wait() == Wait::Over;
+            waiting.tell(&pace, tell, || "the master has loaded its worker file".to_owned());
             let seen = self.again()?.map(|survey| survey.of(worker.name()));
             if seen.as_ref().is_some_and(|seen| seen.is_at(&desired, stage)) {
                 tell(Event::Loaded { took: pace.waited() });
@@ -141,6 +139,24 @@ impl<'a> Buildbot<'a> {
                 Some(_) | None if is_late => return Err(MasterError::failed(WorkerTrouble::NotLoaded(self.patience.load))),
                 Some(_) | None => {}
             }
+        }
+    }
+}
+
+/// Asks again what is not answered in passing, until this wait is over.
+fn answered<T>(
+    mut pace: Poll,
+    limit: Duration,
+    tell: EventSink<'_>,
+    mut ask: impl FnMut() -> Result<T, BuildbotError>,
+) -> Result<T, MasterError> {
+    let mut waiting = WaitReporter::new(limit);
+    loop {
+        match ask() {
+            Err(error) if error.is_passing() && pace.wait() == Wait::Again => {
+                waiting.tell(&pace, tell, || format!("the master answers ({})", crate::masters::driver::told(&error)));
+            }
+            other => return other.map_err(failed),
         }
     }
 }
@@ -159,15 +175,18 @@ impl Driver for Buildbot<'_> {
         Ok(Observation { standings: names.iter().map(of).collect(), ..Observation::default() })
     }
 
-    fn cordon(&self, name: &NodeName, reason: &str) -> Result<Cordon, MasterError> {
+    fn cordon(&self, name: &NodeName, reason: &str, tell: EventSink<'_>) -> Result<Cordon, MasterError> {
         let worker = self.worker(name)?.name();
-        let seen = self.survey(&|_| {})?.of(worker);
+        let seen = self.until_done(tell, || self.looks.look(&self.client))?.of(worker);
         match seen.hold {
             // In no builder of its own: there is nothing to take out of service.
             _ if !seen.smokes => Ok(Cordon::Absent),
             Some(hold) if hold.is_ours() => Ok(Cordon::Ours),
             Some(hold) => Ok(Cordon::Theirs(hold.to_string())),
-            None => self.client.pause(worker, &format!("{OUR_PAUSE}{reason}")).map(|()| Cordon::Ours).map_err(failed),
+            None => {
+                let reason = format!("{OUR_PAUSE}{reason}");
+                self.until_done(tell, || self.client.pause(worker, &reason)).map(|()| Cordon::Ours)
+            }
         }
     }
 
@@ -196,15 +215,17 @@ impl Driver for Buildbot<'_> {
         }
     }
 
-    fn uncordon(&self, name: &NodeName) -> Result<(), MasterError> {
+    fn uncordon(&self, name: &NodeName, tell: EventSink<'_>) -> Result<(), MasterError> {
         let worker = self.worker(name)?.name();
-        if !self.survey(&|_| {})?.of(worker).hold.is_some_and(|hold| hold.is_ours()) {
+        if !self.survey(tell)?.of(worker).hold.is_some_and(|hold| hold.is_ours()) {
             return Ok(());
         }
-        self.client.unpause(worker).map_err(failed)?;
+        self.until_done(tell, || self.client.unpause(worker))?;
         let mut pace = Poll::new(self.patience.load, &Cancellation::default());
+        let mut waiting = WaitReporter::new(self.patience.load);
         loop {
             let turn = pace.wait();
+            waiting.tell(&pace, tell, || "the master shows the end of our pause".to_owned());
             if self.again()?.is_some_and(|survey| survey.of(worker).hold.is_none_or(|hold| !hold.is_ours())) {
                 return Ok(());
             }

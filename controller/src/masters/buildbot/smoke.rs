@@ -18,13 +18,15 @@ pub(super) fn run(
     tell: EventSink<'_>,
 ) -> Result<Report, MasterError> {
     let mut pace = client.pace(patience);
-    let request = force(client, worker, reason, &mut pace)?;
-    let mut job = Job { client, request, build: None };
     let mut waiting = WaitReporter::new(patience);
+    let request = force(client, worker, reason, &mut pace, &mut |pace, what| waiting.tell(pace, tell, || what))?;
+    let mut job = Job { client, request, build: None };
     loop {
         let turn = pace.wait();
         let unanswered = match job.look(tell) {
-            Ok(Some(result)) => return Ok(job.judge(number, result, &mut pace)),
+            Ok(Some(result)) => {
+                return Ok(job.judge(number, result, &mut pace, &mut |pace, what| waiting.tell(pace, tell, || what)));
+            }
             Ok(None) => None,
             Err(error) if error.is_passing() => Some(error),
             Err(error) => return Ok(job.unknown(&error, &pace)),
@@ -38,8 +40,11 @@ pub(super) fn run(
     }
 }
 
+/// Hears what is waited for.
+type Told<'a> = &'a mut dyn FnMut(&Poll, String);
+
 /// Forces the job. It bears a name that nothing else has: whether one whose answer was lost has been heard is looked up, never guessed.
-fn force(client: &Client, worker: &WorkerName, reason: &str, pace: &mut Poll) -> Result<u64, MasterError> {
+fn force(client: &Client, worker: &WorkerName, reason: &str, pace: &mut Poll, waits: Told<'_>) -> Result<u64, MasterError> {
     let reason = format!("{reason}, {}", uuid::Uuid::now_v7());
     loop {
         let error = match client.force_smoke(worker, &reason) {
@@ -50,6 +55,7 @@ fn force(client: &Client, worker: &WorkerName, reason: &str, pace: &mut Poll) ->
         // Until the master says whether it has heard it, nothing is asked for again.
         let mut last = error;
         loop {
+            waits(pace, format!("the master says whether it has heard of the smoke job ({})", told(&last)));
             match pace.wait() {
                 Wait::Again => {}
                 Wait::Stopped => return Err(MasterError::Stopped { left: Some("a smoke job may have been asked for".to_owned()) }),
@@ -93,10 +99,10 @@ impl Job<'_> {
         }
     }
 
-    fn judge(&self, number: Option<u64>, result: BuildResult, pace: &mut Poll) -> Report {
+    fn judge(&self, number: Option<u64>, result: BuildResult, pace: &mut Poll, waits: Told<'_>) -> Report {
         let report = self.verdict(number, result, pace);
         match &self.build {
-            Some(build) if report.verdict != Verdict::Unknown => Report { shown: self.shown(build, pace), ..report },
+            Some(build) if report.verdict != Verdict::Unknown => Report { shown: self.shown(build, pace, waits), ..report },
             Some(_) | None => report,
         }
     }
@@ -143,12 +149,14 @@ impl Job<'_> {
     }
 
     /// What it printed of its machine; what is not answered in passing is asked again.
-    fn shown(&self, build: &Build, pace: &mut Poll) -> Shown {
+    fn shown(&self, build: &Build, pace: &mut Poll, waits: Told<'_>) -> Shown {
         loop {
             match self.client.log(self.request, build, MACHINE) {
                 Ok(Some(lines)) => return Shown::Lines(lines),
                 Ok(None) => return Shown::Unread(format!("the job has no log `{MACHINE}`; does master.cfg run what worker files say?")),
-                Err(error) if error.is_passing() && pace.wait() == Wait::Again => {}
+                Err(error) if error.is_passing() && pace.wait() == Wait::Again => {
+                    waits(pace, format!("the log of its smoke job is shown ({})", told(&error)));
+                }
                 Err(error) => return Shown::Unread(told(&error)),
             }
         }

@@ -10,6 +10,7 @@ use super::outcome::SmokeReport;
 use super::patience::Patience;
 use super::session::{Login, Session};
 use super::smoke;
+use super::unwell::bear;
 use crate::masters::driver::Event;
 use ostler_roles::executor::Smoke;
 use ostler_roles::master::Stage;
@@ -84,7 +85,14 @@ impl Client {
     /// # Errors
     /// When it was refused, is another's, or did not keep its values.
     pub fn create(&self, node: &Node) -> Result<(), JenkinsError> {
-        node::create(&self.session, node)
+        let mut was_asked = false;
+        bear(&self.session, || {
+            // It may have been made all the same.
+            if std::mem::replace(&mut was_asked, true) && node::is_ours(&self.session, node)? {
+                return node::verify(&self.session, node, Stage::Quarantined);
+            }
+            node::create(&self.session, node)
+        })
     }
 
     /// Sets our values for a stage, reads them back, and launches an idle agent again if only that makes them true.
@@ -93,7 +101,12 @@ impl Client {
     /// # Errors
     /// When it was refused, is another's, did not keep its values, or its jobs did not end in time.
     pub fn update(&self, node: &Node, stage: Stage) -> Result<(), JenkinsError> {
-        if node::update(&self.session, node, stage)? {
+        let mut needs_launch = false;
+        bear(&self.session, || {
+            // What was written, and then did not show, still has to be launched.
+            node::update(&self.session, node, stage, &mut needs_launch)
+        })?;
+        if needs_launch {
             launch::relaunch(&self.session, &node.name, self.session.patience.drain)?;
         }
         Ok(())
@@ -104,7 +117,7 @@ impl Client {
     /// # Errors
     /// When it is another's, an orphan, or was refused.
     pub fn delete(&self, name: &Name) -> Result<(), JenkinsError> {
-        node::delete(&self.session, &self.site, name)
+        bear(&self.session, || node::delete(&self.session, &self.site, name))
     }
 
     /// Waits until the agent is connected, and has been for a while; it is launched where nobody does.
@@ -128,7 +141,7 @@ impl Client {
     /// # Errors
     /// When Jenkins refuses.
     pub fn mark(&self, name: &Name, reason: &str) -> Result<(), JenkinsError> {
-        launch::mark(&self.session, name, reason)
+        bear(&self.session, || launch::mark(&self.session, name, reason))
     }
 
     /// Waits until a node runs no job.
@@ -144,7 +157,7 @@ impl Client {
     /// # Errors
     /// When Jenkins refuses.
     pub fn undrain(&self, name: &Name) -> Result<Option<Hold>, JenkinsError> {
-        launch::undrain(&self.session, name)
+        bear(&self.session, || launch::undrain(&self.session, name))
     }
 
     /// The version of this Jenkins.
@@ -152,7 +165,7 @@ impl Client {
     /// # Errors
     /// When it cannot be asked, or does not say.
     pub fn version(&self) -> Result<Version, JenkinsError> {
-        self.session.version()
+        bear(&self.session, || self.session.version())
     }
 
     /// Whether an agent may have this Java.
@@ -169,7 +182,7 @@ impl Client {
     /// # Errors
     /// When `Agent/Connect` is missing.
     pub fn agent_secret(&self, name: &Name) -> Result<Secret<String>, JenkinsError> {
-        node::agent_secret(&self.session, name)
+        bear(&self.session, || node::agent_secret(&self.session, name))
     }
 
     /// The program that inbound agents run, as this very master gives it: the two must fit. What is `known` from an earlier run is fetched
@@ -178,7 +191,7 @@ impl Client {
     /// # Errors
     /// When Jenkins does not give it.
     pub fn agent_program(&self, known: Option<Program>) -> Result<Program, JenkinsError> {
-        node::agent_program(&self.session, known)
+        bear(&self.session, || node::agent_program(&self.session, known.clone()))
     }
 
     /// Runs the smoke job on a quarantined node.
@@ -194,7 +207,7 @@ impl Client {
     /// # Errors
     /// When it is another's, or a permission is missing.
     pub fn put_credential(&self, credential: &Credential, key: &[u8]) -> Result<Sent, JenkinsError> {
-        credential::put(&self.session, &self.site, credential, key)
+        bear(&self.session, || credential::put(&self.session, &self.site, credential, key))
     }
 
     /// What [`Self::put_credential`] would do. Reads only.
@@ -202,7 +215,7 @@ impl Client {
     /// # Errors
     /// When it is another's, or a permission is missing.
     pub fn look_at_credential(&self, credential: &Credential, key: &[u8]) -> Result<Sent, JenkinsError> {
-        credential::look(&self.session, &self.site, credential, key)
+        bear(&self.session, || credential::look(&self.session, &self.site, credential, key))
     }
 
     /// Removes a credential of ours; gone already is done.
@@ -210,6 +223,6 @@ impl Client {
     /// # Errors
     /// When it is another's, or a permission is missing.
     pub fn delete_credential(&self, id: &CredentialId) -> Result<(), JenkinsError> {
-        credential::delete(&self.session, &self.site, id)
+        bear(&self.session, || credential::delete(&self.session, &self.site, id))
     }
 }

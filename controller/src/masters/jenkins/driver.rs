@@ -8,6 +8,7 @@ use super::outcome::SmokeReport;
 use crate::masters::driver::{Cordon, Driver, Event, EventSink, MasterError, Observation, Orphan, Report, told};
 use crate::masters::wait::Cancellation;
 use crate::masters::witness::Witness;
+use ostler_roles::catalog::Step;
 use ostler_roles::executor::Smoke;
 use ostler_roles::master::jenkins::{Change, Name, Node, Seen, Version, diff, outdated_java, standing};
 use ostler_roles::master::{Difference, Stage};
@@ -30,6 +31,12 @@ pub struct InstallAgentError(pub Box<dyn std::error::Error + Send + Sync>);
 
 /// Brings what an inbound agent needs to its node, from where it calls in.
 pub trait InstallAgent: std::fmt::Debug + Send + Sync {
+    /// What is to be so on the node, with the master's own program and version.
+    ///
+    /// # Errors
+    /// When that cannot be said.
+    fn steps(&self, program: &[u8], version: Version, secret: &Secret<String>) -> Result<Vec<Step>, InstallAgentError>;
+
     /// Makes it so, with the master's own program and version; `before` is called before anything is changed and not at all when nothing is to change. Returns whether it was.
     ///
     /// # Errors
@@ -273,13 +280,13 @@ impl Driver for Jenkins {
         self.unsent().map_err(failed)
     }
 
-    fn cordon(&self, name: &NodeName, reason: &str) -> Result<Cordon, MasterError> {
+    fn cordon(&self, name: &NodeName, reason: &str, tell: EventSink<'_>) -> Result<Cordon, MasterError> {
         let node = &self.registration(name)?.node.name;
-        match self.look(node, &|_| {}).map_err(failed)? {
+        match self.look(node, tell).map_err(failed)? {
             Seen::Absent | Seen::Orphan | Seen::Foreign(_) => Ok(Cordon::Absent),
             Seen::Ours { hold: Some(hold), .. } if hold.is_ours() => Ok(Cordon::Ours),
             Seen::Ours { hold: Some(hold), .. } => Ok(Cordon::Theirs(hold.to_string())),
-            Seen::Ours { hold: None, .. } => self.client.mark(node, reason).map(|()| Cordon::Ours).map_err(failed),
+            Seen::Ours { hold: None, .. } => self.telling(tell, |client| client.mark(node, reason)).map(|()| Cordon::Ours).map_err(failed),
         }
     }
 
@@ -292,8 +299,9 @@ impl Driver for Jenkins {
         }
     }
 
-    fn uncordon(&self, name: &NodeName) -> Result<(), MasterError> {
-        self.client.undrain(&self.registration(name)?.node.name).map(drop).map_err(failed)
+    fn uncordon(&self, name: &NodeName, tell: EventSink<'_>) -> Result<(), MasterError> {
+        let node = &self.registration(name)?.node.name;
+        self.telling(tell, |client| client.undrain(node)).map(drop).map_err(failed)
     }
 
     /// Jobs that run go on when labels come off.
@@ -366,9 +374,16 @@ impl Driver for Jenkins {
         self.client.delete(&name).map_err(failed)
     }
 
-    /// What an agent that calls in needs is compared on its own node.
-    fn is_all_seen(&self, name: &NodeName) -> bool {
-        self.registrations.get(name).is_some_and(|registration| registration.agent.is_none())
+    /// Of an agent that calls in: its program, its secret, its unit.
+    fn equipment(&self, name: &NodeName) -> Result<Vec<Step>, MasterError> {
+        let Registration { node, agent: Some(agent), .. } = self.registration(name)? else { return Ok(Vec::new()) };
+        let steps = || {
+            let secret = self.client.agent_secret(&node.name)?;
+            let (program, version) = self.program(&self.client)?;
+            let steps = agent.steps(&program.bytes, version, &secret);
+            steps.map_err(|source| JenkinsError::Agent { name: node.name.clone(), source })
+        };
+        steps().map_err(failed)
     }
 
     fn workers(&self) -> usize {

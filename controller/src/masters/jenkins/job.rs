@@ -4,6 +4,7 @@ use super::super::http::encode;
 use super::error::JenkinsError;
 use super::node::FORM;
 use super::session::Session;
+use super::unwell::bear;
 use super::xml::{self, Element};
 use ostler_roles::executor::Smoke;
 use ostler_roles::master::jenkins::{Node, Owner};
@@ -15,9 +16,13 @@ pub(super) fn name_of(node: &Node) -> String {
     format!("ostler-smoke-{}", node.name)
 }
 
-/// Makes the job, or brings the one of an earlier run up to date.
+/// Makes the job, or brings the one of an earlier run up to date: of an earlier try too.
 pub(super) fn install(session: &Session, node: &Node, job: &str, nonce: &str, commands: &[Smoke]) -> Result<(), JenkinsError> {
     let document = job_xml(node, nonce, commands).document();
+    bear(session, || put(session, node, job, &document))
+}
+
+fn put(session: &Session, node: &Node, job: &str, document: &[u8]) -> Result<(), JenkinsError> {
     let action = format!("create job `{job}`");
     let path = format!("/job/{}/config.xml", encode(job));
     let known = session.read(&format!("read job `{job}`"), &path)?;
@@ -29,15 +34,15 @@ pub(super) fn install(session: &Session, node: &Node, job: &str, nonce: &str, co
                 return Err(JenkinsError::ForeignJob(job.to_owned(), stranger));
             }
             let action = format!("change job `{job}`");
-            let answer = retry_once(|| session.write(&action, &path, XML, &document))?;
+            let answer = retry_once(|| session.write(&action, &path, XML, document))?;
             session.expect(&action, answer, &[200]).map(drop)
         }
         404 => {
             let create = format!("/createItem?name={}", encode(job));
-            let answer = match session.write(&action, &create, XML, &document) {
+            let answer = match session.write(&action, &create, XML, document) {
                 // If it was made after all, the second time says that it exists.
                 Err(JenkinsError::Lost { .. }) => {
-                    let answer = session.write(&action, &create, XML, &document)?;
+                    let answer = session.write(&action, &create, XML, document)?;
                     if answer.status == 400 { return Ok(()) } else { answer }
                 }
                 other => other?,
@@ -98,9 +103,11 @@ fn quote(word: &str) -> String {
 /// Removes a job; gone already is done.
 pub(super) fn remove(session: &Session, job: &str) -> Result<(), JenkinsError> {
     let action = format!("remove job `{job}`");
-    let answer = retry_once(|| session.write(&action, &format!("/job/{}/doDelete", encode(job)), FORM, b""))?;
-    // 404: gone already, or an earlier try was heard after all.
-    session.expect(&action, answer, &[200, 302, 404]).map(drop)
+    bear(session, || {
+        let answer = retry_once(|| session.write(&action, &format!("/job/{}/doDelete", encode(job)), FORM, b""))?;
+        // 404: gone already, or an earlier try was heard after all.
+        session.expect(&action, answer, &[200, 302, 404]).map(drop)
+    })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::error::JenkinsError;
 use super::log::{End, Log, size};
 use super::node::{ATTEMPTS, Computer, FORM, computer, hold_of, path};
 use super::session::Session;
+use super::unwell::bear;
 use super::watch::Watch;
 use ostler_roles::master::jenkins::{Hold, Name, Version, outdated_java};
 use std::time::{Duration, Instant};
@@ -22,9 +23,20 @@ const LOG_LINES: usize = 6;
 pub(super) fn wait_online(session: &Session, name: &Name, deadline: Duration) -> Result<(), JenkinsError> {
     let mut watch = Watch::new(session, deadline);
     let (mut was_launched, mut online_since) = (false, None);
-    loop {
+    let look = || {
         let state = computer(session, name)?;
-        if let Some(hold) = hold_of(session, name, &state)? {
+        hold_of(session, name, &state).map(|hold| (state, hold))
+    };
+    loop {
+        let (state, hold) = match look() {
+            Err(error) if error.may_pass() => {
+                online_since = None;
+                untold(&mut watch, error, &format!("wait until node `{name}` is online"))?;
+                continue;
+            }
+            seen => seen?,
+        };
+        if let Some(hold) = hold {
             return Err(JenkinsError::Held { name: name.clone(), hold });
         }
         let since: &mut Option<Instant> = &mut online_since;
@@ -36,7 +48,7 @@ pub(super) fn wait_online(session: &Session, name: &Name, deadline: Duration) ->
         let is_hopeless = was_launched && state.has_failed() && state.may_be_launched();
         if state.may_be_launched() && !was_launched {
             was_launched = true;
-            launch(session, name)?;
+            bear(session, || launch(session, name))?;
         }
         let what = if state.offline { "its agent is online" } else { "its agent stays online" };
         match if is_hopeless { Wait::Over } else { watch.wait(what) } {
@@ -44,6 +56,15 @@ pub(super) fn wait_online(session: &Session, name: &Name, deadline: Duration) ->
             Wait::Over => return Err(offline(session, name, &state, watch.waited())),
             Wait::Stopped => return Err(JenkinsError::Stopped { action: format!("wait until node `{name}` is online"), left: None }),
         }
+    }
+}
+
+/// What is not told in passing is asked again, for as long as the wait may last.
+fn untold(watch: &mut Watch<'_>, error: JenkinsError, action: &str) -> Result<(), JenkinsError> {
+    match watch.wait(&format!("Jenkins tells of it ({})", error.told())) {
+        Wait::Again => Ok(()),
+        Wait::Over => Err(error),
+        Wait::Stopped => Err(JenkinsError::Stopped { action: action.to_owned(), left: None }),
     }
 }
 
@@ -78,14 +99,15 @@ pub(super) fn relaunch(session: &Session, name: &Name, patience: Duration) -> Re
     if !state.offline {
         let action = format!("disconnect the agent of node `{name}`");
         let body = format!("offlineMessage={}&json=%7B%7D", encode(&Hold::message("launcher changed")));
-        match session.write(&action, &path(name, "doDisconnect"), FORM, body.as_bytes()) {
-            Ok(answer) => drop(session.expect(&action, answer, &[200, 302])?),
-            Err(JenkinsError::Lost { .. }) => {}
-            Err(error) => return Err(error),
-        }
+        // Whoever is let out twice is out.
+        bear(session, || match session.write(&action, &path(name, "doDisconnect"), FORM, body.as_bytes()) {
+            Ok(answer) => session.expect(&action, answer, &[200, 302]).map(drop),
+            Err(JenkinsError::Lost { .. }) => Ok(()),
+            Err(error) => Err(error),
+        })?;
         wait_gone(session, name)?;
     }
-    launch(session, name)
+    bear(session, || launch(session, name))
 }
 
 /// Waits until an agent that was disconnected is gone for good: offline, and not a word more in its log. Somebody may launch it meanwhile.
@@ -93,9 +115,20 @@ fn wait_gone(session: &Session, name: &Name) -> Result<(), JenkinsError> {
     let action = format!("look at the launch log of node `{name}`");
     let mut watch = Watch::new(session, session.patience.connect);
     let (mut said, mut since) = (None, Instant::now());
-    loop {
+    let look = || {
         let state = computer(session, name)?;
-        let says = Some((state.offline, size(session, &action, &path(name, ""))?));
+        size(session, &action, &path(name, "")).map(|size| (state, size))
+    };
+    loop {
+        let (state, size) = match look() {
+            Err(error) if error.may_pass() => {
+                untold(&mut watch, error, &format!("let the agent of node `{name}` out"))?;
+                (said, since) = (None, Instant::now());
+                continue;
+            }
+            seen => seen?,
+        };
+        let says = Some((state.offline, size));
         if said != says {
             (said, since) = (says, Instant::now());
         }
@@ -124,7 +157,13 @@ fn launch(session: &Session, name: &Name) -> Result<(), JenkinsError> {
 fn wait_idle(session: &Session, name: &Name, patience: Duration) -> Result<Computer, JenkinsError> {
     let mut watch = Watch::new(session, patience);
     loop {
-        let state = computer(session, name)?;
+        let state = match computer(session, name) {
+            Err(error) if error.may_pass() => {
+                untold(&mut watch, error, &format!("wait until node `{name}` is idle"))?;
+                continue;
+            }
+            seen => seen?,
+        };
         if state.idle {
             return Ok(state);
         }
@@ -138,10 +177,7 @@ fn wait_idle(session: &Session, name: &Name, patience: Duration) -> Result<Compu
 
 /// Marks a node offline with our reason, and waits until its jobs have left. An operator's mark stays as it is.
 pub(super) fn drain(session: &Session, name: &Name, reason: &str, patience: Duration) -> Result<(), JenkinsError> {
-    let state = computer(session, name)?;
-    if !state.temporarily_offline {
-        toggle(session, name, &Hold::message(reason), true)?;
-    }
+    bear(session, || mark(session, name, reason))?;
     wait_idle(session, name, patience).map(drop)
 }
 

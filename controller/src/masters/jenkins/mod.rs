@@ -17,6 +17,7 @@ mod patience;
 mod sent_key;
 mod session;
 mod smoke;
+mod unwell;
 mod watch;
 mod xml;
 

@@ -4,6 +4,7 @@ use super::super::http::encode;
 use super::config;
 use super::error::JenkinsError;
 use super::session::{Session, shape};
+use super::unwell::Unwell;
 use super::xml::{self, Element};
 use ostler_roles::master::Stage;
 use ostler_roles::master::jenkins::{Config, Hold, Name, Node, NotOurs, Owner, Seen, Site, diff};
@@ -91,16 +92,18 @@ pub(super) fn list(session: &Session, site: &Site, names: &[Name]) -> Result<Lis
         computer: Vec<serde_json::Value>,
     }
     let action = "list the nodes";
-    let list: Option<List> = session.json(action, &format!("/computer/api/json?tree=computer%5B{FIELDS}%5D"))?;
+    // Borne with in all: there may be a thousand nodes.
+    let mut unwell = Unwell::new(session);
+    let list: Option<List> = unwell.bear(|| session.json(action, &format!("/computer/api/json?tree=computer%5B{FIELDS}%5D")))?;
     let list = list.ok_or_else(|| JenkinsError::NotJenkins { action: action.to_owned(), kind: "404".to_owned() })?;
     let mut seen = BTreeMap::new();
     for name in names {
         let state = match found(&list.computer, name).map_err(|error| shape(action, &error)) {
             Err(error) => Err(error),
-            Ok(None) => is_orphan(session, name).map(|is_orphan| if is_orphan { Seen::Orphan } else { Seen::Absent }),
+            Ok(None) => unwell.bear(|| is_orphan(session, name)).map(|is_orphan| if is_orphan { Seen::Orphan } else { Seen::Absent }),
             Ok(Some(computer)) => match site.owner(computer.description.as_deref().unwrap_or_default()) {
                 Owner::Other(stranger) => Ok(Seen::Foreign(stranger)),
-                Owner::Us => ours(session, name, &computer),
+                Owner::Us => unwell.bear(|| ours(session, name, &computer)),
             },
         };
         match state {
@@ -193,6 +196,11 @@ pub(super) fn create(session: &Session, node: &Node) -> Result<(), JenkinsError>
     Err(JenkinsError::Vanished(node.name.clone()))
 }
 
+/// Whether the node is there and ours.
+pub(super) fn is_ours(session: &Session, node: &Node) -> Result<bool, JenkinsError> {
+    owned_config(session, node).map(|config| config.is_some())
+}
+
 /// The configuration, if the node is there and ours.
 fn owned_config(session: &Session, node: &Node) -> Result<Option<(Element, Config)>, JenkinsError> {
     let Some((slave, config)) = read_config(session, &node.name)? else { return Ok(None) };
@@ -202,34 +210,34 @@ fn owned_config(session: &Session, node: &Node) -> Result<Option<(Element, Confi
     }
 }
 
-fn verify(session: &Session, node: &Node, stage: Stage) -> Result<(), JenkinsError> {
+/// Reads it back.
+pub(super) fn verify(session: &Session, node: &Node, stage: Stage) -> Result<(), JenkinsError> {
     let (_, config) = owned_config(session, node)?.ok_or_else(|| JenkinsError::Vanished(node.name.clone()))?;
     let left = diff(node, stage, &config);
     if left.is_empty() { Ok(()) } else { Err(JenkinsError::NotConverged { name: node.name.clone(), left }) }
 }
 
-/// Sets our values for a stage and reads them back. True when the agent has to be launched again to use them.
-pub(super) fn update(session: &Session, node: &Node, stage: Stage) -> Result<bool, JenkinsError> {
+/// Sets our values for a stage and reads them back; `needs_launch`: the agent has to be launched again to use them.
+pub(super) fn update(session: &Session, node: &Node, stage: Stage, needs_launch: &mut bool) -> Result<(), JenkinsError> {
     let action = format!("change node `{}`", node.name);
-    let mut needs_launch = false;
     for _ in 0..ATTEMPTS {
         let (mut slave, config) = owned_config(session, node)?.ok_or_else(|| JenkinsError::Vanished(node.name.clone()))?;
         let changes = diff(node, stage, &config);
         if changes.is_empty() {
-            return Ok(needs_launch);
+            return Ok(());
         }
-        needs_launch |= changes.iter().any(ostler_roles::master::jenkins::Change::needs_launch);
+        *needs_launch |= changes.iter().any(ostler_roles::master::jenkins::Change::needs_launch);
         config::write(&mut slave, node, stage);
         match session.write(&action, &path(&node.name, "config.xml"), XML, &slave.document()) {
             Ok(answer) => {
                 session.expect(&action, answer, &[200])?;
-                return verify(session, node, stage).map(|()| needs_launch);
+                return verify(session, node, stage);
             }
             Err(JenkinsError::Lost { .. }) => {}
             Err(error) => return Err(error),
         }
     }
-    verify(session, node, stage).map(|()| needs_launch)
+    verify(session, node, stage)
 }
 
 /// Removes a node of ours. Gone already is done.

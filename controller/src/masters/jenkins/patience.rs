@@ -11,6 +11,8 @@ pub struct Patience {
     pub reach: Duration,
     /// A restart, from the first sign of it.
     pub restart: Duration,
+    /// Answers that say nothing (a 500, a page of somebody else's), one after the other.
+    pub unwell: Duration,
     /// A 401 that lasts this long is a wrong login, not a restart.
     pub unauthorized: Duration,
     /// Until an agent is online.
@@ -32,6 +34,7 @@ impl Default for Patience {
             request: seconds(30),
             reach: seconds(10),
             restart: seconds(300),
+            unwell: seconds(30),
             unauthorized: seconds(5),
             connect: seconds(120),
             drain: seconds(1800),

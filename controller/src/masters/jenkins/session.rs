@@ -151,6 +151,12 @@ impl Session {
         self.memory().process.clone()
     }
 
+    /// Whether a Jenkins has answered.
+    pub(super) fn is_known(&self) -> bool {
+        let memory = self.memory();
+        memory.is_found || memory.process.is_some()
+    }
+
     /// The same Jenkins, where this one is told what happens.
     pub(super) fn telling(&self, events: SyncSender<Event>) -> Self {
         Self { events: Some(events), ..self.clone() }
@@ -334,8 +340,7 @@ impl Session {
 
     /// Makes sure that a Jenkins is there at all. A 404 of Jenkins' own says so in its headers, unless a proxy took them off.
     fn find(&self, action: &str) -> Result<(), JenkinsError> {
-        let is_known = |memory: &Memory| memory.is_found || memory.process.is_some();
-        if is_known(&self.memory()) {
+        if self.is_known() {
             return Ok(());
         }
         let root = self.ask(Method::Get, "/api/json?tree=mode", &Carried::default());

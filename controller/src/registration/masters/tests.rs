@@ -27,13 +27,13 @@ impl Driver for Slow {
         self.go_on.lock().unwrap().recv().unwrap();
         Ok(Observation::default())
     }
-    fn cordon(&self, _name: &NodeName, _reason: &str) -> Result<Cordon, MasterError> {
+    fn cordon(&self, _name: &NodeName, _reason: &str, _tell: EventSink<'_>) -> Result<Cordon, MasterError> {
         unreachable!("looks only")
     }
     fn drain(&self, _name: &NodeName, _patience: Duration, _tell: EventSink<'_>) -> Result<bool, MasterError> {
         unreachable!("looks only")
     }
-    fn uncordon(&self, _name: &NodeName) -> Result<(), MasterError> {
+    fn uncordon(&self, _name: &NodeName, _tell: EventSink<'_>) -> Result<(), MasterError> {
         unreachable!("looks only")
     }
     fn quarantine(&self, _name: &NodeName, _tell: EventSink<'_>) -> Result<(), MasterError> {
@@ -94,7 +94,7 @@ impl Driver for Narrow {
         };
         Ok(Observation { standings: names.iter().map(of).collect(), ..Observation::default() })
     }
-    fn cordon(&self, name: &NodeName, _reason: &str) -> Result<Cordon, MasterError> {
+    fn cordon(&self, name: &NodeName, _reason: &str, _tell: EventSink<'_>) -> Result<Cordon, MasterError> {
         self.asked("cordon", name);
         self.held.lock().unwrap().insert(name.clone());
         Ok(Cordon::Ours)
@@ -104,7 +104,7 @@ impl Driver for Narrow {
         self.go_on.lock().unwrap().recv().unwrap();
         Ok(true)
     }
-    fn uncordon(&self, _name: &NodeName) -> Result<(), MasterError> {
+    fn uncordon(&self, _name: &NodeName, _tell: EventSink<'_>) -> Result<(), MasterError> {
         unreachable!("nobody is held by us")
     }
     fn quarantine(&self, name: &NodeName, _tell: EventSink<'_>) -> Result<(), MasterError> {
