@@ -1,6 +1,8 @@
 //! Executors of a Jenkins in the main path: a real node in a lab over SSH, the model as master, the program from outside.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot set its stage has failed")]
 
+#[path = "jenkins_apply/fitness.rs"]
+mod fitness;
 #[path = "jenkins_apply/inbound.rs"]
 mod inbound;
 #[path = "jenkins_apply/stage.rs"]
@@ -90,28 +92,6 @@ fn what_is_not_proved_has_no_labels_and_an_operators_mark_stays() {
     stage.model.state().nodes.get_mut("n1").unwrap().offline = None;
     stage.site.apply().good();
     assert_eq!(stage.labels(), "debian huge");
-}
-
-#[test]
-fn a_node_that_changed_while_its_master_was_away_is_proved_when_it_is_back() {
-    let stage = Stage::up("ssh");
-    stage.site.apply().good();
-    // The node changes; on the master nobody may change it.
-    stage.model.state().users[0].permissions.remove(&Permission::AgentConfigure);
-    stage.set("stamp", "second");
-    let away = stage.site.apply().good_with(1);
-    assert_eq!(away.changed("n1"), ["file /etc/ci-stamp"], "{}", away.told());
-    assert_eq!(stage.labels(), "big debian", "nobody could take them off");
-    stage.model.state().users[0].permissions.insert(Permission::AgentConfigure);
-    // Now nothing changes there, and yet the labels are no longer earned.
-    stage.set("proof", "\"false\"");
-    let red = stage.site.apply().good_with(1);
-    assert_eq!(red.changed("n1"), Vec::<String>::new(), "{}", red.told());
-    assert_eq!(stage.labels(), "ostler-quarantine-n1", "{}", red.told());
-    stage.set("proof", "\"true\"");
-    stage.site.apply().good();
-    assert_eq!(stage.labels(), "big debian");
-    stage.nothing_to_do();
 }
 
 /// What a plan says of one executor on the master.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::cli::ApplyArgs;
 use crate::fleet::{ExecutorRef, Ready, Runner, Trouble, leave};
-use crate::registration::{Candidate, Connections, Masters, Proofs, Survey};
+use crate::registration::{Candidate, Connections, Masters, Proofs, Registered, Survey};
 use crate::report::{Exit, merge};
 use crate::run::{Outcome, Run};
 use ostler_roles::author::compile::Master;
@@ -25,6 +25,8 @@ use std::collections::{BTreeMap, BTreeSet};
 struct Planned {
     ready: Vec<Ready>,
     lost: Vec<(NodeName, Trouble)>,
+    /// Of lost nodes: what the site knows to be owed.
+    owed: Vec<Candidate>,
     masters: BTreeMap<MasterName, Master>,
     after: BTreeMap<NodeName, BTreeSet<NodeName>>,
     /// Executors of which nothing more is to be asked: in a run that changes nothing.
@@ -51,26 +53,30 @@ async fn planned(
 ) -> Result<Result<Planned, (Vec<Ready>, Result<Exit, CommandError>)>, CommandError> {
     prepare::order(run)?;
     let (mut ready, mut lost, looks) = run.plans(context).await;
-    let surveyed = prepare::survey(context, run, &mut ready, looks).await;
+    let mut owed = prepare::owed(run, &lost).await;
+    let surveyed = prepare::survey(context, run, &mut ready, &owed, looks).await;
     run.preparation.events.flush().await;
     // Values of the site may read facts, which are known now: of what is wrong in it then, the nodes that were not met are no less lost.
     let known = surveyed.and_then(|surveyed| Ok((surveyed, prepare::order(run)?, run.workspace.masters()?)));
     let (Survey { masters: on_masters, settled }, order, masters) = known.inspect_err(|_| prepare::print_lost(context, &lost))?;
     // What a node lacks is told whether its master answers or not.
-    if let Some(exit) = refusal::refused(context, &ready, &lost) {
+    if let Some(exit) = refusal::refused(context, &ready, &lost, &owed) {
         refusal::not_begun(context, run, &ready, &lost, exit);
         return Ok(Err((ready, Ok(exit))));
     }
-    let ready = refusal::without_silent(run, ready, &mut lost, &on_masters).await;
+    let met = lost.len();
+    let ready = refusal::without_hopeless(run, ready, &mut lost, &on_masters).await;
+    owed.extend(prepare::owed(run, lost.get(met..).unwrap_or_default()).await);
     run.preparation.events.flush().await;
-    if let Some(exit) = refusal::refused(context, &ready, &lost) {
+    if let Some(exit) = refusal::refused(context, &ready, &lost, &owed) {
         refusal::not_begun(context, run, &ready, &lost, exit);
         return Ok(Err((ready, Ok(exit))));
     }
     let changes = question::show(context, args, &ready, &on_masters);
     prepare::print_lost(context, &lost);
     if changes > 0 && !args.yes {
-        match question::confirm(context, ready.len()) {
+        let nodes: BTreeSet<&NodeName> = ready.iter().map(|one| &one.node).chain(owed.iter().map(|one| &one.node)).collect();
+        match question::confirm(context, nodes.len()) {
             Decision::Yes => {}
             Decision::No => {
                 context.printer.line("Nothing was changed.");
@@ -83,11 +89,11 @@ async fn planned(
     }
     // What changes takes time, and may be what executors rest on.
     let settled = if changes == 0 { settled } else { BTreeMap::new() };
-    Ok(Ok(Planned { ready, lost, masters, after: order.after(), settled }))
+    Ok(Ok(Planned { ready, lost, owed, masters, after: order.after(), settled }))
 }
 
 async fn apply(context: &Context, run: RunContext, planned: Planned) -> Result<Exit, CommandError> {
-    let Planned { ready, lost, masters, after, settled } = planned;
+    let Planned { ready, lost, owed, masters, after, settled } = planned;
     // From here on a first Ctrl-C takes back what is noted, as it ends what is begun.
     run.interrupts.enter(RunPhase::Running);
     let cancel = run.interrupts.stop();
@@ -97,19 +103,31 @@ async fn apply(context: &Context, run: RunContext, planned: Planned) -> Result<E
         Err(error) => return end(run, ready, Err(error)).await,
     };
     let connections = Connections::new(&registrar);
+    let all = Candidate::of(&ready).into_iter().chain(owed.iter().cloned()).collect();
+    let masters = Masters::new(&registrar, &connections, &masters, all, settled);
     let transactions = Run {
         runner: Runner { preparation: run.preparation.clone(), controller: prepare::controller(context), cancel: cancel.clone() },
         after,
-        masters: Masters::new(&registrar, &connections, &masters, Candidate::of(&ready), settled),
+        masters: masters.clone(),
         is_partial: run.only.is_some(),
         applied: Box::new(run.interrupts.entering(RunPhase::Registering)),
     };
     let gone: Vec<NodeName> = lost.iter().map(|(node, _)| node.clone()).collect();
-    let outcomes: Vec<Outcome> = transactions.run(ready, &gone, proofs).await;
+    let (outcomes, put_aside): (Vec<Outcome>, Vec<Registered>) =
+        tokio::join!(transactions.run(ready, &gone, proofs), masters.put_aside(owed));
     let cancelled = *cancel.borrow();
     let RunContext { preparation, console, log, began, only, .. } = run;
     let state = console.finish(&preparation.events).await.state;
-    let story = RunSummary { outcomes: &outcomes, lost: &lost, state: &state, log: log.as_deref(), began, cancelled, only: only.as_ref() };
+    let story = RunSummary {
+        outcomes: &outcomes,
+        put_aside: &put_aside,
+        lost: &lost,
+        state: &state,
+        log: log.as_deref(),
+        began,
+        cancelled,
+        only: only.as_ref(),
+    };
     let exit = story.tell(context);
     connections.leave().await;
     Ok(exit)

@@ -19,7 +19,8 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
         let began = run.began;
         prepare::order(&run)?;
         let (mut ready, lost, looks) = run.plans(context).await;
-        let masters = prepare::survey(context, &run, &mut ready, looks).await;
+        let owed = prepare::owed(&run, &lost).await;
+        let masters = prepare::survey(context, &run, &mut ready, &owed, looks).await;
         // What `apply` would refuse is refused here, by the facts of now.
         let order = prepare::order(&run);
         let again = order.as_ref().map_or_else(|_| BTreeSet::new(), |order| proved_again(&order.after(), &ready));

@@ -17,9 +17,11 @@ use crate::journal::{RunLog, StateError, Store};
 use crate::registration::{Candidate, ObservedMasters, Proofs, Registrar, Survey};
 use crate::report::{Console, Exit, Journal, Paint, PlannedNode, Style, advice, alike, names, plan_json, refusal_lines, sanitize, verdict_json};
 use crate::report::{MasterCounts, PlannedMaster, master_counts, master_json, master_lines};
+use crate::run::proved_again;
 use crate::session::AgentFile;
 use ostler_roles::author::compile::Order;
 use ostler_roles::executor::Executor;
+use ostler_roles::master::Proof;
 use ostler_roles::words::{MasterName, NodeName, RoleName};
 use std::sync::Arc;
 use std::time::Instant;
@@ -138,14 +140,7 @@ impl RunContext {
             return ObservedMasters::new();
         }
         let (compiler, nodes) = (Arc::clone(&self.compiler), self.nodes.clone());
-        let known = tokio::task::spawn_blocking(move || {
-            let candidates = |node: &NodeName| {
-                let (executors, host_keys) = compiler.executors(node)?;
-                let of = |executor| Candidate { node: node.clone(), executor, host_keys: host_keys.clone() };
-                Some(executors.into_iter().map(of).collect::<Vec<_>>())
-            };
-            nodes.iter().filter_map(candidates).flatten().collect()
-        });
+        let known = tokio::task::spawn_blocking(move || candidates(&compiler, &nodes));
         match known.await {
             Ok(candidates) => registrar.look(&masters, candidates).await,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -169,14 +164,50 @@ pub fn controller(context: &Context) -> String {
 ///
 /// # Errors
 /// What is wrong with the site's masters.
-pub async fn survey(context: &Context, run: &RunContext, ready: &mut Vec<Ready>, looks: ObservedMasters) -> Result<Survey, CommandError> {
-    if run.only.is_some() || ready.iter().all(|one| one.prepared.executors.is_empty()) {
+pub async fn survey(
+    context: &Context,
+    run: &RunContext,
+    ready: &mut Vec<Ready>,
+    owed: &[Candidate],
+    looks: ObservedMasters,
+) -> Result<Survey, CommandError> {
+    if run.only.is_some() || (owed.is_empty() && ready.iter().all(|one| one.prepared.executors.is_empty())) {
         return Ok(Survey::default());
     }
     let masters = run.workspace.masters()?;
-    let owes = |one: &Ready, executor: &Executor| Proofs::is_known_owed(&run.workspace.store, one, executor);
+    let again = proved_again(&run.workspace.order().after(), ready);
+    let proof = |one: &Ready, executor: &Executor| match one.plan.is_empty() {
+        true if !one.unproved().is_empty() && !again.contains(&one.node) => Proof::Lapsed,
+        true if !Proofs::is_known_owed(&run.workspace.store, one, executor) => Proof::Standing,
+        true | false => Proof::Wanted,
+    };
     let known = |master: &MasterName| run.workspace.executors_on(master);
-    Ok(registrar(context, run)?.survey(&masters, ready, &owes, &known, looks).await)
+    Ok(registrar(context, run)?.survey(&masters, ready, (&proof, owed), &known, looks).await)
+}
+
+/// Executors of nodes that are out in this run, which the site knows to owe their labels: their masters hear of it all the same. Whoever has
+/// a node now sees to its labels.
+pub async fn owed(run: &RunContext, lost: &[(NodeName, Trouble)]) -> Vec<Candidate> {
+    let is_out = |trouble: &Trouble| matches!(trouble.kind, TroubleKind::Unreachable | TroubleKind::Failed | TroubleKind::Moved);
+    let nodes: Vec<NodeName> = lost.iter().filter(|(_, trouble)| is_out(trouble)).map(|(node, _)| node.clone()).collect();
+    if run.only.is_some() || nodes.is_empty() {
+        return Vec::new();
+    }
+    let (compiler, store) = (Arc::clone(&run.compiler), Arc::clone(&run.workspace.store));
+    match tokio::task::spawn_blocking(move || Proofs::known_owed(&store, candidates(&compiler, &nodes))).await {
+        Ok(owed) => owed,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// The executors of these nodes, by what they told last.
+fn candidates(compiler: &SiteCompiler, nodes: &[NodeName]) -> Vec<Candidate> {
+    let of_node = |node: &NodeName| {
+        let (executors, host_keys) = compiler.executors(node)?;
+        let of = |executor| Candidate { node: node.clone(), executor, host_keys: host_keys.clone() };
+        Some(executors.into_iter().map(of).collect::<Vec<_>>())
+    };
+    nodes.iter().filter_map(of_node).flatten().collect()
 }
 
 /// Shows what the masters would change.

@@ -21,6 +21,11 @@ impl Transaction {
         Self { node: node.clone(), events: events.clone(), stages: Arc::new(Mutex::new(stages)) }
     }
 
+    /// Of one that was not met: whatever its masters do, it goes no way in this run.
+    pub fn of_lost(node: &NodeName, events: &EventSender) -> Self {
+        Self { node: node.clone(), events: events.clone(), stages: Arc::default() }
+    }
+
     /// It has come so far. What it has reached already is not told again.
     pub fn reach(&self, stage: Stage) {
         // Told under the lock: the log has the order in which things happened.

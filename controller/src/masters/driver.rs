@@ -297,6 +297,11 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
     /// This one no longer is.
     fn end(&self, _name: &NodeName) {}
 
+    /// Why an executor can earn no labels whatever is done, as far as it is known by now.
+    fn objection(&self, _name: &NodeName) -> Option<String> {
+        None
+    }
+
     /// How many executors may be on their way at once.
     fn workers(&self) -> usize;
 

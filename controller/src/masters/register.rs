@@ -123,6 +123,8 @@ impl std::fmt::Display for Ending {
 /// Every value that a run would change for an executor that stands so.
 pub fn plan(standing: &Standing, proof: Proof) -> Vec<Difference> {
     match (standing, proof) {
+        (_, Proof::Lapsed) if standing.is_labelled() => vec![Difference::new("labels", "attached", "taken off until a run comes through")],
+        (_, Proof::Lapsed) => Vec::new(),
         (Standing::Absent, _) => vec![Difference::new("executor", "absent", "registered, once its smoke job has passed")],
         (Standing::There(found), Proof::Standing) if found.to_labels.is_empty() && found.hold.as_ref().is_none_or(|hold| !hold.is_ours) => {
             Vec::new()
@@ -160,7 +162,7 @@ pub fn register(
                     let tell = |event| drop(send.send((name.clone(), event)));
                     let seen = standings.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
                     let ending = match seen.unwrap_or(Ok(Standing::Absent)) {
-                        Ok(seen) => register_one(driver, name, seen, *proof, &tell),
+                        Ok(seen) => register_one(driver, name, seen, *proof, None, &tell),
                         Err(error) => Ending::Failed(error),
                     };
                     driver.end(name);
@@ -191,9 +193,10 @@ fn take<'a>(next_in_line: &AtomicUsize, executors: &'a [(NodeName, Proof)]) -> O
     executors.get(at).map(|executor| (at, executor))
 }
 
-/// Brings one executor, which stands so, to its labels. Blocks; every wait is the driver's, with its deadline.
-pub fn register_one(driver: &dyn Driver, name: &NodeName, seen: Standing, proof: Proof, tell: EventSink<'_>) -> Ending {
-    match go(driver, name, seen, proof, tell) {
+/// Brings one executor, which stands so, to its labels. `why`: what people read at one whose proof has lapsed, where it is not that a run
+/// failed. Blocks; every wait is the driver's, with its deadline.
+pub fn register_one(driver: &dyn Driver, name: &NodeName, seen: Standing, proof: Proof, why: Option<&str>, tell: EventSink<'_>) -> Ending {
+    match go(driver, name, seen, (proof, why), tell) {
         Ok(ending) => ending,
         Err(MasterError::Stopped { left }) => {
             Ending::Stopped(look(driver, name, tell).map_or(Leftover::Unknown, |seen| Leftover::of(&seen)), left)
@@ -217,7 +220,13 @@ fn may_finish(next: &Next, seen: &Standing, proof: Proof) -> bool {
     }
 }
 
-fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut proof: Proof, tell: EventSink<'_>) -> Result<Ending, MasterError> {
+fn go(
+    driver: &dyn Driver,
+    name: &NodeName,
+    mut seen: Standing,
+    (mut proof, why): (Proof, Option<&str>),
+    tell: EventSink<'_>,
+) -> Result<Ending, MasterError> {
     let mut report: Option<Report> = None;
     let (mut is_equipped, mut is_drained, mut cut_off) = (false, false, 0);
     for _ in 0..STEPS {
@@ -240,7 +249,7 @@ fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut proof: Proof
         }
         match next {
             Next::Quarantine(_) if !is_drained && seen.is_labelled() && (proof == Proof::Lapsed || driver.quarantine_ends_jobs()) => {
-                if let Some(ending) = set_aside(driver, name, proof, tell)? {
+                if let Some(ending) = set_aside(driver, name, reason(proof, why), tell)? {
                     return Ok(ending);
                 }
                 is_drained = true;
@@ -282,20 +291,26 @@ fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut proof: Proof
 ///
 /// # Errors
 /// When the master cannot be told.
-pub fn hold_back(driver: &dyn Driver, name: &NodeName, seen: &Standing, proof: Proof, tell: EventSink<'_>) -> Result<(), MasterError> {
+pub fn hold_back(
+    driver: &dyn Driver,
+    name: &NodeName,
+    seen: &Standing,
+    (proof, why): (Proof, Option<&str>),
+    tell: EventSink<'_>,
+) -> Result<(), MasterError> {
     match proof {
-        Proof::Wanted | Proof::Lapsed if seen.is_labelled() => driver.cordon(name, reason(proof), tell).map(drop),
+        Proof::Wanted | Proof::Lapsed if seen.is_labelled() => driver.cordon(name, reason(proof, why), tell).map(drop),
         Proof::Standing | Proof::Wanted | Proof::Green | Proof::Red | Proof::Lapsed => Ok(()),
     }
 }
 
-fn reason(proof: Proof) -> &'static str {
-    if proof == Proof::Lapsed { LAPSED } else { WANTED }
+fn reason(proof: Proof, why: Option<&str>) -> &str {
+    if proof == Proof::Lapsed { why.unwrap_or(LAPSED) } else { WANTED }
 }
 
 /// Takes an executor out of service and waits until no job runs there; none: it may go into quarantine.
-fn set_aside(driver: &dyn Driver, name: &NodeName, proof: Proof, tell: EventSink<'_>) -> Result<Option<Ending>, MasterError> {
-    match driver.cordon(name, reason(proof), tell)? {
+fn set_aside(driver: &dyn Driver, name: &NodeName, reason: &str, tell: EventSink<'_>) -> Result<Option<Ending>, MasterError> {
+    match driver.cordon(name, reason, tell)? {
         Cordon::Absent => return Ok(None),
         Cordon::Ours | Cordon::Theirs(_) => {}
     }

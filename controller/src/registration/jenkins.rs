@@ -149,20 +149,20 @@ struct Bringer {
 }
 
 impl Bringer {
-    fn needs(&self, program: &[u8], version: model::Version, secret: &Secret<String>) -> Result<AgentSteps, InstallAgentError> {
+    fn needs(&self, program: &[u8], version: Option<model::Version>, secret: &Secret<String>) -> Result<AgentSteps, InstallAgentError> {
         self.agent.steps(program, version, secret, self.key.expose()).map_err(|error| InstallAgentError(Box::new(error)))
     }
 }
 
 impl InstallAgent for Bringer {
-    fn steps(&self, program: &[u8], version: model::Version, secret: &Secret<String>) -> Result<Vec<Step>, InstallAgentError> {
+    fn steps(&self, program: &[u8], version: Option<model::Version>, secret: &Secret<String>) -> Result<Vec<Step>, InstallAgentError> {
         self.needs(program, version, secret).map(|all| all.steps)
     }
 
     fn bring(
         &self,
         program: &[u8],
-        version: model::Version,
+        version: Option<model::Version>,
         secret: &Secret<String>,
         before: &mut dyn FnMut() -> Result<(), JenkinsError>,
     ) -> Result<bool, InstallAgentError> {

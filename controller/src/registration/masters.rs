@@ -74,13 +74,19 @@ impl Masters {
         &self.connections
     }
 
-    /// Brings these executors of one node to their labels, or puts them aside; returns when all have ended.
-    pub async fn register(&self, node: &NodeName, executors: Vec<(Executor, Proof)>, transaction: &Transaction) -> Vec<Registered> {
+    /// Brings these executors of one node to their labels, or puts them aside, where people read `why`; returns when all have ended.
+    pub async fn register(
+        &self,
+        node: &NodeName,
+        executors: Vec<(Executor, Proof)>,
+        why: Option<String>,
+        transaction: &Transaction,
+    ) -> Vec<Registered> {
         let mut tasks = JoinSet::new();
         for (at, (executor, proof)) in executors.into_iter().enumerate() {
-            let (this, node, transaction) = (self.clone(), node.clone(), transaction.clone());
+            let (this, node, transaction, why) = (self.clone(), node.clone(), transaction.clone(), why.clone());
             tasks.spawn(async move {
-                let registered = this.one(&node, &executor, proof, &transaction).await;
+                let registered = this.one(&node, &executor, (proof, why), &transaction).await;
                 let place = ExecutorRef { master: executor.master.clone(), executor: executor.name.clone() };
                 if !registered.is_good() && proof != Proof::Lapsed {
                     transaction.fail_at(&place, &registered.text);
@@ -93,7 +99,30 @@ impl Masters {
         done.into_iter().map(|(_, registered)| registered).collect()
     }
 
-    async fn one(&self, node: &NodeName, executor: &Executor, proof: Proof, transaction: &Transaction) -> Registered {
+    /// Takes executors out of service whose nodes are out of reach, and owe what their labels rest on.
+    pub async fn put_aside(&self, owed: Vec<Candidate>) -> Vec<Registered> {
+        let mut nodes: BTreeMap<NodeName, Vec<(Executor, Proof)>> = BTreeMap::new();
+        for Candidate { node, executor, .. } in owed {
+            nodes.entry(node).or_default().push((executor, Proof::Lapsed));
+        }
+        let mut tasks = JoinSet::new();
+        for (node, executors) in nodes {
+            let this = self.clone();
+            tasks.spawn(async move {
+                let transaction = Transaction::of_lost(&node, &this.registrar.preparation.events);
+                this.register(&node, executors, None, &transaction).await
+            });
+        }
+        tasks.join_all().await.into_iter().flatten().collect()
+    }
+
+    async fn one(
+        &self,
+        node: &NodeName,
+        executor: &Executor,
+        (proof, why): (Proof, Option<String>),
+        transaction: &Transaction,
+    ) -> Registered {
         let mine = |one: &&Candidate| one.node == *node && one.executor.name == executor.name;
         let Some((entry, candidate)) = self.masters.get(&executor.master).and_then(|entry| Some((entry, entry.batch.iter().find(mine)?)))
         else {
@@ -126,13 +155,13 @@ impl Masters {
         driver.begin(std::slice::from_ref(&executor.name));
         let _on_its_way = OnItsWay { driver: Arc::clone(driver), name: executor.name.clone() };
         let reporter = Arc::new(reporter(open.hint.clone()));
-        let (seen, _room) = match open.turn(driver, &executor.name, proof, &reporter).await {
+        let (seen, _room) = match open.turn(driver, &executor.name, (proof, why.clone()), &reporter).await {
             Ok(turn) => turn,
             Err(why) => return reporter.ended(&why),
         };
         let (driver, name) = (Arc::clone(driver), executor.name.clone());
         let work = move || {
-            let ending = register::register_one(driver.as_ref(), &name, seen, proof, &|event| reporter.tell(&event));
+            let ending = register::register_one(driver.as_ref(), &name, seen, proof, why.as_deref(), &|event| reporter.tell(&event));
             reporter.ended(&ending)
         };
         blocking(work).await
@@ -146,7 +175,7 @@ impl OpenMaster {
         &self,
         driver: &Arc<dyn Driver>,
         name: &NodeName,
-        proof: Proof,
+        (proof, why): (Proof, Option<String>),
         reporter: &Arc<Reporter>,
     ) -> Result<(Standing, Option<SemaphorePermit<'_>>), Ending> {
         let seen = self.looks.look(driver, name, reporter).await?;
@@ -157,7 +186,8 @@ impl OpenMaster {
             // One request and its answer each: nobody waits long for these.
             let _few = self.holding.acquire().await;
             let (driver, name, reporter) = (Arc::clone(driver), name.clone(), Arc::clone(reporter));
-            blocking(move || register::hold_back(driver.as_ref(), &name, &seen, proof, &|event| reporter.tell(&event))).await
+            blocking(move || register::hold_back(driver.as_ref(), &name, &seen, (proof, why.as_deref()), &|event| reporter.tell(&event)))
+                .await
         };
         if let Err(error) = holding {
             reporter.tell(&Event::Note(format!("it goes on taking jobs until its turn comes: {}", error.told())));

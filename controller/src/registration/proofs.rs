@@ -1,7 +1,7 @@
 //! Whose labels are to be earned again: noted before the first change, settled by the masters' word, in the site's state and on the node. What
 //! the node owes or does not know is owed, and what the site knows to be owed.
 
-use super::{Connections, Registered, chain};
+use super::{Candidate, Connections, Registered, chain};
 use crate::fleet::{EventSender, FleetEvent, NodeEnd, Ready, TroubleKind};
 use crate::journal::{ProofStore, Seen, StateError, Store};
 use ostler_roles::executor::Executor;
@@ -96,6 +96,7 @@ impl Proofs {
     /// The run is over on the node; what its masters have to hear of each executor: where it came through, and where it did not, and this run
     /// or an earlier one has left it owed. A run of one role alone proves nothing.
     pub fn ended(&mut self, end: &NodeEnd, is_partial: bool) -> Vec<(Executor, Proof)> {
+        let is_unfit = Self::unfit(end).is_some();
         // Nothing was begun, or nothing had to be changed after all.
         let is_untouched = end.run.is_none() || matches!(end.ending, Ok(Ending::Good { changed: 0, .. }));
         if let Some(before) = self.before.take_if(|_| is_untouched) {
@@ -106,12 +107,34 @@ impl Proofs {
             (true, true) => Some(Proof::Wanted),
             (true, false) => Some(Proof::Standing),
             (false, is_owed) if end.run.is_some() => is_owed.then_some(Proof::Lapsed),
+            // What its roles promise does not hold, whoever has changed that.
+            (false, _) if is_unfit => Some(Proof::Lapsed),
             // Whoever has the node now sees to its labels.
             (false, _) if matches!(&end.ending, Err(trouble) if trouble.kind == TroubleKind::Locked) => None,
             // This run has changed nothing there; what an earlier one left owed counts by the node's own word.
             (false, _) => end.ledger.knows_owed(&Subject::of(executor)).then_some(Proof::Lapsed),
         };
         end.prepared.executors.iter().filter_map(|executor| Some((executor.clone(), proof(executor)?))).collect()
+    }
+
+    /// Why a node that no run has changed is out of service: a proof of its roles does not hold.
+    pub fn unfit(end: &NodeEnd) -> Option<String> {
+        if end.run.is_some() || !matches!(end.ending, Ok(Ending::Failed)) {
+            return None;
+        }
+        let proofs = end.prepared.catalog.verify.iter().zip(&end.plan.verify);
+        let failed = proofs.filter(|(_, verdict)| !verdict.passed()).map(|(proof, _)| proof.check.to_string()).next();
+        Some(format!(
+            "{} does not hold on this node; the run in which it does lets it in again",
+            failed.unwrap_or_else(|| "a proof".to_owned())
+        ))
+    }
+
+    /// Which of these, of nodes that are out of reach, the site knows to be owed. What cannot be read is not known.
+    pub fn known_owed(store: &Arc<dyn Store>, candidates: Vec<Candidate>) -> Vec<Candidate> {
+        let store = ProofStore::new(Arc::clone(store));
+        let is_owed = |one: &Candidate| store.get(&one.node).is_ok_and(|seen| seen.ledger.knows_owed(&Subject::of(&one.executor)));
+        candidates.into_iter().filter(is_owed).collect()
     }
 
     /// Keeps what masters have proved: in the site's state first, on the node last. A node that is out of reach goes on owing it. Blocks.

@@ -153,17 +153,17 @@ impl Registrar {
     }
 
     /// What every master of these nodes' executors says, by these looks where they still hold, and what the nodes themselves say of what an
-    /// executor needs there. `owes`: whether an executor of a node that does not change is to be proved all the same. `known`: the names of all executors that the whole site has on a master, where that can be told.
+    /// executor needs there. `proof`: what is known of an executor of such a node; `owed`: executors of nodes that are out of reach, whose proof has lapsed. `known`: the names of all executors that the whole site has on a master, where that can be told.
     pub async fn survey(
         &self,
         masters: &BTreeMap<MasterName, Master>,
         ready: &mut Vec<Ready>,
-        owes: &dyn Fn(&Ready, &Executor) -> bool,
+        (proof, owed): (&dyn Fn(&Ready, &Executor) -> Proof, &[Candidate]),
         known: &dyn Fn(&MasterName) -> Option<BTreeSet<NodeName>>,
         mut looks: ObservedMasters,
     ) -> Survey {
         let mut batches: BTreeMap<MasterName, Vec<Candidate>> = BTreeMap::new();
-        for candidate in Candidate::of(ready) {
+        for candidate in Candidate::of(ready).into_iter().chain(owed.iter().cloned()) {
             batches.entry(candidate.executor.master.clone()).or_default().push(candidate);
         }
         batches.retain(|name, _| masters.contains_key(name));
@@ -177,13 +177,11 @@ impl Registrar {
         let anew = batches.iter().filter(|(name, batch)| machine(name).is_none() && !is_asked(name, batch));
         let anew: Vec<Candidate> = anew.flat_map(|(_, batch)| batch.clone()).collect();
         looks.extend(self.look(masters, anew).await);
-        let is_standing = |one: &&Candidate| match nodes.get(&one.node) {
-            Some(ready) => ready.plan.is_empty() && !owes(ready, &one.executor),
-            None => false,
-        };
-        let standing: BTreeSet<Seat> = batches.values().flatten().filter(is_standing).map(seat).collect();
+        // Who is not ready is out of reach.
+        let known_of = |one: &Candidate| (seat(one), nodes.get(&one.node).map_or(Proof::Lapsed, |ready| proof(ready, &one.executor)));
+        let proofs: BTreeMap<Seat, Proof> = batches.values().flatten().map(known_of).collect();
         let later: BTreeMap<MasterName, NodeName> = batches.keys().filter_map(|name| Some((name.clone(), machine(name)?))).collect();
-        let proof = |one: &Candidate| if standing.contains(&seat(one)) { Proof::Standing } else { Proof::Wanted };
+        let proof = |one: &Candidate| proofs.get(&seat(one)).copied().unwrap_or(Proof::Wanted);
         let (mut all, mut compared) = (Vec::new(), Compared::new());
         for (_, looked) in looks.iter().filter(|(name, _)| !later.contains_key(*name)) {
             let seats = batches.get(&looked.master.name).into_iter().flatten().filter(|one| looked.is_at_rest(one, proof(one)));
@@ -274,7 +272,7 @@ fn planned_executor(
     // What is changed there has to be proved.
     let proof = if equipment.is_empty() { proof } else { Proof::Wanted };
     let mut changes = driver.map(|driver| driver.plan(&standing, proof)).unwrap_or_default();
-    let is_new = standing == Standing::Absent;
+    let is_new = standing == Standing::Absent && proof != Proof::Lapsed;
     if is_new {
         let labels: Vec<&str> = one.executor.labels.iter().map(|label| label.as_str()).collect();
         changes.push(Difference::new("executors", "none", one.executor.count.to_string()));
@@ -283,9 +281,14 @@ fn planned_executor(
     changes.extend(equipment);
     let held = match &standing {
         Standing::There(Found { hold: Some(hold), .. }) if !hold.is_ours => Some(hold.to_string()),
-        Standing::There(Found { is_connected: false, to_labels, .. }) if to_labels.is_empty() => Some("it is not connected".to_owned()),
+        Standing::There(Found { is_connected: false, is_resting: false, to_labels, .. }) if to_labels.is_empty() => {
+            Some("it is not connected".to_owned())
+        }
         Standing::There(_) | Standing::Absent => None,
     };
+    // One that is connected goes on; one that is not, or is to be proved, comes to nothing.
+    let is_at_work = matches!(&standing, Standing::There(found) if found.is_connected) && proof == Proof::Standing;
+    let objection = driver.filter(|_| !is_at_work && proof != Proof::Lapsed).and_then(|driver| driver.objection(&one.executor.name));
     let (node, name) = (one.node.clone(), one.executor.name.to_string());
-    PlannedExecutor { node, name, is_new, changes, trouble: None, held }
+    PlannedExecutor { node, name, is_new, changes, trouble: objection, held }
 }

@@ -107,7 +107,7 @@ impl Shared {
     async fn register(&self, mut end: NodeEnd, mut proofs: Proofs, transaction: &Transaction) -> Outcome {
         let masters = &self.run.masters;
         let wanted = proofs.ended(&end, self.run.is_partial);
-        let registered = masters.register(&end.node, wanted, transaction).await;
+        let registered = masters.register(&end.node, wanted, Proofs::unfit(&end), transaction).await;
         let connections = masters.connections().clone();
         let events = self.run.runner.preparation.events.clone();
         let settle = move || -> (NodeEnd, Vec<Registered>) {

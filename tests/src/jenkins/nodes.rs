@@ -37,6 +37,8 @@ pub enum Agent {
     Lost,
     /// Let go by its retention strategy until a job wants it.
     Resting,
+    /// Nobody has launched it since Jenkins was started: its retention strategy waits for a job. Read in Jenkins' sources, not recorded.
+    Unlaunched,
 }
 
 /// One permanent node.
@@ -176,7 +178,8 @@ impl Node {
     pub fn launching_for(&self) -> Duration {
         match self.agent {
             Agent::Launching(since) => since.elapsed(),
-            Agent::Waiting | Agent::Online | Agent::Failed | Agent::Disconnected(_) | Agent::Lost | Agent::Resting => Duration::ZERO,
+            Agent::Waiting | Agent::Online | Agent::Failed | Agent::Disconnected(_) => Duration::ZERO,
+            Agent::Lost | Agent::Resting | Agent::Unlaunched => Duration::ZERO,
         }
     }
 

@@ -55,7 +55,7 @@ pub fn computer(state: &State, node: &Node, who: &Who) -> Value {
         }
         // Not recorded: `OfflineCause.IdleOfflineCause`, which `RetentionStrategy.Demand` gives; its text is left out.
         (None, Agent::Resting) => (json!({"_class": "hudson.slaves.OfflineCause$IdleOfflineCause"}), String::new()),
-        (None, Agent::Waiting | Agent::Launching(_) | Agent::Online) => (Value::Null, String::new()),
+        (None, Agent::Waiting | Agent::Launching(_) | Agent::Online | Agent::Unlaunched) => (Value::Null, String::new()),
     };
     json!({
         "_class": "hudson.slaves.SlaveComputer",

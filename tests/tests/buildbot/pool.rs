@@ -103,8 +103,8 @@ fn a_worker_is_drained_before_its_node_changes_and_released_in_quarantine() {
     assert_eq!(seen(&master, "node-1").hold, Some(theirs));
 }
 
-#[test]
-fn jobs_that_run_come_to_their_end_before_labels_are_taken_off() {
+/// Registers a labelled worker on which a job runs; how that ends, and whether it is held then.
+fn while_a_job_runs(proof: Proof) -> (Ending, bool) {
     let master = Master::start();
     let mut machine = Folder::of(&master);
     let _process = master.worker("node-1");
@@ -122,22 +122,33 @@ fn jobs_that_run_come_to_their_end_before_labels_are_taken_off() {
     master.until("the job runs", || client.running(number).unwrap() == 1);
     let driver = driver(&master, &mut machine, std::slice::from_ref(&one), &patience());
     let mut ran = Vec::new();
-    let endings = std::thread::scope(|scope| {
+    let mut endings = std::thread::scope(|scope| {
         scope.spawn(|| {
             master.until("it takes no new jobs", || seen(&master, "node-1").hold.is_some());
             assert_eq!(master.client().running(number).unwrap(), 1, "the job goes on");
             std::fs::write(&gate, "").unwrap();
         });
-        run_telling(&driver, &[(one.clone(), Proof::Wanted)], &mut |_, event| {
+        run_telling(&driver, &[(one.clone(), proof)], &mut |_, event| {
             if matches!(event, Event::Quarantining { .. }) {
                 ran.push(client.running(number).unwrap());
             }
         })
     });
-    assert!(matches!(endings.as_slice(), [Ending::Labelled(_)]), "{endings:?}");
     assert_eq!(ran, [0], "labels come off once nothing runs");
     assert_eq!(client.result(job).unwrap(), Some(BuildResult::Success));
-    assert_eq!(seen(&master, "node-1").hold, None);
+    (endings.remove(0), seen(&master, "node-1").hold.is_some())
+}
+
+#[test]
+fn jobs_that_run_come_to_their_end_before_labels_are_taken_off() {
+    let (ending, is_held) = while_a_job_runs(Proof::Wanted);
+    assert!(matches!(ending, Ending::Labelled(_)) && !is_held, "{ending:?}");
+}
+
+#[test]
+fn jobs_that_run_come_to_their_end_also_where_a_run_failed() {
+    let (ending, is_held) = while_a_job_runs(Proof::Lapsed);
+    assert!(matches!(ending, Ending::Lapsed) && is_held, "{ending:?}");
 }
 
 #[test]

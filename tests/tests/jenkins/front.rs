@@ -82,11 +82,15 @@ fn a_server_that_is_no_jenkins_is_not_taken_for_a_missing_permission() {
         );
         assert_eq!(error.to_string(), expected);
     }
-    // A Jenkins whose proxy takes its headers off is one all the same.
+    // A Jenkins whose proxy takes its headers off is one all the same, and takes nodes whose Java is told.
     let model = model();
     model.state().hides_headers = true;
     let error = client(&model, token("reader")).put_credential(&credential(PLANTED), SITE_KEY).unwrap_err();
     assert!(matches!(&error, JenkinsError::MissingPermission { permission, .. } if permission == "Credentials/View"), "{error:?}");
+    let client = client(&model, token("narrow"));
+    client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
+    let ending = run(&client, &Registration { java: Some(21), ..registration(node("n1", ssh()), "true") });
+    assert!(ending.is_registered(), "{ending:?}");
 }
 
 #[test]

@@ -159,14 +159,14 @@ fn a_master_that_restarts_is_not_waited_for() {
 struct Changing;
 
 impl InstallAgent for Changing {
-    fn steps(&self, _: &[u8], _: Version, _: &Secret<String>) -> Result<Vec<Step>, InstallAgentError> {
+    fn steps(&self, _: &[u8], _: Option<Version>, _: &Secret<String>) -> Result<Vec<Step>, InstallAgentError> {
         unreachable!("nothing is planned here")
     }
 
     fn bring(
         &self,
         _: &[u8],
-        _: Version,
+        _: Option<Version>,
         _: &Secret<String>,
         before: &mut dyn FnMut() -> Result<(), JenkinsError>,
     ) -> Result<bool, InstallAgentError> {

@@ -16,7 +16,7 @@ fn a_java_that_the_master_does_not_accept_is_said_before_anything_is_written() {
         let client = client(&model, token("narrow"));
         client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
         model.take_log();
-        assert_eq!(client.version().unwrap().to_string(), version.number());
+        assert_eq!(client.version().unwrap().unwrap().to_string(), version.number());
         let least = version.least_java();
         let old = Registration { java: Some(least - 1), ..registration(node("n1", ssh()), "true") };
         let ending = run(&client, &old);

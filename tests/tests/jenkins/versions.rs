@@ -83,7 +83,7 @@ fn command_line(version: Version) -> String {
         remote_fs: AbsPath::parse("/srv/jobs").unwrap(),
     };
     let told = Told::parse(version.number()).unwrap();
-    let steps = agent.steps(b"PK", told, &Secret::new("s".repeat(64)), b"key").unwrap();
+    let steps = agent.steps(b"PK", Some(told), &Secret::new("s".repeat(64)), b"key").unwrap();
     let unit =
         steps.contents.values().map(|bytes| String::from_utf8(bytes.clone()).unwrap()).find(|text| text.starts_with("[Unit]")).unwrap();
     unit.lines().find_map(|line| line.strip_prefix("ExecStart=java ")).unwrap().to_owned()

@@ -90,6 +90,92 @@ fn a_node_on_demand_rests_until_a_job_wants_it_and_is_launched_to_be_proved() {
 }
 
 #[test]
+fn a_node_on_demand_that_nobody_has_launched_yet_is_launched_to_be_proved() {
+    let (model, client) = ready();
+    let wanted = registration(node("n1", ssh()), "true");
+    assert!(run(&client, &wanted).is_registered());
+    let strategy = "<retentionStrategy class=\"hudson.slaves.RetentionStrategy$Demand\"><idleDelay>5</idleDelay></retentionStrategy>";
+    {
+        let mut state = model.state();
+        let node = state.nodes.get_mut("n1").unwrap();
+        node.retention = Some(xml::parse(strategy).unwrap());
+        node.agent = Agent::Unlaunched;
+    }
+    model.take_log();
+    let ending = run(&client, &Registration { proof: Proof::Wanted, ..wanted });
+    assert!(matches!(&ending, Ending::Labelled(report) if report.is_green()), "{ending:?}");
+    assert_eq!(writes(&model).iter().filter(|write| write.ends_with("/launchSlaveAgent")).count(), 1);
+}
+
+#[test]
+fn a_mark_in_our_words_that_somebody_else_has_set_is_his() {
+    let (model, client) = ready();
+    let wanted = registration(node("n1", ssh()), "true");
+    assert!(run(&client, &wanted).is_registered());
+    let mark =
+        |by: &str| model.state().nodes.get_mut("n1").unwrap().offline = Some(OfflineMark::new(by, "ostler: hands off, kernel tests"));
+    mark("alice");
+    model.take_log();
+    let ending = run(&client, &wanted);
+    assert!(matches!(&ending, Ending::Away(hold) if hold.text.contains("by `alice`")), "{ending:?}");
+    let ending = run(&client, &Registration { proof: Proof::Wanted, ..wanted.clone() });
+    assert!(matches!(&ending, Ending::Held(_)), "{ending:?}");
+    assert!(model.state().nodes["n1"].offline.is_some());
+    // Our own, whatever Jenkins makes of its letters.
+    mark("NARROW");
+    assert!(run(&client, &wanted).is_registered());
+    assert!(model.state().nodes["n1"].offline.is_none());
+}
+
+#[test]
+fn a_node_whose_run_failed_keeps_its_labels_until_its_jobs_have_ended() {
+    let (model, client) = ready();
+    let wanted = registration(node("n1", ssh()), "true");
+    client.create(&wanted.node).unwrap();
+    client.wait_online(&wanted.node.name).unwrap();
+    // Somebody's job, which runs until it is let go.
+    model.state().hold_builds = true;
+    let other = super::bench::client(&model, token("narrow"));
+    let running = |model: &Model| model.state().jobs.values().any(|job| job.builds.iter().any(|build| build.is_running()));
+    let (ending, at_work) = std::thread::scope(|scope| {
+        let job = scope.spawn(|| other.smoke(&wanted.node, "/dev/null", &wanted.smoke));
+        while !running(&model) && !job.is_finished() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        client.update(&wanted.node, Stage::Labelled).unwrap();
+        let mut at_work = Vec::new();
+        let (ending, _) = tell(&model, &Registration { proof: Proof::Lapsed, ..wanted.clone() }, |event| {
+            let is_wait = matches!(event, Event::Waiting { what, .. } if what == "the jobs that run there have ended");
+            if is_wait && at_work.is_empty() {
+                let mut state = model.state();
+                at_work.push((state.nodes["n1"].label.clone(), state.nodes["n1"].offline.is_some()));
+                state.hold_builds = false;
+            }
+        });
+        job.join().unwrap().unwrap();
+        (ending, at_work)
+    });
+    assert_eq!(at_work, [("big debian".to_owned(), true)], "it takes no new jobs, and has its labels while one runs");
+    assert!(matches!(ending, Ending::Lapsed), "{ending:?}");
+    assert_eq!(model.state().nodes["n1"].label, "ostler-quarantine-n1");
+}
+
+#[test]
+fn an_agent_is_believed_when_it_has_been_online_for_five_seconds() {
+    assert_eq!(Patience::default().settle, Duration::from_secs(5));
+    let model = model();
+    let patience = Patience { settle: Duration::from_millis(900), ..patience() };
+    let client = Client::new(&model.url(), token("narrow"), site(), patience.clone(), Access::default()).unwrap();
+    client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
+    let wanted = node("n1", ssh());
+    client.create(&wanted).unwrap();
+    client.wait_online(&wanted.name).unwrap();
+    let began = Instant::now();
+    client.wait_online(&wanted.name).unwrap();
+    assert!(began.elapsed() >= patience.settle, "{:?}", began.elapsed());
+}
+
+#[test]
 fn a_labelled_node_that_somebody_marked_offline_is_told_with_who_and_why() {
     let (model, client) = ready();
     let wanted = registration(node("n1", ssh()), "true");

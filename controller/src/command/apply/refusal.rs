@@ -6,11 +6,13 @@ use super::super::{
 };
 use super::summary::out;
 use crate::fleet::{FleetEvent, Ready, Trouble, TroubleKind, leave};
-use crate::report::{self, Exit, MasterAnswer, NodeResult, Paint, PlannedMaster, Recap, merge, recap_json};
+use crate::registration::Candidate;
+use crate::report::{self, Exit, MasterAnswer, NodeResult, Paint, PlannedExecutor, PlannedMaster, Recap, merge, recap_json};
 use ostler_roles::words::{NodeName, count};
 
 /// When a requirement does not hold or the site is wrong for a node, nothing is changed anywhere.
-pub(super) fn refused(context: &Context, ready: &[Ready], lost: &[(NodeName, Trouble)]) -> Option<Exit> {
+/// `owed`: what masters are to hear of nodes that are out.
+pub(super) fn refused(context: &Context, ready: &[Ready], lost: &[(NodeName, Trouble)], owed: &[Candidate]) -> Option<Exit> {
     let printer = &context.printer;
     let site = lost.iter().any(|(_, trouble)| trouble.kind == TroubleKind::Site);
     if prepare::print_refusals(context, ready) {
@@ -22,7 +24,7 @@ pub(super) fn refused(context: &Context, ready: &[Ready], lost: &[(NodeName, Tro
         printer.say(Paint::Bad, &format!("Refused: {bad} of {all}. Nothing was changed anywhere."));
         return Some(Exit::Refused);
     }
-    if site || ready.is_empty() {
+    if site || (ready.is_empty() && owed.is_empty()) {
         prepare::print_lost(context, lost);
         printer.say(Paint::Bad, "Nothing was changed anywhere.");
         return Some(merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble))));
@@ -45,7 +47,8 @@ pub(super) fn not_begun(context: &Context, run: &RunContext, ready: &[Ready], lo
 }
 
 /// Nodes that are registered with a master which does not answer, or cannot be asked, are not begun: what they would become there is not known.
-pub(super) async fn without_silent(
+/// Nor are those whose master says already that they can come to nothing there.
+pub(super) async fn without_hopeless(
     run: &RunContext,
     ready: Vec<Ready>,
     lost: &mut Vec<(NodeName, Trouble)>,
@@ -61,7 +64,14 @@ pub(super) async fn without_silent(
                 let hint = "mend what ostler.yaml says of this master";
                 Some((TroubleKind::Site, format!("{}: wrong in the site: {cause}", master.name), hint))
             }
-            MasterAnswer::NotAsked { .. } | MasterAnswer::Wrong { .. } | MasterAnswer::Asked(_) | MasterAnswer::Later { .. } => None,
+            MasterAnswer::Asked(told) => {
+                let trouble = |one: &PlannedExecutor| {
+                    one.trouble.as_ref().map(|trouble| format!("{}: executor {}: {trouble}", master.name, one.name))
+                };
+                let why = told.executors.iter().filter(|one| one.node == *node).find_map(trouble)?;
+                Some((TroubleKind::Failed, why, "mend that, then run the same command again: nothing was changed on this node"))
+            }
+            MasterAnswer::NotAsked { .. } | MasterAnswer::Wrong { .. } | MasterAnswer::Later { .. } => None,
         })
     };
     let (mut stay, mut out) = (Vec::new(), Vec::new());

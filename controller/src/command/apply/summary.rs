@@ -2,6 +2,7 @@
 
 use super::super::{Context, prepare};
 use crate::fleet::{NodeEnd, Trouble};
+use crate::registration::Registered;
 use crate::report::{self, Card, Exit, NodeResult, NodeState, Paint, Recap, State, card_lines, merge, recap_json, recap_lines};
 use crate::run::Outcome;
 use ostler_roles::outcome::Ending;
@@ -18,6 +19,8 @@ pub(super) fn out((node, trouble): &(NodeName, Trouble)) -> NodeResult {
 /// All that is known when a run has ended.
 pub(super) struct RunSummary<'a> {
     pub outcomes: &'a [Outcome],
+    /// Executors of nodes that were lost before there was a plan.
+    pub put_aside: &'a [Registered],
     pub lost: &'a [(NodeName, Trouble)],
     pub state: &'a State,
     pub log: Option<&'a str>,
@@ -44,7 +47,8 @@ impl RunSummary<'_> {
         prepare::print_lost(context, &self.outcomes.iter().filter_map(|outcome| troubled(&outcome.end)).collect::<Vec<_>>());
         results.extend(self.lost.iter().map(out));
         exits.extend(self.lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)));
-        for one in self.outcomes.iter().flat_map(|outcome| &outcome.registered).filter(|one| !one.is_good()) {
+        let registered = self.outcomes.iter().flat_map(|outcome| &outcome.registered).chain(self.put_aside);
+        for one in registered.filter(|one| !one.is_good()) {
             printer.say(Paint::Bad, &report::sanitize(&format!("  {}: {}: {}", one.node, one.master, one.text), false));
             let mut tail = one.tail.clone();
             printer.mask.hide(Text::Lines(&mut tail));

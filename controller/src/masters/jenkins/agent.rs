@@ -63,12 +63,12 @@ pub enum AgentError {
 }
 
 impl Agent {
-    /// Returns what makes the node call in: `program` is the `agent.jar` of the master, which has this version, `key` the site's key for
-    /// HMACs.
+    /// Returns what makes the node call in: `program` is the `agent.jar` of the master, which has this version, where that is known; `key` is the
+    /// site's key for HMACs.
     ///
     /// # Errors
     /// When a name gives no path or unit; names that Jenkins takes do.
-    pub fn steps(&self, program: &[u8], version: Version, secret: &Secret<String>, key: &[u8]) -> Result<AgentSteps, AgentError> {
+    pub fn steps(&self, program: &[u8], version: Option<Version>, secret: &Secret<String>, key: &[u8]) -> Result<AgentSteps, AgentError> {
         let mut all = AgentSteps::default();
         let own = AbsPath::parse(&format!("/etc/jenkins-agent/{}", self.master))?;
         let jar = AbsPath::parse(&format!("/usr/local/lib/jenkins-agent/{}/agent.jar", self.master))?;
@@ -124,11 +124,11 @@ impl Agent {
 
     /// `-secret @FILE` and `-cert @FILE` (remoting's `Launcher`) keep the secret off the command line. 143 is Java's answer to SIGTERM.
     /// Before 2.430 `agent.jar` knows no `-url`: it prints its usage, and that is all. There it reads from Jenkins how to call in.
-    fn unit(&self, version: Version, jar: &AbsPath, secret: &AbsPath, trust: Option<&AbsPath>) -> String {
+    fn unit(&self, version: Option<Version>, jar: &AbsPath, secret: &AbsPath, trust: Option<&AbsPath>) -> String {
         let (secret, trust) = (format!("@{secret}"), trust.map(|path| format!("@{path}")));
         let description = format!("{}/computer/{}/jenkins-agent.jnlp", self.url.trim_end_matches('/'), encode(self.name.as_str()));
         let mut line = vec!["java", "-jar", jar.as_str()];
-        match version.agent_knows_url() {
+        match version.is_none_or(Version::agent_knows_url) {
             true => line.extend(["-url", &self.url, "-name", self.name.as_str(), "-secret", &secret, "-webSocket"]),
             false => line.extend(["-jnlpUrl", &description, "-secret", &secret]),
         }
@@ -188,8 +188,8 @@ mod tests {
         }
     }
 
-    fn version(text: &str) -> Version {
-        Version::parse(text).unwrap()
+    fn version(text: &str) -> Option<Version> {
+        Some(Version::parse(text).unwrap())
     }
 
     #[test]

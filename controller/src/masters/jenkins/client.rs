@@ -160,21 +160,28 @@ impl Client {
         bear(&self.session, || launch::undrain(&self.session, name))
     }
 
-    /// The version of this Jenkins.
+    /// The version of this Jenkins; none where its answers do not say: a proxy in front may take that off.
     ///
     /// # Errors
-    /// When it cannot be asked, or does not say.
-    pub fn version(&self) -> Result<Version, JenkinsError> {
+    /// When it cannot be asked.
+    pub fn version(&self) -> Result<Option<Version>, JenkinsError> {
         bear(&self.session, || self.session.version())
     }
 
-    /// Whether an agent may have this Java.
+    /// The same, if it has said so already.
+    pub(super) fn known_version(&self) -> Option<Version> {
+        self.session.known_version()
+    }
+
+    /// Whether an agent may have this Java, as far as the version is known.
     ///
     /// # Errors
     /// [`JenkinsError::Java`]; or when the version cannot be asked for.
     pub fn accepts_java(&self, name: &Name, has: u32) -> Result<(), JenkinsError> {
-        let version = self.version()?;
-        if has >= version.least_java() { Ok(()) } else { Err(JenkinsError::Java { name: name.clone(), version, has }) }
+        match self.version()? {
+            Some(version) if has < version.least_java() => Err(JenkinsError::Java { name: name.clone(), version, has }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// What an inbound agent must know to call in.

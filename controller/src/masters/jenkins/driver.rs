@@ -31,20 +31,20 @@ pub struct InstallAgentError(pub Box<dyn std::error::Error + Send + Sync>);
 
 /// Brings what an inbound agent needs to its node, from where it calls in.
 pub trait InstallAgent: std::fmt::Debug + Send + Sync {
-    /// What is to be so on the node, with the master's own program and version.
+    /// What is to be so on the node, with the master's own program and version, where that is known.
     ///
     /// # Errors
     /// When that cannot be said.
-    fn steps(&self, program: &[u8], version: Version, secret: &Secret<String>) -> Result<Vec<Step>, InstallAgentError>;
+    fn steps(&self, program: &[u8], version: Option<Version>, secret: &Secret<String>) -> Result<Vec<Step>, InstallAgentError>;
 
-    /// Makes it so, with the master's own program and version; `before` is called before anything is changed and not at all when nothing is to change. Returns whether it was.
+    /// Makes it so, with the master's own program and version, where that is known; `before` is called before anything is changed and not at all when nothing is to change. Returns whether it was.
     ///
     /// # Errors
     /// When `before` fails, or the node cannot be changed.
     fn bring(
         &self,
         program: &[u8],
-        version: Version,
+        version: Option<Version>,
         secret: &Secret<String>,
         before: &mut dyn FnMut() -> Result<(), JenkinsError>,
     ) -> Result<bool, InstallAgentError>;
@@ -92,7 +92,7 @@ pub struct Jenkins {
     registrations: BTreeMap<NodeName, Registration>,
     credentials: Option<Credentials>,
     shared: Once<()>,
-    program: Once<(Arc<Program>, Version)>,
+    program: Once<(Arc<Program>, Option<Version>)>,
     programs: Option<Box<dyn AgentProgramStore>>,
     /// Nodes whose agent may have come online a moment ago: whether it stays is still to be seen.
     fresh: Mutex<BTreeSet<NodeName>>,
@@ -109,12 +109,12 @@ fn once<T: Clone>(cell: &Once<T>, work: impl FnOnce() -> Result<T, JenkinsError>
 }
 
 /// Why an agent could not be brought: where its Java is too old for the program, that.
-fn unbrought(version: Version, name: &Name, source: InstallAgentError) -> JenkinsError {
+fn unbrought(version: Option<Version>, name: &Name, source: InstallAgentError) -> JenkinsError {
     let name = name.clone();
     let error = JenkinsError::Agent { name: name.clone(), source };
-    match outdated_java(&told(&error)) {
-        Some((_, has)) => JenkinsError::Java { name, version, has },
-        None => error,
+    match (version, outdated_java(&told(&error))) {
+        (Some(version), Some((_, has))) => JenkinsError::Java { name, version, has },
+        (_, Some(_) | None) => error,
     }
 }
 
@@ -141,8 +141,8 @@ impl Jenkins {
         self
     }
 
-    /// The agents' program, and the version that it is of.
-    fn program(&self, client: &Client) -> Result<(Arc<Program>, Version), JenkinsError> {
+    /// The agents' program, and the version that it is of, where that is known.
+    fn program(&self, client: &Client) -> Result<(Arc<Program>, Option<Version>), JenkinsError> {
         let fetch = || {
             let known = self.programs.as_ref().and_then(|programs| programs.last());
             let program = client.agent_program(known.clone())?;
@@ -384,6 +384,13 @@ impl Driver for Jenkins {
             steps.map_err(|source| JenkinsError::Agent { name: node.name.clone(), source })
         };
         steps().map_err(failed)
+    }
+
+    /// Its Java, under a master whose version is known.
+    fn objection(&self, name: &NodeName) -> Option<String> {
+        let registration = self.registrations.get(name)?;
+        self.client.known_version()?;
+        self.accepts(registration).err().map(|error| error.told())
     }
 
     fn workers(&self) -> usize {

@@ -8,7 +8,7 @@ use super::super::http::encode;
 use super::super::wait::Wait;
 use super::error::JenkinsError;
 use super::log::{End, Log, size};
-use super::node::{ATTEMPTS, Computer, FORM, computer, hold_of, path};
+use super::node::{self, ATTEMPTS, Computer, FORM, computer, hold_of, path};
 use super::session::Session;
 use super::unwell::bear;
 use super::watch::Watch;
@@ -23,6 +23,7 @@ const LOG_LINES: usize = 6;
 pub(super) fn wait_online(session: &Session, name: &Name, deadline: Duration) -> Result<(), JenkinsError> {
     let mut watch = Watch::new(session, deadline);
     let (mut was_launched, mut online_since) = (false, None);
+    let (mut without_cause, mut comes_and_goes) = (None::<Instant>, None);
     let look = || {
         let state = computer(session, name)?;
         hold_of(session, name, &state).map(|hold| (state, hold))
@@ -46,7 +47,18 @@ pub(super) fn wait_online(session: &Session, name: &Name, deadline: Duration) ->
             return Ok(());
         }
         let is_hopeless = was_launched && state.has_failed() && state.may_be_launched();
-        if state.may_be_launched() && !was_launched {
+        // Let alone for a moment: a job may just have had it launched.
+        let is_left = match state.has_no_cause() && !was_launched {
+            true => without_cause.get_or_insert_with(Instant::now).elapsed() >= session.patience.settle,
+            false => {
+                without_cause = None;
+                false
+            }
+        };
+        if is_left && comes_and_goes.is_none() {
+            comes_and_goes = Some(bear(session, || node::comes_and_goes(session, name))?);
+        }
+        if (state.may_be_launched() || (is_left && comes_and_goes == Some(true))) && !was_launched {
             was_launched = true;
             bear(session, || launch(session, name))?;
         }

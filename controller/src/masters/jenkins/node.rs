@@ -7,7 +7,7 @@ use super::session::{Session, shape};
 use super::unwell::Unwell;
 use super::xml::{self, Element};
 use ostler_roles::master::Stage;
-use ostler_roles::master::jenkins::{Config, Hold, Name, Node, NotOurs, Owner, Seen, Site, diff};
+use ostler_roles::master::jenkins::{By, Config, Hold, Name, Node, NotOurs, Owner, Seen, Site, diff};
 use ostler_roles::words::Secret;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -59,6 +59,11 @@ impl Computer {
     /// Nobody launches it, though Jenkins could.
     pub(super) fn may_be_launched(&self) -> bool {
         self.offline && self.launch_supported && self.offline_cause.is_some()
+    }
+
+    /// The same, though Jenkins gives no cause: a launch is under way, or nobody has begun one.
+    pub(super) fn has_no_cause(&self) -> bool {
+        self.offline && self.launch_supported && self.offline_cause.is_none()
     }
 
     /// Its connection is gone, and not because somebody marked it offline.
@@ -124,7 +129,7 @@ fn found(listed: &[serde_json::Value], name: &Name) -> Result<Option<Computer>, 
 
 fn ours(session: &Session, name: &Name, computer: &Computer) -> Result<Seen, JenkinsError> {
     let Some((slave, config)) = read_config(session, name)? else { return Ok(Seen::Absent) };
-    let hold = computer.temporarily_offline.then(|| config::hold(&slave, &computer.reason()));
+    let hold = computer.temporarily_offline.then(|| hold(session, &slave, computer)).transpose()?;
     let is_connected = !computer.offline || computer.temporarily_offline;
     let is_resting = computer.is_gone() && !computer.has_failed() && config::comes_and_goes(&slave);
     Ok(Seen::Ours { config: Box::new(config), is_connected, is_resting, hold })
@@ -165,13 +170,27 @@ pub(super) fn computer(session: &Session, name: &Name) -> Result<Computer, Jenki
     session.json(&action, &path(name, &format!("api/json?tree={FIELDS}")))?.ok_or_else(|| JenkinsError::Vanished(name.clone()))
 }
 
+/// Whether its agent comes and goes as jobs or the clock want it: nobody else launches it.
+pub(super) fn comes_and_goes(session: &Session, name: &Name) -> Result<bool, JenkinsError> {
+    Ok(read_config(session, name)?.is_some_and(|(slave, _)| config::comes_and_goes(&slave)))
+}
+
 /// The offline mark of a node.
 pub(super) fn hold_of(session: &Session, name: &Name, seen: &Computer) -> Result<Option<Hold>, JenkinsError> {
     if !seen.temporarily_offline {
         return Ok(None);
     }
     let (slave, _) = read_config(session, name)?.ok_or_else(|| JenkinsError::Vanished(name.clone()))?;
-    Ok(Some(config::hold(&slave, &seen.reason())))
+    hold(session, &slave, seen).map(Some)
+}
+
+/// Whose mark it is. Anybody may begin his message as we do ours: where the account is known, it is ours only if that is.
+fn hold(session: &Session, slave: &Element, seen: &Computer) -> Result<Hold, JenkinsError> {
+    let hold = config::hold(slave, &seen.reason());
+    Ok(match &hold.by {
+        By::Account(user) if hold.is_in_our_words() && session.is_us(user)? => Hold { by: By::Us(user.clone()), ..hold },
+        By::Account(_) | By::Us(_) | By::Cause(_) | By::Unknown => hold,
+    })
 }
 
 /// Makes a node, in quarantine, and reads it back.

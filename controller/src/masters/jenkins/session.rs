@@ -69,6 +69,8 @@ struct Memory {
     /// `X-Jenkins-Session` of the process that answered last.
     process: Option<String>,
     version: Option<Version>,
+    /// What it calls the account that we log in with.
+    account: Option<String>,
     /// It was found out that a Jenkins is there, though its answers do not say so.
     is_found: bool,
     crumb: Option<Arc<Carried>>,
@@ -350,15 +352,36 @@ impl Session {
         if is_found { Ok(()) } else { Err(JenkinsError::NoJenkins { action: action.to_owned(), url: self.http.url("") }) }
     }
 
-    /// The version of this Jenkins.
-    pub(super) fn version(&self) -> Result<Version, JenkinsError> {
+    /// Whether this is the account that we log in with: by its name, or by what Jenkins calls it, which may be another (LDAP, upper case).
+    pub(super) fn is_us(&self, account: &str) -> Result<bool, JenkinsError> {
+        #[derive(serde::Deserialize)]
+        struct Me {
+            name: String,
+        }
+        if account.eq_ignore_ascii_case(self.user()) {
+            return Ok(true);
+        }
+        let known = self.memory().account.clone();
+        let name = match known {
+            Some(name) => name,
+            None => {
+                let me: Option<Me> = self.json("ask who we are", "/whoAmI/api/json?tree=name")?;
+                let name = me.map_or_else(|| self.user().to_owned(), |me| me.name);
+                self.memory().account = Some(name.clone());
+                name
+            }
+        };
+        Ok(account.eq_ignore_ascii_case(&name))
+    }
+
+    /// The version of this Jenkins; none where a proxy takes it off every answer.
+    pub(super) fn version(&self) -> Result<Option<Version>, JenkinsError> {
         if let Some(version) = self.memory().version {
-            return Ok(version);
+            return Ok(Some(version));
         }
         let action = "ask for the version of this Jenkins";
         let answer = self.expect(action, self.read(action, "/api/json?tree=mode")?, &[200])?;
-        let version = answer.header("x-jenkins").and_then(Version::parse);
-        version.ok_or_else(|| JenkinsError::NotJenkins { action: action.to_owned(), kind: "no X-Jenkins".to_owned() })
+        Ok(answer.header("x-jenkins").and_then(Version::parse))
     }
 
     /// Its version, if it has said so already.

@@ -198,7 +198,7 @@ async fn whoever_waits_for_room_takes_no_jobs_meanwhile_and_is_looked_at_again_i
             tasks.spawn(async move {
                 let node = NodeName::parse(name).unwrap();
                 let transaction = Transaction::of_planned(&node, Digest::of(b"plan"), &events);
-                masters.register(&node, vec![(executor(name), proof)], &transaction).await
+                masters.register(&node, vec![(executor(name), proof)], None, &transaction).await
             });
         };
         let comes = |what: &str| assert_eq!(seen.recv_timeout(Duration::from_secs(60)).unwrap(), what);

@@ -48,6 +48,8 @@ pub struct Config {
 pub enum By {
     /// An account.
     Account(String),
+    /// The account that we log in with.
+    Us(String),
     /// Something else in Jenkins, by the class of what it wrote down: a monitor of its nodes, its command line.
     Cause(String),
     /// Nobody knows.
@@ -73,14 +75,19 @@ impl Hold {
 
     /// Whether we set it: only then may we take it off.
     pub fn is_ours(&self) -> bool {
-        !matches!(self.by, By::Cause(_)) && self.reason.starts_with(Self::OURS)
+        matches!(self.by, By::Us(_) | By::Unknown) && self.is_in_our_words()
+    }
+
+    /// Whether its message begins as ours do.
+    pub fn is_in_our_words(&self) -> bool {
+        self.reason.starts_with(Self::OURS)
     }
 }
 
 impl std::fmt::Display for Hold {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.by {
-            By::Account(user) => write!(f, "marked offline by `{user}`")?,
+            By::Account(user) | By::Us(user) => write!(f, "marked offline by `{user}`")?,
             By::Cause(class) => write!(f, "marked offline by Jenkins ({})", class.rsplit(['.', '$']).next().unwrap_or(class))?,
             By::Unknown => f.write_str("marked offline")?,
         }
