@@ -144,6 +144,24 @@ async fn a_real_server_at_its_max_startups_is_reached_in_the_end() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_two_hundred_on_a_server_with_its_own_defaults_comes_through() {
+    let mut desk = Desk::new();
+    desk.deadlines = Deadlines::default();
+    let server = Sshd::start(&desk.key, "MaxStartups 10:30:100");
+    desk.know_server(&server);
+    let ssh = std::sync::Arc::new(desk.ssh());
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..200 {
+        let (ssh, target) = (std::sync::Arc::clone(&ssh), at_port(server.port));
+        all.spawn(async move { ssh.connect(&target).await.map(drop).map_err(|error| error.to_string()) });
+    }
+    let lost: Vec<String> = all.join_all().await.into_iter().filter_map(Result::err).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    let dropped = desk.events().iter().filter(|event| matches!(event, LinkEvent::Dropped { .. })).count();
+    assert!(dropped > 0, "the server dropped nobody: the test shows nothing");
+}
+
 #[tokio::test]
 async fn a_server_of_one_session_at_a_time_serves_one_command_after_another() {
     let desk = Desk::new();
