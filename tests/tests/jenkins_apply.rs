@@ -9,8 +9,8 @@ mod inbound;
 mod stage;
 
 use ostler::lab::Fault;
-use ostler_tests::jenkins::Permission;
 use ostler_tests::jenkins::nodes::OfflineMark;
+use ostler_tests::jenkins::{Permission, Version};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -20,7 +20,11 @@ use stage::{KEY, PASSWORD, Stage, holds_within, seen_on_command_lines, within};
 
 #[test]
 fn a_node_earns_its_labels_over_ssh_and_the_second_run_writes_nothing() {
-    let stage = Stage::up("ssh");
+    [Version::OLDEST, Version::NEWEST].into_iter().for_each(earns_its_labels_over_ssh);
+}
+
+fn earns_its_labels_over_ssh(version: Version) {
+    let stage = Stage::up("ssh").on(version);
     let first = stage.site.apply();
     first.good();
     let told = first.masters("n1");

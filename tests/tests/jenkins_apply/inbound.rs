@@ -2,9 +2,10 @@
 
 use super::planned_there;
 use super::stage::{KEY, PASSWORD, Stage, within};
+use ostler_tests::jenkins::Version;
 
 /// What stands in for Java, which this lab's tree does not have: it says a version, and writes down how it was called and what `@FILE` held, and stays.
-/// The test then calls in at the model with that secret, as the real agent would over its WebSocket.
+/// The test then calls in at the model with that secret, as the real agent would, if `agent.jar` of the model's version knows to be called so.
 pub const JAVA: &str = r#"#!/bin/bash
 [ "$1" = -version ] && exec /usr/bin/java -version
 [ "${!#}" = -version ] && exit 0
@@ -22,8 +23,10 @@ pub fn apply_and_call_in(stage: &Stage) -> (ostler_tests::site::Ran, String) {
             done.is_finished() || stage.site.sh("n1", "test -e /tmp/java-secret && echo called || true") == "called"
         });
         let secret = stage.site.sh("n1", "cat /tmp/java-secret 2>/dev/null || true");
+        let line = stage.site.sh("n1", "cat /tmp/java-words 2>/dev/null || true");
+        let version = stage.model.state().version;
         if let Some(node) = stage.model.state().nodes.get_mut("n1") {
-            assert!(node.call_in(&secret), "the agent was given another secret");
+            assert!(node.called(version, &line, &secret), "it has another secret, or its program only prints its usage: {line}");
         }
         (done.join().expect("applied"), secret)
     })
@@ -31,7 +34,11 @@ pub fn apply_and_call_in(stage: &Stage) -> (ostler_tests::site::Ran, String) {
 
 #[test]
 fn an_inbound_agent_is_brought_to_its_node_and_started_again_when_its_secret_changes() {
-    let stage = Stage::up("inbound");
+    [Version::OLDEST, Version::NEWEST].into_iter().for_each(inbound_agent_is_brought_and_started_again);
+}
+
+fn inbound_agent_is_brought_and_started_again(version: Version) {
+    let stage = Stage::up("inbound").on(version);
     stage.site.on("n1", &["sh", "-euc", "printf %s \"$0\" > /usr/local/bin/java; chmod 755 /usr/local/bin/java", JAVA]);
     let (first, secret) = apply_and_call_in(&stage);
     first.good();
@@ -39,9 +46,12 @@ fn an_inbound_agent_is_brought_to_its_node_and_started_again_when_its_secret_cha
     assert_eq!(stage.labels(), "big debian");
     assert!(first.masters("n1").iter().any(|line| line == "its agent is in place"), "{}", first.told());
     let words = stage.site.sh("n1", "cat /tmp/java-words");
-    let expected = "-jar /usr/local/lib/jenkins-agent/ci/agent.jar -url http://10.78.0.1:8080/ -name n1 \
-        -secret @/etc/jenkins-agent/ci/n1.secret -webSocket -workDir /home/jenkins/jobs";
-    assert_eq!(words.lines().collect::<Vec<_>>().join(" "), expected);
+    let called = match version.agent_knows_url() {
+        true => "-url http://10.78.0.1:8080/ -name n1 -secret @/etc/jenkins-agent/ci/n1.secret -webSocket",
+        false => "-jnlpUrl http://10.78.0.1:8080/computer/n1/jenkins-agent.jnlp -secret @/etc/jenkins-agent/ci/n1.secret",
+    };
+    let expected = format!("-jar /usr/local/lib/jenkins-agent/ci/agent.jar {called} -workDir /home/jenkins/jobs");
+    assert_eq!(words.lines().collect::<Vec<_>>().join(" "), expected, "{version:?}");
     let stat = |path: &str| stage.site.on("n1", &["stat", "-c", "%a %U %G", path]);
     assert_eq!(stat("/etc/jenkins-agent/ci/n1.secret"), "600 jenkins jenkins");
     assert_eq!(stage.site.sh("n1", "cat /etc/jenkins-agent/ci/n1.secret"), secret);
@@ -91,7 +101,7 @@ fn an_inbound_agent_that_is_to_be_changed_is_part_of_the_plan_and_is_asked_about
         apply_and_call_in(&stage).0.good();
         assert_eq!(stage.site.sh("n1", &format!("cat {unit}")), kept);
         stage.nothing_to_do();
-        stage.model.state().version = ostler_tests::jenkins::Version::V2_568;
+        stage.model.state().version = Version::V2_568;
     }
 }
 

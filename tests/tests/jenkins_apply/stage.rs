@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ostler::lab::{LabNode, Suite};
 use ostler_tests::jenkins::door::Door;
-use ostler_tests::jenkins::{Model, Permission, SshHost, User};
+use ostler_tests::jenkins::{Model, Permission, SshHost, User, Version};
 use ostler_tests::site::{Ran, Site};
 
 /// What must show up nowhere.
@@ -77,6 +77,15 @@ impl Stage {
     /// A node `n1` that is launched this way.
     pub fn up(launch: &str) -> Self {
         Self::with("ci-agent", &format!("launch: {launch}"))
+    }
+
+    /// Its master is of this version from the beginning.
+    pub fn on(self, version: Version) -> Self {
+        let mut state = self.model.state();
+        state.version = version;
+        state.hosts.iter_mut().for_each(|host| host.java = host.java.max(version.least_java()));
+        drop(state);
+        self
     }
 
     /// A node `n1` that has this role, with these parameters.
