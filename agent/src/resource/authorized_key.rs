@@ -101,7 +101,6 @@ impl Act for Desired {
                 place.write(node, file, &without(&here, &bytes))?;
             }
         }
-        sshd::remember(node, &place.account)?;
         Ok(Vec::new())
     }
 

@@ -59,6 +59,13 @@ fn a_key_is_written_where_this_sshd_reads_it_which_is_asked_once() {
     let before = asked();
     site.apply().nothing_to_do();
     assert_eq!(asked(), before, "what it said is remembered");
+    // Another configuration is asked of anew, once, also where nothing is to be done.
+    site.sh("n1", "echo '# another line' >> /etc/ssh/sshd_config.d/keys.conf");
+    site.apply().nothing_to_do();
+    let anew = asked();
+    assert_ne!(anew, before, "it may say something else");
+    site.apply().nothing_to_do();
+    assert_eq!(asked(), anew, "what it said then is remembered too");
     // What else stands there lets in too.
     site.sh("n1", &format!("echo '{FOREIGN}' >> /etc/ssh/keys/ci"));
     applied(&site, &[key(json!({"exclusive": true}))]);
@@ -109,5 +116,27 @@ fn the_key_that_we_came_by_is_not_taken_away_unless_another_of_ours_stays() {
     assert!(said, "{}", refused.told());
     assert!(lets_in(&site, "admin"));
     applied(&site, &[only(FOREIGN), json!({"authorized_key": {"user": "admin", "key": ours(&site)}})]);
+    assert!(lets_in(&site, "admin"));
+}
+
+#[test]
+fn what_would_keep_us_out_is_refused_or_marked_in_the_plan() {
+    let site = site();
+    let ssh = |mode: &str| json!({"directory": {"path": "/home/admin/.ssh", "owner": "admin", "mode": mode}});
+    for (step, why) in [
+        (json!({"user": {"name": "admin", "absent": true}}), "it removes admin, the account that we come by"),
+        (json!({"user": {"name": "admin", "shell": "/usr/sbin/nologin"}}), "gets /usr/sbin/nologin as its shell"),
+        (json!({"service": {"name": "ssh", "state": "stopped"}}), "it stops ssh.service, by which we come"),
+        (json!({"package": {"remove": ["openssh-server"]}}), "it removes the ssh server that we come by"),
+        (ssh("0777"), "sshd trusts no keys of admin below /home/admin/.ssh"),
+    ] {
+        let refused = apply(&site, std::slice::from_ref(&step)).good_with(6);
+        assert!(refused.impossible("n1").iter().any(|(_, said)| said.contains(why)), "{step}: {}", refused.told());
+    }
+    assert!(lets_in(&site, "admin"));
+    applied(&site, &[ssh("0700"), json!({"file": {"path": "/etc/ssh/sshd_config.d/x.conf", "content": "MaxSessions 20\n"}})]);
+    crate::write_role(&site, "keys", &[], &[&json!({"line": {"path": "/etc/ssh/sshd_config.d/x.conf", "line": "# another"}})]);
+    let plan = site.run(&["plan"]).told();
+    assert!(plan.contains("sshd goes by it: see that admin is still let in"), "{plan}");
     assert!(lets_in(&site, "admin"));
 }

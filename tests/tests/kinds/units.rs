@@ -187,6 +187,51 @@ fn a_unit_that_only_systemd_keeps_alive_does_not_run() {
 }
 
 #[test]
+fn a_unit_that_only_begins_to_run_is_begun_anew_by_its_new_text() {
+    let site = site();
+    let unit = |mark: u8, before: &str| format!("[Service]\n{before}ExecStart=/bin/sleep infinity\nEnvironment=MARK={mark}\n");
+    let slow = unit(1, "ExecStartPre=/bin/sleep 30\n").replace('\n', "\\n");
+    for (mark, state) in [(2u8, Some("running")), (3, None)] {
+        // As one that is not up yet: to start it once more is to wait for what began by the older text.
+        said(
+            &site,
+            &format!(
+                "systemctl stop web; printf '{slow}' > /etc/systemd/system/web.service; systemctl daemon-reload; systemctl start --no-block web; systemctl is-active web || true"
+            ),
+        );
+        let mut step = json!({"service": {"name": "web", "unit_content": unit(mark, "")}});
+        if let Some(state) = state {
+            step["service"]["state"] = state.into();
+        }
+        applied(&site, &[step]);
+        assert_eq!(mark.to_string(), self::mark(&site), "{state:?}");
+    }
+}
+
+#[test]
+fn a_unit_is_enabled_with_those_that_its_install_section_names() {
+    let site = site();
+    said(
+        &site,
+        "printf '[Socket]\nListenStream=/run/web.sock\n\n[Install]\nWantedBy=sockets.target\n' > /usr/lib/systemd/system/web.socket",
+    );
+    let own = |also: &str| {
+        let text = format!("[Service]\nExecStart=/bin/sleep infinity\n\n[Install]\nWantedBy=multi-user.target\n{also}");
+        json!({"service": {"name": "web", "unit_content": text, "enabled": true}})
+    };
+    applied(&site, &[own("")]);
+    applied(&site, &[own("Also=web.socket\n")]);
+    let enabled = "systemctl is-enabled web web.socket; true";
+    assert_eq!(said(&site, enabled), "enabled\nenabled");
+    said(
+        &site,
+        "systemctl disable -q web.socket 2>/dev/null; systemctl enable -q web; rm -f /etc/systemd/system/sockets.target.wants/web.socket",
+    );
+    applied(&site, &[own("Also=web.socket\n")]);
+    assert_eq!(said(&site, enabled), "enabled\nenabled");
+}
+
+#[test]
 fn the_restart_that_a_new_unit_owes_outlives_a_check_that_does_not_hold() {
     let site = site();
     let own = |mark: u8| {

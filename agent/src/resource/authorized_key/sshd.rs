@@ -32,7 +32,7 @@ pub(in crate::resource) struct KeyFiles {
     pub(super) takes_keys: bool,
 }
 
-/// What sshd reads for this account. Writes nothing.
+/// What sshd reads for this account. Writes nothing but what it remembers, which is no part of the node.
 ///
 /// # Errors
 /// When its configuration cannot be read, or it does not say.
@@ -56,11 +56,16 @@ pub(super) fn reads(node: &Node, account: &Account) -> Result<KeyFiles, Failure>
     }
     let known = node.host.read(&record(account), CAP).map_err(unread)?.unwrap_or_default();
     let known = String::from_utf8_lossy(&known).into_owned();
-    let said = match known.split_once('\n') {
-        Some((head, said)) if head == format!("{} {key}", configuration.digest) => said.to_owned(),
-        _ => ask(node, account)?,
+    let kept = known.split_once('\n').filter(|(head, _)| *head == format!("{} {key}", configuration.digest));
+    let said = match kept {
+        Some((_, said)) => said.to_owned(),
+        None => ask(node, account)?,
     };
     node.sshd_said.put(&key, (configuration.digest.clone(), said.clone()));
+    if kept.is_none() {
+        // A run that changes nothing is its plan alone. Where it cannot be kept, the next one asks again, and nothing is wrong.
+        let _ = remember(node, account);
+    }
     Ok(parse(&said, account))
 }
 
@@ -68,7 +73,7 @@ pub(super) fn reads(node: &Node, account: &Account) -> Result<KeyFiles, Failure>
 ///
 /// # Errors
 /// When the kernel says no.
-pub(super) fn remember(node: &Node, account: &Account) -> Result<(), Failure> {
+fn remember(node: &Node, account: &Account) -> Result<(), Failure> {
     let configuration = node.sshd_configuration().map_err(unread)?;
     if configuration.more {
         return Ok(());
