@@ -71,6 +71,15 @@ pub fn spoken_by_library(url: &str) -> bool {
     matches!(scheme, "http" | "https" | "git") && !authority.contains('@')
 }
 
+/// Whether an error says something of the repository that was read, and nothing of the machine that read it: git's own verdict, or what is
+/// not there, is something else, or may not be read.
+pub fn is_its_fault(error: &OsError) -> bool {
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    error.is_loop()
+        || error.source.kind() == program::VERDICT
+        || matches!(error.source.kind(), NotFound | NotADirectory | IsADirectory | PermissionDenied)
+}
+
 /// Prepares the library, once for this process.
 ///
 /// # Errors

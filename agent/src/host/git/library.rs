@@ -1,8 +1,9 @@
 //! libgit2: what an origin has, what a mirror has, and fetching the difference.
 
+use super::program::is_of_the_machine;
 use super::{Advertised, Asking, References, failed, prepared, transport};
 use crate::host::{Operation, OsError};
-use git2::{AutotagOption, Direction, Error, FetchOptions, FetchPrune, Repository};
+use git2::{AutotagOption, Direction, Error, ErrorClass, FetchOptions, FetchPrune, Repository};
 use std::path::Path;
 
 /// Makes libgit2 behave: no configuration of whoever started us, and no refusal of repositories that the job user owns.
@@ -53,11 +54,18 @@ impl Mirror {
     /// Reads a bare mirror. One that is not usable says why.
     ///
     /// # Errors
-    /// When the library cannot be prepared.
+    /// When the library cannot be prepared, or the machine has nothing left for it.
     pub fn read(path: &Path) -> Result<Self, OsError> {
         prepared()?;
         let broken = |why: String| Self { advertised: Advertised::default(), origin: None, broken: Some(why) };
-        Ok(read(path).unwrap_or_else(|error| broken(format!("is no usable repository: {}", error.message()))))
+        match read(path) {
+            Err(error) if error.class() == ErrorClass::NoMemory || is_of_the_machine(error.message()) => {
+                let why = std::io::Error::new(std::io::ErrorKind::Interrupted, error.message().to_owned());
+                Err(OsError::new(Operation::Read, path.display(), why))
+            }
+            Err(error) => Ok(broken(format!("is no usable repository: {}", error.message()))),
+            Ok(mirror) => Ok(mirror),
+        }
     }
 }
 

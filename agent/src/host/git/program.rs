@@ -3,6 +3,7 @@
 use super::{Advertised, Asking, library};
 use crate::host::child::{Finished, Program};
 use crate::host::{Operation, OsError};
+use ostler_roles::outcome::Ended;
 use std::io;
 use std::path::Path;
 
@@ -36,8 +37,31 @@ pub(super) fn good(finished: Finished, operation: Operation, url: &str) -> Resul
     // git tells the cause in its first `fatal:` or `error:`, and consequences after it.
     let lines = finished.tail.into_lines();
     let cause = lines.iter().find(|line| line.contains("fatal:") || line.contains("error:")).or(lines.last()).cloned().unwrap_or_default();
-    let why = io::Error::other(format!("git: {status}: {cause}"));
+    let judged = matches!(status, Ended::Exit(_)) && !lines.iter().any(|line| is_of_the_machine(line));
+    let kind = if judged { VERDICT } else { io::ErrorKind::Interrupted };
+    let why = io::Error::new(kind, format!("git: {status}: {cause}"));
     Err(OsError::new(operation, super::super::http::redacted(url), why))
+}
+
+/// The kind of an error that is git's own verdict on what it has read. All others say nothing of that: it was killed, its time was up, the
+/// machine had nothing left for it.
+pub(super) const VERDICT: io::ErrorKind = io::ErrorKind::InvalidData;
+
+/// Whether git's words are about the machine, or about a helper of its own that was killed.
+pub(super) fn is_of_the_machine(line: &str) -> bool {
+    let line = line.to_ascii_lowercase();
+    let words = [
+        "died of signal",
+        "out of memory",
+        "cannot allocate memory",
+        "cannot fork",
+        "unable to create thread",
+        "unable to create async thread",
+        "resource temporarily unavailable",
+        "too many open files",
+        "input/output error",
+    ];
+    words.iter().any(|word| line.contains(word))
 }
 
 /// What the origin has.
@@ -102,6 +126,8 @@ pub fn fetch_with_program(
 mod tests {
     use super::*;
 
+    const TEN: std::time::Duration = std::time::Duration::from_secs(10);
+
     #[test]
     fn the_answer_of_ls_remote_is_read_without_peeled_tags() {
         let text = "ref: refs/heads/main\tHEAD\naa\tHEAD\naa\trefs/heads/main\nbb\trefs/tags/v1\ncc\trefs/tags/v1^{}\nwarning\n";
@@ -109,5 +135,25 @@ mod tests {
         assert_eq!(advertised.head.as_deref(), Some("refs/heads/main"));
         let names: Vec<&str> = advertised.references.keys().map(String::as_str).collect();
         assert_eq!(names, ["refs/heads/main", "refs/tags/v1"]);
+    }
+
+    #[test]
+    fn only_what_git_itself_says_of_a_repository_is_a_verdict() {
+        let ended = |status: Ended, said: &str| {
+            let script = format!("printf '%s\\n' '{said}' >&2");
+            let mut finished = Program::new(["sh", "-c", &script]).run_to_end(std::time::Instant::now() + TEN).unwrap();
+            finished.status = status;
+            good(finished, Operation::Read, "/srv/x").unwrap_err().source.kind() == VERDICT
+        };
+        assert!(ended(Ended::Exit(128), "fatal: bad object HEAD"));
+        assert!(ended(Ended::Exit(1), "error: packfile is truncated"));
+        for status in [Ended::Deadline, Ended::Signal(9), Ended::NotStarted] {
+            assert!(!ended(status, "error: packfile is truncated"), "{status}");
+        }
+        for said in
+            ["error: index-pack died of signal 9", "fatal: Out of memory, malloc failed", "fatal: cannot fork: Cannot allocate memory"]
+        {
+            assert!(!ended(Ended::Exit(128), said), "{said}");
+        }
     }
 }

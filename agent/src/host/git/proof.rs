@@ -1,7 +1,7 @@
 //! Whether a mirror is whole: proved when it was filled, and remembered with the files that its objects were in, so that a look afterwards
 //! reads names and lengths and no object.
 
-use super::program::{good, program};
+use super::program::{VERDICT, good, is_of_the_machine, program};
 use super::{Asking, References};
 use crate::host::{Operation, OsError};
 use ostler_roles::words::{Digest, Secret};
@@ -42,7 +42,10 @@ pub fn prove(
     let finished = good(walk.run(asking.deadline, cancelled)?, Operation::Read, &place)?;
     // Bytes that are not what their name says are an error to git, and no bad end.
     match finished.tail.into_lines().into_iter().find(|line| line.contains("error:")) {
-        Some(error) => Err(OsError::new(Operation::Read, place, io::Error::other(error))),
+        Some(error) => {
+            let kind = if is_of_the_machine(&error) { io::ErrorKind::Interrupted } else { VERDICT };
+            Err(OsError::new(Operation::Read, place, io::Error::new(kind, error)))
+        }
         None => Ok(()),
     }
 }

@@ -84,11 +84,10 @@ impl Worker<'_> {
     /// Fetches what differs, and proves the mirror: what has come, or all of it where its objects are not those that were proved.
     fn refresh(&self, task: &Task, asking: Asking<'_>) -> Done {
         let path = self.host.outside(task.place.as_path());
-        let told = |error: OsError| format!("cannot {error}: {}", error.source);
         let before = match (git::Mirror::read(&path), git::proved(&path)) {
             (Ok(git::Mirror { broken: None, advertised, .. }), Ok(git::Proved::Since(_))) => Some(advertised.references),
             (Ok(_), Ok(_)) => None,
-            (Err(error), _) | (_, Err(error)) => return Done::Local(told(error)),
+            (Err(error), _) | (_, Err(error)) => return judged(&error),
         };
         match self.fetched(task, &path, asking) {
             Done::Good(origin) => {
@@ -98,8 +97,7 @@ impl Worker<'_> {
                 match proved {
                     Ok(()) => Done::Good(origin),
                     Err(_) if (self.stops)() => Done::Cancelled,
-                    Err(error) if no_space(&error) => full(&error),
-                    Err(error) => Done::Local(told(error)),
+                    Err(error) => judged(&error),
                 }
             }
             other => other,
@@ -118,9 +116,19 @@ impl Worker<'_> {
         match git::fetch_with_program(path, &url, &origin, asking, self.stops) {
             Ok(()) => Done::Good(origin.digest()),
             Err(_) if (self.stops)() => Done::Cancelled,
-            Err(error) if no_space(&error) => full(&error),
-            Err(error) => Done::Local(format!("cannot {error}: {}", error.source)),
+            Err(error) => judged(&error),
         }
+    }
+}
+
+/// What an error is about: the mirror, which is filled anew, only where git has come to its end and said so. One that was killed, or whose
+/// time was up, has said nothing: the mirror stays as it is, and the next run goes on.
+fn judged(error: &OsError) -> Done {
+    let why = format!("cannot {error}: {}", error.source);
+    match () {
+        () if no_space(error) => full(error),
+        () if git::is_its_fault(error) => Done::Local(why),
+        () => Done::Failed(why),
     }
 }
 
@@ -131,4 +139,54 @@ fn full(error: &OsError) -> Done {
 fn no_space(error: &OsError) -> bool {
     let said = error.source.to_string();
     error.is_full() || said.contains("No space left on device") || said.contains("Disk quota exceeded")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::{Request, Work};
+    use super::*;
+    use ostler_roles::words::AbsPath;
+    use std::net::TcpListener;
+    use std::os::fd::OwnedFd;
+    use std::process::Command;
+
+    fn run(directory: &Path, arguments: &[&str]) {
+        let mut command = Command::new("git");
+        command.current_dir(directory).args(["-c", "user.name=t", "-c", "user.email=t@t"]).args(arguments);
+        assert!(command.env("GIT_CONFIG_GLOBAL", "/dev/null").status().unwrap().success(), "git {arguments:?}");
+    }
+
+    #[test]
+    fn a_fetch_whose_time_is_up_says_nothing_of_the_mirror() {
+        let tree = tempfile::tempdir().unwrap();
+        let root = tree.path();
+        run(root, &["init", "--quiet", "--initial-branch=main", "origin"]);
+        run(&root.join("origin"), &["commit", "--quiet", "--allow-empty", "-m", "one"]);
+        run(root, &["clone", "--mirror", "--quiet", "origin", "mirror"]);
+        git::remember(&root.join("mirror")).unwrap();
+        run(&root.join("origin"), &["commit", "--quiet", "--allow-empty", "-m", "two"]);
+        // An origin that tells what it has, and then never a word again.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("git://{}/origin", listener.local_addr().unwrap());
+        let base = format!("--base-path={}", root.display());
+        std::thread::spawn(move || {
+            let mut silent = Vec::new();
+            for (number, connection) in listener.incoming().enumerate() {
+                let connection = OwnedFd::from(connection.unwrap());
+                if number > 0 {
+                    silent.push(connection);
+                    continue;
+                }
+                let mut daemon = Command::new("git");
+                daemon.args(["daemon", "--inetd", "--export-all", &base]).stdin(connection.try_clone().unwrap()).stdout(connection);
+                daemon.status().unwrap();
+            }
+        });
+        let place = AbsPath::parse("/mirror").unwrap();
+        let task = Task { repository: "mirror".to_owned(), place, urls: vec![url], work: Work::Fetch };
+        let request = Request { tree: root.to_owned(), owner: None, workers: 1, within: Duration::from_secs(8), tasks: vec![] };
+        let done = Worker::of(&request, &|| false).unwrap().fill(&task, None);
+        assert!(matches!(&done, Done::Failed(why) if why.contains("git: stopped at its deadline")), "{done:?}");
+        assert!(matches!(git::proved(&root.join("mirror")), Ok(git::Proved::Since(_))), "what is there stays, and is whole");
+    }
 }

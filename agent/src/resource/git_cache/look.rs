@@ -2,8 +2,8 @@
 
 use super::request::{Done, Task};
 use super::worker::{ANSWER, Worker};
-use crate::host::EntryKind;
 use crate::host::git::{self, Advertised, Asking, Proved};
+use crate::host::{EntryKind, OsError};
 use ostler_roles::resource::git_cache::Mirror;
 use ostler_roles::words::Digest;
 use std::sync::PoisonError;
@@ -33,6 +33,7 @@ impl Worker<'_> {
                 let since = if let Proved::Since(seconds) = proved { Some(seconds) } else { None };
                 Mirror::Unreachable { why, usable: true, since }
             }
+            (_, Local::Untold(why)) => Mirror::Unreachable { why, usable: true, since: None },
             (Err(why), Local::Missing | Local::Broken(_)) => Mirror::Unreachable { why, usable: false, since: None },
             (Ok(_), Local::Missing) => Mirror::Missing,
             (Ok(_), Local::Broken(why)) => Mirror::Broken(why),
@@ -74,7 +75,7 @@ impl Worker<'_> {
         let entry = match self.host.look(task.place.as_path()) {
             Ok(Some(entry)) => entry,
             Ok(None) => return Local::Missing,
-            Err(error) => return Local::Broken(format!("cannot be read: cannot {error}: {}", error.source)),
+            Err(error) => return unread(&error),
         };
         if entry.kind != EntryKind::Directory {
             return Local::Broken(format!("is a {}", entry.kind.word()));
@@ -85,7 +86,7 @@ impl Worker<'_> {
         let path = self.host.outside(task.place.as_path());
         let mirror = match git::Mirror::read(&path) {
             Ok(mirror) => mirror,
-            Err(error) => return Local::Broken(format!("cannot be read: cannot {error}: {}", error.source)),
+            Err(error) => return unread(&error),
         };
         if let Some(why) = mirror.broken {
             return Local::Broken(why);
@@ -95,7 +96,7 @@ impl Worker<'_> {
             (Some(_), None) => Local::Broken("names no origin".to_owned()),
             (Some(_), Some(_)) | (None, _) => match git::proved(&path) {
                 Ok(proved) => Local::Usable(mirror.advertised, proved),
-                Err(error) => Local::Broken(format!("cannot be read: cannot {error}: {}", error.source)),
+                Err(error) => unread(&error),
             },
         }
     }
@@ -105,5 +106,12 @@ impl Worker<'_> {
 enum Local {
     Missing,
     Broken(String),
+    /// Nobody knows: it is left as it is.
+    Untold(String),
     Usable(Advertised, Proved),
+}
+
+fn unread(error: &OsError) -> Local {
+    let why = format!("cannot be read: cannot {error}: {}", error.source);
+    if git::is_its_fault(error) { Local::Broken(why) } else { Local::Untold(why) }
 }
