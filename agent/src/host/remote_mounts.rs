@@ -158,8 +158,12 @@ pub(crate) mod tests {
         }
         /// With words for mkfs.ext4(8).
         pub(crate) fn made(directory: &Path, with: &[&str]) -> Self {
+            Self::of_size(directory, 64 << 20, with)
+        }
+        /// Of this many bytes.
+        pub(crate) fn of_size(directory: &Path, size: u64, with: &[&str]) -> Self {
             let (image, point) = (directory.join("image"), directory.join("state"));
-            std::fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
+            std::fs::File::create(&image).unwrap().set_len(size).unwrap();
             std::fs::create_dir(&point).unwrap();
             let done = |program: &str, words: &[&Path]| {
                 let output = Command::new(program).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args(words).output().unwrap();
@@ -177,7 +181,8 @@ pub(crate) mod tests {
 
     impl Drop for SmallDisk {
         fn drop(&mut self) {
-            let _ = Command::new("umount").arg(&self.0).status();
+            // Lazily: a test beside it that is about to start a program may hold a file of it open for a moment.
+            let _ = Command::new("umount").arg("-l").arg(&self.0).status();
         }
     }
 

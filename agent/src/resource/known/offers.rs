@@ -1,16 +1,22 @@
 //! apt's lists: how old they are, and which versions they offer.
 
 use super::packages::{ByName, NATIVE, each_package, provide};
-use crate::host::child::Program;
+use crate::host::child::{Finished, Program};
+use crate::host::mounts::room;
 use crate::host::{Host, Operation, OsError, Writing};
-use ostler_roles::words::Version;
+use ostler_roles::words::{Bytes, Version};
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const LISTS: &str = "/var/lib/apt/lists";
-/// Where lists are read anew, in /run: this and the number of the process that does so.
+/// Where lists are read anew: in memory where there is room for that, else on the disk; in this and the number of the process.
+const PLACES: [&str; 2] = ["/run", "/var/lib/ostler"];
 const PLACE: &str = "ostler-lists-";
+/// What the lists of a Debian release with all its parts take, with room to spare. /run may be no larger than a tenth of a small memory.
+const ROOM: u64 = 256 << 20;
+/// What stays free for everybody else who writes there, whatever the sources send.
+const SPARE: u64 = 64 << 20;
 /// Made anew by each of our updates: apt leaves no trace of an update that found nothing new.
 const STAMP: &str = "/var/lib/apt/ostler-updated";
 /// Lists older than this are read anew before an install.
@@ -71,13 +77,13 @@ impl Offers {
             return Ok(Self::default());
         }
         remove_left_over(host);
-        let place = format!("/run/{PLACE}{}", std::process::id());
-        let inside = host.outside(Path::new(&place));
-        let fail = |source| OsError::new(Operation::Write, place.clone(), source);
-        std::fs::create_dir_all(inside.join("partial")).map_err(fail)?;
-        let offers = update_into(&place, deadline).and_then(|()| Self::of_lists(host, Path::new(&place), deadline));
+        let need = ROOM.max(host.bytes_in(Path::new(LISTS)).saturating_mul(2));
+        let place = roomy(&PLACES.map(Path::new), need)?.join(format!("{PLACE}{}", std::process::id()));
+        let fail = |source| OsError::new(Operation::Write, place.display(), source);
+        std::fs::create_dir_all(place.join("partial")).map_err(fail)?;
+        let offers = update_into(&place, deadline).and_then(|()| Self::of_lists(host, &place, deadline));
         // The next one removes what stays.
-        let _ = std::fs::remove_dir_all(&inside);
+        let _ = std::fs::remove_dir_all(&place);
         offers
     }
 
@@ -145,22 +151,42 @@ fn own_name(name: &str) -> &str {
     name.rsplit_once(':').filter(|(_, arch)| *arch == NATIVE).map_or(name, |(name, _)| name)
 }
 
+/// The first of these places that has room for so many bytes; the nearest directory above counts for one that is not there.
+fn roomy(places: &[&Path], need: u64) -> Result<PathBuf, OsError> {
+    let mut said = Vec::new();
+    for place in places {
+        let there = place.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+        let free = room(there)?.free;
+        if free >= need.saturating_add(SPARE) {
+            return Ok((*place).to_owned());
+        }
+        said.push(format!("{} has {}", place.display(), Bytes(free)));
+    }
+    Err(no_room(format!("they may take {}, {} are to stay free, and {}", Bytes(need), Bytes(SPARE), said.join(", "))))
+}
+
+fn no_room(why: String) -> OsError {
+    OsError::new(Operation::Read, "the package sources", std::io::Error::new(std::io::ErrorKind::StorageFull, why))
+}
+
 /// Removes the places of processes that were killed before they could. What cannot be removed, or goes meanwhile, is in nobody's way.
 fn remove_left_over(host: &Host) {
-    for name in host.list(Path::new("/run")).ok().flatten().unwrap_or_default() {
-        let owner = name.to_str().and_then(|name| name.strip_prefix(PLACE)).and_then(|number| number.parse::<u32>().ok());
-        if owner.is_some_and(|owner| !Path::new("/proc").join(owner.to_string()).exists()) {
-            let _ = std::fs::remove_dir_all(host.outside(&Path::new("/run").join(&name)));
+    for above in PLACES.map(Path::new) {
+        for name in host.list(above).ok().flatten().unwrap_or_default() {
+            let owner = name.to_str().and_then(|name| name.strip_prefix(PLACE)).and_then(|number| number.parse::<u32>().ok());
+            if owner.is_some_and(|owner| !Path::new("/proc").join(owner.to_string()).exists()) {
+                let _ = std::fs::remove_dir_all(host.outside(&above.join(&name)));
+            }
         }
     }
 }
 
-fn update_into(place: &str, deadline: Instant) -> Result<(), OsError> {
-    let lists = format!("Dir::State::lists={place}");
+fn update_into(place: &Path, deadline: Instant) -> Result<(), OsError> {
+    let lists = format!("Dir::State::lists={}", place.display());
     // Its cache would be that of the node; `_apt` has no way into our place.
     let options = [lists.as_str(), "Dir::Cache::pkgcache=", "Dir::Cache::srcpkgcache=", "APT::Sandbox::User=root"];
     let options = options.into_iter().flat_map(|option| ["-o", option]);
-    let finished = Program::new(["apt-get", "--quiet"].into_iter().chain(options).chain(["update"])).run_to_end(deadline)?;
+    let finished = within_room(Program::new(["apt-get", "--quiet"].into_iter().chain(options).chain(["update"])), place, deadline)?;
     if finished.is_good() && !finished.tail.mentions("Failed to fetch") {
         return Ok(());
     }
@@ -168,9 +194,20 @@ fn update_into(place: &str, deadline: Instant) -> Result<(), OsError> {
     Err(OsError::new(Operation::Read, "the package sources", why))
 }
 
+/// Runs a program that writes to this place, and stops it before that is full.
+fn within_room(program: Program, place: &Path, deadline: Instant) -> Result<Finished, OsError> {
+    let is_short = || room(place).is_ok_and(|room| room.free < SPARE);
+    let finished = program.run(deadline, &is_short)?;
+    if finished.cancelled {
+        return Err(no_room(format!("their lists were stopped: less than {} were left free in {}", Bytes(SPARE), place.display())));
+    }
+    Ok(finished)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::tests::SmallDisk;
 
     fn host(tree: &Path) -> Host {
         std::fs::create_dir_all(tree.join("var/lib/apt/lists")).unwrap();
@@ -244,6 +281,28 @@ mod tests {
     }
 
     #[test]
+    fn lists_are_read_anew_where_there_is_room_and_stopped_before_it_is_full() {
+        if !crate::host::tests::proves_as_root("lists that do not fit into a small /run") {
+            return;
+        }
+        let tree = tempfile::tempdir().unwrap();
+        // 128 MiB, some of it the file system's own.
+        let small = SmallDisk::of_size(tree.path(), 128 << 20, &["-m", "0"]);
+        let (run, disk) = (small.path(), tree.path().join("none/yet"));
+        assert_eq!(roomy(&[run, &disk], 16 << 20).unwrap(), run);
+        assert_eq!(roomy(&[run, &disk], ROOM).unwrap(), disk, "the disk has it");
+        let refused = roomy(&[run], ROOM).unwrap_err();
+        assert!(refused.is_full());
+        let said = refused.source.to_string();
+        assert!(said.starts_with(&format!("they may take 256 MiB, 64 MiB are to stay free, and {} has ", run.display())), "{said}");
+        // More comes than was thought: the file system is not filled.
+        let lists = run.join("lists");
+        let program = Program::new(["sh", "-c", "head -c 80M /dev/zero >\"$0\"; exec sleep 600", lists.to_str().unwrap()]);
+        let stopped = within_room(program, run, Instant::now() + Duration::from_secs(300)).unwrap_err();
+        assert!(stopped.is_full() && stopped.source.to_string().starts_with("their lists were stopped: less than 64 MiB"), "{stopped:?}");
+    }
+
+    #[test]
     fn what_a_killed_process_left_in_run_goes_and_nothing_else() {
         let tree = tempfile::tempdir().unwrap();
         let host = host(tree.path());
@@ -260,5 +319,8 @@ mod tests {
         let mut wanted = ["ostler", own.as_str(), other.as_str(), stays.as_str()];
         wanted.sort_unstable();
         assert_eq!(host.list(Path::new("/run")).unwrap().unwrap(), wanted);
+        std::fs::create_dir_all(tree.path().join("var/lib/ostler").join(format!("{PLACE}4194305"))).unwrap();
+        remove_left_over(&host);
+        assert!(host.list(Path::new("/var/lib/ostler")).unwrap().unwrap().is_empty(), "and on the disk");
     }
 }
