@@ -6,6 +6,7 @@ use ostler_roles::outcome::Failure;
 use ostler_roles::wire::message::Become;
 use ostler_roles::words::Digest;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The node and the program around the engine.
 pub trait Facilities: Sync {
@@ -62,6 +63,11 @@ pub trait Facilities: Sync {
             .iter()
             .map(|directory| Path::new(directory).join(name))
             .find(|path| path.is_file())
+    }
+
+    /// What a step gets beyond twice its own time before it is held for one that never comes back.
+    fn grace(&self) -> Duration {
+        Duration::from_secs(120)
     }
 
     /// Told at every moment at which being killed must do no harm.

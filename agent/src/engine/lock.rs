@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// A lock held until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -29,12 +29,18 @@ impl Lock {
         Self::ask(path, patience, FlockOperation::NonBlockingLockShared)
     }
 
+    /// Gives it up before its end: where a thread that the kernel keeps holds the file open with it.
+    pub fn release(&self) {
+        // What cannot be given up is given up by the end of the process.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+
     fn ask(path: &OwnPath, patience: Duration, how: FlockOperation) -> Result<Option<Self>, EngineError> {
         let file = path.open_lock().map_err(EngineError::write(path))?;
         let end = Instant::now() + patience;
         loop {
             match flock(&file, how) {
-                Ok(()) => return Ok(Some(Self { _file: file })),
+                Ok(()) => return Ok(Some(Self { file })),
                 Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() >= end => return Ok(None),
                 // flock(2) has no deadline of its own: ask again, seldom enough to cost nothing.
                 Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => std::thread::sleep(Duration::from_millis(2)),

@@ -8,6 +8,7 @@ use ostler_roles::wire::message::Become;
 use ostler_roles::words::{Bytes, Digest, Version};
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Which directory is the bench.
 pub const BENCH: &str = "OSTLER_BENCH";
@@ -88,6 +89,10 @@ impl Facilities for FakeFacilities {
     }
     fn escalator(&self, _become: Become) -> Option<PathBuf> {
         Some(self.bench.join("sudo")).filter(|path| path.exists())
+    }
+    fn grace(&self) -> Duration {
+        // A bench has no children to end.
+        Duration::from_secs(if self.bench.join("impatient").exists() { 0 } else { 120 })
     }
     fn passed(&self, moment: Moment) {
         let moment = format!("{moment:?}");

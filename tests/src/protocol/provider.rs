@@ -25,6 +25,9 @@ pub struct FakeNode {
     pub fails: BTreeSet<String>,
     /// Resources whose change waits until a file of this name appears in the bench, or the run is cancelled.
     pub gates: BTreeMap<String, String>,
+    /// Resources whose change never comes back, whatever is asked of it.
+    #[serde(default)]
+    pub hangs: BTreeSet<String>,
     /// Services that their change starts.
     #[serde(default)]
     pub starts: BTreeSet<String>,
@@ -118,6 +121,9 @@ impl FakeProvider {
         let says = node.says.clone().unwrap_or_default();
         if let Some(gate) = node.gates.get(&name) {
             self.wait_at(gate, context)?;
+        }
+        while node.hangs.contains(&name) {
+            std::thread::park();
         }
         if node.fails.contains(&name) {
             return Err(failure(FailureKind::Apply, &format!("change {name} {says}")));

@@ -54,6 +54,30 @@ fn consecutive_packages_are_one_transaction() {
 }
 
 #[test]
+fn a_step_that_never_comes_back_is_named_the_run_ends_and_the_next_one_goes_on() {
+    let mut node = FakeNode::default();
+    node.hangs.insert("file /etc/two".to_owned());
+    let bench = bench_with(&node);
+    bench.open("impatient");
+    let mut steps = vec![file("/etc/one", "one"), file("/etc/two", "two"), file("/etc/three", "three")];
+    steps[1].within = ostler_roles::words::Span::seconds(1);
+    let (events, end) = apply(&bench, &catalog(steps.clone()));
+    let told = outcomes(&events);
+    assert!(matches!(told[0], Outcome::Changed { .. }), "{told:?}");
+    let Outcome::Failed(failure) = told[1] else { panic!("{told:?}") };
+    assert_eq!(failure.kind, FailureKind::Deadline);
+    assert_eq!(failure.message, "it had 1s and never came back: a call into the system does not return");
+    assert_eq!(*told[2], Outcome::NotStarted { because: "file /etc/two never came back".to_owned() });
+    assert_eq!(ending(&events), Some(&Ending::Failed));
+    assert!(matches!(end, Some(ToController::Done { .. })), "{end:?}");
+    // The file server is back; nothing is in the way of the next run.
+    let node = FakeNode { hangs: Default::default(), ..bench.node() };
+    bench.set_node(&node);
+    let (events, _) = apply(&bench, &catalog(steps));
+    assert_eq!(ending(&events), Some(&Ending::Good { changed: 2, unchanged: 1, generation: 2 }));
+}
+
+#[test]
 fn members_of_one_together_block_run_at_once() {
     let mut node = FakeNode::default();
     node.gates.insert("file /etc/one".to_owned(), "gate-one".to_owned());

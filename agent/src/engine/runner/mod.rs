@@ -4,6 +4,7 @@ mod groups;
 mod journal_writer;
 mod proofs;
 mod run_step;
+mod watchdog;
 
 use super::go::mask_of;
 use super::journal::JournalFile;
@@ -25,6 +26,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
+use watchdog::Steps;
 
 /// How long those who only ask may stand in the way of the lock.
 const LOCK_WITHIN: Duration = Duration::from_secs(10);
@@ -40,7 +42,7 @@ pub fn run(facilities: &dyn Facilities, run: &RunId, detach_from: Option<&Path>)
         return detach::detach(program, run);
     }
     let paths = facilities.paths();
-    let Some(_lock) = Lock::take(&paths.run_lock(), LOCK_WITHIN)? else { return Ok(()) };
+    let Some(lock) = Lock::take(&paths.run_lock(), LOCK_WITHIN)? else { return Ok(()) };
     let record = NodeRecord::read(paths)?;
     let Some(last) = record.last.clone().filter(|last| last.run == *run && !last.ended) else { return Ok(()) };
     let absent = |path: &OwnPath| EngineError::Content { path: path.to_path_buf(), why: "it is not there".to_owned() };
@@ -77,8 +79,15 @@ pub fn run(facilities: &dyn Facilities, run: &RunId, detach_from: Option<&Path>)
             may_open: AtomicBool::new(false),
             stop: Mutex::new(None),
             began: Instant::now(),
+            steps: Steps::default(),
         };
-        runner.carry_out(&last)
+        let record = record.clone();
+        std::thread::scope(|beside| {
+            beside.spawn(|| runner.watch(record, &lock));
+            let ending = runner.carry_out(&last);
+            runner.steps.are_through();
+            ending
+        })
     });
     if let Some(ending) = ending {
         facilities.passed(Moment::Ended);
@@ -150,11 +159,12 @@ struct Runner<'a> {
     may_open: AtomicBool,
     stop: Mutex<Option<Stop>>,
     began: Instant,
+    steps: Steps,
 }
 
 impl Runner<'_> {
     /// The ending, when it is in the journal.
-    fn carry_out(self, last: &LastRun) -> Option<Ending> {
+    fn carry_out(&self, last: &LastRun) -> Option<Ending> {
         let steps = u32::try_from(self.catalog.steps.len()).unwrap_or(u32::MAX);
         let first = self.plan.steps.iter().position(|planned| !matches!(planned, Planned::Unchanged { .. }));
         let resumed_at = first.filter(|_| last.resumes).and_then(|index| u32::try_from(index).ok());
@@ -170,6 +180,10 @@ impl Runner<'_> {
                 (None, Group::Transaction(members)) => self.run_step(&members),
                 (None, Group::Together(members)) => self.together(&members),
             }
+        }
+        while !self.steps.are_through() {
+            // Told to its end by the watchdog, which ends this process.
+            std::thread::park();
         }
         let ending = self.ending();
         if let Err(error) = tidy(self.facilities.paths(), self.run, self.secrets) {
@@ -262,6 +276,12 @@ impl Runner<'_> {
     }
 
     fn done(&self, index: u32, outcome: Outcome, took: Duration) {
+        if self.steps.is_done(index) {
+            self.tell_done(index, outcome, took);
+        }
+    }
+
+    fn tell_done(&self, index: u32, outcome: Outcome, took: Duration) {
         match &outcome {
             Outcome::Changed { .. } => {
                 self.changed.fetch_add(1, Ordering::AcqRel);

@@ -69,7 +69,7 @@ impl Runner<'_> {
         }
     }
 
-    fn step(&self, index: u32) -> &Step {
+    pub(super) fn step(&self, index: u32) -> &Step {
         &self.catalog.steps[index as usize]
     }
 
@@ -196,14 +196,16 @@ impl Runner<'_> {
             | Event::Verified { .. }
             | Event::Ended { .. } => {}
         };
-        work(&ApplyContext {
+        let context = ApplyContext {
             deadline: Instant::now() + within,
             cancelled: &|| self.is_cancelled(),
             tell: &tell,
             index,
             blob: &|digest| self.blobs.read(digest),
             secret: &|hmac| self.secret(hmac),
-        })
+        };
+        // As long again for what is no longer held against the deadline: a second look at all that was made, the end of what it began.
+        self.steps.at_work(index, within, within + self.facilities.grace(), || work(&context))
     }
 }
 
