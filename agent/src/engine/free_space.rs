@@ -160,4 +160,24 @@ mod tests {
         let none = wanted(&StatePaths::below(directory.path()), Bytes(64 << 20), 0);
         assert!(matches!(none, Err(EngineError::NoRoom { .. })));
     }
+
+    #[test]
+    fn a_run_that_would_find_no_inodes_is_refused_with_their_numbers() {
+        if !proves_as_root("what is said of a state without inodes") {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let disk = SmallDisk::made(directory.path(), &["-N", "64"]);
+        let paths = StatePaths::below(directory.path());
+        assert!(wanted(&paths, Bytes(0), 0).is_ok());
+        assert!(wanted(&paths, Bytes(0), 64).is_err(), "its contents are files too");
+        let fillers = (0..).map(|number| disk.path().join(number.to_string())).take_while(|path| std::fs::write(path, "").is_ok());
+        assert!(fillers.count() > 1);
+        let refused = wanted(&paths, Bytes(0), 0).unwrap_err().told();
+        assert!(refused.contains(" and 0 of 64 inodes: make room there"), "{refused}");
+        // One that was begun, and then found none.
+        let wrote =
+            EngineError::Write { path: paths.state.join("runs"), source: std::fs::write(disk.path().join("more"), "").unwrap_err() };
+        assert!(explained(&paths, wrote).told().contains(" and 0 of 64 inodes: make room there"));
+    }
 }

@@ -1,7 +1,8 @@
 //! What the operating system refused: which operation, on what.
 
-use super::attributes;
+use super::{attributes, mounts};
 use ostler_roles::outcome::{Failure, FailureKind};
+use ostler_roles::words::Bytes;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -69,6 +70,12 @@ impl fmt::Display for Operation {
     }
 }
 
+/// Where bytes are free and names are not, df(1) shows nothing of it: its numbers; none where names are left.
+fn no_inodes(path: &Path) -> Option<String> {
+    let room = mounts::room(path).ok().filter(|room| room.inodes > 0 && room.inodes_free == 0)?;
+    Some(format!("0 of {} inodes are left there, and {} are free", room.inodes, Bytes(room.free)))
+}
+
 /// The operating system said no.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} {subject}")]
@@ -114,6 +121,10 @@ impl OsError {
             cause = "its file system does not answer: the server or program behind it is gone".to_owned();
             (kind, Some(format!("on the node: `findmnt -T {}` names it", self.subject)))
         } else if self.is_full() {
+            let there = Path::new(&self.subject).ancestors().find(|path| path.is_absolute() && path.exists());
+            if let Some(said) = there.and_then(no_inodes) {
+                cause = format!("{cause}: {said}");
+            }
             (FailureKind::NoSpace, Some("on the node: df -h; df -i".to_owned()))
         } else if let Some((what, path)) = self.unalterable() {
             cause = format!("{} is {what}", path.display());
@@ -130,5 +141,40 @@ impl OsError {
             (kind, None)
         };
         Failure { kind, message: format!("cannot {self}"), causes: vec![cause], command: None, hint }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::tests::SmallDisk;
+    use crate::host::{Host, Writing};
+
+    #[test]
+    fn a_disk_without_inodes_is_told_with_its_numbers_and_loses_nothing() {
+        if !crate::host::tests::proves_as_root("a disk that has no inodes left") {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let disk = SmallDisk::made(directory.path(), &["-N", "64"]);
+        let file = disk.path().join("kept");
+        std::fs::write(&file, "old").unwrap();
+        let fillers = (0..).map(|number| disk.path().join(number.to_string())).take_while(|path| std::fs::write(path, "").is_ok());
+        assert!(fillers.count() > 1);
+        // The disk's real path: the numbers are asked for where it is.
+        let host = Host::running().unwrap();
+        let (user, group) = host.default_owner();
+        let write = || host.write::<OsError>(&file, b"new", Writing { user, group, mode: 0o644 }, None);
+        let failed = write().unwrap_err().failure(FailureKind::Apply);
+        assert_eq!(failed.kind, FailureKind::NoSpace);
+        let told = &failed.causes[0];
+        assert!(
+            told.starts_with("No space left on device (os error 28): 0 of 64 inodes are left there, and ") && told.ends_with(" are free"),
+            "{told}"
+        );
+        assert_eq!(std::fs::read(&file).unwrap(), b"old");
+        std::fs::remove_file(disk.path().join("0")).unwrap();
+        write().unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
     }
 }

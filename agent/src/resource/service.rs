@@ -267,15 +267,21 @@ fn act(desired: &Desired, node: &Node, verb: Verb, work: &ApplyContext<'_>) -> R
         }
         return Ok(());
     }
-    let hint = format!("on the node: systemctl status {name}; journalctl -u {name}");
+    let hint = match state.active_or_restarting() {
+        "inactive" if verb != Verb::Stop => format!(
+            "its program has ended, and nothing is left to run: a unit of `Type=oneshot` stays up only with `RemainAfterExit=yes`; else leave \
+             `state` out, and let a timer or a `command` start it. On the node: systemctl status {name}"
+        ),
+        _ => format!("on the node: systemctl status {name}; journalctl -u {name}"),
+    };
     let message = format!("{name} is {} after its {}", state.told(), verb.word());
     Err(diagnose::diagnose(node, verb.word(), name, hinted(FailureKind::Apply, message, hint)))
 }
 
 fn is_good(verb: Verb, wanted: Option<State>, state: &str) -> bool {
     match verb {
-        // Nobody looks at it again after this; one that shall run must run.
-        Verb::Restart | Verb::Reload if wanted == Some(State::Running) => matches!(state, "active" | "reloading"),
+        // One that shall run must run: also after its start, where it is told best why it does not.
+        Verb::Start | Verb::Restart | Verb::Reload if wanted == Some(State::Running) => matches!(state, "active" | "reloading"),
         // A one-shot unit has done its work and is inactive.
         Verb::Start | Verb::Restart | Verb::Reload => matches!(state, "active" | "reloading" | "inactive"),
         Verb::Stop => matches!(state, "inactive" | "failed"),
@@ -328,6 +334,7 @@ pub(super) mod tests {
     fn a_service_that_shall_run_and_ends_after_its_restart_has_failed() {
         assert!(!is_good(Verb::Restart, Some(State::Running), "inactive"));
         assert!(!is_good(Verb::Reload, Some(State::Running), "inactive"));
+        assert!(!is_good(Verb::Start, Some(State::Running), "inactive"), "a one-shot unit does not stay");
         assert!(is_good(Verb::Restart, None, "inactive"), "a one-shot unit");
         assert!(is_good(Verb::Restart, Some(State::Running), "active"));
         assert!(is_good(Verb::Stop, Some(State::Stopped), "failed") && !is_good(Verb::Stop, Some(State::Stopped), "active"));

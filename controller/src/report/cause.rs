@@ -20,6 +20,28 @@ struct Row {
     any_of: &'static [&'static str],
 }
 
+impl Cause {
+    /// What to try for this failure: with the path that it names, and without what wants one where it names none.
+    pub fn try_for(&self, failure: &Failure) -> String {
+        let said = |line: &str| {
+            let parts = line.split([' ', '\'', '"', '`', '‘', '’', '(', ')']).map(|word| word.trim_end_matches([':', ',', ';', '.']));
+            // It is pasted into a shell.
+            let plain = |word: &str| word.chars().all(|sign| sign.is_alphanumeric() || "/._+@=,-".contains(sign));
+            parts.filter(|word| word.starts_with('/') && word.len() > 1 && plain(word)).last().map(str::to_owned)
+        };
+        let tail = failure.command.iter().flat_map(|command| command.tail.iter().rev());
+        let named = std::iter::once(&failure.message).chain(&failure.causes).chain(tail).find_map(|line| said(line));
+        let parts = self.try_this.split("; ").filter_map(|part| match &named {
+            Some(path) => Some(part.replace(PATH, path)),
+            None => (!part.contains(PATH)).then(|| part.to_owned()),
+        });
+        parts.collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// Stands for the path that a failure names.
+const PATH: &str = "PATH";
+
 /// All causes, for `ostler explain`.
 pub fn all() -> impl Iterator<Item = Cause> {
     ROWS.iter().map(|row| row.cause).chain(KINDS.iter().map(|(_, cause)| *cause))
@@ -222,6 +244,17 @@ mod tests {
         assert_eq!(found.map(|cause| cause.code), Some("apt-not-found"));
         assert_eq!(recognise(&failure(FailureKind::Apply, &["something nobody has seen"])), None);
         assert_eq!(recognise(&failure(FailureKind::NoSpace, &[])).map(|cause| cause.code), Some("disk-full"));
+    }
+
+    #[test]
+    fn what_to_try_names_the_path_that_failed() {
+        let tried = |said: &str| {
+            let failure = failure(FailureKind::Apply, &[said]);
+            recognise(&failure).unwrap().try_for(&failure)
+        };
+        assert_eq!(tried("mkdir: cannot create directory ‘/srv/x’: Read-only file system"), "findmnt -T /srv/x; dmesg | tail");
+        assert_eq!(tried("cp: cannot open '/etc/shadow' for reading: Permission denied"), "id; namei -l /etc/shadow");
+        assert_eq!(tried("Permission denied (publickey)."), "id", "where none is named, none is asked for");
     }
 
     #[test]
