@@ -73,12 +73,48 @@ impl Plan {
 
 impl Planned {
     /// What of it must still be true when its turn comes.
-    fn essence(&self) -> (u8, &[Shown]) {
+    fn essence(&self) -> (u8, Vec<(&str, Option<&str>, &str)>) {
         match self {
-            Self::Unchanged { .. } => (0, &[]),
-            Self::Change { changes, .. } => (1, changes),
-            Self::MayChange { .. } => (2, &[]),
-            Self::Impossible(_) => (3, &[]),
+            Self::Unchanged { .. } => (0, Vec::new()),
+            Self::Change { changes, triggered, .. } => {
+                let resting: Vec<_> = changes.iter().filter_map(Shown::essence).collect();
+                // What only something beyond the node has changed is no other plan than one in which it had not yet.
+                (u8::from(!resting.is_empty() || triggered.is_some()), resting)
+            }
+            Self::MayChange { .. } => (2, Vec::new()),
+            Self::Impossible(_) => (3, Vec::new()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::Basis;
+
+    fn digest(changes: Vec<Shown>) -> Digest {
+        let step = if changes.is_empty() {
+            Planned::Unchanged { why: String::new() }
+        } else {
+            Planned::Change { changes, triggered: None, old: None }
+        };
+        let catalog = Digest::of(b"a catalog");
+        Plan { catalog, generation: 1, requirements: Vec::new(), steps: vec![step], verify: Vec::new(), notes: Vec::new() }.digest()
+    }
+
+    #[test]
+    fn what_goes_on_by_itself_is_no_other_plan_and_what_stands_on_the_node_is() {
+        let change = |from: &str, to: &str, basis| Shown::new("state", from, to).resting_on(basis);
+        for (basis, same_from, same_to, none) in
+            [(Basis::Node, false, false, false), (Basis::Passing, true, false, false), (Basis::Beyond, true, true, true)]
+        {
+            let shown = change("a", "c", basis);
+            for (other, same) in [(change("b", "c", basis), same_from), (change("a", "d", basis), same_to)] {
+                assert_eq!(other.is_among(std::slice::from_ref(&shown)), same, "{other:?}");
+                assert_eq!(digest(vec![other.clone()]) == digest(vec![shown.clone()]), same, "{other:?}");
+            }
+            assert_eq!(shown.is_among(&[]), none, "{basis:?}");
+            assert_eq!(digest(vec![shown]) == digest(Vec::new()), none, "{basis:?}");
         }
     }
 }

@@ -51,7 +51,7 @@ impl Texts for ResourceId {
 
 impl Texts for Shown {
     fn texts(&mut self, edit: Edit<'_>) {
-        let Self { field, from, to } = self;
+        let Self { field, from, to, basis: _ } = self;
         [field, from, to].into_iter().for_each(|text| edit(Text::One(text)));
     }
 }

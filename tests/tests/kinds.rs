@@ -8,6 +8,8 @@ mod boot;
 mod files;
 #[path = "kinds/keys.rs"]
 mod keys;
+#[path = "kinds/moving.rs"]
+mod moving;
 #[path = "kinds/packages.rs"]
 mod packages;
 #[path = "kinds/units.rs"]

@@ -92,7 +92,7 @@ impl Cleaner {
         let mut change = change.clone();
         Self::default().clean(&mut change);
         self.0.hide_in(&mut change);
-        shown.len() >= LIST || shown.contains(&change)
+        shown.len() >= LIST || change.is_among(shown)
     }
 }
 

@@ -13,7 +13,7 @@ use super::*;
 use crate::engine::{Applied, Differing, Provider as _};
 use ostler_roles::catalog::Step;
 use ostler_roles::mask::Mask;
-use ostler_roles::resource::{Desired, Ownership, Shown};
+use ostler_roles::resource::{Basis, Desired, Ownership, Shown};
 use ostler_roles::words::{AbsPath, AccountName, Content, Digest, Mode, Origin, RoleName, Secret, SecretRef, Span};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

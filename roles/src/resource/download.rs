@@ -1,7 +1,7 @@
 //! `download`: a file from a URL, proved by its SHA-256 before it gets its name.
 
 use super::ownership::{ObservedOwnership, Ownership, OwnershipChange};
-use super::{Contradiction, Describe, Effect, Resource, Shown};
+use super::{Basis, Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, Digest};
 use serde::{Deserialize, Serialize};
 
@@ -64,8 +64,10 @@ impl Describe for Change {
     fn shown(&self) -> Shown {
         match self {
             Self::MakeParent(path) => Shown::new("parent", "absent", path),
-            Self::Fetch { partial: 0 } => Shown::new("download", "absent", "present"),
-            Self::Fetch { partial } => Shown::new("download", format_args!("{partial} bytes of it"), "present"),
+            Self::Fetch { partial: 0 } => Shown::new("download", "absent", "present").resting_on(Basis::Passing),
+            Self::Fetch { partial } => {
+                Shown::new("download", format_args!("{partial} bytes of it"), "present").resting_on(Basis::Passing)
+            }
             Self::Replace { from } => Shown::new("sha256", from.short(), "the pinned one"),
             Self::Ownership(change) => change.shown(),
         }

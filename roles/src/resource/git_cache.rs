@@ -1,7 +1,7 @@
 //! `git_cache`: bare mirrors of a list of repositories, below one root, readable by the job user.
 
-use super::{Contradiction, Describe, Effect, Resource, Shown};
-use crate::words::{AbsPath, AccountName, date};
+use super::{Basis, Contradiction, Describe, Effect, Resource, Shown};
+use crate::words::{AbsPath, AccountName, count, date};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -101,11 +101,16 @@ impl Change {
 
 impl Describe for Change {
     fn shown(&self) -> Shown {
+        let beyond = |shown: Shown| shown.resting_on(Basis::Beyond);
         match self {
-            Self::Clone(repository) => Shown::new(repository, "absent", "mirrored"),
-            Self::Fetch { repository, references } => Shown::new(repository, format_args!("{references} references behind"), "fresh"),
-            Self::Prove { repository, why } => Shown::new(repository, why, "proved and fresh, or mirrored anew"),
-            Self::Replace { repository, why } => Shown::new(repository, why, "mirrored anew"),
+            // It may have been away when the plan was made.
+            Self::Clone(repository) => beyond(Shown::new(repository, "absent", "mirrored")),
+            Self::Fetch { repository, references } => {
+                beyond(Shown::new(repository, format_args!("{} behind", count(u64::from(*references), "reference")), "fresh"))
+            }
+            Self::Prove { repository, why } => beyond(Shown::new(repository, why, "proved and fresh, or mirrored anew")),
+            // What stands there goes: only what was shown.
+            Self::Replace { repository, why } => Shown::new(repository, why, "mirrored anew").resting_on(Basis::Passing),
         }
     }
 }

@@ -41,12 +41,56 @@ pub struct Shown {
     pub from: String,
     /// What is desired.
     pub to: String,
+    /// What of it must still be so when its turn comes.
+    #[serde(default, skip_serializing_if = "Basis::is_node")]
+    pub basis: Basis,
+}
+
+/// What a difference rests on: how much of it must have been shown before it may be made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// The node: what is there now was seen by whoever agreed, and what it becomes.
+    #[default]
+    Node,
+    /// The node, but what is there goes on by itself (a unit that systemd tries again, a file that is being fetched): what it becomes was seen.
+    Passing,
+    /// What is not on the node (how far an origin has gone on, whether it answers): whoever wants the resource wants this too.
+    Beyond,
+}
+
+impl Basis {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    fn is_node(&self) -> bool {
+        *self == Self::Node
+    }
 }
 
 impl Shown {
     /// A difference in `field`.
     pub fn new(field: &str, from: impl std::fmt::Display, to: impl std::fmt::Display) -> Self {
-        Self { field: field.to_owned(), from: from.to_string(), to: to.to_string() }
+        Self { field: field.to_owned(), from: from.to_string(), to: to.to_string(), basis: Basis::Node }
+    }
+
+    /// The same, resting on something else than on the node as it is.
+    #[must_use]
+    pub fn resting_on(self, basis: Basis) -> Self {
+        Self { basis, ..self }
+    }
+
+    /// Whether it is among those that were shown, as far as it rests on what was.
+    pub fn is_among(&self, shown: &[Self]) -> bool {
+        match self.basis {
+            Basis::Node => shown.contains(self),
+            Basis::Passing => shown.iter().any(|one| (&one.field, &one.to) == (&self.field, &self.to)),
+            Basis::Beyond => true,
+        }
+    }
+
+    /// What of it must still be true when its turn comes: none of what rests on nothing here.
+    pub fn essence(&self) -> Option<(&str, Option<&str>, &str)> {
+        let from = (self.basis == Basis::Node).then_some(self.from.as_str());
+        (self.basis != Basis::Beyond).then_some((&self.field, from, &self.to))
     }
 }
 

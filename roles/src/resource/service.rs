@@ -1,6 +1,6 @@
 //! `service`: a systemd unit: its file, whether it runs, whether it starts at boot.
 
-use super::{Contradiction, Describe, Effect, Resource, Shown};
+use super::{Basis, Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, Content, Digest, UnitName};
 use serde::{Deserialize, Serialize};
 
@@ -107,8 +107,10 @@ impl Describe for Change {
             Self::Unmask => Shown::new("unit", "masked", "unmasked"),
             Self::Enable { from, to } => Shown::new("enabled", from, to),
             Self::Disable => Shown::new("enabled", "true", "false"),
-            Self::Start(from) => Shown::new("state", from, "running"),
-            Self::Stop { from, triggers } => Shown::new("state", from, format!("stopped{}", started_again(triggers))),
+            Self::Start(from) => Shown::new("state", from, "running").resting_on(Basis::Passing),
+            Self::Stop { from, triggers } => {
+                Shown::new("state", from, format!("stopped{}", started_again(triggers))).resting_on(Basis::Passing)
+            }
         }
     }
 }

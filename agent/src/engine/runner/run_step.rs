@@ -96,7 +96,7 @@ impl Runner<'_> {
         match self.plan.steps.get(index as usize) {
             Some(Planned::MayChange { .. }) => None,
             Some(Planned::Change { changes: shown, .. }) => changes.iter().find(|change| !self.cleaner.was_shown(change, shown)),
-            Some(Planned::Unchanged { .. } | Planned::Impossible(_)) | None => changes.first(),
+            Some(Planned::Unchanged { .. } | Planned::Impossible(_)) | None => changes.iter().find(|change| !change.is_among(&[])),
         }
     }
 

@@ -155,7 +155,7 @@ fn new_commits_are_fetched_and_gone_branches_go() {
     git(&origins.path("a"), &["branch", "--quiet", "-D", "stable"]);
     git(&origins.path("a"), &["checkout", "--quiet", "-b", "trunk"]);
     // main moved, stable went, trunk came, and HEAD is on trunk.
-    assert_eq!(fixture.twice(&desired), [Shown::new("a", "4 references behind", "fresh")]);
+    assert_eq!(fixture.twice(&desired), [Shown::new("a", "4 references behind", "fresh").resting_on(Basis::Beyond)]);
     assert_eq!(references(&mirror(&fixture, "a")), references(&origins.path("a")));
     assert_eq!(std::fs::read_to_string(mirror(&fixture, "a").join("HEAD")).unwrap().trim(), "ref: refs/heads/trunk");
 }
