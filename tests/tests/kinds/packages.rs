@@ -3,6 +3,7 @@
 use ostler_tests::site::data;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::process::Command;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -128,5 +129,34 @@ fn a_package_may_come_from_a_source_that_an_earlier_step_writes() {
     let ran = site.apply();
     ran.good();
     assert_eq!(ran.changed("n1"), ["file /etc/apt/sources.list.d/archive.list", "package kinds-real"], "{}", ran.told());
+    site.apply().nothing_to_do();
+}
+
+#[test]
+fn lists_that_are_read_anew_in_the_midst_remove_no_package_that_no_step_names() {
+    let site = crate::site("packages", crate::node());
+    let archive = |words: &[&str]| {
+        let made = Command::new("sh").arg(data().join("kinds/archive.sh")).arg(site.lab().www().join("archive")).args(words).status().unwrap();
+        assert!(made.success());
+    };
+    archive(&["1"]);
+    site.sh(
+        "n1",
+        "echo 'deb [trusted=yes] http://10.78.0.1:8088/archive ./' > /etc/apt/sources.list.d/archive.list\n\
+         echo 'Acquire::http::Proxy::10.78.0.1 \"DIRECT\";' > /etc/apt/apt.conf.d/99archive\n\
+         apt-get update -qq >/dev/null && apt-get install -qq -y kinds-keep kinds-rival >/dev/null && touch /var/lib/apt/lists",
+    );
+    // What the node's lists name is no longer there; what is there now goes with one package less.
+    archive(&["2", "Conflicts: kinds-keep"]);
+    let both = json!({"package": {"install": ["kinds-app"], "remove": ["kinds-rival"]}});
+    crate::write_role(&site, "packages", &[], &[&both]);
+    let ran = site.apply().good_with(1);
+    let failed = ran.failed("n1");
+    assert!(failed[0].1.contains("would also remove kinds-keep, which the role does not name"), "{}", ran.told());
+    assert_eq!(["kinds-keep", "kinds-rival", "kinds-app"].map(|package| state(&site, package)), ["ii 1", "ii 1", "none"]);
+    // Without it, what is there now is installed in one run.
+    site.sh("n1", "dpkg --purge kinds-keep >/dev/null");
+    site.apply().good();
+    assert_eq!(["kinds-rival", "kinds-app"].map(|package| state(&site, package)), ["none", "ii 2"]);
     site.apply().nothing_to_do();
 }

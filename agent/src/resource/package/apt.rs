@@ -152,15 +152,25 @@ impl Apt<'_> {
         if remove.is_empty() {
             let done = self.looked_up(|apt| apt.run(&[&APT[..], &["--no-remove", verb]].concat(), &names))?;
             if !done.is_good() && done.tail.mentions(KEPT) {
-                return Err(uncalled(doing, &self.taken(verb, &names, remove)?, Some(done)));
+                let simulated = self.simulated(verb, &names)?.good("work out what else would be removed").map_err(explained)?;
+                return Err(uncalled(doing, &beside(&simulated, remove)?, Some(done)));
             }
             return done.good(doing).map(drop).map_err(explained);
         }
-        let taken = self.taken(verb, &names, remove)?;
-        if !taken.is_empty() {
-            return Err(uncalled(doing, &taken, None));
-        }
-        self.looked_up(|apt| apt.run(&[&APT[..], &[verb]].concat(), &names))?.good(doing).map(drop).map_err(explained)
+        // Lists that are read anew may want other packages gone: what runs is what was worked out from the lists that it runs with.
+        self.looked_up(|apt| {
+            let simulated = apt.simulated(verb, &names)?;
+            if !simulated.is_good() {
+                return Ok(simulated);
+            }
+            match beside(&simulated, remove)?.as_slice() {
+                [] => apt.run(&[&APT[..], &[verb]].concat(), &names),
+                taken => Err(uncalled(doing, taken, None)),
+            }
+        })?
+        .good(doing)
+        .map(drop)
+        .map_err(explained)
     }
 
     /// Tries once more with lists read anew where a package was not found.
@@ -174,16 +184,10 @@ impl Apt<'_> {
         attempt(self)
     }
 
-    /// What the same words would remove beside what was named. Changes nothing.
-    fn taken(&mut self, verb: &str, names: &[String], named: &[String]) -> Result<Vec<String>, Failure> {
-        let simulated = self.looked_up(|apt| {
-            let argv = argv(&[&APT[..], &["--simulate", verb]].concat(), names);
-            Program::new(argv).run_to_end(apt.work.deadline).map_err(unmade)
-        })?;
-        let simulated = simulated.good("work out what else would be removed").map_err(explained)?;
-        let text = String::from_utf8_lossy(&simulated.stdout);
-        let uncalled = |name: &&str| !named.iter().any(|one| native(one) == *name);
-        Ok(removed(&text).into_iter().filter(uncalled).map(str::to_owned).collect())
+    /// What the same words would do. Changes nothing.
+    fn simulated(&self, verb: &str, names: &[String]) -> Result<Finished, Failure> {
+        let argv = argv(&[&APT[..], &["--simulate", verb]].concat(), names);
+        Program::new(argv).run_to_end(self.work.deadline).map_err(unmade)
     }
 
     /// Lists that cannot be read are no failure as long as the install works: a mirror may be away for a while.
@@ -266,6 +270,13 @@ fn native(name: &str) -> &str {
 fn removed(simulation: &str) -> Vec<&str> {
     let lines = simulation.lines().filter_map(|line| line.strip_prefix("Remv ").or_else(|| line.strip_prefix("Purg ")));
     lines.filter_map(|line| line.split_whitespace().next()).map(native).collect()
+}
+
+/// What would be removed beside what was named.
+fn beside(simulated: &Finished, named: &[String]) -> Result<Vec<String>, Failure> {
+    let text = String::from_utf8_lossy(simulated.said().map_err(unmade)?);
+    let uncalled = |name: &&str| !named.iter().any(|one| native(one) == *name);
+    Ok(removed(&text).into_iter().filter(uncalled).map(str::to_owned).collect())
 }
 
 /// Packages would go that no step names: nothing was begun.
