@@ -183,7 +183,7 @@ fn ask(host: &Host, database: &str, key: &str) -> Result<Option<String>, OsError
         let why = std::io::Error::other(finished.status.to_string());
         return Err(OsError::new(super::Operation::Ask, format_args!("getent {database} {key}"), why));
     }
-    Ok(String::from_utf8_lossy(&finished.stdout).lines().next().map(str::to_owned))
+    Ok(String::from_utf8_lossy(finished.said()?).lines().next().map(str::to_owned))
 }
 
 #[cfg(test)]

@@ -8,14 +8,14 @@ pub use output::Tail;
 use super::OsError;
 use ostler_roles::mask::Mask;
 use ostler_roles::outcome::{CommandFailure, Ended, Failure, FailureKind};
-use ostler_roles::words::Secret;
+use ostler_roles::words::{Bytes, Secret};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Instant;
 
-/// Standard output kept for parsing, unless more is asked for; what is beyond is dropped.
+/// Standard output kept for parsing, unless more is asked for; what is beyond is dropped, and then nothing of it is parsed.
 const STDOUT: usize = 16 << 20;
 
 /// A program to run. By default: root's environment is not passed on, input is closed, it dies with us.
@@ -83,8 +83,10 @@ pub struct Finished {
     pub argv: Vec<String>,
     /// How.
     pub status: Ended,
-    /// Its standard output, up to a cap.
-    pub stdout: Vec<u8>,
+    /// Its standard output, up to a cap: read by [`Self::said`] alone.
+    stdout: Vec<u8>,
+    /// Whether it said more than was kept.
+    cut: bool,
     /// First and last lines of both streams, masked.
     pub tail: Tail,
     /// Whether we were asked to stop it.
@@ -162,6 +164,18 @@ impl Finished {
     /// Whether it ended with exit code 0.
     pub fn is_good(&self) -> bool {
         self.exit_code() == Some(0)
+    }
+    /// All of its standard output, for who draws conclusions from it.
+    ///
+    /// # Errors
+    /// When it said more than was kept: half an answer is none.
+    pub fn said(&self) -> Result<&[u8], OsError> {
+        if !self.cut {
+            return Ok(&self.stdout);
+        }
+        let kept = Bytes(self.stdout.len() as u64);
+        let why = std::io::Error::new(std::io::ErrorKind::FileTooLarge, format!("it says more than {kept}"));
+        Err(OsError::new(super::Operation::Ask, self.argv.first().map_or("", String::as_str), why))
     }
     /// Itself, or the failure that tells how it ended.
     ///

@@ -2,12 +2,16 @@
 
 use ostler_roles::words::Span;
 use std::ffi::OsStr;
+use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// Clock ticks a second in /proc/PID/stat: USER_HZ, 100 on every architecture of ours (proc_pid_stat(5), time(7)).
 const TICKS: u64 = 100;
+
+/// Bytes of a command line that are read: ours are shorter.
+const COMMAND_LINE: u64 = 4096;
 
 /// A process of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +36,8 @@ pub fn of_programs_in(directory: &Path) -> Vec<Process> {
         let place = entry.path();
         // Whoever ends while it is looked at is no longer at work.
         let Ok(owner) = entry.metadata().map(|metadata| metadata.uid()) else { continue };
-        let Some((named, arguments)) = command_line(&place) else { continue };
-        if (owner != 0 && owner != own.as_raw()) || named.parent() != Some(directory) {
+        // Nothing that another account says of itself is read.
+        if owner != 0 && owner != own.as_raw() {
             continue;
         }
         if own.is_root() {
@@ -42,6 +46,10 @@ pub fn of_programs_in(directory: &Path) -> Vec<Process> {
             if here != root || without_mark(&program).parent() != Some(directory) {
                 continue;
             }
+        }
+        let Some((named, arguments)) = command_line(&place) else { continue };
+        if named.parent() != Some(directory) {
+            continue;
         }
         found.push(Process { pid, arguments, age: age(&place).unwrap_or_default() });
     }
@@ -54,7 +62,9 @@ pub fn without_mark(program: &Path) -> &Path {
 }
 
 fn command_line(place: &Path) -> Option<(PathBuf, Vec<String>)> {
-    let bytes = std::fs::read(place.join("cmdline")).ok()?;
+    let mut bytes = Vec::new();
+    std::fs::File::open(place.join("cmdline")).ok()?.take(COMMAND_LINE).read_to_end(&mut bytes).ok()?;
+    // One that is longer is none of ours: it does not end where we stop.
     let mut words = bytes.strip_suffix(&[0])?.split(|byte| *byte == 0);
     let program = PathBuf::from(OsStr::from_bytes(words.next()?));
     Some((program, words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()))
@@ -94,6 +104,12 @@ mod tests {
         if rustix::process::geteuid().is_root() {
             assert!(!numbers().contains(&likeness.id()), "a name is no proof");
         }
+        // Of one that calls itself by more than is read, nothing is believed.
+        std::fs::copy("/bin/cat", &program).unwrap();
+        let mut long = Command::new(&program).arg("x".repeat(3 * 4096)).stdin(Stdio::piped()).spawn().unwrap();
+        assert!(command_line(Path::new(&format!("/proc/{}", long.id()))).is_none());
+        long.kill().unwrap();
+        long.wait().unwrap();
         for child in [&mut ours, &mut likeness] {
             child.kill().unwrap();
             child.wait().unwrap();

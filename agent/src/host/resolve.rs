@@ -19,7 +19,7 @@ pub fn resolve(name: &str, deadline: Instant) -> Result<Vec<IpAddr>, OsError> {
         return Ok(vec![address]);
     }
     let finished = Program::new(["getent", "--", "ahosts", name]).run_to_end(deadline)?;
-    let addresses = parse(&String::from_utf8_lossy(&finished.stdout));
+    let addresses = parse(&String::from_utf8_lossy(finished.said()?));
     if !addresses.is_empty() {
         return Ok(addresses);
     }

@@ -37,6 +37,7 @@ pub(super) fn run(mut program: Program, deadline: Instant, cancelled: &dyn Fn() 
         argv: std::mem::take(&mut program.argv),
         status: Ended::NotStarted,
         stdout: Vec::new(),
+        cut: false,
         tail: Tail::masking(&program.mask),
         cancelled: false,
     };
@@ -212,7 +213,7 @@ impl Streams<'_, '_> {
     }
 
     fn drain(&mut self, finished: &mut Finished) {
-        let Finished { stdout, tail, .. } = finished;
+        let Finished { stdout, cut, tail, .. } = finished;
         let keep = self.keep;
         let hear = &mut self.hear;
         drain(&mut self.stdout, |bytes| {
@@ -221,6 +222,7 @@ impl Streams<'_, '_> {
             }
             let room = keep.saturating_sub(stdout.len()).min(bytes.len());
             stdout.extend_from_slice(&bytes[..room]);
+            *cut |= room < bytes.len();
             tail.push(bytes);
         });
         drain(&mut self.stderr, |bytes| tail.push_error(bytes));

@@ -11,6 +11,22 @@ fn shell(script: &str) -> Program {
 }
 
 #[test]
+fn what_a_program_says_is_read_whole_or_not_at_all() {
+    let mut program = Program::new(["sh", "-c", "echo one; echo two"]);
+    program.keep = 8;
+    let finished = program.run(soon(), &|| false).unwrap();
+    assert_eq!(finished.said().unwrap(), b"one\ntwo\n");
+    let mut program = Program::new(["sh", "-c", "echo one; echo two"]);
+    program.keep = 7;
+    let finished = program.run(soon(), &|| false).unwrap();
+    assert!(finished.is_good(), "that is no matter to who does not read it");
+    assert!(finished.said().unwrap_err().to_string().contains("sh"));
+    // Where nothing is wanted, the most that is read of anything is 16 MiB.
+    let finished = Program::new(["head", "-c", "16777217", "/dev/zero"]).run(soon(), &|| false).unwrap();
+    assert!(finished.said().is_err());
+}
+
+#[test]
 fn a_program_ends_with_its_code_and_both_streams() {
     let finished = shell("echo out; echo err >&2; exit 3").run(soon(), &|| false).unwrap();
     assert_eq!(finished.status, Ended::Exit(3));

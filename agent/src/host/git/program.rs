@@ -67,7 +67,7 @@ pub(super) fn is_of_the_machine(line: &str) -> bool {
 /// What the origin has.
 pub(super) fn advertised(url: &str, asking: Asking<'_>) -> Result<Advertised, OsError> {
     let finished = program(&["ls-remote", "--symref", "--", url], asking).run_to_end(asking.deadline)?;
-    Ok(parse(&String::from_utf8_lossy(&good(finished, Operation::Ask, url)?.stdout)))
+    Ok(parse(&String::from_utf8_lossy(good(finished, Operation::Ask, url)?.said()?)))
 }
 
 /// Lines of `git ls-remote --symref`.

@@ -112,7 +112,7 @@ fn ask(node: &Node, account: &Account) -> Result<String, Failure> {
         let status = finished.status;
         return Err(untold(finished.tail.into_lines().pop().unwrap_or_else(|| format!("sshd: {status}"))));
     }
-    let text = String::from_utf8_lossy(&finished.stdout);
+    let text = String::from_utf8_lossy(finished.said().map_err(unread)?);
     let deciding = text.lines().filter(|line| setting(line).is_some_and(|(word, _)| DECIDING.contains(&word.as_str())));
     Ok(deciding.map(|line| format!("{line}\n")).collect())
 }

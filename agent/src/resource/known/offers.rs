@@ -108,7 +108,7 @@ impl Offers {
                 let why = std::io::Error::other(format!("{}: {}", finished.status, finished.tail.last_line()));
                 return Err(OsError::new(Operation::Read, lists.display(), why));
             }
-            offers.collect(&finished.stdout);
+            offers.collect(finished.said()?);
         }
         Ok(offers)
     }

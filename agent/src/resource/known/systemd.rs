@@ -304,7 +304,7 @@ fn said(what: &str, refused: &CallError) -> OsError {
 fn shown(name: &str, deadline: Instant) -> Result<UnitState, OsError> {
     let argv = ["systemctl", "show", "--property=LoadState,ActiveState,SubState,NeedDaemonReload,NRestarts,Job", "--", name];
     let finished = Program::new(argv).run_to_end(deadline)?;
-    let text = String::from_utf8_lossy(&finished.stdout).into_owned();
+    let text = String::from_utf8_lossy(finished.said()?).into_owned();
     if !finished.is_good() {
         let why = format!("systemctl: {}: {}", finished.status, finished.tail.last_line());
         return Err(OsError::new(Operation::Ask, "systemd", io::Error::other(why)));

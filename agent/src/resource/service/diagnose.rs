@@ -20,7 +20,7 @@ pub(super) fn diagnose(node: &Node, verb: &str, name: &str, mut failed: Failure)
     let show = ["systemctl", "show", PROPERTIES, "--", name];
     // The card of a failure; what cannot be read for it is left out.
     let shown = Program::new(show).run_to_end(Instant::now() + ANSWER);
-    let unit = shown.map(|finished| Unit::parse(&String::from_utf8_lossy(&finished.stdout))).unwrap_or_default();
+    let unit = shown.and_then(|finished| Ok(Unit::parse(&String::from_utf8_lossy(finished.said()?)))).unwrap_or_default();
     if !unit.result.is_empty() && unit.result != "success" {
         failed.causes.push(format!("systemd's result: {}", unit.result));
     }
