@@ -80,9 +80,12 @@ pub fn go(facilities: &dyn Facilities, order: &Order<'_>) -> Result<Accepted, Re
     let resumes = record.active(paths).map_err(own)?.is_some();
     facilities.passed(Moment::Locked);
     let program = facilities.install().map_err(own)?;
+    let directory = paths.of_run(&order.run);
+    // One that is there is another call's, or the answer that this run never begins: it stays.
+    directory.make_new_directory(0o700).map_err(|error| own(EngineError::write(&directory)(error)))?;
     if let Err(error) = persist(facilities, order) {
         // Nothing names the run yet; what is left of it would be removed by the next one as well.
-        let _ = stored::remove_tree(&paths.of_run(&order.run));
+        let _ = stored::remove_tree(&directory);
         let _ = SecretStore::of(paths, &order.run).remove();
         return Err(own(error));
     }
@@ -148,8 +151,6 @@ fn persist(facilities: &dyn Facilities, order: &Order<'_>) -> Result<(), EngineE
     let paths = facilities.paths();
     let contents: u64 = order.contents.values().map(|bytes| bytes.len() as u64).sum();
     free_space::wanted(paths, Bytes(contents), order.contents.len() as u64)?;
-    let directory = paths.of_run(&order.run);
-    directory.make_new_directory(0o700).map_err(EngineError::write(&directory))?;
     stored::write(&paths.catalog(&order.run), "catalog", order.catalog, 0o600, Durable::No)?;
     stored::write(&paths.plan(&order.run), "plan", &kept(order), 0o600, Durable::No)?;
     let store = BlobStore::of(paths);

@@ -123,11 +123,40 @@ impl JournalReader {
         let missing = header.len() - self.header.len();
         let (head, body) = bytes.split_at(missing.min(bytes.len()));
         self.header.extend_from_slice(head);
+        let written = self.header.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        if written < self.header.len() && header.starts_with(&self.header[..written]) {
+            // The power went before its first bytes were on the disk (a file's length may be there before them): no event was made durable,
+            // so none counts.
+            self.torn = true;
+            return Ok(());
+        }
         if !header.starts_with(&self.header) {
             let why = format!("it does not begin with `{}`", String::from_utf8_lossy(&header).trim_end());
             return Err(EngineError::Content { path: self.path.clone(), why });
         }
         self.decoder.push(body);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::own::OwnDirectory;
+
+    #[test]
+    fn a_journal_of_which_a_power_cut_left_the_length_alone_holds_no_event_and_another_file_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = OwnDirectory::new(directory.path().join("state"), 0o755);
+        let header = stored::header("journal");
+        let half = [&header.as_bytes()[..7], [0; 4096].as_slice()].concat();
+        for (name, bytes) in [("nothing", vec![0; 5000]), ("half", half), ("empty", Vec::new())] {
+            let path = state.join(name);
+            path.write(&bytes, 0o600, stored::Durable::No).unwrap();
+            assert_eq!(JournalReader::open(&path).unwrap().unwrap().count().unwrap(), (0, false), "{name}");
+        }
+        let path = state.join("other");
+        path.write(b"another kind of file", 0o600, stored::Durable::No).unwrap();
+        assert!(JournalReader::open(&path).unwrap().unwrap().count().is_err());
     }
 }

@@ -78,7 +78,7 @@ pub struct Differing<'a> {
 /// How applying one resource went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    /// What was changed.
+    /// What was changed; empty where all of it failed without failing the step.
     pub changes: Vec<Shown>,
     /// Worth knowing though not an error.
     pub notes: Vec<String>,

@@ -467,6 +467,25 @@ fn the_oldest_runs_go_whatever_the_clocks_of_their_controllers_say() {
     assert!(!bench.paths().of_run(&RunId::parse("01a21000-0000-7000-8000-000000000000").unwrap()).exists());
 }
 
+#[test]
+fn a_run_that_was_answered_as_unknown_is_refused_however_often_its_go_comes() {
+    let bench = bench();
+    let unknown = bench.run_id();
+    let (_, end) = bench_attach(&bench, &unknown);
+    assert_eq!(end, Some(ToController::Refused(Refusal::NoRun(Some(unknown.clone())))));
+    for copy in 1..=3 {
+        let mut late = bench.connect();
+        late.hello();
+        go(&mut late, &unknown, &web());
+        let (events, end) = late.story();
+        assert!(matches!(end, Some(ToController::Refused(Refusal::NoRunner(_)))), "copy {copy}: {end:?}");
+        assert!(events.is_empty() && bench.node().there.is_empty(), "copy {copy}");
+    }
+    assert!(bench.paths().of_run(&unknown).is_dir());
+    // Another id begins as ever.
+    assert!(matches!(ending(&apply(&bench, &web()).0), Some(Ending::Good { .. })));
+}
+
 fn bench_attach(bench: &Bench, run: &RunId) -> Story {
     let mut conversation = bench.connect();
     conversation.hello();

@@ -78,16 +78,20 @@ impl Runner<'_> {
         match self.provider.examine(&self.step(index).desired) {
             Err(failure) => Standing::Failed(failure),
             Ok(found) if found.changes.is_empty() => {
-                for note in found.notes {
-                    let text = format!("{}: {note}", self.step(index).id());
-                    self.writer.write(Event::Note { index: Some(index), text });
-                }
+                self.note(index, found.notes);
                 Standing::Same(found.why)
             }
             Ok(found) => match self.unseen(index, &found.changes) {
                 None => Standing::Differs(found),
                 Some(change) => Standing::Failed(moved(change)),
             },
+        }
+    }
+
+    fn note(&self, index: u32, notes: Vec<String>) {
+        for note in notes {
+            let text = format!("{}: {note}", self.step(index).id());
+            self.writer.write(Event::Note { index: Some(index), text });
         }
     }
 
@@ -115,14 +119,18 @@ impl Runner<'_> {
             self.provider.forget(&member.step.desired.alters());
         }
         self.facilities.passed(Moment::Applied(first));
-        let outcome = |(result, member): (_, &Differing<'_>)| match result {
+        let outcome = |(result, (member, (index, _))): (_, (&Differing<'_>, &(u32, &Examined)))| match result {
             Ok(Applied { changes, mut notes, started }) => {
                 notes.extend_from_slice(&member.found.notes);
+                if changes.is_empty() {
+                    self.note(*index, notes);
+                    return Part { outcome: Outcome::Unchanged { why: "what it lacks could not be had".to_owned() }, started };
+                }
                 Part { outcome: Outcome::Changed { changes, notes }, started }
             }
             Err(failure) => Outcome::Failed(failure).into(),
         };
-        results.into_iter().zip(&batch).map(outcome).collect()
+        results.into_iter().zip(batch.iter().zip(members)).map(outcome).collect()
     }
 
     /// Writes down durably what later watchers, and the members themselves, will owe. Nothing is written where nobody does, or all is owed
