@@ -86,6 +86,10 @@ impl Act for Desired {
             // A restart would start it; what it reads, it reads when somebody does.
             return Ok(());
         }
+        if self.state.is_none() && !is_up(self, node, work)? {
+            // Whether it runs is nobody's wish here: one that is stopped stays so, and reads what is there when somebody starts it.
+            return Ok(());
+        }
         let verb = match action {
             Action::Restart => Verb::Restart,
             Action::Reload => Verb::Reload,
@@ -215,6 +219,13 @@ fn unmask(desired: &Desired, node: &Node) -> Result<(), OsError> {
 
 fn is_old_script(desired: &Desired, node: &Node) -> Result<bool, OsError> {
     Ok(unit_file::find(&node.host, &desired.name)?.is_none() && boot::old_script(&node.host, desired.name.as_str())?.is_some())
+}
+
+/// Whether systemd runs it, or is about to.
+fn is_up(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<bool, Failure> {
+    let name = desired.files(node).map_err(unmade)?.name(desired).clone();
+    let state = node.manager.state(&node.host, name.as_str(), work.deadline).map_err(unmade)?;
+    Ok(!matches!(state.active_or_restarting(), "inactive" | "failed" | "deactivating"))
 }
 
 /// A unit starts with what systemd has read: that must not be older than what stands on the disk.

@@ -246,3 +246,20 @@ fn the_restart_that_a_new_unit_owes_outlives_a_check_that_does_not_hold() {
     let ran = applied(&site, &[own(4)]);
     assert_eq!((ran.triggered("n1"), mark(&site)), (vec!["restart service web".to_owned()], "4".to_owned()));
 }
+
+#[test]
+fn a_service_that_is_stopped_and_whose_state_is_nobodys_wish_stays_so() {
+    let site = site();
+    let file = |text: &str| json!({"file": {"path": "/srv/watched", "content": text}});
+    for (round, verb) in ["restart_on", "reload_on"].into_iter().enumerate() {
+        said(&site, "systemctl stop web");
+        let service = json!({"service": {"name": "web", verb: ["file /srv/watched"]}});
+        applied(&site, &[file(&format!("stopped {round}")), service.clone()]);
+        assert!(is(&site, "web").starts_with("inactive"), "{verb}");
+    }
+    said(&site, "systemctl start web");
+    let before = said(&site, "systemctl show -P MainPID web");
+    applied(&site, &[file("running"), json!({"service": {"name": "web", "restart_on": ["file /srv/watched"]}})]);
+    assert!(is(&site, "web").starts_with("active"));
+    assert_ne!(said(&site, "systemctl show -P MainPID web"), before, "one that runs is restarted");
+}
