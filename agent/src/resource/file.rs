@@ -70,7 +70,11 @@ impl Act for Desired {
         if matches!(self.present.as_ref().map(|present| &present.content), Some(Content::Secret(_))) {
             return None;
         }
-        let (bytes, _) = node.host.read_to_edit(self.path.as_path(), DIFFABLE).ok()??;
+        let (bytes, entry) = node.host.read_to_edit(self.path.as_path(), DIFFABLE).ok()??;
+        // What only some may read here is shown to nobody elsewhere: it may be a secret that the site knows no more, and no mask has it.
+        if entry.mode & 0o004 == 0 {
+            return None;
+        }
         String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
     }
 }

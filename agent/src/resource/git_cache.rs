@@ -17,7 +17,7 @@ use crate::host::child::Identity;
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::git_cache::{Change, Desired, Mirror, Observed};
 use ostler_roles::words::{AbsPath, Bytes};
-use request::{Answer, Done, Request, Task, Work};
+use request::{Answer, Asked, Done, Request, Task, Work};
 use std::time::{Duration, Instant};
 use worker::Worker;
 
@@ -69,24 +69,28 @@ impl<'a> Cache<'a> {
         within: Duration,
         silence: Duration,
         stops: &(dyn Fn() -> bool + Sync),
-        hear: impl FnMut(Answer) -> Result<(), Failure>,
+        mut hear: impl FnMut(Answer) -> Result<(), Failure>,
         look: impl Fn(),
     ) -> Result<(), Failure> {
         if tasks.is_empty() {
             return Ok(());
         }
+        let mut asked = Asked::of(&tasks);
+        let hear = |answer: Answer| hear(asked.answered(answer)?);
         let workers = usize::from(self.desired.workers).clamp(1, WORKERS);
         let tree = self.node.host.outside(std::path::Path::new("/"));
         let request = Request { tree, owner: self.owner.clone(), workers, within, tasks };
         let Some(identity) = &self.identity else {
-            return Worker::of(&request, stops).map_err(unread)?.work(&request, hear, look);
+            Worker::of(&request, stops).map_err(unread)?.work(&request, hear, look)?;
+            return asked.all();
         };
         let stops = || {
             look();
             stops()
         };
         let deadline = Instant::now() + within;
-        AccountJob { identity, work: WORK, silence, deadline, stops: &stops }.ask(&request, hear)
+        AccountJob { identity, work: WORK, silence, deadline, stops: &stops }.ask(&request, hear)?;
+        asked.all()
     }
 }
 
@@ -115,10 +119,7 @@ impl Act for Desired {
             Ok(())
         };
         cache.send(tasks, LOOKS, SILENCE, &|| false, hear, || {})?;
-        match self.repositories.keys().find(|repository| !observed.mirrors.contains_key(*repository)) {
-            Some(untold) => Err(failure(FailureKind::Observe, format!("nothing was told of {untold}"))),
-            None => Ok(observed),
-        }
+        Ok(observed)
     }
 
     fn apply(&self, node: &Node, changes: Vec<Change>, work: &ApplyContext<'_>) -> Result<Vec<String>, Failure> {
@@ -131,6 +132,11 @@ impl Act for Desired {
         let notes = cache.refill(changes, work)?;
         node.host.touched_below(self.root.as_path());
         Ok(notes)
+    }
+
+    fn made(&self, node: &Node, change: &Change) -> bool {
+        let place = self.root.join(change.repository());
+        place.is_ok_and(|place| node.mirrors.failed.of(place.as_str()).is_none())
     }
 
     /// No git server tells a size before it sends.

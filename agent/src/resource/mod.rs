@@ -40,6 +40,10 @@ trait Act: Member {
     fn act(&self, _node: &Node, action: Action, _work: &ApplyContext<'_>) -> Result<(), Failure> {
         Err(failure(FailureKind::Internal, format!("{} has no action {action:?}", self.key())))
     }
+    /// Whether this change was made by an apply that went well: some may fail without failing the step, and are told as notes.
+    fn made(&self, _node: &Node, _change: &Self::Change) -> bool {
+        true
+    }
     /// Bytes that these changes will write; none: that cannot be known before.
     fn to_write(&self, _node: &Node, _changes: &[Self::Change]) -> Option<Bytes> {
         Some(Bytes(0))

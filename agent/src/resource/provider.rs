@@ -94,7 +94,8 @@ impl<R: Act> AtWork for R {
                 Err(failed) => converged(node, desired).map_err(|_| failed.clone())?,
                 Ok(_) => converged(node, desired)?,
             }
-            Ok(Applied { changes: shown(&changes), notes: std::mem::take(&mut notes), started })
+            let made: Vec<_> = changes.into_iter().filter(|change| desired.made(node, change)).collect();
+            Ok(Applied { changes: shown(&made), notes: std::mem::take(&mut notes), started })
         };
         members.into_iter().map(answer).collect()
     }

@@ -58,8 +58,8 @@ pub enum Change {
     },
     /// Replace its bytes.
     Content {
-        /// Digest found.
-        from: Digest,
+        /// Digest found; none where only its owner may read it: it may be the one of a secret that the site knows no more.
+        from: Option<Digest>,
         /// Digest wanted; none for a secret.
         to: Option<Digest>,
     },
@@ -75,7 +75,9 @@ impl Describe for Change {
             Self::MakeParent(path) => Shown::new("parent", "absent", path),
             Self::Create { length: Some(length) } => Shown::new("file", "absent", format_args!("present, {}", count(*length, "byte"))),
             Self::Create { length: None } => Shown::new("file", "absent", "present, secret"),
-            Self::Content { from, to: Some(to) } => Shown::new("content", from.short(), to.short()),
+            Self::Content { from, to: Some(to) } => {
+                Shown::new("content", from.map_or_else(|| "private".to_owned(), |from| from.short()), to.short())
+            }
             Self::Content { to: None, .. } => Shown::new("content", "secret", "secret, changed"),
             Self::Ownership(change) => change.shown(),
             Self::Remove => Shown::new("file", "present", "absent"),
@@ -132,7 +134,8 @@ impl Resource for Desired {
                         Content::Blob(blob) => Some(blob.digest),
                         Content::Secret(_) => None,
                     };
-                    changes.push(Change::Content { from: *digest, to });
+                    let from = ownership.mode.is_readable_by_all().then_some(*digest);
+                    changes.push(Change::Content { from, to });
                 }
                 changes.extend(present.ownership.diff(ownership).into_iter().map(Change::Ownership));
                 Ok(changes)

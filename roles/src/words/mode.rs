@@ -37,6 +37,10 @@ impl Mode {
     pub fn bits(self) -> u32 {
         self.0
     }
+    /// Whether every account may read what has it.
+    pub fn is_readable_by_all(self) -> bool {
+        self.0 & 0o004 != 0
+    }
     /// Whether this allows nothing that `other` does not.
     pub fn is_within(self, other: Self) -> bool {
         self.0 & !other.0 == 0

@@ -17,6 +17,8 @@ use ureq::http::{Response, StatusCode};
 
 /// Bytes read at a time.
 const BLOCK: usize = 128 << 10;
+/// No file of a role is larger: whoever sends more than this, or says so, is not the one that was meant.
+const LARGEST: u64 = 64 << 30;
 /// Progress is for eyes.
 const TOLD: Duration = Duration::from_millis(200);
 
@@ -96,7 +98,10 @@ impl Fetch<'_> {
     }
 
     fn copy(&self, response: Response<Body>, file: &mut File, hasher: &mut sha2::Sha256, mut have: u64) -> Result<(), FetchError> {
-        let total = response.body().content_length().map(|length| Bytes(length + have));
+        let total = response.body().content_length().map(|length| Bytes(length.saturating_add(have)));
+        if total.is_some_and(|total| total > Bytes(LARGEST)) {
+            return Err(self.endless());
+        }
         let mut body = response.into_body().into_reader();
         let mut block = vec![0u8; BLOCK];
         let mut told = Instant::now();
@@ -110,6 +115,9 @@ impl Fetch<'_> {
                 return Ok(());
             }
             let bytes = &block[..count];
+            if have.saturating_add(count as u64) > LARGEST {
+                return Err(self.endless());
+            }
             if let Err(source) = file.write_all(bytes) {
                 let full = OsError::new(Operation::Write, self.file.display(), source);
                 if full.is_full() {
@@ -125,6 +133,13 @@ impl Fetch<'_> {
                 self.tell(have, total);
             }
         }
+    }
+
+    /// More comes than any file has: what is here is of no use.
+    fn endless(&self) -> FetchError {
+        let _ = self.node.host.remove(self.file);
+        let message = format!("{} has more than {}: it is not fetched", crate::host::http::redacted(self.url), Bytes(LARGEST));
+        FetchError::Final(Box::new(Failure { hint: Some("check the URL of the role".to_owned()), ..failure(FailureKind::Apply, message) }))
     }
 
     fn tell(&self, have: u64, total: Option<Bytes>) {

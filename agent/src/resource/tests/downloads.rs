@@ -78,7 +78,7 @@ fn what_an_earlier_run_left_is_used_and_shown_in_the_plan() {
         Server::new(move |asked, _, stream| ranged(asked, stream, &body))
     };
     let changes = fixture.twice(&desired(server.url("/image"), &body));
-    assert_eq!(changes, [Shown::new("download", "60000 bytes of it", "present")]);
+    assert_eq!(changes, [Shown::new("download", "60000 bytes of it", "present").resting_on(Basis::Passing)]);
     assert_eq!(server.asked.lock().unwrap()[0].from, Some(60_000));
     // All of it was there already: the server has no more, and the digest tells that it is good.
     std::fs::rename(fixture.path("/opt/cache/image.qcow2"), partial(&fixture, &body)).unwrap();
@@ -256,4 +256,31 @@ fn a_range_that_is_not_the_one_asked_for_means_all_from_the_first_byte() {
         told.iter()
             .any(|event| matches!(event, Event::Note { text, .. } if text.contains("from 7, the server sends bytes 0-99999/100000")))
     );
+}
+
+#[test]
+fn what_is_larger_than_any_file_is_refused_before_it_fills_the_disk() {
+    let fixture = Fixture::new();
+    let body = bytes(9);
+    for (told, begins) in [(u64::MAX, true), (65 << 30, false)] {
+        let server = Server::new(move |asked, _, stream| {
+            let from = asked.from.unwrap_or(0);
+            let (status, range) = match begins {
+                true => ("206 Partial Content", format!("Content-Range: bytes {from}-99/*\r\n")),
+                false => ("200 OK", String::new()),
+            };
+            head(stream, status, &format!("Content-Length: {told}\r\n{range}"))?;
+            stream.write_all(&[0; 100])
+        });
+        let desired = desired(server.url("/image"), &body);
+        let partial = partial(&fixture, &body);
+        std::fs::create_dir_all(partial.parent().unwrap()).unwrap();
+        if begins {
+            std::fs::write(&partial, &body[..5]).unwrap();
+        }
+        let failed = fixture.apply(&desired).unwrap_err();
+        assert!(failed.message.contains("has more than 64 GiB"), "{failed:?}");
+        assert!(!partial.exists(), "what is here of it is of no use");
+        assert_eq!(server.asked.lock().unwrap().len(), 1, "another try does no better");
+    }
 }

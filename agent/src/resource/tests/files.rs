@@ -165,3 +165,20 @@ fn a_link_is_made_and_retargeted_in_one_step() {
     std::fs::write(fixture.path("/opt/java"), "a file").unwrap();
     assert_eq!(fixture.apply(&desired("/usr/java21")).unwrap_err().message, "/opt/java is a file, not a link");
 }
+
+#[test]
+fn what_only_some_may_read_here_is_shown_to_nobody_elsewhere() {
+    let mut fixture = Fixture::new();
+    let present = file::Present { content: fixture.blob(b"public"), ownership: owned("0644"), validate: None };
+    let desired = Desired::File(file::Desired { path: at("/etc/was-secret"), present: Some(present) });
+    std::fs::create_dir_all(fixture.path("/etc")).unwrap();
+    let place = fixture.path("/etc/was-secret");
+    std::fs::write(&place, "a value that the site knows no more").unwrap();
+    for (mode, from, old) in [(0o600, "private", None), (0o640, "private", None), (0o644, "", Some("a value that the site knows no more"))] {
+        std::fs::set_permissions(&place, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        let found = fixture.provider.examine(&desired).unwrap();
+        let content = found.changes.iter().find(|change| change.field == "content").unwrap();
+        assert_eq!(content.from == "private", from == "private", "{mode:o}: {content:?}");
+        assert_eq!(fixture.provider.old_content(&desired).as_deref(), old, "{mode:o}");
+    }
+}

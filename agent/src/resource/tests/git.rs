@@ -227,7 +227,7 @@ fn a_mirror_is_fresh_only_while_its_objects_are_the_proved_ones() {
     let objects = whole();
     let proves = |why: &str| {
         let changes = fixture.twice(&desired);
-        assert_eq!(changes, [Shown::new("a", why, "proved and fresh, or mirrored anew")]);
+        assert_eq!(changes, [Shown::new("a", why, "proved and fresh, or mirrored anew").resting_on(Basis::Beyond)]);
         assert_eq!(whole(), objects);
     };
     let changed = "has other object files than were proved to be whole";
@@ -398,4 +398,19 @@ fn an_owner_that_kills_what_reads_its_mirrors_is_told_and_harms_nobody_else() {
         failed
     });
     assert_eq!(failed.message, "cannot finish what is done as job: git-cache as job: ended by signal 9");
+}
+
+#[test]
+fn a_mirror_that_could_not_be_filled_is_told_and_is_no_change() {
+    let fixture = fixture();
+    let origins = Origins::new(&["good", "torn"]);
+    // It tells what it has, and has it no more.
+    let objects = origins.path("torn").join(".git/objects");
+    let directories = std::fs::read_dir(&objects).unwrap().flatten().filter(|entry| entry.file_name() != "info");
+    directories.for_each(|entry| std::fs::remove_dir_all(entry.path()).unwrap());
+    let desired = Desired::GitCache(cache([origins.source("good"), origins.source("torn")]));
+    assert_eq!(fields(&fixture.provider.examine(&desired).unwrap().changes), ["good", "torn"]);
+    let applied = fixture.apply(&desired).unwrap();
+    assert_eq!(fields(&applied.changes), ["good"], "{:?}", applied.notes);
+    assert!(applied.notes.iter().any(|note| note.starts_with("torn: ")), "{:?}", applied.notes);
 }
