@@ -65,9 +65,7 @@ impl Describe for Change {
         match self {
             Self::MakeParent(path) => Shown::new("parent", "absent", path),
             Self::Fetch { partial: 0 } => Shown::new("download", "absent", "present").resting_on(Basis::Passing),
-            Self::Fetch { partial } => {
-                Shown::new("download", format_args!("{partial} bytes of it"), "present").resting_on(Basis::Passing)
-            }
+            Self::Fetch { partial } => Shown::new("download", format_args!("{partial} bytes of it"), "present").resting_on(Basis::Passing),
             Self::Replace { from } => Shown::new("sha256", from.short(), "the pinned one"),
             Self::Ownership(change) => change.shown(),
         }

@@ -28,7 +28,11 @@ fn how_far_an_origin_has_gone_on_since_the_plan_is_no_fact_of_the_node() {
     // Once the mirror is behind when the plan is made, once it is not.
     for (before, after, content) in [("4", "15", "2"), ("15", "26", "3")] {
         push(&site, before);
-        site.replace("roles/mirrors.yaml", &format!("content: \"{}\\n\"", content.parse::<u8>().unwrap() - 1), &format!("content: \"{content}\\n\""));
+        site.replace(
+            "roles/mirrors.yaml",
+            &format!("content: \"{}\\n\"", content.parse::<u8>().unwrap() - 1),
+            &format!("content: \"{content}\\n\""),
+        );
         let mut terminal = Terminal::start(&site.command(&["apply"]));
         terminal.wait_for("[y/N]");
         push(&site, after);

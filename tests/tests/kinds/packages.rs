@@ -136,7 +136,8 @@ fn a_package_may_come_from_a_source_that_an_earlier_step_writes() {
 fn lists_that_are_read_anew_in_the_midst_remove_no_package_that_no_step_names() {
     let site = crate::site("packages", crate::node());
     let archive = |words: &[&str]| {
-        let made = Command::new("sh").arg(data().join("kinds/archive.sh")).arg(site.lab().www().join("archive")).args(words).status().unwrap();
+        let made =
+            Command::new("sh").arg(data().join("kinds/archive.sh")).arg(site.lab().www().join("archive")).args(words).status().unwrap();
         assert!(made.success());
     };
     archive(&["1"]);

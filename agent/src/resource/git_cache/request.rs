@@ -158,7 +158,9 @@ mod tests {
             assert!(failed.message.contains("asked"), "{failed:?}");
         }
         let mut all = asked();
-        let Answer { done: Done::Looked(Mirror::Broken(why)), .. } = all.answered(answer("seen", &looked)).unwrap() else { panic!("another") };
+        let Answer { done: Done::Looked(Mirror::Broken(why)), .. } = all.answered(answer("seen", &looked)).unwrap() else {
+            panic!("another")
+        };
         assert_eq!(why.len(), TEXT);
         all.answered(answer("seen", &looked)).unwrap_err();
         all.answered(answer("fetched", &good)).unwrap();

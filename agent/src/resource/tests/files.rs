@@ -174,7 +174,8 @@ fn what_only_some_may_read_here_is_shown_to_nobody_elsewhere() {
     std::fs::create_dir_all(fixture.path("/etc")).unwrap();
     let place = fixture.path("/etc/was-secret");
     std::fs::write(&place, "a value that the site knows no more").unwrap();
-    for (mode, from, old) in [(0o600, "private", None), (0o640, "private", None), (0o644, "", Some("a value that the site knows no more"))] {
+    for (mode, from, old) in [(0o600, "private", None), (0o640, "private", None), (0o644, "", Some("a value that the site knows no more"))]
+    {
         std::fs::set_permissions(&place, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
         let found = fixture.provider.examine(&desired).unwrap();
         let content = found.changes.iter().find(|change| change.field == "content").unwrap();
