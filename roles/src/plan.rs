@@ -3,7 +3,7 @@
 use crate::catalog::Action;
 use crate::check::Verdict;
 use crate::outcome::Failure;
-use crate::resource::{ResourceId, Shown};
+use crate::resource::{Essence, ResourceId, Shown};
 use crate::words::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +73,7 @@ impl Plan {
 
 impl Planned {
     /// What of it must still be true when its turn comes.
-    fn essence(&self) -> (u8, Vec<(&str, Option<&str>, &str)>) {
+    fn essence(&self) -> (u8, Vec<Essence<'_>>) {
         match self {
             Self::Unchanged { .. } => (0, Vec::new()),
             Self::Change { changes, triggered, .. } => {

@@ -66,6 +66,9 @@ impl Basis {
     }
 }
 
+/// Field, present value where it must still be so, future value.
+pub type Essence<'s> = (&'s str, Option<&'s str>, &'s str);
+
 impl Shown {
     /// A difference in `field`.
     pub fn new(field: &str, from: impl std::fmt::Display, to: impl std::fmt::Display) -> Self {
@@ -88,7 +91,7 @@ impl Shown {
     }
 
     /// What of it must still be true when its turn comes: none of what rests on nothing here.
-    pub fn essence(&self) -> Option<(&str, Option<&str>, &str)> {
+    pub fn essence(&self) -> Option<Essence<'_>> {
         let from = (self.basis == Basis::Node).then_some(self.from.as_str());
         (self.basis != Basis::Beyond).then_some((&self.field, from, &self.to))
     }
