@@ -15,7 +15,9 @@ use crate::fleet::{Compile, EventSender, Lines, Patience, Preparation, Ready, Tr
 use crate::inventory;
 use crate::journal::{RunLog, StateError, Store};
 use crate::registration::{Candidate, ObservedMasters, Proofs, Registrar, Survey};
-use crate::report::{Console, Exit, Journal, Paint, PlannedNode, Style, advice, alike, names, plan_json, refusal_lines, sanitize, verdict_json};
+use crate::report::{
+    Console, Exit, Journal, Paint, PlannedNode, Style, advice, alike, names, plan_json, refusal_lines, sanitize, verdict_json,
+};
 use crate::report::{MasterCounts, PlannedMaster, master_counts, master_json, master_lines};
 use crate::run::proved_again;
 use crate::session::AgentFile;

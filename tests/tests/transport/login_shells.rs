@@ -33,7 +33,7 @@ async fn logged_in(script: &str) -> Stage {
 
 async fn greeted(stage: &Stage) -> Result<Greeting, SessionError> {
     let identity = Identity { node: NodeName::parse("n1").unwrap(), login: "login-shell-test".to_owned(), r#become: None };
-    let nobody = Password::new(None, Box::new(|_| Box::pin(async { None })));
+    let nobody = Password::new(None, Box::new(|_, _| Box::pin(async { None })));
     meet(&stage.link, AgentFile::embedded().unwrap(), &identity, &[], &nobody, &RunMask::default()).await
 }
 
