@@ -125,7 +125,6 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// of it is heard by the receiver.
 fn beside(print: impl FnOnce() + Send + 'static) -> mpsc::Receiver<()> {
     let (done, told) = mpsc::channel();
-    #[expect(clippy::disallowed_methods, reason = "it may never end: the process leaves without it")]
     std::thread::spawn(move || {
         print();
         // Nobody has to wait for it.

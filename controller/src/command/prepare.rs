@@ -50,6 +50,9 @@ pub struct RunContext {
     pub interrupts: Interrupts,
 }
 
+/// Begins the log of a run.
+type BeginLog = fn(&dyn Store) -> Result<RunLog, StateError>;
+
 impl RunContext {
     /// Opens the site and the way to its nodes, to plan.
     ///
@@ -83,7 +86,7 @@ impl RunContext {
         open: Open,
         only: Option<&str>,
         want_old: bool,
-        log: Option<fn(&dyn Store) -> Result<RunLog, StateError>>,
+        log: Option<BeginLog>,
     ) -> Result<Self, CommandError> {
         let began = Instant::now();
         let echo = Echo::default();

@@ -93,6 +93,9 @@ impl Observed {
     }
 }
 
+/// What is known of an executor of a node that was met.
+type ProofOf<'a> = &'a dyn Fn(&Ready, &Executor) -> Proof;
+
 /// What each master is looked at by, and found.
 pub type ObservedMasters = BTreeMap<MasterName, Observed>;
 
@@ -158,7 +161,7 @@ impl Registrar {
         &self,
         masters: &BTreeMap<MasterName, Master>,
         ready: &mut Vec<Ready>,
-        (proof, owed): (&dyn Fn(&Ready, &Executor) -> Proof, &[Candidate]),
+        (proof, owed): (ProofOf<'_>, &[Candidate]),
         known: &dyn Fn(&MasterName) -> Option<BTreeSet<NodeName>>,
         mut looks: ObservedMasters,
     ) -> Survey {

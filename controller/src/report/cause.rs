@@ -27,7 +27,7 @@ impl Cause {
             let parts = line.split([' ', '\'', '"', '`', '‘', '’', '(', ')']).map(|word| word.trim_end_matches([':', ',', ';', '.']));
             // It is pasted into a shell.
             let plain = |word: &str| word.chars().all(|sign| sign.is_alphanumeric() || "/._+@=,-".contains(sign));
-            parts.filter(|word| word.starts_with('/') && word.len() > 1 && plain(word)).last().map(str::to_owned)
+            parts.filter(|word| word.starts_with('/') && word.len() > 1 && plain(word)).next_back().map(str::to_owned)
         };
         let tail = failure.command.iter().flat_map(|command| command.tail.iter().rev());
         let named = std::iter::once(&failure.message).chain(&failure.causes).chain(tail).find_map(|line| said(line));
