@@ -57,6 +57,11 @@ impl Ledger {
         self.changed
     }
 
+    /// Executors that have ever been proved on the node, by their masters, as far as they are kept.
+    pub fn executors(&self) -> impl Iterator<Item = (&MasterName, &NodeName)> {
+        self.proved.iter().map(|proved| (&proved.subject.master, &proved.subject.executor))
+    }
+
     /// A run changes the node, or is about to.
     pub fn change(&mut self, generation: Option<u64>) {
         self.changed = generation;

@@ -137,6 +137,16 @@ impl Site {
         self.run(&["apply", "--yes"])
     }
 
+    /// Waits until a run that goes on has told this: it stands in a log on the controller.
+    pub fn is_told(&self, text: &str) {
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        let stands = || Command::new("grep").args(["-rqF", "--", text]).arg(self.state()).status().expect("grep runs").success();
+        while !stands() {
+            assert!(std::time::Instant::now() < end, "not told within 60 s: {text}");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    }
+
     /// Runs a program as root on a node, past everything that is tested; it must succeed.
     pub fn on(&self, node: &str, argv: &[&str]) -> String {
         let output = self.lab().node_command(node, argv).output().expect("started");

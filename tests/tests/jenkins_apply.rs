@@ -5,6 +5,10 @@
 mod fitness;
 #[path = "jenkins_apply/inbound.rs"]
 mod inbound;
+#[path = "jenkins_apply/keys.rs"]
+mod keys;
+#[path = "jenkins_apply/running.rs"]
+mod running;
 #[path = "jenkins_apply/stage.rs"]
 mod stage;
 

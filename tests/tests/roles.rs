@@ -8,6 +8,7 @@ use ostler_tests::site::{Ran, Site};
 
 mod roles {
     mod jenkins;
+    mod jobs;
 }
 
 const SSH: &str = "ssh: {user: admin, become: sudo}\n";
@@ -273,6 +274,14 @@ fn a_buildbot_worker_earns_its_label_and_a_second_run_writes_and_reloads_nothing
     mended.good();
     assert_eq!((mended.changed("master"), mended.changed("n1")), (vec!["service buildbot-master".to_owned()], Vec::new()));
     assert_eq!(mended.recap("n1")["labels"], serde_json::json!(["debian"]), "{}", mended.told());
+
+    // Under another name it is another worker; the one before is told of, and so is whose it was.
+    site.replace("ostler.yaml", "{master: ci, ", "{master: ci, name: n1-new, ");
+    site.apply().good();
+    let plan = site.run(&["plan", "--detailed-exitcode"]).good_with(0);
+    let there = plan.lines.iter().find(|line| line["type"] == "planned_master").unwrap();
+    let renamed = serde_json::json!([{ "from": "n1", "node": "n1", "to": ["n1-new"] }]);
+    assert_eq!((&there["orphans"], &there["renamed"]), (&serde_json::json!(["n1"]), &renamed), "{}", plan.told());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::FleetArgs;
 use clap::Args;
+use ostler_roles::words::Span;
 
 /// Make the nodes so, register them, prove them, label them
 ///
@@ -25,6 +26,9 @@ pub struct ApplyArgs {
     /// Only this role, what it needs and what watches them, on nodes that have it; a partial run attaches no label
     #[arg(long, value_name = "ROLE")]
     pub only: Option<String>,
+    /// How long jobs that run on a node may take to end before it is changed; it takes no new ones meanwhile, and is left as it is when they still run then
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = Span::parse)]
+    pub jobs_within: Span,
     #[command(flatten)]
     pub fleet: FleetArgs,
 }

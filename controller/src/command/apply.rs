@@ -20,6 +20,7 @@ use ostler_roles::author::compile::Master;
 use ostler_roles::master::Standing;
 use ostler_roles::words::{MasterName, NodeName};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// What stands before a run.
 struct Planned {
@@ -38,7 +39,7 @@ pub fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, CommandError> {
     prepare::block_on(async {
         let run = RunContext::to_change(context, &args.fleet, args.only.as_deref(), args.diff)?;
         match planned(context, args, &run).await {
-            Ok(Ok(planned)) => apply(context, run, planned).await,
+            Ok(Ok(planned)) => apply(context, run, planned, args.jobs_within.duration()).await,
             Ok(Err((ready, refused))) => end(run, ready, refused).await,
             Err(error) => end(run, Vec::new(), Err(error)).await,
         }
@@ -92,7 +93,7 @@ async fn planned(
     Ok(Ok(Planned { ready, lost, owed, masters, after: order.after(), settled }))
 }
 
-async fn apply(context: &Context, run: RunContext, planned: Planned) -> Result<Exit, CommandError> {
+async fn apply(context: &Context, run: RunContext, planned: Planned, jobs_within: Duration) -> Result<Exit, CommandError> {
     let Planned { ready, lost, owed, masters, after, settled } = planned;
     // From here on a first Ctrl-C takes back what is noted, as it ends what is begun.
     run.interrupts.enter(RunPhase::Running);
@@ -109,6 +110,7 @@ async fn apply(context: &Context, run: RunContext, planned: Planned) -> Result<E
         runner: Runner { preparation: run.preparation.clone(), controller: prepare::controller(context), cancel: cancel.clone() },
         after,
         masters: masters.clone(),
+        jobs_within,
         is_partial: run.only.is_some(),
         applied: Box::new(run.interrupts.entering(RunPhase::Registering)),
     };

@@ -2,7 +2,7 @@
 
 use super::one_role::OneRole;
 use super::workspace::Workspace;
-use crate::fleet::{Compile, CompileError, Prepared};
+use crate::fleet::{Compile, CompileError, Prepared, SiteExecutors};
 use ostler_roles::author::compile;
 use ostler_roles::author::diagnostic::{Faults, RenderStyle};
 use ostler_roles::executor::Executor;
@@ -22,6 +22,8 @@ pub struct SiteCompiler {
     ahead: Mutex<BTreeMap<NodeName, (u64, Facts, Prepared)>>,
     /// Counts changes of what is known of any node.
     changes: AtomicU64,
+    /// All executors of the site, by what was known after so many changes.
+    executors: Mutex<Option<(u64, Arc<SiteExecutors>)>>,
 }
 
 fn rendered(faults: &Faults) -> CompileError {
@@ -31,11 +33,12 @@ fn rendered(faults: &Faults) -> CompileError {
 impl SiteCompiler {
     /// For this site, or one role of it.
     pub fn new(workspace: &Arc<Workspace>, part: Option<OneRole>) -> Self {
-        Self { workspace: Arc::clone(workspace), part, ahead: Mutex::default(), changes: AtomicU64::new(0) }
+        let (workspace, ahead, changes, executors) = (Arc::clone(workspace), Mutex::default(), AtomicU64::new(0), Mutex::default());
+        Self { workspace, part, ahead, changes, executors }
     }
 
     /// The executors of a node by what it told last, and its host keys. What is compiled for that is kept for its plan.
-    pub fn executors(&self, node: &NodeName) -> Option<(Vec<Executor>, Vec<String>)> {
+    pub fn executors_of(&self, node: &NodeName) -> Option<(Vec<Executor>, Vec<String>)> {
         let (changes, facts) = (self.changes.load(Ordering::SeqCst), self.last_facts(node)?);
         let prepared = self.compile_now(node, &facts).ok()?;
         let (executors, host_keys) = (prepared.executors.clone(), facts.host_keys.clone());
@@ -81,5 +84,18 @@ impl Compile for SiteCompiler {
 
     fn secret_key(&self) -> Vec<u8> {
         self.workspace.secrets.key().to_vec()
+    }
+
+    fn executors(&self) -> Arc<SiteExecutors> {
+        let changes = self.changes.load(Ordering::SeqCst);
+        let mut kept = self.executors.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((by, all)) if *by == changes => Arc::clone(all),
+            Some(_) | None => {
+                let all = Arc::new(self.workspace.executors());
+                *kept = Some((changes, Arc::clone(&all)));
+                all
+            }
+        }
     }
 }

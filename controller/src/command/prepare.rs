@@ -24,7 +24,7 @@ use crate::session::AgentFile;
 use ostler_roles::author::compile::Order;
 use ostler_roles::executor::Executor;
 use ostler_roles::master::Proof;
-use ostler_roles::words::{MasterName, NodeName, RoleName};
+use ostler_roles::words::{NodeName, RoleName};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -186,8 +186,7 @@ pub async fn survey(
         true if !Proofs::is_known_owed(&run.workspace.store, one, executor) => Proof::Standing,
         true | false => Proof::Wanted,
     };
-    let known = |master: &MasterName| run.workspace.executors_on(master);
-    Ok(registrar(context, run)?.survey(&masters, ready, (&proof, owed), &known, looks).await)
+    Ok(registrar(context, run)?.survey(&masters, ready, (&proof, owed), looks).await)
 }
 
 /// Executors of nodes that are out in this run, which the site knows to owe their labels: their masters hear of it all the same. Whoever has
@@ -208,7 +207,7 @@ pub async fn owed(run: &RunContext, lost: &[(NodeName, Trouble)]) -> Vec<Candida
 /// The executors of these nodes, by what they told last.
 fn candidates(compiler: &SiteCompiler, nodes: &[NodeName]) -> Vec<Candidate> {
     let of_node = |node: &NodeName| {
-        let (executors, host_keys) = compiler.executors(node)?;
+        let (executors, host_keys) = compiler.executors_of(node)?;
         let of = |executor| Candidate { node: node.clone(), executor, host_keys: host_keys.clone() };
         Some(executors.into_iter().map(of).collect::<Vec<_>>())
     };
@@ -256,7 +255,7 @@ pub fn exit_of(trouble: &Trouble) -> Exit {
         TroubleKind::Unreachable => Exit::Unreachable,
         TroubleKind::Site => Exit::Site,
         TroubleKind::Locked => Exit::Locked,
-        TroubleKind::Moved | TroubleKind::Failed => Exit::NodeFailed,
+        TroubleKind::Moved | TroubleKind::Busy | TroubleKind::Failed => Exit::NodeFailed,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A site opened for work: its files, its secrets, what is kept of its nodes; compiles for the fleet.
 
 use super::{CommandError, Context};
-use crate::fleet::{Blobs, Content};
+use crate::fleet::{Blobs, Content, SiteExecutors};
 use crate::inventory::{self, Inventory, ReadSiteError, SiteFile};
 use crate::journal::{FactStore, FileStore, Store, site_directory};
 use crate::registration::SiteState;
@@ -14,7 +14,7 @@ use ostler_roles::author::library;
 use ostler_roles::author::role::Role;
 use ostler_roles::facts::Facts;
 use ostler_roles::words::{Digest, MasterName, NodeName};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -142,20 +142,16 @@ impl Workspace {
         compile::masters(&self.inventory.roles, &self.inventory.site, &self.facts(), &self.secrets).map_err(CommandError::Site)
     }
 
-    /// The names of all executors that the site has on a master, under whichever of its names; none when not every node can be compiled with
-    /// what is known of it.
-    pub fn executors_on(&self, master: &MasterName) -> Option<BTreeSet<NodeName>> {
-        let masters = self.masters().ok()?;
-        let called =
-            |name: &MasterName| matches!((masters.get(name), masters.get(master)), (Some(one), Some(other)) if one.is_one_with(other));
-        let facts = self.facts();
-        let mut names = BTreeSet::new();
-        for entry in &self.inventory.site.nodes.nodes {
-            let node = NodeName::parse(&entry.name.value).ok()?;
-            let compiled = self.with_input(&node, &facts, compile::compile).ok()?;
-            names.extend(compiled.executors.into_iter().filter(|one| called(&one.master)).map(|one| one.name));
+    /// All executors of the site, as far as its nodes can be compiled with what is known of them.
+    pub fn executors(&self) -> SiteExecutors {
+        let (facts, mut all) = (self.facts(), SiteExecutors::default());
+        for node in self.inventory.site.nodes.nodes.iter().filter_map(|entry| NodeName::parse(&entry.name.value).ok()) {
+            match self.with_input(&node, &facts, compile::compile) {
+                Ok(compiled) => all.known.extend(compiled.executors.into_iter().map(|one| (node.clone(), one))),
+                Err(_) => all.unknown.push(node),
+            }
         }
-        Some(names)
+        all
     }
 
     /// What registration knows of the site.

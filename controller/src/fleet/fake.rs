@@ -98,6 +98,9 @@ impl Compile for NoSite {
     fn secret_key(&self) -> Vec<u8> {
         Vec::new()
     }
+    fn executors(&self) -> Arc<super::SiteExecutors> {
+        Arc::default()
+    }
 }
 
 struct Way(Arc<FakeNode>);

@@ -5,6 +5,7 @@ mod apply;
 mod compare;
 mod connection;
 mod event;
+mod executors;
 #[cfg(test)]
 pub(crate) mod fake;
 mod follow;
@@ -20,6 +21,7 @@ pub use apply::{NodeEnd, Runner, prove_again, secrets_of};
 pub use compare::compare;
 pub use connection::{Connection, MeetError, leave};
 pub use event::{EventSender, FleetEvent, FleetMessage};
+pub use executors::SiteExecutors;
 pub use follow::{Follower, Found, Patience, Start};
 pub use lines::Lines;
 pub use prepare::{Blobs, Compile, CompileError, Masked, OpenedSecrets, Preparation, Prepared, Reach, Ready, prepare};

@@ -1,6 +1,6 @@
 //! The way to a plan: connect, meet, compile, ask. Nothing on any node is changed by it.
 
-use super::{Connection, EventSender, FleetEvent, Lines, Patience, Stage, Trouble, TroubleKind};
+use super::{Connection, EventSender, FleetEvent, Lines, Patience, SiteExecutors, Stage, Trouble, TroubleKind};
 use crate::mask::RunMask;
 use crate::session::{AgentFile, Answer, Content, Identity, Password, Session, SessionError, ask_plan};
 use crate::transport::{BoxFuture, ConnectError, Link};
@@ -39,6 +39,9 @@ pub trait Compile: Send + Sync {
     fn keep_facts(&self, node: &NodeName, facts: &Facts);
     /// The key under which secrets are compared.
     fn secret_key(&self) -> Vec<u8>;
+    /// All executors of the site, compiled once for as long as nothing new is known of any node. May take seconds, is called where blocking
+    /// is allowed.
+    fn executors(&self) -> Arc<SiteExecutors>;
 }
 
 /// Why a node has no catalog.

@@ -31,6 +31,8 @@ pub enum TroubleKind {
     Locked,
     /// Another run had it since its plan was made.
     Moved,
+    /// Jobs run on it.
+    Busy,
     /// Everything else.
     Failed,
 }

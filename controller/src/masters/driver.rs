@@ -90,7 +90,9 @@ pub struct Observation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Cordon {
-    /// It takes no new jobs.
+    /// It takes no new jobs, by this call.
+    Made,
+    /// It takes no new jobs: a run of ours holds it already, or did and was cut.
     Ours,
     /// The master does not have it: there is nothing to take out of service.
     Absent,

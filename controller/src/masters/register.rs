@@ -312,7 +312,7 @@ fn reason(proof: Proof, why: Option<&str>) -> &str {
 fn set_aside(driver: &dyn Driver, name: &NodeName, reason: &str, tell: EventSink<'_>) -> Result<Option<Ending>, MasterError> {
     match driver.cordon(name, reason, tell)? {
         Cordon::Absent => return Ok(None),
-        Cordon::Ours | Cordon::Theirs(_) => {}
+        Cordon::Made | Cordon::Ours | Cordon::Theirs(_) => {}
     }
     if driver.stop().is_asked() && !driver.quarantine_ends_jobs() {
         return Ok(None);

@@ -8,15 +8,15 @@ use crate::journal::{Key, Store};
 use crate::masters::driver::Cause;
 use crate::masters::http::Access;
 use crate::masters::jenkins::{
-    Agent, AgentProgramStore, AgentSteps, Client, Credential, Credentials, InstallAgent, InstallAgentError, Jenkins, JenkinsError, Kind,
+    Agent, AgentProgramStore, AgentSteps, Client, Credential, Credentials, Elsewhere, InstallAgent, InstallAgentError, Jenkins, JenkinsError, Kind,
     Login, Patience, Program, Registration, sent_key,
 };
 use ostler_roles::author::compile::{JenkinsCredential, JenkinsLogin, Master, MasterSettings};
 use ostler_roles::catalog::Step;
 use ostler_roles::executor::Launch;
 use ostler_roles::master::jenkins as model;
-use ostler_roles::words::{Digest, Secret};
-use std::collections::BTreeMap;
+use ostler_roles::words::{Digest, NodeName, Secret};
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU16;
 use std::sync::{Arc, PoisonError};
 
@@ -49,12 +49,20 @@ impl Registrar {
             }
         }
         if !registrations.is_empty() {
-            let credentials = sent_by_all(login(user, shown), &site, credentials).await?;
+            let elsewhere = self.elsewhere(master, batch);
+            let credentials = sent_by_all(login(user, shown), &site, credentials, elsewhere).await?;
             let programs = KeptProgram { store: Arc::clone(&self.site.store), key: Key::program(&master.name) };
             let driver = Jenkins::new(client, registrations, Some(credentials)).keeping(Box::new(programs));
             opened.driver = Some(Box::new(driver));
         }
         Ok(opened)
+    }
+
+    /// Nodes of the site on this master that are none of these.
+    fn elsewhere(&self, master: &Master, batch: &[Candidate]) -> Elsewhere {
+        let (compile, master) = (Arc::clone(&self.preparation.compile), master.name.clone());
+        let here: BTreeSet<NodeName> = batch.iter().map(|one| one.node.clone()).collect();
+        Elsewhere(Arc::new(move |id| compile.executors().logged_in_with(&master, id.as_str()).difference(&here).cloned().collect()))
     }
 
     /// By what the site knows its own things on a master (decision 0009): the `id` that all its admins share, or one of this machine's.
@@ -175,7 +183,12 @@ impl InstallAgent for Bringer {
 }
 
 /// The credentials of a master, with the key of their fingerprints.
-async fn sent_by_all(login: Login, site: &model::Site, credentials: &[JenkinsCredential]) -> Result<Credentials, String> {
+async fn sent_by_all(
+    login: Login,
+    site: &model::Site,
+    credentials: &[JenkinsCredential],
+    elsewhere: Elsewhere,
+) -> Result<Credentials, String> {
     let wanted = credentials.iter().map(|wanted| {
         let id = model::CredentialId::parse(&wanted.id).map_err(|error| error.to_string())?;
         let kind = Kind::SshKey { private_key: wanted.key.clone(), passphrase: None };
@@ -183,11 +196,11 @@ async fn sent_by_all(login: Login, site: &model::Site, credentials: &[JenkinsCre
     });
     let wanted: Vec<Credential> = wanted.collect::<Result<_, String>>()?;
     if wanted.is_empty() {
-        return Ok(Credentials { wanted, key: Secret::new(Vec::new()) });
+        return Ok(Credentials { wanted, key: Secret::new(Vec::new()), elsewhere });
     }
     let site = site.clone();
     match tokio::task::spawn_blocking(move || sent_key(&login, &site)).await {
-        Ok(key) => Ok(Credentials { wanted, key }),
+        Ok(key) => Ok(Credentials { wanted, key, elsewhere }),
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

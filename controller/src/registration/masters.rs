@@ -1,5 +1,9 @@
 //! The masters of one run, opened once: each executor comes when its node is ready, and goes registered at once.
 
+mod drain;
+
+pub use drain::{Blocked, Cordoned};
+
 use super::connections::Connections;
 use super::{Candidate, Opened, Registered, Registrar, failed, told};
 use crate::fleet::{ExecutorRef, FleetEvent, Stage, Transaction};
@@ -22,6 +26,8 @@ pub struct Masters {
     connections: Connections,
     masters: Arc<BTreeMap<MasterName, Entry>>,
     settled: Arc<BTreeMap<ExecutorRef, Standing>>,
+    /// For as many executors as may be waited for at once before their nodes are changed.
+    drains: Arc<Semaphore>,
 }
 
 /// One master.
@@ -66,7 +72,9 @@ impl Masters {
                 entry.batch.push(candidate);
             }
         }
-        Self { registrar: registrar.clone(), connections: connections.clone(), masters: Arc::new(entries), settled: Arc::new(settled) }
+        let (registrar, connections) = (registrar.clone(), connections.clone());
+        let drains = Arc::new(Semaphore::new(drain::AT_ONCE));
+        Self { registrar, connections, masters: Arc::new(entries), settled: Arc::new(settled), drains }
     }
 
     /// The connections of this run.
@@ -116,6 +124,17 @@ impl Masters {
         tasks.join_all().await.into_iter().flatten().collect()
     }
 
+    /// An executor of this run, and its master.
+    fn find(&self, node: &NodeName, executor: &Executor) -> Option<(&Entry, &Candidate)> {
+        let entry = self.masters.get(&executor.master)?;
+        Some((entry, entry.batch.iter().find(|one| one.node == *node && one.executor.name == executor.name)?))
+    }
+
+    fn reporter(&self, candidate: &Candidate, hint: Option<String>, transaction: &Transaction) -> Reporter {
+        let (registrar, candidate, transaction) = (self.registrar.clone(), candidate.clone(), transaction.clone());
+        Reporter { registrar, candidate, hint, transaction, shared: AtomicU32::new(0) }
+    }
+
     async fn one(
         &self,
         node: &NodeName,
@@ -123,19 +142,11 @@ impl Masters {
         (proof, why): (Proof, Option<String>),
         transaction: &Transaction,
     ) -> Registered {
-        let mine = |one: &&Candidate| one.node == *node && one.executor.name == executor.name;
-        let Some((entry, candidate)) = self.masters.get(&executor.master).and_then(|entry| Some((entry, entry.batch.iter().find(mine)?)))
-        else {
+        let Some((entry, candidate)) = self.find(node, executor) else {
             let candidate = Candidate { node: node.clone(), executor: executor.clone(), host_keys: Vec::new() };
             return failed(&candidate, format!("another node of this run has an executor `{}` on this master", executor.name));
         };
-        let reporter = |hint: Option<String>| Reporter {
-            registrar: self.registrar.clone(),
-            candidate: candidate.clone(),
-            hint,
-            transaction: transaction.clone(),
-            shared: AtomicU32::new(0),
-        };
+        let reporter = |hint: Option<String>| self.reporter(candidate, hint, transaction);
         let place = ExecutorRef { master: executor.master.clone(), executor: executor.name.clone() };
         if let Some(standing) = self.settled.get(&place).filter(|_| proof == Proof::Standing) {
             let reporter = reporter(None);
@@ -169,6 +180,14 @@ impl Masters {
 }
 
 impl OpenMaster {
+    fn of(opened: Opened) -> Self {
+        let Opened { driver, refused, hint } = opened;
+        let driver: Option<Arc<dyn Driver>> = driver.map(Arc::from);
+        let room = driver.as_ref().map_or(1, |driver| driver.workers().max(1));
+        let (room, holding) = (Semaphore::new(room), Semaphore::new(room));
+        Self { driver, refused, hint, room, holding, looks: SharedListing::default() }
+    }
+
     /// Room for an executor, and how it stands when there is. Whoever waits for it with labels that are not earned takes no jobs meanwhile: those
     /// before it may take half an hour. Ctrl-C ends their waits, and so this one.
     async fn turn(
@@ -222,11 +241,7 @@ impl Entry {
     async fn open(&self, registrar: &Registrar, connections: &Connections) -> Result<Arc<OpenMaster>, String> {
         let open = || async {
             let master = self.master.as_ref().ok_or_else(|| "the site has no such master".to_owned())?;
-            let Opened { driver, refused, hint } = registrar.open(master, &self.batch, connections).await?;
-            let driver: Option<Arc<dyn Driver>> = driver.map(Arc::from);
-            let room = driver.as_ref().map_or(1, |driver| driver.workers().max(1));
-            let (room, holding) = (Semaphore::new(room), Semaphore::new(room));
-            Ok(Arc::new(OpenMaster { driver, refused, hint, room, holding, looks: SharedListing::default() }))
+            registrar.open(master, &self.batch, connections).await.map(OpenMaster::of).map(Arc::new)
         };
         self.opened.get_or_init(open).await.clone()
     }

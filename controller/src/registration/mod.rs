@@ -15,7 +15,7 @@ mod told;
 mod witness;
 
 pub use connections::Connections;
-pub use masters::Masters;
+pub use masters::{Blocked, Cordoned, Masters};
 pub use proofs::Proofs;
 pub use survey::{ObservedMasters, Survey};
 

@@ -266,7 +266,9 @@ impl NodeJob {
             let why = trouble.chain.join(": ");
             match trouble.kind {
                 TroubleKind::Locked | TroubleKind::Moved => NodeJobError::Busy(node.clone(), why),
-                TroubleKind::Unreachable | TroubleKind::Site | TroubleKind::Failed => NodeJobError::Failed(node.clone(), why),
+                TroubleKind::Unreachable | TroubleKind::Site | TroubleKind::Busy | TroubleKind::Failed => {
+                    NodeJobError::Failed(node.clone(), why)
+                }
             }
         })?;
         match state.ending {

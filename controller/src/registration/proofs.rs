@@ -109,8 +109,8 @@ impl Proofs {
             (false, is_owed) if end.run.is_some() => is_owed.then_some(Proof::Lapsed),
             // What its roles promise does not hold, whoever has changed that.
             (false, _) if is_unfit => Some(Proof::Lapsed),
-            // Whoever has the node now sees to its labels.
-            (false, _) if matches!(&end.ending, Err(trouble) if trouble.kind == TroubleKind::Locked) => None,
+            // Whoever has the node now sees to its labels; the jobs that run there keep them, and what is owed stays owed.
+            (false, _) if matches!(&end.ending, Err(trouble) if matches!(trouble.kind, TroubleKind::Locked | TroubleKind::Busy)) => None,
             // This run has changed nothing there; what an earlier one left owed counts by the node's own word.
             (false, _) => end.ledger.knows_owed(&Subject::of(executor)).then_some(Proof::Lapsed),
         };

@@ -6,7 +6,7 @@ use super::{Candidate, Connections, Opened, Registered, Registrar};
 use crate::fleet::{ExecutorRef, Ready};
 use crate::masters::Cancellation;
 use crate::masters::driver::{Driver, MasterError, Observation};
-use crate::report::{MasterAnswer, MasterPlan, PlannedExecutor, PlannedMaster};
+use crate::report::{MasterAnswer, MasterPlan, PlannedExecutor, PlannedMaster, Renamed};
 use ostler_roles::author::compile::Master;
 use ostler_roles::catalog::Step;
 use ostler_roles::executor::Executor;
@@ -156,13 +156,12 @@ impl Registrar {
     }
 
     /// What every master of these nodes' executors says, by these looks where they still hold, and what the nodes themselves say of what an
-    /// executor needs there. `proof`: what is known of an executor of such a node; `owed`: executors of nodes that are out of reach, whose proof has lapsed. `known`: the names of all executors that the whole site has on a master, where that can be told.
+    /// executor needs there. `proof`: what is known of an executor of such a node; `owed`: executors of nodes that are out of reach, whose proof has lapsed.
     pub async fn survey(
         &self,
         masters: &BTreeMap<MasterName, Master>,
         ready: &mut Vec<Ready>,
         (proof, owed): (ProofOf<'_>, &[Candidate]),
-        known: &dyn Fn(&MasterName) -> Option<BTreeSet<NodeName>>,
         mut looks: ObservedMasters,
     ) -> Survey {
         let mut batches: BTreeMap<MasterName, Vec<Candidate>> = BTreeMap::new();
@@ -193,17 +192,64 @@ impl Registrar {
             compared.extend(known);
         }
         compared.extend(self.compare(ready, all).await);
+        let formerly = formerly(ready);
         let mut survey = Survey::default();
         for (name, batch) in batches {
             let answer = match (later.get(&name), looks.remove(&name)) {
                 (Some(machine), _) => MasterAnswer::Later { machine: machine.clone(), executors: batch.len() },
                 (None, None) => MasterAnswer::NotAsked { cause: "nobody has looked".to_owned(), nodes: nodes_of(&batch) },
-                (None, Some(looked)) => survey.judge(looked, &batch, (&proof, &mut compared), &|| known(&name)),
+                (None, Some(looked)) => {
+                    let mut told = survey.judge(looked, &batch, (&proof, &mut compared));
+                    if let MasterAnswer::Asked(told) = &mut told {
+                        self.judge_orphans(told, masters, &name, &formerly).await;
+                    }
+                    told
+                }
             };
             survey.masters.push(PlannedMaster { name: name.to_string(), answer });
         }
         survey
     }
+
+    /// Keeps of what was found those that the site has no more, and tells which of them have another name now. Executors that were asked for
+    /// and are no part of this run after all are none of them. Nobody is called an orphan while not all of the site is known.
+    async fn judge_orphans(&self, told: &mut MasterPlan, masters: &BTreeMap<MasterName, Master>, master: &MasterName, formerly: &Formerly) {
+        if told.orphans.is_empty() {
+            return;
+        }
+        let compile = Arc::clone(&self.preparation.compile);
+        let called =
+            |name: &MasterName| matches!((masters.get(name), masters.get(master)), (Some(one), Some(other)) if one.is_one_with(other));
+        let all = match tokio::task::spawn_blocking(move || compile.executors()).await {
+            Ok(all) => all.names_on(&called),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        told.orphans.retain(|orphan| all.as_ref().is_some_and(|all| all.iter().all(|one| one.as_str() != orphan)));
+        for orphan in &told.orphans {
+            let before = NodeName::parse(orphan).ok().map(|executor| ExecutorRef { master: master.clone(), executor });
+            if let Some((node, now)) = before.and_then(|before| formerly.get(&before)) {
+                let to = now.iter().map(ToString::to_string).collect();
+                told.renamed.push(Renamed { from: orphan.clone(), node: node.clone(), to });
+            }
+        }
+    }
+}
+
+/// Executors that nodes remember to have been proved as, and have no more, each with what it may be now: its names on the same master.
+type Formerly = BTreeMap<ExecutorRef, (NodeName, Vec<NodeName>)>;
+
+fn formerly(ready: &[Ready]) -> Formerly {
+    let mut formerly = Formerly::new();
+    for one in ready {
+        let executors = &one.prepared.executors;
+        for (master, executor) in one.connection.session.hello.ledger.executors() {
+            let now = executors.iter().filter(|now| now.master == *master).map(|now| now.name.clone()).collect::<Vec<_>>();
+            if !now.contains(executor) {
+                formerly.insert(ExecutorRef { master: master.clone(), executor: executor.clone() }, (one.node.clone(), now));
+            }
+        }
+    }
+    formerly
 }
 
 fn nodes_of(batch: &[Candidate]) -> Vec<NodeName> {
@@ -216,7 +262,6 @@ impl Survey {
         looked: Observed,
         batch: &[Candidate],
         (proof, compared): (&dyn Fn(&Candidate) -> Proof, &mut Compared),
-        known: &dyn Fn() -> Option<BTreeSet<NodeName>>,
     ) -> MasterAnswer {
         let (mut sight, shared, refused, driver) = match looked.seen {
             Seen::Wrong(cause) => return MasterAnswer::Wrong { cause, nodes: nodes_of(batch) },
@@ -243,12 +288,8 @@ impl Survey {
             }
             executors.push(planned_executor(one, proof, standing, equipment, driver.as_deref()));
         }
-        // Executors that were asked for and are no part of this run after all are none of those that were not asked for. Nobody is called a
-        // orphan while not all of the site is known.
-        let mut orphans: Vec<String> = sight.ours.into_iter().map(|orphan| orphan.name).collect();
-        let all = if orphans.is_empty() { None } else { known() };
-        orphans.retain(|orphan| all.as_ref().is_some_and(|all| all.iter().all(|one| one.as_str() != orphan)));
-        MasterAnswer::Asked(MasterPlan { shared, notes: Vec::new(), executors, orphans })
+        let orphans = sight.ours.into_iter().map(|orphan| orphan.name).collect();
+        MasterAnswer::Asked(MasterPlan { shared, notes: Vec::new(), executors, orphans, renamed: Vec::new() })
     }
 }
 

@@ -4,7 +4,9 @@ mod master;
 mod refusal;
 mod step_view;
 
-pub use master::{MasterAnswer, MasterCounts, MasterPlan, PlannedExecutor, PlannedMaster, master_counts, master_json, master_lines};
+pub use master::{
+    MasterAnswer, MasterCounts, MasterPlan, PlannedExecutor, PlannedMaster, Renamed, master_counts, master_json, master_lines,
+};
 pub use refusal::{impossible, refusal_lines};
 pub use step_view::action_word;
 

@@ -3,7 +3,9 @@
 use super::scheduler::{Completion, Ended, Outcome, Run};
 use crate::fleet::{FleetEvent, NodeEnd, Ready, Transaction, Trouble, TroubleKind, prove_again};
 use crate::journal::new_run;
-use crate::registration::{Proofs, Registered};
+use crate::registration::{Blocked, Cordoned, Proofs, Registered};
+use ostler_roles::executor::Executor;
+use ostler_roles::master::Proof;
 use ostler_roles::outcome::Ending;
 use ostler_roles::words::NodeName;
 use std::collections::BTreeMap;
@@ -31,10 +33,20 @@ impl Shared {
         transaction: &Transaction,
     ) -> Outcome {
         let (missing, is_touched) = self.needs(&ready.node).await;
+        // Nothing is changed under a job that runs. Whoever waits for jobs, or for others, has no turn: none of them waits for a turn of his.
+        let is_begun = missing.is_empty() && !ready.plan.is_empty() && !*self.run.runner.cancel.borrow();
+        let (node, disturbed) = (ready.node.clone(), if is_begun { ready.prepared.executors.clone() } else { Vec::new() });
+        let drained = self.run.masters.drain(&node, disturbed, self.run.jobs_within, transaction).await;
         let lines = self.run.runner.preparation.lines.clone();
-        // Whoever waits for others has no turn: none of them waits for a turn of his.
         let _turn = lines.turn().await;
-        let (mut end, is_touched) = self.apply(ready, &missing, is_touched, transaction).await;
+        let (mut end, is_touched, cordoned) = match drained {
+            Ok(cordoned) => {
+                let (end, is_touched) = self.apply(ready, &missing, is_touched, transaction).await;
+                (end, is_touched, cordoned)
+            }
+            Err(Blocked::Stopped) => (NodeEnd::untouched(ready, Ok(Ending::Cancelled)), is_touched, Cordoned::default()),
+            Err(Blocked::Trouble(trouble)) => (self.out(ready, trouble), is_touched, Cordoned::default()),
+        };
         let why = match &end.ending {
             Ok(Ending::Good { .. }) => None,
             Ok(Ending::Failed) => Some("a step failed, or a proof does not hold".to_owned()),
@@ -53,7 +65,7 @@ impl Shared {
         }
         let node = end.node.clone();
         let outcome = match proofs {
-            Some(proofs) => self.register(end, proofs, transaction).await,
+            Some(proofs) => self.register(end, proofs, cordoned, transaction).await,
             None => Outcome { end, registered: Vec::new() },
         };
         if lines.are_short() {
@@ -104,9 +116,12 @@ impl Shared {
     }
 
     /// Also after an interrupt or a failure: a node that was changed must not keep labels that it earned before.
-    async fn register(&self, mut end: NodeEnd, mut proofs: Proofs, transaction: &Transaction) -> Outcome {
+    async fn register(&self, mut end: NodeEnd, mut proofs: Proofs, mut cordoned: Cordoned, transaction: &Transaction) -> Outcome {
         let masters = &self.run.masters;
         let wanted = proofs.ended(&end, self.run.is_partial);
+        // Whose labels are still earned, or not this run's to judge, takes jobs again as before.
+        let unearned: Vec<&Executor> = wanted.iter().filter(|(_, proof)| *proof != Proof::Standing).map(|(one, _)| one).collect();
+        masters.give_back(&end.node, cordoned.without(&unearned), transaction).await;
         let registered = masters.register(&end.node, wanted, Proofs::unfit(&end), transaction).await;
         let connections = masters.connections().clone();
         let events = self.run.runner.preparation.events.clone();

@@ -6,6 +6,7 @@ use crate::registration::{Masters, Proofs, Registered};
 use ostler_roles::words::NodeName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -38,6 +39,8 @@ pub struct Run {
     pub after: BTreeMap<NodeName, BTreeSet<NodeName>>,
     /// Their masters.
     pub masters: Masters,
+    /// How long jobs that run on a node may take to end before it is changed.
+    pub jobs_within: Duration,
     /// It is about one role alone, and proves nothing.
     pub is_partial: bool,
     /// Called once, when no node is changed any more.

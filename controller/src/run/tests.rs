@@ -13,6 +13,7 @@ use ostler_roles::wire::message::ToController;
 use ostler_roles::words::{Digest, NodeName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 fn node(text: &str) -> NodeName {
@@ -80,7 +81,7 @@ async fn run_in(
     let masters = Masters::new(&registrar, &Connections::new(&registrar), &BTreeMap::new(), Candidate::of(&ready), BTreeMap::new());
     let proofs = Proofs::owe(&registrar.site.store, &ready).unwrap();
     let runner = Runner { preparation: preparation.clone(), controller, cancel };
-    let run = Run { runner, after, masters, is_partial: false, applied: Box::new(|| {}) };
+    let run = Run { runner, after, masters, jobs_within: Duration::ZERO, is_partial: false, applied: Box::new(|| {}) };
     let work = async move {
         let outcomes = run.run(ready, &[], proofs).await;
         drop((stopper, directory, fake));

@@ -83,7 +83,7 @@ fn a_worker_is_drained_before_its_node_changes_and_released_in_quarantine() {
     let job = client.force_smoke(&name, "a long job").unwrap();
     let number = client.survey().unwrap().number(&name).unwrap();
     master.until("the job runs", || client.running(number).unwrap() == 1);
-    assert_eq!(driver.cordon(&executor, "0198", &|_| {}).unwrap(), Cordon::Ours);
+    assert_eq!(driver.cordon(&executor, "0198", &|_| {}).unwrap(), Cordon::Made);
     assert!(!driver.drain(&executor, Duration::from_secs(1), &quiet).unwrap(), "it is busy");
     let next_job = client.force_smoke(&name, "comes too late").unwrap();
     std::fs::write(&gate, "").unwrap();

@@ -192,6 +192,11 @@ impl Stage {
         self.site.run_with(&["apply", "--yes"], &[("XDG_STATE_HOME", &theirs)])
     }
 
+    /// Waits until a run that goes on has told this; its log on the controller says so.
+    pub fn is_told(&self, text: &str) {
+        self.site.is_told(text);
+    }
+
     /// What people see of a run that ends well.
     pub fn human(&self, words: &[&str]) -> String {
         let json = self.site.command(words);

@@ -5,7 +5,7 @@ use super::file::{Worker, WorkerFile};
 use super::smoke;
 use super::survey::Survey;
 use super::survey_cache::SurveyCache;
-use crate::masters::driver::{Cordon, Driver, Event, EventSink, MasterError, Observation, Report};
+use crate::masters::driver::{Cordon, Driver, Event, EventSink, MasterError, Observation, Orphan, Report};
 use crate::masters::files::{Files, Install};
 use crate::masters::wait::{Cancellation, Poll, Wait, WaitReporter};
 use crate::masters::witness::Witness;
@@ -172,7 +172,10 @@ impl Driver for Buildbot<'_> {
             let standing = self.worker(name).map(|worker| standing(&worker.desired(), &survey.of(worker.name())));
             (name.clone(), standing)
         };
-        Ok(Observation { standings: names.iter().map(of).collect(), ..Observation::default() })
+        // Whatever it has loaded was written by a run of this program.
+        let others = survey.loaded().filter(|loaded| names.iter().all(|name| name.as_str() != *loaded));
+        let ours = others.map(|name| Orphan { name: name.to_owned(), node: None }).collect();
+        Ok(Observation { standings: names.iter().map(of).collect(), ours })
     }
 
     fn cordon(&self, name: &NodeName, reason: &str, tell: EventSink<'_>) -> Result<Cordon, MasterError> {
@@ -185,7 +188,7 @@ impl Driver for Buildbot<'_> {
             Some(hold) => Ok(Cordon::Theirs(hold.to_string())),
             None => {
                 let reason = format!("{OUR_PAUSE}{reason}");
-                self.until_done(tell, || self.client.pause(worker, &reason)).map(|()| Cordon::Ours)
+                self.until_done(tell, || self.client.pause(worker, &reason)).map(|()| Cordon::Made)
             }
         }
     }
@@ -209,7 +212,7 @@ impl Driver for Buildbot<'_> {
                 Wait::Over => return Ok(false),
                 Wait::Stopped => return Err(MasterError::Stopped { left: None }),
                 Wait::Again => {
-                    waiting.tell(&pace, tell, || format!("{} that run there have ended", ostler_roles::words::count(running, "job")))
+                    waiting.tell(&pace, tell, || format!("what runs there has ended ({})", ostler_roles::words::count(running, "job")))
                 }
             }
         }

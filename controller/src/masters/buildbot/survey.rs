@@ -20,6 +20,11 @@ impl Survey {
         self.observed.get(worker.as_str()).cloned().unwrap_or_else(unknown)
     }
 
+    /// The workers whose files it has loaded.
+    pub fn loaded(&self) -> impl Iterator<Item = &str> {
+        self.observed.iter().filter(|(_, observed)| observed.loaded.is_some()).map(|(name, _)| name.as_str())
+    }
+
     /// Buildbot's number of a worker.
     pub fn number(&self, worker: &WorkerName) -> Option<u64> {
         self.numbers.get(worker.as_str()).copied()

@@ -10,9 +10,9 @@ use crate::masters::wait::Cancellation;
 use crate::masters::witness::Witness;
 use ostler_roles::catalog::Step;
 use ostler_roles::executor::Smoke;
-use ostler_roles::master::jenkins::{Change, Name, Node, Seen, Version, diff, outdated_java, standing};
+use ostler_roles::master::jenkins::{Change, CredentialId, Name, Node, Seen, Version, diff, outdated_java, standing};
 use ostler_roles::master::{Difference, Stage};
-use ostler_roles::words::{NodeName, Secret};
+use ostler_roles::words::{NodeName, Secret, count};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
@@ -65,6 +65,36 @@ pub struct Credentials {
     pub wanted: Vec<Credential>,
     /// The key of their fingerprints, the same on all machines of the site.
     pub key: Secret<Vec<u8>>,
+    /// Who else is logged in to with them.
+    pub elsewhere: Elsewhere,
+}
+
+/// Gives nodes of the site that are no part of this run, and that the master logs in to with the credential of this id.
+#[derive(Clone)]
+pub struct Elsewhere(pub Arc<NodesOf>);
+
+/// Nodes that belong to a credential.
+pub type NodesOf = dyn Fn(&CredentialId) -> Vec<NodeName> + Send + Sync;
+
+impl std::fmt::Debug for Elsewhere {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Elsewhere")
+    }
+}
+
+/// How many nodes are named where there may be many.
+const NAMED: usize = 12;
+
+impl Elsewhere {
+    /// What becomes of those nodes when the credential is another one; none: there are none.
+    fn cut_off(&self, id: &CredentialId) -> Option<String> {
+        let nodes = (self.0)(id);
+        let named: Vec<&str> = nodes.iter().take(NAMED).map(NodeName::as_str).collect();
+        let more = nodes.len().saturating_sub(named.len());
+        let more = if more > 0 { format!(" and {} more", count(more, "node")) } else { String::new() };
+        let named = named.join(", ");
+        (!nodes.is_empty()).then(|| format!("no part of this run, and may let in the old one alone until they are applied: {named}{more}"))
+    }
 }
 
 /// A node to be registered.
@@ -169,6 +199,9 @@ impl Jenkins {
                     Sent::Replaced => "replaced",
                 };
                 tell(Event::Shared(format!("credential {} {done}", wanted.id)));
+                if let Some(cut_off) = credentials.elsewhere.cut_off(&wanted.id).filter(|_| done == "replaced") {
+                    tell(Event::Note(format!("credential {}: {cut_off}", wanted.id)));
+                }
             }
             Ok(())
         };
@@ -184,7 +217,10 @@ impl Jenkins {
             match self.client.look_at_credential(wanted, credentials.key.expose())? {
                 Sent::Unchanged => {}
                 Sent::Created => found.push(Difference::new(&format!("credential {id}"), "absent", "present")),
-                Sent::Replaced => found.push(Difference::new(&format!("credential {id}"), "another, or not known", "replaced")),
+                Sent::Replaced => {
+                    let cut_off = credentials.elsewhere.cut_off(id).map(|text| format!("; {text}")).unwrap_or_default();
+                    found.push(Difference::new(&format!("credential {id}"), "another, or not known", format!("replaced{cut_off}")));
+                }
             }
         }
         Ok(found)
@@ -286,7 +322,7 @@ impl Driver for Jenkins {
             Seen::Absent | Seen::Orphan | Seen::Foreign(_) => Ok(Cordon::Absent),
             Seen::Ours { hold: Some(hold), .. } if hold.is_ours() => Ok(Cordon::Ours),
             Seen::Ours { hold: Some(hold), .. } => Ok(Cordon::Theirs(hold.to_string())),
-            Seen::Ours { hold: None, .. } => self.telling(tell, |client| client.mark(node, reason)).map(|()| Cordon::Ours).map_err(failed),
+            Seen::Ours { hold: None, .. } => self.telling(tell, |client| client.mark(node, reason)).map(|()| Cordon::Made).map_err(failed),
         }
     }
 

@@ -179,7 +179,7 @@ fn wait_idle(session: &Session, name: &Name, patience: Duration) -> Result<Compu
         if state.idle {
             return Ok(state);
         }
-        match watch.wait("the jobs that run there have ended") {
+        match watch.wait("what runs there has ended") {
             Wait::Again => {}
             Wait::Over => return Err(JenkinsError::Busy { name: name.clone(), waited: watch.waited() }),
             Wait::Stopped => return Err(JenkinsError::Stopped { action: format!("wait until node `{name}` is idle"), left: None }),

@@ -24,7 +24,7 @@ mod xml;
 pub use agent::{Agent, AgentError, AgentSteps};
 pub use client::Client;
 pub use credential::{Credential, Kind, Sent};
-pub use driver::{AgentProgramStore, Credentials, InstallAgent, InstallAgentError, Jenkins, Registration};
+pub use driver::{AgentProgramStore, Credentials, Elsewhere, InstallAgent, InstallAgentError, Jenkins, Registration};
 pub use error::JenkinsError;
 pub use node::{Listing, Program};
 pub use outcome::{SmokeOutcome, SmokeReport};

@@ -191,7 +191,8 @@ async fn whoever_waits_for_room_takes_no_jobs_meanwhile_and_is_looked_at_again_i
         let registrar = registrar();
         let connections = Connections::new(&registrar);
         let entries = Arc::new(BTreeMap::from([(MasterName::parse("ci").unwrap(), entry)]));
-        let masters = Masters { registrar: registrar.clone(), connections, masters: entries, settled: Arc::default() };
+        let drains = Arc::new(Semaphore::new(1));
+        let masters = Masters { registrar: registrar.clone(), connections, masters: entries, settled: Arc::default(), drains };
         let mut tasks = JoinSet::new();
         let mut begin = |name: &'static str, proof: Proof| {
             let (masters, events) = (masters.clone(), registrar.preparation.events.clone());

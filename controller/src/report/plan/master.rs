@@ -53,6 +53,19 @@ pub struct MasterPlan {
     pub executors: Vec<PlannedExecutor>,
     /// Executors of this site there that the site does not say any more.
     pub orphans: Vec<String>,
+    /// Those of them that a node was before.
+    pub renamed: Vec<Renamed>,
+}
+
+/// An executor that a node was before, and that its master still has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renamed {
+    /// Its name there.
+    pub from: String,
+    /// The node.
+    pub node: NodeName,
+    /// What the node has on this master now.
+    pub to: Vec<String>,
 }
 
 /// One executor's part of the plan.
@@ -153,16 +166,25 @@ fn lines_of(master: &PlannedMaster, style: Style) -> Vec<String> {
         }
     }
     for orphan in &told.orphans {
-        lines.extend(line(
-            Paint::Dim,
-            &format!("? {name}: executor {orphan} is ours, and no longer in the site; it is left there as it is"),
-        ));
+        let text = match told.renamed.iter().find(|one| one.from == *orphan) {
+            None => format!("? {name}: executor {orphan} is ours, and no longer in the site; it is left there as it is"),
+            Some(Renamed { node, to, .. }) => {
+                let now = if to.is_empty() { "none".to_owned() } else { to.join(", ") };
+                let left = format!("it is left there as it is, its labels too: remove it there, and what is left of its agent on {node}");
+                format!("? {name}: executor {orphan} is what {node} was called there before (now: {now}); {left}")
+            }
+        };
+        lines.extend(line(Paint::Dim, &text));
     }
     lines
 }
 
 fn detail(text: &str, style: Style) -> Vec<String> {
     style.paragraph(&format!("      {}", sanitize(text, false)), 8)
+}
+
+fn renamed(told: &MasterPlan) -> Vec<Value> {
+    told.renamed.iter().map(|one| json!({ "from": one.from, "node": one.node, "to": one.to })).collect()
 }
 
 /// The masters' parts as JSON lines.
@@ -179,7 +201,10 @@ pub fn master_json(masters: &[PlannedMaster]) -> Vec<Value> {
                     lines.push(json!({ "v": 1, "type": "executor", "master": name, "node": one.node, "name": one.name, "new": one.is_new,
                         "changes": changes(&one.changes), "trouble": one.trouble, "held": one.held }));
                 }
-                ("asked", json!({ "changes": changes(&told.shared), "notes": told.notes, "orphans": told.orphans }))
+                (
+                    "asked",
+                    json!({ "changes": changes(&told.shared), "notes": told.notes, "orphans": told.orphans, "renamed": renamed(told) }),
+                )
             }
             MasterAnswer::Later { machine, executors } => ("later", json!({ "machine": machine, "executors": executors })),
             MasterAnswer::Wrong { cause, nodes } => ("wrong", json!({ "cause": sanitize(cause, false), "nodes": nodes })),
@@ -214,7 +239,8 @@ mod tests {
                 PlannedExecutor { trouble: Some("not ours".to_owned()), ..executor("p4") },
                 executor("p5"),
             ],
-            orphans: vec!["p9".to_owned()],
+            orphans: vec!["p9".to_owned(), "w1".to_owned()],
+            renamed: vec![Renamed { from: "w1".to_owned(), node: NodeName::parse("p5").unwrap(), to: vec!["p5".to_owned()] }],
         };
         let (machine, nodes) = (NodeName::parse("m").unwrap(), vec![NodeName::parse("p7").unwrap()]);
         let master = |name: &str, answer| PlannedMaster { name: name.to_owned(), answer };
@@ -241,6 +267,7 @@ mod tests {
                 "  ! ci: executor p4 [p4]",
                 "      not ours",
                 "  ? ci: executor p9 is ours, and no longer in the site; it is left there as it is",
+                "  ? ci: executor w1 is what p5 was called there before (now: p5); it is left there as it is, its labels too: remove it there, and what is left of its agent on p5",
                 "  ? bb: 2 executors; it is asked once its machine m has come through",
                 "  ! old: not asked (connection refused)",
                 "  ! odd: wrong in the site: `x@y` is no credential id",

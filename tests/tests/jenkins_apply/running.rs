@@ -1,0 +1,83 @@
+//! Jobs of a Jenkins that run on a node while it is to be changed.
+
+use super::*;
+use ostler_tests::jenkins::jobs::{Job, enqueue};
+use ostler_tests::jenkins::xml;
+
+/// A job of somebody's that runs on n1 until `/srv/open` is there.
+fn occupy(stage: &Stage) {
+    stage.site.sh("n1", "rm -f /srv/open");
+    let shell =
+        "<builders><hudson.tasks.Shell><command>until test -e /srv/open; do sleep 0.1; done</command></hudson.tasks.Shell></builders>";
+    let config = xml::parse(&format!("<project><assignedNode>big</assignedNode><canRoam>false</canRoam>{shell}</project>")).unwrap();
+    {
+        let mut state = stage.model.state();
+        state.jobs.insert("theirs".to_owned(), Job::new("theirs", config));
+        enqueue(&mut state, "theirs", "admin", Some(Duration::ZERO));
+    }
+    within("their job runs", || running(stage));
+}
+
+fn running(stage: &Stage) -> bool {
+    // The model looks at its queue when somebody asks it something.
+    stage.model.wait_for_builds(Duration::from_millis(1));
+    stage.model.state().jobs.get("theirs").is_some_and(|job| job.builds.last().is_some_and(|build| build.is_running()))
+}
+
+fn mark(stage: &Stage) -> Option<OfflineMark> {
+    stage.model.state().nodes["n1"].offline.clone()
+}
+
+#[test]
+fn a_node_of_jenkins_is_changed_when_its_jobs_have_ended_and_left_as_it_was_where_they_do_not() {
+    let stage = Stage::up("ssh");
+    stage.site.apply().good();
+    let on_node = || stage.site.sh("n1", "cat /etc/ci-stamp");
+
+    occupy(&stage);
+    stage.set("stamp", "second");
+    let ran = std::thread::scope(|scope| {
+        let apply = scope.spawn(|| stage.site.apply());
+        within("the node takes no new jobs", || mark(&stage).is_some());
+        stage.is_told("waits until what runs there has ended: since ");
+        assert!(running(&stage), "their job goes on");
+        assert_eq!(on_node(), "first");
+        stage.site.sh("n1", "touch /srv/open");
+        apply.join().unwrap()
+    });
+    ran.good();
+    assert_eq!((ran.changed("n1"), on_node().as_str()), (vec!["file /etc/ci-stamp".to_owned()], "second"), "{}", ran.told());
+    assert_eq!(stage.model.state().jobs["theirs"].builds[0].result, Some("SUCCESS"));
+    assert_eq!((stage.labels().as_str(), mark(&stage).is_none()), ("big debian", true));
+
+    // Not in time: nothing is begun, and it is given back.
+    occupy(&stage);
+    stage.set("stamp", "third");
+    let busy = stage.site.run(&["apply", "--yes", "--jobs-within", "2s"]).good_with(1);
+    assert_eq!(busy.recap("n1")["trouble"], "not begun: jobs still run on n1 (ci) after 2s", "{}", busy.told());
+    assert_eq!((busy.changed("n1"), on_node().as_str()), (Vec::new(), "second"), "{}", busy.told());
+    assert!(running(&stage) && mark(&stage).is_none() && stage.labels() == "big debian");
+    stage.site.sh("n1", "touch /srv/open");
+    assert!(stage.model.wait_for_builds(Duration::from_secs(30)));
+    stage.site.apply().good();
+    assert_eq!((on_node().as_str(), stage.labels().as_str()), ("third", "big debian"));
+
+    // Somebody's mark is neither taken for ours nor taken off.
+    stage.model.state().nodes.get_mut("n1").unwrap().offline = Some(OfflineMark::new("operator", "kernel tests"));
+    stage.set("stamp", "fourth");
+    drop(stage.site.apply().good_with(1));
+    assert_eq!((on_node().as_str(), mark(&stage).is_some()), ("fourth", true));
+}
+
+#[test]
+fn a_node_whose_master_does_not_say_whether_jobs_run_is_not_changed() {
+    let stage = Stage::up("ssh");
+    stage.site.apply().good();
+    stage.model.state().broken.push(("toggleOffline".to_owned(), usize::MAX));
+    stage.set("stamp", "second");
+    let refused = stage.site.apply().good_with(1);
+    let trouble = refused.recap("n1")["trouble"].as_str().unwrap().to_owned();
+    assert!(trouble.starts_with("not begun: ci does not say whether jobs run on n1: "), "{trouble}");
+    assert!(trouble.contains("mark node `n1` offline") && trouble.contains("500"), "{trouble}");
+    assert_eq!((refused.changed("n1"), stage.labels().as_str()), (Vec::new(), "big debian"), "{}", refused.told());
+}
