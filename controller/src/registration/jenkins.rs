@@ -8,8 +8,8 @@ use crate::journal::{Key, Store};
 use crate::masters::driver::Cause;
 use crate::masters::http::Access;
 use crate::masters::jenkins::{
-    Agent, AgentProgramStore, AgentSteps, Client, Credential, Credentials, Elsewhere, InstallAgent, InstallAgentError, Jenkins, JenkinsError, Kind,
-    Login, Patience, Program, Registration, sent_key,
+    Agent, AgentProgramStore, AgentSteps, Client, Credential, Credentials, Elsewhere, InstallAgent, InstallAgentError, Jenkins,
+    JenkinsError, Kind, Login, Patience, Program, Registration, sent_key,
 };
 use ostler_roles::author::compile::{JenkinsCredential, JenkinsLogin, Master, MasterSettings};
 use ostler_roles::catalog::Step;

@@ -24,10 +24,10 @@ impl Cause {
     /// What to try for this failure: with the path that it names, and without what wants one where it names none.
     pub fn try_for(&self, failure: &Failure) -> String {
         let said = |line: &str| {
-            let parts = line.split([' ', '\'', '"', '`', '‘', '’', '(', ')']).map(|word| word.trim_end_matches([':', ',', ';', '.']));
+            let mut parts = line.split([' ', '\'', '"', '`', '‘', '’', '(', ')']).map(|word| word.trim_end_matches([':', ',', ';', '.']));
             // It is pasted into a shell.
             let plain = |word: &str| word.chars().all(|sign| sign.is_alphanumeric() || "/._+@=,-".contains(sign));
-            parts.filter(|word| word.starts_with('/') && word.len() > 1 && plain(word)).next_back().map(str::to_owned)
+            parts.rfind(|word| word.starts_with('/') && word.len() > 1 && plain(word)).map(str::to_owned)
         };
         let tail = failure.command.iter().flat_map(|command| command.tail.iter().rev());
         let named = std::iter::once(&failure.message).chain(&failure.causes).chain(tail).find_map(|line| said(line));

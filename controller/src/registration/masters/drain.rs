@@ -78,12 +78,15 @@ impl Masters {
     pub async fn give_back(&self, node: &NodeName, cordoned: Cordoned, transaction: &Transaction) {
         for executor in cordoned.0 {
             let Some((entry, candidate)) = self.find(node, &executor) else { continue };
-            let reporter = self.reporter(candidate, None, transaction);
+            let reporter = Arc::new(self.reporter(candidate, None, transaction));
             let given = match entry.open(&self.registrar, &self.connections).await {
                 Err(why) => Err(why),
                 Ok(open) => match open.driver.clone() {
                     None => Ok(()),
-                    Some(driver) => blocking(move || driver.uncordon(&executor.name).map_err(|error| error.told())).await,
+                    Some(driver) => {
+                        let told = Arc::clone(&reporter);
+                        blocking(move || driver.uncordon(&executor.name, &|event| told.tell(&event)).map_err(|error| error.told())).await
+                    }
                 },
             };
             if let Err(why) = given {
@@ -169,7 +172,7 @@ impl Drained {
 /// Blocks until it is free, or not in time.
 fn wait(driver: &dyn Driver, name: &NodeName, within: Duration, reporter: &Reporter) -> Drained {
     let executor = &reporter.candidate.executor;
-    let is_made = match driver.cordon(name, CHANGING) {
+    let is_made = match driver.cordon(name, CHANGING, &|event| reporter.tell(&event)) {
         Ok(Cordon::Absent) => return Drained::free(),
         Ok(cordon) => cordon == Cordon::Made,
         Err(MasterError::Stopped { .. }) => return Drained::stopped(false),
