@@ -78,6 +78,17 @@ pub enum Action {
     Restart,
 }
 
+impl Action {
+    /// Its word in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Reload => "reload",
+            Self::Restart => "restart",
+        }
+    }
+}
+
 impl Step {
     /// Kind and identity.
     pub fn id(&self) -> ResourceId {

@@ -82,6 +82,9 @@ impl Http {
             .max_redirects(REDIRECTS)
             .max_redirects_will_error(true)
             .timeout_connect(Some(CONNECT))
+            // Whoever started us may have one in its environment, a plan's session and a run's runner each another: none, or what is planned
+            // is not what is done.
+            .proxy(None)
             .user_agent("ostler")
             .build();
         Ok(Self(Agent::with_parts(config, DefaultConnector::default(), Names)))
@@ -150,5 +153,27 @@ mod tests {
         assert_eq!(redacted("https://token@host/x"), "https://***@host/x");
         assert_eq!(redacted("ssh://git@host/x"), "ssh://git@host/x");
         assert_eq!(redacted("file:///srv/x"), "file:///srv/x");
+    }
+
+    #[test]
+    fn no_variable_of_whoever_started_us_leads_elsewhere() {
+        let nested = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "host::http::tests::with_a_proxy_in_the_environment"])
+            .envs([
+                ("http_proxy", "http://192.0.2.1:3128"),
+                ("HTTPS_PROXY", "http://192.0.2.1:3128"),
+                ("ALL_PROXY", "http://192.0.2.1:3128"),
+            ])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&nested.stdout).into_owned();
+        assert!(nested.status.success() && said.contains("1 passed"), "{said}");
+    }
+
+    #[test]
+    #[ignore = "run by the test above, in an environment of its own"]
+    fn with_a_proxy_in_the_environment() {
+        let tree = tempfile::tempdir().unwrap();
+        assert!(Http::new(&Host::at(tree.path()).unwrap()).unwrap().0.config().proxy().is_none());
     }
 }

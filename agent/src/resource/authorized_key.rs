@@ -5,59 +5,14 @@ mod place;
 mod sshd;
 
 use super::Act;
-use super::fault::unread;
+use super::fault::{hinted, unread};
 use super::node::Node;
 use crate::engine::ApplyContext;
-use ostler_roles::outcome::Failure;
+use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::Effect;
 use ostler_roles::resource::authorized_key::{Change, Desired, KeyBlob, Observed, ObservedKey};
 use ostler_roles::words::AbsPath;
 use place::Place;
-
-/// The end of the options: the first blank outside of quotes.
-fn split_options(line: &str) -> Option<(&str, &str)> {
-    let mut quoted = false;
-    let mut escaped = false;
-    for (index, byte) in line.bytes().enumerate() {
-        match byte {
-            b'\\' if quoted => {
-                escaped = !escaped;
-                continue;
-            }
-            b'"' if !escaped => quoted = !quoted,
-            b' ' | b'\t' if !quoted => return Some((&line[..index], line[index..].trim_start())),
-            _ => {}
-        }
-        escaped = false;
-    }
-    None
-}
-
-fn is_algorithm(word: &str) -> bool {
-    ["ssh-", "rsa-sha2-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "webauthn-sk-"].iter().any(|start| word.starts_with(start))
-}
-
-/// A key's line (sshd(8), AUTHORIZED_KEYS FILE FORMAT); none for comments and what is no key.
-fn parse(line: &str, elsewhere: Option<&str>) -> Option<ObservedKey> {
-    let line = line.trim();
-    if line.is_empty() || line.starts_with('#') {
-        return None;
-    }
-    let first = line.split_whitespace().next()?;
-    let (options, rest) = if is_algorithm(first) { ("", line) } else { split_options(line)? };
-    let (algorithm, rest) = rest.split_once(char::is_whitespace).filter(|(algorithm, _)| is_algorithm(algorithm))?;
-    let rest = rest.trim_start();
-    let (blob, comment) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    // sshd takes the names of RSA's signatures for the key's own (OpenSSH sshkey.c, `peek_type_nid`).
-    let algorithm = if algorithm.starts_with("rsa-sha2-") { "ssh-rsa" } else { algorithm };
-    let key = KeyBlob { algorithm: algorithm.to_owned(), blob: blob.to_owned() };
-    Some(ObservedKey { key, options: options.to_owned(), comment: comment.trim().to_owned(), elsewhere: elsewhere.map(str::to_owned) })
-}
-
-fn written(desired: &Desired) -> String {
-    let parts = [&desired.options, &desired.key.algorithm, &desired.key.blob, &desired.comment];
-    parts.into_iter().map(|part| part.as_str()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
-}
 
 /// Whether some key shall not let in.
 fn promises(desired: &Desired) -> bool {
@@ -69,11 +24,15 @@ impl Act for Desired {
         let Some(account) = node.accounts()?.account(&node.host, self.user.as_str()).map_err(unread)? else {
             return Ok(Observed { user_exists: false, keys: Vec::new(), unsafe_modes: None });
         };
+        if !self.absent && !self.is_read_back() {
+            let message = format!("the line `{}` is not read as this key with these options: each run would write it once more", self.written());
+            return Err(hinted(FailureKind::Contradiction, message, "see `options` and `key` of the role"));
+        }
         let place = Place::of(node, self, account)?;
         let mut keys = Vec::new();
         let mut take = |bytes: &[u8], elsewhere: Option<&str>| {
             let lines = String::from_utf8_lossy(bytes).into_owned();
-            keys.extend(lines.lines().filter_map(|line| parse(line, elsewhere)));
+            keys.extend(lines.lines().filter_map(|line| ObservedKey::parse(line, elsewhere)));
         };
         take(&place.bytes(node, &place.file)?, None);
         for (file, bytes) in place.further(node, promises(self))? {
@@ -118,7 +77,7 @@ impl Act for Desired {
 
 /// A further file's new bytes: lines that are no keys stay.
 fn without(gone: &[&KeyBlob], bytes: &[u8]) -> Vec<u8> {
-    let stays = |line: &&[u8]| parse(&String::from_utf8_lossy(line), None).is_none_or(|found| !gone.contains(&&found.key));
+    let stays = |line: &&[u8]| ObservedKey::parse(&String::from_utf8_lossy(line), None).is_none_or(|found| !gone.contains(&&found.key));
     bytes.split_inclusive(|byte| *byte == b'\n').filter(stays).flatten().copied().collect()
 }
 
@@ -129,12 +88,12 @@ fn edited(desired: &Desired, bytes: &[u8], changes: &[Change]) -> Vec<u8> {
     let mut wanted = !desired.absent;
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = match parse(&String::from_utf8_lossy(line), None) {
+        let line = match ObservedKey::parse(&String::from_utf8_lossy(line), None) {
             Some(found) if found.key == desired.key => {
                 if !std::mem::take(&mut wanted) {
                     continue;
                 }
-                written(desired).into_bytes()
+                desired.written().into_bytes()
             }
             Some(found) if goes(&found.key) => continue,
             Some(_) | None => line.to_vec(),
@@ -143,7 +102,7 @@ fn edited(desired: &Desired, bytes: &[u8], changes: &[Change]) -> Vec<u8> {
         new.push(b'\n');
     }
     if wanted {
-        new.extend(written(desired).into_bytes());
+        new.extend(desired.written().into_bytes());
         new.push(b'\n');
     }
     new
@@ -152,18 +111,6 @@ fn edited(desired: &Desired, bytes: &[u8], changes: &[Change]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keys_are_read_with_options_and_comments() {
-        let key = parse(r#"from="10.0.0.0/8",command="echo \"a b\"" ssh-ed25519 AAAAC3 who@where it is"#, None).unwrap();
-        assert_eq!(key.options, r#"from="10.0.0.0/8",command="echo \"a b\"""#);
-        assert_eq!((key.key.algorithm.as_str(), key.key.blob.as_str(), key.comment.as_str()), ("ssh-ed25519", "AAAAC3", "who@where it is"));
-        assert_eq!(parse("sk-ssh-ed25519@openssh.com AAAA", None).unwrap().comment, "");
-        assert_eq!(parse("# ssh-rsa AAAA", None), None);
-        assert_eq!(parse("restrict ssh-rsa", None), None);
-        assert_eq!(parse("garbage", None), None);
-        assert_eq!(parse("rsa-sha2-512 AAAA", None).unwrap().key.algorithm, "ssh-rsa", "sshd lets it in as well");
-    }
 
     #[test]
     fn other_lines_keep_their_bytes() {
@@ -176,5 +123,22 @@ mod tests {
             only: None,
         };
         assert_eq!(edited(&desired, b"ssh-rsa BBBB J\xfcrgen", &[]), b"ssh-rsa BBBB J\xfcrgen\nssh-ed25519 AAAA\n");
+    }
+
+    #[test]
+    fn a_line_that_is_not_read_back_as_its_key_is_not_written() {
+        let key = |blob: &str, options: &str, comment: &str| Desired {
+            user: ostler_roles::words::AccountName::parse("ci").unwrap(),
+            key: KeyBlob { algorithm: "ssh-ed25519".to_owned(), blob: blob.to_owned() },
+            comment: comment.to_owned(),
+            options: options.to_owned(),
+            absent: false,
+            only: None,
+        };
+        assert!(key("AAAA", "", "").is_read_back());
+        assert!(key("AAAA", r#"command="a b",no-pty"#, "who  is it").is_read_back());
+        for wrong in [key("AAAA", "command=a b", ""), key("AAAA", r#"command="a"#, ""), key(" AAAA", "", ""), key("AAAA", "", " who")] {
+            assert!(!wrong.is_read_back(), "{wrong:?}");
+        }
     }
 }

@@ -64,6 +64,129 @@ pub struct ObservedKey {
     pub elsewhere: Option<String>,
 }
 
+/// The end of the options: the first blank outside of quotes.
+fn split_options(line: &str) -> Option<(&str, &str)> {
+    let end = unquoted(line, |byte| matches!(byte, b' ' | b'\t'))?;
+    Some((&line[..end], line[end..].trim_start()))
+}
+
+/// Where the first such byte stands outside of quotes.
+fn unquoted(text: &str, wanted: impl Fn(u8) -> bool) -> Option<usize> {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (index, byte) in text.bytes().enumerate() {
+        match byte {
+            b'\\' if quoted => {
+                escaped = !escaped;
+                continue;
+            }
+            b'"' if !escaped => quoted = !quoted,
+            byte if !quoted && wanted(byte) => return Some(index),
+            _ => {}
+        }
+        escaped = false;
+    }
+    None
+}
+
+fn is_algorithm(word: &str) -> bool {
+    ["ssh-", "rsa-sha2-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "webauthn-sk-"].iter().any(|start| word.starts_with(start))
+}
+
+impl ObservedKey {
+    /// A key's line (sshd(8), AUTHORIZED_KEYS FILE FORMAT); none for comments and what is no key. The one reader, for roles and nodes.
+    pub fn parse(line: &str, elsewhere: Option<&str>) -> Option<Self> {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            return None;
+        }
+        let first = line.split_whitespace().next()?;
+        let (options, rest) = if is_algorithm(first) { ("", line) } else { split_options(line)? };
+        let (algorithm, rest) = rest.split_once(char::is_whitespace).filter(|(algorithm, _)| is_algorithm(algorithm))?;
+        let rest = rest.trim_start();
+        let (blob, comment) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        // sshd takes the names of RSA's signatures for the key's own (OpenSSH sshkey.c, `peek_type_nid`).
+        let algorithm = if algorithm.starts_with("rsa-sha2-") { "ssh-rsa" } else { algorithm };
+        let key = KeyBlob { algorithm: algorithm.to_owned(), blob: blob.to_owned() };
+        let (options, comment) = (options.to_owned(), comment.trim().to_owned());
+        Some(Self { key, options, comment, elsewhere: elsewhere.map(str::to_owned) })
+    }
+}
+
+/// Options of a key that stand alone (OpenSSH auth2-pubkeyfile.c, auth-options.c); upper and lower case are one.
+const FLAGS: [&str; 14] = [
+    "agent-forwarding",
+    "cert-authority",
+    "no-agent-forwarding",
+    "no-port-forwarding",
+    "no-pty",
+    "no-touch-required",
+    "no-user-rc",
+    "no-x11-forwarding",
+    "port-forwarding",
+    "pty",
+    "restrict",
+    "user-rc",
+    "verify-required",
+    "x11-forwarding",
+];
+/// Options of a key with a text in quotes.
+const VALUED: [&str; 8] = ["command", "environment", "expiry-time", "from", "permitlisten", "permitopen", "principals", "tunnel"];
+
+/// Every option's name.
+pub fn option_names() -> impl Iterator<Item = &'static str> {
+    FLAGS.into_iter().chain(VALUED)
+}
+
+/// Which option of a list with commas sshd would refuse, and with it the whole key; none: it takes all of them.
+pub fn wrong_option(options: &str) -> Option<&str> {
+    let mut rest = options;
+    loop {
+        let end = unquoted(rest, |byte| byte == b',').unwrap_or(rest.len());
+        let option = &rest[..end];
+        if !is_option(option) {
+            return Some(option);
+        }
+        match rest.get(end + 1..) {
+            Some(more) => rest = more,
+            None => return None,
+        }
+    }
+}
+
+fn is_option(option: &str) -> bool {
+    match option.split_once('=') {
+        None => FLAGS.contains(&option.to_ascii_lowercase().as_str()),
+        Some((name, value)) => {
+            // In quotes, and nothing behind them: a quote that is left open would take what follows.
+            let inner = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+            let closed = |inner: &str| {
+                let mut escaped = false;
+                let open = inner.bytes().any(|byte| {
+                    let ends = byte == b'"' && !escaped;
+                    escaped = byte == b'\\' && !escaped;
+                    ends
+                });
+                !open && !escaped
+            };
+            VALUED.contains(&name.to_ascii_lowercase().as_str()) && inner.is_some_and(closed)
+        }
+    }
+}
+
+impl Desired {
+    /// Its line.
+    pub fn written(&self) -> String {
+        let parts = [&self.options, &self.key.algorithm, &self.key.blob, &self.comment];
+        parts.into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    }
+    /// Whether its line is read as what it says: another would not be found again, and be written in every run.
+    pub fn is_read_back(&self) -> bool {
+        ObservedKey::parse(&self.written(), None)
+            .is_some_and(|read| (read.key, read.options, read.comment) == (self.key.clone(), self.options.clone(), self.comment.clone()))
+    }
+}
+
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
@@ -149,5 +272,41 @@ impl Resource for Desired {
 
     fn unchanged(&self, _observed: &Observed) -> String {
         if self.absent { "is not there".to_owned() } else { format!("may log in as {}", self.user) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_with_options_and_comments() {
+        let key = ObservedKey::parse(r#"from="10.0.0.0/8",command="echo \"a b\"" ssh-ed25519 AAAAC3 who@where it is"#, None).unwrap();
+        assert_eq!(key.options, r#"from="10.0.0.0/8",command="echo \"a b\"""#);
+        assert_eq!((key.key.algorithm.as_str(), key.key.blob.as_str(), key.comment.as_str()), ("ssh-ed25519", "AAAAC3", "who@where it is"));
+        assert_eq!(ObservedKey::parse("sk-ssh-ed25519@openssh.com AAAA", None).unwrap().comment, "");
+        assert_eq!(ObservedKey::parse("# ssh-rsa AAAA", None), None);
+        assert_eq!(ObservedKey::parse("restrict ssh-rsa", None), None);
+        assert_eq!(ObservedKey::parse("garbage", None), None);
+        assert_eq!(ObservedKey::parse("rsa-sha2-512 AAAA", None).unwrap().key.algorithm, "ssh-rsa", "sshd lets it in as well");
+    }
+
+    #[test]
+    fn only_options_that_sshd_takes_are_options() {
+        for good in ["no-pty", "restrict,PTY", r#"from="10.0.0.0/8,!10.1.0.0/16",command="echo \"a b\"",no-X11-forwarding"#, r#"command="""#] {
+            assert_eq!(wrong_option(good), None, "{good}");
+        }
+        for (options, wrong) in [
+            ("no-ptty", "no-ptty"),
+            ("", ""),
+            ("no-pty,", ""),
+            ("no-pty, restrict", " restrict"),
+            ("command=ls", "command=ls"),
+            (r#"command="ls" -l"#, r#"command="ls" -l"#),
+            (r#"command="ls,no-pty"#, r#"command="ls,no-pty"#),
+            (r#"no-pty="yes""#, r#"no-pty="yes""#),
+        ] {
+            assert_eq!(wrong_option(options), Some(wrong), "{options}");
+        }
     }
 }

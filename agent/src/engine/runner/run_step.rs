@@ -179,7 +179,7 @@ impl Runner<'_> {
             if let Err(failure) = acted {
                 return Outcome::Failed(failure);
             }
-            changes.push(Shown::new(word(owed.action), "owed", "done"));
+            changes.push(Shown::new(owed.action.word(), "owed", "done"));
         }
         self.facilities.passed(Moment::Acted(index));
         if !(done_already && started) {
@@ -214,15 +214,6 @@ impl Runner<'_> {
         };
         // As long again for what is no longer held against the deadline: a second look at all that was made, the end of what it began.
         self.steps.at_work(index, within, within + self.facilities.grace(), || work(&context))
-    }
-}
-
-/// The action's word in a report.
-fn word(action: Action) -> &'static str {
-    match action {
-        Action::Run => "run",
-        Action::Reload => "reload",
-        Action::Restart => "restart",
     }
 }
 

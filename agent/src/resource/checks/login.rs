@@ -28,7 +28,8 @@ pub(super) fn read(login: &Login, reading: &Reading<'_>) -> Result<Evidence, Fai
     }
     let shadow = node.host.read(Path::new("/etc/shadow"), 16 << 20).map_err(unread)?.unwrap_or_default();
     let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400;
-    if let Some(wrong) = shadow_says(&String::from_utf8_lossy(&shadow), name, today, uses_pam(node)?) {
+    let pam = node.sshd_configuration().map_err(unread)?.pam == Some(true);
+    if let Some(wrong) = shadow_says(&String::from_utf8_lossy(&shadow), name, today, pam) {
         return Ok(Some(wrong));
     }
     tried(node, name, deadline)
@@ -69,24 +70,6 @@ fn shadow_says(shadow: &str, name: &str, today: u64, pam: bool) -> Option<String
     // sshd(8): without PAM a locked account is refused, also with a key.
     let locked = fields.get(1).is_some_and(|hash| hash.starts_with('!'));
     (locked && !pam).then(|| "the account is locked, and sshd does without PAM".to_owned())
-}
-
-/// `UsePAM` of sshd_config(5): the first setting counts; no is the default of the program itself.
-fn uses_pam(node: &Node) -> Result<bool, Failure> {
-    let mut files = vec![std::path::PathBuf::from("/etc/ssh/sshd_config")];
-    let dropped = Path::new("/etc/ssh/sshd_config.d");
-    let names = node.host.list(dropped).map_err(unread)?.unwrap_or_default();
-    files.splice(0..0, names.into_iter().map(|name| dropped.join(name)));
-    for file in files {
-        let text = node.host.read_through(&file, 1 << 20).map_err(unread)?.unwrap_or_default();
-        for line in String::from_utf8_lossy(&text).lines() {
-            let mut words = line.split_whitespace();
-            if words.next().is_some_and(|word| word.eq_ignore_ascii_case("UsePAM")) {
-                return Ok(words.next().is_some_and(|word| word.eq_ignore_ascii_case("yes")));
-            }
-        }
-    }
-    Ok(false)
 }
 
 /// A login shell as su(1) gives it: with PAM's account and session rules.

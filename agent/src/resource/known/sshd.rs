@@ -10,7 +10,7 @@ const DIRECTORY: &str = "/etc/ssh";
 /// No configuration is larger.
 const CAP: u64 = 4 << 20;
 /// Files that include each other (OpenSSH servconf.c, SERVCONF_MAX_DEPTH).
-const DEPTH: usize = 16;
+const DEPTH: u32 = 16;
 /// Words of the configuration that decide where keys are read, in lower case.
 pub(in super::super) const DECIDING: [&str; 3] = ["authorizedkeysfile", "authorizedkeyscommand", "pubkeyauthentication"];
 
@@ -28,6 +28,8 @@ pub(in super::super) struct SshdConfiguration {
     pub(in super::super) by_origin: bool,
     /// Whether files may be included that we did not find: the digest knows nothing of those, and what sshd says is right for that moment.
     pub(in super::super) more: bool,
+    /// `UsePAM`, where a file says it; the program itself does without.
+    pub(in super::super) pam: Option<bool>,
 }
 
 impl SshdConfiguration {
@@ -38,29 +40,38 @@ impl SshdConfiguration {
     pub(in super::super) fn read(host: &Host) -> Result<Self, OsError> {
         let Some(program) = host.look_through(Path::new(PROGRAM))? else { return Ok(Self::default()) };
         let mut seen = format!("{} {} {:?}\n", program.inode, program.length, program.changed);
-        let (mut decides, mut by_origin, mut more) = (false, false, false);
-        let mut ahead = vec![(Path::new(DIRECTORY).join("sshd_config"), 0, false)];
-        while let Some((path, depth, mut of_origin)) = ahead.pop() {
-            let Some(bytes) = host.read_through(&path, CAP)? else { continue };
-            seen.push_str(&format!("{} {}\n", path.display(), Digest::of(&bytes).hex()));
-            for (word, rest) in String::from_utf8_lossy(&bytes).lines().filter_map(setting) {
-                if word == "match" {
-                    of_origin = rest.to_ascii_lowercase().split([' ', '\t', '=']).any(|criterion| ORIGINS.contains(&criterion));
-                }
-                decides |= DECIDING.contains(&word.as_str());
-                by_origin |= of_origin && DECIDING.contains(&word.as_str());
-                if word == "include" && depth < DEPTH {
-                    let (patterns, hidden) = patterns(rest);
-                    more |= hidden;
-                    for pattern in patterns {
-                        let (found, hidden) = matching(host, &Path::new(DIRECTORY).join(pattern))?;
-                        more |= hidden;
-                        ahead.extend(found.into_iter().map(|path| (path, depth + 1, of_origin)));
+        let mut read = Self::default();
+        read.file(host, &Path::new(DIRECTORY).join("sshd_config"), (0, false), &mut seen)?;
+        Ok(Self { digest: Digest::of(seen.as_bytes()).hex(), decides: read.decides || read.more, ..read })
+    }
+
+    /// Reads one file, and those that it includes where it does: of a setting the first counts.
+    fn file(&mut self, host: &Host, path: &Path, (depth, mut of_origin): (u32, bool), seen: &mut String) -> Result<(), OsError> {
+        let Some(bytes) = host.read_through(path, CAP)? else { return Ok(()) };
+        seen.push_str(&format!("{} {}\n", path.display(), Digest::of(&bytes).hex()));
+        for (word, rest) in String::from_utf8_lossy(&bytes).lines().filter_map(setting) {
+            if word == "match" {
+                of_origin = rest.to_ascii_lowercase().split([' ', '\t', '=']).any(|criterion| ORIGINS.contains(&criterion));
+            }
+            if word == "usepam" {
+                self.pam.get_or_insert(rest.trim_matches('"').eq_ignore_ascii_case("yes"));
+            }
+            self.decides |= DECIDING.contains(&word.as_str());
+            self.by_origin |= of_origin && DECIDING.contains(&word.as_str());
+            if word == "include" && depth < DEPTH {
+                let (patterns, hidden) = patterns(rest);
+                self.more |= hidden;
+                for pattern in patterns {
+                    let (mut found, hidden) = matching(host, &Path::new(DIRECTORY).join(pattern))?;
+                    self.more |= hidden;
+                    found.sort();
+                    for file in found {
+                        self.file(host, &file, (depth + 1, of_origin), seen)?;
                     }
                 }
             }
         }
-        Ok(Self { digest: Digest::of(seen.as_bytes()).hex(), decides: decides || more, by_origin, more })
+        Ok(())
     }
 }
 
@@ -117,5 +128,36 @@ fn fits(pattern: &str, name: &str) -> bool {
             .chars()
             .next()
             .is_some_and(|first| (sign == '?' || sign == first) && fits(&pattern[sign.len_utf8()..], &name[first.len_utf8()..])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_setting_the_first_counts_in_the_order_in_which_sshd_reads_its_files() {
+        let tree = tempfile::tempdir().unwrap();
+        let host = Host::at(tree.path()).unwrap();
+        for directory in ["usr/sbin", "etc/ssh/sshd_config.d", "etc/ssh/other"] {
+            std::fs::create_dir_all(tree.path().join(directory)).unwrap();
+        }
+        std::fs::write(tree.path().join("usr/sbin/sshd"), "").unwrap();
+        let pam = |files: &[(&str, &str)]| {
+            for (name, text) in files {
+                std::fs::write(tree.path().join("etc/ssh").join(name), text).unwrap();
+            }
+            SshdConfiguration::read(&host).unwrap().pam
+        };
+        let include = "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\n";
+        assert_eq!(pam(&[("sshd_config", "UsePAM yes\n")]), Some(true));
+        // A file that nothing includes says nothing, whatever directory it lies in.
+        assert_eq!(pam(&[("sshd_config.d/pam.conf", "UsePAM no\n")]), Some(true));
+        assert_eq!(pam(&[("sshd_config", include)]), Some(false));
+        assert_eq!(pam(&[("sshd_config.d/a.conf", "usepam=\"yes\"\n")]), Some(true));
+        // Behind its own setting an include is too late; one elsewhere is read as well.
+        assert_eq!(pam(&[("sshd_config", "UsePAM no\nInclude /etc/ssh/sshd_config.d/a.conf\n")]), Some(false));
+        assert_eq!(pam(&[("sshd_config", "Include other/*\n"), ("other/pam", "# UsePAM no\nUsePAM yes\n")]), Some(true));
+        assert_eq!(pam(&[("sshd_config", "Port 22\n")]), None);
     }
 }

@@ -23,6 +23,7 @@ impl<'a> Context<'a> {
         if self.assumed.get() {
             return Err(Reported);
         }
+        self.given(&values, found.body.kind)?;
         if executors == 0 && values.value("per").is_some() && self.roles.iter().any(|role| !role.executors.is_empty()) {
             // The executors could not be read, which was told.
             return Err(Reported);

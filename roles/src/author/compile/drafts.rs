@@ -6,8 +6,7 @@ use super::context::{Context, Read, Reported};
 use super::triggers;
 use super::walk::{Found, Words};
 use crate::author::diagnostic::Fault;
-use crate::author::kinds::{self, Becomes, Building, Built, KindSpec, Placed, Rule, Values, Written};
-use crate::author::literal::words;
+use crate::author::kinds::{self, Becomes, Building, Placed, Values, Written};
 use crate::author::role::Role;
 use crate::author::source::Span;
 use crate::author::value::Value;
@@ -108,7 +107,9 @@ impl<'a> Drafts<'a> {
         if context.assumed.get() && context.assume.is_some() {
             return Ok(Vec::new());
         }
-        guarded(found.body.kind, &values).map_err(|fault| context.fault(*fault))?;
+        if !context.assumed.get() {
+            context.given(&values, found.body.kind)?;
+        }
         let read = (spec.reads)(context, &mut values).and_then(|()| (spec.split)(values));
         let declared =
             read.and_then(|all| all.into_iter().map(|own| Ok((ResourceId { kind: spec.kind, key: (spec.key)(&own)? }, own))).collect());
@@ -133,7 +134,8 @@ impl<'a> Drafts<'a> {
         };
         let first = &mut self.list[draft];
         first.roles.push(&role.name.value);
-        first.words.within = first.words.within.or(words.within);
+        // Each role knows how long its own may take.
+        first.words.within = first.words.within.max(words.within);
         first.words.while_busy &= words.while_busy;
         join(context, first, values, role);
         if !watches.is_empty() {
@@ -179,20 +181,6 @@ impl Building for OfNode<'_, '_> {
     fn executors(&self) -> u32 {
         self.executors
     }
-}
-
-/// A command whose guards have no value here would never run, and nobody would say so.
-fn guarded(kind: &KindSpec, values: &Values) -> Built<()> {
-    let has = |name: &&str| values.fields.contains_key(name);
-    for rule in kind.rules {
-        let Rule::AtLeastOne(names) = rule else { continue };
-        let acts = values.triggers.values().any(|names| !names.is_empty());
-        if names.contains(&"creates") && !acts && !names.iter().any(has) {
-            let message = format!("of {}, none has a value here: this `{}` would never run", words(names.iter().copied()), kind.word);
-            return Err(Box::new(Fault::new(&values.span, message).hint("say with `when` where the step is not wanted")));
-        }
-    }
-    Ok(())
 }
 
 /// Two declarations of one resource: equal in every field that both write.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::context::{Context, Read, Reported};
 use crate::author::diagnostic::Fault;
 use crate::author::expr::Scope;
-use crate::author::kinds::{FieldSpec, Placed, ScalarType, Shape, Values, Written};
+use crate::author::kinds::{Becomes, FieldSpec, KindSpec, Placed, Rule, ScalarType, Shape, Values, Written};
 use crate::author::literal;
 use crate::author::role::{Expression, Fields};
 use crate::author::source::{Node, NodeKind, Span};
 use crate::author::value::{Data, Marks, Mismatch, Value, as_text, to_scalar};
+use crate::resource::Kind;
 
 impl Context<'_> {
     /// Evaluates every field; those given none count as not written.
@@ -47,6 +48,27 @@ impl Context<'_> {
             }
         }
         if failed { Err(Reported) } else { Ok(values) }
+    }
+
+    /// The relations of checks and commands that want something given, of what the fields came to: what is none was not given, and a list of
+    /// nothing guards nothing. Such a check would hold on every node, such a command never run, and nobody would say so.
+    pub(super) fn given(&self, values: &Values, kind: &KindSpec) -> Read<()> {
+        let would = match &kind.becomes {
+            Becomes::Check(_) => "hold on every node",
+            Becomes::Resource(spec) if spec.kind == Kind::Command => "never run",
+            Becomes::Resource(_) => return Ok(()),
+        };
+        let watches = values.triggers.values().any(|names| !names.is_empty());
+        let has = |name: &&str| values.fields.contains_key(name) && values.list(name).is_none_or(|list| !list.is_empty());
+        for rule in kind.rules {
+            let (Rule::ExactlyOne(names) | Rule::AtLeastOne(names)) = rule else { continue };
+            if !watches && !names.iter().any(has) {
+                let names = literal::words(names.iter().copied());
+                let message = format!("of {names}, none has a value here: this `{}` would {would}", kind.word);
+                return Err(self.fault(Fault::new(&values.span, message).hint("say with `when` where the step is not wanted")));
+            }
+        }
+        Ok(())
     }
 
     /// Names of resources, each a text.

@@ -128,6 +128,7 @@ impl<'a> Context<'a> {
         let closed = drafts.close(self);
         paths::judge(&drafts.list, &closed, self);
         paths::judge_masks(&drafts.list, &closed, self);
+        paths::judge_lines(&drafts.list, &closed, self);
         untrusted_programs::judge(&drafts.list, &closed, self);
         units::judge(&drafts.list, &closed, self);
         let turn = |turn: &drafts::OrderEntry<'a>| {

@@ -7,7 +7,7 @@ use super::drafts::Draft;
 use crate::author::diagnostic::Fault;
 use crate::author::source::Span;
 use crate::resource::service::State;
-use crate::resource::{Desired, ResourceId};
+use crate::resource::{Desired, ResourceId, line};
 use crate::words::{AbsPath, UNIT_DIRECTORIES};
 
 /// What a resource makes of its path.
@@ -58,6 +58,26 @@ pub(super) fn judge(drafts: &[Draft<'_>], closed: &[Option<Desired>], context: &
                 break;
             }
             above = parent.parent();
+        }
+    }
+}
+
+/// Judges lines of one file: one that another takes away, or replaces by its own, comes back in every run.
+pub(super) fn judge_lines(drafts: &[Draft<'_>], closed: &[Option<Desired>], context: &Context<'_>) {
+    let mut files: BTreeMap<&AbsPath, Vec<(&Draft<'_>, &line::Desired)>> = BTreeMap::new();
+    for (draft, desired) in drafts.iter().zip(closed) {
+        if let Some(Desired::Line(line)) = desired {
+            files.entry(&line.path).or_default().push((draft, line));
+        }
+    }
+    for lines in files.into_values() {
+        for (number, (draft, second)) in lines.iter().enumerate() {
+            let undoes = |a: &line::Desired, b: &line::Desired| !b.absent && a.counts(&b.line) && (a.absent || a.line != b.line);
+            let undone = lines[..number].iter().find(|(_, first)| undoes(first, second) || undoes(second, first));
+            if let Some((other, _)) = undone {
+                let message = format!("`{}` and `{}` undo each other in every run", draft.id, other.id);
+                context.fault(Fault::new(draft.values.span("line"), message).also(other.values.span("line"), "the first"));
+            }
         }
     }
 }

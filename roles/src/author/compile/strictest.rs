@@ -6,6 +6,7 @@ use crate::author::diagnostic::Fault;
 use crate::author::source::Span;
 use crate::catalog::Requirement;
 use crate::check::{Check, Kernel, Virtualization};
+use crate::words::Version;
 
 /// Joins requirements; each stands where its first stood.
 pub(super) fn joined(context: &Context<'_>, found: Vec<FoundCheck>) -> Vec<Requirement> {
@@ -56,8 +57,9 @@ fn kernel(context: &Context<'_>, first: &mut Kernel, second: &Kernel, places: (&
     if !wanted(&first.shared, &second.shared) {
         context.fault(Fault::new(places.1, "one role wants a kernel of its own, another a shared one").also(places.0, "the other"));
     }
-    first.at_least = first.at_least.take().into_iter().chain(second.at_least.clone()).max();
-    first.below = first.below.take().into_iter().chain(second.below.clone()).min();
+    // As a node will judge them.
+    first.at_least = first.at_least.take().into_iter().chain(second.at_least.clone()).max_by(Version::cmp_release);
+    first.below = first.below.take().into_iter().chain(second.below.clone()).min_by(Version::cmp_release);
     first.shared = first.shared.or(second.shared);
     for bad in &second.not {
         if !first.not.contains(bad) {
@@ -74,7 +76,7 @@ fn kernel(context: &Context<'_>, first: &mut Kernel, second: &Kernel, places: (&
 
 fn empty_kernel(context: &Context<'_>, kernel: &Kernel, places: (&Span, &Span)) {
     if let (Some(least), Some(below)) = (&kernel.at_least, &kernel.below)
-        && least >= below
+        && least.cmp_release(below).is_ge()
     {
         let fault = Fault::new(places.1, format!("no kernel is at least {least} and below {below}"));
         context.fault(if places.0 == places.1 { fault } else { fault.also(places.0, "the other") });

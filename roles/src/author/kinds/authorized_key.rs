@@ -6,7 +6,7 @@ use super::values::{Placed, Values, Written};
 use super::vocabulary::{ABSENT, BOOLEAN, NAME, PUBLIC_KEY, STEPS, TEXTS};
 use crate::author::diagnostic::Fault;
 use crate::author::value::Value;
-use crate::resource::authorized_key::{self, KeyBlob};
+use crate::resource::authorized_key::{self, KeyBlob, ObservedKey};
 use crate::resource::{Desired, Kind};
 use crate::words::{AccountName, Span};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,10 +52,6 @@ fn each(values: Values) -> Built<Vec<Values>> {
     }
     let mut found = Vec::new();
     for line in lines {
-        let mut parts = line.trim().splitn(3, char::is_whitespace);
-        if parts.by_ref().take(2).count() < 2 {
-            return Err(Box::new(Fault::new(values.span(field), "this is no public key").expected("`ssh-ed25519 AAAA…`")));
-        }
         let mut own = values.clone();
         own.fields.remove("keys");
         own.fields.insert("key", Placed { written: Written::Value(Value::text(line.trim())), span: values.span(field).clone() });
@@ -65,30 +61,36 @@ fn each(values: Values) -> Built<Vec<Values>> {
 }
 
 fn key(values: &Values) -> Built<String> {
-    Ok(format!("{}/{}", must(values, "user", AccountName::parse)?, key_parts(values)?.0.short()))
+    Ok(format!("{}/{}", must(values, "user", AccountName::parse)?, declared(values)?.key.short()))
 }
 
-/// A declared key's parts: algorithm and blob, comment.
-fn key_parts(values: &Values) -> Result<(KeyBlob, String), Box<Fault>> {
-    let line = values.text("key").unwrap_or_default();
-    let mut parts = line.splitn(3, char::is_whitespace);
-    match (parts.next(), parts.next()) {
-        (Some(algorithm), Some(blob)) => {
-            let comment = parts.next().unwrap_or_default().trim().to_owned();
-            Ok((KeyBlob { algorithm: algorithm.to_owned(), blob: blob.to_owned() }, comment))
+/// A declared key, read as a node reads it.
+fn declared(values: &Values) -> Built<ObservedKey> {
+    let read = ObservedKey::parse(&values.text("key").unwrap_or_default(), None).filter(|read| read.options.is_empty());
+    read.ok_or_else(|| Box::new(Fault::new(values.span("key"), "this is no public key").expected("`ssh-ed25519 AAAA…`")))
+}
+
+/// The options, each of which sshd takes: for one that it does not know it leaves the whole key out.
+fn options(values: &Values) -> Built<String> {
+    let options = values.texts("options").unwrap_or_default();
+    let wrong = |message: String| Fault::new(values.span("options"), message);
+    for option in &options {
+        if option.contains(['\n', '\r']) {
+            return Err(Box::new(wrong("an option has more than one line".to_owned())));
         }
-        _ => Err(Box::new(Fault::new(values.span("key"), "this is no public key"))),
+        if let Some(other) = authorized_key::wrong_option(option) {
+            let fault = wrong(format!("`{other}` is no option of a key: sshd would take the key for none"));
+            let hint = "without a value or with one in double quotes, as in `from=\"10.0.0.0/8\"`; see sshd(8), AUTHORIZED_KEYS FILE FORMAT";
+            return Err(Box::new(fault.nearest(other, authorized_key::option_names()).hint(hint)));
+        }
     }
+    Ok(options.join(","))
 }
 
 fn build(values: &Values) -> Built<authorized_key::Desired> {
     let user = must(values, "user", AccountName::parse)?;
-    let (key, comment) = key_parts(values)?;
-    let options = values.texts("options").unwrap_or_default();
-    if options.iter().any(|option| option.contains(['\n', '\r'])) {
-        return Err(Box::new(Fault::new(values.span("options"), "an option has more than one line")));
-    }
-    Ok(authorized_key::Desired { user, key, comment, options: options.join(","), absent: values.is_true("absent"), only: None })
+    let ObservedKey { key, comment, .. } = declared(values)?;
+    Ok(authorized_key::Desired { user, key, comment, options: options(values)?, absent: values.is_true("absent"), only: None })
 }
 
 /// Each key of an account with `exclusive: true` knows every key that any role lets in there.
