@@ -38,7 +38,7 @@ setup:
 agent: $(AGENT)
 
 $(AGENT): $(shell find agent/src roles/src -name '*.rs' 2>/dev/null) agent/Cargo.toml roles/Cargo.toml Cargo.toml Cargo.lock
-	CFLAGS="-fno-asynchronous-unwind-tables" RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static" \
+	CFLAGS="-fno-asynchronous-unwind-tables" RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static -C force-unwind-tables=no" \
 	$(CARGO) build --locked -p ostler-agent --profile agent --target $(TRIPLE) --target-dir $(TARGET)/agent-static
 	@touch $@
 

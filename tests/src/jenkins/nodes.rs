@@ -37,7 +37,7 @@ pub enum Agent {
     Lost,
     /// Let go by its retention strategy until a job wants it.
     Resting,
-    /// Nobody has launched it since Jenkins was started: its retention strategy waits for a job. Read in Jenkins' sources, not recorded.
+    /// Nobody has launched it since Jenkins was started: its retention strategy waits for a job. Assumed: no recording has it.
     Unlaunched,
 }
 

@@ -8,7 +8,7 @@ type Names = BTreeMap<String, BTreeSet<String>>;
 
 /// Rooms in which files still stand in a circle, with those files: none joins them.
 const LEFT: &[(&str, &[&str])] = &[
-    ("agent::host", &["account", "attributes", "child", "error", "write"]),
+    ("agent::host", &["account", "attributes", "child", "error", "mounts", "write"]),
     ("agent::session", &["escalate", "serve"]),
     ("controller::fleet", &["connection", "follow", "prepare"]),
     ("controller::lab", &["client", "ground"]),

@@ -213,3 +213,19 @@ async fn a_placing_that_is_cut_leaves_nothing_behind() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
+
+#[tokio::test]
+async fn a_server_of_one_session_at_a_time_serves_one_command_after_another() {
+    let desk = Desk::new();
+    let server = Sshd::start(&desk.key, "MaxSessions 1");
+    desk.know_server(&server);
+    let link = desk.connect(&server).await.unwrap();
+    for _ in 0..8 {
+        assert_eq!(run(&link, &words(&["/nowhere/agent", "serve"])).await.1.exit, Exit::Status(127));
+    }
+    // A second one beside the first is refused, and says what may be the matter.
+    let first = link.exec(&words(&["cat"])).await.unwrap();
+    let refused = link.exec(&words(&["true"])).await.err().unwrap().to_string();
+    assert!(refused.ends_with("the server refused: ConnectFailed (`MaxSessions` of its sshd_config?)"), "{refused}");
+    drop(first);
+}

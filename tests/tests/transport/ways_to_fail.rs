@@ -163,22 +163,6 @@ async fn a_storm_of_two_hundred_on_a_server_with_its_own_defaults_comes_through(
 }
 
 #[tokio::test]
-async fn a_server_of_one_session_at_a_time_serves_one_command_after_another() {
-    let desk = Desk::new();
-    let server = Sshd::start(&desk.key, "MaxSessions 1");
-    desk.know_server(&server);
-    let link = desk.connect(&server).await.unwrap();
-    for _ in 0..8 {
-        assert_eq!(run(&link, &words(&["/nowhere/agent", "serve"])).await.1.exit, Exit::Status(127));
-    }
-    // A second one beside the first is refused, and says what may be the matter.
-    let first = link.exec(&words(&["cat"])).await.unwrap();
-    let refused = link.exec(&words(&["true"])).await.err().unwrap().to_string();
-    assert!(refused.ends_with("the server refused: ConnectFailed (`MaxSessions` of its sshd_config?)"), "{refused}");
-    drop(first);
-}
-
-#[tokio::test]
 async fn a_missing_program_is_127_and_one_that_cannot_be_run_126() {
     let desk = Desk::new();
     let server = Sshd::start(&desk.key, "");
