@@ -25,7 +25,8 @@ impl Act for Desired {
             return Ok(Observed { user_exists: false, keys: Vec::new(), unsafe_modes: None });
         };
         if !self.absent && !self.is_read_back() {
-            let message = format!("the line `{}` is not read as this key with these options: each run would write it once more", self.written());
+            let message =
+                format!("the line `{}` is not read as this key with these options: each run would write it once more", self.written());
             return Err(hinted(FailureKind::Contradiction, message, "see `options` and `key` of the role"));
         }
         let place = Place::of(node, self, account)?;

@@ -293,7 +293,9 @@ mod tests {
 
     #[test]
     fn only_options_that_sshd_takes_are_options() {
-        for good in ["no-pty", "restrict,PTY", r#"from="10.0.0.0/8,!10.1.0.0/16",command="echo \"a b\"",no-X11-forwarding"#, r#"command="""#] {
+        for good in
+            ["no-pty", "restrict,PTY", r#"from="10.0.0.0/8,!10.1.0.0/16",command="echo \"a b\"",no-X11-forwarding"#, r#"command="""#]
+        {
             assert_eq!(wrong_option(good), None, "{good}");
         }
         for (options, wrong) in [

@@ -80,7 +80,8 @@ fn options(values: &Values) -> Built<String> {
         }
         if let Some(other) = authorized_key::wrong_option(option) {
             let fault = wrong(format!("`{other}` is no option of a key: sshd would take the key for none"));
-            let hint = "without a value or with one in double quotes, as in `from=\"10.0.0.0/8\"`; see sshd(8), AUTHORIZED_KEYS FILE FORMAT";
+            let hint =
+                "without a value or with one in double quotes, as in `from=\"10.0.0.0/8\"`; see sshd(8), AUTHORIZED_KEYS FILE FORMAT";
             return Err(Box::new(fault.nearest(other, authorized_key::option_names()).hint(hint)));
         }
     }
