@@ -49,7 +49,7 @@ fn nested(root: &Path, out: &Path) -> PathBuf {
     }
     cargo
         .current_dir(root)
-        .env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static -C force-unwind-tables=no")
+        .env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static -C link-arg=-Wl,--no-eh-frame-hdr")
         .args(["build", "--locked", "-p", "ostler-agent", "--profile", "agent", "--target", &triple, "--target-dir"])
         .arg(&target);
     let status = cargo.status().unwrap_or_else(|error| panic!("start the nested cargo: {error}"));
