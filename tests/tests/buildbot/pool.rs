@@ -88,6 +88,8 @@ fn a_worker_is_drained_before_its_node_changes_and_released_in_quarantine() {
     let next_job = client.force_smoke(&name, "comes too late").unwrap();
     std::fs::write(&gate, "").unwrap();
     assert!(driver.drain(&executor, Duration::from_secs(20), &quiet).unwrap());
+    // Buildbot notes the end of a build a moment before that of what asked for it.
+    master.until("its end is noted", || client.result(job).unwrap().is_some());
     assert_eq!(client.result(job).unwrap(), Some(BuildResult::Success), "the running job came to its end");
     assert_eq!(client.result(next_job).unwrap(), None, "no new one was begun");
 

@@ -145,7 +145,7 @@ fn a_node_whose_run_failed_keeps_its_labels_until_its_jobs_have_ended() {
         client.update(&wanted.node, Stage::Labelled).unwrap();
         let mut at_work = Vec::new();
         let (ending, _) = tell(&model, &Registration { proof: Proof::Lapsed, ..wanted.clone() }, |event| {
-            let is_wait = matches!(event, Event::Waiting { what, .. } if what == "the jobs that run there have ended");
+            let is_wait = matches!(event, Event::Waiting { what, .. } if what == "what runs there has ended");
             if is_wait && at_work.is_empty() {
                 let mut state = model.state();
                 at_work.push((state.nodes["n1"].label.clone(), state.nodes["n1"].offline.is_some()));

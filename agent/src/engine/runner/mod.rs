@@ -202,8 +202,9 @@ impl Runner<'_> {
         if !written {
             return Ending::Failed;
         }
+        // What was told as changed is told once more: it did not stay so.
         for (index, failure) in self.provider.look_again(&|| self.is_cancelled()) {
-            self.done(index, Outcome::Failed(failure), Duration::ZERO);
+            self.tell_done(index, Outcome::Failed(failure), Duration::ZERO);
         }
         if let Some(ending) = self.ended_early() {
             return ending;
