@@ -144,12 +144,12 @@ fn the_master_is_part_of_the_plan_value_by_value_and_is_asked_about_like_everyth
     verified.nothing_to_do();
     let why = "ci: marked offline by `operator`: disk swap";
     assert_eq!(verified.recap("n1")["held"], serde_json::json!([why]), "{}", verified.told());
-    for said in [stage.human(&["plan"]), stage.human(&["apply", "--yes"])] {
-        // Told once, with its master.
-        let told: Vec<&str> = said.lines().filter(|line| line.contains("marked offline by `operator`: disk swap")).collect();
-        assert!(matches!(&told[..], [one] if one.contains("takes no jobs") && one.contains("ci: ")), "{said}");
-        assert!(said.contains(" 0 may take jobs, 1 may not."), "{said}");
-    }
+    // A plan says it once, with its master; a run in its recap.
+    let (planned, applied) = (stage.human(&["plan"]), stage.human(&["apply", "--yes"]));
+    let told: Vec<&str> = planned.lines().filter(|line| line.contains("disk swap")).collect();
+    assert!(matches!(&told[..], [one] if one.contains("takes no jobs") && one.contains("ci: ")), "{planned}");
+    assert!(applied.contains(&format!("takes no jobs: {why}\n")), "{applied}");
+    assert!([&planned, &applied].iter().all(|said| said.contains(" 0 may take jobs, 1 may not.")), "{planned}{applied}");
     stage.model.state().nodes.get_mut("n1").unwrap().offline = None;
 
     // What is ours there and no longer in the site is told, and left.
