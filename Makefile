@@ -75,7 +75,7 @@ demo: setup wheels release
 	$(SUDO) env OSTLER_WHEELS=$(WHEELS) HOME=$(HOME) $(TARGET)/release/ostler demo
 
 ## bench: ours beside ssh, a script, Ansible and pyinfra, into docs/benchmarks.md; BENCH='one --fast 5' asks for less
-bench: setup release $(BENCH_TOOLS)/.complete
+bench: setup wheels release $(BENCH_TOOLS)/.complete
 	$(CARGO) build --locked -p ostler-tests --bin bench
 	$(SUDO) env OSTLER_BIN=$(TARGET)/release/ostler HOME=$(HOME) $(TARGET)/debug/bench --into docs/benchmarks.md $(BENCH)
 

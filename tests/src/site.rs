@@ -98,11 +98,7 @@ impl Site {
 
     /// Copies the pinned wheels to where the lab serves `http://10.78.0.1:8088/wheels/`.
     pub fn serve_wheels(&self) {
-        let to = self.lab().www().join("wheels");
-        std::fs::create_dir_all(&to).expect("directory");
-        for wheel in std::fs::read_dir(crate::buildbot::wheels()).expect("the wheels: run `make wheels`").filter_map(Result::ok) {
-            std::fs::copy(wheel.path(), to.join(wheel.file_name())).expect("wheel");
-        }
+        crate::buildbot::serve_wheels(self.lab());
     }
 
     /// The program on this site, in an environment of its own.

@@ -10,4 +10,4 @@ mod venv;
 pub use front::{Fate, Front};
 pub use machine::{Folder, Tampering};
 pub use master::{Master, WorkerProcess};
-pub use venv::{Side, library, venv, wheels};
+pub use venv::{Side, library, serve_wheels, venv, wheels};

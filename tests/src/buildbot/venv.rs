@@ -36,6 +36,18 @@ pub fn wheels() -> PathBuf {
     cache().join("wheels")
 }
 
+/// Copies the pinned wheels to where a lab serves `http://10.78.0.1:8088/wheels/`.
+///
+/// # Panics
+/// When they are not there.
+pub fn serve_wheels(lab: &ostler::lab::Lab) {
+    let to = lab.www().join("wheels");
+    std::fs::create_dir_all(&to).expect("directory");
+    for wheel in std::fs::read_dir(wheels()).expect("the wheels: run `make wheels`").filter_map(Result::ok) {
+        std::fs::copy(wheel.path(), to.join(wheel.file_name())).expect("wheel");
+    }
+}
+
 /// Returns an environment with exactly the pinned packages.
 ///
 /// # Panics

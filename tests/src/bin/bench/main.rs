@@ -4,6 +4,7 @@
 mod contestants;
 mod git;
 mod many;
+mod registered;
 mod scenes;
 mod stopwatch;
 mod table;
@@ -46,21 +47,33 @@ fn asked() -> Result<Asked, Fault> {
             "--slow" => asked.rounds.slow = value()?.parse()?,
             "--first" => asked.rounds.first = value()?.parse()?,
             "--into" => asked.into = Some(value()?.into()),
-            "first" | "first-far" | "first-ten" | "one" | "ten" | "git" | "hybrid" | "packages" | "contents" | "four-hundred"
-            | "thousand" => asked.scenes.push(word),
+            "first" | "first-far" | "first-ten" | "one" | "ten" | "registered" | "git" | "hybrid" | "packages" | "contents"
+            | "four-hundred" | "thousand" => asked.scenes.push(word),
             _ => {
                 return Err(format!(
-                    "`{word}`: expected --fast N, --slow N, --first N, --into FILE, or one of one, ten, first, first-far, first-ten, git, hybrid, packages, contents, four-hundred, thousand"
+                    "`{word}`: expected --fast N, --slow N, --first N, --into FILE, or one of one, ten, registered, first, first-far, first-ten, git, hybrid, packages, contents, four-hundred, thousand"
                 )
                 .into());
             }
         }
     }
     if asked.scenes.is_empty() {
-        asked.scenes =
-            ["one", "ten", "first", "first-far", "first-ten", "git", "hybrid", "packages", "contents", "four-hundred", "thousand"]
-                .map(str::to_owned)
-                .to_vec();
+        asked.scenes = [
+            "one",
+            "ten",
+            "registered",
+            "first",
+            "first-far",
+            "first-ten",
+            "git",
+            "hybrid",
+            "packages",
+            "contents",
+            "four-hundred",
+            "thousand",
+        ]
+        .map(str::to_owned)
+        .to_vec();
     }
     Ok(asked)
 }
@@ -88,6 +101,7 @@ fn run(asked: &Asked) -> Result<(), Fault> {
             "first-ten" => scenes::first_on(&tools, asked.rounds, &TEN, None),
             "one" => scenes::noop(&tools, asked.rounds, &["n1"]),
             "ten" => scenes::noop(&tools, asked.rounds, &TEN),
+            "registered" => registered::registered(&tools, asked.rounds),
             "hybrid" => scenes::hybrid(&tools, asked.rounds),
             "packages" => scenes::packages(&tools, asked.rounds),
             "contents" => scenes::contents(&tools),
