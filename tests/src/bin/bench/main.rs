@@ -3,6 +3,7 @@
 
 mod contestants;
 mod git;
+mod lint;
 mod many;
 mod registered;
 mod scenes;
@@ -47,11 +48,11 @@ fn asked() -> Result<Asked, Fault> {
             "--slow" => asked.rounds.slow = value()?.parse()?,
             "--first" => asked.rounds.first = value()?.parse()?,
             "--into" => asked.into = Some(value()?.into()),
-            "first" | "first-far" | "first-ten" | "one" | "ten" | "registered" | "git" | "hybrid" | "packages" | "contents"
+            "first" | "first-far" | "first-ten" | "one" | "ten" | "registered" | "lint" | "git" | "hybrid" | "packages" | "contents"
             | "four-hundred" | "thousand" => asked.scenes.push(word),
             _ => {
                 return Err(format!(
-                    "`{word}`: expected --fast N, --slow N, --first N, --into FILE, or one of one, ten, registered, first, first-far, first-ten, git, hybrid, packages, contents, four-hundred, thousand"
+                    "`{word}`: expected --fast N, --slow N, --first N, --into FILE, or one of one, ten, registered, first, first-far, first-ten, lint, git, hybrid, packages, contents, four-hundred, thousand"
                 )
                 .into());
             }
@@ -101,6 +102,7 @@ fn run(asked: &Asked) -> Result<(), Fault> {
             "first-ten" => scenes::first_on(&tools, asked.rounds, &TEN, None),
             "one" => scenes::noop(&tools, asked.rounds, &["n1"]),
             "ten" => scenes::noop(&tools, asked.rounds, &TEN),
+            "lint" => lint::lint(&tools, asked.rounds),
             "registered" => registered::registered(&tools, asked.rounds),
             "hybrid" => scenes::hybrid(&tools, asked.rounds),
             "packages" => scenes::packages(&tools, asked.rounds),
