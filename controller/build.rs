@@ -5,6 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "cargo speaks to a build script through its environment")]
 
+use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -20,6 +21,10 @@ fn main() {
     assert!(agent.is_file(), "the agent {} does not exist", agent.display());
     println!("cargo:rerun-if-changed={}", agent.display());
     println!("cargo:rustc-env=OSTLER_AGENT_FILE={}", agent.display());
+    // Taken once here and not at each start: it is of six megabytes.
+    let bytes = std::fs::read(&agent).unwrap_or_else(|error| panic!("read {}: {error}", agent.display()));
+    let digest = out.join("agent.sha256");
+    std::fs::write(&digest, Sha256::digest(bytes)).unwrap_or_else(|error| panic!("write {}: {error}", digest.display()));
 }
 
 fn variable(name: &str) -> String {

@@ -58,7 +58,7 @@ pub fn card_lines(card: &Card<'_>, style: Style) -> Vec<String> {
         Some(cause) => row(&mut lines, "cause", &format!("{} (ostler explain {})", cause.cause, cause.code)),
         None => row(&mut lines, "cause", "not recognised: the lines above are all that is known"),
     }
-    let advice = card.failure.hint.clone().or_else(|| cause.map(|cause| cause.try_for(card.failure)));
+    let advice = card.failure.hint.clone().or_else(|| cause.and_then(|cause| cause.try_for(card.failure)));
     if let Some(advice) = advice {
         row(&mut lines, "try", self::advice(&advice));
     }

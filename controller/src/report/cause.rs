@@ -1,5 +1,8 @@
 //! Likely causes: a table of what is recognised. When nothing matches, the card says so and guesses nothing.
 
+mod names;
+
+use names::filled;
 use ostler_roles::outcome::{Ended, Failure, FailureKind};
 
 /// A recognised cause.
@@ -21,26 +24,12 @@ struct Row {
 }
 
 impl Cause {
-    /// What to try for this failure: with the path that it names, and without what wants one where it names none.
-    pub fn try_for(&self, failure: &Failure) -> String {
-        let said = |line: &str| {
-            let mut parts = line.split([' ', '\'', '"', '`', '‘', '’', '(', ')']).map(|word| word.trim_end_matches([':', ',', ';', '.']));
-            // It is pasted into a shell.
-            let plain = |word: &str| word.chars().all(|sign| sign.is_alphanumeric() || "/._+@=,-".contains(sign));
-            parts.rfind(|word| word.starts_with('/') && word.len() > 1 && plain(word)).map(str::to_owned)
-        };
-        let tail = failure.command.iter().flat_map(|command| command.tail.iter().rev());
-        let named = std::iter::once(&failure.message).chain(&failure.causes).chain(tail).find_map(|line| said(line));
-        let parts = self.try_this.split("; ").filter_map(|part| match &named {
-            Some(path) => Some(part.replace(PATH, path)),
-            None => (!part.contains(PATH)).then(|| part.to_owned()),
-        });
-        parts.collect::<Vec<_>>().join("; ")
+    /// What to try for this failure: with the names that it tells, and without what wants one that it does not tell. None: nothing is left.
+    pub fn try_for(&self, failure: &Failure) -> Option<String> {
+        let parts: Vec<String> = self.try_this.split("; ").filter_map(|part| filled(part, failure)).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
 }
-
-/// Stands for the path that a failure names.
-const PATH: &str = "PATH";
 
 /// All causes, for `ostler explain`.
 pub fn all() -> impl Iterator<Item = Cause> {
@@ -63,7 +52,7 @@ pub fn recognise(failure: &Failure) -> Option<Cause> {
 const NOT_FOUND: Cause = Cause {
     code: "no-program",
     cause: "the program is not on the node",
-    try_this: "apt-get install the package that brings it, in an earlier step of the role",
+    try_this: "apt-cache search PROGRAM",
     story: "A command of a role names a program that the node does not have. Add a `package` step before it.",
 };
 
@@ -129,7 +118,7 @@ const ROWS: &[Row] = &[
         cause: Cause {
             code: "name-resolution",
             cause: "a name cannot be resolved on the node",
-            try_this: "getent ahosts NAME",
+            try_this: "getent ahosts HOST",
             story: "The node's resolver has no answer for a name. Check /etc/resolv.conf and /etc/hosts there.",
         },
         any_of: &["Could not resolve host", "Name or service not known", "could not resolve", "failed to lookup address"],
@@ -147,7 +136,7 @@ const ROWS: &[Row] = &[
         cause: Cause {
             code: "tls",
             cause: "the certificate is not trusted by the node",
-            try_this: "openssl s_client -connect HOST:443",
+            try_this: "openssl s_client -connect SERVER",
             story: "The server's certificate is not signed by an authority that the node trusts, or the node's clock is wrong.",
         },
         any_of: &["certificate verify failed", "self-signed certificate", "invalid peer certificate", "UnknownIssuer"],
@@ -208,7 +197,7 @@ const ROWS: &[Row] = &[
         cause: Cause {
             code: "no-user",
             cause: "the account does not exist on the node",
-            try_this: "getent passwd NAME",
+            try_this: "getent passwd ACCOUNT",
             story: "A step names an owner or an account that is not there. Declare the user in an earlier step, or need the role that does.",
         },
         any_of: &["no such user", "unknown user", "invalid user", "no account"],
@@ -244,17 +233,6 @@ mod tests {
         assert_eq!(found.map(|cause| cause.code), Some("apt-not-found"));
         assert_eq!(recognise(&failure(FailureKind::Apply, &["something nobody has seen"])), None);
         assert_eq!(recognise(&failure(FailureKind::NoSpace, &[])).map(|cause| cause.code), Some("disk-full"));
-    }
-
-    #[test]
-    fn what_to_try_names_the_path_that_failed() {
-        let tried = |said: &str| {
-            let failure = failure(FailureKind::Apply, &[said]);
-            recognise(&failure).unwrap().try_for(&failure)
-        };
-        assert_eq!(tried("mkdir: cannot create directory ‘/srv/x’: Read-only file system"), "findmnt -T /srv/x; dmesg | tail");
-        assert_eq!(tried("cp: cannot open '/etc/shadow' for reading: Permission denied"), "id; namei -l /etc/shadow");
-        assert_eq!(tried("Permission denied (publickey)."), "id", "where none is named, none is asked for");
     }
 
     #[test]

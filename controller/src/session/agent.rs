@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 
 static EMBEDDED: &[u8] = include_bytes!(env!("OSTLER_AGENT_FILE"));
 
-static DIGEST: LazyLock<Digest> = LazyLock::new(|| Digest::of(EMBEDDED));
+/// As the build script took it.
+static DIGEST: &[u8; 32] = include_bytes!(concat!(env!("OUT_DIR"), "/agent.sha256"));
 
 /// Packed when the first node needs it.
 static PACKED: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -30,11 +31,11 @@ pub struct AgentFile {
 impl AgentFile {
     /// The embedded agent; none in a debug build that was given none.
     pub fn embedded() -> Option<Self> {
-        (!EMBEDDED.is_empty()).then(|| Self { bytes: EMBEDDED, digest: *DIGEST })
+        (!EMBEDDED.is_empty()).then(|| Self { bytes: EMBEDDED, digest: Digest::from_bytes(*DIGEST) })
     }
     /// It as gzip packs it: what travels to a node that can unpack it. None for another file than the embedded one.
     pub fn packed(&self) -> Option<&'static [u8]> {
-        (self.digest == *DIGEST).then(|| PACKED.as_slice())
+        (self.digest.as_bytes() == DIGEST).then(|| PACKED.as_slice())
     }
     /// Its file's name in a node's cache directory.
     pub fn file_name(&self) -> String {
@@ -45,5 +46,15 @@ impl AgentFile {
 impl std::fmt::Debug for AgentFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "AgentFile({}, {} bytes)", self.digest.short(), self.bytes.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_that_was_built_in_is_that_of_the_agent_that_was() {
+        assert_eq!(DIGEST, Digest::of(EMBEDDED).as_bytes());
     }
 }

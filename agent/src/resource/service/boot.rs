@@ -28,7 +28,13 @@ pub(super) fn read(host: &Host, unit: &UnitFile, enabled: Option<bool>) -> Resul
         asked.extend(links);
     }
     fill_in(&mut asked, &present);
-    let given = if enabled.is_some() { given(host, &unit.name)? } else { Vec::new() };
+    // Hundreds of names: read only where they decide (`boot_change`).
+    let decides = match enabled {
+        Some(true) => asked.is_empty(),
+        Some(false) => present.is_empty(),
+        None => false,
+    };
+    let given = if decides { given(host, &unit.name)? } else { Vec::new() };
     Ok(Boot { asked, present, given })
 }
 
