@@ -61,13 +61,13 @@ impl Runner {
         let hello = &connection.session.hello;
         let (mut ledger, host_keys) = (hello.ledger.clone(), hello.facts.host_keys.clone());
         let preparation = self.preparation.clone();
-        let mut follower = Follower::new(&preparation, &node, run.clone(), connection);
+        let mut follower = Follower::new(&preparation, &node, run, connection);
         let ending = self.follow(&mut follower, &node, (&prepared, &plan), transaction).await;
         match &ending {
             Ok(_) => self.tell(&node, FleetEvent::Done),
             Err(trouble) => self.tell(&node, FleetEvent::Trouble(Box::new(trouble.clone()))),
         }
-        let run = follower.may_have_begun().then_some(run);
+        let run = follower.may_have_begun().then(|| follower.run().clone());
         if run.is_some() && !matches!(ending, Ok(Ending::Good { changed: 0, .. })) {
             ledger.change(Some(plan.generation + 1));
         }
@@ -103,12 +103,11 @@ impl Runner {
         (prepared, plan): (&Prepared, &Plan),
         transaction: &Transaction,
     ) -> Result<Ending, Trouble> {
-        let run = follower.run().clone();
-        self.tell(node, FleetEvent::Go(run.clone()));
+        self.tell(node, FleetEvent::Go(follower.run().clone()));
         let secrets = secrets_of(&prepared.catalog, plan, &prepared.secrets);
         let masked = prepared.masked.iter().map(|value| Hidden(value.expose().clone())).collect();
         let (controller, blob, stop) = (self.controller.as_str(), prepared.blob.as_ref(), self.cancel.clone());
-        let go = Go { run: &run, plan, secrets, masked, controller, owes: true, blob, stop };
+        let go = Go { plan, secrets, masked, controller, owes: true, blob, stop };
         if follower.go(&go, &prepared.catalog).await? == Start::Stopped {
             return Ok(Ending::Cancelled);
         }
@@ -127,7 +126,7 @@ impl Runner {
             follower.telling(told, &mut self.cancel).await;
             reached.iter().for_each(|stage| transaction.reach(stage.clone()));
         }
-        ending.ok_or_else(|| unknown(&run))
+        ending.ok_or_else(|| unknown(follower.run()))
     }
 }
 

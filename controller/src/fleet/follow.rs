@@ -212,6 +212,12 @@ pub async fn plan_again(
     answer.ok_or_else(|| Away::Moved.trouble())
 }
 
+/// A new run's id: UUIDv7, by the clock.
+pub fn new_run() -> RunId {
+    #[expect(clippy::expect_used, reason = "a UUID's text is of the run id's alphabet")]
+    RunId::parse(&uuid::Uuid::now_v7().to_string()).expect("a UUID is a run id")
+}
+
 impl<'a> Follower<'a> {
     /// A run that is about to be let go over this line.
     pub fn new(preparation: &'a Preparation, node: &'a NodeName, run: RunId, connection: Connection) -> Self {
@@ -255,7 +261,7 @@ impl<'a> Follower<'a> {
         let shown = self.connection.as_ref().map_or_else(|| go.plan.digest(), |connection| connection.session.shown(go.plan));
         let mut lost = SessionError::Lost { awaited: "its turn", said: String::new() };
         // Lost a second time, it is not tried a third.
-        for _ in 0..2 {
+        for was_asked_for in [false, true] {
             if self.connection.as_ref().is_none_or(|connection| connection.session.is_over()) {
                 let mut stop = go.stop.clone();
                 tokio::select! {
@@ -265,8 +271,13 @@ impl<'a> Follower<'a> {
                 }
             }
             let Some(connection) = &mut self.connection else { break };
+            if was_asked_for {
+                // That one the node refuses from now on, however late its `Go` comes.
+                self.run = new_run();
+                self.preparation.events.send(self.node, FleetEvent::Go(self.run.clone()));
+            }
             self.begun = true;
-            let error = match connection.session.go(go).await {
+            let error = match connection.session.go(&self.run, go).await {
                 Ok(()) => return Ok(Start::Begun),
                 Err(SessionError::Stopped) => {
                     self.begun = false;

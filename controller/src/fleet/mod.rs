@@ -22,7 +22,7 @@ pub use compare::compare;
 pub use connection::{Connection, MeetError, leave};
 pub use event::{EventSender, FleetEvent, FleetMessage};
 pub use executors::SiteExecutors;
-pub use follow::{Follower, Found, Patience, Start};
+pub use follow::{Follower, Found, Patience, Start, new_run};
 pub use lines::Lines;
 pub use prepare::{Blobs, Compile, CompileError, Masked, OpenedSecrets, Preparation, Prepared, Reach, Ready, prepare};
 pub use stage::{ExecutorRef, Stage, Stages};

@@ -13,7 +13,7 @@ pub use facts::FactStore;
 pub use files::FileStore;
 pub use place::site_directory;
 pub use proof::{ProofStore, Seen};
-pub use run::{KEPT_DAYS, KEPT_RUNS, Record, RunLog, new_run, prune_logs, read_run};
+pub use run::{KEPT_DAYS, KEPT_RUNS, Record, RunLog, prune_logs, read_run};
 pub use store::{Holder, Key, Lease, Locked, Log, Store};
 
 use crate::private::{self, Durable};

@@ -1,7 +1,7 @@
 //! A run's events: typed, timed, versioned, one JSON object a line, in the order in which they came; read back as they were.
 
 use super::{Log, StateError, Store};
-use crate::fleet::FleetEvent;
+use crate::fleet::{FleetEvent, new_run};
 use crate::report::Journal;
 use ostler_roles::words::{NodeName, RunId};
 use serde::{Deserialize, Serialize};
@@ -26,12 +26,6 @@ pub struct Record {
     pub node: NodeName,
     /// What happened.
     pub event: FleetEvent,
-}
-
-/// A new run's id: UUIDv7, by the clock.
-pub fn new_run() -> RunId {
-    #[expect(clippy::expect_used, reason = "a UUID's text is of the run id's alphabet")]
-    RunId::parse(&uuid::Uuid::now_v7().to_string()).expect("a UUID is a run id")
 }
 
 /// The log of one invocation, being written.

@@ -1,9 +1,8 @@
 //! A small catalog more for a node of this run, over its open session: ask, go, follow.
 
 use crate::fleet::{
-    Connection, FleetEvent, Follower, Masked, MeetError, OpenedSecrets, Preparation, Start, Trouble, TroubleKind, secrets_of,
+    Connection, FleetEvent, Follower, Masked, MeetError, OpenedSecrets, Preparation, Start, Trouble, TroubleKind, new_run, secrets_of,
 };
-use crate::journal::new_run;
 use crate::masters::Cancellation;
 use crate::session::{Answer, Content, Go, SessionError};
 use ostler_roles::catalog::{Catalog, Step};
@@ -244,15 +243,15 @@ impl NodeJob {
         let Some(connection) = self.connection.take() else { return Err(NodeJobError::Failed(node, "its connection was lost".to_owned())) };
         let contents = patch.contents.clone();
         let blob = move |digest: &Digest| contents.get(digest).cloned().map(Content::from);
-        let (run, secrets) = (new_run(), secrets_of(catalog, plan, &patch.secrets));
+        let secrets = secrets_of(catalog, plan, &patch.secrets);
         let own = self.masked().await;
         let masked = own.iter().chain(patch.secrets.values()).map(|value| Hidden(value.expose().clone())).collect();
         // A job is short, and may take off labels that are no longer earned: it is not stopped before it begins, nor between two steps.
         let mut never = watch::channel(false).1;
         let (controller, stop) = (self.controller.as_str(), never.clone());
-        let go = Go { run: &run, plan, secrets, masked, controller, owes: false, blob: &blob, stop };
+        let go = Go { plan, secrets, masked, controller, owes: false, blob: &blob, stop };
         let mut state = crate::report::NodeState::default();
-        let mut follower = Follower::new(&self.preparation, &self.node, run.clone(), connection);
+        let mut follower = Follower::new(&self.preparation, &self.node, new_run(), connection);
         let followed = async {
             let Start::Begun = follower.go(&go, catalog).await? else { return Ok(()) };
             while let Some((_, event)) = follower.next(&mut never).await? {

@@ -193,9 +193,9 @@ impl Proofs {
 mod tests {
     use super::super::fake::executor;
     use super::*;
+    use crate::fleet::new_run;
     use crate::fleet::{Prepared, Trouble};
     use crate::journal::FileStore;
-    use crate::journal::new_run;
     use ostler_roles::catalog::Catalog;
     use ostler_roles::plan::Plan;
     use ostler_roles::words::{Digest, RunId};

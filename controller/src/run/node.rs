@@ -1,8 +1,7 @@
 //! One node's way through a run: whom it needs, its own run, its masters, what is then owed no more.
 
 use super::scheduler::{Completion, Ended, Outcome, Run};
-use crate::fleet::{FleetEvent, NodeEnd, Ready, Transaction, Trouble, TroubleKind, prove_again};
-use crate::journal::new_run;
+use crate::fleet::{FleetEvent, NodeEnd, Ready, Transaction, Trouble, TroubleKind, new_run, prove_again};
 use crate::registration::{Blocked, Cordoned, Proofs, Registered};
 use ostler_roles::executor::Executor;
 use ostler_roles::master::Proof;

@@ -38,8 +38,6 @@ pub enum Answer {
 
 /// What a run is begun with.
 pub struct Go<'a> {
-    /// Its id.
-    pub run: &'a RunId,
     /// The plan that was shown.
     pub plan: &'a Plan,
     /// Values of the secrets that changing steps need.
@@ -58,7 +56,7 @@ pub struct Go<'a> {
 
 impl std::fmt::Debug for Go<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Go").field("run", &self.run).finish_non_exhaustive()
+        f.debug_struct("Go").field("plan", &self.plan).finish_non_exhaustive()
     }
 }
 
@@ -147,13 +145,13 @@ impl Session {
         }
     }
 
-    /// Starts the run that was planned. Returns once the node's runner has it: from then on it outlives us.
+    /// Starts the run that was planned, under this id. Returns once the node's runner has it: from then on it outlives us.
     ///
     /// # Errors
     /// When the agent refuses (nothing was changed) or the stream ends (nothing is known: attach tells). [`SessionError::Stopped`]: it was not
     /// told to go, and may have half a content: this conversation is of no more use.
-    pub async fn go(&mut self, go: &Go<'_>) -> Result<(), SessionError> {
-        let Go { run, plan, secrets, masked, controller, owes, blob, stop } = go;
+    pub async fn go(&mut self, run: &RunId, go: &Go<'_>) -> Result<(), SessionError> {
+        let Go { plan, secrets, masked, controller, owes, blob, stop } = go;
         if !self.needed.is_empty() {
             let mut stop = stop.clone();
             tokio::select! {
@@ -162,7 +160,7 @@ impl Session {
                 sent = self.send_blobs(*blob) => sent?,
             }
         }
-        let (run, generation, controller, owes) = ((*run).clone(), plan.generation, (*controller).to_owned(), *owes);
+        let (run, generation, controller, owes) = (run.clone(), plan.generation, (*controller).to_owned(), *owes);
         let (secrets, masked) = (secrets.clone(), masked.clone());
         let plan = self.shown(plan);
         let go = ToAgent::Go { run, plan, generation, secrets, masked, controller, owes };

@@ -149,13 +149,16 @@ async fn a_run_that_the_node_does_not_know_has_not_begun_and_nothing_was_changed
 #[tokio::test]
 async fn a_line_that_is_lost_before_a_run_begins_is_made_again_and_the_same_plan_is_let_go() {
     let again = || met([Act::Hear, planned(plan()), Act::Hear, going(), started(), ended(GOOD), done()]);
-    // While it waited; and under the very `Go`, of which the node has heard nothing.
-    for script in [vec![met([]), again()], vec![met([Act::Hear]), met([Act::Hear, no_run()]), again()]] {
+    // While it waited; and under the very `Go`, of which the node has heard nothing: it refuses that one's id from now on.
+    let asked_for = vec![met([Act::Hear]), met([Act::Hear, no_run()]), again()];
+    for (script, is_same) in [(vec![met([]), again()], true), (asked_for, false)] {
         let (end, told, heard) = run(script, false).await;
         assert_eq!(end.ending.as_ref().unwrap(), &GOOD, "{told:?}");
         assert!(told.contains(&FleetEvent::MetAgain), "{told:?}");
         let [.., ToAgent::Catalog { .. }, ToAgent::Go { run, .. }] = &heard[..] else { panic!("{heard:?}") };
-        assert_eq!(run, &run_id());
+        assert_eq!(run == &run_id(), is_same);
+        assert_eq!(end.run.as_ref(), Some(run), "what is asked for later is the run that has begun");
+        assert!(told.contains(&FleetEvent::Go(run.clone())), "{told:?}");
     }
 }
 
@@ -268,7 +271,6 @@ async fn a_content_that_is_gone_from_the_site_is_said_and_nothing_is_begun() {
     connection.session.ask(&catalog(), false, &[]).await.unwrap();
     connection.session.answer().await.unwrap();
     let go = Go {
-        run: &run_id(),
         plan: &plan,
         secrets: Vec::new(),
         masked: Vec::new(),
@@ -277,7 +279,7 @@ async fn a_content_that_is_gone_from_the_site_is_said_and_nothing_is_begun() {
         blob: &|_| None,
         stop: watch::channel(false).1,
     };
-    let error = connection.session.go(&go).await.unwrap_err();
+    let error = connection.session.go(&run_id(), &go).await.unwrap_err();
     assert!(!may_have_begun(&error), "no proof is owed for what was not begun");
     let told = format!("content {} of the plan is no longer in the site: nothing was changed on this node", gone.short());
     assert_eq!(error.to_string(), told);

@@ -1,6 +1,7 @@
 use super::*;
+use crate::fleet::new_run;
 use crate::fleet::{ExecutorRef, FleetEvent, Stage, Trouble, TroubleKind};
-use crate::journal::{Record, RunLog, new_run, prune_logs, read_run};
+use crate::journal::{Record, RunLog, prune_logs, read_run};
 use crate::report::{Journal, State};
 use crate::transport::LinkEvent;
 use ostler_roles::outcome::{Ending, Event, Outcome};
