@@ -1,6 +1,8 @@
 //! The way to a node, against real sshd's: every verdict about a host key, every way in, every way to fail.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
+#[path = "transport/banners.rs"]
+mod banners;
 #[path = "transport/configuration.rs"]
 mod configuration;
 #[path = "transport/desk.rs"]

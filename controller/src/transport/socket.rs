@@ -65,8 +65,9 @@ impl AsyncWrite for NoDelayStream {
 pub struct FirstBytes(Arc<Mutex<Vec<u8>>>);
 
 impl FirstBytes {
-    /// Bytes kept: an identification line has at most 255 (RFC 4253, 4.2), and lines may come before it.
-    const KEPT: usize = 1024;
+    /// Bytes kept: an identification line has at most 255 (RFC 4253, 4.2), and lines may come before it. OpenSSH reads as much of them, russh
+    /// no more.
+    const KEPT: usize = 8 * 1024;
 
     fn note(&self, bytes: &[u8]) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

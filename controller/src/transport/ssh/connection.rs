@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use super::channel::{self, NotStarted};
 use super::handshake::{ConnectionEnd, shake};
-use super::host_key::{BANNER, Checker, read_records};
+use super::host_key::{BannerRoom, Checker, read_records};
 use super::{Ssh, Telling};
 use super::{authenticate, identity};
 use crate::transport::config::{HostConfig, Jump, NewKeys, Target};
@@ -180,7 +180,7 @@ impl Ssh {
             ca_signatures: config.algorithms.ca_signatures.clone(),
             lost: lost.clone(),
             listener: Arc::clone(&self.listener.0),
-            banner_room: BANNER,
+            banner_room: BannerRoom::default(),
         };
         let shaken = shake(stream, Arc::new(settings), checker, deadlines).await;
         let mut handle = shaken.map_err(|fault| match fault {

@@ -65,12 +65,27 @@ pub(super) struct Checker {
     pub ca_signatures: Vec<String>,
     pub lost: ConnectionEnd,
     pub listener: Listener,
-    /// How many characters of banners are told yet: a server may send them for as long as a login takes.
-    pub banner_room: usize,
+    pub banner_room: BannerRoom,
 }
 
-/// Characters of banners that are told of a connection.
-pub(super) const BANNER: usize = 8 * 1024;
+/// How many characters of banners are told yet: a server may send them for as long as a login takes.
+#[derive(Debug)]
+pub(super) struct BannerRoom(usize);
+
+impl Default for BannerRoom {
+    fn default() -> Self {
+        Self(8 * 1024)
+    }
+}
+
+impl BannerRoom {
+    /// What of a banner is told; none: there is no room left.
+    fn take(&mut self, banner: &str) -> Option<String> {
+        let text: String = banner.chars().take(self.0).collect();
+        self.0 -= text.chars().count();
+        (!text.is_empty()).then_some(text)
+    }
+}
 
 impl Checker {
     async fn decide(&self, presented: Presented<'_>, key: &PublicKey) -> Result<(), HostKeyFault> {
@@ -150,12 +165,12 @@ impl Handler for Checker {
     }
 
     async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), HandlerError> {
-        if self.lost.note_no_login(banner) || self.banner_room == 0 {
+        if self.lost.note_no_login(banner) {
             return Ok(());
         }
-        let text: String = banner.chars().take(self.banner_room).collect();
-        self.banner_room -= text.chars().count();
-        (self.listener)(&self.target, LinkEvent::Banner { host: self.target.host.clone(), text });
+        if let Some(text) = self.banner_room.take(banner) {
+            (self.listener)(&self.target, LinkEvent::Banner { host: self.target.host.clone(), text });
+        }
         Ok(())
     }
 
@@ -175,5 +190,17 @@ impl Checker {
     fn counts(&self, algorithm: &Algorithm) -> bool {
         let listed = self.ca_signatures.is_empty() || self.ca_signatures.iter().any(|known| known == algorithm.as_str());
         listed && !matches!(algorithm, Algorithm::Rsa { .. } | Algorithm::Dsa)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_banners_no_more_is_told_than_of_one() {
+        let mut room = BannerRoom(7);
+        let told = ["five\n", "ünd", "more", ""].map(|banner| room.take(banner));
+        assert_eq!(told, [Some("five\n".to_owned()), Some("ün".to_owned()), None, None]);
     }
 }
