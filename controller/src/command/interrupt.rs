@@ -3,8 +3,8 @@
 use crate::report::{Exit, Printer};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use serde_json::json;
-use std::io::Stdin;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::io::{PipeReader, PipeWriter, Stdin, pipe};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -110,6 +110,8 @@ async fn attend(
         match present.stopping().filter(|_| is_asked && !*stop.borrow()) {
             Some(text) => {
                 stop.send_replace(true);
+                // Whoever wants no new work answers no question for it.
+                echo.call_off();
                 let printer = printer.clone();
                 beside(move || printer.aside(&format!("\n{text}")));
             }
@@ -146,16 +148,25 @@ fn leave(printer: &Printer, echo: &Echo, text: &str) {
     std::process::exit(i32::from(exit));
 }
 
-/// The terminal's echo, while it is taken away.
+/// The terminal's echo, while it is taken away for a question.
 #[derive(Debug, Clone, Default)]
-pub struct Echo(Arc<Mutex<Option<Termios>>>);
+pub struct Echo(Arc<Mutex<Silenced>>);
+
+#[derive(Debug, Default)]
+struct Silenced {
+    /// The terminal as it was.
+    before: Option<Termios>,
+    /// Open as long as an answer is wanted.
+    wanted: Option<PipeWriter>,
+}
 
 impl Echo {
-    /// Takes it away. Ctrl-Z and Ctrl-\ do nothing meanwhile: a shell would be left with a terminal that shows nothing.
+    /// Takes it away. Ctrl-Z and Ctrl-\ do nothing meanwhile: a shell would be left with a terminal that shows nothing. What is returned comes to
+    /// its end when no answer is wanted any more.
     ///
     /// # Errors
     /// When standard input is no terminal.
-    pub fn take_away(&self, stdin: &Stdin) -> rustix::io::Result<()> {
+    pub fn take_away(&self, stdin: &Stdin) -> std::io::Result<PipeReader> {
         let before = tcgetattr(stdin)?;
         let mut silent = before.clone();
         silent.local_modes.remove(LocalModes::ECHO);
@@ -163,16 +174,28 @@ impl Echo {
         // 0 is no character (termios(3): _POSIX_VDISABLE on Linux).
         silent.special_codes[SpecialCodeIndex::VSUSP] = 0;
         silent.special_codes[SpecialCodeIndex::VQUIT] = 0;
+        let (called_off, wanted) = pipe()?;
         // Kept first: whoever is interrupted from here on gives it back.
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
-        tcsetattr(stdin, OptionalActions::Flush, &silent)
+        *self.silenced() = Silenced { before: Some(before), wanted: Some(wanted) };
+        tcsetattr(stdin, OptionalActions::Flush, &silent)?;
+        Ok(called_off)
     }
 
     /// Gives it back, where it was taken away.
     pub fn restore(&self) {
-        if let Some(before) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(before) = self.silenced().before.take() {
             // A terminal that is gone echoes to nobody.
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Flush, &before);
         }
+    }
+
+    /// Gives it back, and ends the question for which it was taken away.
+    pub fn call_off(&self) {
+        self.restore();
+        self.silenced().wanted = None;
+    }
+
+    fn silenced(&self) -> MutexGuard<'_, Silenced> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

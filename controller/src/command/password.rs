@@ -6,15 +6,20 @@ use crate::session::Password;
 use crate::transport::BoxFuture;
 use ostler_roles::mask;
 use ostler_roles::words::{NodeName, Secret};
+use rustix::event::{PollFd, PollFlags, poll};
+use std::io::{PipeReader, Stdin};
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-/// Sudo's password: from its file, or a person's answer, now or when the first node wants it.
-pub fn keeper(context: &Context, now: bool, echo: &Echo) -> Result<Password, CommandError> {
+/// Sudo's password: from its file, or a person's answer, now or when the first node wants it. Once `stop` is true nobody is asked any more.
+pub fn keeper(context: &Context, now: bool, echo: &Echo, stop: &watch::Receiver<bool>) -> Result<Password, CommandError> {
     let mut given = from_file(context)?;
     let printer = context.printer.clone();
     if now && given.is_none() {
-        let asked = ask("sudo password: ", printer.can_ask(), echo);
+        let asked = ask("sudo password: ", printer.can_ask(), echo, || false);
         given = Some(asked.ok_or_else(|| CommandError::Usage {
             what: "no password came for --ask-become-pass".to_owned(),
             hint: "run in a terminal, or name a private file in OSTLER_SUDO_PASSWORD_FILE".to_owned(),
@@ -23,16 +28,41 @@ pub fn keeper(context: &Context, now: bool, echo: &Echo) -> Result<Password, Com
     if let Some(password) = &given {
         masked(password, &printer).map_err(|what| CommandError::Usage { what, hint: "give the account a longer one".to_owned() })?;
     }
-    let echo = echo.clone();
+    let (echo, stop) = (echo.clone(), stop.clone());
     let later = move |node: &NodeName, user: &str| -> BoxFuture<'static, Option<Secret<String>>> {
-        let (question, echo, printer) = (format!("{node}: sudo password of {}: ", sanitize(user, false)), echo.clone(), printer.clone());
+        let question = format!("{node}: sudo password of {}: ", sanitize(user, false));
+        let (echo, printer, stop, asker) = (echo.clone(), printer.clone(), stop.clone(), Asker::new(&echo));
+        let is_gone = Arc::clone(&asker.is_gone);
         let asked = move || {
-            let password = ask(&question, printer.can_ask(), &echo)?;
+            let password = ask(&question, printer.can_ask(), &echo, || *stop.borrow() || is_gone.load(Ordering::SeqCst))?;
             masked(&password, &printer).inspect_err(|what| printer.aside(what)).ok().map(|()| password)
         };
-        Box::pin(async move { tokio::task::spawn_blocking(asked).await.ok().flatten() })
+        Box::pin(async move {
+            let answer = tokio::task::spawn_blocking(asked).await.ok().flatten();
+            drop(asker);
+            answer
+        })
     };
     Ok(Password::new(given, Box::new(later)))
+}
+
+/// Whoever waits for an answer. With it goes its question: nobody would hear the answer, and the terminal would stay without echo.
+struct Asker {
+    echo: Echo,
+    is_gone: Arc<AtomicBool>,
+}
+
+impl Asker {
+    fn new(echo: &Echo) -> Self {
+        Self { echo: echo.clone(), is_gone: Arc::default() }
+    }
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        self.is_gone.store(true, Ordering::SeqCst);
+        self.echo.call_off();
+    }
 }
 
 /// From now on it shows nowhere.
@@ -64,26 +94,43 @@ fn from_file(context: &Context) -> Result<Option<Secret<String>>, CommandError> 
     }
 }
 
-/// Reads a line from the terminal without echo.
-pub fn ask(question: &str, possible: bool, echo: &Echo) -> Option<Secret<String>> {
+/// Reads a line from the terminal without echo; none where the question is called off, or `is_over` says that it need not be asked.
+pub fn ask(question: &str, possible: bool, echo: &Echo, is_over: impl Fn() -> bool) -> Option<Secret<String>> {
     use std::io::{BufRead, Write};
     if !possible {
         return None;
     }
     let stdin = std::io::stdin();
-    echo.take_away(&stdin).ok()?;
+    let called_off = echo.take_away(&stdin).ok()?;
+    // Asked from here on: whoever calls it off later finds the question standing.
+    if is_over() {
+        echo.call_off();
+        return None;
+    }
     let mut err = std::io::stderr();
     let asked = err.write_all(question.as_bytes()).and_then(|()| err.flush());
     let mut line = Zeroizing::new(String::new());
-    let read = asked.and_then(|()| stdin.lock().read_line(&mut line));
+    let read = asked.and_then(|()| if answered(&stdin, &called_off)? { stdin.lock().read_line(&mut line) } else { Ok(0) });
     // Whatever was read: the terminal echoes again.
-    echo.restore();
+    echo.call_off();
     match read {
         Ok(count) if count > 0 => Some(Secret::new(line.trim_end_matches(['\r', '\n']).to_owned())),
         Ok(_) | Err(_) => {
             // Nothing that is typed has ended the line; who no longer sees it does not miss it.
             let _ = err.write_all(b"\n");
             None
+        }
+    }
+}
+
+/// Waits for a line; false: the question was called off first.
+fn answered(stdin: &Stdin, called_off: &PipeReader) -> std::io::Result<bool> {
+    loop {
+        let mut waited = [PollFd::new(called_off, PollFlags::IN), PollFd::new(stdin, PollFlags::IN)];
+        match poll(&mut waited, None) {
+            Ok(_) => return Ok(waited[0].revents().is_empty()),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }

@@ -111,7 +111,7 @@ impl RunContext {
             reach,
             compile: Arc::clone(&compiler) as Arc<dyn Compile>,
             agent,
-            password: Arc::new(password::keeper(context, args.reach.ask_become_pass, &echo)?),
+            password: Arc::new(password::keeper(context, args.reach.ask_become_pass, &echo, &interrupts.stop())?),
             forks: usize::from(args.pace.forks),
             want_old,
             lines,

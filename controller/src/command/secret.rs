@@ -57,7 +57,7 @@ fn from_terminal(context: &Context, name: &SecretName) -> Result<Vec<u8>, Comman
     let (printer, echo, question) = (context.printer.clone(), Echo::default(), format!("value of {name}: "));
     let answer = prepare::block_on(async {
         let _interrupts = Interrupts::listen(printer, echo.clone()).map_err(CommandError::Signals)?;
-        let ask = move || password::ask(&question, true, &echo);
+        let ask = move || password::ask(&question, true, &echo, || false);
         Ok(tokio::task::spawn_blocking(ask).await.ok().flatten())
     })?;
     Ok(answer.map(|line| line.expose().clone().into_bytes()).unwrap_or_default())

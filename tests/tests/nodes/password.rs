@@ -1,6 +1,6 @@
 //! Sudo with a password: asked once, proved on one node, kept nowhere.
 
-use super::{SMALL, field_of, node};
+use super::{AT_GATE, GATED, OPEN, SMALL, field, field_of, node};
 use ostler_tests::e2e::{Field, Ran};
 use ostler_tests::terminal::Terminal;
 use std::os::unix::fs::PermissionsExt;
@@ -93,6 +93,42 @@ fn whoever_leaves_at_the_password_leaves_a_terminal_that_echoes() {
     assert_eq!(field.said("n1", "test -e /etc/demo-one || echo none"), "none");
 }
 
+/// A run in its midst whose connection has to be made anew, and whose node's sudo asks from now on.
+fn asked_in_mid_run() -> (Field, Terminal) {
+    let field = field(1, GATED);
+    let terminal = Terminal::start(&field.call(["apply", "--yes"]));
+    field.wait_for("n1", AT_GATE);
+    field.run("n1", &format!("echo 'admin:{RIGHT}' | chpasswd; echo 'admin ALL=(ALL:ALL) ALL' >/etc/sudoers.d/admin"));
+    field.run("n1", "ss -K state established sport = :22 >/dev/null");
+    terminal.wait_for("n1: sudo password of admin: ");
+    terminal.wait_for_silence();
+    (field, terminal)
+}
+
+#[test]
+fn a_question_for_the_password_ends_with_the_patience_of_who_asks_it() {
+    let (field, mut terminal) = asked_in_mid_run();
+    // A minute, of which each half has its own deadline here.
+    terminal.wait_for(" 30s 2/3 command gate");
+    terminal.wait_for("not within 60 s");
+    assert_eq!((terminal.end(), terminal.echoes()), (4, true), "{}", terminal.said());
+    field.run("n1", OPEN);
+}
+
+#[test]
+fn ctrl_c_in_mid_run_ends_a_question_for_the_password_too() {
+    let (field, mut terminal) = asked_in_mid_run();
+    terminal.types("half a wo\u{3}");
+    terminal.wait_for("Stopping: each node ends its present step");
+    // Nobody is asked a second time, and nobody waited for.
+    let status = terminal.end();
+    assert!(terminal.echoes(), "{}", terminal.said());
+    terminal.wait_for("sudo asks for the password of admin, and none was given");
+    assert_eq!((status, terminal.said().matches("sudo password of").count()), (130, 1), "{}", terminal.said());
+    assert!(!terminal.said().contains("half"), "{}", terminal.said());
+    field.run("n1", OPEN);
+}
+
 #[test]
 fn where_sudo_wants_the_password_of_root_that_account_is_named_and_its_password_taken() {
     let field = field_of([node("n1", 11).with_sudo_password(RIGHT)], SMALL);
@@ -103,4 +139,30 @@ fn where_sudo_wants_the_password_of_root_that_account_is_named_and_its_password_
     let wrong = with_password(&field, RIGHT);
     assert!(wrong.trouble("n1").contains("sudo does not take the password of root"), "{wrong}");
     with_password(&field, ROOTS).assert_changed(2);
+}
+
+#[test]
+fn doas_makes_root_where_it_asks_nothing_and_says_what_it_wants_where_it_does() {
+    let field = field(1, SMALL);
+    field.run("n1", "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install opendoas");
+    let nodes = std::fs::read_to_string(field.dir().join("site/nodes.yaml")).expect("there");
+    field.write("nodes.yaml", &nodes.replace("roles: [demo]", "roles: [demo], ssh: {become: doas}"));
+    // sudo could do it all the while, and is not what was asked for.
+    for (rules, said, hint) in [
+        (None, "doas cannot read its rules", "as root on the node: doas -C /etc/doas.conf"),
+        (Some("permit nopass nobody"), "doas does not allow the login account to run the agent as root", "in /etc/doas.conf: permit nopass LOGIN"),
+        (Some("permit admin"), "doas wants a password, which it reads from a terminal only", "in /etc/doas.conf: permit nopass LOGIN; or use sudo"),
+    ] {
+        if let Some(rules) = rules {
+            field.run("n1", &format!("echo '{rules}' >/etc/doas.conf"));
+        }
+        let refused = with_password(&field, RIGHT);
+        assert_eq!(refused.code, 1, "{refused}");
+        let trouble = &refused.of("trouble", Some("n1"))[0];
+        assert_eq!((trouble["chain"][0].as_str(), trouble["hint"].as_str()), (Some(said), Some(hint)), "{refused}");
+    }
+    field.run("n1", "echo 'permit nopass admin' >/etc/doas.conf");
+    field.apply().assert_changed(2);
+    field.apply().assert_changed(0);
+    assert_eq!(field.said("n1", "stat -c %U /etc/demo-one; journalctl -q -o cat | grep -c 'COMMAND=.*agent' || true"), "root\n0");
 }
