@@ -1,6 +1,7 @@
 //! The machine at which one sits: no room for what is kept, and nobody who reads what is told.
 
 use super::{AT_GATE, OPEN, SMALL, field};
+use ostler::journal::{FileStore, Store as _, new_run};
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
@@ -61,4 +62,53 @@ fn whoever_ends_it_is_heard_while_nobody_reads_what_it_tells() {
     assert_eq!(ended.code(), Some(130));
     drop(lines);
     field.run("n1", OPEN);
+}
+
+/// A file system of its own, taken away at the end.
+struct Mounted(std::path::PathBuf);
+
+impl Mounted {
+    fn of_kib(at: std::path::PathBuf, kib: u32) -> Self {
+        std::fs::create_dir(&at).expect("a place for it");
+        let options = format!("size={kib}k");
+        let status = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &options, "ostler-test"]).arg(&at).status();
+        assert!(status.is_ok_and(|status| status.success()), "mounted");
+        Self(at)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_line_of_the_log_that_found_no_room_leaves_no_half_and_the_next_one_stands_whole() {
+    let scratch = tempfile::tempdir().expect("a scratch directory");
+    let disk = Mounted::of_kib(scratch.path().join("state"), 64);
+    let store = FileStore::new(disk.0.join("site"));
+    let run = new_run();
+    let mut log = store.begin_log(&run).expect("a log");
+    let ballast = disk.0.join("ballast");
+    std::fs::write(&ballast, vec![0; 16 * 1024]).expect("there is room");
+    // Lines that end in no page's end: what there is room for is half of one.
+    let line = |number: u32| format!("{{\"line\":{number},\"text\":\"{}\"}}", "x".repeat(1500));
+    let mut kept = Vec::new();
+    let full = loop {
+        let next = line(u32::try_from(kept.len()).expect("few"));
+        match log.append(&next) {
+            Ok(()) => kept.push(next),
+            Err(error) => break error,
+        }
+        assert!(kept.len() < 64, "there is no end to its room");
+    };
+    let cause = std::error::Error::source(&full).expect("what the system said").to_string();
+    assert!(cause.contains("No space left on device"), "{full}: {cause}");
+    std::fs::remove_file(&ballast).expect("there");
+    for number in 100..104 {
+        log.append(&line(number)).expect("there is room again");
+        kept.push(line(number));
+    }
+    assert_eq!(store.read_log(&run).expect("it is read"), kept);
 }
