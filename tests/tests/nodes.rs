@@ -26,6 +26,8 @@ mod reach;
 mod refusal;
 #[path = "nodes/secrets.rs"]
 mod secrets;
+#[path = "nodes/steering.rs"]
+mod steering;
 #[path = "nodes/suites.rs"]
 mod suites;
 #[path = "nodes/two_controllers.rs"]
