@@ -12,6 +12,9 @@ pub const MOST: usize = 4096;
 /// The most bytes of a text of facts: a path may have 4096, a host key less.
 const LONGEST: usize = 64 * 1024;
 
+/// The most bytes of all texts of a list: as many addresses as a list has entries.
+const TOGETHER: usize = 256 * 1024;
+
 /// A list of no more entries than facts have.
 fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     struct Few<T>(PhantomData<T>);
@@ -40,6 +43,18 @@ fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error>
     if text.len() > LONGEST { Err(D::Error::invalid_length(text.len(), &"a text of at most 64 KiB")) } else { Ok(text) }
 }
 
+/// A list of texts that together are no longer than facts are.
+fn few_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let texts: Vec<String> = few(deserializer)?;
+    let bytes: usize = texts.iter().map(String::len).sum();
+    if bytes > TOGETHER { Err(D::Error::invalid_length(bytes, &"texts of at most 256 KiB")) } else { Ok(texts) }
+}
+
+/// A version no longer than facts are.
+fn short_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Version, D::Error> {
+    short(deserializer).map(Version)
+}
+
 /// What holds for the whole run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
@@ -61,10 +76,10 @@ pub struct Facts {
     /// Installed memory.
     pub memory: Bytes,
     /// Addresses of its interfaces, loopback left out, sorted.
-    #[serde(deserialize_with = "few")]
+    #[serde(deserialize_with = "few_texts")]
     pub addresses: Vec<String>,
     /// Public host keys of its sshd, `ALGORITHM BLOB`, sorted.
-    #[serde(deserialize_with = "few")]
+    #[serde(deserialize_with = "few_texts")]
     pub host_keys: Vec<String>,
     /// `apt`, `dnf`, `apk`; empty where none is known.
     #[serde(deserialize_with = "short")]
@@ -95,6 +110,7 @@ pub struct System {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kernel {
     /// `uname -r`.
+    #[serde(deserialize_with = "short_version")]
     pub release: Version,
     /// Whether it is shared with a host: the node is a container.
     pub shared: bool,

@@ -218,6 +218,9 @@ fn a_message_that_fills_memory_is_no_message() {
     for (facts, why) in [
         (Facts { addresses: vec![String::new(); 5000], ..facts() }, "at most 4096 entries"),
         (Facts { hostname: "x".repeat(1 << 20), ..facts() }, "at most 64 KiB"),
+        (Facts { kernel: Kernel { release: Version("6".repeat(1 << 20)), shared: true }, ..facts() }, "at most 64 KiB"),
+        (Facts { host_keys: vec!["x".repeat(1 << 20)], ..facts() }, "at most 256 KiB"),
+        (Facts { addresses: vec!["x".repeat(1 << 10); 300], ..facts() }, "at most 256 KiB"),
     ] {
         let refused = decode::<ToController>(&stream(&[hello(facts)]), &[usize::MAX]);
         assert!(matches!(&refused, Err(FrameError::Message(said)) if said.contains(why)), "{refused:?}");
