@@ -4,7 +4,7 @@ use super::login_shell::ShellFault;
 use crate::transport::{LinkError, PlaceError, PlaceFault, UnquotableWord};
 use ostler_roles::outcome::Failure;
 use ostler_roles::wire::frame::FrameError;
-use ostler_roles::wire::message::Refusal;
+use ostler_roles::wire::message::{Refusal, ToController};
 
 /// Why a conversation could not go on. What was begun on the node is said by each variant.
 #[derive(Debug, thiserror::Error)]
@@ -138,6 +138,11 @@ impl SessionError {
         }
     }
 
+    /// This message came, and another was awaited.
+    pub(super) fn out_of_turn(awaited: &'static str, message: &ToController) -> Self {
+        Self::OutOfTurn { awaited, found: word(message) }
+    }
+
     /// Whether the login shell may have caused it, by what it does to a command or to its input.
     pub(super) fn may_be_the_shells(&self) -> bool {
         match self {
@@ -189,6 +194,28 @@ impl SessionError {
             }),
             Self::Send(_) | Self::Stopped => "run the same command again".to_owned(),
         }
+    }
+}
+
+/// The message's name, for people.
+fn word(message: &ToController) -> &'static str {
+    match message {
+        ToController::Login(_) => "a login",
+        ToController::Hello(_) => "a hello",
+        ToController::AskPassword { .. } => "a question for a password",
+        ToController::Stale { .. } => "stale facts",
+        ToController::NeedBlobs(_) => "a question for contents",
+        ToController::Planned(_) => "a plan",
+        ToController::Refused(_) => "a refusal",
+        ToController::Going { .. } => "the start of a run",
+        ToController::Event { .. } => "an event",
+        ToController::Done { .. } => "the end of a run",
+        ToController::Cut { .. } => "the end of a run that was cut off",
+        ToController::Cancelling { .. } => "the word that a run will stop",
+        ToController::Proved => "the word that a proof is kept",
+        ToController::Challenge(_) => "the word of a nonce",
+        ToController::Alive => "a keep-alive",
+        ToController::Fault(_) => "a fault",
     }
 }
 

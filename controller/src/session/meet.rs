@@ -5,7 +5,7 @@ use super::channel::Wait;
 use super::login_shell;
 use super::{AgentFile, Channel, Offer, Password, SessionError};
 use crate::mask::RunMask;
-use crate::transport::{CommandLine, Exit, Link, PlaceFault, Placement};
+use crate::transport::{CommandLine, Exit, Link, PlaceFault, Placement, place_file};
 use ostler_roles::outcome::FailureKind;
 use ostler_roles::wire::message::{Become, Hello, Open, SCHEMA, ToAgent, ToController};
 use ostler_roles::words::NodeName;
@@ -162,7 +162,7 @@ async fn start(
                 }
                 return Err(SessionError::Fault(Box::new(failure)));
             }
-            other => return Err(SessionError::OutOfTurn { awaited: "a hello", found: super::talk::word(&other) }),
+            other => return Err(SessionError::out_of_turn("a hello", &other)),
         }
     }
 }
@@ -191,7 +191,7 @@ async fn how_it_ended(channel: &mut Channel, sent: Result<(), SessionError>) -> 
 /// Whether it could be placed here; false: try the next directory.
 async fn place(link: &dyn Link, agent: AgentFile, path: &str) -> Result<bool, SessionError> {
     let placement = Placement { path, bytes: agent.bytes, packed: agent.packed(), mode: 0o700 };
-    match link.place(&placement).await {
+    match place_file(link, &placement).await {
         Ok(()) => Ok(true),
         Err(error)
             if matches!(
@@ -291,8 +291,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_node_that_need_not_become_root_is_told_no_password() {
-        let (ended, _) = started(vec![asks()], Duration::ZERO, None).await;
-        assert!(matches!(ended, Err(SessionError::OutOfTurn { found: "a question for a password", .. })), "{ended:?}");
+        // doas reads none from us (0001).
+        for by in [None, Some(Become::Doas)] {
+            let (ended, _) = started(vec![asks()], Duration::ZERO, by).await;
+            assert!(matches!(ended, Err(SessionError::OutOfTurn { found: "a question for a password", .. })), "{by:?}: {ended:?}");
+        }
     }
 
     #[tokio::test]

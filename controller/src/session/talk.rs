@@ -76,28 +76,6 @@ pub struct Session {
     pub placed: bool,
 }
 
-/// The message's name, for people.
-pub(super) fn word(message: &ToController) -> &'static str {
-    match message {
-        ToController::Login(_) => "a login",
-        ToController::Hello(_) => "a hello",
-        ToController::AskPassword { .. } => "a question for a password",
-        ToController::Stale { .. } => "stale facts",
-        ToController::NeedBlobs(_) => "a question for contents",
-        ToController::Planned(_) => "a plan",
-        ToController::Refused(_) => "a refusal",
-        ToController::Going { .. } => "the start of a run",
-        ToController::Event { .. } => "an event",
-        ToController::Done { .. } => "the end of a run",
-        ToController::Cut { .. } => "the end of a run that was cut off",
-        ToController::Cancelling { .. } => "the word that a run will stop",
-        ToController::Proved => "the word that a proof is kept",
-        ToController::Challenge(_) => "the word of a nonce",
-        ToController::Alive => "a keep-alive",
-        ToController::Fault(_) => "a fault",
-    }
-}
-
 /// The catalog's message: asks for a plan.
 pub fn ask_plan(catalog: &Catalog, want_old: bool, secret_key: &[u8]) -> ToAgent {
     ToAgent::Catalog { catalog: Box::new(catalog.clone()), base: None, want_old, secret_key: Hidden(secret_key.to_vec()) }
@@ -329,7 +307,7 @@ fn unexpected(awaited: &'static str, message: ToController) -> SessionError {
     match message {
         ToController::Refused(refusal) => SessionError::Refused(refusal),
         ToController::Fault(failure) => SessionError::Fault(Box::new(failure)),
-        other => SessionError::OutOfTurn { awaited, found: word(&other) },
+        other => SessionError::out_of_turn(awaited, &other),
     }
 }
 

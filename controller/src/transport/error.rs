@@ -6,8 +6,7 @@ use super::config::{AddressFamily, ConfigError};
 use super::files::FileWorkError;
 use super::invocation::Invocation;
 use super::known_hosts::{AppendError, CertificateFault};
-use super::login;
-use super::ssh::Tried;
+use super::login::{self, Tried};
 
 /// A node that could not be reached. Its text says all there is: no fault below has a source of its own.
 #[derive(Debug, thiserror::Error)]
@@ -370,6 +369,27 @@ impl HostKeyFault {
                 format!("record its key by hand: `{}`, compared with the node's console", call.keyscan("ed25519"))
             }
             HostKeyFault::Unreadable { .. } => "make it readable, or name another with `known_hosts:`".to_owned(),
+        }
+    }
+}
+
+impl ConfigError {
+    /// Returns the next step for the user.
+    fn hint(&self, call: &Invocation) -> String {
+        let file = call.configuration();
+        match self {
+            ConfigError::NeedsClient { .. } => "apt-get install openssh-client, or name another file".to_owned(),
+            ConfigError::Refused { name, .. } | ConfigError::BadValue { name, .. } | ConfigError::Token { name, .. } => {
+                format!("set {name} otherwise for this host in {file}; `{}` shows what is in force", call.ssh(&["-G"], &[]))
+            }
+            ConfigError::Variable { variable, .. } => format!("export {variable}, or write a path in its place in {file}"),
+            ConfigError::Algorithms(_) => "add one of ours to the list, or leave it out for this host".to_owned(),
+            ConfigError::JumpCircle { .. } => {
+                "does a `Host` pattern with ProxyJump fit the bastion too? put `Host BASTION` with `ProxyJump none` above it".to_owned()
+            }
+            ConfigError::Jump(_) | ConfigError::TooManyJumps { .. } => "check ProxyJump, or name the bastion with `jump:`".to_owned(),
+            ConfigError::BadHost(_) => "check `host:`".to_owned(),
+            ConfigError::Query { .. } | ConfigError::Unreadable { .. } => call.ssh(&["-G"], &[]),
         }
     }
 }

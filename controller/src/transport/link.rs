@@ -1,4 +1,4 @@
-//! A `Link` carries bytes to and from one command on a node, places a file, and ends. It knows no resource and no frame.
+//! A `Link` carries bytes to and from one command on a node, and ends. It knows no resource and no frame.
 
 use std::fmt;
 use std::future::Future;
@@ -8,7 +8,6 @@ use ostler_roles::mask::CUT;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::deadlines::Deadlines;
-use super::place::{self, PlaceError, Placed, Placement};
 
 /// A boxed future, so that a link can be a trait object and a test can bring its own.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -27,11 +26,6 @@ pub trait Link: Send + Sync + fmt::Debug {
     /// travel right behind the request.
     fn exec<'a>(&'a self, command: &'a CommandLine) -> BoxFuture<'a, Result<Exec, LinkError>>;
 
-    /// Writes a file on the node: aside, digest checked there, then renamed into place.
-    fn place<'a>(&'a self, file: &'a Placement<'a>) -> BoxFuture<'a, Result<(), PlaceError>> {
-        Box::pin(place::over_exec(self, file))
-    }
-
     /// Takes the node's word how much of a file that is being placed is there. It must not block.
     fn tell(&self, _placed: Placed) {}
 
@@ -45,6 +39,15 @@ pub trait Link: Send + Sync + fmt::Debug {
 
     /// Ends the connection in good order, within its deadline. Dropping a link ends it too, less politely.
     fn close<'a>(&'a self) -> BoxFuture<'a, ()>;
+}
+
+/// How much of a file is on the node already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// Bytes there.
+    pub there: usize,
+    /// Bytes of the whole file.
+    pub of: usize,
 }
 
 /// By which account and key a connection was made.

@@ -1,10 +1,106 @@
-//! What to do when a node lets nobody in: each cause has its own step.
+//! What was tried to log in, and what to do when a node lets nobody in: each cause has its own step.
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use super::invocation::Invocation;
 use super::link::quoted;
-use super::ssh::Tried;
+
+/// A key that was tried, or why it could not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tried {
+    /// The server does not take this key file.
+    Key {
+        /// The file.
+        file: PathBuf,
+        /// The key.
+        fingerprint: String,
+    },
+    /// The server does not take this certificate.
+    Certificate {
+        /// Its name for itself.
+        id: String,
+        /// The certified key.
+        fingerprint: String,
+    },
+    /// The server does not take this key of the agent.
+    AgentKey {
+        /// The agent's comment.
+        comment: String,
+        /// The key.
+        fingerprint: String,
+    },
+    /// The server took this key and wants a further proof that we do not have.
+    MoreWanted {
+        /// The key.
+        fingerprint: String,
+    },
+    /// The file is encrypted, and the agent does not hold its key.
+    Encrypted {
+        /// The file.
+        file: PathBuf,
+    },
+    /// An RSA key in a file: used through ssh-agent only.
+    RsaFile {
+        /// The file.
+        file: PathBuf,
+    },
+    /// There is no such file.
+    Missing {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A public key was named, and the agent does not hold its private half.
+    PublicOnly {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file cannot be read as a key.
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The agent does not answer.
+    Agent {
+        /// Its socket.
+        socket: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The server takes only SHA-1 signatures of this RSA key.
+    OnlySha1 {
+        /// The agent's comment, or the certificate's name for itself.
+        name: String,
+    },
+    /// The agent would not sign.
+    NotSigned {
+        /// The agent's comment, or the certificate's name for itself.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl fmt::Display for Tried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Tried::Key { file, fingerprint } => write!(f, "{} ({fingerprint}) not accepted", file.display()),
+            Tried::Certificate { id, fingerprint } => write!(f, "certificate {id:?} ({fingerprint}) not accepted"),
+            Tried::AgentKey { comment, fingerprint } => write!(f, "agent key {comment:?} ({fingerprint}) not accepted"),
+            Tried::MoreWanted { fingerprint } => write!(f, "key {fingerprint} accepted, but the server wants more than one proof"),
+            Tried::Encrypted { file } => write!(f, "{} is encrypted and not in the agent", file.display()),
+            Tried::RsaFile { file } => write!(f, "{} is an RSA key: usable through ssh-agent only", file.display()),
+            Tried::Missing { file } => write!(f, "{} does not exist", file.display()),
+            Tried::PublicOnly { file } => write!(f, "{} is a public key whose private half is not in the agent", file.display()),
+            Tried::Unreadable { file, reason } => write!(f, "{} cannot be read: {reason}", file.display()),
+            Tried::Agent { socket, reason } => write!(f, "agent at {}: {reason}", socket.display()),
+            Tried::OnlySha1 { name } => write!(f, "RSA key {name:?}: the server takes no signature of it but with SHA-1"),
+            Tried::NotSigned { name, reason } => write!(f, "the agent did not sign with {name:?}: {reason}"),
+        }
+    }
+}
 
 /// The next step for `user`, who was not let in.
 pub(super) fn hint(user: &str, tried: &[Tried], accepts: &[String], call: &Invocation) -> String {
@@ -73,7 +169,7 @@ fn unusable(tried: &Tried, call: &Invocation) -> Option<String> {
     })
 }
 
-fn public_half(file: &Path) -> std::path::PathBuf {
+fn public_half(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".pub");
     name.into()

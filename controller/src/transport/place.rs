@@ -8,7 +8,7 @@ use ostler_roles::words::Bytes;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::link::{CommandLine, Ended, Exec, Exit, Link, LinkError, Output, UnquotableWord};
+use super::link::{CommandLine, Ended, Exec, Exit, Link, LinkError, Output, Placed, UnquotableWord};
 
 /// A file to place. Its directory is made when it is missing (0700).
 #[derive(Clone, Copy)]
@@ -108,15 +108,6 @@ chmod \"$2\" \"$t\" || exit 84; sync \"$t\" 2>/dev/null || sync; case $2 in *[13
 /// Bytes that are handed over at once: each part taken is progress.
 const PART: usize = 64 * 1024;
 
-/// How much of a file is on the node already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Placed {
-    /// Bytes there.
-    pub there: usize,
-    /// Bytes of the whole file.
-    pub of: usize,
-}
-
 /// Statuses of [`SCRIPT`], out of the way of the shell's own (126, 127, 128+n).
 const MKDIR: u32 = 81;
 const WRITE: u32 = 82;
@@ -126,8 +117,12 @@ const NOEXEC: u32 = 85;
 const NO_TOOL: u32 = 86;
 const NO_UNPACKER: u32 = 87;
 
-/// Sends `file` through a command on `link`: packed first, as it is to a node that cannot unpack.
-pub(super) async fn over_exec<L: Link + ?Sized>(link: &L, file: &Placement<'_>) -> Result<(), PlaceError> {
+/// Writes a file on the node: aside, digest checked there, then renamed into place. It goes through a command on `link`: packed first, as it is
+/// to a node that cannot unpack.
+///
+/// # Errors
+/// When it is not there.
+pub async fn place_file(link: &(impl Link + ?Sized), file: &Placement<'_>) -> Result<(), PlaceError> {
     let sent = match file.packed {
         Some(packed) => match send_within(link, file, packed, "gzip -dc").await {
             Ok(false) => send_within(link, file, file.bytes, "cat").await,
@@ -338,7 +333,7 @@ mod tests {
         let link = Slow { says, hangs, deadlines: Deadlines { place: PATIENCE, ..Deadlines::default() }, told: Mutex::default() };
         let bytes = vec![0; 3 << 20];
         let file = Placement { path: "agent", bytes: &bytes, packed: None, mode: 0o755 };
-        let placed = tokio::time::timeout(Duration::from_secs(30), over_exec(&link, &file)).await.expect("it ends");
+        let placed = tokio::time::timeout(Duration::from_secs(30), place_file(&link, &file)).await.expect("it ends");
         (placed.map_err(|error| error.fault), link.told.into_inner().unwrap())
     }
 

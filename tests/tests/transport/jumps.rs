@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ostler::transport::{
-    ConfigError, ConnectError, ConnectFault, Exit, HostSettings, Jump, Link as _, LinkEvent, NewKeys, Placement, Target,
+    ConfigError, ConnectError, ConnectFault, Exit, HostSettings, Jump, LinkEvent, NewKeys, Placement, Target, place_file,
 };
 use ostler_tests::sshd::{Sshd, free_port};
 
@@ -50,7 +50,7 @@ async fn proxy_jump_of_the_configuration_leads_over_two_bastions() {
     let link = desk.ssh().connect(&Target::new("node")).await.unwrap();
     let bytes = vec![7; 300_000];
     let path = node.directory.path().join("placed");
-    link.place(&Placement { path: path.to_str().unwrap(), bytes: &bytes, packed: None, mode: 0o600 }).await.unwrap();
+    place_file(&link, &Placement { path: path.to_str().unwrap(), bytes: &bytes, packed: None, mode: 0o600 }).await.unwrap();
     assert_eq!([&first, &second, &node].map(logins), [1, 1, 1]);
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 
-use ostler::transport::{ConnectFault, Dialer, Exit, Link as _, PlaceFault, Placement, Ssh, Target};
+use ostler::transport::{ConnectFault, Dialer, Exit, Link as _, PlaceFault, Placement, Ssh, Target, place_file};
 use ostler_tests::sshd::{Sshd, public};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -50,7 +50,7 @@ async fn place_five_megabytes(compression: &str) {
     let link = desk.connect(&server).await.unwrap();
     let bytes: Vec<u8> = (0..5_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let path = server.directory.path().join("new/deep/agent");
-    link.place(&Placement { path: path.to_str().unwrap(), bytes: &bytes, packed: None, mode: 0o755 }).await.unwrap();
+    place_file(&link, &Placement { path: path.to_str().unwrap(), bytes: &bytes, packed: None, mode: 0o755 }).await.unwrap();
     assert!(fs::read(&path).unwrap() == bytes, "the file differs");
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o755);
     let names: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -63,8 +63,9 @@ async fn a_file_that_cannot_be_written_says_why() {
     let server = Sshd::start(&desk.key, "");
     desk.know_server(&server);
     let link = desk.connect(&server).await.unwrap();
-    let place =
-        async |path: &str| link.place(&Placement { path, bytes: b"x", packed: None, mode: 0o755 }).await.map_err(|error| error.fault);
+    let place = async |path: &str| {
+        place_file(&link, &Placement { path, bytes: b"x", packed: None, mode: 0o755 }).await.map_err(|error| error.fault)
+    };
     assert!(matches!(place("/proc/no/such").await, Err(PlaceFault::Other { exit: Exit::Status(81), .. })));
     // A file in the place of the directory.
     let blocked = server.directory.path().join("log/agent");
@@ -87,7 +88,7 @@ async fn nothing_is_written_below_a_directory_of_somebody_else() {
     for planted in [theirs, ours] {
         let path = planted.join("agent");
         let fault =
-            link.place(&Placement { path: path.to_str().unwrap(), bytes: b"x", packed: None, mode: 0o755 }).await.unwrap_err().fault;
+            place_file(&link, &Placement { path: path.to_str().unwrap(), bytes: b"x", packed: None, mode: 0o755 }).await.unwrap_err().fault;
         assert!(matches!(&fault, PlaceFault::Permission(words) if words.ends_with("Permission denied: not ours")), "{fault:?}");
         assert!(!path.exists(), "{}", path.display());
     }
@@ -103,7 +104,7 @@ async fn a_noexec_a_full_and_a_read_only_file_system_are_told_apart_and_left_cle
     let at = |options: &str| Mounted::tmpfs(&server.directory.path().join(options.replace([',', '='], "-")), options);
     let place = async |directory: &Mounted, mode: u32| {
         let path = directory.0.join("agent");
-        let result = link.place(&Placement { path: path.to_str().unwrap(), bytes: &bytes, packed: None, mode }).await;
+        let result = place_file(&link, &Placement { path: path.to_str().unwrap(), bytes: &bytes, packed: None, mode }).await;
         (result.map_err(|error| error.fault), fs::read_dir(&directory.0).unwrap().count())
     };
     let noexec = at("noexec");
@@ -121,8 +122,10 @@ async fn a_user_without_rights_is_told_so() {
     let server = Sshd::start(&desk.key, "ForceCommand setpriv --reuid=65534 --regid=65534 --clear-groups sh -c \"$SSH_ORIGINAL_COMMAND\"");
     desk.know_server(&server);
     let link = desk.connect(&server).await.unwrap();
-    let fault =
-        link.place(&Placement { path: "/usr/local/ostler-test/agent", bytes: b"x", packed: None, mode: 0o755 }).await.unwrap_err().fault;
+    let fault = place_file(&link, &Placement { path: "/usr/local/ostler-test/agent", bytes: b"x", packed: None, mode: 0o755 })
+        .await
+        .unwrap_err()
+        .fault;
     assert!(matches!(&fault, PlaceFault::Permission(words) if words.contains("Permission denied")), "{fault:?}");
 }
 
@@ -135,9 +138,9 @@ async fn a_placed_file_replaces_one_that_is_running() {
     let path = server.directory.path().join("sleeper");
     let path = path.to_str().unwrap();
     let sleeper = fs::read("/bin/sleep").unwrap();
-    link.place(&Placement { path, bytes: &sleeper, packed: None, mode: 0o755 }).await.unwrap();
+    place_file(&link, &Placement { path, bytes: &sleeper, packed: None, mode: 0o755 }).await.unwrap();
     let running = link.exec(&words(&[path, "60"])).await.unwrap();
-    link.place(&Placement { path, bytes: b"#!/bin/sh\nexit 4\n", packed: None, mode: 0o755 }).await.unwrap();
+    place_file(&link, &Placement { path, bytes: b"#!/bin/sh\nexit 4\n", packed: None, mode: 0o755 }).await.unwrap();
     assert_eq!(run(&link, &words(&[path])).await.1.exit, Exit::Status(4));
     drop(running);
 }
@@ -182,7 +185,7 @@ async fn bytes_that_changed_on_the_way_are_not_put_in_place() {
     let directory = server.directory.path().join("empty");
     let path = directory.join("agent");
     let fault =
-        link.place(&Placement { path: path.to_str().unwrap(), bytes: b"agent", packed: None, mode: 0o755 }).await.unwrap_err().fault;
+        place_file(&link, &Placement { path: path.to_str().unwrap(), bytes: b"agent", packed: None, mode: 0o755 }).await.unwrap_err().fault;
     assert!(matches!(fault, PlaceFault::WrongDigest(_)), "{fault}");
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
 }
@@ -203,7 +206,7 @@ async fn a_placing_that_is_cut_leaves_nothing_behind() {
     };
     let file = Placement { path: path.to_str().unwrap(), bytes: &bytes, packed: None, mode: 0o755 };
     tokio::select! {
-        placed = link.place(&file) => panic!("done before it could be cut: {placed:?}"),
+        placed = place_file(&link, &file) => panic!("done before it could be cut: {placed:?}"),
         () = begun => {}
     }
     drop(link);

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use ostler::mask::RunMask;
 use ostler::session::{AgentFile, Greeting, Identity, Password, SessionError, meet};
-use ostler::transport::{Link as _, PlaceFault, Placement, SshLink};
+use ostler::transport::{PlaceFault, Placement, SshLink, place_file};
 use ostler_roles::words::NodeName;
 use ostler_tests::sshd::Sshd;
 
@@ -91,7 +91,7 @@ async fn a_node_without_gzip_gets_the_file_as_it_is() {
     let bytes = vec![b'x'; 300_000];
     // Packed bytes that are none: a node with gzip refuses them, so that what arrives by that way is known.
     let packed = Placement { path: shown, bytes: &bytes, packed: Some(b"no gzip"), mode: 0o644 };
-    let refused = stage.link.place(&packed).await.unwrap_err().fault;
+    let refused = place_file(&stage.link, &packed).await.unwrap_err().fault;
     assert!(matches!(refused, PlaceFault::Other { .. }), "{refused}");
     let without = logged_in("PATH=$HOME/bin exec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"").await;
     let login = without.desk.home.path().join("login");
@@ -101,6 +101,6 @@ async fn a_node_without_gzip_gets_the_file_as_it_is() {
     }
     let path = login.join("file");
     let packed = Placement { path: path.to_str().unwrap(), ..packed };
-    without.link.place(&packed).await.unwrap();
+    place_file(&without.link, &packed).await.unwrap();
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }

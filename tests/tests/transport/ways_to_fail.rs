@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ostler::transport::{
-    ConfigError, ConnectFault, Deadlines, Dialer, Exit, HostKeyFault, Link as _, LinkEvent, NewKeys, Ssh, Target, Tried,
+    ConfigError, ConnectFault, Deadlines, Dialer, Exit, HostKeyFault, Link as _, LinkEvent, NewKeys, Ssh, Target, Tried, place_file,
 };
 use ostler_tests::sshd::{Sshd, free_port, public, run as program};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -255,7 +255,7 @@ async fn a_noisy_login_shell_does_not_spoil_a_placed_file() {
     let link = desk.connect(&server).await.unwrap();
     let path = server.directory.path().join("agent");
     let file = ostler::transport::Placement { path: path.to_str().unwrap(), bytes: b"#!/bin/sh\necho hello\n", packed: None, mode: 0o755 };
-    link.place(&file).await.unwrap();
+    place_file(&link, &file).await.unwrap();
     let (text, ended) = run(&link, &words(&[path.to_str().unwrap()])).await;
     assert_eq!((text.as_str(), ended.stderr.text().as_str()), ("Welcome!\nhello\n", "to stderr\n"));
 }
@@ -484,7 +484,7 @@ async fn how_much_of_a_file_has_arrived_over_a_slow_way_is_told_meanwhile() {
         }
         hurried.store(true, Ordering::Relaxed);
     };
-    let (placed, ()) = tokio::join!(link.place(&file), hurry);
+    let (placed, ()) = tokio::join!(place_file(&link, &file), hurry);
     placed.unwrap();
     let (there, of) = told().unwrap();
     assert!(0 < there && there < 4_000_000 && of == 4_000_000, "{there} of {of}");

@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::algorithms::{Algorithms, NothingLeft};
 use super::jump::BadJump;
 use super::settings::{Jump, Target};
-use crate::transport::invocation::Invocation;
 
 /// Everything the connection needs to know of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,26 +199,5 @@ pub enum ConfigError {
 impl From<BadJump> for ConfigError {
     fn from(error: BadJump) -> Self {
         ConfigError::Jump(error)
-    }
-}
-
-impl ConfigError {
-    /// Returns the next step for the user.
-    pub(in crate::transport) fn hint(&self, call: &Invocation) -> String {
-        let file = call.configuration();
-        match self {
-            ConfigError::NeedsClient { .. } => "apt-get install openssh-client, or name another file".to_owned(),
-            ConfigError::Refused { name, .. } | ConfigError::BadValue { name, .. } | ConfigError::Token { name, .. } => {
-                format!("set {name} otherwise for this host in {file}; `{}` shows what is in force", call.ssh(&["-G"], &[]))
-            }
-            ConfigError::Variable { variable, .. } => format!("export {variable}, or write a path in its place in {file}"),
-            ConfigError::Algorithms(_) => "add one of ours to the list, or leave it out for this host".to_owned(),
-            ConfigError::JumpCircle { .. } => {
-                "does a `Host` pattern with ProxyJump fit the bastion too? put `Host BASTION` with `ProxyJump none` above it".to_owned()
-            }
-            ConfigError::Jump(_) | ConfigError::TooManyJumps { .. } => "check ProxyJump, or name the bastion with `jump:`".to_owned(),
-            ConfigError::BadHost(_) => "check `host:`".to_owned(),
-            ConfigError::Query { .. } | ConfigError::Unreadable { .. } => call.ssh(&["-G"], &[]),
-        }
     }
 }

@@ -10,12 +10,12 @@ use tokio::time::timeout;
 
 use super::handshake::ConnectionEnd;
 use super::host_key::Checker;
-use super::identity::{Agent, Candidate, Identities, LastUsedKey, Signer, Tried};
+use super::identity::{Agent, Candidate, Identities, LastUsedKey, Signer};
 use crate::transport::config::HostConfig;
 use crate::transport::deadlines::Deadlines;
 use crate::transport::error::ConnectFault;
 use crate::transport::link::Login;
-use crate::transport::login::NO_MORE_TRIES;
+use crate::transport::login::{NO_MORE_TRIES, Tried};
 
 /// Offers keys until one is taken.
 pub(super) async fn log_in(

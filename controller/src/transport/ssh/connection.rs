@@ -19,8 +19,7 @@ use crate::transport::error::{ConnectError, ConnectFault};
 use crate::transport::event::LinkEvent;
 use crate::transport::files;
 use crate::transport::known_hosts::Records;
-use crate::transport::link::{BoxFuture, CommandLine, Exec, Link, LinkError, Login};
-use crate::transport::place::Placed;
+use crate::transport::link::{BoxFuture, CommandLine, Exec, Link, LinkError, Login, Placed};
 use crate::transport::socket::NoDelayStream;
 
 /// A logged-in connection. It keeps the bastion's alive.

@@ -9,7 +9,6 @@ mod host_key;
 mod identity;
 
 pub use connection::SshLink;
-pub use identity::Tried;
 
 use std::path::PathBuf;
 use std::sync::Arc;
