@@ -1,6 +1,6 @@
 //! One node's way through a run: whom it needs, its own run, its masters, what is then owed no more.
 
-use super::scheduler::{Completion, Ended, Outcome, Run};
+use super::fleet_run::{Completion, Ended, Outcome, Run};
 use crate::fleet::{FleetEvent, NodeEnd, Ready, Transaction, Trouble, TroubleKind, new_run, prove_again};
 use crate::registration::{Blocked, Cordoned, Proofs, Registered};
 use ostler_roles::executor::Executor;
