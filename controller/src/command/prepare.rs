@@ -11,7 +11,7 @@ use super::{
     workspace::{Open, Workspace},
 };
 use crate::cli::FleetArgs;
-use crate::fleet::{Compile, EventSender, Lines, Patience, Preparation, Ready, Trouble, TroubleKind, prepare};
+use crate::fleet::{Compile, EventSender, Lines, Preparation, Ready, ReconnectLimits, Trouble, TroubleKind, prepare};
 use crate::inventory;
 use crate::journal::{RunLog, StateError, Store};
 use crate::registration::{Candidate, ObservedMasters, Proofs, Registrar, Survey};
@@ -116,7 +116,7 @@ impl RunContext {
             want_old,
             lines,
             plans_only: false,
-            patience: Patience::default(),
+            reconnect: ReconnectLimits::default(),
             events: sender,
             mask: context.printer.mask.clone(),
         };

@@ -1,6 +1,6 @@
 //! A node for tests: each connection to it plays its part from a script, over a pipe in memory.
 
-use super::{Compile, CompileError, EventSender, FleetMessage, Patience, Preparation, Prepared, Reach};
+use super::{Compile, CompileError, EventSender, FleetMessage, Preparation, Prepared, Reach, ReconnectLimits};
 use crate::mask::RunMask;
 use crate::session::{AgentFile, Identity, Password};
 use crate::transport::{BoxFuture, CommandLine, ConnectError, ConnectFault, Deadlines, Ended, Exec, Exit, Link, LinkError, Tail};
@@ -52,7 +52,7 @@ impl FakeNode {
     pub fn preparation(self: &Arc<Self>) -> (Preparation, UnboundedReceiver<FleetMessage>) {
         let (events, told) = EventSender::channel();
         let reach: Arc<dyn Reach> = Arc::new(Way(Arc::clone(self)));
-        let patience = Patience { tries: 3, pause: Duration::from_millis(1), within: Duration::from_secs(5), without_news: 4 };
+        let reconnect = ReconnectLimits { tries: 3, pause: Duration::from_millis(1), within: Duration::from_secs(5), without_news: 4 };
         let preparation = Preparation {
             lines: super::Lines::default(),
             plans_only: false,
@@ -62,7 +62,7 @@ impl FakeNode {
             password: Arc::new(Password::new(None, Box::new(|_, _| Box::pin(async { None })))),
             forks: 1,
             want_old: false,
-            patience,
+            reconnect,
             events,
             mask: RunMask::default(),
         };

@@ -11,26 +11,6 @@ use ostler_roles::words::{Digest, NodeName, RunId};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How hard a lost run is looked for.
-#[derive(Debug, Clone)]
-pub struct Patience {
-    /// Connections tried after a loss.
-    pub tries: u32,
-    /// The pause before the first; it doubles, and a random share of it is added.
-    pub pause: Duration,
-    /// How long all tries together may take.
-    pub within: Duration,
-    /// How often a run is attached to again without news of it in between: a link that only ever breaks is given up.
-    pub without_news: u32,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        // Up to half a minute of refusals: a restarted sshd, a network that is set up anew. A node that is silent is left after a minute.
-        Self { tries: 5, pause: Duration::from_millis(500), within: Duration::from_secs(60), without_news: 8 }
-    }
-}
-
 /// The most that a run may tell, in bytes: what it tells is kept in memory and on disk here. A run of ten thousand steps that each fail with all
 /// their causes stays below it.
 const TOLD: usize = 64 << 20;
@@ -148,23 +128,23 @@ struct Line<'a> {
 impl Line<'_> {
     /// A line, and the plan where one was asked for: a few tries within a deadline.
     async fn make(&self, purpose: Purpose<'_>) -> Result<(Connection, Option<Answer>), Away> {
-        let within = self.preparation.patience.within;
+        let within = self.preparation.reconnect.within;
         tokio::time::timeout(within, self.tries(purpose)).await.unwrap_or(Err(Away::Late(within)))
     }
 
     async fn tries(&self, purpose: Purpose<'_>) -> Result<(Connection, Option<Answer>), Away> {
-        let patience = &self.preparation.patience;
+        let limits = &self.preparation.reconnect;
         let mut attempt = 1;
         loop {
             // What cut a run that goes on may last a moment; a line that lay idle may have been dead for long.
             if attempt > 1 || matches!(purpose, Purpose::Attach(..)) {
-                tokio::time::sleep(backoff(patience.pause, attempt)).await;
+                tokio::time::sleep(backoff(limits.pause, attempt)).await;
             }
             let away = match self.once(purpose).await {
                 Ok(made) => return Ok(made),
                 Err(error) => Away::Meet(error),
             };
-            if !away.may_pass() || attempt >= patience.tries {
+            if !away.may_pass() || attempt >= limits.tries {
                 return Err(away);
             }
             let (host, reason) = (self.node.to_string(), away.chain().join(": "));
@@ -395,10 +375,10 @@ impl<'a> Follower<'a> {
     async fn attach_again(&mut self) -> Result<(), Away> {
         // What is dead is let go first: the node's end of it ends, too.
         self.connection = None;
-        let patience = &self.preparation.patience;
+        let limits = &self.preparation.reconnect;
         self.again += 1;
-        if self.again > patience.without_news {
-            return Err(Away::TooOften(patience.without_news));
+        if self.again > limits.without_news {
+            return Err(Away::TooOften(limits.without_news));
         }
         let (connection, _) = self.line().make(Purpose::Attach(&self.run, self.last)).await?;
         self.connection = Some(connection);
