@@ -19,7 +19,7 @@ use super::child;
 use super::error::LabError;
 use super::sources::Sources;
 use files::Files;
-use proxy::{Patience, Proxy};
+use proxy::{Proxy, ProxyDeadlines};
 
 /// Nobody in the lab keeps a connection silent for longer.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -28,7 +28,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 const REST: Duration = Duration::from_millis(50);
 
 /// How long the proxy waits.
-const PATIENCE: Patience = Patience { upstream: Duration::from_secs(30), silence: SILENCE };
+const DEADLINES: ProxyDeadlines = ProxyDeadlines { upstream: Duration::from_secs(30), silence: SILENCE };
 
 /// Both services, ready to start.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Returns a gateway that keeps packages in `packages` and serves `www`.
     pub(crate) fn new(sources: &Sources, packages: &Path, www: &Path) -> Result<Self, LabError> {
-        Ok(Self { proxy: Arc::new(Proxy::new(sources, packages, PATIENCE)?), files: Arc::new(Files::new(www)) })
+        Ok(Self { proxy: Arc::new(Proxy::new(sources, packages, DEADLINES)?), files: Arc::new(Files::new(www)) })
     }
 
     /// Serves both listeners on threads that end with the process.

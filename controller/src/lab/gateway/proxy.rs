@@ -18,7 +18,7 @@ use super::tunnel::join;
 
 /// How long the proxy waits.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct ProxyDeadlines {
     /// For a mirror to be reached, to answer, and in any pause while it sends.
     pub(super) upstream: Duration,
     /// While neither side of a tunnel says anything.
@@ -28,7 +28,7 @@ pub(super) struct Patience {
 /// The proxy and its store.
 #[derive(Debug)]
 pub(super) struct Proxy {
-    patience: Patience,
+    deadlines: ProxyDeadlines,
     allowed: BTreeSet<String>,
     secure: BTreeSet<String>,
     store: PathBuf,
@@ -39,19 +39,19 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    pub(super) fn new(sources: &Sources, store: &Path, patience: Patience) -> Result<Self, LabError> {
+    pub(super) fn new(sources: &Sources, store: &Path, deadlines: ProxyDeadlines) -> Result<Self, LabError> {
         fs::create_dir_all(store).map_err(LabError::file("create directory", store))?;
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .tls_config(TlsConfig::builder().root_certs(machine_roots()).build())
-            .timeout_resolve(Some(patience.upstream))
-            .timeout_connect(Some(patience.upstream))
-            .timeout_recv_response(Some(patience.upstream))
-            .timeout_per_read(Some(patience.upstream))
+            .timeout_resolve(Some(deadlines.upstream))
+            .timeout_connect(Some(deadlines.upstream))
+            .timeout_recv_response(Some(deadlines.upstream))
+            .timeout_per_read(Some(deadlines.upstream))
             .build()
             .into();
         Ok(Self {
-            patience,
+            deadlines,
             allowed: sources.allowed.clone(),
             secure: sources.secure.clone(),
             store: store.to_owned(),
@@ -164,11 +164,11 @@ impl Proxy {
             return refuse(&mut out, "403 Forbidden", "this host is in neither the apt nor the pip configuration of the lab's machine");
         }
         let found = head.target.to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?;
-        let upstream = TcpStream::connect_timeout(&found, self.patience.upstream)?;
+        let upstream = TcpStream::connect_timeout(&found, self.deadlines.upstream)?;
         answer(&mut out, "200 Connection Established", &[])?;
-        upstream.set_write_timeout(Some(self.patience.upstream))?;
+        upstream.set_write_timeout(Some(self.deadlines.upstream))?;
         (&upstream).write_all(reader.buffer())?;
-        join(&out, &upstream, self.patience.silence)
+        join(&out, &upstream, self.deadlines.silence)
     }
 }
 
@@ -246,13 +246,13 @@ mod tests {
     }
 
     /// Long enough for an answer on a busy machine.
-    const PATIENCE: Patience = Patience { upstream: Duration::from_secs(2), silence: Duration::from_secs(2) };
+    const DEADLINES: ProxyDeadlines = ProxyDeadlines { upstream: Duration::from_secs(2), silence: Duration::from_secs(2) };
 
     /// A proxy that lets one host through and waits for nothing long.
     fn of(host: &str, store: &Path) -> Proxy {
         let sources =
             Sources { mirror: format!("http://{host}/debian"), allowed: BTreeSet::from([host.to_owned()]), secure: BTreeSet::new() };
-        Proxy::new(&sources, store, PATIENCE).expect("proxy")
+        Proxy::new(&sources, store, DEADLINES).expect("proxy")
     }
 
     /// A host outside, a node inside, and the proxy between; returns the host's name, and where the node's connections come in.
@@ -267,8 +267,8 @@ mod tests {
     /// Serves the node's one connection as the gateway does.
     fn serve(proxy: &Proxy, inside: &TcpListener) {
         let (stream, _) = inside.accept().expect("accepted");
-        stream.set_read_timeout(Some(PATIENCE.silence)).expect("limit");
-        stream.set_write_timeout(Some(PATIENCE.silence)).expect("limit");
+        stream.set_read_timeout(Some(DEADLINES.silence)).expect("limit");
+        stream.set_write_timeout(Some(DEADLINES.silence)).expect("limit");
         // Its errors are the node's affair.
         let _ = proxy.serve(stream);
     }
@@ -365,7 +365,7 @@ mod tests {
                 let mut got = [0];
                 to.read_exact(&mut got).expect("it comes through");
                 assert_eq!(got, [number]);
-                std::thread::sleep(PATIENCE.silence / 8);
+                std::thread::sleep(DEADLINES.silence / 8);
             }
             // Whoever sends all the time is not the one who ends it either.
             to.write_all(b"!").expect("the way back is open");
@@ -373,7 +373,7 @@ mod tests {
             let quiet = Instant::now();
             assert_eq!(to.read(&mut [0]).expect("its end"), 0);
             assert_eq!(from.read(&mut [0]).expect("its end"), 0);
-            assert!(quiet.elapsed() >= PATIENCE.silence / 2 && quiet.elapsed() < Duration::from_secs(18), "{:?}", quiet.elapsed());
+            assert!(quiet.elapsed() >= DEADLINES.silence / 2 && quiet.elapsed() < Duration::from_secs(18), "{:?}", quiet.elapsed());
         });
     }
 
