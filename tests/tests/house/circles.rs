@@ -10,12 +10,7 @@ type Names = BTreeMap<String, BTreeSet<String>>;
 const LEFT: &[(&str, &[&str])] = &[
     ("agent::host", &["account", "attributes", "child", "error", "mounts", "write"]),
     ("agent::session", &["escalate", "serve"]),
-    ("controller::fleet", &["connection", "follow", "prepare"]),
-    ("controller::lab", &["client", "ground"]),
     ("controller::masters", &["driver", "register", "wait", "witness"]),
-    ("controller::run", &["node", "scheduler"]),
-    ("controller::session", &["meet", "talk"]),
-    ("controller::transport", &["config", "dial", "error", "invocation", "link", "login", "place", "ssh"]),
     ("roles::author", &["diagnostic", "kinds", "literal", "lower", "role", "source", "text", "value"]),
     (
         "tests::jenkins",

@@ -150,8 +150,16 @@ fn doas_makes_root_where_it_asks_nothing_and_says_what_it_wants_where_it_does() 
     // sudo could do it all the while, and is not what was asked for.
     for (rules, said, hint) in [
         (None, "doas cannot read its rules", "as root on the node: doas -C /etc/doas.conf"),
-        (Some("permit nopass nobody"), "doas does not allow the login account to run the agent as root", "in /etc/doas.conf: permit nopass LOGIN"),
-        (Some("permit admin"), "doas wants a password, which it reads from a terminal only", "in /etc/doas.conf: permit nopass LOGIN; or use sudo"),
+        (
+            Some("permit nopass nobody"),
+            "doas does not allow the login account to run the agent as root",
+            "in /etc/doas.conf: permit nopass LOGIN",
+        ),
+        (
+            Some("permit admin"),
+            "doas wants a password, which it reads from a terminal only",
+            "in /etc/doas.conf: permit nopass LOGIN; or use sudo",
+        ),
     ] {
         if let Some(rules) = rules {
             field.run("n1", &format!("echo '{rules}' >/etc/doas.conf"));

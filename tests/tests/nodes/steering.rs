@@ -61,7 +61,8 @@ fn no_word_of_a_node_steers_a_terminal_wherever_it_is_shown() {
     field.run("n1", "usermod -s /srv/shell admin");
     look(&["check"], &["ERR"]);
     let seen = terminal.said();
-    let escaped = ["\u{1b}]0;", "\u{9b}", "\u{202e}"].iter().filter(|steer| seen.contains(**steer)).map(|steer| format!("terminal: {steer:?}"));
+    let escaped =
+        ["\u{1b}]0;", "\u{9b}", "\u{202e}"].iter().filter(|steer| seen.contains(**steer)).map(|steer| format!("terminal: {steer:?}"));
     steers.extend(escaped);
     assert!(steers.is_empty(), "{}", steers.join("\n"));
 }
