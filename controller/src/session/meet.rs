@@ -147,8 +147,8 @@ async fn start(
                 }
                 return Ok(Started::Speaks(Box::new(channel), hello));
             }
-            // Only a node that has to become root has any use for a password.
-            ToController::AskPassword { user } if !asked && identity.r#become.is_some() => {
+            // Only a node on which we become root by sudo has any use for a password.
+            ToController::AskPassword { user } if !asked && identity.r#become == Some(Become::Sudo) => {
                 asked = true;
                 let offered = offer.insert(password.offer(&identity.node, &user).await?);
                 let bytes = ostler_roles::wire::message::Hidden(offered.secret().expose().clone().into_bytes());
