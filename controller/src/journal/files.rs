@@ -3,7 +3,7 @@
 use super::key::site_key;
 use super::store::{Holder, Key, Lease, Locked, Log, Store};
 use super::{StateError, write_private};
-use crate::private::{self, Durable};
+use crate::private::{self, Durable, FileError};
 use ostler_roles::words::RunId;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, OpenOptions};
@@ -43,7 +43,7 @@ impl FileStore {
         let path = self.0.join("lock").join(name);
         make_parent(&path)?;
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let file = opened.map_err(StateError::write(&path))?;
+        let file = opened.map_err(FileError::write(&path))?;
         Ok((path, file))
     }
 
@@ -73,14 +73,14 @@ fn take(file: &File, path: &Path) -> Result<bool, StateError> {
 
 fn make_parent(path: &Path) -> Result<(), StateError> {
     let Some(parent) = path.parent() else { return Ok(()) };
-    private::make_directory(parent).map_err(StateError::write(path))
+    Ok(private::make_directory(parent).map_err(FileError::write(path))?)
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(StateError::read(path)(error)),
+        Err(error) => Err(FileError::read(path)(error).into()),
     }
 }
 
@@ -102,7 +102,7 @@ impl Store for FileStore {
         }
         match to {
             Some(value) => write_private(&path, value, Durable::Yes)?,
-            None => private::remove(&path).map_err(StateError::write(&path))?,
+            None => private::remove(&path).map_err(FileError::write(&path))?,
         }
         Ok(true)
     }
@@ -114,11 +114,11 @@ impl Store for FileStore {
     fn lock(&self, key: &Key, owner: &str) -> Result<Locked, StateError> {
         let (path, mut file) = self.open_lock(key.path())?;
         if take(&file, &path)? {
-            file.set_len(0).and_then(|()| write!(file, "{} {owner}", now())).map_err(StateError::write(&path))?;
+            file.set_len(0).and_then(|()| write!(file, "{} {owner}", now())).map_err(FileError::write(&path))?;
             return Ok(Locked::Ours(Lease::new(file)));
         }
         // Whoever has just taken it may not have written who it is.
-        let text = std::fs::read_to_string(&path).map_err(StateError::read(&path))?;
+        let text = std::fs::read_to_string(&path).map_err(FileError::read(&path))?;
         let (since, owner) = text.split_once(' ').unwrap_or(("", "another run"));
         let age = since.parse().map_or(0, |since: u64| now().saturating_sub(since));
         Ok(Locked::Held(Holder { owner: owner.to_owned(), age: Duration::from_secs(age) }))
@@ -132,14 +132,14 @@ impl Store for FileStore {
         let path = self.run(run).join(LOG);
         make_parent(&path)?;
         let opened = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path);
-        let file = opened.map_err(StateError::write(&path))?;
+        let file = opened.map_err(FileError::write(&path))?;
         take(&file, &path)?;
         Ok(Box::new(FileLog { path, file }))
     }
 
     fn read_log(&self, run: &RunId) -> Result<Vec<String>, StateError> {
         let path = self.run(run).join(LOG);
-        let bytes = std::fs::read(&path).map_err(StateError::read(&path))?;
+        let bytes = std::fs::read(&path).map_err(FileError::read(&path))?;
         // A torn last line is what a power cut leaves.
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         Ok(String::from_utf8_lossy(&bytes[..whole]).lines().map(str::to_owned).collect())
@@ -150,7 +150,7 @@ impl Store for FileStore {
         let entries = match std::fs::read_dir(&runs) {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(StateError::read(&runs)(error)),
+            Err(error) => return Err(FileError::read(&runs)(error).into()),
         };
         let now = SystemTime::now();
         let found = entries.flatten().filter_map(|entry| {
@@ -173,7 +173,7 @@ impl Store for FileStore {
             return Ok(());
         }
         match std::fs::remove_dir_all(&directory) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(StateError::write(&directory)(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(FileError::write(&directory)(error).into()),
             _ => Ok(()),
         }
     }
@@ -187,12 +187,12 @@ struct FileLog {
 
 impl Log for FileLog {
     fn append(&mut self, line: &str) -> Result<(), StateError> {
-        let before = self.file.metadata().map_err(StateError::write(&self.path))?.len();
+        let before = self.file.metadata().map_err(FileError::write(&self.path))?.len();
         // One write: a reader sees whole lines.
         self.file.write_all(format!("{line}\n").as_bytes()).map_err(|error| {
             // The next line stands on one of its own. What cannot be taken back is found by whoever reads it.
             let _ = self.file.set_len(before);
-            StateError::write(&self.path)(error)
+            FileError::write(&self.path)(error).into()
         })
     }
 

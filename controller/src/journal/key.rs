@@ -1,6 +1,7 @@
 //! The key under which secrets are compared: one for each site on this machine, made once.
 
 use super::{StateError, create_private};
+use crate::private::FileError;
 use std::path::{Path, PathBuf};
 
 /// Reads the key below `directory`, or makes it.
@@ -26,13 +27,13 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
         Ok(key) if key.len() == 32 => Ok(Some(key)),
         Ok(_) => Err(broken(path.to_owned())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(StateError::Read { path: path.to_owned(), source }),
+        Err(source) => Err(FileError::read(path)(source).into()),
     }
 }
 
 /// Made anew, it would have every secret sent and compared anew: that is said, not done.
 fn broken(path: PathBuf) -> StateError {
-    StateError::Read { path, source: std::io::Error::other("it is no key of 32 bytes; remove it to have one made") }
+    FileError::read(&path)(std::io::Error::other("it is not a key of 32 bytes; remove it, and a new one is made")).into()
 }
 
 #[cfg(test)]
@@ -56,7 +57,7 @@ mod tests {
     fn a_key_of_another_length_is_not_replaced_without_a_word() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("hmac.key"), b"short").unwrap();
-        assert!(matches!(site_key(directory.path()), Err(StateError::Read { .. })));
+        assert!(matches!(site_key(directory.path()), Err(StateError::File(FileError::Read { .. }))));
         assert_eq!(std::fs::read(directory.path().join("hmac.key")).unwrap(), b"short");
     }
 }

@@ -16,31 +16,16 @@ pub use proof::{ProofStore, Seen};
 pub use run::{KEPT_DAYS, KEPT_RUNS, Record, RunLog, prune_logs, read_run};
 pub use store::{Holder, Key, Lease, Locked, Log, Store};
 
-use crate::private::{self, Durable};
+use crate::private::{self, Durable, FileError};
 use ostler_roles::words::{NodeName, RunId};
 use std::path::{Path, PathBuf};
 
 /// What can go wrong with kept state.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// A file could not be read.
-    #[error("read {path}")]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A file could not be written.
-    #[error("write {path}")]
-    Write {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A lock could not be asked for.
     #[error("lock {path}")]
     Lock {
@@ -87,24 +72,12 @@ pub enum StateError {
     Random(#[source] rustix::io::Errno),
 }
 
-impl StateError {
-    fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Self::Read { path, source }
-    }
-
-    fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Self::Write { path, source }
-    }
-}
-
 /// Writes a private file.
 fn write_private(path: &Path, bytes: &[u8], durable: Durable) -> Result<(), StateError> {
-    private::write(path, bytes, durable).map_err(StateError::write(path))
+    Ok(private::write(path, bytes, durable).map_err(FileError::write(path))?)
 }
 
 /// Makes a private file, whole from birth and on the disk; false where there is one already, which stays.
 fn create_private(path: &Path, bytes: &[u8]) -> Result<bool, StateError> {
-    private::create(path, bytes).map_err(StateError::write(path))
+    Ok(private::create(path, bytes).map_err(FileError::write(path))?)
 }

@@ -1,6 +1,7 @@
 //! Where a site's state lies: by the id that the site carries, not by the path of a checkout.
 
 use super::StateError;
+use crate::private::FileError;
 use ostler_roles::words::Digest;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ pub fn site_directory(state: &Path, id: Option<&str>, root: &Path) -> Result<Pat
         Ok(()) => Ok(by_id),
         // A new site, or another run was faster.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty) => Ok(by_id),
-        Err(error) => Err(StateError::write(&by_id)(error)),
+        Err(error) => Err(FileError::write(&by_id)(error).into()),
     }
 }
 

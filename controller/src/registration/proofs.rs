@@ -259,7 +259,7 @@ mod tests {
         // What is kept of one of them cannot be read: it is no file.
         std::fs::create_dir_all(directory.path().join("site/proofs/n3")).unwrap();
         let changing = |nodes: &[NodeName]| Proofs::note_all(&store, nodes.iter().map(|node| (node, Some(1)))).map(drop);
-        assert!(matches!(changing(&nodes), Err(StateError::Read { .. })));
+        assert!(matches!(changing(&nodes), Err(StateError::File(_))));
         let known = |node| ProofStore::new(Arc::clone(&store)).get(node).unwrap().ledger;
         assert_eq!((known(&nodes[0]), known(&nodes[1])), (Ledger::default(), Ledger::default()), "nothing was changed there");
         changing(&nodes[..2]).unwrap();

@@ -1,5 +1,6 @@
 //! What can go wrong with secrets.
 
+use crate::private::FileError;
 use ostler_roles::mask::SHORTEST;
 use ostler_roles::words::NameError;
 use std::path::PathBuf;
@@ -10,24 +11,9 @@ pub(super) const CAP: u64 = 64 * 1024;
 /// What can go wrong with secrets. No variant carries a value.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// A file could not be read.
-    #[error("read {path}")]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A file could not be written.
-    #[error("write {path}")]
-    Write {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The identity file is open to others.
     #[error("{path} has mode {mode:04o}: others may read it (chmod 600 it)")]
     OpenToOthers {
@@ -45,7 +31,7 @@ pub enum SecretError {
         line: usize,
     },
     /// A recipient of the site is none.
-    #[error("`{0}` is no age public key (age1...): a letter of it is wrong")]
+    #[error("`{0}` is not an age public key (age1...): a letter of it is wrong")]
     NotARecipient(String),
     /// The site names no recipient.
     #[error("ostler.yaml names no recipients: add `secrets: {{recipients: [age1...]}}`")]

@@ -1,7 +1,7 @@
 //! The identities that open secrets: `~/.config/ostler/identity.txt`, as age-keygen(1) writes it.
 
 use super::SecretError;
-use crate::private;
+use crate::private::{self, FileError};
 use age::secrecy::ExposeSecret;
 use age::x25519;
 use std::os::unix::fs::PermissionsExt;
@@ -29,9 +29,9 @@ impl Identities {
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(SecretError::Read { path: file.to_owned(), source }),
+            Err(source) => return Err(FileError::read(file)(source).into()),
         };
-        let mode = std::fs::metadata(file).map_err(|source| SecretError::Read { path: file.to_owned(), source })?.permissions().mode();
+        let mode = std::fs::metadata(file).map_err(FileError::read(file))?.permissions().mode();
         if mode & 0o077 != 0 {
             return Err(SecretError::OpenToOthers { path: file.to_owned(), mode: mode & 0o7777 });
         }
@@ -57,7 +57,7 @@ impl Identities {
             "# opens the secrets of ostler sites; keep it private, keep a copy\n# public key: {recipient}\n{}\n",
             key.to_string().expose_secret()
         );
-        let failed = |source| SecretError::Write { path: file.to_owned(), source };
+        let failed = |source| SecretError::from(FileError::Write { path: file.to_owned(), source });
         match private::create(file, text.as_bytes()).map_err(failed)? {
             true => Ok(recipient),
             false => Err(failed(std::io::ErrorKind::AlreadyExists.into())),

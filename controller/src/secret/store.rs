@@ -2,7 +2,7 @@
 
 use super::Identities;
 use super::error::{CAP, SecretError};
-use crate::private::{self, Durable};
+use crate::private::{self, Durable, FileError};
 use age::x25519;
 use ostler_roles::mask::is_long_enough;
 use ostler_roles::words::{Secret, SecretName};
@@ -31,7 +31,7 @@ fn file_of(site: &Path, name: &SecretName) -> PathBuf {
 /// When the directory cannot be read.
 pub fn names(site: &Path) -> Result<Vec<SecretName>, SecretError> {
     let directory = site.join("secrets");
-    let failed = |source| SecretError::Read { path: directory.clone(), source };
+    let failed = |source| SecretError::from(FileError::Read { path: directory.clone(), source });
     let entries = match std::fs::read_dir(&directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -54,9 +54,10 @@ pub fn names(site: &Path) -> Result<Vec<SecretName>, SecretError> {
 /// When it cannot be read or opened.
 pub fn open(site: &Path, name: &SecretName, identities: &Identities) -> Result<Secret<Vec<u8>>, SecretError> {
     let path = file_of(site, name);
-    let bytes = std::fs::read(&path).map_err(|source| SecretError::Read { path, source })?;
+    let bytes = std::fs::read(&path).map_err(FileError::read(&path))?;
     let cannot = |why: String| SecretError::CannotOpen { name: name.to_string(), why };
-    let begin = bytes.windows(ARMOUR.len()).position(|window| window == ARMOUR).ok_or_else(|| cannot("it is no age file".to_owned()))?;
+    let begin =
+        bytes.windows(ARMOUR.len()).position(|window| window == ARMOUR).ok_or_else(|| cannot("it is not an age file".to_owned()))?;
     let decryptor = age::Decryptor::new(age::armor::ArmoredReader::new(&bytes[begin..])).map_err(|error| cannot(error.to_string()))?;
     let keys = identities.keys.iter().map(|key| key as &dyn age::Identity);
     let reader = decryptor.decrypt(keys).map_err(|error| cannot(format!("{error} (identities: {})", identities.file.display())))?;
@@ -96,14 +97,14 @@ pub fn set(
             return Err(SecretError::Exists(name.to_string()));
         }
     }
-    let armoured = encrypt(&keys, value).map_err(|source| SecretError::Write { path: path.clone(), source })?;
+    let armoured = encrypt(&keys, value).map_err(FileError::write(&path))?;
     let bytes = format!("{}{armoured}", note(recipients));
     let written = if is_there {
         private::write(&path, bytes.as_bytes(), Durable::Yes).map(|()| true)
     } else {
         private::create(&path, bytes.as_bytes())
     };
-    match written.map_err(|source| SecretError::Write { path, source })? {
+    match written.map_err(FileError::write(&path))? {
         true => Ok(SetOutcome::Written),
         // Somebody else has just made it.
         false => Err(SecretError::Exists(name.to_string())),
@@ -144,7 +145,7 @@ fn note(recipients: &[String]) -> String {
 }
 
 fn note_of(path: &Path) -> Result<String, SecretError> {
-    let text = std::fs::read_to_string(path).map_err(|source| SecretError::Read { path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path).map_err(FileError::read(path))?;
     Ok(text.lines().take_while(|line| line.starts_with('#')).map(|line| format!("{line}\n")).collect())
 }
 
