@@ -37,7 +37,7 @@ pub(super) fn guard(catalog: &Catalog, plan: &mut Plan, login: Option<&Login>) {
         if goes && !comes_back {
             *planned = Planned::Impossible(locked_out(login, &own));
         } else if desired.key == own && changes.iter().any(|change| change.field == "options") {
-            plan.notes.push(format!("{}: this is the key that we came by: see that its new options let us in", step.id()));
+            plan.notes.push(format!("{}: this connection logged in with this key: check that its new options still let us in", step.id()));
         }
     }
 }
@@ -69,7 +69,10 @@ fn locked_out(login: &Login, own: &KeyBlob) -> Failure {
     let user = &login.user;
     Failure {
         kind: FailureKind::Contradiction,
-        message: format!("it takes away the key that we came by, {}: the next run could not log in as {user}", own.short()),
+        message: format!(
+            "it takes away the key that this connection logged in with, {}: the next run could not log in as {user}",
+            own.short()
+        ),
         causes: vec![format!("of the keys that roles declare for {user} without options, none is one that we offer")],
         command: None,
         hint: Some(format!("declare this key for {user} in a role, or come by one that stays: `identity:` of the node")),

@@ -27,7 +27,7 @@ pub enum ReadSiteError {
         source: io::Error,
     },
     /// A link leads out of the site, or to something that is no file.
-    #[error("read {}: the link leads to {}, which is no file of the site", path.display(), target.display())]
+    #[error("read {}: the link leads to {}, which is not a file of the site", path.display(), target.display())]
     Link {
         /// The link.
         path: PathBuf,

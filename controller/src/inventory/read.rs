@@ -222,7 +222,7 @@ fn site_roles(root: &Path, faults: &mut Faults) -> Result<(Vec<Role>, bool), Rea
             _ if hidden(&name) => {}
             _ => {
                 let source = Source::new(Tree::Site, name.as_str(), "");
-                faults.push(Fault::new(&source.span(0..0), "the file is no role").expected("`roles/NAME.yaml`, no directories"));
+                faults.push(Fault::new(&source.span(0..0), "the file is not a role").expected("`roles/NAME.yaml`, no directories"));
             }
         }
     }
@@ -275,7 +275,7 @@ fn secrets(root: &Path, faults: &mut Faults) -> Result<BTreeMap<SecretName, Path
             _ => {
                 let source = Source::new(Tree::Site, name.as_str(), "");
                 faults.push(
-                    Fault::new(&source.span(0..0), "the file is no secret")
+                    Fault::new(&source.span(0..0), "the file is not a secret")
                         .expected("`secrets/NAME.age`")
                         .hint("a value in clear does not belong here"),
                 );

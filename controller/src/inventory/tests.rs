@@ -190,10 +190,10 @@ fn faults_of_all_files_come_at_once() {
         [
             "images/noble.yaml:1:1: `images` is not in this release",
             "nodes.yaml:1:27: unknown role `wbe`",
-            "roles/deep/down.yaml:1:1: the file is no role",
-            "roles/other.yml:1:1: the file is no role",
+            "roles/deep/down.yaml:1:1: the file is not a role",
+            "roles/other.yml:1:1: the file is not a role",
             "roles/web.yaml:3:1: unknown key `step` in a role",
-            "secrets/password.txt:1:1: the file is no secret",
+            "secrets/password.txt:1:1: the file is not a secret",
         ]
     );
 }

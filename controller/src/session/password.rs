@@ -48,7 +48,10 @@ impl Password {
     /// When none was given, or when a node has refused it.
     pub async fn offer(&self, node: &NodeName, user: &str) -> Result<Offer, SessionError> {
         if !is_account(user) {
-            return Err(SessionError::OutOfTurn { awaited: "a hello", found: "a question for the password of what is no account" });
+            return Err(SessionError::OutOfTurn {
+                awaited: "a hello",
+                found: "a question for the password of something that is not an account",
+            });
         }
         let account = {
             let mut accounts = self.accounts.lock().await;

@@ -350,7 +350,7 @@ impl HostKeyFault {
             HostKeyFault::Certificate { fault: CertificateFault::Authority(_), .. } => {
                 format!("record its own key beside the authority's: `{}`, compared with the node's console", call.keyscan("ed25519"))
             }
-            HostKeyFault::Certificate { .. } => "have the host certificate signed anew for this name".to_owned(),
+            HostKeyFault::Certificate { .. } => "have the host certificate signed again for this name".to_owned(),
             HostKeyFault::Unverifiable { .. } => {
                 format!("record its ed25519 key beside it: `{}`, compared with the node's console", call.keyscan("ed25519"))
             }

@@ -112,7 +112,9 @@ fn the_key_that_we_came_by_is_not_taken_away_unless_another_of_ours_stays() {
     let only = |key: &str| json!({"authorized_key": {"user": "admin", "key": key, "exclusive": true}});
     let refused = apply(&site, &[only(FOREIGN)]).good_with(6);
     let impossible = refused.impossible("n1");
-    let said = impossible.iter().any(|(_, why)| why.contains("it takes away the key that we came by") && why.contains("log in as admin"));
+    let said = impossible
+        .iter()
+        .any(|(_, why)| why.contains("it takes away the key that this connection logged in with") && why.contains("log in as admin"));
     assert!(said, "{}", refused.told());
     assert!(lets_in(&site, "admin"));
     applied(&site, &[only(FOREIGN), json!({"authorized_key": {"user": "admin", "key": ours(&site)}})]);
