@@ -150,7 +150,7 @@ async fn start(
             // Only a node on which we become root by sudo has any use for a password.
             ToController::AskPassword { user } if !asked && identity.r#become == Some(Become::Sudo) => {
                 asked = true;
-                let offered = offer.insert(password.offer(&identity.node, &user).await?);
+                let offered = offer.insert(password.offer((&identity.node, &identity.login), &user).await?);
                 let bytes = ostler_roles::wire::message::Hidden(offered.secret().expose().clone().into_bytes());
                 channel.send(&[ToAgent::Password(bytes)]).await?;
                 // A person may have taken any time over it.

@@ -16,8 +16,9 @@ const ACCOUNT: usize = 64;
 pub struct Password {
     ask: Box<Ask>,
     given: Standing,
-    // Each held by the one node on which it is being proved: the others wait for its answer.
-    accounts: Mutex<BTreeMap<String, Arc<Mutex<Standing>>>>,
+    // By the login that the node is reached by and the account that it names: what was typed for one login's nodes is not told to another's,
+    // whatever account they name. Each held by the one node on which it is being proved: the others wait for its answer.
+    accounts: Mutex<BTreeMap<(String, String), Arc<Mutex<Standing>>>>,
     asking: Mutex<()>,
 }
 
@@ -42,11 +43,11 @@ impl Password {
         Self { ask, given: given.map_or(Standing::Unasked, Standing::Given), accounts: Mutex::default(), asking: Mutex::default() }
     }
 
-    /// The password for `user` on `node`. Until a first node has taken it, the next waits here.
+    /// The password for `user` on `node`, to which we log in as `login`. Until a first node has taken it, the next waits here.
     ///
     /// # Errors
     /// When none was given, or when a node has refused it.
-    pub async fn offer(&self, node: &NodeName, user: &str) -> Result<Offer, SessionError> {
+    pub async fn offer(&self, (node, login): (&NodeName, &str), user: &str) -> Result<Offer, SessionError> {
         if !is_account(user) {
             return Err(SessionError::OutOfTurn {
                 awaited: "a hello",
@@ -55,7 +56,7 @@ impl Password {
         }
         let account = {
             let mut accounts = self.accounts.lock().await;
-            let standing = accounts.entry(user.to_owned()).or_insert_with(|| Arc::new(Mutex::new(self.given.clone())));
+            let standing = accounts.entry((login.to_owned(), user.to_owned())).or_insert_with(|| Arc::new(Mutex::new(self.given.clone())));
             Arc::clone(standing)
         };
         let mut standing = account.lock_owned().await;
@@ -137,7 +138,7 @@ mod tests {
         };
         let password = Password::new(None, Box::new(ask));
         let (a, b) = (node("a"), node("b"));
-        let (first, second) = tokio::join!(password.offer(&a, "ci"), password.offer(&b, "root"));
+        let (first, second) = tokio::join!(password.offer((&a, "ci"), "ci"), password.offer((&b, "ci"), "root"));
         assert!(first.is_err() && second.is_err());
     }
 
@@ -153,48 +154,48 @@ mod tests {
                 Box::pin(async move { Some(Secret::new(word)) })
             }),
         );
-        password.offer(&node("a"), "ci").await.unwrap().refused();
-        let of_root = password.offer(&node("b"), "root").await.unwrap();
+        password.offer((&node("a"), "ci"), "ci").await.unwrap().refused();
+        let of_root = password.offer((&node("b"), "ci"), "root").await.unwrap();
         assert_eq!((of_root.secret().expose().as_str(), asked.load(Ordering::Relaxed)), ("of root", 2));
-        assert!(matches!(password.offer(&node("c"), "ci").await, Err(SessionError::PasswordRefused { .. })));
+        assert!(matches!(password.offer((&node("c"), "ci"), "ci").await, Err(SessionError::PasswordRefused { .. })));
     }
 
     #[tokio::test]
     async fn what_a_node_calls_an_account_is_the_name_of_one_or_nobody_is_asked() {
         let password = Password::new(None, Box::new(|_, _| Box::pin(async { Some(Secret::new("word".to_owned())) })));
         for user in ["ci", "EXAMPLE\\ci", "ci@example.org", "jörg"] {
-            assert!(password.offer(&node("a"), user).await.is_ok(), "{user}");
+            assert!(password.offer((&node("a"), "ci"), user).await.is_ok(), "{user}");
         }
         for user in ["", "your bank", "ci\u{202e}", "ci:\nroot", &"x".repeat(65)] {
-            assert!(matches!(password.offer(&node("a"), user).await, Err(SessionError::OutOfTurn { .. })), "{user}");
+            assert!(matches!(password.offer((&node("a"), "ci"), user).await, Err(SessionError::OutOfTurn { .. })), "{user}");
         }
     }
 
     #[tokio::test]
     async fn the_second_node_waits_until_the_first_has_taken_it() {
         let password = given();
-        let first = password.offer(&node("a"), "ci").await.unwrap();
+        let first = password.offer((&node("a"), "ci"), "ci").await.unwrap();
         let (a, b) = (node("b"), node("c"));
-        let mut second = Box::pin(password.offer(&a, "ci"));
+        let mut second = Box::pin(password.offer((&a, "ci"), "ci"));
         assert!(futures_now(&mut second).is_none());
         first.taken();
         let _second = second.await.unwrap();
-        let _third = password.offer(&b, "ci").await.unwrap();
+        let _third = password.offer((&b, "ci"), "ci").await.unwrap();
     }
 
     #[tokio::test]
     async fn a_refused_password_is_offered_to_no_other_node() {
         let password = given();
-        password.offer(&node("a"), "ci").await.unwrap().refused();
-        let error = password.offer(&node("b"), "ci").await.unwrap_err();
+        password.offer((&node("a"), "ci"), "ci").await.unwrap().refused();
+        let error = password.offer((&node("b"), "ci"), "ci").await.unwrap_err();
         assert!(matches!(&error, SessionError::PasswordRefused { by, .. } if by.as_str() == "a"), "{error}");
     }
 
     #[tokio::test]
     async fn a_link_that_breaks_proves_nothing() {
         let password = given();
-        drop(password.offer(&node("a"), "ci").await.unwrap());
-        password.offer(&node("b"), "ci").await.unwrap().taken();
+        drop(password.offer((&node("a"), "ci"), "ci").await.unwrap());
+        password.offer((&node("b"), "ci"), "ci").await.unwrap().taken();
     }
 
     #[tokio::test]
@@ -207,7 +208,7 @@ mod tests {
         };
         let password = Password::new(None, Box::new(ask));
         for name in ["a", "b"] {
-            let error = password.offer(&node(name), "ci").await.unwrap_err();
+            let error = password.offer((&node(name), "ci"), "ci").await.unwrap_err();
             assert!(matches!(error, SessionError::NeedsPassword { .. }), "{error}");
         }
         assert_eq!(asked.load(Ordering::Relaxed), 1);
@@ -220,5 +221,25 @@ mod tests {
             std::task::Poll::Ready(value) => Some(value),
             std::task::Poll::Pending => None,
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_typed_for_one_logins_nodes_is_not_told_to_anothers() {
+        let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let noted = Arc::clone(&asked);
+        let ask = move |node: &NodeName, user: &str| -> BoxFuture<'static, Option<Secret<String>>> {
+            let mut asked = noted.lock().unwrap();
+            asked.push(format!("{node} {user}"));
+            let word = format!("word {}", asked.len());
+            Box::pin(async move { Some(Secret::new(word)) })
+        };
+        let password = Password::new(None, Box::new(ask));
+        for (name, login, user) in [("a", "ada", "ada"), ("b", "ada", "ada"), ("hostile", "deploy", "ada"), ("hostile", "deploy", "root")] {
+            let node = node(name);
+            let offer = password.offer((&node, login), user).await.unwrap();
+            assert_eq!(*offer.secret().expose() == "word 1", login == "ada", "{name} {login} {user}");
+            offer.taken();
+        }
+        assert_eq!(*asked.lock().unwrap(), ["a ada", "hostile ada", "hostile root"], "each is a question that names its node");
     }
 }
