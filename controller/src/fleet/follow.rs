@@ -5,11 +5,13 @@ use crate::session::{Answer, Go, SessionError, ask_plan, asked};
 use crate::transport::{LinkEvent, backoff};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::outcome::Event;
+use ostler_roles::plan::{Plan, Planned};
 use ostler_roles::texts::{Text, Texts as _};
 use ostler_roles::wire::message::{Refusal, ToAgent};
 use ostler_roles::words::{Digest, NodeName, RunId};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// The most that a run may tell, in bytes: what it tells is kept in memory and on disk here. A run of ten thousand steps that each fail with all
 /// their causes stays below it.
@@ -45,6 +47,8 @@ pub struct Follower<'a> {
     asked: bool,
     /// Whether the run has begun, or that is not known.
     begun: bool,
+    /// When its node, if it is honest, has ended it long since. None: what it does is not known here.
+    until: Option<Instant>,
 }
 
 /// What a node was found with.
@@ -201,7 +205,7 @@ pub fn new_run() -> RunId {
 impl<'a> Follower<'a> {
     /// A run that is about to be let go over this line.
     pub fn new(preparation: &'a Preparation, node: &'a NodeName, run: RunId, connection: Connection) -> Self {
-        Self { preparation, node, run, connection: Some(connection), last: 0, told: 0, again: 0, asked: false, begun: false }
+        Self { preparation, node, run, connection: Some(connection), last: 0, told: 0, again: 0, asked: false, begun: false, until: None }
     }
 
     /// The run that is going on, or the last one, from its first event on.
@@ -257,6 +261,7 @@ impl<'a> Follower<'a> {
                 self.preparation.events.send(self.node, FleetEvent::Go(self.run.clone()));
             }
             self.begun = true;
+            self.until = Some(Instant::now() + at_most(catalog, go.plan));
             let error = match connection.session.go(&self.run, go).await {
                 Ok(()) => return Ok(Start::Begun),
                 Err(SessionError::Stopped) => {
@@ -288,7 +293,19 @@ impl<'a> Follower<'a> {
     /// When the run was cut off, or the node cannot be reached any more: it goes on by itself.
     pub async fn next(&mut self, stop: &mut watch::Receiver<bool>) -> Result<Option<(u64, Event)>, Trouble> {
         loop {
-            let error = match self.listen(stop).await {
+            let until = self.until;
+            let late = async {
+                match until {
+                    Some(until) => tokio::time::sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let heard = tokio::select! {
+                biased;
+                () = late => return Err(self.endless()),
+                heard = self.listen(stop) => heard,
+            };
+            let error = match heard {
                 // Told already: it is not told twice.
                 Ok(Some((seq @ 1.., _))) if seq <= self.last => continue,
                 Ok(Some((seq, mut event))) => {
@@ -416,12 +433,33 @@ impl<'a> Follower<'a> {
         Trouble { kind, chain: causes, hint: hint.to_owned(), failure: None }
     }
 
+    /// It says that it is there, and comes to no end.
+    fn endless(&self) -> Trouble {
+        let causes = vec![
+            format!("run {} goes on without us", self.run.short()),
+            "it has not ended, though each of its steps must have by its own deadline".to_owned(),
+        ];
+        Trouble { kind: TroubleKind::Unreachable, chain: causes, hint: self.hint(), failure: None }
+    }
+
     fn forgotten(&self) -> Trouble {
         let causes = vec![format!("the node knows nothing of run {} any more, which had begun", self.run.short())];
         let hint = "was the node reinstalled, or /var/lib/ostler removed? plan again".to_owned();
         Trouble { kind: TroubleKind::Failed, chain: causes, hint, failure: None }
     }
 }
+
+/// How long this plan may take at the very most: a node ends a step that outlasts twice its deadline, and a step may act once more.
+fn at_most(catalog: &Catalog, plan: &Plan) -> Duration {
+    const MORE: Duration = Duration::from_secs(600);
+    let steps = catalog.steps.iter().zip(&plan.steps).filter(|(_, planned)| !matches!(planned, Planned::Unchanged { .. }));
+    let working = steps.map(|(step, _)| step.within.duration().saturating_mul(4).saturating_add(MORE));
+    let proving = catalog.verify.iter().map(|proof| proof.within.duration().saturating_mul(2));
+    working.chain(proving).fold(MORE, Duration::saturating_add).min(LONGEST)
+}
+
+/// What a clock can hold.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 
 /// Whether a run may stand on the node's record though it was not let go: refused before it was told to go, nothing was changed; a site's file
 /// that has gone meanwhile, too.

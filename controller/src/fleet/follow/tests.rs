@@ -128,6 +128,17 @@ async fn a_run_is_asked_to_stop_while_nobody_reads_what_it_tells() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_run_that_only_says_that_it_is_there_is_left_when_all_its_deadlines_are_over() {
+    // Every quarter of a minute, for ever: no line is lost.
+    let (end, told, _) = run(vec![met([Act::Hear, going(), started(), Act::Beat])], false).await;
+    let trouble = trouble(&end);
+    assert_eq!((trouble.kind, trouble.hint.as_str()), (TroubleKind::Unreachable, "ostler attach n1"));
+    assert_eq!(trouble.chain[1], "it has not ended, though each of its steps must have by its own deadline");
+    assert_eq!(numbers(&told), [1]);
+    assert!(end.run.is_some(), "what it may have changed is owed");
+}
+
 #[tokio::test]
 async fn a_run_that_tells_without_end_is_listened_to_no_longer() {
     let shout = |seq| event(seq, Event::Note { index: None, text: "!".repeat(1 << 20) });
