@@ -18,8 +18,15 @@ pub struct Password {
     given: Standing,
     // By the login that the node is reached by and the account that it names: what was typed for one login's nodes is not told to another's,
     // whatever account they name. Each held by the one node on which it is being proved: the others wait for its answer.
-    accounts: Mutex<BTreeMap<(String, String), Arc<Mutex<Standing>>>>,
+    accounts: Mutex<BTreeMap<Account, Arc<Mutex<Standing>>>>,
     asking: Mutex<()>,
+}
+
+/// Whose password.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Account {
+    login: String,
+    user: String,
 }
 
 #[derive(Debug, Clone)]
@@ -56,7 +63,9 @@ impl Password {
         }
         let account = {
             let mut accounts = self.accounts.lock().await;
-            let standing = accounts.entry((login.to_owned(), user.to_owned())).or_insert_with(|| Arc::new(Mutex::new(self.given.clone())));
+            let standing = accounts
+                .entry(Account { login: login.to_owned(), user: user.to_owned() })
+                .or_insert_with(|| Arc::new(Mutex::new(self.given.clone())));
             Arc::clone(standing)
         };
         let mut standing = account.lock_owned().await;

@@ -49,11 +49,8 @@ impl<'a> Account<'a> {
             },
             Desired::Directory(desired) => self.of_directory(desired),
             Desired::File(desired) => self.of_file(desired),
-            Desired::Line(desired) => self.of_path(&desired.path),
-            Desired::Link(desired) => self.of_path(&desired.path),
-            Desired::Download(desired) => self.of_path(&desired.path),
-            Desired::Command(_) | Desired::GitCache(_) | Desired::AuthorizedKey(_) | Desired::Sysctl(_) | Desired::KernelModule(_) => None,
-            Desired::User(_) | Desired::Group(_) | Desired::Package(_) => None,
+            // What the others write is told by where it stands: this knows no kind but those above by name.
+            other => other.path().and_then(|path| self.of_path(path)),
         }
     }
 
