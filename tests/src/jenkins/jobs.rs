@@ -92,6 +92,8 @@ pub struct Run {
     restarts: u64,
     job: String,
     number: usize,
+    /// Its queue item: a job that was removed and made again counts its builds anew.
+    item: u64,
     scripts: Vec<String>,
     environment: Vec<(String, String)>,
     path: Option<PathBuf>,
@@ -353,6 +355,7 @@ pub fn schedule(state: &mut State) -> Vec<Run> {
             restarts: state.restarts,
             job: name,
             number,
+            item: id,
             scripts: shells
                 .iter()
                 .filter(|step| step.name == "hudson.tasks.Shell")
@@ -430,10 +433,8 @@ impl Run {
         if !self.goes_on(state) {
             return;
         }
-        let Some(build) = state.jobs.get_mut(&self.job).and_then(|job| job.builds.iter_mut().find(|build| build.number == self.number))
-        else {
-            return;
-        };
+        let is_mine = |build: &&mut Build| build.number == self.number && build.queue_id == self.item;
+        let Some(build) = state.jobs.get_mut(&self.job).and_then(|job| job.builds.iter_mut().find(is_mine)) else { return };
         let result = match build.result {
             // It ended without its agent.
             Some(_) if build.console.contains("\nFinished: ") => return,
