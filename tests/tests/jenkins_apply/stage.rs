@@ -53,8 +53,8 @@ masters:
         launch-key: {ssh_key: {user: jenkins, key: "{{ secret.launch }}"}}
 "#;
 
-/// How a job of the master's gets to the node.
-const ON_NODE: &str = "sudo -n -u jenkins sh -c 'cd /home/jenkins && exec /bin/sh -xe 2>&1'";
+/// How a job of the master's gets to the node: into a workspace of its own, as each job has one.
+const ON_NODE: &str = "sudo -n -u jenkins sh -c 'cd \"$(mktemp -d)\" && exec /bin/sh -xe 2>&1'";
 
 /// Site, lab, model.
 pub struct Stage {
