@@ -26,6 +26,14 @@ impl Cancellation {
     pub fn is_asked(&self) -> bool {
         *self.0.borrow()
     }
+
+    /// Comes back once it is asked for.
+    pub async fn wished(&self) {
+        if self.0.clone().wait_for(|is_asked| *is_asked).await.is_err() {
+            // Whoever could ask is gone.
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// What comes after a look.

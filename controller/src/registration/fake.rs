@@ -1,9 +1,14 @@
-//! An executor, for tests.
+//! An executor, and who registers it, for tests.
 
+use super::{Registrar, SiteState};
+use crate::fleet::fake::FakeNode;
+use crate::journal::FileStore;
+use crate::masters::Cancellation;
 use ostler_roles::executor::{Executor, Jobs};
 use ostler_roles::words::{AbsPath, AccountName, MasterName, NodeName, Origin};
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 /// One of this name on the master `ci`.
 pub fn executor(name: &str) -> Executor {
@@ -21,4 +26,11 @@ pub fn executor(name: &str) -> Executor {
         smoke: Vec::new(),
         origin: Origin::generated("tests"),
     }
+}
+
+/// One that nobody stops, of a site of which nothing is kept.
+pub fn registrar() -> Registrar {
+    let (preparation, _told) = FakeNode::new(Vec::new()).preparation();
+    let site = SiteState { key: Vec::new(), id: None, store: Arc::new(FileStore::new("nowhere".into())) };
+    Registrar { site, preparation, dial: None, controller: "ada@desk".to_owned(), stop: Cancellation::default(), wait: None }
 }

@@ -22,6 +22,8 @@ use tokio::task::JoinSet;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long it may take to say what agents need on their nodes: a program of a megabyte, and one small answer each.
 const EQUIPMENT: Duration = Duration::from_secs(60);
+/// What is said of a master that was given up because the run is to stop.
+const INTERRUPTED: &str = "the run was interrupted";
 /// How long each wait on it may last.
 const WAIT: Duration = Duration::from_secs(8);
 
@@ -72,24 +74,40 @@ impl Observed {
             && standing.is_some_and(|standing| matches!(next(standing, proof), Next::Settled(_) | Next::Connect) && standing.is_labelled())
     }
 
-    /// What these executors need on their nodes.
-    async fn equipment(&self, seats: Vec<Seat>) -> (Vec<(Seat, Vec<Step>)>, Compared) {
+    /// What these executors need on their nodes; asked for no longer than the run goes on.
+    async fn equipment(&self, seats: Vec<Seat>, run: &Cancellation) -> (Vec<(Seat, Vec<Step>)>, Compared) {
         let Seen::Asked { driver: Some(driver), halt, .. } = &self.seen else { return Default::default() };
         let (driver, asked) = (Arc::clone(driver), seats.clone());
-        match tokio::time::timeout(EQUIPMENT, tokio::task::spawn_blocking(move || wanted(driver.as_ref(), asked))).await {
-            Ok(Ok(found)) => found,
-            Ok(Err(error)) => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => {
-                halt.send_replace(true);
-                let late = || Err(format!("its master does not say within {} s what its agent needs", EQUIPMENT.as_secs()));
-                (Vec::new(), seats.into_iter().map(|seat| (seat, late())).collect())
-            }
-        }
+        let why = match within(EQUIPMENT, run, move || wanted(driver.as_ref(), asked)).await {
+            Ok(found) => return found,
+            Err(GivenUp::Stopped) => INTERRUPTED.to_owned(),
+            Err(GivenUp::Late) => format!("its master does not say within {} s what its agent needs", EQUIPMENT.as_secs()),
+        };
+        halt.send_replace(true);
+        (Vec::new(), seats.into_iter().map(|seat| (seat, Err(why.clone()))).collect())
     }
 
     /// Whether it holds for these executors of the master as it is described now.
     fn holds_for(&self, master: &Master, batch: &[Candidate]) -> bool {
         self.master == *master && batch.iter().all(|one| self.batch.contains(one))
+    }
+}
+
+/// Why something was not waited for.
+enum GivenUp {
+    Stopped,
+    Late,
+}
+
+/// Does what blocks, and comes back in time, or as soon as the run is to stop.
+async fn within<T: Send + 'static>(limit: Duration, run: &Cancellation, work: impl FnOnce() -> T + Send + 'static) -> Result<T, GivenUp> {
+    tokio::select! {
+        done = tokio::task::spawn_blocking(work) => match done {
+            Ok(done) => Ok(done),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        },
+        () = run.wished() => Err(GivenUp::Stopped),
+        () = tokio::time::sleep(limit) => Err(GivenUp::Late),
     }
 }
 
@@ -126,9 +144,9 @@ impl Registrar {
     }
 
     async fn look_at(mut self, master: &Master, batch: &[Candidate]) -> Seen {
-        // Whoever goes on asking after the time is over ends by itself.
+        // Whoever goes on asking after the time is over, or the run, ends by itself.
         let (halt, stop) = watch::channel(false);
-        self.stop = Cancellation::from(stop);
+        let run = std::mem::replace(&mut self.stop, Cancellation::from(stop));
         self.wait = Some(WAIT);
         // Nothing is asked by this: what is wrong with it is wrong in the site.
         let Opened { driver, refused, .. } = match self.open(master, batch, &Connections::new(&self)).await {
@@ -143,16 +161,14 @@ impl Registrar {
             let Some(driver) = asked else { return Ok(Default::default()) };
             driver.observe(&names, &|_| {}).and_then(|sight| Ok((sight, driver.shared()?)))
         };
-        let asked = tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(work)).await;
-        match asked {
-            Err(_) => {
-                halt.send_replace(true);
-                Seen::NotAsked(format!("no answer within {} s", PATIENCE.as_secs()))
-            }
-            Ok(Err(error)) => std::panic::resume_unwind(error.into_panic()),
-            Ok(Ok(Err(error))) => Seen::NotAsked(error.told()),
-            Ok(Ok(Ok((sight, shared)))) => Seen::Asked { sight, shared, refused, driver, halt },
-        }
+        let why = match within(PATIENCE, &run, work).await {
+            Ok(Ok((sight, shared))) => return Seen::Asked { sight, shared, refused, driver, halt },
+            Ok(Err(error)) => return Seen::NotAsked(error.told()),
+            Err(GivenUp::Stopped) => INTERRUPTED.to_owned(),
+            Err(GivenUp::Late) => format!("no answer within {} s", PATIENCE.as_secs()),
+        };
+        halt.send_replace(true);
+        Seen::NotAsked(why)
     }
 
     /// What every master of these nodes' executors says, by these looks where they still hold, and what the nodes themselves say of what an
@@ -187,7 +203,7 @@ impl Registrar {
         let (mut all, mut compared) = (Vec::new(), Compared::new());
         for (_, looked) in looks.iter().filter(|(name, _)| !later.contains_key(*name)) {
             let seats = batches.get(&looked.master.name).into_iter().flatten().filter(|one| looked.is_at_rest(one, proof(one)));
-            let (some, known) = looked.equipment(seats.map(seat).collect()).await;
+            let (some, known) = looked.equipment(seats.map(seat).collect(), &self.stop).await;
             all.extend(some);
             compared.extend(known);
         }
@@ -335,4 +351,38 @@ fn planned_executor(
     let objection = driver.filter(|_| !is_at_work && proof != Proof::Lapsed).and_then(|driver| driver.objection(&one.executor.name));
     let (node, name) = (one.node.clone(), one.executor.name.to_string());
     PlannedExecutor { node, name, is_new, changes, trouble: objection, held }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::{executor, registrar};
+    use super::*;
+    use ostler_roles::author::compile::{JenkinsLogin, MasterSettings};
+    use ostler_roles::executor::Launch;
+    use ostler_roles::words::Secret;
+    use std::net::TcpListener;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_look_at_a_master_that_hangs_ends_with_the_run_and_says_so() {
+        // Connections are taken, and nothing is ever said.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let login = JenkinsLogin::Token(Secret::new("1142".to_owned()));
+        let settings = MasterSettings::Jenkins { user: "ada".to_owned(), login, trust: None, credentials: Vec::new() };
+        let name = MasterName::parse("ci").unwrap();
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        let masters = BTreeMap::from([(name.clone(), Master { name: name.clone(), url, node: None, settings })]);
+        let (ask, asked) = watch::channel(false);
+        let registrar = Registrar { stop: asked.into(), ..registrar() };
+        let executor = Executor { launch: Some(Launch::Inbound), ..executor("n1") };
+        let candidate = Candidate { node: NodeName::parse("n1").unwrap(), executor, host_keys: Vec::new() };
+        let connected = tokio::task::spawn_blocking(move || (silent.accept().unwrap(), silent));
+        let stopping = async {
+            let held = connected.await.unwrap();
+            ask.send(true).unwrap();
+            held
+        };
+        let (looks, _held) = tokio::join!(registrar.look(&masters, vec![candidate]), stopping);
+        let seen = &looks[&name].seen;
+        assert!(matches!(seen, Seen::NotAsked(cause) if cause == "the run was interrupted"), "{seen:?}");
+    }
 }

@@ -268,6 +268,8 @@ fn answer(stream: &TcpStream, shared: &Arc<Shared>) {
                 None | Some(Loss::Connection | Loss::Gateway | Loss::Stumble) => {}
             }
             let response = respond(&request, shared);
+            let delay = lock(&shared.state).delay;
+            thread::sleep(delay);
             match loss {
                 None => http::write(stream, &response, head_only),
                 Some(Loss::Stumble) => http::write(stream, &unwell(), head_only),

@@ -79,6 +79,8 @@ pub struct State {
     pub hosts: Vec<SshHost>,
     /// Whether the plugin for SSH launches is installed.
     pub has_ssh_plugin: bool,
+    /// How long every answer takes.
+    pub delay: Duration,
     /// How long a launch takes; `None`: only [`State::settle_agents`] ends it.
     pub launch_delay: Option<Duration>,
     /// The default quiet period.
@@ -134,6 +136,7 @@ impl State {
             quieting: false,
             hosts: Vec::new(),
             has_ssh_plugin: true,
+            delay: Duration::ZERO,
             launch_delay: Some(Duration::from_millis(20)),
             quiet_period: Duration::from_secs(5),
             hold_builds: false,

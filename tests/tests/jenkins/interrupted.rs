@@ -1,17 +1,19 @@
 //! A run that is interrupted while it waits for the master: every wait ends, nothing half-made stays, and what is left is said.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ostler::masters::Cancellation;
 use ostler::masters::driver::{Event, Verdict};
-use ostler::masters::jenkins::{Client, InstallAgent, InstallAgentError, JenkinsError};
+use ostler::masters::http::Access;
+use ostler::masters::jenkins::{Client, InstallAgent, InstallAgentError, JenkinsError, Patience};
 use ostler::masters::register::{Ending, Leftover};
 use ostler_roles::catalog::Step;
 use ostler_roles::master::Proof;
-use ostler_roles::master::jenkins::{Launcher, Version};
+use ostler_roles::master::jenkins::{Launcher, Name, Version};
 use ostler_roles::words::Secret;
-use ostler_tests::jenkins::{Fault, Model, Timeline};
+use ostler_tests::jenkins::nodes::Node;
+use ostler_tests::jenkins::{Fault, Model, Request, Timeline};
 use tokio::sync::watch;
 
 use super::bench::{
@@ -152,6 +154,68 @@ fn a_master_that_restarts_is_not_waited_for() {
         done.join().unwrap()
     });
     assert_eq!(error.to_string(), "interrupted");
+}
+
+#[test]
+fn a_request_that_hangs_is_given_up_whatever_it_asks_for() {
+    let (model, _, _) = ready();
+    let patience = Patience { request: Duration::from_secs(90), ..super::bench::patience() };
+    let (other, stop) = watch::channel(false);
+    let slow = Client::new(&model.url(), token("narrow"), super::bench::site(), patience, Access::default()).unwrap();
+    let slow = slow.stoppable(Cancellation::from(stop));
+    slow.create(&node("n1", ssh())).unwrap();
+    model.play(Timeline::new(vec![(Fault::Hang, Duration::from_secs(600))]));
+    model.take_log();
+    let name = Name::parse("n1").unwrap();
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        let looks = scope.spawn(|| slow.observe(std::slice::from_ref(&name)).unwrap_err());
+        let writes = scope.spawn(|| slow.put_credential(&credential("another"), SITE_KEY).unwrap_err());
+        while model.take_log().is_empty() && began.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        other.send(true).unwrap();
+        for done in [looks, writes] {
+            let error = done.join().unwrap();
+            assert!(matches!(error, JenkinsError::Stopped { .. }), "{error:?}");
+        }
+    });
+    // The request itself had ninety.
+    assert!(began.elapsed() < Duration::from_secs(80), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_look_at_many_nodes_of_a_slow_master_goes_no_further() {
+    let (model, client, interrupt) = ready();
+    client.create(&node("n0", ssh())).unwrap();
+    let names: Vec<Name> = (0..200).map(|number| Name::parse(&format!("n{number}")).unwrap()).collect();
+    {
+        let mut state = model.state();
+        let made = state.nodes["n0"].clone();
+        for name in &names {
+            let node = Node { name: name.to_string(), ..made.clone() };
+            state.nodes.insert(name.to_string(), node);
+        }
+        state.delay = Duration::from_millis(100);
+    }
+    model.take_log();
+    let mut read = 0;
+    let mut count = |log: Vec<Request>| {
+        read += log.iter().filter(|request| request.path.ends_with("/config.xml")).count();
+        read
+    };
+    let error = std::thread::scope(|scope| {
+        let look = scope.spawn(|| client.list(&names).map(drop).unwrap_err());
+        while count(model.take_log()) < 3 {
+            assert!(!look.is_finished(), "it never came to that");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        interrupt.send(true).unwrap();
+        look.join().unwrap()
+    });
+    assert_eq!(error.to_string(), "list the nodes: interrupted");
+    let read = count(model.take_log());
+    assert!(read < 150, "{read} of 200 were read");
 }
 
 /// A node whose agent is to be changed.

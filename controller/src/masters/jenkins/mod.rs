@@ -14,6 +14,7 @@ mod log;
 mod node;
 mod outcome;
 mod patience;
+mod request;
 mod sent_key;
 mod session;
 mod smoke;

@@ -3,6 +3,7 @@
 use super::super::http::encode;
 use super::config;
 use super::error::JenkinsError;
+use super::request::Parting;
 use super::session::{Session, shape};
 use super::unwell::Unwell;
 use super::xml::{self, Element};
@@ -102,7 +103,11 @@ pub(super) fn list(session: &Session, site: &Site, names: &[Name]) -> Result<Lis
     let list: Option<List> = unwell.bear(|| session.json(action, &format!("/computer/api/json?tree=computer%5B{FIELDS}%5D")))?;
     let list = list.ok_or_else(|| JenkinsError::NotJenkins { action: action.to_owned(), kind: "404".to_owned() })?;
     let mut seen = BTreeMap::new();
+    let mut parting = Parting::of_a_look(&session.stop);
     for name in names {
+        if parting.is_over() {
+            return Err(JenkinsError::Stopped { action: action.to_owned(), left: None });
+        }
         let state = match found(&list.computer, name).map_err(|error| shape(action, &error)) {
             Err(error) => Err(error),
             Ok(None) => unwell.bear(|| is_orphan(session, name)).map(|is_orphan| if is_orphan { Seen::Orphan } else { Seen::Absent }),

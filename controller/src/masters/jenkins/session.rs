@@ -7,6 +7,7 @@ use super::super::http::{Access, Answer, Http, HttpError, Method, UnexpectedJson
 use super::super::wait::{Cancellation, Wait};
 use super::error::JenkinsError;
 use super::patience::Patience;
+use super::request;
 use super::watch::Watch;
 use crate::mask::RunMask;
 use crate::masters::driver::Event;
@@ -263,15 +264,11 @@ impl Session {
 
     /// Asks once.
     fn ask(&self, ask: Method<'_>, path: &str, carried: &Carried) -> Result<Answer, HttpError> {
-        let login = self.login.header();
-        let crumbs = || carried.headers.iter().map(|(name, value)| (name.as_str(), value.expose().as_str()));
-        let headers: Vec<(&str, &str)> = Self::headers(&login).into_iter().chain(crumbs()).collect();
-        self.http.ask(ask, path, &headers)
-    }
-
-    /// What every request carries. Jenkins speaks the language that is asked for, and its errors are known here in English alone.
-    fn headers(login: &Secret<String>) -> [(&str, &str); 3] {
-        [("authorization", login.expose().as_str()), ("accept", "*/*"), ("accept-language", "en")]
+        // Jenkins speaks the language that is asked for, and its errors are known here in English alone.
+        let [login, any, english] = [self.login.header(), Secret::new("*/*".to_owned()), Secret::new("en".to_owned())];
+        let always = [("authorization", &login), ("accept", &any), ("accept-language", &english)];
+        let carried = carried.headers.iter().map(|(name, value)| (name.as_str(), value));
+        request::ask(&self.http, &self.stop, ask, path, &always.into_iter().chain(carried).collect::<Vec<_>>())
     }
 
     fn post(&self, action: &str, path: &str, kind: &str, body: &[u8]) -> Result<Result<Answer, HttpError>, JenkinsError> {
@@ -346,6 +343,9 @@ impl Session {
             return Ok(());
         }
         let root = self.ask(Method::Get, "/api/json?tree=mode", &Carried::default());
+        if root.is_err() && self.stop.is_asked() {
+            return Err(JenkinsError::Stopped { action: action.to_owned(), left: None });
+        }
         let class = root.ok().and_then(|root| serde_json::from_slice::<serde_json::Value>(&root.body).ok());
         let is_found = class.is_some_and(|class| class["_class"] == "hudson.model.Hudson");
         self.memory().is_found = is_found;

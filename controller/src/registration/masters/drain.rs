@@ -111,7 +111,12 @@ impl Masters {
         };
         let is_refused = open.refused.iter().any(|one| one.node == *node && one.executor == executor.name);
         let Some(driver) = open.driver.clone().filter(|_| !is_refused) else { return Drained::free() };
-        match open.looks.look(&driver, &executor.name, &reporter).await {
+        // Nothing is changed yet: there is nothing to be seen to.
+        let seen = tokio::select! {
+            seen = open.looks.look(&driver, &executor.name, &reporter) => seen,
+            () = self.registrar.stop.wished() => return Drained::stopped(false),
+        };
+        match seen {
             Ok(seen) if !seen.is_labelled() => return Drained::free(),
             Err(Ending::Stopped(..)) => return Drained::stopped(false),
             // What keeps it from its labels, such as its Java, need not keep jobs from it.

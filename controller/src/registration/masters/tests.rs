@@ -1,13 +1,10 @@
 //! Looks that many wait for, and what happens to those who wait for room.
 
 use super::*;
-use crate::fleet::fake::FakeNode;
-use crate::journal::FileStore;
 use crate::masters::Cancellation;
 use crate::masters::driver::{Cordon, EventSink, Observation, Report};
 use crate::masters::witness::Witness;
-use crate::registration::SiteState;
-use crate::registration::fake::executor;
+use crate::registration::fake::{executor, registrar};
 use ostler_roles::master::{Difference, Found};
 use ostler_roles::words::Digest;
 use std::sync::mpsc;
@@ -136,12 +133,6 @@ impl Driver for Narrow {
     fn stop(&self) -> &Cancellation {
         &self.stop
     }
-}
-
-fn registrar() -> Registrar {
-    let (preparation, _told) = FakeNode::new(Vec::new()).preparation();
-    let site = SiteState { key: Vec::new(), id: None, store: Arc::new(FileStore::new("nowhere".into())) };
-    Registrar { site, preparation, dial: None, controller: "ada@desk".to_owned(), stop: Cancellation::default(), wait: None }
 }
 
 fn reporter(name: &str) -> Arc<Reporter> {
