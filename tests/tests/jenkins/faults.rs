@@ -11,7 +11,7 @@ use ostler_roles::words::Secret;
 use ostler_tests::jenkins::replay::RESTART;
 use ostler_tests::jenkins::{Fault, Loss, Model, Permission, Timeline, User};
 
-use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, register, registration, ssh, token, writes};
+use super::bench::{PLANTED, SITE_KEY, client, credential, model, node, register, registration, run, ssh, token, writes};
 
 pub fn recorded_restart(scale: f64) -> Timeline {
     let path = format!("{}/data/jenkins/exchanges/{RESTART}.json", env!("CARGO_MANIFEST_DIR"));
@@ -77,6 +77,7 @@ fn lose_each(how: Loss) {
         let state = model.state();
         assert_eq!((state.nodes.len(), state.credentials.len(), state.jobs.len()), (1, 1, 0), "after {answers} answers");
         assert_eq!(state.nodes["n1"].label, "big debian", "after {answers} answers");
+        assert_eq!(state.last_item, 1, "after {answers} answers its smoke job was asked for again");
         drop(state);
         client.delete_credential(&credential(PLANTED).id).unwrap();
         assert!(model.state().credentials.is_empty(), "after {answers} answers");
@@ -88,6 +89,18 @@ fn lose_each(how: Loss) {
         }
     }
     panic!("a registration takes more than 60 answers");
+}
+
+#[test]
+fn a_build_of_an_earlier_run_is_not_the_one_that_was_asked_for_in_vain() {
+    let model = model();
+    let client = client(&model, token("narrow"));
+    client.put_credential(&credential(PLANTED), SITE_KEY).unwrap();
+    assert!(matches!(run(&client, &registration(node("n1", ssh()), "exit 1")), Ending::Red(_)));
+    model.state().broken = vec![("/build?delay".to_owned(), 1)];
+    let ending = run(&client, &registration(node("n1", ssh()), "true"));
+    assert!(matches!(ending, Ending::Labelled(_)), "{ending:?}");
+    assert_eq!(model.state().last_item, 2);
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn put(session: &Session, node: &Node, job: &str, document: &[u8]) -> Result<(),
     }
 }
 
-pub(super) fn retry_once<T>(mut write: impl FnMut() -> Result<T, JenkinsError>) -> Result<T, JenkinsError> {
+fn retry_once<T>(mut write: impl FnMut() -> Result<T, JenkinsError>) -> Result<T, JenkinsError> {
     match write() {
         Err(JenkinsError::Lost { .. }) => write(),
         other => other,

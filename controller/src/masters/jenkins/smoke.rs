@@ -3,9 +3,9 @@
 use super::super::http::encode;
 use super::super::wait::Wait;
 use super::error::JenkinsError;
-use super::job::{install, name_of, remove, retry_once};
+use super::job::{install, name_of, remove};
 use super::log::Log;
-use super::node::{FORM, computer};
+use super::node::{ATTEMPTS, FORM, computer};
 use super::outcome::{SmokeOutcome, SmokeReport};
 use super::session::Session;
 use super::watch::Watch;
@@ -110,21 +110,73 @@ fn left_behind(session: &Session, job: &str) -> Option<String> {
     remove(session, job).err().map(|error| format!("job `{job}` is left on the master: {error}"))
 }
 
-/// Asks for a build at once; the queue item's number.
+/// Asks for a build at once; the queue item's number. Where no answer came, or one that says nothing, it may have been heard: what it asked for
+/// waits, or is a build since then. Asked twice, Jenkins gives the same item only while that waits.
 fn start(session: &Session, job: &str, watch: &mut Watch<'_>) -> Result<i64, JenkinsError> {
+    let (mut first, mut was_asked, mut lost) = (None, false, 0);
+    let mut begin = || {
+        let first = match first {
+            Some(first) => first,
+            None => *first.insert(next_build(session, job)?),
+        };
+        match if std::mem::replace(&mut was_asked, true) { asked_for(session, job, first)? } else { None } {
+            Some(item) => Ok(item),
+            None => ask(session, job),
+        }
+    };
     loop {
-        match ask(session, job) {
-            // Asked twice, Jenkins gives the same item while it waits.
-            Err(error) if error.may_pass() && watch.wait(&format!("its smoke job is taken ({})", error.told())) == Wait::Again => {}
-            asked => return asked,
+        let error = match begin() {
+            Ok(item) => return Ok(item),
+            Err(error) => error,
+        };
+        lost += usize::from(matches!(error, JenkinsError::Lost { .. }));
+        let may_pass = error.may_pass() || (matches!(error, JenkinsError::Lost { .. }) && lost < ATTEMPTS);
+        match if may_pass { watch.wait(&format!("its smoke job is taken ({})", error.told())) } else { Wait::Over } {
+            Wait::Again => {}
+            Wait::Over => return Err(error),
+            Wait::Stopped => return Err(JenkinsError::Stopped { action: format!("start job `{job}`"), left: None }),
         }
     }
+}
+
+/// The number that the next build will have: whatever is asked for from now on has none below it.
+fn next_build(session: &Session, job: &str) -> Result<u64, JenkinsError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Next {
+        next_build_number: u64,
+    }
+    let path = format!("/job/{}/api/json?tree=nextBuildNumber", encode(job));
+    let next: Option<Next> = session.json(&format!("look at job `{job}`"), &path)?;
+    // Whoever may not see it is told so when it is asked for.
+    Ok(next.map_or(1, |next| next.next_build_number))
+}
+
+/// The queue item of what was asked for already. What leaves the queue is a build by then, so the queue is looked at first.
+fn asked_for(session: &Session, job: &str, first: u64) -> Result<Option<i64>, JenkinsError> {
+    #[derive(Deserialize)]
+    struct Queue {
+        items: Vec<Queued>,
+    }
+    #[derive(Deserialize)]
+    struct Queued {
+        id: i64,
+        task: Option<Task>,
+    }
+    let path = "/queue/api/json?tree=items%5Bid,task%5Bname%5D%5D";
+    let queue: Option<Queue> = session.json(&format!("look for job `{job}` in the queue"), path)?;
+    let is_ours = |item: &Queued| item.task.as_ref().is_some_and(|task| task.name.as_deref() == Some(job));
+    if let Some(item) = queue.into_iter().flat_map(|queue| queue.items).find(is_ours) {
+        return Ok(Some(item.id));
+    }
+    let since = builds(session, job)?.into_iter().filter(|build| build.executable.number >= first);
+    Ok(since.min_by_key(|build| build.executable.number).map(|build| build.queue_id))
 }
 
 fn ask(session: &Session, job: &str) -> Result<i64, JenkinsError> {
     let action = format!("start job `{job}`");
     let path = format!("/job/{}/build?delay=0sec", encode(job));
-    let answer = retry_once(|| session.write(&action, &path, FORM, b""))?;
+    let answer = session.write(&action, &path, FORM, b"")?;
     if answer.status == 404 {
         let (user, permission) = (session.user().to_owned(), "Job/Read".to_owned());
         return Err(JenkinsError::MissingPermission { action, user, permission });
@@ -239,23 +291,29 @@ fn look(session: &Session, job: &str, item: i64, executable: &mut Option<Executa
     })
 }
 
-/// The build that a queue item became, by the job's own account.
-fn build_of(session: &Session, job: &str, item: i64) -> Result<Option<Executable>, JenkinsError> {
+/// A build of a job, and the queue item that it was.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    queue_id: i64,
+    #[serde(flatten)]
+    executable: Executable,
+}
+
+/// The builds of a job, by its own account.
+fn builds(session: &Session, job: &str) -> Result<Vec<Listed>, JenkinsError> {
     #[derive(Deserialize)]
     struct Builds {
         builds: Vec<Listed>,
     }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Listed {
-        queue_id: i64,
-        #[serde(flatten)]
-        executable: Executable,
-    }
     let path = format!("/job/{}/api/json?tree=builds%5Bnumber,url,queueId%5D", encode(job));
     let known: Option<Builds> = session.json(&format!("look for the build of job `{job}`"), &path)?;
-    let mut builds = known.into_iter().flat_map(|known| known.builds);
-    Ok(builds.find(|build| build.queue_id == item).map(|build| build.executable))
+    Ok(known.map(|known| known.builds).unwrap_or_default())
+}
+
+/// The build that a queue item became.
+fn build_of(session: &Session, job: &str, item: i64) -> Result<Option<Executable>, JenkinsError> {
+    Ok(builds(session, job)?.into_iter().find(|build| build.queue_id == item).map(|build| build.executable))
 }
 
 /// Takes a queue item back, or stops its build.
