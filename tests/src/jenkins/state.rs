@@ -103,6 +103,8 @@ pub struct State {
     pub broken: Vec<(String, usize)>,
     /// A proxy in front takes Jenkins' own headers off.
     pub hides_headers: bool,
+    /// So many requests to toggle a mark come right behind an operator's own.
+    pub rivals: usize,
     /// Whether it is configured as code.
     pub is_code: bool,
     /// Logs of builds cannot be read any more: 500.
@@ -148,6 +150,7 @@ impl State {
             beyond_roles: BTreeSet::new(),
             broken: Vec::new(),
             hides_headers: false,
+            rivals: 0,
             is_code: false,
             has_lost_logs: false,
             build_path: None,

@@ -104,6 +104,29 @@ fn a_build_of_an_earlier_run_is_not_the_one_that_was_asked_for_in_vain() {
 }
 
 #[test]
+fn a_mark_that_somebody_else_toggles_at_the_same_time_ends_as_it_was_wanted() {
+    let model = model();
+    let client = client(&model, token("narrow"));
+    let name = Name::parse("n1").unwrap();
+    client.create(&node("n1", ssh())).unwrap();
+    let is_marked = || model.state().nodes["n1"].offline.is_some();
+    model.state().rivals = 1;
+    client.mark(&name, "a run").unwrap();
+    assert!(is_marked(), "their toggle and ours have left it online");
+    model.state().rivals = 1;
+    assert_eq!(client.undrain(&name).unwrap(), None);
+    assert!(!is_marked(), "their toggle and ours have left it offline");
+    // Whoever comes right behind us has his own.
+    model.state().rivals = 2;
+    client.mark(&name, "a run").unwrap();
+    assert!(is_marked());
+    // It ends, whoever goes on.
+    client.undrain(&name).unwrap();
+    model.state().rivals = usize::MAX;
+    assert_eq!(client.mark(&name, "a run").unwrap_err().to_string(), "mark node `n1` offline: refused: the mark does not hold");
+}
+
+#[test]
 fn an_answer_counts_as_lost_only_when_that_was_asked_for_and_happened() {
     let model = model();
     let client = client(&model, token("narrow"));

@@ -200,36 +200,41 @@ pub(super) fn idle(session: &Session, name: &Name, patience: Duration) -> Result
 
 /// Marks a node offline with our reason. An operator's mark stays as it is.
 pub(super) fn mark(session: &Session, name: &Name, reason: &str) -> Result<(), JenkinsError> {
-    toggle(session, name, &Hold::message(reason), true)
+    let action = format!("mark node `{name}` offline");
+    for left in (0..=ATTEMPTS).rev() {
+        if computer(session, name)?.temporarily_offline {
+            return Ok(());
+        }
+        toggle(session, name, (&action, reason), left)?;
+    }
+    Ok(())
 }
 
 /// Takes our own mark off. Any other stays, and is handed back.
 pub(super) fn undrain(session: &Session, name: &Name) -> Result<Option<Hold>, JenkinsError> {
-    match hold_of(session, name, &computer(session, name)?)? {
-        None => Ok(None),
-        Some(hold) if hold.is_ours() => {
-            toggle(session, name, "", false)?;
-            Ok(None)
+    let action = format!("mark node `{name}` online");
+    for left in (0..=ATTEMPTS).rev() {
+        match hold_of(session, name, &computer(session, name)?)? {
+            None => return Ok(None),
+            // In our words too: if somebody else has just taken it off, this sets it again.
+            Some(hold) if hold.is_ours() => toggle(session, name, (&action, "its mark comes off"), left)?,
+            Some(hold) => return Ok(Some(hold)),
         }
-        Some(hold) => Ok(Some(hold)),
     }
+    Ok(None)
 }
 
-/// `toggleOffline` flips: the state is read before, and after a lost answer.
-fn toggle(session: &Session, name: &Name, message: &str, is_offline: bool) -> Result<(), JenkinsError> {
-    let action = format!("mark node `{name}` {}", if is_offline { "offline" } else { "online" });
-    for _ in 0..ATTEMPTS {
-        if computer(session, name)?.temporarily_offline == is_offline {
-            return Ok(());
-        }
-        let body = format!("offlineMessage={}", encode(message));
-        match session.write(&action, &path(name, "toggleOffline"), FORM, body.as_bytes()) {
-            Ok(answer) => return session.expect(&action, answer, &[200, 302]).map(drop),
-            Err(JenkinsError::Lost { .. }) => {}
-            Err(error) => return Err(error),
-        }
+/// `toggleOffline` flips whatever is there by then: its answer says nothing of the mark, which is read before and after it; `left`: so often.
+fn toggle(session: &Session, name: &Name, (action, reason): (&str, &str), left: usize) -> Result<(), JenkinsError> {
+    if left == 0 {
+        return Err(JenkinsError::Refused { action: action.to_owned(), reason: "the mark does not hold".to_owned() });
     }
-    Err(JenkinsError::Refused { action, reason: "the mark does not hold".to_owned() })
+    let body = format!("offlineMessage={}", encode(&Hold::message(reason)));
+    match session.write(action, &path(name, "toggleOffline"), FORM, body.as_bytes()) {
+        Ok(answer) => session.expect(action, answer, &[200, 302]).map(drop),
+        Err(JenkinsError::Lost { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The last lines of the launch log, without the environment of the remote user that the SSH launcher dumps there.
