@@ -216,6 +216,12 @@ impl Anywhere {
     }
 }
 
+/// What was told, without how long it took: a busy machine takes longer.
+pub fn timeless(told: &str) -> String {
+    let (before, rest) = told.split_once(" within ").unwrap_or((told, ""));
+    format!("{before} within {}", rest.trim_start_matches(|character: char| character.is_ascii_digit()).trim_start())
+}
+
 /// Registers one node.
 pub fn run(client: &Client, registration: &Registration) -> Ending {
     register(client, std::slice::from_ref(registration), &mut |_| {}).unwrap().remove(0).1
