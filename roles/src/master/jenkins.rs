@@ -10,7 +10,7 @@ mod value;
 mod version;
 
 pub use diff::{Change, diff};
-pub use seen::{By, Config, Hold, Seen, SeenLauncher};
+pub use seen::{By, Config, Hold, Launched, Seen, SeenLauncher};
 pub use standing::{NotOurs, standing};
 use value::QUARANTINE;
 pub use value::{CredentialId, ForeignOwner, HostKey, HostName, Name, Owner, Site, ValueError};

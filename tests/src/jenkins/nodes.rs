@@ -276,6 +276,13 @@ impl Node {
         is_hit
     }
 
+    /// What a launch over SSH says first: its launcher, as it is by then (recorded: `node-09`, `v568-25`).
+    fn launch_line(&self) -> String {
+        let value = |name: &str| self.launcher.as_ref().and_then(|launcher| launcher.value(name)).unwrap_or_default().to_owned();
+        let (host, port, credential) = (value("host"), value("port"), value("credentialsId"));
+        format!("SSHLauncher{{host='{host}', port={port}, credentialsId='{credential}', jvmOptions='', javaPath='{}'}}\r\n", value("javaPath"))
+    }
+
     /// Ends a launch as host, key, credential and Java make it end. A retry goes on launching.
     pub fn settle(&mut self, hosts: &[SshHost], credentials: &[Credential], least_java: u32) {
         if !self.is_launching() {
@@ -310,7 +317,8 @@ impl Node {
             return;
         }
         self.agent = Agent::Online;
-        self.log = "[SSH] Authentication successful.\r\nThis is a Unix agent\r\nAgent successfully connected and online\r\n".to_owned();
+        let online = "[SSH] Authentication successful.\r\nThis is a Unix agent\r\nAgent successfully connected and online\r\n";
+        self.log = format!("{}{online}", self.launch_line());
     }
 }
 

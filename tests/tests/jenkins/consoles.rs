@@ -23,7 +23,7 @@ fn ending(model: &Model, command: &str) -> Ending {
 /// The places from which consoles were asked for.
 fn starts(model: &Model) -> Vec<u64> {
     let log = model.take_log();
-    let asked = log.iter().filter(|request| request.path.ends_with("/logText/progressiveText"));
+    let asked = log.iter().filter(|request| request.path.starts_with("/job/") && request.path.ends_with("/logText/progressiveText"));
     asked.map(|request| request.parameter("start").unwrap().parse().unwrap()).collect()
 }
 

@@ -7,6 +7,7 @@ mod faults;
 mod front;
 mod interrupted;
 mod java;
+mod launched;
 mod registration;
 mod restarts;
 mod roaming;

@@ -28,6 +28,7 @@ pub(super) fn read(slave: &Element) -> Result<Config, XmlError> {
         },
         remote_fs: slave.value("remoteFS").unwrap_or_default().to_owned(),
         launcher: launcher(slave.get("launcher")),
+        launched: None,
     })
 }
 

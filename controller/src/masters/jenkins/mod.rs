@@ -1,6 +1,6 @@
 //! Jenkins: permanent nodes and their credentials over its HTTP interface, proved by a job before they get their labels.
 //!
-//! [`Jenkins`] is its driver; a run that finds everything in place makes one listing, one read for each node, and writes nothing. Every fact about Jenkins here was seen on a recorded 2.532 (`docs/jenkins.md`).
+//! [`Jenkins`] is its driver; a run that finds everything in place makes one listing, two small reads for each node, and writes nothing. Every fact about Jenkins here was seen on a recorded 2.532 (`docs/jenkins.md`).
 
 mod agent;
 mod client;
@@ -10,6 +10,7 @@ mod driver;
 mod error;
 mod job;
 mod launch;
+mod launched;
 mod log;
 mod node;
 mod outcome;

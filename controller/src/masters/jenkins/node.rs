@@ -3,6 +3,7 @@
 use super::super::http::encode;
 use super::config;
 use super::error::JenkinsError;
+use super::launched::{launched, launched_if_online};
 use super::request::Parting;
 use super::session::{Session, shape};
 use super::unwell::Unwell;
@@ -133,7 +134,10 @@ fn found(listed: &[serde_json::Value], name: &Name) -> Result<Option<Computer>, 
 }
 
 fn ours(session: &Session, name: &Name, computer: &Computer) -> Result<Seen, JenkinsError> {
-    let Some((slave, config)) = read_config(session, name)? else { return Ok(Seen::Absent) };
+    let Some((slave, mut config)) = read_config(session, name)? else { return Ok(Seen::Absent) };
+    if !computer.offline {
+        config.launched = launched(session, name, &config)?;
+    }
     let hold = computer.temporarily_offline.then(|| hold(session, &slave, computer)).transpose()?;
     let is_connected = !computer.offline || computer.temporarily_offline;
     let is_resting = computer.is_gone() && !computer.has_failed() && config::comes_and_goes(&slave);
@@ -245,7 +249,8 @@ pub(super) fn verify(session: &Session, node: &Node, stage: Stage) -> Result<(),
 pub(super) fn update(session: &Session, node: &Node, stage: Stage, needs_launch: &mut bool) -> Result<(), JenkinsError> {
     let action = format!("change node `{}`", node.name);
     for _ in 0..ATTEMPTS {
-        let (mut slave, config) = owned_config(session, node)?.ok_or_else(|| JenkinsError::Vanished(node.name.clone()))?;
+        let (mut slave, mut config) = owned_config(session, node)?.ok_or_else(|| JenkinsError::Vanished(node.name.clone()))?;
+        config.launched = launched_if_online(session, &node.name, &config)?;
         let changes = diff(node, stage, &config);
         if changes.is_empty() {
             return Ok(());

@@ -1,6 +1,6 @@
 //! What differs between a node as it is seen and as it should be.
 
-use super::{Config, Launcher, Mode, Node, SeenLauncher, Stage};
+use super::{Config, Launched, Launcher, Mode, Node, SeenLauncher, Stage};
 use crate::words::AbsPath;
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -89,8 +89,20 @@ pub fn diff(node: &Node, stage: Stage, seen: &Config) -> Vec<Change> {
     }
     if !launches_alike(&node.launcher, &seen.launcher) {
         changes.push(Change::Launcher { from: Box::new(seen.launcher.clone()), to: Box::new(node.launcher.clone()) });
+    } else if let Some(from) = in_use(&node.launcher, seen) {
+        changes.push(Change::Launcher { from: Box::new(from), to: Box::new(node.launcher.clone()) });
     }
     changes
+}
+
+/// The launcher that an agent was launched with, where it is another than the wanted one, which is configured by now.
+fn in_use(wanted: &Launcher, seen: &Config) -> Option<SeenLauncher> {
+    let (Launcher::Ssh(ssh), Some(launched)) = (wanted, &seen.launched) else { return None };
+    let Launched { host, port, credential } = launched.clone();
+    if (ssh.host.as_str(), ssh.port.to_string(), ssh.credential.as_str()) == (host.as_str(), port.clone(), credential.as_str()) {
+        return None;
+    }
+    Some(SeenLauncher::Ssh { host, port, credential, host_key: Some(ssh.host_key.clone()), java: None })
 }
 
 fn launches_alike(wanted: &Launcher, seen: &SeenLauncher) -> bool {

@@ -28,6 +28,17 @@ pub enum SeenLauncher {
     Other(String),
 }
 
+/// With what its agent was launched over SSH: a launcher that is changed is used at the next launch only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launched {
+    /// Host.
+    pub host: String,
+    /// Port, as text.
+    pub port: String,
+    /// Credential id.
+    pub credential: String,
+}
+
 /// The configuration of a node of ours, as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -41,6 +52,8 @@ pub struct Config {
     pub remote_fs: String,
     /// Launcher.
     pub launcher: SeenLauncher,
+    /// With what the agent that is connected was launched; none: none is, or Jenkins does not say.
+    pub launched: Option<Launched>,
 }
 
 /// Who marks a node offline.

@@ -34,6 +34,7 @@ fn config(labels: &[&str], mode: Mode) -> Config {
             host_key: Some(HostKey::parse(KEY).unwrap()),
             java: None,
         },
+        launched: None,
     }
 }
 
@@ -114,6 +115,22 @@ fn a_difference_tells_the_whole_value_from_and_to() {
     let Ok(crate::master::Standing::There(found)) = standing(&node(), &seen) else { panic!() };
     let told: Vec<String> = found.to_labels.iter().map(ToString::to_string).collect();
     assert_eq!(told, ["executors: 3 -> 2", "labels: debian old -> big debian"]);
+}
+
+#[test]
+fn an_agent_that_was_launched_with_something_else_is_a_change() {
+    let launched = |host: &str, port: &str, credential: &str| {
+        let launched = Launched { host: host.to_owned(), port: port.to_owned(), credential: credential.to_owned() };
+        diff(&node(), Stage::Labelled, &Config { launched: Some(launched), ..labelled() })
+    };
+    assert_eq!(launched("192.0.2.7", "22", "jenkins-ssh"), []);
+    for (host, port, credential) in [("192.0.2.9", "22", "jenkins-ssh"), ("192.0.2.7", "2222", "jenkins-ssh"), ("192.0.2.7", "22", "x")] {
+        let changes = launched(host, port, credential);
+        let told: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        let to = "ssh 192.0.2.7:22 as jenkins-ssh, ssh-ed25519";
+        assert_eq!(told, [format!("launcher ssh {host}:{port} as {credential}, ssh-ed25519 -> {to}")]);
+        assert!(changes[0].needs_launch());
+    }
 }
 
 #[test]
