@@ -235,6 +235,11 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
     /// When the master cannot be told.
     fn uncordon(&self, name: &NodeName, tell: EventSink<'_>) -> Result<(), MasterError>;
 
+    /// Whether [`Self::cordon`], [`Self::drain`] and [`Self::uncordon`] may be asked of what this site once had on the master, too.
+    fn holds_former(&self) -> bool {
+        false
+    }
+
     /// Makes or sets an executor as it is in quarantine: it has no labels and takes its smoke job alone.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ mod witness;
 pub use connections::Connections;
 pub use masters::{Blocked, Cordoned, Masters};
 pub use proofs::Proofs;
-pub use survey::{ObservedMasters, Survey};
+pub use survey::{ObservedMasters, Survey, former_names};
 
 use crate::fleet::{Preparation, Ready};
 use crate::journal::Store;

@@ -257,15 +257,20 @@ type Formerly = BTreeMap<ExecutorRef, (NodeName, Vec<NodeName>)>;
 fn formerly(ready: &[Ready]) -> Formerly {
     let mut formerly = Formerly::new();
     for one in ready {
-        let executors = &one.prepared.executors;
-        for (master, executor) in one.connection.session.hello.ledger.executors() {
-            let now = executors.iter().filter(|now| now.master == *master).map(|now| now.name.clone()).collect::<Vec<_>>();
-            if !now.contains(executor) {
-                formerly.insert(ExecutorRef { master: master.clone(), executor: executor.clone() }, (one.node.clone(), now));
-            }
+        for before in former_names(one) {
+            let now = one.prepared.executors.iter().filter(|now| now.master == before.master).map(|now| now.name.clone()).collect();
+            formerly.insert(before, (one.node.clone(), now));
         }
     }
     formerly
+}
+
+/// Executors that a node remembers to have been proved as, and has no more.
+pub fn former_names(one: &Ready) -> Vec<ExecutorRef> {
+    let has = |place: &ExecutorRef| one.prepared.executors.iter().any(|now| now.master == place.master && now.name == place.executor);
+    let before = one.connection.session.hello.ledger.executors();
+    let before = before.map(|(master, executor)| ExecutorRef { master: master.clone(), executor: executor.clone() });
+    before.filter(|place| !has(place)).collect()
 }
 
 fn nodes_of(batch: &[Candidate]) -> Vec<NodeName> {

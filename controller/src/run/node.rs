@@ -2,7 +2,7 @@
 
 use super::fleet_run::{Completion, Ended, Outcome, Run};
 use crate::fleet::{FleetEvent, NodeEnd, Ready, Transaction, Trouble, TroubleKind, new_run, prove_again};
-use crate::registration::{Blocked, Cordoned, Proofs, Registered};
+use crate::registration::{Blocked, Cordoned, Proofs, Registered, former_names};
 use ostler_roles::executor::Executor;
 use ostler_roles::master::Proof;
 use ostler_roles::outcome::Ending;
@@ -34,8 +34,8 @@ impl Shared {
         let (missing, is_touched) = self.needs(&ready.node).await;
         // Nothing is changed under a job that runs. Whoever waits for jobs, or for others, has no turn: none of them waits for a turn of his.
         let is_begun = missing.is_empty() && !ready.plan.is_empty() && !*self.run.runner.cancel.borrow();
-        let (node, disturbed) = (ready.node.clone(), if is_begun { ready.prepared.executors.clone() } else { Vec::new() });
-        let drained = self.run.masters.drain(&node, disturbed, self.run.jobs_within, transaction).await;
+        let disturbed = if is_begun { (ready.prepared.executors.clone(), former_names(&ready)) } else { Default::default() };
+        let drained = self.run.masters.drain(&ready.node, disturbed, self.run.jobs_within, transaction).await;
         let lines = self.run.runner.preparation.lines.clone();
         let _turn = lines.turn().await;
         let (mut end, is_touched, cordoned) = match drained {
@@ -65,7 +65,12 @@ impl Shared {
         let node = end.node.clone();
         let outcome = match proofs {
             Some(proofs) => self.register(end, proofs, cordoned, transaction).await,
-            None => Outcome { end, registered: Vec::new() },
+            None => {
+                if end.run.is_none() {
+                    self.run.masters.give_back(cordoned, transaction).await;
+                }
+                Outcome { end, registered: Vec::new() }
+            }
         };
         if lines.are_short() {
             connections.release(&node).await;
@@ -120,7 +125,7 @@ impl Shared {
         let wanted = proofs.ended(&end, self.run.is_partial);
         // Whose labels are still earned, or not this run's to judge, takes jobs again as before.
         let unearned: Vec<&Executor> = wanted.iter().filter(|(_, proof)| *proof != Proof::Standing).map(|(one, _)| one).collect();
-        masters.give_back(&end.node, cordoned.without(&unearned), transaction).await;
+        masters.give_back(cordoned.without(&unearned), transaction).await;
         let registered = masters.register(&end.node, wanted, Proofs::unfit(&end), transaction).await;
         let connections = masters.connections().clone();
         let events = self.run.runner.preparation.events.clone();

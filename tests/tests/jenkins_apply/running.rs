@@ -81,3 +81,33 @@ fn a_node_whose_master_does_not_say_whether_jobs_run_is_not_changed() {
     assert!(trouble.contains("mark node `n1` offline") && trouble.contains("500"), "{trouble}");
     assert_eq!((refused.changed("n1"), stage.labels().as_str()), (Vec::new(), "big debian"), "{}", refused.told());
 }
+
+#[test]
+fn jobs_under_the_name_that_an_executor_had_before_are_waited_for_too() {
+    let stage = Stage::up("ssh");
+    stage.site.apply().good();
+    occupy(&stage);
+    stage.site.replace("roles/ci-agent.yaml", "    user: jenkins\n", "    name: n1-new\n    user: jenkins\n");
+    stage.set("stamp", "second");
+    let on_node = || stage.site.sh("n1", "cat /etc/ci-stamp");
+    let busy = stage.site.run(&["apply", "--yes", "--jobs-within", "2s"]).good_with(1);
+    assert_eq!(busy.recap("n1")["trouble"], "not begun: jobs still run on n1 (ci) after 2s", "{}", busy.told());
+    assert_eq!((on_node().as_str(), mark(&stage).is_none()), ("first", true), "{}", busy.told());
+    let ran = std::thread::scope(|scope| {
+        let apply = scope.spawn(|| stage.site.apply());
+        within("it takes no new jobs under its old name", || mark(&stage).is_some());
+        assert!(running(&stage), "their job goes on");
+        assert_eq!(on_node(), "first");
+        stage.site.sh("n1", "touch /srv/open");
+        apply.join().unwrap()
+    });
+    ran.good();
+    assert_eq!(stage.model.state().jobs["theirs"].builds[0].result, Some("SUCCESS"));
+    // What is no longer in the site is left there, and takes no jobs: the node has changed since it was proved by that name.
+    let labels = |name: &str| stage.model.state().nodes[name].label.clone();
+    assert_eq!((on_node().as_str(), labels("n1-new").contains("debian"), mark(&stage).is_some()), ("second", true, true));
+    let plan = stage.site.run(&["plan"]).good_with(0);
+    let master = plan.lines.iter().find(|line| line["type"] == "planned_master").unwrap();
+    let renamed = serde_json::json!([{ "from": "n1", "node": "n1", "to": ["n1-new"] }]);
+    assert_eq!((&master["orphans"], &master["renamed"]), (&serde_json::json!(["n1"]), &renamed), "{}", plan.told());
+}

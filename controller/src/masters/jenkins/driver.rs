@@ -184,6 +184,14 @@ impl Jenkins {
         once(&self.program, fetch)
     }
 
+    /// What an executor of this run is called there, or one that the site had before.
+    fn name(&self, name: &NodeName) -> Result<Name, MasterError> {
+        match self.registrations.get(name) {
+            Some(registration) => Ok(registration.node.name.clone()),
+            None => Name::parse(name.as_str()).map_err(MasterError::failed),
+        }
+    }
+
     fn registration(&self, name: &NodeName) -> Result<&Registration, MasterError> {
         self.registrations.get(name).ok_or_else(|| MasterError::Failed("this run has no node of that name".into()))
     }
@@ -317,7 +325,7 @@ impl Driver for Jenkins {
     }
 
     fn cordon(&self, name: &NodeName, reason: &str, tell: EventSink<'_>) -> Result<Cordon, MasterError> {
-        let node = &self.registration(name)?.node.name;
+        let node = &self.name(name)?;
         match self.look(node, tell).map_err(failed)? {
             Seen::Absent | Seen::Orphan | Seen::Foreign(_) => Ok(Cordon::Absent),
             Seen::Ours { hold: Some(hold), .. } if hold.is_ours() => Ok(Cordon::Ours),
@@ -327,7 +335,7 @@ impl Driver for Jenkins {
     }
 
     fn drain(&self, name: &NodeName, patience: Duration, tell: EventSink<'_>) -> Result<bool, MasterError> {
-        let node = &self.registration(name)?.node.name;
+        let node = &self.name(name)?;
         match self.telling(tell, |client| client.wait_idle(node, patience)) {
             Ok(()) => Ok(true),
             Err(JenkinsError::Busy { .. }) => Ok(false),
@@ -336,8 +344,12 @@ impl Driver for Jenkins {
     }
 
     fn uncordon(&self, name: &NodeName, tell: EventSink<'_>) -> Result<(), MasterError> {
-        let node = &self.registration(name)?.node.name;
+        let node = &self.name(name)?;
         self.telling(tell, |client| client.undrain(node)).map(drop).map_err(failed)
+    }
+
+    fn holds_former(&self) -> bool {
+        true
     }
 
     /// Jobs that run go on when labels come off.

@@ -1,11 +1,11 @@
 //! Before a node is changed: its executors take no new jobs, and what runs there comes to its end. What was only held is given back.
 
-use super::{Entry, Masters, OpenMaster, Registrar, Reporter, blocking};
-use crate::fleet::{Transaction, Trouble, TroubleKind};
+use super::{Candidate, Entry, Masters, OpenMaster, Registrar, Reporter, blocking};
+use crate::fleet::{ExecutorRef, Transaction, Trouble, TroubleKind};
 use crate::masters::driver::{Cordon, Driver, Event, MasterError};
 use crate::masters::register::Ending;
 use ostler_roles::executor::Executor;
-use ostler_roles::words::{NodeName, Span};
+use ostler_roles::words::{MasterName, NodeName, Span};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -17,15 +17,25 @@ pub(super) const AT_ONCE: usize = 256;
 /// How long a master whose own machine is to be changed is asked: it may well be what the change is to mend.
 const OWN_MACHINE: Duration = Duration::from_secs(2);
 
+/// One that takes no jobs while its node is changed.
+#[derive(Debug, Clone)]
+struct Held {
+    candidate: Candidate,
+    /// The site calls it otherwise by now: nobody brings it back to labels.
+    is_former: bool,
+}
+
 /// Executors that this run has taken out of service, and nobody before it.
 #[derive(Debug, Default)]
 #[must_use]
-pub struct Cordoned(Vec<Executor>);
+pub struct Cordoned(Vec<Held>);
 
 impl Cordoned {
-    /// Takes those out that are not these: the others are somebody's to bring back to their labels.
+    /// Takes those out that are not these: the others are somebody's to bring back to their labels. What they were called before stays out of
+    /// service with them.
     pub fn without(&mut self, others: &[&Executor]) -> Self {
-        let (kept, out) = std::mem::take(&mut self.0).into_iter().partition(|one| others.contains(&one));
+        let stays = |one: &Held| if one.is_former { !others.is_empty() } else { others.contains(&&one.candidate.executor) };
+        let (kept, out) = std::mem::take(&mut self.0).into_iter().partition(stays);
         self.0 = kept;
         Self(out)
     }
@@ -41,44 +51,71 @@ pub enum Blocked {
 }
 
 impl Masters {
-    /// Takes these executors of a node out of service and waits until no job runs on any. Where that is not so in time, all are given back.
+    /// Takes these executors of a node out of service, and what they were called `formerly`, where jobs may run still, and waits until no job
+    /// runs on any. Where that is not so in time, all are given back.
     ///
     /// # Errors
     /// [`Blocked`]: nothing is held by this run then.
     pub async fn drain(
         &self,
         node: &NodeName,
-        executors: Vec<Executor>,
+        (executors, formerly): (Vec<Executor>, Vec<ExecutorRef>),
         within: Duration,
         transaction: &Transaction,
     ) -> Result<Cordoned, Blocked> {
+        let own = executors.iter().filter_map(|executor| self.find(node, executor));
+        let mut all: Vec<Held> = own.map(|(_, one)| Held { candidate: one.clone(), is_former: false }).collect();
+        if !formerly.is_empty() {
+            all.extend(self.former(node, formerly).await);
+        }
         let mut tasks = JoinSet::new();
-        for executor in executors {
-            let (this, node, transaction) = (self.clone(), node.clone(), transaction.clone());
+        for one in all {
+            let (this, transaction) = (self.clone(), transaction.clone());
             tasks.spawn(async move {
-                let drained = this.drain_one(&node, &executor, within, &transaction).await;
-                (executor, drained)
+                let drained = this.drain_one(&one, within, &transaction).await;
+                (one, drained)
             });
         }
         let (mut cordoned, mut blocked) = (Cordoned::default(), None);
-        for (executor, Drained { is_made, blocked: why }) in tasks.join_all().await {
-            cordoned.0.extend(is_made.then_some(executor));
+        for (one, Drained { is_made, blocked: why }) in tasks.join_all().await {
+            cordoned.0.extend(is_made.then_some(one));
             blocked = blocked.or(why);
         }
         match blocked {
             None => Ok(cordoned),
             Some(blocked) => {
-                self.give_back(node, cordoned, transaction).await;
+                self.give_back(cordoned, transaction).await;
                 Err(blocked)
             }
         }
     }
 
+    /// What a node was called on the masters of this run, and nothing in the site is called now, as far as all of the site is known.
+    async fn former(&self, node: &NodeName, formerly: Vec<ExecutorRef>) -> Vec<Held> {
+        let compile = Arc::clone(&self.registrar.preparation.compile);
+        let all = blocking(move || compile.executors()).await;
+        let held = |ExecutorRef { master, executor }: ExecutorRef| {
+            let entry = self.masters.get(&master)?;
+            let is_same = |name: &MasterName| match (self.masters.get(name).and_then(|one| one.master.as_ref()), entry.master.as_ref()) {
+                (Some(one), Some(other)) => one.is_one_with(other),
+                _ => *name == master,
+            };
+            if all.names_on(&is_same)?.contains(&executor) {
+                return None;
+            }
+            let like = entry.batch.iter().find(|one| one.node == *node).or(entry.batch.first())?;
+            let executor = Executor { name: executor, ..like.executor.clone() };
+            Some(Held { candidate: Candidate { node: node.clone(), executor, host_keys: Vec::new() }, is_former: true })
+        };
+        formerly.into_iter().filter_map(held).collect()
+    }
+
     /// Lets these take jobs again: their node was not changed.
-    pub async fn give_back(&self, node: &NodeName, cordoned: Cordoned, transaction: &Transaction) {
-        for executor in cordoned.0 {
-            let Some((entry, candidate)) = self.find(node, &executor) else { continue };
-            let reporter = Arc::new(self.reporter(candidate, None, transaction));
+    pub async fn give_back(&self, cordoned: Cordoned, transaction: &Transaction) {
+        for Held { candidate, .. } in cordoned.0 {
+            let executor = candidate.executor.clone();
+            let Some(entry) = self.masters.get(&executor.master) else { continue };
+            let reporter = Arc::new(self.reporter(&candidate, None, transaction));
             let given = match entry.open(&self.registrar, &self.connections).await {
                 Err(why) => Err(why),
                 Ok(open) => match open.driver.clone() {
@@ -95,9 +132,10 @@ impl Masters {
         }
     }
 
-    async fn drain_one(&self, node: &NodeName, executor: &Executor, within: Duration, transaction: &Transaction) -> Drained {
-        // Registration says what is wrong with one that is not found: nothing of ours runs jobs there.
-        let Some((entry, candidate)) = self.find(node, executor) else { return Drained::free() };
+    async fn drain_one(&self, one: &Held, within: Duration, transaction: &Transaction) -> Drained {
+        let Held { candidate, is_former } = one;
+        let Candidate { node, executor, .. } = candidate;
+        let Some(entry) = self.masters.get(&executor.master) else { return Drained::free() };
         let is_own = entry.master.as_ref().is_some_and(|master| master.node.as_ref() == Some(node));
         let hurried = Registrar { wait: Some(OWN_MACHINE), ..self.registrar.clone() };
         let opened = match is_own {
@@ -111,13 +149,20 @@ impl Masters {
         };
         let is_refused = open.refused.iter().any(|one| one.node == *node && one.executor == executor.name);
         let Some(driver) = open.driver.clone().filter(|_| !is_refused) else { return Drained::free() };
+        if *is_former && !driver.holds_former() {
+            return Drained::free();
+        }
+        let look = async {
+            // Of one that the site does not have any more nothing is known: it is asked for as it is taken out of service.
+            if *is_former { Ok(None) } else { open.looks.look(&driver, &executor.name, &reporter).await.map(Some) }
+        };
         // Nothing is changed yet: there is nothing to be seen to.
         let seen = tokio::select! {
-            seen = open.looks.look(&driver, &executor.name, &reporter) => seen,
+            seen = look => seen,
             () = self.registrar.stop.wished() => return Drained::stopped(false),
         };
         match seen {
-            Ok(seen) if !seen.is_labelled() => return Drained::free(),
+            Ok(Some(seen)) if !seen.is_labelled() => return Drained::free(),
             Err(Ending::Stopped(..)) => return Drained::stopped(false),
             // What keeps it from its labels, such as its Java, need not keep jobs from it.
             Ok(_) | Err(_) => {}
