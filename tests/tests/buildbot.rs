@@ -8,10 +8,16 @@ mod answers;
 mod machines;
 #[path = "buildbot/on_the_master.rs"]
 mod on_the_master;
+#[path = "buildbot/passwords.rs"]
+mod passwords;
 #[path = "buildbot/pool.rs"]
 mod pool;
+#[path = "buildbot/sites.rs"]
+mod sites;
+#[path = "buildbot/waits.rs"]
+mod waits;
 
-use ostler::masters::buildbot::{BuildResult, Buildbot, Patience, Registration, SmokeCommand, Worker, WorkerTrouble};
+use ostler::masters::buildbot::{BuildResult, Buildbot, Patience, Registration, SmokeCommand, Worker, WorkerService, WorkerTrouble};
 use ostler::masters::driver::{Cordon, Driver, Event, Verdict};
 use ostler::masters::files::InstallError;
 use ostler::masters::register::{Ending, register};
@@ -44,7 +50,17 @@ fn worker(name: &str, smoke: &[&[&str]]) -> Worker {
 
 fn registration(worker: &Worker) -> (NodeName, Registration) {
     let witness: Arc<dyn Witness> = machine_of(worker.name().as_str());
-    (name(worker), Registration { worker: worker.clone(), witness })
+    (name(worker), Registration { worker: worker.clone(), witness, service: Arc::new(Said(None)) })
+}
+
+/// What a worker's own service says of itself.
+#[derive(Debug)]
+struct Said(Option<&'static str>);
+
+impl WorkerService for Said {
+    fn trouble(&self) -> Option<String> {
+        self.0.map(str::to_owned)
+    }
 }
 
 fn patience() -> Patience {
@@ -241,6 +257,21 @@ fn a_worker_that_never_connects_meets_the_deadline() {
     told.sort();
     assert_eq!(told, ["absent", "stranger"].map(|name| (name.to_owned(), "it is connected".to_owned(), short.connect)));
     assert!(stranger.log().contains("unauthorized login"));
+}
+
+#[test]
+fn a_worker_whose_service_does_not_stay_up_is_told_with_what_that_logged() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let one = worker("absent", &[]);
+    let (node, absent) = registration(&one);
+    let why = "buildbot-worker.service does not stay up: the disk is on fire";
+    let workers = [(node, Registration { service: Arc::new(Said(Some(why))), ..absent })].into();
+    let short = Patience { connect: Duration::from_secs(1), ..patience() };
+    let driver = Buildbot::new(master.client(), &mut machine, workers, "ostler run 1", short);
+    let ending = run_telling(&driver, &[(one, Proof::Standing)], &mut |_, _| {}).remove(0);
+    assert_eq!(ending.to_string(), "not registered: the worker did not connect within 1 s");
+    assert_eq!(ending.tail(), [why]);
 }
 
 #[test]

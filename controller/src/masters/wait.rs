@@ -89,7 +89,7 @@ impl Poll {
 /// How often a wait that goes on is told of again.
 const TOLD: Duration = Duration::from_secs(30);
 /// How long a wait may last without a word: most are over before.
-const SILENT: Duration = Duration::from_secs(2);
+pub(super) const SILENT: Duration = Duration::from_secs(2);
 
 /// Tells of a wait that lasts: what for, since when, until when.
 #[derive(Debug)]

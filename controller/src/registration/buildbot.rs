@@ -4,6 +4,7 @@ use super::connections::Connections;
 use super::machine::Machine;
 use super::node_job::Patch;
 use super::witness::SessionWitness;
+use super::worker_service::SessionService;
 use super::{Candidate, Opened, Registrar};
 use crate::fleet::OpenedSecrets;
 use crate::masters::buildbot::{Account, Buildbot, Client, MasterPaths, Patience, Registration, Worker, WorkerFile, steps};
@@ -25,13 +26,15 @@ impl Registrar {
             return Err("not a Buildbot".to_owned());
         };
         let Some(node) = &master.node else { return Err("a Buildbot master without `node:` cannot be told about workers".to_owned()) };
-        let mut opened = Opened::default();
+        let site = self.mark().map_err(|error| error.to_string())?;
+        let mut opened = Opened { hint: self.site.id.is_none().then(|| super::nameless(&site)), ..Opened::default() };
         let mut workers = BTreeMap::new();
         for one in batch {
             let witness = SessionWitness::new(&one.node, master, &one.executor, connections.of(&one.node));
-            match Worker::from_executor(&one.executor, &witness.path()) {
+            let service = Arc::new(SessionService::new(connections.of(&one.node)));
+            match Worker::from_executor(&one.executor, site.clone(), &witness.path()) {
                 Ok(worker) => {
-                    workers.insert(one.executor.name.clone(), Registration { worker, witness: Arc::new(witness) });
+                    workers.insert(one.executor.name.clone(), Registration { worker, witness: Arc::new(witness), service });
                 }
                 Err(error) => opened.refuse(one, super::chain(&error)),
             }

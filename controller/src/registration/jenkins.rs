@@ -39,7 +39,7 @@ impl Registrar {
         let client = client.map_err(|error| chain(&error))?.stoppable(self.stop.clone());
         let mut opened = Opened::default();
         if self.site.id.is_none() {
-            opened.hint = Some(format!("only this machine knows it as this site's: write `id: \"{site}\"` in ostler.yaml"));
+            opened.hint = Some(super::nameless(&site));
         }
         let mut registrations = BTreeMap::new();
         for one in batch {
@@ -66,7 +66,7 @@ impl Registrar {
     }
 
     /// By what the site knows its own things on a master (decision 0009): the `id` that all its admins share, or one of this machine's.
-    fn mark(&self) -> Result<model::Site, model::ValueError> {
+    pub(super) fn mark(&self) -> Result<model::Site, model::ValueError> {
         match &self.site.id {
             Some(id) => Ok(id.clone()),
             None => model::Site::parse(&Digest::of(&self.site.key).short()),

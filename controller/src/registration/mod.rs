@@ -13,6 +13,7 @@ mod proofs;
 mod survey;
 mod told;
 mod witness;
+mod worker_service;
 
 pub use connections::Connections;
 pub use masters::{Blocked, Cordoned, Masters};
@@ -171,6 +172,11 @@ fn ended(one: &Candidate, ending: &register::Ending) -> Registered {
         | register::Ending::Stopped(..)
         | register::Ending::Failed(_) => Registered { tail: ending.tail().to_vec(), ..failed(one, ending.to_string()) },
     }
+}
+
+/// What to say at something new of a site that has no `id`.
+fn nameless(site: &model::Site) -> String {
+    format!("only this machine knows it as this site's: write `id: \"{site}\"` in ostler.yaml")
 }
 
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {

@@ -1,6 +1,6 @@
 //! One worker of a Buildbot master: its names, what is seen of it, and the next step towards its labels.
 
-use super::{Difference, Found, Stage, Standing};
+use super::{Difference, ForeignOwner, Found, Site, Stage, Standing};
 use crate::words::{Digest, Label};
 use std::collections::BTreeSet;
 
@@ -44,6 +44,8 @@ impl std::fmt::Display for WorkerName {
 /// What the master should hold for one worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Desired {
+    /// Whose it is.
+    pub site: Option<Site>,
     /// The labels it earns.
     pub labels: BTreeSet<Label>,
     /// Digest of its file in quarantine.
@@ -104,6 +106,8 @@ pub struct Refusal {
 pub struct Observed {
     /// Digest of the worker file that it has loaded; none when it has none.
     pub loaded: Option<Digest>,
+    /// The site that wrote that file; none of a file of before 0.2.
+    pub site: Option<String>,
     /// The file that it found at its last reload and could not use.
     pub refused: Option<Refusal>,
     /// Whether the worker is connected.
@@ -118,7 +122,23 @@ pub struct Observed {
     pub asked_for: BTreeSet<Label>,
 }
 
+/// Why a worker's name is not ours to use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the worker of this name on this Buildbot {0}")]
+pub struct NotOurs(pub ForeignOwner);
+
 impl Observed {
+    /// Another site's: what it wrote is left alone.
+    ///
+    /// # Errors
+    /// When it is.
+    pub fn owned_by(&self, site: Option<&Site>) -> Result<(), NotOurs> {
+        match (&self.site, site) {
+            (Some(theirs), Some(ours)) if theirs != ours.as_str() => Err(NotOurs(ForeignOwner::Site(theirs.clone()))),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the master has loaded this stage's file **and** its builders have the worker as the file says. Buildbot applies a new
     /// configuration piece by piece (schedulers before workers), so the file's digest alone proves nothing.
     pub fn is_at(&self, desired: &Desired, stage: Stage) -> bool {
@@ -156,19 +176,23 @@ impl Observed {
 }
 
 /// How a worker stands, in the words that all masters share.
-pub fn standing(desired: &Desired, observed: &Observed) -> Standing {
+///
+/// # Errors
+/// When the name is not ours.
+pub fn standing(desired: &Desired, observed: &Observed) -> Result<Standing, NotOurs> {
+    observed.owned_by(desired.site.as_ref())?;
     if observed.loaded.is_none() && observed.refused.is_none() {
-        return Standing::Absent;
+        return Ok(Standing::Absent);
     }
     let differences = |stage| if observed.is_at(desired, stage) { Vec::new() } else { observed.differences(desired, stage) };
     let hold = observed.hold.as_ref().map(|hold| super::Hold { is_ours: hold.is_ours(), text: hold.to_string() });
-    Standing::There(Found {
+    Ok(Standing::There(Found {
         to_quarantine: differences(Stage::Quarantined),
         to_labels: differences(Stage::Labelled),
         is_connected: observed.connected,
         is_resting: false,
         hold,
-    })
+    }))
 }
 
 #[cfg(test)]
@@ -180,7 +204,7 @@ mod tests {
     }
 
     fn desired() -> Desired {
-        Desired { labels: labels(&["debian", "big"]), quarantined: Digest::of(b"q"), labelled: Digest::of(b"l") }
+        Desired { site: Some(Site::parse("stage").unwrap()), labels: labels(&["debian", "big"]), quarantined: Digest::of(b"q"), labelled: Digest::of(b"l") }
     }
 
     fn seen(file: &[u8], attached: &[&str]) -> Observed {
@@ -206,7 +230,7 @@ mod tests {
 
     #[test]
     fn what_differs_is_told_value_by_value_and_nothing_of_one_that_is_as_it_should_be() {
-        let told = |observed: &Observed| match standing(&desired(), observed) {
+        let told = |observed: &Observed| match standing(&desired(), observed).unwrap() {
             Standing::Absent => vec!["absent".to_owned()],
             Standing::There(found) => found.to_labels.iter().map(ToString::to_string).collect(),
         };
@@ -217,7 +241,7 @@ mod tests {
         assert_eq!(told(&seen(b"older", &["debian"])), [format!("worker file: {} -> {}", short(b"older"), short(b"l"))]);
         assert_eq!(told(&Observed { smokes: false, ..seen(b"l", &["debian"]) }), ["smoke builder: without it -> with it"]);
         let refused = Observed { refused: Some(Refusal { digest: None, why: "not JSON".to_owned() }), ..Observed::default() };
-        assert!(matches!(standing(&desired(), &refused), Standing::There(_)), "a file that is there is no absent one");
+        assert!(matches!(standing(&desired(), &refused), Ok(Standing::There(_))), "a file that is there is no absent one");
     }
 
     #[test]
@@ -228,9 +252,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_another_site_wrote_is_left_alone_and_one_of_nobody_is_taken_over() {
+        let by = |site: Option<&str>| standing(&desired(), &Observed { site: site.map(str::to_owned), ..seen(b"l", &["debian"]) });
+        assert!(matches!((by(Some("stage")), by(None)), (Ok(Standing::There(_)), Ok(Standing::There(_)))));
+        let told = by(Some("live")).unwrap_err().to_string();
+        assert!(told.starts_with("the worker of this name on this Buildbot belongs to the site `live`; it is left alone"), "{told}");
+    }
+
+    #[test]
     fn only_a_pause_of_ours_is_ours_to_end() {
         let of = |hold: Hold| match standing(&desired(), &Observed { hold: Some(hold), ..seen(b"l", &["debian"]) }) {
-            Standing::There(Found { hold: Some(hold), .. }) => (hold.is_ours, hold.to_string()),
+            Ok(Standing::There(Found { hold: Some(hold), .. })) => (hold.is_ours, hold.to_string()),
             other => panic!("{other:?}"),
         };
         assert_eq!(of(Hold::Paused(Some(format!("{OUR_PAUSE}0198")))), (true, "paused: ostler run 0198".to_owned()));

@@ -4,4 +4,5 @@ pub mod buildbot;
 pub mod jenkins;
 mod standing;
 
+pub use jenkins::{ForeignOwner, Site};
 pub use standing::{Difference, Found, Hold, Next, Proof, Stage, Standing, next};

@@ -15,6 +15,10 @@ pub enum Fate {
     Answered(u16),
     /// The master hears it, and the connection breaks.
     Broken,
+    /// The connection breaks, and the master hears it later: once another one is [`Fate::Overtaking`].
+    Late,
+    /// It is passed on, then all that is late, and then its answer.
+    Overtaking,
 }
 
 type Judge = Box<dyn FnMut(&str) -> Fate + Send>;
@@ -31,11 +35,12 @@ impl Front {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
         let address = listener.local_addr().expect("a bound socket has an address");
         let judge: Arc<Mutex<Judge>> = Arc::new(Mutex::new(Box::new(judge)));
+        let late: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
         // It ends with the test program.
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let judge = Arc::clone(&judge);
-                std::thread::spawn(move || serve(client, master, &judge));
+                let (judge, late) = (Arc::clone(&judge), Arc::clone(&late));
+                std::thread::spawn(move || serve(client, master, &judge, &late));
             }
         });
         Self { address }
@@ -48,7 +53,7 @@ impl Front {
 }
 
 /// One request, then the connection ends. Whatever goes wrong is a broken connection, as with any proxy.
-fn serve(mut client: TcpStream, master: SocketAddr, judge: &Mutex<Judge>) -> Option<()> {
+fn serve(mut client: TcpStream, master: SocketAddr, judge: &Mutex<Judge>, late: &Mutex<Vec<Vec<u8>>>) -> Option<()> {
     let mut reader = BufReader::new(client.try_clone().ok()?);
     let (mut head, mut length) = (String::new(), 0);
     loop {
@@ -69,18 +74,34 @@ fn serve(mut client: TcpStream, master: SocketAddr, judge: &Mutex<Judge>) -> Opt
     reader.read_exact(&mut body).ok()?;
     let words: Vec<&str> = head.split(' ').take(2).collect();
     let fate = judge.lock().ok()?(&words.join(" "));
-    let mut answer = Vec::new();
-    if !matches!(fate, Fate::Refused(_)) {
-        let mut upstream = TcpStream::connect(master).ok()?;
-        write!(upstream, "{head}Connection: close\r\n\r\n").ok()?;
-        upstream.write_all(&body).ok()?;
-        upstream.read_to_end(&mut answer).ok()?;
+    let request = [format!("{head}Connection: close\r\n\r\n").as_bytes(), &body].concat();
+    let answer = match fate {
+        Fate::Refused(_) => Vec::new(),
+        Fate::Late => {
+            late.lock().ok()?.push(request);
+            return None;
+        }
+        Fate::Passed | Fate::Answered(_) | Fate::Broken | Fate::Overtaking => ask(master, &request)?,
+    };
+    if fate == Fate::Overtaking {
+        for request in std::mem::take(&mut *late.lock().ok()?) {
+            ask(master, &request)?;
+        }
     }
     match fate {
-        Fate::Passed => client.write_all(&answer).ok(),
+        Fate::Passed | Fate::Overtaking => client.write_all(&answer).ok(),
         Fate::Refused(status) | Fate::Answered(status) => {
             write!(client, "HTTP/1.1 {status} Said the front\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").ok()
         }
-        Fate::Broken => None,
+        Fate::Broken | Fate::Late => None,
     }
+}
+
+/// What the master answers.
+fn ask(master: SocketAddr, request: &[u8]) -> Option<Vec<u8>> {
+    let mut upstream = TcpStream::connect(master).ok()?;
+    upstream.write_all(request).ok()?;
+    let mut answer = Vec::new();
+    upstream.read_to_end(&mut answer).ok()?;
+    Some(answer)
 }

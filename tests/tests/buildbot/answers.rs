@@ -48,6 +48,60 @@ fn a_smoke_job_whose_answer_was_lost_is_found_again_and_never_forced_twice() {
 }
 
 #[test]
+fn a_smoke_job_that_the_master_hears_of_late_is_not_run_twice() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _process = master.worker("node-1");
+    // The first word hangs somewhere until the connection breaks; the master hears it behind the second.
+    let mut words = [Fate::Late, Fate::Overtaking].into_iter();
+    let front = Front::of(master.address(), move |line| match line.starts_with("POST /api/v2/forceschedulers") {
+        true => words.next().unwrap_or(Fate::Passed),
+        false => Fate::Passed,
+    });
+    let ending = run_behind(&master, &front, &mut machine, worker("node-1", &[&["true"]]));
+    assert!(matches!(ending, Ending::Labelled(_)), "{ending:?}\n{}", master.log());
+    assert_eq!(smoke_jobs(&master), 1);
+}
+
+/// The role of an older program, until it is applied again.
+#[test]
+fn a_master_that_would_run_a_smoke_job_twice_is_asked_for_it_once() {
+    let master = Master::start();
+    let configuration = master.home().join("master.cfg");
+    let text = std::fs::read_to_string(&configuration).unwrap();
+    let older = text
+        .replace("        SmokeScheduler(\n", "        schedulers.ForceScheduler(\n")
+        .replace("util.StringParameter(name=\"ostler_request\", default=\"\", hide=True),", "");
+    assert!(!older.contains("name=\"ostler_request\"") && older.contains("schedulers.ForceScheduler(\n            name=SMOKE"), "{older}");
+    std::fs::write(&configuration, older).unwrap();
+    let _process = master.worker("node-1");
+    // The look that comes after the third one finds what came late.
+    for heard in [true, false] {
+        let mut machine = Folder::of(&master);
+        let before = smoke_jobs(&master);
+        let (mut words, mut looks) = ([Fate::Late].into_iter(), 0);
+        let front = Front::of(master.address(), move |line| match line {
+            force if force.starts_with("POST /api/v2/forceschedulers") => words.next().unwrap_or(Fate::Passed),
+            look if look.starts_with("GET /api/v2/buildsets") => {
+                looks += 1;
+                if looks == 3 && heard { Fate::Overtaking } else { Fate::Passed }
+            }
+            _ => Fate::Passed,
+        });
+        let one = worker("node-1", &[&["true"]]);
+        let workers = [registration(&one)].into();
+        let short = Patience { smoke: Duration::from_secs(if heard { 60 } else { 2 }), ..patience() };
+        let driver = Buildbot::new(master.client_behind(&front), &mut machine, workers, "ostler run 1", short);
+        let ending = run_telling(&driver, &[(one, Proof::Wanted)], &mut |_, _| {}).remove(0);
+        assert_eq!((matches!(ending, Ending::Labelled(_)), smoke_jobs(&master) - before), (heard, usize::from(heard)), "{ending:?}");
+        if !heard {
+            let told = ending.to_string();
+            assert!(told.contains("may still run") && told.contains("buildbot-master"), "{told}");
+        }
+    }
+}
+
+#[test]
 fn bad_answers_neither_keep_a_worker_in_the_pool_whose_run_failed_nor_out_of_it_afterwards() {
     let master = Master::start();
     let mut machine = Folder::of(&master);

@@ -10,6 +10,8 @@ use ostler_roles::words::Secret;
 use serde_json::{Value, json};
 use std::time::Duration;
 
+/// What one smoke job is forced for: a field of the force scheduler, in which it is told again.
+const REQUEST: &str = "ostler_request";
 /// Lines of a failed command's log that are kept.
 const TAIL: usize = 20;
 /// Lines of it that are read: a secret may be broken over the line at which the kept ones begin.
@@ -36,6 +38,17 @@ pub enum BuildbotError {
         #[source]
         source: HttpError,
     },
+    /// A smoke job that was asked for, and of which the master does not say whether it has heard.
+    #[error("learn whether the master has heard of the smoke job for worker {worker}, which may still run{}", again(*.forces_once))]
+    Unheard {
+        /// The worker.
+        worker: WorkerName,
+        /// Whether it may be told again.
+        forces_once: bool,
+        /// What came of asking.
+        #[source]
+        source: Box<BuildbotError>,
+    },
     /// Following a job.
     #[error("follow build request {request}")]
     Follow {
@@ -58,6 +71,11 @@ pub enum BuildbotError {
     },
 }
 
+/// Why nobody asked again.
+fn again(forces_once: bool) -> &'static str {
+    if forces_once { "" } else { " (nor is it asked for again: this master would run it twice until the role buildbot-master is applied to it)" }
+}
+
 impl BuildbotError {
     /// Whether asking again may help: the master did not answer, or it or a proxy in front of it stumbled (5xx).
     pub fn is_passing(&self) -> bool {
@@ -65,7 +83,7 @@ impl BuildbotError {
             Self::Survey(source) | Self::Force { source, .. } | Self::Follow { source, .. } | Self::Control { source, .. } => {
                 source.is_silence() || source.status().is_some_and(|status| status >= 500)
             }
-            Self::State { .. } => false,
+            Self::State { .. } | Self::Unheard { .. } => false,
         }
     }
 }
@@ -193,7 +211,10 @@ impl Client {
         let fields = answer.pointer("/forceschedulers/0/all_fields").and_then(Value::as_array);
         let state = fields.into_iter().flatten().find(|field| field["name"] == "ostler_state").and_then(|field| field["default"].as_str());
         let state = state.ok_or_else(|| BuildbotError::State { why: format!("its force scheduler {SMOKE} has no field ostler_state") })?;
-        serde_json::from_str(state).map_err(|error| BuildbotError::State { why: format!("ostler_state: {error}") })
+        let loaded: Loaded =
+            serde_json::from_str(state).map_err(|error| BuildbotError::State { why: format!("ostler_state: {error}") })?;
+        let forces_once = fields.into_iter().flatten().any(|field| field["name"] == REQUEST);
+        Ok(Loaded { forces_once, ..loaded })
     }
 
     /// Forces the smoke job on one worker; returns the build request's number. The job starts on that worker or not at all.
@@ -201,21 +222,34 @@ impl Client {
     /// # Errors
     /// [`BuildbotError::Force`], [`BuildbotError::State`].
     pub fn force_smoke(&self, worker: &WorkerName, reason: &str) -> Result<u64, BuildbotError> {
-        let params = json!({"builderNames": [SMOKE], "workername": worker.as_str(), "reason": reason});
+        self.force(worker, &json!({"builderNames": [SMOKE], "workername": worker.as_str(), "reason": reason}))
+    }
+
+    /// The same for `request`, which nothing else has: said again, it is the same job, where the master forces once ([`Survey::forces_once`]).
+    ///
+    /// # Errors
+    /// As [`Self::force_smoke`].
+    pub fn force_smoke_for(&self, worker: &WorkerName, reason: &str, request: &str) -> Result<u64, BuildbotError> {
+        // The master knows it again by the end of the reason.
+        let reason = format!("{reason}, {request}");
+        self.force(worker, &json!({"builderNames": [SMOKE], "workername": worker.as_str(), "reason": reason, REQUEST: request}))
+    }
+
+    fn force(&self, worker: &WorkerName, params: &Value) -> Result<u64, BuildbotError> {
         let answer = self
-            .call(&format!("api/v2/forceschedulers/{SMOKE}"), "force", &params)
+            .call(&format!("api/v2/forceschedulers/{SMOKE}"), "force", params)
             .map_err(|source| BuildbotError::Force { worker: worker.clone(), source })?;
         // [build set, {builder: build request}]
         let request = answer.pointer("/result/1").and_then(Value::as_object).and_then(|map| map.values().next()).and_then(Value::as_u64);
         request.ok_or_else(|| BuildbotError::State { why: "forcing a job gave no build request".to_owned() })
     }
 
-    /// The build request of a smoke job that was forced with this very reason; none when the master has not heard of it.
+    /// The build request of a smoke job that was forced for this; none when the master has not heard of it, so far.
     ///
     /// # Errors
     /// [`BuildbotError::Survey`].
-    pub fn find_smoke(&self, reason: &str) -> Result<Option<u64>, BuildbotError> {
-        let path = format!("api/v2/buildsets?reason__contains={}&order=-bsid&limit=1", encode(reason));
+    pub fn find_smoke(&self, request: &str) -> Result<Option<u64>, BuildbotError> {
+        let path = format!("api/v2/buildsets?reason__contains={}&order=-bsid&limit=1", encode(request));
         let sets: Buildsets = self.http.get_json(&path).map_err(BuildbotError::Survey)?;
         let Some(set) = sets.buildsets.first() else { return Ok(None) };
         let path = format!("api/v2/buildrequests?buildsetid={}&limit=1", set.bsid);

@@ -9,7 +9,7 @@ use crate::masters::driver::{Cordon, Driver, Event, EventSink, MasterError, Obse
 use crate::masters::files::{Files, Install};
 use crate::masters::wait::{Cancellation, Poll, Wait, WaitReporter};
 use crate::masters::witness::Witness;
-use ostler_roles::master::Stage;
+use ostler_roles::master::{Site, Stage};
 use ostler_roles::master::buildbot::{OUR_PAUSE, WorkerName, standing};
 use ostler_roles::words::{Digest, NodeName};
 use std::collections::BTreeMap;
@@ -63,6 +63,14 @@ pub struct Registration {
     pub worker: Worker,
     /// The way to its node.
     pub witness: Arc<dyn Witness>,
+    /// What connects it, on its node.
+    pub service: Arc<dyn WorkerService>,
+}
+
+/// The service on a worker's own node that connects it.
+pub trait WorkerService: std::fmt::Debug + Send + Sync {
+    /// Why it does not stay up, with the last lines that it logged; none: it does, as far as is known. Blocks.
+    fn trouble(&self) -> Option<String>;
 }
 
 /// One Buildbot, opened for the workers of a run.
@@ -88,12 +96,26 @@ impl<'a> Buildbot<'a> {
         Self { client, looks: SurveyCache::default(), files: Files::on(machine), workers, reason: reason.to_owned(), patience }
     }
 
+    /// Whose workers these are: those of one run are all of one site.
+    fn site(&self) -> Option<&Site> {
+        self.workers.values().find_map(|registration| registration.worker.site())
+    }
+
     fn worker(&self, name: &NodeName) -> Result<&Worker, MasterError> {
         self.registration(name).map(|registration| &registration.worker)
     }
 
     fn registration(&self, name: &NodeName) -> Result<&Registration, MasterError> {
         self.workers.get(name).ok_or_else(|| MasterError::failed(WorkerTrouble::Unknown))
+    }
+
+    /// A worker that did not connect, with what its own service says.
+    fn absent(&self, name: &NodeName) -> Result<MasterError, MasterError> {
+        let source = WorkerTrouble::Absent(self.patience.connect);
+        Ok(match self.registration(name)?.service.trouble() {
+            Some(why) => MasterError::WithLog { source: Box::new(source), log: vec![why] },
+            None => MasterError::failed(source),
+        })
     }
 
     /// Looks at all workers; one that is just starting answers nothing at first.
@@ -169,11 +191,11 @@ impl Driver for Buildbot<'_> {
     fn observe(&self, names: &[NodeName], tell: EventSink<'_>) -> Result<Observation, MasterError> {
         let survey = self.survey(tell)?;
         let of = |name: &NodeName| {
-            let standing = self.worker(name).map(|worker| standing(&worker.desired(), &survey.of(worker.name())));
+            let standing =
+                self.worker(name).and_then(|worker| standing(&worker.desired(), &survey.of(worker.name())).map_err(MasterError::failed));
             (name.clone(), standing)
         };
-        // Whatever it has loaded was written by a run of this program.
-        let others = survey.loaded().filter(|loaded| names.iter().all(|name| name.as_str() != *loaded));
+        let others = survey.loaded(self.site()).filter(|loaded| names.iter().all(|name| name.as_str() != *loaded));
         let ours = others.map(|name| Orphan { name: name.to_owned(), node: None }).collect();
         Ok(Observation { standings: names.iter().map(of).collect(), ours })
     }
@@ -182,8 +204,8 @@ impl Driver for Buildbot<'_> {
         let worker = self.worker(name)?.name();
         let seen = self.until_done(tell, || self.looks.look(&self.client))?.of(worker);
         match seen.hold {
-            // In no builder of its own: there is nothing to take out of service.
-            _ if !seen.smokes => Ok(Cordon::Absent),
+            // In no builder of its own, or not ours: there is nothing to take out of service.
+            _ if !seen.smokes || seen.owned_by(self.site()).is_err() => Ok(Cordon::Absent),
             Some(hold) if hold.is_ours() => Ok(Cordon::Ours),
             Some(hold) => Ok(Cordon::Theirs(hold.to_string())),
             None => {
@@ -256,7 +278,7 @@ impl Driver for Buildbot<'_> {
             let seen = self.again()?.map(|survey| survey.of(worker));
             match turn {
                 _ if seen.is_some_and(|seen| seen.connected || seen.hold.is_some()) => return Ok(()),
-                Wait::Over => return Err(MasterError::failed(WorkerTrouble::Absent(self.patience.connect))),
+                Wait::Over => return Err(self.absent(name)?),
                 Wait::Stopped => return Err(MasterError::Stopped { left: None }),
                 Wait::Again => waiting.tell(&pace, tell, || "it is connected".to_owned()),
             }
@@ -269,8 +291,9 @@ impl Driver for Buildbot<'_> {
 
     fn prove(&self, name: &NodeName, tell: EventSink<'_>) -> Result<Report, MasterError> {
         let worker: &WorkerName = self.worker(name)?.name();
-        let number = self.survey(tell)?.number(worker);
-        smoke::run(&self.client, worker, number, &self.reason, self.patience.smoke, tell)
+        let survey = self.survey(tell)?;
+        let target = smoke::Target { client: &self.client, looks: &self.looks, worker, survey: &survey };
+        smoke::run(target, &self.reason, self.patience.smoke, tell)
     }
 
     fn label(&self, name: &NodeName, tell: EventSink<'_>) -> Result<(), MasterError> {
@@ -279,6 +302,8 @@ impl Driver for Buildbot<'_> {
 
     fn retire(&self, name: &NodeName) -> Result<(), MasterError> {
         let worker = WorkerName::parse(name.as_str()).map_err(MasterError::failed)?;
+        let seen = self.until_done(&|_| {}, || self.looks.look(&self.client))?.of(&worker);
+        seen.owned_by(self.site()).map_err(MasterError::failed)?;
         self.files.write(WorkerFile::gone(&worker)).map_err(MasterError::failed)?;
         let mut pace = Poll::new(self.patience.load, &Cancellation::default());
         loop {

@@ -1,7 +1,7 @@
 //! A worker's file in `workers.d/` of the master: the same bytes for the same worker, always.
 
 use ostler_roles::executor::Executor;
-use ostler_roles::master::Stage;
+use ostler_roles::master::{Site, Stage};
 use ostler_roles::master::buildbot::{Desired, WorkerName, WorkerNameError};
 use ostler_roles::words::{Digest, Label};
 use std::collections::BTreeSet;
@@ -57,6 +57,7 @@ pub struct SmokeCommand {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worker {
     name: WorkerName,
+    site: Option<Site>,
     builds: u32,
     labels: BTreeSet<Label>,
     password: String,
@@ -97,6 +98,8 @@ fn place(worker: &WorkerName) -> String {
 #[derive(serde::Serialize)]
 struct AsWritten<'a> {
     name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    site: Option<&'a str>,
     quarantined: bool,
     labels: Vec<&'a str>,
     builds: u32,
@@ -138,16 +141,29 @@ impl Worker {
             return Err(WorkerError::Smoke { worker: name, name: bad.name.clone() });
         }
         let machine = SmokeCommand { name: MACHINE.to_owned(), run: vec!["cat".to_owned(), nonce.to_owned()] };
-        Ok(Self { name, builds, labels, password: password.to_owned(), smoke, machine })
+        Ok(Self { name, site: None, builds, labels, password: password.to_owned(), smoke, machine })
     }
 
-    /// The worker that an executor declaration asks for, with the password that all workers of the master share; `nonce` as in [`Self::new`].
+    /// The same, of this site: no other one changes it.
+    #[must_use]
+    pub fn of(self, site: Site) -> Self {
+        Self { site: Some(site), ..self }
+    }
+
+    /// Whose it is.
+    pub fn site(&self) -> Option<&Site> {
+        self.site.as_ref()
+    }
+
+    /// The worker that an executor declaration of this site asks for, with the password that all workers of the master share unless its node has
+    /// one of its own; `nonce` as in [`Self::new`].
     ///
     /// # Errors
     /// Every variant of [`WorkerError`].
-    pub fn from_executor(executor: &Executor, nonce: &str) -> Result<Self, WorkerError> {
+    pub fn from_executor(executor: &Executor, site: Site, nonce: &str) -> Result<Self, WorkerError> {
         let smoke = executor.smoke.iter().map(|smoke| SmokeCommand { name: smoke.name.clone(), run: smoke.run.clone() }).collect();
         Self::new(executor.name.as_str(), executor.count.get(), executor.labels.clone(), Self::SHARED_PASSWORD, smoke, nonce)
+            .map(|worker| worker.of(site))
     }
 
     /// Its name, unique on the master.
@@ -164,6 +180,7 @@ impl Worker {
     pub fn file(&self, stage: Stage) -> WorkerFile {
         let said = AsWritten {
             name: self.name.as_str(),
+            site: self.site.as_ref().map(Site::as_str),
             quarantined: stage == Stage::Quarantined,
             labels: self.labels.iter().map(Label::as_str).collect(),
             builds: self.builds,
@@ -180,7 +197,8 @@ impl Worker {
     /// What the diff compares.
     pub fn desired(&self) -> Desired {
         let digest = |stage| Digest::of(&self.file(stage).bytes);
-        Desired { labels: self.labels.clone(), quarantined: digest(Stage::Quarantined), labelled: digest(Stage::Labelled) }
+        let site = self.site.clone();
+        Desired { site, labels: self.labels.clone(), quarantined: digest(Stage::Quarantined), labelled: digest(Stage::Labelled) }
     }
 }
 
@@ -201,12 +219,14 @@ mod tests {
         let smoke = vec![command("tox-runs", &["tox", "--version"])];
         let one = Worker::new("node-1", 2, labels(&["debian", "big"]), Worker::SHARED_PASSWORD, smoke.clone(), "/run/x").unwrap();
         let other = Worker::new("node-1", 2, labels(&["big", "debian"]), Worker::SHARED_PASSWORD, smoke, "/run/x").unwrap();
+        let (one, other) = (one.of(Site::parse("stage").unwrap()), other.of(Site::parse("stage").unwrap()));
         assert_eq!(one.file(Stage::Labelled), other.file(Stage::Labelled));
         assert_ne!(one.desired().labelled, one.desired().quarantined);
         assert_eq!(
             String::from_utf8(one.file(Stage::Quarantined).bytes).unwrap(),
             r#"{
   "name": "node-1",
+  "site": "stage",
   "quarantined": true,
   "labels": [
     "big",

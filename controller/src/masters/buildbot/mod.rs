@@ -12,7 +12,7 @@ mod survey;
 mod survey_cache;
 
 pub use client::{Account, Build, BuildResult, BuildbotError, Client};
-pub use driver::{Buildbot, Patience, Registration, WorkerTrouble};
+pub use driver::{Buildbot, Patience, Registration, WorkerService, WorkerTrouble};
 pub use file::{SmokeCommand, Worker, WorkerError, WorkerFile};
 pub use steps::{MasterPaths, steps};
 pub use survey::Survey;

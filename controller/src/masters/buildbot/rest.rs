@@ -43,7 +43,13 @@ pub(super) struct RestBuilder {
 #[derive(Deserialize)]
 pub(super) struct Loaded {
     pub(super) workers: BTreeMap<String, Digest>,
+    /// The sites that wrote the files; none of a file of before 0.2.
+    #[serde(default)]
+    pub(super) sites: BTreeMap<String, String>,
     pub(super) refused: BTreeMap<String, RestRefusal>,
+    /// Whether it knows a smoke job again that it is told to force a second time.
+    #[serde(skip)]
+    pub(super) forces_once: bool,
 }
 
 #[derive(Deserialize)]

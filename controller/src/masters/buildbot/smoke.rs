@@ -2,36 +2,43 @@
 
 use super::client::{Build, BuildResult, BuildbotError, Client};
 use super::file::MACHINE;
+use super::survey::Survey;
+use super::survey_cache::SurveyCache;
 use crate::masters::driver::{Event, EventSink, MasterError, Report, Verdict, told};
-use crate::masters::wait::{Poll, Wait, WaitReporter};
+use crate::masters::wait::{Poll, SILENT, Wait, WaitReporter};
 use crate::masters::witness::Shown;
 use ostler_roles::master::buildbot::WorkerName;
+use ostler_roles::words::count;
 use std::time::Duration;
 
-/// Runs the smoke job on the worker of this number. What is not answered in passing is asked again for as long as the job may take.
-pub(super) fn run(
-    client: &Client,
-    worker: &WorkerName,
-    number: Option<u64>,
-    reason: &str,
-    patience: Duration,
-    tell: EventSink<'_>,
-) -> Result<Report, MasterError> {
-    let mut pace = client.pace(patience);
+/// The worker that a job is run on.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) client: &'a Client,
+    pub(super) looks: &'a SurveyCache,
+    pub(super) worker: &'a WorkerName,
+    /// The master as it was before.
+    pub(super) survey: &'a Survey,
+}
+
+/// Runs the smoke job on a worker of this master. What is not answered in passing is asked again for as long as the job may take.
+pub(super) fn run(target: Target<'_>, reason: &str, patience: Duration, tell: EventSink<'_>) -> Result<Report, MasterError> {
+    let mut pace = target.client.pace(patience);
     let mut waiting = WaitReporter::new(patience);
-    let request = force(client, worker, reason, &mut pace, &mut |pace, what| waiting.tell(pace, tell, || what))?;
-    let mut job = Job { client, request, build: None };
+    let request = target.force(reason, &mut pace, &mut |pace, what| waiting.tell(pace, tell, || what))?;
+    let mut job = Job { target, request, build: None };
     loop {
         let turn = pace.wait();
         let unanswered = match job.look(tell) {
             Ok(Some(result)) => {
-                return Ok(job.judge(number, result, &mut pace, &mut |pace, what| waiting.tell(pace, tell, || what)));
+                return Ok(job.judge(result, &mut pace, &mut |pace, what| waiting.tell(pace, tell, || what)));
             }
             Ok(None) => None,
             Err(error) if error.is_passing() => Some(error),
             Err(error) => return Ok(job.unknown(&error, &pace)),
         };
         match (turn, &unanswered) {
+            (Wait::Again, _) if pace.waited() < SILENT => {}
             (Wait::Again, _) => waiting.tell(&pace, tell, || job.waits_for()),
             (Wait::Stopped, _) => return Err(MasterError::Stopped { left: job.take_back("interrupted") }),
             (Wait::Over, Some(error)) => return Ok(job.unknown(error, &pace)),
@@ -43,27 +50,39 @@ pub(super) fn run(
 /// Hears what is waited for.
 type Told<'a> = &'a mut dyn FnMut(&Poll, String);
 
-/// Forces the job. It bears a name that nothing else has: whether one whose answer was lost has been heard is looked up, never guessed.
-fn force(client: &Client, worker: &WorkerName, reason: &str, pace: &mut Poll, waits: Told<'_>) -> Result<u64, MasterError> {
-    let reason = format!("{reason}, {}", uuid::Uuid::now_v7());
-    loop {
-        let error = match client.force_smoke(worker, &reason) {
-            Ok(request) => return Ok(request),
-            Err(error) if !error.is_passing() => return Err(MasterError::failed(error)),
-            Err(error) => error,
-        };
-        // Until the master says whether it has heard it, nothing is asked for again.
-        let mut last = error;
+impl Target<'_> {
+    /// Forces the job. It bears a name that nothing else has: one whose answer was lost is looked up by it, and comes once however late it is heard.
+    fn force(&self, reason: &str, pace: &mut Poll, waits: Told<'_>) -> Result<u64, MasterError> {
+        let request = uuid::Uuid::now_v7().to_string();
+        loop {
+            let error = match self.client.force_smoke_for(self.worker, reason, &request) {
+                Ok(request) => return Ok(request),
+                Err(error) if !error.is_passing() => return Err(MasterError::failed(error)),
+                Err(error) => error,
+            };
+            if let Some(request) = self.find(&request, error, pace, waits)? {
+                return Ok(request);
+            }
+        }
+    }
+
+    /// Looks up one whose answer was lost; none: it may be asked for again. A master that would take that for a second job is looked at until it
+    /// shows the first.
+    fn find(&self, request: &str, mut last: BuildbotError, pace: &mut Poll, waits: Told<'_>) -> Result<Option<u64>, MasterError> {
         loop {
             waits(pace, format!("the master says whether it has heard of the smoke job ({})", told(&last)));
             match pace.wait() {
                 Wait::Again => {}
                 Wait::Stopped => return Err(MasterError::Stopped { left: Some("a smoke job may have been asked for".to_owned()) }),
-                Wait::Over => return Err(MasterError::failed(last)),
+                Wait::Over => {
+                    let (worker, forces_once, source) = (self.worker.clone(), self.survey.forces_once(), Box::new(last));
+                    return Err(MasterError::failed(BuildbotError::Unheard { worker, forces_once, source }));
+                }
             }
-            match client.find_smoke(&reason) {
-                Ok(Some(request)) => return Ok(request),
-                Ok(None) => break,
+            match self.client.find_smoke(request) {
+                Ok(Some(request)) => return Ok(Some(request)),
+                Ok(None) if self.survey.forces_once() => return Ok(None),
+                Ok(None) => {}
                 Err(error) if error.is_passing() => last = error,
                 Err(error) => return Err(MasterError::failed(error)),
             }
@@ -73,7 +92,7 @@ fn force(client: &Client, worker: &WorkerName, reason: &str, pace: &mut Poll, wa
 
 /// One forced job.
 struct Job<'a> {
-    client: &'a Client,
+    target: Target<'a>,
     request: u64,
     build: Option<Build>,
 }
@@ -81,9 +100,9 @@ struct Job<'a> {
 impl Job<'_> {
     /// Looks once; the result when it has ended.
     fn look(&mut self, tell: EventSink<'_>) -> Result<Option<BuildResult>, BuildbotError> {
-        let result = self.client.result(self.request)?;
+        let result = self.target.client.result(self.request)?;
         if self.build.is_none() || result.is_some() {
-            let build = self.client.build(self.request)?;
+            let build = self.target.client.build(self.request)?;
             if let (None, Some(build)) = (&self.build, &build) {
                 tell(Event::Running { url: build.url.clone() });
             }
@@ -95,19 +114,41 @@ impl Job<'_> {
     fn waits_for(&self) -> String {
         match &self.build {
             Some(build) => format!("its smoke job ends: {}", build.url),
-            None => format!("its smoke job begins (build request {})", self.request),
+            None => format!("its smoke job begins (build request {}): {}", self.request, self.hindrance()),
         }
     }
 
-    fn judge(&self, number: Option<u64>, result: BuildResult, pace: &mut Poll, waits: Told<'_>) -> Report {
-        let report = self.verdict(number, result, pace);
+    /// Why the master does not begin it, as far as it says so.
+    fn hindrance(&self) -> String {
+        let Target { client, looks, worker, .. } = self.target;
+        let survey = match looks.look(client) {
+            Ok(survey) => survey,
+            Err(error) => return format!("the master does not say why not ({})", told(&error)),
+        };
+        let seen = survey.of(worker);
+        if !seen.connected {
+            return "the worker is not connected".to_owned();
+        }
+        if let Some(hold) = seen.hold {
+            return format!("the worker is {hold}");
+        }
+        match survey.number(worker).map(|number| client.running(number)) {
+            Some(Ok(0)) | None => "the worker is connected and free: the master has not come to it, or a lock in its master.cfg is taken".to_owned(),
+            Some(Ok(running)) => format!("the worker runs {}", count(running, "other job")),
+            Some(Err(error)) => format!("the master does not say why not ({})", told(&error)),
+        }
+    }
+
+    fn judge(&self, result: BuildResult, pace: &mut Poll, waits: Told<'_>) -> Report {
+        let report = self.verdict(result, pace);
         match &self.build {
             Some(build) if report.verdict != Verdict::Unknown => Report { shown: self.shown(build, pace, waits), ..report },
             Some(_) | None => report,
         }
     }
 
-    fn verdict(&self, number: Option<u64>, result: BuildResult, pace: &Poll) -> Report {
+    fn verdict(&self, result: BuildResult, pace: &Poll) -> Report {
+        let number = self.target.survey.number(self.target.worker);
         match &self.build {
             Some(build) if number != Some(build.worker) => self.report(Verdict::Red, "ran on another worker".to_owned(), pace),
             Some(_) if result == BuildResult::Success => self.report(Verdict::Green, result.to_string(), pace),
@@ -135,7 +176,7 @@ impl Job<'_> {
         let seconds = patience.as_secs();
         let text = match &self.build {
             Some(_) => format!("not finished within {seconds} s"),
-            None => format!("not taken by the worker within {seconds} s"),
+            None => format!("not begun within {seconds} s: {}", self.hindrance()),
         };
         let mut report = self.report(Verdict::Unknown, text, pace);
         report.tail = self.build.as_ref().map(|build| self.tail(build)).unwrap_or_default();
@@ -145,13 +186,13 @@ impl Job<'_> {
     }
 
     fn tail(&self, build: &Build) -> Vec<String> {
-        self.client.tail(self.request, build).unwrap_or_else(|error| vec![format!("no log: {error}")])
+        self.target.client.tail(self.request, build).unwrap_or_else(|error| vec![format!("no log: {error}")])
     }
 
     /// What it printed of its machine; what is not answered in passing is asked again.
     fn shown(&self, build: &Build, pace: &mut Poll, waits: Told<'_>) -> Shown {
         loop {
-            match self.client.log(self.request, build, MACHINE) {
+            match self.target.client.log(self.request, build, MACHINE) {
                 Ok(Some(lines)) => return Shown::Lines(lines),
                 Ok(None) => return Shown::Unread(format!("the job has no log `{MACHINE}`; does master.cfg run what worker files say?")),
                 Err(error) if error.is_passing() && pace.wait() == Wait::Again => {
@@ -164,7 +205,7 @@ impl Job<'_> {
 
     /// Takes it back; what to say when it stays.
     fn take_back(&self, why: &str) -> Option<String> {
-        self.client
+        self.target.client
             .cancel(self.request, self.build.as_ref(), why)
             .err()
             .map(|error| format!("its smoke job could not be taken back: {error}"))

@@ -1,6 +1,7 @@
 //! What a master shows of all its workers, folded from three listings.
 
 use super::rest::{Builders, Loaded, RestBuilder, Workers, clean};
+use ostler_roles::master::Site;
 use ostler_roles::master::buildbot::{Hold, Observed, Refusal, SMOKE, WorkerName};
 use ostler_roles::words::Label;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ pub struct Survey {
     observed: BTreeMap<String, Observed>,
     numbers: BTreeMap<String, u64>,
     asked_for: BTreeSet<Label>,
+    forces_once: bool,
 }
 
 impl Survey {
@@ -20,9 +22,15 @@ impl Survey {
         self.observed.get(worker.as_str()).cloned().unwrap_or_else(unknown)
     }
 
-    /// The workers whose files it has loaded.
-    pub fn loaded(&self) -> impl Iterator<Item = &str> {
-        self.observed.iter().filter(|(_, observed)| observed.loaded.is_some()).map(|(name, _)| name.as_str())
+    /// The workers whose files it has loaded, and that are of this site. Of a file of before 0.2 nobody knows.
+    pub fn loaded<'a>(&'a self, site: Option<&'a Site>) -> impl Iterator<Item = &'a str> {
+        let is_ours = move |observed: &Observed| observed.site.as_deref() == site.map(Site::as_str);
+        self.observed.iter().filter(move |(_, observed)| observed.loaded.is_some() && is_ours(observed)).map(|(name, _)| name.as_str())
+    }
+
+    /// Whether the master runs one smoke job for one request, however often it is told: not with the role of before 0.2.
+    pub fn forces_once(&self) -> bool {
+        self.forces_once
     }
 
     /// Buildbot's number of a worker.
@@ -42,7 +50,7 @@ pub(super) fn fold(loaded: Loaded, workers: Workers, builders: Builders) -> Surv
         .map(|builder| (builder.builderid, builder.tags.iter().filter_map(|tag| Label::parse(tag).ok()).collect()))
         .collect();
     let asked_for: BTreeSet<Label> = labels.values().flatten().cloned().collect();
-    let mut survey = Survey { asked_for: asked_for.clone(), ..Survey::default() };
+    let mut survey = Survey { asked_for: asked_for.clone(), forces_once: loaded.forces_once, ..Survey::default() };
     for worker in workers.workers {
         let hold = if worker.paused {
             Some(Hold::Paused(worker.pause_reason))
@@ -54,6 +62,7 @@ pub(super) fn fold(loaded: Loaded, workers: Workers, builders: Builders) -> Surv
         let on: BTreeSet<u64> = worker.configured_on.iter().map(|pair| pair.builderid).collect();
         let observed = Observed {
             loaded: loaded.workers.get(&worker.name).copied(),
+            site: loaded.sites.get(&worker.name).map(|site| clean(site)),
             refused: None,
             connected: !worker.connected_to.is_empty(),
             hold,

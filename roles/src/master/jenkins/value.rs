@@ -79,6 +79,11 @@ impl Site {
         NodeName::parse(text).map(|_| Self(text.to_owned())).map_err(|error| fault(text, "site id", error.why))
     }
 
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// What stands in the description of everything that this site made.
     pub fn mark(&self) -> String {
         format!("{MARK}{}", self.0)
