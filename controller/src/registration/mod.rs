@@ -10,6 +10,7 @@ mod machine;
 mod masters;
 mod node_job;
 mod proofs;
+mod rotation;
 mod survey;
 mod told;
 mod witness;

@@ -208,6 +208,7 @@ impl Registrar {
             compared.extend(known);
         }
         compared.extend(self.compare(ready, all).await);
+        self.note_rotations(masters, ready).await;
         let formerly = formerly(ready);
         let mut survey = Survey::default();
         for (name, batch) in batches {
