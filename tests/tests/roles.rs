@@ -191,8 +191,7 @@ fn a_git_cache_takes_its_names_from_a_list_or_a_projects_yaml_of_the_site() {
 const BUILDBOT: &str = "masters:
   ci:
     buildbot:
-      {url: \"http://{{ nodes.master.host }}:8010/\", node: master, user: ostler, password: \"{{ secret.buildbot }}\",
-       worker_password: \"{{ secret.worker }}\"}
+      {url: \"http://{{ nodes.master.host }}:8010/\", node: master, user: ostler, password: \"{{ secret.buildbot }}\"}
 vars:
   buildbot-master:
     {password: \"{{ secret.buildbot }}\", worker_password: \"{{ secret.worker }}\", wheels: \"http://10.78.0.1:8088/wheels/\",
@@ -219,7 +218,7 @@ fn a_buildbot_worker_earns_its_label_and_a_second_run_writes_and_reloads_nothing
     wanted.extend(["install-venv", "await-ports", "reload-master", "master-requirements.txt"].map(|name| format!("file {scripts}/{name}")));
     wanted.push("command buildbot-master-venv".to_owned());
     wanted.extend(["", "/master", "/master/workers.d", "/master/secrets"].map(|name| format!("directory /var/lib/buildbot{name}")));
-    let files = ["secrets/worker-password", "secrets/password", "buildbot.tac", "master.cfg", "master.json"];
+    let files = ["secrets/worker-password", "secrets/worker-passwords.json", "secrets/password", "buildbot.tac", "master.cfg", "master.json"];
     wanted.extend(files.map(|name| format!("file /var/lib/buildbot/master/{name}")));
     wanted.push("service buildbot-master".to_owned());
     assert_eq!(first.changed("master"), wanted, "{}", first.told());
@@ -259,6 +258,9 @@ fn a_buildbot_worker_earns_its_label_and_a_second_run_writes_and_reloads_nothing
     assert_eq!(second.recap("n1")["labels"], serde_json::json!(["debian"]));
     assert_eq!(before, site.sh("master", traces), "the second run writes and reloads nothing");
 
+    names_who_is_left_with_an_old_password(&site);
+    tells_what_a_service_said_that_keeps_ending(&site);
+
     // A node that changed proves itself again.
     site.sh("n1", "echo drift >> /etc/buildbot-worker/worker.json");
     let third = site.apply();
@@ -282,6 +284,38 @@ fn a_buildbot_worker_earns_its_label_and_a_second_run_writes_and_reloads_nothing
     let there = plan.lines.iter().find(|line| line["type"] == "planned_master").unwrap();
     let renamed = serde_json::json!([{ "from": "n1", "node": "n1", "to": ["n1-new"] }]);
     assert_eq!((&there["orphans"], &there["renamed"]), (&serde_json::json!(["n1"]), &renamed), "{}", plan.told());
+}
+
+/// Another password for the workers, of which the master's machine alone hears: who is left behind stands in its plan.
+fn names_who_is_left_with_an_old_password(site: &Site) {
+    let notes = |plan: &ostler_tests::site::Ran, node: &str| {
+        plan.lines.iter().find(|line| line["type"] == "plan" && line["node"] == node).unwrap()["notes"].to_string()
+    };
+    let master_alone = || notes(&site.run(&["plan", "-l", "master"]), "master");
+    assert!(!master_alone().contains("n1"));
+    site.write("another", "another-password-of-the-workers");
+    site.run(&["secret", "set", "worker", "--replace", "--from", site.root().join("another").to_str().unwrap()]).good();
+    let left = "ci: passwords of workers change; no part of this run, and no longer let in with the old one until they are applied: n1";
+    assert!(master_alone().contains(left), "{}", master_alone());
+    let both = site.run(&["plan"]);
+    assert!(!notes(&both, "master").contains("no longer let in"), "{}", both.told());
+    assert!(both.plan("n1").iter().any(|step| step == "file /etc/buildbot-worker/password"), "{}", both.told());
+    site.apply().good();
+    site.apply().nothing_to_do();
+}
+
+/// Its service ends again and again, though its files are as they should be: what it said is told of the worker that did not connect.
+fn tells_what_a_service_said_that_keeps_ending(site: &Site) {
+    let ends = r"[Service]\nExecStart=\nExecStart=/bin/sh -c 'sleep 10; echo the disk is on fire; exit 3'\n";
+    let beside = "/etc/systemd/system/buildbot-worker.service.d";
+    let again = "systemctl daemon-reload; systemctl restart buildbot-worker";
+    site.sh("n1", &format!("mkdir -p {beside}; printf \"{ends}\" > {beside}/ends.conf; {again}"));
+    let failed = site.apply().good_with(1);
+    assert_eq!(failed.recap("n1")["trouble"], "not registered: the worker did not connect within 60 s", "{}", failed.told());
+    let said = |words: &str| assert!(failed.told().contains(words), "{}", failed.told());
+    ["buildbot-worker.service does not stay up", "the disk is on fire"].iter().for_each(|words| said(words));
+    site.sh("n1", &format!("rm -r {beside}; {again}"));
+    site.apply().good();
 }
 
 #[test]
