@@ -22,6 +22,9 @@ use ostler_roles::author::source::{self, Source, Tree};
 use ostler_roles::author::{library, lower, references};
 use ostler_roles::words::{Blob, NodeName};
 
+#[path = "sites/fields.rs"]
+mod fields;
+
 const LOOK: RenderStyle = RenderStyle { color: false, width: 140 };
 
 /// A case, read.

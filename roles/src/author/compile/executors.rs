@@ -7,7 +7,7 @@ use super::context::{Context, Read, Reported, origin};
 use super::scope::RoleScope;
 use super::walk::{Found, Walk};
 use crate::author::diagnostic::Fault;
-use crate::author::kinds::{Built, Values, argv, must, path, word, words};
+use crate::author::kinds::{Built, Values, argv, is_decided, meaningless, must, path, word, words};
 use crate::author::site::MasterKind;
 use crate::author::source::Span;
 use crate::author::value::as_text;
@@ -78,6 +78,7 @@ impl<'a> Context<'a> {
         };
         let name = word(values, "name", NodeName::parse)?.unwrap_or(own);
         let kind = self.input.site.file.masters.iter().find(|one| one.name.value == master.as_str()).map(|one| one.kind);
+        nothing_meaningless(values, kind, launch.as_ref())?;
         if kind == Some(MasterKind::Jenkins)
             && let Err(error) = jenkins::Name::parse(name.as_str())
         {
@@ -162,7 +163,7 @@ impl<'a> Context<'a> {
             _ => vec![value],
         };
         let text = |item: &crate::author::value::Value| {
-            as_text(&item.data).ok_or_else(|| self.fault(Fault::new(&node.span, format!("{} is no label", item.data.noun()))))
+            as_text(&item.data).ok_or_else(|| self.fault(Fault::new(&node.span, format!("{} is not a label", item.data.noun()))))
         };
         items.iter().map(text).collect()
     }
@@ -199,6 +200,25 @@ impl<'a> Context<'a> {
         }
         smoke
     }
+}
+
+/// A field that its master never reads, or that the way of the launch does not.
+fn nothing_meaningless(values: &Values, kind: Option<MasterKind>, launch: Option<&Launch>) -> Built<()> {
+    if kind == Some(MasterKind::Buildbot) {
+        for field in ["launch", "credential", "java"] {
+            if values.fields.contains_key(field) {
+                return Err(meaningless(values, field, "to a Buildbot master: its workers call in by themselves", Some("master")));
+            }
+        }
+        if values.text("jobs").is_some_and(|jobs| jobs == "any") {
+            return Err(meaningless(values, "jobs", "to a Buildbot master: each of its builders names a label", Some("master")));
+        }
+    }
+    let is_ssh = matches!(launch, Some(Launch::Ssh { .. }));
+    if values.fields.contains_key("credential") && !is_ssh && !is_decided(values, "launch") {
+        return Err(meaningless(values, "credential", "without `launch: ssh`: no master logs in", Some("launch")));
+    }
+    Ok(())
 }
 
 fn one_smoke(values: &Values, span: &Span) -> Built<Smoke> {

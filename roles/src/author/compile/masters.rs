@@ -9,7 +9,7 @@ use super::scope::SiteScope;
 use super::{Input, KnownFacts, Secrets, Site, SiteContent};
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::graph::Roles;
-use crate::author::kinds::{Built, Values, must, word};
+use crate::author::kinds::{Built, Values, meaningless, must, word};
 use crate::author::site::{MasterKind, NodeEntry};
 use crate::author::value::{Data, Value, as_text};
 use crate::words::{AbsPath, AccountName, MasterName, NodeName, Secret, UnitName};
@@ -157,6 +157,7 @@ impl Context<'_> {
             },
         };
         let url = address(values)?;
+        nothing_meaningless(values, kind, &url)?;
         let shown = match &settings {
             MasterSettings::Jenkins { login: JenkinsLogin::Token(_), .. } => Some("token"),
             MasterSettings::Jenkins { login: JenkinsLogin::Password(_), .. } | MasterSettings::Buildbot { account: Some(_), .. } => {
@@ -208,6 +209,36 @@ impl Context<'_> {
             }
         }
     }
+}
+
+/// A field that nothing reads beside the values of others.
+fn nothing_meaningless(values: &Values, kind: MasterKind, url: &str) -> Built<()> {
+    let is_written = |field: &str| values.fields.contains_key(field);
+    if kind == MasterKind::Buildbot {
+        if is_written("user") && !is_written("password") {
+            return Err(meaningless(values, "user", "without its `password`: nobody logs in", None));
+        }
+        if let Some(field) = ["directory", "service"].into_iter().find(|field| is_written(field) && !is_written("node")) {
+            return Err(meaningless(values, field, "without `node`, the machine that it is on", None));
+        }
+    }
+    // Where an expression says the scheme, either may hold.
+    if values.span("url").text().trim_start_matches(['"', '\'']).starts_with("{{") {
+        return Ok(());
+    }
+    let is_https = Address::of(url).is_some_and(|address| address.scheme == "https");
+    if is_written("trust") && !is_https {
+        return Err(meaningless(values, "trust", "without https://: no certificate is shown", Some("url")));
+    }
+    if values.boolean("plain_http") == Some(true) {
+        if is_https {
+            return Err(meaningless(values, "plain_http", "beside https://: nothing travels in clear", Some("url")));
+        }
+        if !is_written("password") && !is_written("token") {
+            return Err(meaningless(values, "plain_http", "without a password or token that would travel in clear", Some("url")));
+        }
+    }
+    Ok(())
 }
 
 fn text(values: &Values, field: &str) -> Built<String> {

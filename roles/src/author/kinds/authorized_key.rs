@@ -1,6 +1,6 @@
 //! `authorized_key`: its fields, a resource for each key in it, and what those shall be.
 
-use super::read::{Built, must};
+use super::read::{Built, must, nothing_beside_absent};
 use super::types::{Becomes, FieldSpec, KindSpec, ResourceSpec, Rule, Shape};
 use super::values::{Placed, Values, Written};
 use super::vocabulary::{ABSENT, BOOLEAN, NAME, PUBLIC_KEY, STEPS, TEXTS};
@@ -67,7 +67,7 @@ fn key(values: &Values) -> Built<String> {
 /// A declared key, read as a node reads it.
 fn declared(values: &Values) -> Built<ObservedKey> {
     let read = ObservedKey::parse(&values.text("key").unwrap_or_default(), None).filter(|read| read.options.is_empty());
-    read.ok_or_else(|| Box::new(Fault::new(values.span("key"), "this is no public key").expected("`ssh-ed25519 AAAA…`")))
+    read.ok_or_else(|| Box::new(Fault::new(values.span("key"), "this is not a public key").expected("`ssh-ed25519 AAAA…`")))
 }
 
 /// The options, each of which sshd takes: for one that it does not know it leaves the whole key out.
@@ -79,7 +79,7 @@ fn options(values: &Values) -> Built<String> {
             return Err(Box::new(wrong("an option has more than one line".to_owned())));
         }
         if let Some(other) = authorized_key::wrong_option(option) {
-            let fault = wrong(format!("`{other}` is no option of a key: sshd would take the key for none"));
+            let fault = wrong(format!("`{other}` is not an option of a key: sshd would ignore the key"));
             let hint =
                 "without a value or with one in double quotes, as in `from=\"10.0.0.0/8\"`; see sshd(8), AUTHORIZED_KEYS FILE FORMAT";
             return Err(Box::new(fault.nearest(other, authorized_key::option_names()).hint(hint)));
@@ -90,6 +90,9 @@ fn options(values: &Values) -> Built<String> {
 
 fn build(values: &Values) -> Built<authorized_key::Desired> {
     let user = must(values, "user", AccountName::parse)?;
+    if values.is_true("absent") {
+        nothing_beside_absent(values, &["user", "key", "keys"])?;
+    }
     let ObservedKey { key, comment, .. } = declared(values)?;
     Ok(authorized_key::Desired { user, key, comment, options: options(values)?, absent: values.is_true("absent"), only: None })
 }

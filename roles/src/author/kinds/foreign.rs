@@ -95,6 +95,7 @@ pub fn absent(word: &str) -> Option<&'static str> {
         "notify" | "handlers" | "listen" => "in its place: the one that acts names what it watches: `restart_on`, `reload_on`, `run_on`",
         "tags" => "there are none: a half-applied role proves nothing",
         "ignore_errors" | "failed_when" => "in its place: `accept: [0, 2]` names the exit codes that are good",
+        "worker_password" => "in its place, in `vars`: `worker_password` of the role buildbot-master, `password` of buildbot-worker",
         "only_if" | "changed_when" => "in its place: `unless`, which asks the opposite, or `creates`",
         "loop" | "with_items" => "in its place: `each: NAME in LIST`",
         _ => return None,

@@ -16,7 +16,7 @@ crate::each_kind!(modules);
 use crate::resource::Kind;
 
 pub use foreign::{LATER_KINDS, absent, called_here, value_called_here};
-pub(super) use read::{Built, argv, must, path, word, words};
+pub(super) use read::{Built, argv, is_decided, meaningless, must, path, word, words};
 pub use site::{BUILDBOT, EXECUTOR, JENKINS, LAB, LATER_MASTERS, SSH};
 pub(super) use types::{Becomes, Building, ResourceSpec, SiteFiles, Ways};
 pub use types::{FieldSpec, KindSpec, Rule, ScalarType, Shape};

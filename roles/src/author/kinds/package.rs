@@ -45,16 +45,17 @@ fn each(values: Values) -> Built<Vec<Values>> {
             for (part, text) in [("name", name.as_str()), ("state", state)] {
                 own.fields.insert(part, Placed { written: Written::Value(Value::text(text)), span: values.span(field).clone() });
             }
-            if let Some((_, version)) = values.entries("versions").iter().find(|(key, _)| **key == *name.as_str()) {
+            if field == "install"
+                && let Some((_, version)) = values.entries("versions").iter().find(|(key, _)| **key == *name.as_str()) {
                 own.fields.insert("version", Placed { written: Written::Value(version.clone()), span: values.span("versions").clone() });
             }
             found.push(own);
         }
     }
-    let names: Vec<String> = found.iter().filter_map(|own| own.text("name")).collect();
+    let names = values.texts("install").unwrap_or_default();
     for (key, _) in values.entries("versions") {
         if !names.iter().any(|name| **name == **key) {
-            let fault = Fault::new(values.span("versions"), format!("`{key}` is not in `install`"));
+            let fault = Fault::new(values.span("versions"), format!("`versions` names `{key}`, which is not in `install`"));
             return Err(Box::new(fault.nearest(key, names.iter().map(String::as_str))));
         }
     }

@@ -62,7 +62,7 @@ pub(in crate::author) fn ownership(values: &Values, default: Mode) -> Built<Owne
 
 /// What may not be written beside `absent: true`. Beside an expression it may: it is what holds where that is false.
 pub(in crate::author) fn nothing_beside_absent(values: &Values, allowed: &[&str]) -> Built<()> {
-    if values.span("absent").text().contains("{{") {
+    if is_decided(values, "absent") {
         return Ok(());
     }
     let other = values.fields.iter().find(|(name, _)| **name != "absent" && !allowed.contains(name));
@@ -75,13 +75,27 @@ pub(in crate::author) fn nothing_beside_absent(values: &Values, allowed: &[&str]
     }
 }
 
+/// Whether an expression decides a field: then either may hold, and what is wanted of one counts for nothing where the other does.
+pub(in crate::author) fn is_decided(values: &Values, field: &str) -> bool {
+    values.fields.get(field).is_some_and(|placed| placed.span.text().contains("{{"))
+}
+
+/// The fault that a field is written where it means nothing; `beside`: whose value takes its meaning away, if it is written.
+pub(in crate::author) fn meaningless(values: &Values, field: &str, because: &str, beside: Option<&str>) -> Box<Fault> {
+    let fault = Fault::new(values.span(field), format!("`{field}` means nothing {because}")).hint(format!("leave `{field}` out"));
+    Box::new(match beside.and_then(|beside| Some((beside, values.fields.get(beside)?))) {
+        Some((beside, placed)) => fault.also(&placed.span, beside),
+        None => fault,
+    })
+}
+
 /// A number of the account database.
 pub(in crate::author) fn number(values: &Values, field: &str) -> Built<Option<u32>> {
     let read = values.integer(field).map(|number| u32::try_from(number).ok().filter(|number| *number != u32::MAX));
     match read {
         None => Ok(None),
         Some(Some(number)) => Ok(Some(number)),
-        Some(None) => Err(Box::new(Fault::new(values.span(field), format!("this is no `{field}`")).expected("0 to 4294967294"))),
+        Some(None) => Err(Box::new(Fault::new(values.span(field), format!("this is not a `{field}`")).expected("0 to 4294967294"))),
     }
 }
 

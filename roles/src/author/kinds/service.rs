@@ -1,6 +1,6 @@
 //! `service`: its fields, and what they shall be.
 
-use super::read::{Built, must};
+use super::read::{Built, is_decided, meaningless, must};
 use super::types::{Becomes, FieldSpec, KindSpec, ResourceSpec, Rule, Shape, Ways};
 use super::values::{Values, Written};
 use super::vocabulary::{BOOLEAN, NAME, SITE_PATH, STEPS, TEXT, TEXTS};
@@ -47,6 +47,9 @@ fn key(name: &UnitName) -> String {
 
 /// `nginx` and `nginx.service` are one name.
 fn as_one(mut values: Values) -> Built<Vec<Values>> {
+    if values.text("state").is_some_and(|state| state == "stopped") && !is_decided(&values, "state") {
+        nothing_for_what_is_stopped(&values)?;
+    }
     let name = key(&must(&values, "name", UnitName::parse_service)?);
     values.fields.entry("name").and_modify(|placed| placed.written = Written::Value(Value::text(name.as_str())));
     Ok(vec![values])
@@ -54,6 +57,20 @@ fn as_one(mut values: Values) -> Built<Vec<Values>> {
 
 fn normal(key: &str) -> String {
     UnitName::parse_service(key).map_or_else(|_| key.to_owned(), |name| self::key(&name))
+}
+
+/// What shall be stopped is neither restarted nor reloaded.
+fn nothing_for_what_is_stopped(values: &Values) -> Built<()> {
+    for (field, action) in [("restart_on", Action::Restart), ("reload_on", Action::Reload)] {
+        if let Some((_, span)) = values.triggers.get(&action).and_then(|watched| watched.first()) {
+            let fault = Fault::new(span, format!("`{field}` means nothing for what shall be stopped"));
+            return Err(Box::new(fault.also(values.span("state"), "state").hint(format!("leave `{field}` out"))));
+        }
+    }
+    match values.fields.contains_key("check") {
+        true => Err(meaningless(values, "check", "for what shall be stopped: it is asked before a restart or reload", Some("state"))),
+        false => Ok(()),
+    }
 }
 
 fn build(values: &Values) -> Built<service::Desired> {

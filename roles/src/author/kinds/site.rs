@@ -17,10 +17,10 @@ pub const EXECUTOR: &[FieldSpec] = &[
     FieldSpec::new("user", NAME, "The account that jobs run as.").required(),
     FieldSpec::new("count", Shape::Scalar(ScalarType::Integer), "How many jobs at once; 1 if not written."),
     FieldSpec::new("alone", Shape::Scalar(ScalarType::Boolean), "One job owns the machine: a count of 1 and no other executor."),
-    FieldSpec::new("jobs", Shape::Choice(&["labelled", "any"]), "Only jobs that name a label, or any; `labelled` if not written."),
+    FieldSpec::new("jobs", Shape::Choice(&["labelled", "any"]), "Only jobs that name a label, or any; `labelled` if not written, and with Buildbot always."),
     FieldSpec::new("labels", Shape::List(&Shape::Scalar(ScalarType::Label)), "Its labels, beside those of the roles."),
     FieldSpec::new("remote_fs", PATH, "The directory it works in.").required(),
-    FieldSpec::new("launch", Shape::Choice(&["ssh", "inbound"]), "Who opens the connection, for masters that ask."),
+    FieldSpec::new("launch", Shape::Choice(&["ssh", "inbound"]), "Who opens the connection: a Jenkins asks for it, and a Buildbot's workers always do."),
     FieldSpec::new("credential", NAME, "The master's credential for `launch: ssh`."),
     FieldSpec::new("java", Shape::Scalar(ScalarType::Integer), "The major version of its Java, which a Jenkins master must accept."),
 ];
@@ -64,10 +64,8 @@ pub const BUILDBOT: &[FieldSpec] = &[
     FieldSpec::new("node", NODE, "The node it runs on."),
     FieldSpec::new("directory", PATH, "Its base directory on that node; /var/lib/buildbot/master if not written."),
     FieldSpec::new("service", NAME, "The unit that is reloaded after its files change; buildbot-master if not written."),
-    FieldSpec::new("port", PORT, "The port its workers connect to; 9989 if not written."),
-    FieldSpec::new("user", NAME, "The account of its web interface."),
+    FieldSpec::new("user", NAME, "The account of its web interface; `ostler` if not written."),
     FieldSpec::new("password", SECRET, "Its password.").secret(),
-    FieldSpec::new("worker_password", SECRET, "What workers show it.").secret(),
     PLAIN_HTTP,
 ];
 
