@@ -92,15 +92,15 @@ pub const FILTERS: &[Word<Filter>] = &[
 
 fn text(value: &Value) -> Result<String, String> {
     match &value.data {
-        Data::Boolean(_) => Err("a boolean is no text".to_owned()),
-        data => as_text(data).ok_or_else(|| format!("{} is no text", data.noun())),
+        Data::Boolean(_) => Err("a boolean is not a text".to_owned()),
+        data => as_text(data).ok_or_else(|| format!("{} is not a text", data.noun())),
     }
 }
 
 fn list(value: &Value) -> Result<&[Value], String> {
     match &value.data {
         Data::List(items) => Ok(items),
-        other => Err(format!("{} is no list", other.noun())),
+        other => Err(format!("{} is not a list", other.noun())),
     }
 }
 
@@ -233,8 +233,8 @@ fn round(x: &Value, arguments: &[Value]) -> Result<Value, String> {
         (Data::Duration(span), "m") => (millis(*span), 60_000),
         (Data::Duration(span), "h") => (millis(*span), 3_600_000),
         (Data::Duration(span), "d") => (millis(*span), 86_400_000),
-        (Data::Bytes(_), _) => return Err(format!("`{unit}` is no unit of sizes")),
-        (Data::Duration(_), _) => return Err(format!("`{unit}` is no unit of times")),
+        (Data::Bytes(_), _) => return Err(format!("`{unit}` is not a unit of sizes")),
+        (Data::Duration(_), _) => return Err(format!("`{unit}` is not a unit of times")),
         (other, _) => return Err(format!("{} is neither a size nor a time", other.noun())),
     };
     let rounded = count / factor + u64::from(count % factor >= factor.div_ceil(2) && factor > 1);
@@ -271,7 +271,7 @@ fn public_half(x: &Value, _: &[Value]) -> Result<Value, String> {
     if x.marks.chosen || x.marks.secrets.len() > 1 {
         return Err("a secret decides which key this is: its public half would tell".to_owned());
     }
-    let Data::Text(private) = &x.data else { return Err(format!("{} is no private key", x.data.noun())) };
+    let Data::Text(private) = &x.data else { return Err(format!("{} is not a private key", x.data.noun())) };
     let public: Arc<str> = if **private == *value::SEALED {
         value::SEALED_PUBLIC.into()
     } else {

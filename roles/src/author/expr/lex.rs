@@ -9,7 +9,7 @@ pub(super) const MAX_BYTES: usize = 4096;
 /// The greatest number of tokens: what is longer is a program.
 const MAX_TOKENS: usize = 400;
 
-/// A word or sign.
+/// A word or symbol.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Token {
     /// A name or keyword.
@@ -18,12 +18,12 @@ pub(super) enum Token {
     Integer(i64),
     /// A text in quotes.
     Text(String),
-    /// A sign.
-    Sign(&'static str),
+    /// A symbol: an operator, a bracket, a comma.
+    Symbol(&'static str),
 }
 
-/// The signs, longer ones first.
-const SIGNS: [&str; 22] =
+/// The symbols, longer ones first.
+const SYMBOLS: [&str; 22] =
     ["==", "!=", "<=", ">=", "//", "<", ">", "+", "-", "*", "%", "~", "|", ".", ",", "(", ")", "[", "]", "{", "}", ":"];
 
 /// Splits an expression.
@@ -51,9 +51,9 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, Range<usize>)>, ExprFault
             let (value, length) = quoted(rest, first, start)?;
             at += length;
             Token::Text(value)
-        } else if let Some(sign) = SIGNS.into_iter().find(|sign| rest.starts_with(sign)) {
-            at += sign.len();
-            Token::Sign(sign)
+        } else if let Some(symbol) = SYMBOLS.into_iter().find(|symbol| rest.starts_with(symbol)) {
+            at += symbol.len();
+            Token::Symbol(symbol)
         } else {
             let range = at..at + first.len_utf8();
             let fault = ExprFault::new(&range, format!("`{first}` has no meaning in an expression"));
@@ -75,7 +75,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token, Range<usize>)>, ExprFault
 
 fn integer(digits: &str, range: &Range<usize>) -> Result<i64, ExprFault> {
     digits.parse().map_err(|_| {
-        let fault = ExprFault::new(range, format!("`{digits}` is no whole number"));
+        let fault = ExprFault::new(range, format!("`{digits}` is not a whole number"));
         if digits.contains('.') { fault.hint(format!("a version is a text: `\"{digits}\"`")) } else { fault }
     })
 }
@@ -98,7 +98,7 @@ fn quoted(rest: &str, quote: char, start: usize) -> Result<(String, usize), Expr
             Some((_, c @ ('\\' | '"' | '\''))) => text.push(c),
             Some((end, c)) => {
                 let range = start + at..start + end + c.len_utf8();
-                return Err(ExprFault::new(&range, format!("`\\{c}` is no escape")).expected("`\\n`, `\\t`, `\\\\`, `\\\"`, `\\'`"));
+                return Err(ExprFault::new(&range, format!("`\\{c}` is not an escape")).expected("`\\n`, `\\t`, `\\\\`, `\\\"`, `\\'`"));
             }
             None => break,
         }

@@ -1,4 +1,4 @@
-//! What the signs do, by type.
+//! What the operators do, by type.
 
 use std::cmp::Ordering;
 
@@ -48,8 +48,8 @@ fn large() -> String {
     "the result is too large".to_owned()
 }
 
-fn no_way(sign: &str, a: &Data, b: &Data) -> String {
-    format!("`{sign}` has no meaning between {} and {}", a.noun(), b.noun())
+fn no_way(operator: &str, a: &Data, b: &Data) -> String {
+    format!("`{operator}` has no meaning between {} and {}", a.noun(), b.noun())
 }
 
 /// Equality; what can never be equal is a mistake and says so.
@@ -81,7 +81,7 @@ fn within(left: &Value, right: &Value) -> Result<bool, String> {
 }
 
 fn numbers(
-    sign: &str,
+    operator: &str,
     a: &Data,
     b: &Data,
     integers: fn(i64, i64) -> Option<i64>,
@@ -95,7 +95,7 @@ fn numbers(
         (Data::Duration(a), Data::Duration(b)) => sizes(millis(*a), millis(*b))
             .map(|count| Data::Duration(Span::millis(count)).into())
             .ok_or_else(|| "the time would be below zero or too large".to_owned()),
-        (a, b) => Err(no_way(sign, a, b)),
+        (a, b) => Err(no_way(operator, a, b)),
     }
 }
 

@@ -35,7 +35,7 @@ fn shown(token: &Token) -> String {
         Token::Name(name) => format!("`{name}`"),
         Token::Integer(number) => format!("`{number}`"),
         Token::Text(_) => "this text".to_owned(),
-        Token::Sign(sign) => format!("`{sign}`"),
+        Token::Symbol(symbol) => format!("`{symbol}`"),
     }
 }
 
@@ -53,16 +53,16 @@ fn joined(left: &Expr, right: &Expr) -> Range<usize> {
 }
 
 impl Parser {
-    fn peek_sign(&self, sign: &str) -> bool {
-        matches!(self.tokens.get(self.at), Some((Token::Sign(found), _)) if *found == sign)
+    fn peek_symbol(&self, symbol: &str) -> bool {
+        matches!(self.tokens.get(self.at), Some((Token::Symbol(found), _)) if *found == symbol)
     }
 
     fn peek_word(&self, word: &str) -> bool {
         matches!(self.tokens.get(self.at), Some((Token::Name(found), _)) if found == word)
     }
 
-    fn take_sign(&mut self, sign: &str) -> bool {
-        let found = self.peek_sign(sign);
+    fn take_symbol(&mut self, symbol: &str) -> bool {
+        let found = self.peek_symbol(symbol);
         self.at += usize::from(found);
         found
     }
@@ -90,8 +90,8 @@ impl Parser {
         }
     }
 
-    fn close(&mut self, sign: &'static str) -> Result<(), ExprFault> {
-        if self.take_sign(sign) { Ok(()) } else { Err(self.unexpected(&format!("`{sign}`"))) }
+    fn close(&mut self, symbol: &'static str) -> Result<(), ExprFault> {
+        if self.take_symbol(symbol) { Ok(()) } else { Err(self.unexpected(&format!("`{symbol}`"))) }
     }
 
     /// `A if B else C`, or less.
@@ -161,7 +161,7 @@ impl Parser {
             self.at += 2;
             Operator::NotIn
         } else {
-            let signs = [
+            let symbols = [
                 ("==", Operator::Equal),
                 ("!=", Operator::Unequal),
                 ("<=", Operator::LessEqual),
@@ -169,7 +169,7 @@ impl Parser {
                 ("<", Operator::Less),
                 (">", Operator::Greater),
             ];
-            match signs.into_iter().find(|(sign, _)| self.peek_sign(sign)) {
+            match symbols.into_iter().find(|(symbol, _)| self.peek_symbol(symbol)) {
                 Some((_, operator)) => {
                     self.at += 1;
                     operator
@@ -189,7 +189,7 @@ impl Parser {
         let Some(word) = TESTS.iter().find(|word| word.name == name) else {
             return Err(ExprFault::new(&place, format!("unknown test `{name}`")).near(&name, known));
         };
-        let arguments = if self.take_sign("(") { self.arguments(")")? } else { Vec::new() };
+        let arguments = if self.take_symbol("(") { self.arguments(")")? } else { Vec::new() };
         counted(word.name, word.usage, word.arguments, &arguments, &place)?;
         let range = input.range.start..self.passed();
         Ok(Expr { kind: ExprKind::Test { input: Box::new(input), negated, name, place, arguments }, range })
@@ -197,7 +197,7 @@ impl Parser {
 
     fn join(&mut self) -> Parsed {
         let mut left = self.sum()?;
-        while self.take_sign("~") {
+        while self.take_symbol("~") {
             let right = self.sum()?;
             left = compute(Operator::Join, left, right);
         }
@@ -208,8 +208,8 @@ impl Parser {
         let mut left = self.product()?;
         loop {
             let operator = match () {
-                () if self.take_sign("+") => Operator::Add,
-                () if self.take_sign("-") => Operator::Subtract,
+                () if self.take_symbol("+") => Operator::Add,
+                () if self.take_symbol("-") => Operator::Subtract,
                 () => return Ok(left),
             };
             let right = self.product()?;
@@ -221,9 +221,9 @@ impl Parser {
         let mut left = self.negated()?;
         loop {
             let operator = match () {
-                () if self.take_sign("*") => Operator::Multiply,
-                () if self.take_sign("//") => Operator::Divide,
-                () if self.take_sign("%") => Operator::Remainder,
+                () if self.take_symbol("*") => Operator::Multiply,
+                () if self.take_symbol("//") => Operator::Divide,
+                () if self.take_symbol("%") => Operator::Remainder,
                 () => return Ok(left),
             };
             let right = self.negated()?;
@@ -233,7 +233,7 @@ impl Parser {
 
     fn negated(&mut self) -> Parsed {
         let start = self.here().start;
-        if self.take_sign("-") {
+        if self.take_symbol("-") {
             let inner = self.postfix()?;
             let range = start..inner.range.end;
             return Ok(Expr { kind: ExprKind::Negate(Box::new(inner)), range });
@@ -244,18 +244,18 @@ impl Parser {
     fn postfix(&mut self) -> Parsed {
         let mut expr = self.primary()?;
         loop {
-            if self.take_sign(".") {
+            if self.take_symbol(".") {
                 let place = self.here();
                 let Some((Token::Name(name), _)) = self.tokens.get(self.at).cloned() else { return Err(self.unexpected("a name")) };
                 self.at += 1;
                 let range = expr.range.start..place.end;
                 expr = Expr { kind: ExprKind::Field { of: Box::new(expr), name, place }, range };
-            } else if self.take_sign("[") {
+            } else if self.take_symbol("[") {
                 let index = self.expression()?;
                 self.close("]")?;
                 let range = expr.range.start..self.passed();
                 expr = Expr { kind: ExprKind::Index { of: Box::new(expr), index: Box::new(index) }, range };
-            } else if self.take_sign("|") {
+            } else if self.take_symbol("|") {
                 expr = self.filter(expr)?;
             } else {
                 return Ok(expr);
@@ -269,7 +269,7 @@ impl Parser {
             let fault = ExprFault::new(&place, format!("unknown filter `{name}`")).near(&name, FILTERS.iter().map(|word| word.name));
             return Err(if name == "default" { fault.hint("a default belongs to the parameter") } else { fault });
         };
-        let arguments = if self.take_sign("(") { self.arguments(")")? } else { Vec::new() };
+        let arguments = if self.take_symbol("(") { self.arguments(")")? } else { Vec::new() };
         counted(word.name, word.usage, word.arguments, &arguments, &place)?;
         let range = input.range.start..self.passed();
         Ok(Expr { kind: ExprKind::Filter { input: Box::new(input), name, place, arguments }, range })
@@ -289,11 +289,11 @@ impl Parser {
     fn arguments(&mut self, end: &'static str) -> Result<Vec<Expr>, ExprFault> {
         let mut list = Vec::new();
         loop {
-            if self.take_sign(end) {
+            if self.take_symbol(end) {
                 return Ok(list);
             }
             list.push(self.expression()?);
-            if !self.take_sign(",") {
+            if !self.take_symbol(",") {
                 self.close(end)?;
                 return Ok(list);
             }
@@ -317,14 +317,14 @@ impl Parser {
                 }
                 _ => ExprKind::Name(name),
             },
-            Token::Sign("(") => {
+            Token::Symbol("(") => {
                 let inner = self.expression()?;
                 self.close(")")?;
                 return Ok(Expr { kind: inner.kind, range: range.start..self.passed() });
             }
-            Token::Sign("[") => ExprKind::List(self.arguments("]")?),
-            Token::Sign("{") => self.map()?,
-            Token::Sign(_) => {
+            Token::Symbol("[") => ExprKind::List(self.arguments("]")?),
+            Token::Symbol("{") => self.map()?,
+            Token::Symbol(_) => {
                 self.at -= 1;
                 return Err(self.unexpected("a value"));
             }
@@ -336,7 +336,7 @@ impl Parser {
     fn map(&mut self) -> Result<ExprKind, ExprFault> {
         let mut entries: Vec<(String, Expr)> = Vec::new();
         loop {
-            if self.take_sign("}") {
+            if self.take_symbol("}") {
                 return Ok(ExprKind::Map(entries));
             }
             let place = self.here();
@@ -347,7 +347,7 @@ impl Parser {
             }
             self.close(":")?;
             entries.push((key, self.expression()?));
-            if !self.take_sign(",") {
+            if !self.take_symbol(",") {
                 self.close("}")?;
                 return Ok(ExprKind::Map(entries));
             }

@@ -68,7 +68,7 @@ fn one(arguments: &[Value]) -> Result<&Value, String> {
 fn text(value: &Value) -> Result<String, String> {
     match &value.data {
         Data::Text(_) | Data::Path(_) | Data::SitePath(..) | Data::Version(_) => Ok(as_text(&value.data).unwrap_or_default()),
-        other => Err(format!("{} is no text", other.noun())),
+        other => Err(format!("{} is not a text", other.noun())),
     }
 }
 
@@ -100,11 +100,11 @@ fn empty(x: &Value, _: &[Value]) -> Result<bool, String> {
 
 /// A range's end; none is without limit (`latest`).
 fn bound(range: &Value, key: &str) -> Result<Option<Version>, String> {
-    let Data::Map(entries) = &range.data else { return Err(format!("{} is no range", range.data.noun())) };
+    let Data::Map(entries) = &range.data else { return Err(format!("{} is not a range", range.data.noun())) };
     let (_, value) = entries.iter().find(|(name, _)| &**name == key).ok_or_else(|| format!("the range has no `{key}`"))?;
     match &value.data {
         Data::Text(text) if &**text == "latest" => Ok(None),
-        data => as_text(data).map(|text| Some(Version(text))).ok_or_else(|| format!("{} is no version", data.noun())),
+        data => as_text(data).map(|text| Some(Version(text))).ok_or_else(|| format!("{} is not a version", data.noun())),
     }
 }
 

@@ -86,7 +86,7 @@ pub fn text(tree: Tree, name: &str, bytes: Vec<u8>) -> Result<String, Box<Fault>
     let (at, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
     let length = error.utf8_error().error_len().unwrap_or(bytes.len() - at);
     let wrong: Vec<String> = bytes[at..at + length].iter().map(|byte| format!("{byte:02X}")).collect();
-    // Of the file only that line is kept, with a sign for what cannot be read.
+    // Of the file only that line is kept, with a character for what cannot be read.
     let start = bytes[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let end = bytes[at..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |end| at + end);
     let mut shown = "\n".repeat(bytes[..start].iter().filter(|byte| **byte == b'\n').count());

@@ -179,9 +179,9 @@ impl Builder<'_> {
     }
 
     /// The property (`&name`) that stands before a node.
-    fn before(&self, start: usize, sign: char) -> (Span, String) {
+    fn before(&self, start: usize, character: char) -> (Span, String) {
         let text = &self.source.text()[..start];
-        let at = text.rfind(sign).unwrap_or(start);
+        let at = text.rfind(character).unwrap_or(start);
         let end =
             self.source.text()[at..].find(|c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}')).map_or(start, |length| at + length);
         let span = self.source.span(at..end);
