@@ -239,7 +239,7 @@ fn scalar_fault(node: &Node, scalar: &Scalar, wanted: ScalarType) -> Option<Faul
         }),
         (ScalarType::Port, Bare::Integer(1..=65535)) => None,
         (ScalarType::Port, Bare::Integer(number)) => {
-            Some(Fault::new(&node.span, format!("{number} is no port")).expected(wanted.expected()))
+            Some(Fault::new(&node.span, format!("{number} is not a port")).expected(wanted.expected()))
         }
         (ScalarType::Integer | ScalarType::Port, _) => {
             let quoted = scalar.style == Style::Quoted && text.parse::<i64>().is_ok();
@@ -278,7 +278,7 @@ fn scalar_fault(node: &Node, scalar: &Scalar, wanted: ScalarType) -> Option<Faul
 /// A system's name that is one letter beside one that exists.
 pub(super) fn system_slip(span: &Span, text: &str) -> Option<Fault> {
     let meant = super::text::meant(text)?;
-    Some(Fault::new(span, format!("`{text}` is no system that anybody knows")).nearest(meant, [meant]))
+    Some(Fault::new(span, format!("`{text}` is not a system that anybody knows")).nearest(meant, [meant]))
 }
 
 /// "X where Y is wanted".

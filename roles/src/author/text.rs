@@ -57,12 +57,12 @@ pub fn check(wanted: ScalarType, text: &str) -> Result<(), TextError> {
         ScalarType::Host => rule(text, is_host(text), no_host(text))?,
         ScalarType::Url => url(text)?,
         ScalarType::SitePath => site_path(text)?,
-        ScalarType::Integer => rule(text, text.parse::<i64>().is_ok(), "is no whole number")?,
-        ScalarType::Port => rule(text, text.parse::<u16>().is_ok_and(|port| port > 0), "is no port")?,
+        ScalarType::Integer => rule(text, text.parse::<i64>().is_ok(), "is not a whole number")?,
+        ScalarType::Port => rule(text, text.parse::<u16>().is_ok_and(|port| port > 0), "is not a port")?,
         ScalarType::Boolean => rule(text, matches!(text, "true" | "false"), "is neither `true` nor `false`")?,
         ScalarType::Version => version(text)?,
         ScalarType::PublicKey => public_key(text)?,
-        ScalarType::System => rule(text, is_system(text), "is no system")?,
+        ScalarType::System => rule(text, is_system(text), "is not a system")?,
     }
     Ok(())
 }
@@ -88,15 +88,15 @@ fn name(text: &str) -> Result<(), TextError> {
 fn no_host(text: &str) -> &'static str {
     let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     if text.contains("://") {
-        "is no host: a URL is not wanted here, only its host"
+        "is not a host: a URL is not wanted here, only its host"
     } else if text.contains('@') {
-        "is no host: the account stands apart (at a node: `ssh: {user: NAME}`)"
+        "is not a host: the account stands apart (at a node: `ssh: {user: NAME}`)"
     } else if text.starts_with('[') && text.ends_with(']') {
-        "is no host: an IPv6 address is written without brackets"
+        "is not a host: an IPv6 address is written without brackets"
     } else if text.rsplit_once(':').is_some_and(|(_, port)| is_port(port)) {
-        "is no host: the port stands apart (at a node: `ssh: {port: NUMBER}`)"
+        "is not a host: the port stands apart (at a node: `ssh: {port: NUMBER}`)"
     } else {
-        "is no host"
+        "is not a host"
     }
 }
 
@@ -139,7 +139,7 @@ fn site_path(text: &str) -> Result<(), TextError> {
 
 /// A version: one word that begins with a letter or digit.
 fn version(text: &str) -> Result<(), TextError> {
-    rule(text, text.starts_with(|c: char| c.is_ascii_alphanumeric()), "is no version")?;
+    rule(text, text.starts_with(|c: char| c.is_ascii_alphanumeric()), "is not a version")?;
     rule(
         text,
         text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-~:_".contains(&byte)),
@@ -153,7 +153,7 @@ fn public_key(text: &str) -> Result<(), TextError> {
     let mut words = text.split_whitespace();
     let kind = words.next().unwrap_or_default();
     let known = ["ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"];
-    rule(text, known.contains(&kind) || (kind.starts_with("sk-") && kind.ends_with("@openssh.com")), "is no public key")?;
+    rule(text, known.contains(&kind) || (kind.starts_with("sk-") && kind.ends_with("@openssh.com")), "is not a public key")?;
     let body = words.next().unwrap_or_default();
     let base64 = body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
     // The body names its type once more, behind the type's length in four bytes (RFC 4253, 6.6); and a key follows.

@@ -108,9 +108,9 @@ impl Describe for Change {
             Self::Fetch { repository, references } => {
                 beyond(Shown::new(repository, format_args!("{} behind", count(u64::from(*references), "reference")), "fresh"))
             }
-            Self::Prove { repository, why } => beyond(Shown::new(repository, why, "proved and fresh, or mirrored again")),
+            Self::Prove { repository, why } => beyond(Shown::new(repository, why, "proved and fresh, or mirrored from scratch")),
             // What stands there goes: only what was shown.
-            Self::Replace { repository, why } => Shown::new(repository, why, "mirrored again").resting_on(Basis::Passing),
+            Self::Replace { repository, why } => Shown::new(repository, why, "mirrored from scratch").resting_on(Basis::Passing),
         }
     }
 }

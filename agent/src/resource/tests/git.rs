@@ -227,7 +227,7 @@ fn a_mirror_is_fresh_only_while_its_objects_are_the_proved_ones() {
     let objects = whole();
     let proves = |why: &str| {
         let changes = fixture.twice(&desired);
-        assert_eq!(changes, [Shown::new("a", why, "proved and fresh, or mirrored again").resting_on(Basis::Beyond)]);
+        assert_eq!(changes, [Shown::new("a", why, "proved and fresh, or mirrored from scratch").resting_on(Basis::Beyond)]);
         assert_eq!(whole(), objects);
     };
     let changed = "has other object files than were proved to be whole";

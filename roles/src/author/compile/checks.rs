@@ -29,7 +29,7 @@ impl<'a> Context<'a> {
             return Err(Reported);
         }
         let Becomes::Check(spec) = &found.body.kind.becomes else {
-            return Err(self.fault(Fault::new(&values.span, format!("`{}` is no check", found.body.kind.word))));
+            return Err(self.fault(Fault::new(&values.span, format!("`{}` is not a check", found.body.kind.word))));
         };
         let check = (spec.build)(&values, &found.body.fields, &OfNode { context: self, executors }).map_err(|fault| self.fault(*fault))?;
         let role = RoleName::parse(&found.scope.role.name.value).map_err(|_| Reported)?;

@@ -52,7 +52,7 @@ pub(super) fn judge(drafts: &[Draft<'_>], closed: &[Option<Desired>], context: &
         while let Some(parent) = above {
             let in_the_way = |owner: &&Owner<'_>| !matches!(owner.makes, Makes::Directory | Makes::Link);
             if let Some(other) = owners.get(&parent).and_then(|owners| owners.iter().find(in_the_way)) {
-                let what = if other.makes == Makes::Nothing { "which must not be there" } else { "which is no directory" };
+                let what = if other.makes == Makes::Nothing { "which must not be there" } else { "which is not a directory" };
                 let message = format!("`{}` stands below `{}`, {what}", owner.id, other.id);
                 context.fault(Fault::new(owner.span, message).also(other.span, "declared here"));
                 break;

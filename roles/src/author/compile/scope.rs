@@ -158,7 +158,7 @@ impl SiteScope<'_, '_> {
             }
             Some(None) => SEALED.to_owned(),
             Some(Some(value)) => String::from_utf8(value.expose().to_vec()).map_err(|_| Unknown::Undefined {
-                message: format!("the secret `{name}` is no text"),
+                message: format!("the secret `{name}` is not a text"),
                 nearest: None,
                 hint: Some("keep binary secrets as base64".to_owned()),
             })?,
@@ -209,7 +209,7 @@ impl Scope for SiteScope<'_, '_> {
                 hint: Some("name a machine: `nodes.NAME`".to_owned()),
             }),
             "secret" => Err(Unknown::Undefined {
-                message: "`secret` alone is no value".to_owned(),
+                message: "`secret` alone is not a value".to_owned(),
                 nearest: None,
                 hint: Some("name one: `secret.NAME`".to_owned()),
             }),

@@ -66,7 +66,7 @@ fn repositories(files: &dyn SiteFiles, values: &mut Values) -> Built<()> {
     let names: Vec<String> = if &**form == "projects_yaml" {
         match files.projects(*tree, file, &span)? {
             Some(names) => names.to_vec(),
-            None => return fail(format!("`{file}` is no list of projects"), "a list of `project: NAME`"),
+            None => return fail(format!("`{file}` is not a list of projects"), "a list of `project: NAME`"),
         }
     } else {
         let lines = files.text(*tree, file, &span)?.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
@@ -87,7 +87,7 @@ fn build(values: &Values) -> Built<Desired> {
     let mut repositories = BTreeMap::new();
     for name in values.texts("repositories").unwrap_or_default() {
         if !is_repository(&name) {
-            return Err(Box::new(*fail("repositories", format!("`{name}` is no repository's name"))));
+            return Err(Box::new(*fail("repositories", format!("`{name}` is not a repository's name"))));
         }
         let urls = upstreams.iter().map(|upstream| format!("{}/{name}", upstream.trim_end_matches('/'))).collect();
         repositories.insert(name, Source { urls });

@@ -22,7 +22,7 @@ pub fn role(source: &Arc<Source>, faults: &mut Faults) -> Option<Role> {
     let root = source::read(source, faults)?;
     if root.as_list().is_some() {
         let stem = source.name().rsplit('/').next().and_then(|file| file.strip_suffix(".yaml")).unwrap_or_default();
-        let fault = Fault::new(&source.span(0..0), "a list of tasks is no role").expected("a map: a role");
+        let fault = Fault::new(&source.span(0..0), "a list of tasks is not a role").expected("a map: a role");
         faults.push(fault.hint(format!("begin the file with `role: {stem}` and `summary: …`, and put the list under `steps:`")));
         return None;
     }
@@ -135,7 +135,7 @@ fn by_system(node: &Node, faults: &mut Faults) -> Vec<SystemWord> {
             let key = &system.key.value;
             if !crate::author::text::is_system(key) {
                 faults.push(
-                    Fault::new(&system.key.span, format!("`{key}` is no system"))
+                    Fault::new(&system.key.span, format!("`{key}` is not a system"))
                         .expected("`ID-VERSION`, `ID` or a family: `debian-12`, `debian`, `redhat`"),
                 );
             } else {

@@ -130,7 +130,7 @@ impl Parser<'_> {
                         "include" => parts.extend(self.included(&rest)),
                         "elif" | "else" | "endif" | "endfor" => return (parts, Some(End { word, place, rest })),
                         _ => {
-                            let fault = Fault::new(&self.span(&place), format!("`{word}` is no word of templates"));
+                            let fault = Fault::new(&self.span(&place), format!("`{word}` is not a word of templates"));
                             let expected = WORDS.map(|word| format!("`{word}`")).join(", ");
                             self.faults.push(fault.expected(expected).nearest(&word, WORDS));
                         }
@@ -254,7 +254,7 @@ impl Parser<'_> {
             Some((name, over)) => (Some(name), self.expr(&over)),
             None => {
                 let span = self.open.last().map_or_else(|| self.span(&rest), |open| open.span.clone());
-                let fault = Fault::new(&span, "this is no loop").expected("`for NAME in EXPRESSION`");
+                let fault = Fault::new(&span, "this is not a loop").expected("`for NAME in EXPRESSION`");
                 self.faults.push(fault.hint("over a map, NAME has `.key` and `.value`"));
                 (None, None)
             }

@@ -121,7 +121,7 @@ fn exact(bytes: Bytes) -> String {
 /// What stands there instead, or the rule that a text breaks.
 pub fn to_scalar(value: &Value, wanted: ScalarType, tree: Tree) -> Result<Value, Mismatch> {
     if wanted == ScalarType::Secret && !value.marks.is_secret() {
-        return Err(Mismatch::Mark("this value is no secret"));
+        return Err(Mismatch::Mark("this value is not a secret"));
     }
     let data = match (wanted, &value.data) {
         (ScalarType::Boolean, Data::Boolean(_)) | (ScalarType::Integer, Data::Integer(_)) | (ScalarType::Node, Data::Node(_)) => {

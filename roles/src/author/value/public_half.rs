@@ -11,7 +11,7 @@ const MAGIC: &[u8] = b"openssh-key-v1\0";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PublicHalfError {
     /// It is something else, or an older PEM form.
-    #[error("it is no private key in OpenSSH's own form")]
+    #[error("it is not a private key in OpenSSH's own form")]
     NotOpenSsh,
     /// The body is cut or garbled.
     #[error("it is a damaged private key")]

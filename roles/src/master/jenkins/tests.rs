@@ -86,7 +86,7 @@ fn our_mark_names_the_site_and_leaves_the_operators_words_alone() {
 fn a_site_whose_id_ends_with_a_dot_would_take_another_ones_nodes_for_its_own() {
     assert_eq!(
         Site::parse("lab.").map_err(|error| error.to_string()),
-        Err("`lab.` is no site id for Jenkins: it must not end with a dot".to_owned())
+        Err("`lab.` is not a site id for Jenkins: it must not end with a dot".to_owned())
     );
     assert_eq!(Site::parse("lab.example").unwrap().mark(), "managed by ostler, site lab.example");
 }

@@ -11,7 +11,7 @@ pub(super) const QUARANTINE: &str = "ostler-quarantine-";
 
 /// Why a value cannot be a node's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no {what} for Jenkins: {why}")]
+#[error("`{text}` is not a {what} for Jenkins: {why}")]
 pub struct ValueError {
     /// What was given, cut to a bounded length.
     pub text: String,

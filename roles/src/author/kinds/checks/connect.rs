@@ -28,7 +28,7 @@ fn connect(values: &Values) -> Built<Connect> {
     let to = values.text("to").unwrap_or_default();
     let fail = |message: String| Box::new(Fault::new(values.span("to"), message).expected("a host and `port`, or a URL"));
     let written = match values.integer("port") {
-        Some(port) => Some(u16::try_from(port).map_err(|_| fail(format!("{port} is no port")))?),
+        Some(port) => Some(u16::try_from(port).map_err(|_| fail(format!("{port} is not a port")))?),
         None => word(values, "port", str::parse::<u16>)?,
     };
     let (scheme, rest) = to.split_once("://").unwrap_or(("", &to));
@@ -40,9 +40,9 @@ fn connect(values: &Values) -> Built<Connect> {
         None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
     };
     if host.is_empty() || host.chars().any(|c| c.is_whitespace() || c.is_control()) || (scheme.is_empty() && rest.contains('/')) {
-        return Err(fail(format!("`{to}` is no host")));
+        return Err(fail(format!("`{to}` is not a host")));
     }
-    let own = own.map(|port| port.parse::<u16>().map_err(|_| fail(format!("`{port}` is no port")))).transpose()?;
+    let own = own.map(|port| port.parse::<u16>().map_err(|_| fail(format!("`{port}` is not a port")))).transpose()?;
     let usual = match scheme {
         "http" => Some(80),
         "https" => Some(443),
