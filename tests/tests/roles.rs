@@ -218,7 +218,8 @@ fn a_buildbot_worker_earns_its_label_and_a_second_run_writes_and_reloads_nothing
     wanted.extend(["install-venv", "await-ports", "reload-master", "master-requirements.txt"].map(|name| format!("file {scripts}/{name}")));
     wanted.push("command buildbot-master-venv".to_owned());
     wanted.extend(["", "/master", "/master/workers.d", "/master/secrets"].map(|name| format!("directory /var/lib/buildbot{name}")));
-    let files = ["secrets/worker-password", "secrets/worker-passwords.json", "secrets/password", "buildbot.tac", "master.cfg", "master.json"];
+    let files =
+        ["secrets/worker-password", "secrets/worker-passwords.json", "secrets/password", "buildbot.tac", "master.cfg", "master.json"];
     wanted.extend(files.map(|name| format!("file /var/lib/buildbot/master/{name}")));
     wanted.push("service buildbot-master".to_owned());
     assert_eq!(first.changed("master"), wanted, "{}", first.told());

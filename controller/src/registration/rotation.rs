@@ -18,7 +18,9 @@ impl Registrar {
     pub(super) async fn note_rotations(&self, masters: &BTreeMap<MasterName, Master>, ready: &mut [Ready]) {
         for master in masters.values() {
             let MasterSettings::Buildbot { directory, .. } = &master.settings else { continue };
-            let Some(at) = ready.iter().position(|one| Some(&one.node) == master.node.as_ref() && rotates(one, directory)) else { continue };
+            let Some(at) = ready.iter().position(|one| Some(&one.node) == master.node.as_ref() && rotates(one, directory)) else {
+                continue;
+            };
             let compile = Arc::clone(&self.preparation.compile);
             let all = match tokio::task::spawn_blocking(move || compile.executors()).await {
                 Ok(all) => all,

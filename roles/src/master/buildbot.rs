@@ -204,7 +204,12 @@ mod tests {
     }
 
     fn desired() -> Desired {
-        Desired { site: Some(Site::parse("stage").unwrap()), labels: labels(&["debian", "big"]), quarantined: Digest::of(b"q"), labelled: Digest::of(b"l") }
+        Desired {
+            site: Some(Site::parse("stage").unwrap()),
+            labels: labels(&["debian", "big"]),
+            quarantined: Digest::of(b"q"),
+            labelled: Digest::of(b"l"),
+        }
     }
 
     fn seen(file: &[u8], attached: &[&str]) -> Observed {

@@ -9,8 +9,11 @@ fn a_worker_with_a_password_of_its_own_is_let_in_with_that_and_with_no_other() {
     let own = serde_json::json!([{"name": "node-1", "password": "planted-own-password-1"}, {"name": "node-2", "password": "planted-own-password-2"}]);
     std::fs::write(master.home().join("secrets/worker-passwords.json"), own.to_string()).unwrap();
     // node-2 shows what all others show, node-3 what node-1 alone may show.
-    let _processes =
-        (master.worker_with("node-1", "planted-own-password-1"), master.worker("node-2"), master.worker_with("node-3", "planted-own-password-1"));
+    let _processes = (
+        master.worker_with("node-1", "planted-own-password-1"),
+        master.worker("node-2"),
+        master.worker_with("node-3", "planted-own-password-1"),
+    );
     let _other = master.worker("node-4");
     let short = Patience { connect: Duration::from_secs(10), ..patience() };
     let workers = ["node-1", "node-2", "node-3", "node-4"].map(|name| (worker(name, &[]), Proof::Standing));

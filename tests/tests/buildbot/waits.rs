@@ -85,7 +85,8 @@ fn a_smoke_job_that_does_not_begin_says_why() {
         process.replace(None);
         master.until("it is away", || !seen(&master, "node-1").connected);
     };
-    let (waits, ending) = hindered((&master, one.clone(), &patience()), away, leave, |()| drop(process.replace(Some(master.worker("node-1")))));
+    let (waits, ending) =
+        hindered((&master, one.clone(), &patience()), away, leave, |()| drop(process.replace(Some(master.worker("node-1")))));
     assert!(waits.iter().any(|what| what.ends_with(away)), "{waits:?}");
     assert!(matches!(ending, Ending::Labelled(_)), "{ending:?}");
 

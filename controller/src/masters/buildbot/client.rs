@@ -73,7 +73,11 @@ pub enum BuildbotError {
 
 /// Why nobody asked again.
 fn again(forces_once: bool) -> &'static str {
-    if forces_once { "" } else { " (nor is it asked for again: this master would run it twice until the role buildbot-master is applied to it)" }
+    if forces_once {
+        ""
+    } else {
+        " (nor is it asked for again: this master would run it twice until the role buildbot-master is applied to it)"
+    }
 }
 
 impl BuildbotError {
@@ -211,8 +215,7 @@ impl Client {
         let fields = answer.pointer("/forceschedulers/0/all_fields").and_then(Value::as_array);
         let state = fields.into_iter().flatten().find(|field| field["name"] == "ostler_state").and_then(|field| field["default"].as_str());
         let state = state.ok_or_else(|| BuildbotError::State { why: format!("its force scheduler {SMOKE} has no field ostler_state") })?;
-        let loaded: Loaded =
-            serde_json::from_str(state).map_err(|error| BuildbotError::State { why: format!("ostler_state: {error}") })?;
+        let loaded: Loaded = serde_json::from_str(state).map_err(|error| BuildbotError::State { why: format!("ostler_state: {error}") })?;
         let forces_once = fields.into_iter().flatten().any(|field| field["name"] == REQUEST);
         Ok(Loaded { forces_once, ..loaded })
     }

@@ -9,8 +9,8 @@ use crate::masters::driver::{Cordon, Driver, Event, EventSink, MasterError, Obse
 use crate::masters::files::{Files, Install};
 use crate::masters::wait::{Cancellation, Poll, Wait, WaitReporter};
 use crate::masters::witness::Witness;
-use ostler_roles::master::{Site, Stage};
 use ostler_roles::master::buildbot::{OUR_PAUSE, WorkerName, standing};
+use ostler_roles::master::{Site, Stage};
 use ostler_roles::words::{Digest, NodeName};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! A worker's file in `workers.d/` of the master: the same bytes for the same worker, always.
 
 use ostler_roles::executor::Executor;
-use ostler_roles::master::{Site, Stage};
 use ostler_roles::master::buildbot::{Desired, WorkerName, WorkerNameError};
+use ostler_roles::master::{Site, Stage};
 use ostler_roles::words::{Digest, Label};
 use std::collections::BTreeSet;
 

@@ -133,7 +133,9 @@ impl Job<'_> {
             return format!("the worker is {hold}");
         }
         match survey.number(worker).map(|number| client.running(number)) {
-            Some(Ok(0)) | None => "the worker is connected and free: the master has not come to it, or a lock in its master.cfg is taken".to_owned(),
+            Some(Ok(0)) | None => {
+                "the worker is connected and free: the master has not come to it, or a lock in its master.cfg is taken".to_owned()
+            }
             Some(Ok(running)) => format!("the worker runs {}", count(running, "other job")),
             Some(Err(error)) => format!("the master does not say why not ({})", told(&error)),
         }
@@ -205,7 +207,8 @@ impl Job<'_> {
 
     /// Takes it back; what to say when it stays.
     fn take_back(&self, why: &str) -> Option<String> {
-        self.target.client
+        self.target
+            .client
             .cancel(self.request, self.build.as_ref(), why)
             .err()
             .map(|error| format!("its smoke job could not be taken back: {error}"))

@@ -46,7 +46,8 @@ fn each(values: Values) -> Built<Vec<Values>> {
                 own.fields.insert(part, Placed { written: Written::Value(Value::text(text)), span: values.span(field).clone() });
             }
             if field == "install"
-                && let Some((_, version)) = values.entries("versions").iter().find(|(key, _)| **key == *name.as_str()) {
+                && let Some((_, version)) = values.entries("versions").iter().find(|(key, _)| **key == *name.as_str())
+            {
                 own.fields.insert("version", Placed { written: Written::Value(version.clone()), span: values.span("versions").clone() });
             }
             found.push(own);

@@ -17,10 +17,18 @@ pub const EXECUTOR: &[FieldSpec] = &[
     FieldSpec::new("user", NAME, "The account that jobs run as.").required(),
     FieldSpec::new("count", Shape::Scalar(ScalarType::Integer), "How many jobs at once; 1 if not written."),
     FieldSpec::new("alone", Shape::Scalar(ScalarType::Boolean), "One job owns the machine: a count of 1 and no other executor."),
-    FieldSpec::new("jobs", Shape::Choice(&["labelled", "any"]), "Only jobs that name a label, or any; `labelled` if not written, and with Buildbot always."),
+    FieldSpec::new(
+        "jobs",
+        Shape::Choice(&["labelled", "any"]),
+        "Only jobs that name a label, or any; `labelled` if not written, and with Buildbot always.",
+    ),
     FieldSpec::new("labels", Shape::List(&Shape::Scalar(ScalarType::Label)), "Its labels, beside those of the roles."),
     FieldSpec::new("remote_fs", PATH, "The directory it works in.").required(),
-    FieldSpec::new("launch", Shape::Choice(&["ssh", "inbound"]), "Who opens the connection: a Jenkins asks for it, and a Buildbot's workers always do."),
+    FieldSpec::new(
+        "launch",
+        Shape::Choice(&["ssh", "inbound"]),
+        "Who opens the connection: a Jenkins asks for it, and a Buildbot's workers always do.",
+    ),
     FieldSpec::new("credential", NAME, "The master's credential for `launch: ssh`."),
     FieldSpec::new("java", Shape::Scalar(ScalarType::Integer), "The major version of its Java, which a Jenkins master must accept."),
 ];
