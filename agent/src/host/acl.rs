@@ -2,6 +2,8 @@
 
 /// The extended attribute that holds a file's ACL.
 pub(super) const ACL: &str = "system.posix_acl_access";
+/// An ACL has at most so many bytes where the kernel takes it from a program.
+pub(super) const LONGEST: usize = 64 << 10;
 /// Bytes of an entry behind the version: tag, rights, number.
 const ENTRY: usize = 8;
 const VERSION: usize = 4;
@@ -45,6 +47,31 @@ pub(super) fn writers(acl: &[u8]) -> Option<Writers> {
         }
     }
     Some(writers)
+}
+
+/// Whether it gives such a right to an account that does not own the file (acl(5), ACCESS CHECK ALGORITHM). None where it is no ACL that we know.
+pub(super) fn gives(acl: &[u8], right: u8, uid: u32, own_group: u32, groups: &[u32]) -> Option<bool> {
+    let (version, entries) = acl.split_at_checked(VERSION)?;
+    if *version != [2, 0, 0, 0] || entries.len() % ENTRY != 0 {
+        return None;
+    }
+    let number = |entry: &[u8]| u32::from_le_bytes([entry[4], entry[5], entry[6], entry[7]]);
+    let of = |wanted: u16| entries.chunks(ENTRY).find(|entry| tag(entry) == wanted);
+    let masked = of(MASK).is_some_and(|mask| mask[2] & right == 0);
+    let gives = |entry: &[u8]| entry[2] & right != 0;
+    if let Some(named) = entries.chunks(ENTRY).find(|entry| tag(entry) == NAMED_USER && number(entry) == uid) {
+        return Some(!masked && gives(named));
+    }
+    let is_in = |entry: &&[u8]| match tag(entry) {
+        GROUP => groups.contains(&own_group),
+        NAMED_GROUP => groups.contains(&number(entry)),
+        _ => false,
+    };
+    let mut of_groups = entries.chunks(ENTRY).filter(is_in).peekable();
+    if of_groups.peek().is_some() {
+        return Some(!masked && of_groups.any(gives));
+    }
+    of(OTHER).map(gives)
 }
 
 /// One that lets the owner and one account more read, and nobody else anything.
@@ -108,6 +135,16 @@ pub(super) mod tests {
         assert_eq!(with_mode(&plain, 0o600), Some(acl(&[(1, 6, NOBODY), (4, 0, NOBODY), (0x20, 0, NOBODY)])));
         assert_eq!(with_mode(&[1, 0, 0, 0], 0o600), None, "of another version");
         assert_eq!(with_mode(&[2, 0, 0, 0, 9], 0o600), None);
+    }
+
+    #[test]
+    fn the_first_entry_that_speaks_of_an_account_decides() {
+        let may = |acl: &[u8], uid, groups: &[u32]| gives(acl, 4, uid, 50, groups).unwrap();
+        assert!(may(&with_named(0, 6), NAMED, &[]) && !may(&with_named(0, 2), NAMED, &[]), "what the mask lets through");
+        assert!(may(&with_named(4, 6), 7, &[50]) && !may(&with_named(4, 6), 7, &[51]));
+        let others = acl(&[(1, 6, NOBODY), (4, 0, NOBODY), (8, 0, 60), (0x10, 7, NOBODY), (0x20, 4, NOBODY)]);
+        assert!(may(&others, 7, &[]) && !may(&others, 7, &[60]), "who is in a group is no other");
+        assert_eq!(gives(&[1, 0, 0, 0], 4, 7, 50, &[]), None, "of another version");
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod place;
 pub mod processes;
 mod remote_mounts;
 pub mod resolve;
+mod rights;
 mod rivals;
 mod trusted;
 mod unsynced;
@@ -27,6 +28,7 @@ pub use entry::{Entry, EntryKind};
 pub use error::{Operation, OsError};
 #[cfg(test)]
 pub(crate) use remote_mounts::tests;
+pub use rights::{Member, Right};
 pub use rivals::Rival;
 pub use trusted::WorkingDirectory;
 pub use write::{Proof, Writing, aside_path};

@@ -25,8 +25,6 @@ pub enum Rival {
 
 /// A directory in which nobody may touch names that are not his (inode(7)).
 const STICKY: u32 = 0o1000;
-/// An ACL has at most so many bytes where the kernel takes it from a program.
-const LONGEST: usize = 64 << 10;
 
 impl Host {
     /// Who could put something else in the place of what stands in this directory.
@@ -49,7 +47,7 @@ impl Host {
         if stat.st_mode & 0o020 == 0 {
             return None;
         }
-        let mut buffer = vec![0; LONGEST];
+        let mut buffer = vec![0; acl::LONGEST];
         let writers = match rustix::fs::getxattr(own::of_descriptor(opened), ACL, &mut buffer) {
             Ok(count) => acl::writers(&buffer[..count]),
             Err(Errno::NODATA | Errno::NOTSUP | Errno::NOSYS) => Some(Writers { users: Vec::new(), groups: vec![None] }),

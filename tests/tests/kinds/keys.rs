@@ -88,6 +88,42 @@ fn a_key_is_written_where_this_sshd_reads_it_which_is_asked_once() {
 }
 
 #[test]
+fn a_key_lets_in_only_where_sshd_may_read_it_as_the_account() {
+    let site = site();
+    let key = [json!({"authorized_key": {"user": "ci", "key": ours(&site)}})];
+    let there = format!("printf '%s\\n' '{}'", ours(&site));
+    // Trusted as root's own, and closed to who reads it.
+    site.sh("n1", &format!("useradd -m -s /bin/sh ci; install -d -m 700 /home/ci/.ssh; {there} > /home/ci/.ssh/authorized_keys"));
+    assert!(!lets_in(&site, "ci"));
+    applied(&site, &key);
+    assert!(lets_in(&site, "ci"));
+    // One that a group of the account, or an ACL, lets pass is well as it is.
+    site.sh("n1", "groupadd team; usermod -aG team ci; chown root:team /home/ci/.ssh; chmod 750 /home/ci/.ssh");
+    assert!(lets_in(&site, "ci"));
+    apply(&site, &key).nothing_to_do();
+    assert_eq!(site.sh("n1", "stat -c '%U %a' /home/ci/.ssh"), "root 750");
+
+    site.sh(
+        "n1",
+        "install -d -m 700 /etc/ssh/keys; echo 'AuthorizedKeysFile /etc/ssh/keys/%u' > /etc/ssh/sshd_config.d/keys.conf
+        install -m 644 /home/admin/.ssh/authorized_keys /etc/ssh/keys/admin; chmod 711 /etc/ssh/keys; systemctl reload ssh",
+    );
+    applied(&site, &key);
+    assert!(lets_in(&site, "ci"));
+    // The directory is the admin's own: it is named, and not opened by us.
+    site.sh("n1", "chown root:team /etc/ssh/keys; chmod 700 /etc/ssh/keys; chown -R ci: /etc/ssh/keys/ci; gpasswd -a admin team; chmod 710 /etc/ssh/keys; gpasswd -d ci team");
+    assert!(!lets_in(&site, "ci"));
+    let failed = apply(&site, &key).good_with(1);
+    let (_, why) = failed.failed("n1").remove(0);
+    assert!(why.contains("/etc/ssh/keys is 0710 and belongs to uid 0: ci, as whom sshd reads, may not pass"), "{why}");
+    assert!(why.contains("chmod o+x /etc/ssh/keys"), "{why}");
+    // Who opens it in the same role is asked for no second run.
+    let open = json!({"directory": {"path": "/etc/ssh/keys", "mode": "0711", "group": "team"}});
+    applied(&site, &[open, key[0].clone()]);
+    assert!(lets_in(&site, "ci"));
+}
+
+#[test]
 fn what_two_steps_do_to_one_path_is_planned_together_and_done_in_one_run() {
     let site = site();
     site.sh("n1", "useradd -m ci");

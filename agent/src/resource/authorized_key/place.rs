@@ -5,7 +5,7 @@ use super::super::node::Node;
 use super::sshd;
 use super::{Desired, promises};
 use crate::host::accounts::Account;
-use crate::host::{Entry, EntryKind, OsError, Writing};
+use crate::host::{Entry, EntryKind, Member, OsError, Right, Writing};
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::words::AbsPath;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,8 @@ fn distrusted(path: &Path, entry: &Entry, uid: u32) -> Option<String> {
 
 pub(super) struct Place {
     pub(super) account: Account,
+    /// As whom sshd reads the file (OpenSSH auth2-pubkey.c, `temporarily_use_uid`).
+    reader: Member,
     home: PathBuf,
     /// The file that keys are written into.
     pub(super) file: PathBuf,
@@ -64,7 +66,23 @@ impl Place {
                 further.push(other);
             }
         }
-        Ok(Self { home: home.as_path().to_owned(), file, further, account })
+        let groups = node.accounts()?.groups_of(name).into_iter().map(|(_, gid)| gid).chain([account.gid]).collect();
+        let reader = Member { uid: account.uid, groups };
+        Ok(Self { home: home.as_path().to_owned(), file, further, account, reader })
+    }
+
+    /// What keeps the account, as whom sshd reads, from passing this directory.
+    fn closed(&self, node: &Node, path: &Path) -> Result<Option<String>, Failure> {
+        let Some(entry) = node.host.look_through(path).map_err(unread)? else { return Ok(None) };
+        if node.host.gives(path, &entry, &self.reader, Right::Pass).map_err(unread)? {
+            return Ok(None);
+        }
+        let (path, name) = (path.display(), &self.account.name);
+        Ok(Some(format!("{path} is {:04o} and belongs to uid {}: {name}, as whom sshd reads, may not pass", entry.mode, entry.user)))
+    }
+
+    fn is_readable(&self, node: &Node, file: &Path, entry: &Entry) -> Result<bool, Failure> {
+        node.host.gives(file, entry, &self.reader, Right::Read).map_err(unread)
     }
 
     fn directory(&self) -> &Path {
@@ -94,9 +112,15 @@ impl Place {
                 return Ok(Some(found));
             }
         }
-        let entry = node.host.look(&self.file).map_err(unread)?;
-        let unreadable = entry.filter(|entry| !self.is_at_home() && entry.user != self.account.uid && entry.mode & 0o004 == 0);
-        Ok(unreadable.map(|entry| format!("{} is {:04o}", self.file.display(), entry.mode)))
+        for path in self.file.ancestors().skip(1) {
+            if let Some(closed) = self.closed(node, path)? {
+                return Ok(Some(closed));
+            }
+        }
+        Ok(match node.host.look(&self.file).map_err(unread)? {
+            Some(entry) if !self.is_readable(node, &self.file, &entry)? => Some(format!("{} is {:04o}", self.file.display(), entry.mode)),
+            Some(_) | None => None,
+        })
     }
 
     /// Makes the way to the file one that sshd trusts. What is so already stays as it is.
@@ -113,13 +137,23 @@ impl Place {
                 made.map_err(unmade)?;
                 continue;
             };
-            let Some(found) = distrusted(path, &entry, *uid) else { continue };
+            let closed = self.closed(node, path)?;
+            let Some(found) = distrusted(path, &entry, *uid).or(closed.clone()) else { continue };
+            let mode = entry.mode & !0o022 | if closed.is_some() { 0o700 } else { 0 };
             let writing = match entry.user {
-                _ if below_home => Writing { user: *uid, group: *gid, mode: entry.mode & !0o022 },
-                user if user == *uid && path == self.home => Writing { user, group: entry.group, mode: entry.mode & !0o022 },
+                _ if below_home => Writing { user: *uid, group: *gid, mode },
+                user if user == *uid && path == self.home => Writing { user, group: entry.group, mode },
+                _ if closed.is_some() => break,
                 _ => return Err(failure(FailureKind::Apply, format!("sshd would ignore the keys of {name}: {found}"))),
             };
             node.host.set_ownership(path, writing).map_err(unmade)?;
+        }
+        // What is not the account's own is nobody's but the admin's to open.
+        for path in self.file.ancestors().skip(1) {
+            if let Some(closed) = self.closed(node, path)? {
+                let hint = format!("on the node: chmod o+x {}; or a `directory` step before this one", path.display());
+                return Err(hinted(FailureKind::Apply, format!("sshd could not read the keys of {name}: {closed}"), hint));
+            }
         }
         Ok(())
     }
@@ -135,7 +169,7 @@ impl Place {
         };
         if let Some(entry) = node.host.look(file).map_err(unread)?.filter(|entry| entry.kind == EntryKind::File)
             && distrusted(file, &entry, uid).is_none()
-            && (entry.user == uid || entry.mode & 0o004 != 0)
+            && self.is_readable(node, file, &entry)?
         {
             writing = Writing { user: entry.user, group: entry.group, mode: entry.mode };
         }
@@ -178,7 +212,7 @@ impl Place {
     /// A file as it is. At home it will belong to the account: bytes that the account may not read already are not written into it.
     pub(super) fn bytes(&self, node: &Node, file: &Path) -> Result<Vec<u8>, Failure> {
         let Some((bytes, entry)) = node.host.read_to_edit(file, CAP).map_err(unread)? else { return Ok(Vec::new()) };
-        if file.starts_with(&self.home) && entry.user != self.account.uid && entry.mode & 0o004 == 0 {
+        if file.starts_with(&self.home) && entry.user != self.account.uid && !self.is_readable(node, file, &entry)? {
             let file = file.display();
             let message =
                 format!("{file} belongs to uid {} and {} may not read it: it is not given its bytes", entry.user, self.account.name);

@@ -1,0 +1,50 @@
+//! What an account may do with what stands somewhere, as the kernel decides it: by owner, ACL, group and all others (acl(5)).
+
+use super::acl::{self, ACL};
+use super::{Entry, Host, Operation, OsError, own};
+use rustix::io::Errno;
+use std::path::Path;
+
+/// An account, and all groups that a process of it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its number.
+    pub uid: u32,
+    /// Those of its groups, its own among them.
+    pub groups: Vec<u32>,
+}
+
+/// A right, as the kernel numbers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// To read a file.
+    Read = 4,
+    /// To pass a directory.
+    Pass = 1,
+}
+
+impl Host {
+    /// Whether this account has that right at `path`, where `entry` stands.
+    ///
+    /// # Errors
+    /// When its ACL cannot be read.
+    pub fn gives(&self, path: &Path, entry: &Entry, member: &Member, right: Right) -> Result<bool, OsError> {
+        let right = right as u8;
+        let has = |shift: u32| u32::from(right) & (entry.mode >> shift) != 0;
+        if member.uid == 0 {
+            return Ok(true);
+        }
+        if member.uid == entry.user {
+            return Ok(has(6));
+        }
+        let fail = |source: Errno| OsError::new(Operation::Look, path.display(), source);
+        let (parent, name) = self.place(path).map_err(fail)?;
+        let mut buffer = vec![0; acl::LONGEST];
+        match rustix::fs::lgetxattr(own::of_descriptor(&parent).join(name), ACL, &mut buffer) {
+            // One that we do not know may say anything: sshd is left to find out.
+            Ok(count) => Ok(acl::gives(&buffer[..count], right, member.uid, entry.group, &member.groups).unwrap_or(true)),
+            Err(Errno::NODATA | Errno::NOTSUP | Errno::NOSYS) => Ok(has(if member.groups.contains(&entry.group) { 3 } else { 0 })),
+            Err(source) => Err(fail(source)),
+        }
+    }
+}
