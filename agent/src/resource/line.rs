@@ -54,10 +54,11 @@ impl Act for Desired {
         match node.host.look(path).map_err(unread)? {
             None => Ok(Observed::Absent { missing_parents: node.host.missing_parents(&self.path).map_err(unread)? }),
             Some(entry) if entry.kind == EntryKind::File => {
-                let (bytes, _) = node.host.read_to_edit(path, CAP).map_err(unread)?.unzip();
+                let (bytes, read) = node.host.read_to_edit(path, CAP).map_err(unread)?.unzip();
                 let bytes = bytes.unwrap_or_default();
                 let counting = lines(&bytes).map(|(line, _)| line).filter(|line| counts(self, line));
-                Ok(Observed::Lines(counting.map(|line| String::from_utf8_lossy(line).into_owned()).collect()))
+                let found = counting.map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+                Ok(if read.is_some_and(|read| read.mode & 0o004 == 0) { self.unshown(found) } else { Observed::Lines(found) })
             }
             Some(entry) => Ok(Observed::Other(entry.kind.word().to_owned())),
         }

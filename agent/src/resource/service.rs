@@ -28,9 +28,9 @@ impl Act for Desired {
         let files = self.files(node).map_err(unread)?;
         let name = files.name(self);
         let state = node.manager.state(&node.host, name.as_str(), deadline).map_err(unread)?;
-        let unit = match &self.unit {
-            Some(content) => self.unit_digest(node, content)?,
-            None => None,
+        let (unit, is_private) = match &self.unit {
+            Some(content) => self.unit_digest(node, content)?.unzip(),
+            None => (None, None),
         };
         let triggers = match self.state {
             Some(State::Stopped) => node.manager.triggers(&node.host, &state, deadline).map_err(unread)?,
@@ -44,6 +44,7 @@ impl Act for Desired {
             boot: files.boot,
             masks: files.masks,
             unit,
+            is_private: is_private.unwrap_or(false),
             triggers,
         })
     }
@@ -131,7 +132,7 @@ impl Files {
 
 trait UnitFile {
     fn files(&self, node: &Node) -> Result<Files, OsError>;
-    fn unit_digest(&self, node: &Node, content: &Content) -> Result<Option<ostler_roles::words::Digest>, Failure>;
+    fn unit_digest(&self, node: &Node, content: &Content) -> Result<Option<(ostler_roles::words::Digest, bool)>, Failure>;
     fn write_unit(&self, node: &Node, work: &ApplyContext<'_>) -> Result<(), Failure>;
 }
 
@@ -156,12 +157,12 @@ impl UnitFile for Desired {
         Ok(Files { found: unit.path.is_some(), alias_of: (unit.name != self.name).then_some(unit.name), masks: unit.masks, boot })
     }
 
-    fn unit_digest(&self, node: &Node, content: &Content) -> Result<Option<ostler_roles::words::Digest>, Failure> {
+    fn unit_digest(&self, node: &Node, content: &Content) -> Result<Option<(ostler_roles::words::Digest, bool)>, Failure> {
         let path = self.unit_path();
         match node.host.look(path.as_path()).map_err(unread)? {
             Some(entry) if entry.kind == EntryKind::File => {
                 let bytes = node.host.read(path.as_path(), 4 << 20).map_err(unread)?.unwrap_or_default();
-                node.digest_like(content, &bytes).map(Some)
+                Ok(Some((node.digest_like(content, &bytes)?, entry.mode & 0o004 == 0)))
             }
             // A link is a mask or an alias: ours takes its place.
             Some(_) | None => Ok(None),
@@ -261,6 +262,11 @@ impl Verb {
 fn act(desired: &Desired, node: &Node, verb: Verb, work: &ApplyContext<'_>) -> Result<(), Failure> {
     let files = desired.files(node).map_err(unmade)?;
     let name = files.name(desired).as_str();
+    // What waits for its next start by itself is not up, so it cannot reload, and a start of it waits as well, for as long as its unit says
+    // (systemd, src/core/service.c, `service_start`: EAGAIN).
+    let waits = || node.manager.state(&node.host, name, work.deadline).map(|state| state.active_or_restarting() == "auto-restart");
+    let begins_anew = matches!(verb, Verb::Start | Verb::Reload) && waits().map_err(unmade)?;
+    let verb = if begins_anew { Verb::Restart } else { verb };
     node.manager.ask(&node.host, verb.word(), name, work.deadline).map_err(|error| refused(node, verb, name, error))?;
     let started = matches!(verb, Verb::Start | Verb::Restart);
     let Some(state) = node.manager.settled(&node.host, name, work, started).map_err(unmade)? else {

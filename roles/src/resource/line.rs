@@ -1,7 +1,7 @@
 //! `line`: one line of a file that others own the rest of.
 
 use super::{Contradiction, Describe, Effect, Resource, Shown};
-use crate::words::AbsPath;
+use crate::words::{AbsPath, count};
 use serde::{Deserialize, Serialize};
 
 /// A line as it shall be.
@@ -25,7 +25,8 @@ pub enum Observed {
         /// Directories that must be made first.
         missing_parents: Vec<AbsPath>,
     },
-    /// Those of its lines that count, in order.
+    /// Those of its lines that count, in order. Of a file that not all may read only those that the role itself tells: of others as many
+    /// as there are, by a word for all.
     Lines(Vec<String>),
     /// Something that is no regular file: its type's word.
     Other(String),
@@ -64,6 +65,14 @@ impl Desired {
     /// Whether a line of the file is one that this resource speaks of.
     pub fn counts(&self, line: &str) -> bool {
         line == self.line || self.replaces.as_deref().is_some_and(|prefix| line.starts_with(prefix))
+    }
+    /// The lines found in a file that not all may read: what the role does not tell itself may be a secret, and is not told.
+    pub fn unshown(&self, lines: Vec<String>) -> Observed {
+        let (mut told, others): (Vec<String>, Vec<String>) = lines.into_iter().partition(|line| *line == self.line);
+        if !others.is_empty() {
+            told.push(format!("{} of a private file", count(others.len() as u64, "line")));
+        }
+        Observed::Lines(told)
     }
 }
 

@@ -46,6 +46,9 @@ pub struct Observed {
     pub masks: Vec<AbsPath>,
     /// Digest of `/etc/systemd/system/NAME`, where there is one.
     pub unit: Option<Digest>,
+    /// Not all may read that file: its digest is told to nobody, for who knows it could try what may stand there.
+    #[serde(default)]
+    pub is_private: bool,
     /// Whether its file on disk is newer than what systemd has loaded.
     pub needs_reload: bool,
     /// Active units that start it again once it is stopped: its socket, a timer. Asked for where it shall be stopped.
@@ -70,10 +73,10 @@ pub struct Boot {
 pub enum Change {
     /// Write the unit file. A unit that runs owes a restart then.
     Unit {
-        /// Digest found; none: no file.
-        from: Option<Digest>,
-        /// Digest wanted.
-        to: Digest,
+        /// What was found: a digest, or a word.
+        from: String,
+        /// What is wanted, likewise.
+        to: String,
     },
     /// Tell systemd to read its files again.
     ReloadManager,
@@ -102,7 +105,7 @@ pub enum Change {
 impl Describe for Change {
     fn shown(&self) -> Shown {
         match self {
-            Self::Unit { from, to } => Shown::new("unit", from.map_or_else(|| "absent".to_owned(), |from| from.short()), to.short()),
+            Self::Unit { from, to } => Shown::new("unit", from, to),
             Self::ReloadManager => Shown::new("unit", "older in systemd's memory", "read again"),
             Self::Unmask => Shown::new("unit", "masked", "unmasked"),
             Self::Enable { from, to } => Shown::new("enabled", from, to),
@@ -134,7 +137,8 @@ impl Desired {
     /// Whether making these changes starts a process that reads all its files anew. One that was about to run already may have read
     /// older ones, unless it is begun anew.
     pub fn starts_anew(&self, observed: &Observed, changes: &[Change]) -> bool {
-        changes.iter().any(|change| matches!(change, Change::Start(_))) && (is_at_rest(&observed.active) || begins_anew(changes))
+        let at_rest = is_at_rest(&observed.active) || observed.active == "auto-restart";
+        changes.iter().any(|change| matches!(change, Change::Start(_))) && (at_rest || begins_anew(changes))
     }
 
     /// Whether it owes itself a restart once these changes are made: it runs, or begins to, by an older unit.
@@ -209,6 +213,18 @@ impl Desired {
     }
 }
 
+/// The unit file's change, as people may see it.
+fn unit_change(observed: &Observed, wanted: &Content) -> Change {
+    let (from, to) = match (wanted, observed.unit) {
+        (Content::Secret(_), Some(_)) => ("secret".to_owned(), "secret, changed".to_owned()),
+        (Content::Secret(_), None) => ("absent".to_owned(), "secret".to_owned()),
+        (Content::Blob(blob), None) => ("absent".to_owned(), blob.digest.short()),
+        (Content::Blob(blob), Some(_)) if observed.is_private => ("private".to_owned(), blob.digest.short()),
+        (Content::Blob(blob), Some(found)) => (found.short(), blob.digest.short()),
+    };
+    Change::Unit { from, to }
+}
+
 /// Whether a unit runs.
 fn runs(observed: &Observed) -> bool {
     matches!(observed.active.as_str(), "active" | "reloading")
@@ -267,7 +283,7 @@ impl Resource for Desired {
         let mut changes = Vec::new();
         let rewritten = self.unit.as_ref().filter(|unit| observed.unit != Some(unit.comparable()));
         if let Some(unit) = rewritten {
-            changes.push(Change::Unit { from: observed.unit, to: unit.comparable() });
+            changes.push(unit_change(observed, unit));
         } else if observed.needs_reload {
             changes.push(Change::ReloadManager);
         }
@@ -341,6 +357,7 @@ mod tests {
             masks: Vec::new(),
             unit: if rewritten { None } else { Some(unit.digest) },
             needs_reload: false,
+            is_private: false,
             triggers: Vec::new(),
         };
         (desired, observed)

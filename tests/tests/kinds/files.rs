@@ -97,3 +97,27 @@ fn what_chattr_has_forbidden_and_what_is_too_large_is_told_with_names_and_number
         &[json!({"file": {"path": "/srv/fixed", "content": "new"}}), json!({"file": {"path": "/srv/closed/new", "content": "new"}})],
     );
 }
+
+#[test]
+fn of_a_private_file_only_the_line_that_is_wished_is_shown() {
+    let site = site();
+    site.sh("n1", "umask 077; printf 'user=ci\ntoken=hunter2-hunter2\ntoken=other-other\n' > /srv/private; cp /srv/private /srv/gone; chmod 644 /srv/gone; cp /srv/private /srv/away");
+    let steps = [
+        json!({"line": {"path": "/srv/private", "line": "token=new", "replaces": "token="}}),
+        json!({"line": {"path": "/srv/away", "line": "token=new", "replaces": "token=", "absent": true}}),
+    ];
+    crate::write_role(&site, "files", &[], &steps.iter().collect::<Vec<_>>());
+    let plan = site.run(&["plan"]);
+    let shown: Vec<String> = plan.planned("n1").iter().flat_map(|(_, planned)| crate::changes(planned)).collect();
+    assert_eq!(shown, ["line: 2 lines of a private file -> token=new", "line: 2 lines of a private file -> absent"]);
+    let ran = site.apply();
+    ran.good();
+    for told in [plan.told(), ran.told(), site.run(&["plan", "-D"]).told()] {
+        assert!(!told.contains("hunter2") && !told.contains("other-other"), "{told}");
+    }
+    assert_eq!(site.sh("n1", "cat /srv/private /srv/away"), "user=ci\ntoken=new\nuser=ci");
+    // What all may read is shown as before.
+    let open = json!({"line": {"path": "/srv/gone", "line": "token=new", "replaces": "token="}});
+    let ran = applied(&site, &[open]);
+    assert_eq!(ran.planned("n1").iter().flat_map(|(_, planned)| crate::changes(planned)).collect::<Vec<_>>(), ["line: token=hunter2-hunter2 | token=other-other -> token=new"]);
+}

@@ -263,3 +263,38 @@ fn a_service_that_is_stopped_and_whose_state_is_nobodys_wish_stays_so() {
     assert!(is(&site, "web").starts_with("active"));
     assert_ne!(said(&site, "systemctl show -P MainPID web"), before, "one that runs is restarted");
 }
+
+#[test]
+fn what_waits_for_its_next_start_is_started_at_once() {
+    let site = site();
+    said(
+        &site,
+        "printf '[Service]\\nExecStart=/bin/sh -c \"test -e /srv/good && exec sleep infinity\"\\nRestart=always\\nRestartSec=600\\n' > /etc/systemd/system/waits.service
+        systemctl daemon-reload; systemctl start waits; until systemctl show -P SubState waits | grep -q auto-restart; do sleep 0.05; done; touch /srv/good",
+    );
+    let began = std::time::Instant::now();
+    let ran = applied(&site, &[json!({"service": {"name": "waits", "state": "running"}})]);
+    assert!(began.elapsed() < std::time::Duration::from_secs(60), "{}", ran.told());
+    assert_eq!(change_of(&ran, "service waits"), ["state: auto-restart -> running"]);
+    assert!(is(&site, "waits").starts_with("active"));
+    // Likewise what it owes to a file of it: it cannot reload while it does not run.
+    let fails = "rm /srv/good; kill $(systemctl show -P MainPID waits); until systemctl show -P SubState waits | grep -q auto-restart; do sleep 0.05; done; touch /srv/good";
+    said(&site, fails);
+    let reloads = json!({"service": {"name": "waits", "state": "running", "reload_on": ["file /srv/watched"]}});
+    applied(&site, &[json!({"file": {"path": "/srv/watched", "content": "x"}}), reloads]);
+    assert!(is(&site, "waits").starts_with("active"));
+}
+
+#[test]
+fn of_a_private_unit_no_digest_is_shown() {
+    let site = site();
+    let step = json!({"service": {"name": "own", "unit_content": "[Service]\nExecStart=/bin/sleep infinity\n"}});
+    applied(&site, std::slice::from_ref(&step));
+    let digest = said(&site, "cd /etc/systemd/system; echo '# a guess' >> own.service; chmod 600 own.service; sha256sum own.service | head -c 8");
+    let plan = site.run(&["plan"]);
+    assert_eq!(change_of(&plan, "service own")[0].split(" -> ").next(), Some("unit: private"), "{}", plan.told());
+    assert!(!plan.told().contains(&digest), "{}", plan.told());
+    let ran = site.apply();
+    ran.good();
+    assert!(!ran.told().contains(&digest), "{}", ran.told());
+}
