@@ -72,7 +72,7 @@ fn role(hello: &Hello) -> Catalog {
 
 fn go(conversation: &mut Conversation, run: &RunId, catalog: &Catalog) {
     let ToAgent::Catalog { catalog, base, want_old, .. } = Conversation::asking(catalog) else { panic!("a catalog") };
-    conversation.send(&[ToAgent::Catalog { catalog, base, want_old, secret_key: Hidden(KEY.to_vec()) }]);
+    conversation.send(&[ToAgent::Catalog { catalog, base, part: false, want_old, secret_key: Hidden(KEY.to_vec()) }]);
     let mut needed = Vec::new();
     let plan = loop {
         match conversation.receive() {
@@ -190,7 +190,7 @@ fn whole_story(suite: Suite) {
     let before = agent.said("find /var/lib/ostler -printf '%p %T@ %s\\n' | sort");
     let (plan, needed) = {
         let ToAgent::Catalog { catalog, .. } = Conversation::asking(&role(&hello)) else { panic!("a catalog") };
-        fourth.send(&[ToAgent::Catalog { catalog, base: Some(3), want_old: false, secret_key: Hidden(KEY.to_vec()) }]);
+        fourth.send(&[ToAgent::Catalog { catalog, base: Some(3), part: false, want_old: false, secret_key: Hidden(KEY.to_vec()) }]);
         match fourth.receive() {
             Some(ToController::Planned(plan)) => (plan, Vec::<u8>::new()),
             other => panic!("a plan, not {other:?}"),

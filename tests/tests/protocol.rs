@@ -14,6 +14,8 @@ mod killed;
 mod ledger;
 #[path = "protocol/lost.rs"]
 mod lost;
+#[path = "protocol/owing.rs"]
+mod owing;
 #[path = "protocol/planning.rs"]
 mod planning;
 #[path = "protocol/proving.rs"]

@@ -1,9 +1,9 @@
 //! What watchers owe: written before a watched resource changes, cleared after the watcher has acted. Survives everything.
 
 use super::stored::{self, Durable};
-use super::{EngineError, StatePaths};
-use ostler_roles::catalog::{Action, Step};
-use ostler_roles::resource::ResourceId;
+use super::{Cleaner, EngineError, StatePaths};
+use ostler_roles::catalog::{Action, Catalog, Step};
+use ostler_roles::resource::{Kind, ResourceId};
 use serde::{Deserialize, Serialize};
 
 /// How many causes are remembered of one action: for people, so a few are enough.
@@ -22,6 +22,25 @@ pub struct PendingAction {
     pub action: Action,
     /// What has changed, or was about to.
     pub because: Vec<ResourceId>,
+}
+
+impl PendingAction {
+    /// Told where no step is there that would do it.
+    fn told(&self) -> String {
+        let because: Vec<String> = self.because.iter().map(ToString::to_string).collect();
+        let (watcher, because) = (&self.watcher, because.join(", "));
+        let done = match self.action {
+            Action::Run => "run",
+            Action::Reload => "reloaded",
+            Action::Restart => "restarted",
+        };
+        let by_hand = match watcher.kind {
+            Kind::Service => format!("; by hand, on the node: systemctl {} {}", self.action.word(), watcher.key),
+            _ => String::new(),
+        };
+        let told = format!("{watcher} was to be {done} because of {because}, and is in no step of this plan: its run drops that{by_hand}");
+        Cleaner::default().note(told)
+    }
 }
 
 impl PendingActions {
@@ -69,6 +88,31 @@ impl PendingActions {
             owed.because.push(because);
         }
         raised || !named
+    }
+    /// Takes back what was noted for `changed`, which then did not change, as far as it was not owed `before`.
+    pub(super) fn unmark(&mut self, changed: &ResourceId, before: &Self) {
+        for owed in &mut self.0 {
+            let earlier = before.of(&owed.watcher);
+            if earlier.is_some_and(|earlier| earlier.because.contains(changed)) {
+                continue;
+            }
+            owed.because.retain(|cause| cause != changed);
+            if let Some(earlier) = earlier.filter(|earlier| earlier.because == owed.because) {
+                owed.action = earlier.action;
+            }
+        }
+        self.0.retain(|owed| !owed.because.is_empty());
+    }
+    /// What is owed by steps that this catalog does not have, told for people.
+    pub(super) fn left_over<'a>(&'a self, catalog: &'a Catalog) -> impl Iterator<Item = String> + 'a {
+        let has = |watcher: &ResourceId| catalog.steps.iter().any(|step| step.id() == *watcher);
+        self.0.iter().filter(move |owed| !has(&owed.watcher)).map(PendingAction::told)
+    }
+    /// Drops what a plan has told as left over. True when there was any.
+    pub(super) fn drop_told(&mut self, notes: &[String]) -> bool {
+        let before = self.0.len();
+        self.0.retain(|owed| !notes.contains(&owed.told()));
+        self.0.len() < before
     }
     /// Notes that a watcher has acted. True when it owed something.
     pub(super) fn clear(&mut self, watcher: &ResourceId) -> bool {

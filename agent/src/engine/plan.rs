@@ -22,6 +22,8 @@ pub struct Planning<'a> {
     pub owed: &'a PendingActions,
     /// The node's generation.
     pub generation: u64,
+    /// Whether the catalog is a part of what the node shall be: what is not in it is none of its business.
+    pub part: bool,
     /// Whether present contents of files are wanted.
     pub want_old: bool,
     /// Contents that the node has.
@@ -78,7 +80,7 @@ impl Planning<'_> {
         let mut changing = Changing::default();
         let transactions = transactions(&self.catalog.steps);
         let mut steps = Vec::with_capacity(examined.len());
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = if self.part { Vec::new() } else { self.owed.left_over(self.catalog).collect() };
         for (index, found) in examined.into_iter().enumerate() {
             let id = self.catalog.steps[index].id();
             notes.extend(found.iter().flat_map(|found| &found.notes).map(|note| cleaner.note(format!("{id}: {note}"))));
@@ -114,10 +116,8 @@ impl Planning<'_> {
             let ask = |proof: &Requirement| self.provider.check(&proof.check, proof.within, &Demands::default());
             let asked: Vec<Verdict> = std::thread::scope(|scope| {
                 let asking: Vec<_> = lane.iter().map(|proof| scope.spawn(move || ask(proof))).collect();
-                let answer = |thread: std::thread::ScopedJoinHandle<'_, Verdict>| {
-                    thread.join().unwrap_or_else(|_| Verdict::CouldNotTell { why: "the check itself failed".to_owned() })
-                };
-                asking.into_iter().map(answer).collect()
+                // A defect is nobody's answer: it ends the program, with its own words.
+                asking.into_iter().map(|thread| thread.join().unwrap_or_else(|defect| std::panic::resume_unwind(defect))).collect()
             });
             verdicts.extend(asked.into_iter().map(|verdict| cleaner.verdict(verdict)));
         }

@@ -92,8 +92,8 @@ fn attend(facilities: &dyn Facilities, mut input: Input, outbox: &Outbox) -> Res
             Incoming::Nothing => return Err(failure(FailureKind::Deadline, "the controller has said nothing for a day", None).into()),
         };
         let next = match message {
-            ToAgent::Catalog { catalog, base, want_old, secret_key } => {
-                work.catalog(*catalog, base, want_old, secret_key, &input, outbox)?
+            ToAgent::Catalog { catalog, base, part, want_old, secret_key } => {
+                work.catalog(*catalog, base, (part, want_old), secret_key, &input, outbox)?
             }
             ToAgent::Blobs(blobs) => work.blobs(blobs)?,
             ToAgent::Go { run, plan, generation, secrets, masked, controller, owes } => {

@@ -98,7 +98,7 @@ impl<'a> Work<'a> {
         &mut self,
         catalog: Catalog,
         base: Option<u64>,
-        want_old: bool,
+        (part, want_old): (bool, bool),
         secret_key: Hidden,
         input: &Input,
         outbox: &Outbox,
@@ -121,7 +121,7 @@ impl<'a> Work<'a> {
         // Whoever has gone waits for no plan; what it would still take is not asked of the node.
         let wanted = || !input.has_ended() && !outbox.is_gone();
         let planning =
-            Planning { provider: &*provider, catalog: &catalog, owed: &owed, generation, want_old, blobs: &blobs, wanted: &wanted };
+            Planning { provider: &*provider, catalog: &catalog, owed: &owed, generation, part, want_old, blobs: &blobs, wanted: &wanted };
         let drafted = planning.draft();
         drop(provider);
         let Some(mut draft) = drafted else { return Ok(Next::Leave) };

@@ -20,7 +20,7 @@ use crate::report::{
 };
 use crate::report::{MasterCounts, PlannedMaster, master_counts, master_json, master_lines};
 use crate::run::proved_again;
-use crate::session::AgentFile;
+use crate::session::{AgentFile, PlanOf};
 use ostler_roles::author::compile::Order;
 use ostler_roles::executor::Executor;
 use ostler_roles::master::Proof;
@@ -113,7 +113,7 @@ impl RunContext {
             agent,
             password: Arc::new(password::keeper(context, args.reach.ask_become_pass, &echo, &interrupts.stop())?),
             forks: usize::from(args.pace.forks),
-            want_old,
+            plan_of: PlanOf { part: only.is_some(), want_old },
             lines,
             plans_only: false,
             reconnect: ReconnectLimits::default(),

@@ -1,7 +1,7 @@
 //! What a node that does not change has of what others want there: compared by itself, and nothing is changed.
 
 use super::{Preparation, Ready, Trouble, TroubleKind};
-use crate::session::{Answer, Session, SessionError};
+use crate::session::{Answer, PlanOf, Session, SessionError};
 use ostler_roles::catalog::{Catalog, Step};
 use ostler_roles::plan::Plan;
 
@@ -33,11 +33,11 @@ pub async fn compare(preparation: &Preparation, ready: &mut Ready, steps: Vec<St
 
 /// Facts that have changed since it was met are taken as they are now, once.
 async fn ask(session: &mut Session, catalog: &mut Catalog, key: &[u8]) -> Result<Answer, SessionError> {
-    session.ask(catalog, false, key).await?;
+    session.ask(catalog, PlanOf::PART, key).await?;
     match session.answer().await? {
         Answer::Stale(facts) => {
             catalog.facts = facts.digest();
-            session.ask(catalog, false, key).await?;
+            session.ask(catalog, PlanOf::PART, key).await?;
             session.answer().await
         }
         planned @ Answer::Planned(_) => Ok(planned),

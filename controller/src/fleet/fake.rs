@@ -61,7 +61,7 @@ impl FakeNode {
             agent: AgentFile { bytes: b"agent", digest: Digest::of(b"agent") },
             password: Arc::new(Password::new(None, Box::new(|_, _| Box::pin(async { None })))),
             forks: 1,
-            want_old: false,
+            plan_of: crate::session::PlanOf::default(),
             reconnect,
             events,
             mask: RunMask::default(),

@@ -161,7 +161,7 @@ impl Line<'_> {
         let preparation = self.preparation;
         let early: Vec<ToAgent> = match purpose {
             Purpose::Attach(..) => Vec::new(),
-            Purpose::Plan(catalog) => vec![ask_plan(catalog, preparation.want_old, &preparation.compile.secret_key())],
+            Purpose::Plan(catalog) => vec![ask_plan(catalog, preparation.plan_of, &preparation.compile.secret_key())],
         };
         let mut connection = preparation.meet(self.node, async { early }).await?;
         let answer = match purpose {
@@ -184,7 +184,7 @@ pub async fn plan_again(
 ) -> Result<Answer, Trouble> {
     let session = &mut connection.session;
     let asked = async {
-        session.ask(catalog, preparation.want_old, &preparation.compile.secret_key()).await?;
+        session.ask(catalog, preparation.plan_of, &preparation.compile.secret_key()).await?;
         session.answer().await
     };
     match asked.await {

@@ -2,7 +2,7 @@
 
 use super::{EventSender, Lines, ReconnectLimits, SiteExecutors};
 use crate::mask::RunMask;
-use crate::session::{AgentFile, Content, Identity, Password};
+use crate::session::{AgentFile, Content, Identity, Password, PlanOf};
 use crate::transport::{BoxFuture, ConnectError, Link};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::executor::Executor;
@@ -94,8 +94,8 @@ pub struct Preparation {
     pub password: Arc<Password>,
     /// How many connections are made at once.
     pub forks: usize,
-    /// Ask for the present content of files that would change.
-    pub want_old: bool,
+    /// What of each node's plan is asked for.
+    pub plan_of: PlanOf,
     /// How hard a run is looked for whose connection was lost.
     pub reconnect: ReconnectLimits,
     /// How many lines may be open at once.

@@ -1,7 +1,7 @@
 //! The way to a plan: connect, meet, compile, ask. Nothing on any node is changed by it.
 
 use super::{Connection, FleetEvent, Preparation, Prepared, Stage, Trouble, TroubleKind};
-use crate::session::{Answer, Session, SessionError, ask_plan};
+use crate::session::{Answer, PlanOf, Session, SessionError, ask_plan};
 use ostler_roles::facts::Facts;
 use ostler_roles::plan::Plan;
 use ostler_roles::words::NodeName;
@@ -70,7 +70,7 @@ async fn one(preparation: &Preparation, node: &NodeName) -> Result<Ready, Troubl
         if let Some(facts) = preparation.compile.last_facts(node) {
             sent = compile(preparation, node, facts).await.ok();
         }
-        sent.iter().map(|prepared| ask_plan(&prepared.catalog, preparation.want_old, &key)).collect()
+        sent.iter().map(|prepared| ask_plan(&prepared.catalog, preparation.plan_of, &key)).collect()
     };
     let mut connection = preparation.meet(node, early).await.map_err(|error| Trouble::from(&error))?;
     let session = &mut connection.session;
@@ -102,7 +102,7 @@ async fn converse(
             Some(prepared) => prepared,
             None => {
                 let prepared = compile(preparation, node, facts.clone()).await?;
-                session.ask(&prepared.catalog, preparation.want_old, key).await.map_err(trouble)?;
+                session.ask(&prepared.catalog, preparation.plan_of, key).await.map_err(trouble)?;
                 prepared
             }
         };

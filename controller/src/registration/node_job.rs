@@ -4,7 +4,7 @@ use crate::fleet::{
     Connection, FleetEvent, Follower, Masked, MeetError, OpenedSecrets, Preparation, Start, Trouble, TroubleKind, new_run, secrets_of,
 };
 use crate::masters::Cancellation;
-use crate::session::{Answer, Content, Go, SessionError};
+use crate::session::{Answer, Content, Go, PlanOf, SessionError};
 use ostler_roles::catalog::{Catalog, Step};
 use ostler_roles::challenge::Place;
 use ostler_roles::ledger::Proved;
@@ -210,12 +210,12 @@ impl NodeJob {
         let (steps, facts) = (patch.steps.clone(), session.hello.facts.digest());
         let mut catalog = Catalog { node, facts, require: Vec::new(), steps, verify: Vec::new() };
         let asked = async {
-            session.ask(&catalog, false, &key).await?;
+            session.ask(&catalog, PlanOf::PART, &key).await?;
             let mut answer = session.answer().await?;
             if let Answer::Stale(facts) = answer {
                 catalog.facts = facts.digest();
                 session.hello.facts = *facts;
-                session.ask(&catalog, false, &key).await?;
+                session.ask(&catalog, PlanOf::PART, &key).await?;
                 answer = session.answer().await?;
             }
             Ok((catalog, answer))

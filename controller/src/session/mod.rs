@@ -20,4 +20,4 @@ pub(crate) use contents::{ALL_TURNS, all_turns};
 pub use error::SessionError;
 pub use meet::{Greeting, Identity, meet};
 pub use password::{Ask, Offer, Password};
-pub use talk::{Answer, Go, Session, ask_plan, asked};
+pub use talk::{Answer, Go, PlanOf, Session, ask_plan, asked};

@@ -76,9 +76,23 @@ pub struct Session {
     pub placed: bool,
 }
 
+/// What a plan is wanted of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PlanOf {
+    /// The catalog is a part of what the node shall be.
+    pub part: bool,
+    /// The present content of files that would change.
+    pub want_old: bool,
+}
+
+impl PlanOf {
+    /// Of steps that are not all of a node.
+    pub const PART: Self = Self { part: true, want_old: false };
+}
+
 /// The catalog's message: asks for a plan.
-pub fn ask_plan(catalog: &Catalog, want_old: bool, secret_key: &[u8]) -> ToAgent {
-    ToAgent::Catalog { catalog: Box::new(catalog.clone()), base: None, want_old, secret_key: Hidden(secret_key.to_vec()) }
+pub fn ask_plan(catalog: &Catalog, PlanOf { part, want_old }: PlanOf, secret_key: &[u8]) -> ToAgent {
+    ToAgent::Catalog { catalog: Box::new(catalog.clone()), base: None, part, want_old, secret_key: Hidden(secret_key.to_vec()) }
 }
 
 impl Session {
@@ -103,8 +117,8 @@ impl Session {
     ///
     /// # Errors
     /// When it cannot be sent.
-    pub async fn ask(&mut self, catalog: &Catalog, want_old: bool, secret_key: &[u8]) -> Result<(), SessionError> {
-        self.channel.send(&[ask_plan(catalog, want_old, secret_key)]).await
+    pub async fn ask(&mut self, catalog: &Catalog, plan_of: PlanOf, secret_key: &[u8]) -> Result<(), SessionError> {
+        self.channel.send(&[ask_plan(catalog, plan_of, secret_key)]).await
     }
 
     /// The answer to the catalog sent last.

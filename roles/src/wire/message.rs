@@ -28,6 +28,9 @@ pub enum ToAgent {
         /// The node's generation that it was compiled on; none: whichever the node has. Another one is `Stale`.
         #[serde(default)]
         base: Option<u64>,
+        /// It is a part of what the node shall be: of actions that are owed by other steps nothing is told.
+        #[serde(default)]
+        part: bool,
         /// Send the present content of files that would change.
         want_old: bool,
         /// The key under which secrets are compared.

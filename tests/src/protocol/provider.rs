@@ -23,6 +23,9 @@ pub struct FakeNode {
     pub transactions: Vec<Vec<String>>,
     /// Resources whose change fails.
     pub fails: BTreeSet<String>,
+    /// Resources whose change comes to nothing, which is no failure: a mirror that is not required.
+    #[serde(default)]
+    pub comes_to_nothing: BTreeSet<String>,
     /// Resources whose change waits until a file of this name appears in the bench, or the run is cancelled.
     pub gates: BTreeMap<String, String>,
     /// Resources whose change never comes back, whatever is asked of it.
@@ -127,6 +130,9 @@ impl FakeProvider {
         }
         if node.fails.contains(&name) {
             return Err(failure(FailureKind::Apply, &format!("change {name} {says}")));
+        }
+        if node.comes_to_nothing.contains(&name) {
+            return Ok(Applied { changes: Vec::new(), notes: vec!["could not be had".to_owned()], started: false });
         }
         if let Desired::File(file) = &step.desired {
             match file.present.as_ref().map(|present| &present.content) {

@@ -200,7 +200,7 @@ fn other_facts_or_another_generation_are_stale() {
     conversation.send(&[Conversation::asking(&other)]);
     assert_eq!(conversation.receive(), Some(ToController::Stale { facts: Box::new(hello.facts.clone()), generation: 0 }));
     let ToAgent::Catalog { catalog, want_old, secret_key, .. } = Conversation::asking(&web()) else { panic!("a catalog") };
-    conversation.send(&[ToAgent::Catalog { catalog, base: Some(7), want_old, secret_key }]);
+    conversation.send(&[ToAgent::Catalog { catalog, base: Some(7), part: false, want_old, secret_key }]);
     assert_eq!(conversation.receive(), Some(ToController::Stale { facts: Box::new(hello.facts), generation: 0 }));
     conversation.plan(&web());
 }
@@ -221,7 +221,7 @@ fn old_contents_come_only_when_wanted_and_only_for_changes() {
     let mut conversation = bench.connect();
     conversation.hello();
     let ToAgent::Catalog { catalog, base, secret_key, .. } = Conversation::asking(&web()) else { panic!("a catalog") };
-    conversation.send(&[ToAgent::Catalog { catalog, base, want_old: true, secret_key }]);
+    conversation.send(&[ToAgent::Catalog { catalog, base, part: false, want_old: true, secret_key }]);
     conversation.receive();
     let Some(ToController::Planned(plan)) = conversation.receive() else { panic!("a plan") };
     assert!(matches!(&plan.steps[0], Planned::Change { old: Some(old), .. } if old == "old file /etc/one"));

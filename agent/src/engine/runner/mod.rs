@@ -173,6 +173,7 @@ impl Runner<'_> {
         if !self.writer.all_is_written() {
             return None;
         }
+        self.drop_left_over();
         for group in groups(&self.catalog.steps) {
             self.look_for_reasons_to_stop();
             match (self.stopped(), group) {

@@ -107,9 +107,10 @@ impl Runner<'_> {
     /// Applies what differs, after what is owed for it is on the disk.
     fn apply(&self, members: &[(u32, &Examined)]) -> Vec<Part> {
         let Some((first, _)) = members.first().copied() else { return Vec::new() };
-        if let Err(error) = self.mark(members) {
-            return members.iter().map(|_| Outcome::Failed(own(&error)).into()).collect();
-        }
+        let before = match self.mark(members) {
+            Ok(before) => before,
+            Err(error) => return members.iter().map(|_| Outcome::Failed(own(&error)).into()).collect(),
+        };
         self.facilities.passed(Moment::Marked(first));
         let batch: Vec<Differing<'_>> = members.iter().map(|(index, found)| Differing { step: self.step(*index), found }).collect();
         let within = batch.iter().map(|member| member.step.within.duration()).max().unwrap_or_default();
@@ -124,6 +125,9 @@ impl Runner<'_> {
                 notes.extend_from_slice(&member.found.notes);
                 if changes.is_empty() {
                     self.note(*index, notes);
+                    if let Err(error) = self.unmark(member.step, &before) {
+                        return Outcome::Failed(own(&error)).into();
+                    }
                     return Part { outcome: Outcome::Unchanged { why: "what it lacks could not be had".to_owned() }, started };
                 }
                 Part { outcome: Outcome::Changed { changes, notes }, started }
@@ -135,16 +139,36 @@ impl Runner<'_> {
 
     /// Writes down durably what later watchers, and the members themselves, will owe. Nothing is written where nobody does, or all is owed
     /// already.
-    fn mark(&self, members: &[(u32, &Examined)]) -> Result<(), EngineError> {
+    /// Gives what was owed before.
+    fn mark(&self, members: &[(u32, &Examined)]) -> Result<PendingActions, EngineError> {
+        let mut before = PendingActions::default();
         self.change_owed(|owed| {
+            before.clone_from(owed);
             let mut news = false;
             for (index, found) in members {
                 let later = self.catalog.steps.get(*index as usize + 1..).unwrap_or_default();
                 news |= owed.mark(self.step(*index), found.owes, later);
             }
             news
+        })?;
+        Ok(before)
+    }
+
+    /// Nothing came of a change that was to be made, so nobody has to act for it.
+    fn unmark(&self, step: &Step, before: &PendingActions) -> Result<(), EngineError> {
+        self.change_owed(|owed| {
+            let marked = owed.clone();
+            owed.unmark(&step.id(), before);
+            *owed != marked
         })
         .map(drop)
+    }
+
+    /// Drops what steps owe that are gone, as the plan has said.
+    pub(super) fn drop_left_over(&self) {
+        if let Err(error) = self.change_owed(|owed| owed.drop_told(&self.plan.notes)) {
+            self.writer.write(Event::Note { index: None, text: error.told() });
+        }
     }
 
     fn change_owed(&self, change: impl FnOnce(&mut PendingActions) -> bool) -> Result<bool, EngineError> {

@@ -39,6 +39,7 @@ fn time(fixture: &Fixture, packages: usize, plans: usize) -> Duration {
             catalog: &catalog,
             owed: &owed,
             generation: 0,
+            part: false,
             want_old: false,
             blobs: &blobs,
             wanted: &|| true,

@@ -255,7 +255,7 @@ async fn a_goodbye_to_many_deaf_nodes_is_said_to_all_at_once() {
         let mut connection = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
         // More than the pipe holds, and nothing that zstd makes smaller: from now on nothing that is sent is taken.
         let noise: Vec<u8> = (0..4096u32).flat_map(|number| Digest::of(&number.to_le_bytes()).hex().into_bytes()).collect();
-        let filled = tokio::time::timeout(Duration::from_millis(200), connection.session.ask(&catalog(), false, &noise)).await;
+        let filled = tokio::time::timeout(Duration::from_millis(200), connection.session.ask(&catalog(), crate::session::PlanOf::default(), &noise)).await;
         assert!(filled.is_err());
         connections.push(connection);
     }
@@ -279,7 +279,7 @@ async fn a_content_that_is_gone_from_the_site_is_said_and_nothing_is_begun() {
     let fake = FakeNode::new(vec![met([Act::Hear, say(ToController::NeedBlobs(vec![gone])), planned])]);
     let (preparation, _told) = fake.preparation();
     let mut connection = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
-    connection.session.ask(&catalog(), false, &[]).await.unwrap();
+    connection.session.ask(&catalog(), crate::session::PlanOf::default(), &[]).await.unwrap();
     connection.session.answer().await.unwrap();
     let go = Go {
         plan: &plan,
@@ -306,7 +306,7 @@ async fn a_run_that_waits_for_its_turn_to_be_sent_contents_is_stopped_at_once_an
     let fake = FakeNode::new(vec![met([Act::Hear, say(ToController::NeedBlobs(vec![wanted])), planned(plan()), Act::Hear])]);
     let (preparation, mut events) = fake.preparation();
     let mut connection = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
-    connection.session.ask(&catalog(), false, &[]).await.unwrap();
+    connection.session.ask(&catalog(), crate::session::PlanOf::default(), &[]).await.unwrap();
     connection.session.answer().await.unwrap();
     let blob = Arc::new(|_: &Digest| Some(b"wanted".to_vec().into()));
     let prepared = Prepared { catalog: catalog(), blob, secrets: Arc::default(), masked: Vec::new(), executors: Vec::new() };
