@@ -37,7 +37,7 @@ fn met(agent: &PlacedAgent<'_>, mut conversation: Conversation, password: &str) 
     loop {
         match conversation.receive() {
             Some(ToController::Login(login)) => assert_eq!((login.agent, login.user.as_str()), (agent.digest, "admin")),
-            Some(ToController::AskPassword { user }) => {
+            Some(ToController::AskPassword { user, .. }) => {
                 assert_eq!(user, "admin");
                 conversation.send(&[ToAgent::Password(Hidden(password.as_bytes().to_vec()))]);
             }

@@ -131,7 +131,7 @@ impl RootHalf {
                 asked = true;
                 end = Instant::now() + PASSWORD_WITHIN;
                 self.account = account.unwrap_or_else(crate::engine::own_account);
-                outbox.send(&ToController::AskPassword { user: self.account.clone() })?;
+                outbox.send(&ToController::AskPassword { user: self.account.clone(), said: self.said_before().map(Box::new) })?;
             }
             if at(0) && !self.hear()? {
                 return Err(self.ended(answered).into());
@@ -193,6 +193,15 @@ impl RootHalf {
             message,
             Some("give the right one; it was tried once only, because attempts can lock an account"),
         )
+    }
+
+    /// What it said before its question, where we know what that means.
+    fn said_before(&self) -> Option<Failure> {
+        let tail = self.said.lines();
+        let known = prompt::recognise(&tail.join("\n"))?;
+        let message = format!("{}; it asks for the password of {} all the same, and none was given", known.message, self.account);
+        let command = CommandFailure { argv: vec![self.program.to_owned()], status: Ended::Deadline, tail };
+        Some(Failure { command: Some(command), ..failure(FailureKind::Apply, message, Some(known.hint)) })
     }
 
     /// How to see by hand what it says.

@@ -148,9 +148,14 @@ async fn start(
                 return Ok(Started::Speaks(Box::new(channel), hello));
             }
             // Only a node on which we become root by sudo has any use for a password.
-            ToController::AskPassword { user } if !asked && identity.r#become == Some(Become::Sudo) => {
+            ToController::AskPassword { user, said } if !asked && identity.r#become == Some(Become::Sudo) => {
                 asked = true;
-                let offered = offer.insert(password.offer((&identity.node, &identity.login), &user).await?);
+                let given = password.offer((&identity.node, &identity.login), &user).await.map_err(|error| match (error, said) {
+                    // What is wrong there beside comes first: who gives a password may find it still.
+                    (SessionError::NeedsPassword { .. }, Some(said)) => SessionError::Fault(said),
+                    (error, _) => error,
+                })?;
+                let offered = offer.insert(given);
                 let bytes = ostler_roles::wire::message::Hidden(offered.secret().expose().clone().into_bytes());
                 channel.send(&[ToAgent::Password(bytes)]).await?;
                 // A person may have taken any time over it.
@@ -286,7 +291,7 @@ mod tests {
     }
 
     fn asks() -> ToController {
-        ToController::AskPassword { user: "ci".to_owned() }
+        ToController::AskPassword { user: "ci".to_owned(), said: None }
     }
 
     #[tokio::test]

@@ -122,6 +122,9 @@ pub enum ToController {
     AskPassword {
         /// Who it asks for.
         user: String,
+        /// What it said before its question that a password alone may not mend: told where none can be given.
+        #[serde(default)]
+        said: Option<Box<Failure>>,
     },
     /// The catalog was compiled from other facts or on another generation: compile again from these.
     Stale {
@@ -325,7 +328,12 @@ impl Texts for ToController {
     /// But for facts: the digest of those must stay what it is.
     fn texts(&mut self, edit: Edit<'_>) {
         match self {
-            Self::AskPassword { user } => edit(Text::One(user)),
+            Self::AskPassword { user, said } => {
+                edit(Text::One(user));
+                if let Some(said) = said {
+                    said.texts(edit);
+                }
+            }
             Self::Planned(plan) => plan.texts(edit),
             Self::Refused(Refusal::NoRunner(why) | Refusal::NoChallenge(why)) => edit(Text::One(why)),
             Self::Event { seq: _, event } => event.texts(edit),

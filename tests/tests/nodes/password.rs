@@ -174,3 +174,16 @@ fn doas_makes_root_where_it_asks_nothing_and_says_what_it_wants_where_it_does() 
     field.apply().assert_changed(0);
     assert_eq!(field.said("n1", "stat -c %U /etc/demo-one; journalctl -q -o cat | grep -c 'COMMAND=.*agent' || true"), "root\n0");
 }
+
+#[test]
+fn a_broken_rule_is_told_also_where_sudo_goes_on_to_ask_for_a_password() {
+    let field = field_of([node("n1", 11).with_sudo_password(RIGHT)], SMALL);
+    field.run("n1", "echo 'ci ALL=(ALL NOPASSWD' >/etc/sudoers.d/broken; chmod 440 /etc/sudoers.d/broken");
+    let none = field.apply();
+    assert_eq!(none.code, 1, "{none}");
+    assert!(none.trouble("n1").contains("sudo cannot read its rules"), "{none}");
+    let trouble = none.of("trouble", Some("n1"))[0].to_string();
+    assert!(trouble.contains("visudo -c") && trouble.contains("/etc/sudoers.d/broken"), "{trouble}");
+    // With it sudo does what its other rules say.
+    with_password(&field, RIGHT).assert_changed(2);
+}

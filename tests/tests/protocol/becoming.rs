@@ -79,7 +79,7 @@ fn a_password_is_asked_for_once_and_no_frame_is_read_as_one() {
     // The catalog comes before the password: it must wait, and arrive whole.
     conversation.send(&[Conversation::opening(Some(Become::Sudo)), Conversation::asking(&web())]);
     expect_login(&mut conversation);
-    assert!(matches!(conversation.receive(), Some(ToController::AskPassword { user }) if !user.is_empty()));
+    assert!(matches!(conversation.receive(), Some(ToController::AskPassword { user, .. }) if !user.is_empty()));
     conversation.send(&[password("open sesame")]);
     assert!(matches!(conversation.receive(), Some(ToController::Hello(hello)) if hello.root));
     assert!(matches!(conversation.receive(), Some(ToController::NeedBlobs(_))));
@@ -129,7 +129,7 @@ fn the_account_whose_password_sudo_wants_is_named() {
         let mut conversation = bench.connect_as_login();
         conversation.send(&[Conversation::opening(Some(Become::Sudo))]);
         expect_login(&mut conversation);
-        assert_eq!(conversation.receive(), Some(ToController::AskPassword { user: "root".to_owned() }));
+        assert_eq!(conversation.receive(), Some(ToController::AskPassword { user: "root".to_owned(), said: None }));
         conversation.send(&[password(word)]);
         if taken {
             assert!(matches!(conversation.receive(), Some(ToController::Hello(hello)) if hello.root));
