@@ -1,7 +1,7 @@
 //! Shows a run's events from its journal, from any number on, to the end: none lost, none twice.
 
 use super::frames::{Disconnected, Incoming, Input, Outbox, await_readable};
-use crate::engine::{EngineError, Facilities, JournalReader, StatePaths, ask_to_cancel, is_held, shown_progress};
+use crate::engine::{EngineError, Facilities, JournalReader, StatePaths, ask_to_cancel, defect_of, is_held, shown_progress};
 use ostler_roles::outcome::Event;
 use ostler_roles::wire::frame::FrameError;
 use ostler_roles::wire::message::{Refusal, ToAgent, ToController};
@@ -68,6 +68,11 @@ impl<'a> Tail<'a> {
                 // It may have told its end between our last look and its leaving.
                 self.show_news(outbox)?;
                 if !self.ended {
+                    if let Some(words) = defect_of(self.facilities.paths(), &self.run) {
+                        let text = format!("this is a defect of ostler, please report it: the agent {words}");
+                        self.last += 1;
+                        outbox.send(&ToController::Event { seq: self.last, event: Box::new(Event::Note { index: None, text }) })?;
+                    }
                     outbox.send(&ToController::Cut { run: self.run, last: self.last })?;
                     return Ok(TailEnd::Complete);
                 }

@@ -21,6 +21,9 @@ pub struct FakeNode {
     pub acts: Vec<Act>,
     /// Names of resources in each transaction, in order.
     pub transactions: Vec<Vec<String>>,
+    /// Resources whose change meets a defect of ours.
+    #[serde(default)]
+    pub panics: BTreeSet<String>,
     /// Resources whose change fails.
     pub fails: BTreeSet<String>,
     /// Resources whose change comes to nothing, which is no failure: a mirror that is not required.
@@ -128,6 +131,7 @@ impl FakeProvider {
         while node.hangs.contains(&name) {
             std::thread::park();
         }
+        assert!(!node.panics.contains(&name), "no provider knows {name}");
         if node.fails.contains(&name) {
             return Err(failure(FailureKind::Apply, &format!("change {name} {says}")));
         }

@@ -210,3 +210,19 @@ fn a_runner_whose_run_was_superseded_leaves_at_once() {
     assert!(!bench.run_by_hand(&next));
     assert_eq!(bench.node(), before);
 }
+
+#[test]
+fn a_defect_of_the_runner_is_told_with_its_words_and_the_next_run_goes_on() {
+    let mut node = FakeNode::default();
+    node.panics.insert("file /etc/two".to_owned());
+    let bench = bench_with(&node);
+    let (events, end) = apply(&bench, &web());
+    assert!(matches!(end, Some(ToController::Cut { .. })), "{end:?}");
+    let words = events.iter().find_map(|(_, event)| if let Event::Note { text, .. } = event { Some(text.as_str()) } else { None });
+    let words = words.unwrap_or_else(|| panic!("{events:?}"));
+    assert!(words.starts_with("this is a defect of ostler, please report it: the agent panicked at "), "{words}");
+    assert!(words.contains("provider.rs:") && words.contains("no provider knows file /etc/two"), "{words}");
+    bench.set_node(&FakeNode { panics: Default::default(), ..bench.node() });
+    let (events, _) = apply(&bench, &web());
+    assert!(matches!(ending(&events), Some(Ending::Good { changed: 3, unchanged: 1, .. })), "{events:?}");
+}

@@ -12,7 +12,7 @@ use super::node::{LastRun, NodeRecord};
 use super::progress::ProgressBoard;
 use super::secrets::SecretStore;
 use super::stored::{self, Durable};
-use super::{BlobStore, Cleaner, EngineError, Facilities, Lock, Moment, PendingActions, Provider, StatePaths, cancel, detach};
+use super::{BlobStore, Cleaner, EngineError, Facilities, Lock, Moment, PendingActions, Provider, StatePaths, cancel, defect, detach};
 use crate::host::child;
 use crate::host::own::OwnPath;
 use groups::{Group, groups};
@@ -54,6 +54,7 @@ pub fn run(facilities: &dyn Facilities, run: &RunId, detach_from: Option<&Path>)
     let mask = mask_of(&secrets.masked()?);
     child::mask_output(mask.clone());
     let cleaner = Cleaner::of(mask);
+    defect::keep_words(paths, run, cleaner.clone());
     let owed = PendingActions::read(paths)?;
     let provider = facilities.provider(key.expose()).map_err(|failure| EngineError::Provider { why: failure.message })?;
     let state = JournalState::default();
