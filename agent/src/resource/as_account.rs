@@ -42,14 +42,12 @@ impl AccountJob<'_> {
         let mut decoder = Decoder::begun();
         let (failed, heard) = (RefCell::new(None), Cell::new(Instant::now()));
         let mut take = |bytes: &[u8]| {
-            decoder.push(bytes);
-            while failed.borrow().is_none() {
-                let taken = match decoder.message::<A>() {
-                    Ok(None) => return,
-                    Ok(Some(answer)) => hear(answer),
-                    Err(error) => Err(wrong(error)),
-                };
-                heard.set(Instant::now());
+            // Behind the first failure nothing is heard any more.
+            if failed.borrow().is_none() {
+                let taken = hear_all(&mut decoder, bytes, &wrong, |answer| {
+                    heard.set(Instant::now());
+                    hear(answer)
+                });
                 *failed.borrow_mut() = taken.err();
             }
         };
@@ -71,5 +69,52 @@ impl AccountJob<'_> {
             return Err(Failure { causes: finished.tail.into_lines(), ..failure(FailureKind::Deadline, message) });
         }
         Err(finished.failure(&format!("finish what is done as {who}")))
+    }
+}
+
+/// Hears the whole answers in what has come.
+fn hear_all<A: DeserializeOwned>(
+    decoder: &mut Decoder,
+    bytes: &[u8],
+    wrong: &dyn Fn(frame::FrameError) -> Failure,
+    mut hear: impl FnMut(A) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    decoder.push(bytes);
+    while let Some(answer) = decoder.message::<A>().map_err(wrong)? {
+        hear(answer)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frame::FRAME_CAP;
+
+    /// What is heard of these bytes, and what was wrong with them.
+    fn heard(bytes: &[&[u8]]) -> (Vec<u32>, Option<String>) {
+        let (mut decoder, mut heard) = (Decoder::begun(), Vec::new());
+        let wrong = |error: frame::FrameError| failure(FailureKind::Internal, error.to_string());
+        let mut hear = |answer: u32| {
+            heard.push(answer);
+            Ok(())
+        };
+        let ended = bytes.iter().try_for_each(|bytes| hear_all(&mut decoder, bytes, &wrong, &mut hear));
+        (heard, ended.err().map(|failed| failed.message))
+    }
+
+    #[test]
+    fn what_an_account_says_that_is_no_answer_ends_its_work() {
+        let answer = frame::encode(&7u32).unwrap().to_vec();
+        let (first, rest) = answer.split_at(2);
+        assert_eq!(heard(&[&answer, first, rest]), (vec![7, 7], None));
+        let word = frame::encode(&"no number").unwrap().to_vec();
+        let (told, why) = heard(&[&answer, &word]);
+        assert!(told == [7] && why.is_some(), "{told:?} {why:?}");
+        // No more is waited for, or kept, than an answer may have.
+        let length = u32::try_from(FRAME_CAP + 1).unwrap().to_be_bytes();
+        let (told, why) = heard(&[&answer, &[&length[..], &[0; 8]].concat()]);
+        assert!(told == [7] && why.is_some(), "{told:?} {why:?}");
+        assert!(heard(&[&[0xff; 64]]).1.is_some());
     }
 }

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::host::tests::Dead;
-use ostler_roles::check::{Check, Connect, Demands, Disk, Kernel, Memory, Package, PackageWant, Share, Verdict, Virtualization, Write};
+use ostler_roles::check::{Check, Connect, Demands, Disk, Kernel, Login, Memory, Package, PackageWant, Share, Verdict, Virtualization, Write};
 use ostler_roles::outcome::FailureKind;
-use ostler_roles::resource::command;
+use ostler_roles::resource::{Effect, command};
 use ostler_roles::words::{Bytes, ModuleName, PackageName, Version};
 
 const SOON: Span = Span::seconds(20);
@@ -163,4 +163,32 @@ fn a_probe_has_no_rights_of_roots() {
         panic!()
     };
     assert_eq!(why, "it did not end in time");
+}
+
+#[test]
+fn a_locked_account_logs_in_by_key_only_where_sshd_uses_pam() {
+    if !crate::host::tests::proves_as_root("whether an account is locked") {
+        return;
+    }
+    let fixture = Fixture::new();
+    for directory in ["usr/sbin", "etc/ssh", "bin", "home/ci"] {
+        std::fs::create_dir_all(fixture.path(directory)).unwrap();
+    }
+    std::fs::write(fixture.path("/usr/sbin/sshd"), "").unwrap();
+    std::fs::write(fixture.path("/bin/sh"), "").unwrap();
+    std::fs::set_permissions(fixture.path("/bin/sh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::os::unix::fs::chown(fixture.path("/home/ci"), Some(1001), Some(1001)).unwrap();
+    let login = Check::Login(Login { user: account("ci") });
+    let said = |configuration: &str| {
+        std::fs::write(fixture.path("/etc/ssh/sshd_config"), configuration).unwrap();
+        fixture.provider.forget(&[Effect::Everything]);
+        match judged(&fixture, &login) {
+            Verdict::Fail { found, .. } => Some(found),
+            _ => None,
+        }
+    };
+    let refused = Some("the account is locked, and sshd does without PAM".to_owned());
+    assert_eq!(said(""), refused, "sshd's own default");
+    assert_eq!(said("UsePAM no\n"), refused);
+    assert_eq!(said("UsePAM yes\n"), None);
 }

@@ -284,3 +284,22 @@ fn what_is_larger_than_any_file_is_refused_before_it_fills_the_disk() {
         assert_eq!(server.asked.lock().unwrap().len(), 1, "another try does no better");
     }
 }
+
+#[test]
+fn a_server_that_drips_is_left_at_the_deadline_and_what_came_is_kept() {
+    let fixture = Fixture::new();
+    let body = bytes(9);
+    // Never silent for long, and never done; it ends by itself long after whoever asked should have gone.
+    let server = Server::new(|_, _, stream| {
+        head(stream, "200 OK", "Content-Length: 100000\r\n")?;
+        (0..2000).try_for_each(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            stream.write_all(b"x")
+        })
+    });
+    let began = Instant::now();
+    let failed = fixture.apply_until(&desired(server.url("/image"), &body), began + Duration::from_secs(1), &|| false).unwrap_err();
+    assert_eq!(failed.kind, FailureKind::Deadline, "{failed:?}");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(std::fs::metadata(partial(&fixture, &body)).unwrap().len() > 0);
+}
