@@ -11,6 +11,8 @@ mod keys;
 mod running;
 #[path = "jenkins_apply/stage.rs"]
 mod stage;
+#[path = "jenkins_apply/two_runs.rs"]
+mod two_runs;
 
 use ostler::lab::Fault;
 use ostler_tests::jenkins::nodes::OfflineMark;

@@ -6,7 +6,8 @@ use super::{
 };
 use crate::cli::PlanArgs;
 use crate::fleet::{Ready, leave};
-use crate::report::{Exit, MasterAnswer, NodeResult, Paint, PlannedMaster, Recap, change_count, merge, plan_lines, recap_lines};
+use crate::report::{Exit, MasterAnswer, NodeResult, Paint, PlannedMaster, Recap, change_count, master_lines, master_troubles, merge};
+use crate::report::{plan_lines, recap_lines};
 use crate::run::proved_again;
 use ostler_roles::words::{NodeName, count};
 use std::collections::BTreeSet;
@@ -34,6 +35,10 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
         prepare::print_plans_json(context, &ready);
         let refused = prepare::print_refusals(context, &ready);
         let on_masters = prepare::print_masters(context, &masters);
+        if printer.is_quiet() {
+            // What is wrong is no detail.
+            printer.lines(&master_lines(&master_troubles(&masters), printer.style));
+        }
         prepare::print_lost(context, &lost);
         let (change, may) = ready.iter().map(|one| change_count(&one.plan)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         let (change, may) = (change + on_masters.change, may + on_masters.may);
@@ -46,6 +51,9 @@ pub fn run(context: &Context, args: &PlanArgs) -> Result<Exit, CommandError> {
                 began.elapsed().as_secs_f64()
             );
             printer.say(Paint::Strong, &counts);
+        } else if on_masters.trouble > 0 {
+            let text = format!("{} cannot be registered. Nothing was changed.", count(on_masters.trouble, "executor"));
+            printer.say(Paint::Bad, &text);
         } else if lost.is_empty() && on_masters.not_asked + on_masters.wrong == 0 {
             let held = |one: &Ready| held_on(&masters, &one.node);
             let nodes = ready.iter().map(|one| NodeResult { held: held(one), ..NodeResult::verified(one) }).collect();

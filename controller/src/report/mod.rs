@@ -23,7 +23,10 @@ pub use common_lines::{alike, names};
 pub use console::{Console, Finished, Journal};
 pub use exit::{Exit, merge};
 pub use json::{event_json, plan_json, recap_json, trouble_json, verdict_json};
-pub use plan::{MasterAnswer, MasterCounts, MasterPlan, PlannedExecutor, PlannedMaster, Renamed, master_counts, master_json, master_lines};
+pub use plan::{
+    MasterAnswer, MasterCounts, MasterPlan, PlannedExecutor, PlannedMaster, Renamed, master_counts, master_json, master_lines,
+    master_troubles,
+};
 pub use plan::{PlannedNode, change_count, impossible, plan_lines, refusal_lines};
 pub use printer::{Format, MaskedError, Printer, Progress};
 pub use recap::{CANCELLED, NodeResult, Recap, recap_lines};

@@ -6,6 +6,7 @@ mod step_view;
 
 pub use master::{
     MasterAnswer, MasterCounts, MasterPlan, PlannedExecutor, PlannedMaster, Renamed, master_counts, master_json, master_lines,
+    master_troubles,
 };
 pub use refusal::{impossible, refusal_lines};
 pub use step_view::action_word;

@@ -10,6 +10,7 @@ use ostler::lab::{LabNode, Suite};
 use ostler_tests::jenkins::door::Door;
 use ostler_tests::jenkins::{Model, Permission, SshHost, User, Version};
 use ostler_tests::site::{Ran, Site};
+use ostler_tests::terminal::Terminal;
 
 /// What must show up nowhere.
 pub const PASSWORD: &str = "planted-password-51c0";
@@ -197,16 +198,32 @@ impl Stage {
         self.site.is_told(text);
     }
 
-    /// What people see of a run that ends well.
-    pub fn human(&self, words: &[&str]) -> String {
+    /// The program as people call it.
+    fn call(&self, words: &[&str]) -> Command {
         let json = self.site.command(words);
         let mut command = Command::new(json.get_program());
         command.args(words).current_dir(self.site.root()).env_clear();
         command.envs(json.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let output = command.output().unwrap();
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{said}");
+        command
+    }
+
+    /// What people see of a run that ends well.
+    pub fn human(&self, words: &[&str]) -> String {
+        let (exit, said) = self.human_with(words);
+        assert_eq!(exit, Some(0), "{said}");
         said
+    }
+
+    /// What people see of a run, behind its exit code.
+    pub fn human_with(&self, words: &[&str]) -> (Option<i32>, String) {
+        let output = self.call(words).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        (output.status.code(), said)
+    }
+
+    /// A run at a terminal, which can be halted in the midst of it.
+    pub fn at_terminal(&self, words: &[&str]) -> Terminal {
+        Terminal::start(&self.call(words))
     }
 
     /// Runs that the node remembers.

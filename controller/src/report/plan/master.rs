@@ -121,6 +121,21 @@ pub fn master_counts(masters: &[PlannedMaster]) -> MasterCounts {
     counts
 }
 
+/// What of the masters' parts cannot come to anything, and nothing else.
+pub fn master_troubles(masters: &[PlannedMaster]) -> Vec<PlannedMaster> {
+    let only = |master: &PlannedMaster| match &master.answer {
+        MasterAnswer::Asked(told) => {
+            let troubled = told.executors.iter().filter(|one| one.trouble.is_some());
+            let executors = troubled.map(|one| PlannedExecutor { changes: Vec::new(), held: None, ..one.clone() }).collect();
+            let told = MasterPlan { executors, ..MasterPlan::default() };
+            Some(PlannedMaster { name: master.name.clone(), answer: MasterAnswer::Asked(told) })
+        }
+        MasterAnswer::Wrong { .. } | MasterAnswer::NotAsked { .. } => Some(master.clone()),
+        MasterAnswer::Later { .. } => None,
+    };
+    masters.iter().filter_map(only).collect()
+}
+
 /// The lines of the masters' parts.
 pub fn master_lines(masters: &[PlannedMaster], style: Style) -> Vec<String> {
     masters.iter().flat_map(|master| lines_of(master, style)).collect()
@@ -272,6 +287,11 @@ mod tests {
                 "  ! old: not asked (connection refused)",
                 "  ! odd: wrong in the site: `x@y` is no credential id",
             ]
+        );
+        let troubles = ["  ! ci: executor p4 [p4]", "      not ours", "  ! old: not asked (connection refused)"];
+        assert_eq!(
+            master_lines(&master_troubles(&masters()), Style::PLAIN),
+            [&troubles[..], &["  ! odd: wrong in the site: `x@y` is no credential id"]].concat()
         );
         assert_eq!(master_counts(&masters()), MasterCounts { change: 3, may: 2, held: 1, trouble: 1, not_asked: 1, wrong: 1 });
     }
