@@ -53,7 +53,8 @@ async fn planned(
     run: &RunContext,
 ) -> Result<Result<Planned, (Vec<Ready>, Result<Exit, CommandError>)>, CommandError> {
     prepare::order(run)?;
-    let (mut ready, mut lost, looks) = run.plans(context).await;
+    let (ready, mut lost, looks) = run.plans(context).await;
+    let mut ready = refusal::without_taken(run, ready, &mut lost).await;
     let mut owed = prepare::owed(run, &lost).await;
     let surveyed = prepare::survey(context, run, &mut ready, &owed, looks).await;
     run.preparation.events.flush().await;

@@ -5,7 +5,7 @@ use ostler_tests::jenkins::jobs::{Job, enqueue};
 use ostler_tests::jenkins::xml;
 
 /// A job of somebody's that runs on n1 until `/srv/open` is there.
-fn occupy(stage: &Stage) {
+pub(super) fn occupy(stage: &Stage) {
     stage.site.sh("n1", "rm -f /srv/open");
     let shell =
         "<builders><hudson.tasks.Shell><command>until test -e /srv/open; do sleep 0.1; done</command></hudson.tasks.Shell></builders>";
@@ -18,13 +18,13 @@ fn occupy(stage: &Stage) {
     within("their job runs", || running(stage));
 }
 
-fn running(stage: &Stage) -> bool {
+pub(super) fn running(stage: &Stage) -> bool {
     // The model looks at its queue when somebody asks it something.
     stage.model.wait_for_builds(Duration::from_millis(1));
     stage.model.state().jobs.get("theirs").is_some_and(|job| job.builds.last().is_some_and(|build| build.is_running()))
 }
 
-fn mark(stage: &Stage) -> Option<OfflineMark> {
+pub(super) fn mark(stage: &Stage) -> Option<OfflineMark> {
     stage.model.state().nodes["n1"].offline.clone()
 }
 

@@ -1,6 +1,37 @@
 //! Two runs on one node at once, from two machines: what one has taken in hand the other lets alone.
 
+use super::running::mark;
 use super::*;
+
+fn is_at_gate(stage: &Stage) -> bool {
+    stage.site.sh("n1", "test -e /srv/here && echo here || true") == "here"
+}
+
+#[test]
+fn a_node_that_another_run_is_changing_is_let_alone_also_where_nothing_would_change() {
+    let stage = Stage::up("ssh");
+    stage.site.apply().good();
+    let role = std::fs::read_to_string(stage.site.root().join("roles/ci-agent.yaml")).unwrap();
+    stage.set("stamp", "second");
+    stage.gate();
+    let (is_there, ours, is_held, theirs) = std::thread::scope(|scope| {
+        let theirs = scope.spawn(|| stage.apply_elsewhere());
+        let is_there = holds_within(|| is_at_gate(&stage));
+        // What the other one is at is not in our site: by it the node is as it should be.
+        stage.site.write("roles/ci-agent.yaml", &role);
+        stage.writes();
+        let ours = stage.site.apply();
+        let left = (mark(&stage).is_some(), stage.writes());
+        stage.site.sh("n1", "touch /srv/open");
+        (is_there, ours, left, theirs.join().unwrap())
+    });
+    assert!(is_there, "{}", theirs.told());
+    let ours = ours.good_with(7);
+    assert!(ours.recap("n1")["trouble"].as_str().unwrap().contains("has had the node for"), "{}", ours.told());
+    assert_eq!(is_held, (true, Vec::new()), "{}", ours.told());
+    theirs.good();
+    assert_eq!((stage.labels().as_str(), mark(&stage).is_none()), ("big debian", true));
+}
 
 #[test]
 fn a_quiet_plan_names_an_executor_that_cannot_be_registered() {

@@ -8,6 +8,8 @@ use super::summary::out;
 use crate::fleet::{FleetEvent, Ready, Trouble, TroubleKind, leave};
 use crate::registration::Candidate;
 use crate::report::{self, Exit, MasterAnswer, NodeResult, Paint, PlannedExecutor, PlannedMaster, Recap, merge, recap_json};
+use crate::session::SessionError;
+use ostler_roles::wire::message::Refusal;
 use ostler_roles::words::{NodeName, count};
 
 /// When a requirement does not hold or the site is wrong for a node, nothing is changed anywhere.
@@ -46,6 +48,16 @@ pub(super) fn not_begun(context: &Context, run: &RunContext, ready: &[Ready], lo
     context.printer.json(&recap_json(&recap, exit));
 }
 
+/// Nodes that another run has are its own, also those on which nothing would change: it holds their executors, and brings them to their labels.
+pub(super) async fn without_taken(run: &RunContext, ready: Vec<Ready>, lost: &mut Vec<(NodeName, Trouble)>) -> Vec<Ready> {
+    let taken = |one: &Ready| {
+        let is_idle = one.plan.is_empty() && (run.only.is_some() || one.prepared.executors.is_empty());
+        let active = one.connection.session.hello.run.clone().filter(|active| active.alive && !is_idle)?;
+        Some(Trouble::from(&SessionError::Refused(Refusal::Locked(active))))
+    };
+    without(run, ready, lost, taken).await
+}
+
 /// Nodes that are registered with a master which does not answer, or cannot be asked, are not begun: what they would become there is not known.
 /// Nor are those whose master says already that they can come to nothing there.
 pub(super) async fn without_hopeless(
@@ -54,8 +66,9 @@ pub(super) async fn without_hopeless(
     lost: &mut Vec<(NodeName, Trouble)>,
     masters: &[PlannedMaster],
 ) -> Vec<Ready> {
-    let why = |node: &NodeName| {
-        masters.iter().find_map(|master| match &master.answer {
+    let why = |one: &Ready| {
+        let node = &one.node;
+        let (kind, why, hint) = masters.iter().find_map(|master| match &master.answer {
             MasterAnswer::NotAsked { cause, nodes } if nodes.contains(node) => {
                 let hint = "look after the master, then run the same command again: nothing was changed on this node";
                 Some((TroubleKind::Unreachable, format!("{}: not asked ({cause})", master.name), hint))
@@ -72,15 +85,25 @@ pub(super) async fn without_hopeless(
                 Some((TroubleKind::Failed, why, "mend that, then run the same command again: nothing was changed on this node"))
             }
             MasterAnswer::NotAsked { .. } | MasterAnswer::Wrong { .. } | MasterAnswer::Later { .. } => None,
-        })
+        })?;
+        Some(Trouble { kind, chain: vec![why], hint: hint.to_owned(), failure: None })
     };
+    without(run, ready, lost, why).await
+}
+
+/// Those that are not in trouble; of the others it is told.
+async fn without(
+    run: &RunContext,
+    ready: Vec<Ready>,
+    lost: &mut Vec<(NodeName, Trouble)>,
+    trouble: impl Fn(&Ready) -> Option<Trouble>,
+) -> Vec<Ready> {
     let (mut stay, mut out) = (Vec::new(), Vec::new());
     for one in ready {
-        let Some((kind, why, hint)) = why(&one.node) else {
+        let Some(trouble) = trouble(&one) else {
             stay.push(one);
             continue;
         };
-        let trouble = Trouble { kind, chain: vec![why], hint: hint.to_owned(), failure: None };
         run.preparation.events.send(&one.node, FleetEvent::Trouble(Box::new(trouble.clone())));
         lost.push((one.node, trouble));
         out.push(one.connection);
