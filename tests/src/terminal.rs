@@ -73,7 +73,11 @@ impl Terminal {
         self.wait_until(text, |said| said.contains(text));
     }
 
-    fn wait_until(&self, what: &str, holds: impl Fn(&str) -> bool) {
+    /// Waits until this holds of all that was shown.
+    ///
+    /// # Panics
+    /// When it never does.
+    pub fn wait_until(&self, what: &str, holds: impl Fn(&str) -> bool) {
         let end = Instant::now() + LIMIT;
         while !holds(&self.said()) {
             assert!(Instant::now() < end, "no {what:?}: {}", self.said());
