@@ -13,6 +13,7 @@ use ostler_roles::resource::Effect;
 use ostler_roles::resource::authorized_key::{Change, Desired, KeyBlob, Observed, ObservedKey};
 use ostler_roles::words::AbsPath;
 use place::Place;
+use std::collections::BTreeSet;
 
 /// Whether some key shall not let in.
 fn promises(desired: &Desired) -> bool {
@@ -33,7 +34,9 @@ impl Act for Desired {
         let mut keys = Vec::new();
         let mut take = |bytes: &[u8], elsewhere: Option<&str>| {
             let lines = String::from_utf8_lossy(bytes).into_owned();
-            keys.extend(lines.lines().filter_map(|line| ObservedKey::parse(line, elsewhere)));
+            // Where certain keys alone shall let in, a line that we cannot read is one too many.
+            let read = if self.only.is_some() { ObservedKey::read } else { ObservedKey::parse };
+            keys.extend(lines.lines().filter_map(|line| read(line, elsewhere)));
         };
         take(&place.bytes(node, &place.file)?, None);
         for (file, bytes) in place.further(node, promises(self))? {
@@ -56,7 +59,7 @@ impl Act for Desired {
         }
         for (file, bytes) in place.further(node, promises(self))? {
             let name = place.name_of(file);
-            let here: Vec<&KeyBlob> = gone.iter().filter(|(_, file)| *file == name).map(|(key, _)| *key).collect();
+            let here: BTreeSet<&KeyBlob> = gone.iter().filter(|(_, file)| *file == name).map(|(key, _)| *key).collect();
             if !here.is_empty() {
                 place.write(node, file, &without(&here, &bytes))?;
             }
@@ -76,27 +79,29 @@ impl Act for Desired {
     }
 }
 
-/// A further file's new bytes: lines that are no keys stay.
-fn without(gone: &[&KeyBlob], bytes: &[u8]) -> Vec<u8> {
-    let stays = |line: &&[u8]| ObservedKey::parse(&String::from_utf8_lossy(line), None).is_none_or(|found| !gone.contains(&&found.key));
+/// A further file's new bytes: other lines stay.
+fn without(gone: &BTreeSet<&KeyBlob>, bytes: &[u8]) -> Vec<u8> {
+    let stays = |line: &&[u8]| ObservedKey::read(&String::from_utf8_lossy(line), None).is_none_or(|found| !gone.contains(&found.key));
     bytes.split_inclusive(|byte| *byte == b'\n').filter(stays).flatten().copied().collect()
 }
 
-/// The file's new bytes: lines that are no keys stay, and so do comments in whatever encoding.
+/// The file's new bytes: other lines stay, and so do comments in whatever encoding.
 fn edited(desired: &Desired, bytes: &[u8], changes: &[Change]) -> Vec<u8> {
-    let goes = |key: &KeyBlob| changes.iter().any(|change| matches!(change, Change::Remove(gone) if gone == key));
+    // Looked up for each line: whoever owns the file may have written hundreds of thousands.
+    let gone: BTreeSet<&KeyBlob> =
+        changes.iter().filter_map(|change| if let Change::Remove(gone) = change { Some(gone) } else { None }).collect();
     let mut new = Vec::with_capacity(bytes.len() + 200);
     let mut wanted = !desired.absent;
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let line = match ObservedKey::parse(&String::from_utf8_lossy(line), None) {
+        let line = match ObservedKey::read(&String::from_utf8_lossy(line), None) {
             Some(found) if found.key == desired.key => {
                 if !std::mem::take(&mut wanted) {
                     continue;
                 }
                 desired.written().into_bytes()
             }
-            Some(found) if goes(&found.key) => continue,
+            Some(found) if gone.contains(&found.key) => continue,
             Some(_) | None => line.to_vec(),
         };
         new.extend(line);

@@ -6,6 +6,7 @@ mod commands;
 mod downloads;
 mod files;
 mod git;
+mod hostile;
 mod packages;
 mod server;
 

@@ -70,21 +70,18 @@ fn split_options(line: &str) -> Option<(&str, &str)> {
     Some((&line[..end], line[end..].trim_start()))
 }
 
-/// Where the first such byte stands outside of quotes.
+/// Where the first such byte stands outside of quotes. A backslash means something before a quote alone, in quotes or not (OpenSSH sshkey.c,
+/// `sshkey_advance_past_options`).
 fn unquoted(text: &str, wanted: impl Fn(u8) -> bool) -> Option<usize> {
     let mut quoted = false;
-    let mut escaped = false;
-    for (index, byte) in text.bytes().enumerate() {
+    let mut bytes = text.bytes().enumerate().peekable();
+    while let Some((index, byte)) = bytes.next() {
         match byte {
-            b'\\' if quoted => {
-                escaped = !escaped;
-                continue;
-            }
-            b'"' if !escaped => quoted = !quoted,
+            b'\\' if bytes.next_if(|(_, next)| *next == b'"').is_some() => {}
+            b'"' => quoted = !quoted,
             byte if !quoted && wanted(byte) => return Some(index),
             _ => {}
         }
-        escaped = false;
     }
     None
 }
@@ -96,21 +93,35 @@ fn is_algorithm(word: &str) -> bool {
 impl ObservedKey {
     /// A key's line (sshd(8), AUTHORIZED_KEYS FILE FORMAT); none for comments and what is no key. The one reader, for roles and nodes.
     pub fn parse(line: &str, elsewhere: Option<&str>) -> Option<Self> {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            return None;
-        }
+        let line = told(line)?;
         let first = line.split_whitespace().next()?;
         let (options, rest) = if is_algorithm(first) { ("", line) } else { split_options(line)? };
         let (algorithm, rest) = rest.split_once(char::is_whitespace).filter(|(algorithm, _)| is_algorithm(algorithm))?;
         let rest = rest.trim_start();
-        let (blob, comment) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        // sshd takes the names of RSA's signatures for the key's own (OpenSSH sshkey.c, `peek_type_nid`).
+        let (blob, comment) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
+        // sshd takes the names of RSA's signatures for the key's own (OpenSSH sshkey.c, `peek_type_nid`), and reads base64 with blanks.
         let algorithm = if algorithm.starts_with("rsa-sha2-") { "ssh-rsa" } else { algorithm };
-        let key = KeyBlob { algorithm: algorithm.to_owned(), blob: blob.to_owned() };
+        let key = KeyBlob { algorithm: algorithm.to_owned(), blob: blob.split_whitespace().collect() };
         let (options, comment) = (options.to_owned(), comment.trim().to_owned());
         Some(Self { key, options, comment, elsewhere: elsewhere.map(str::to_owned) })
     }
+
+    /// The same, and what we cannot read stands for itself: this node's sshd may read it.
+    pub fn read(line: &str, elsewhere: Option<&str>) -> Option<Self> {
+        let unread = |line: &str| Self {
+            key: KeyBlob { algorithm: "line".to_owned(), blob: line.to_owned() },
+            options: String::new(),
+            comment: String::new(),
+            elsewhere: elsewhere.map(str::to_owned),
+        };
+        Self::parse(line, elsewhere).or_else(|| told(line).map(unread))
+    }
+}
+
+/// What a line says, up to its NUL; none where that is nothing, or a comment.
+fn told(line: &str) -> Option<&str> {
+    let line = line.split('\0').next().unwrap_or_default().trim();
+    (!line.is_empty() && !line.starts_with('#')).then_some(line)
 }
 
 /// Options of a key that stand alone (OpenSSH auth2-pubkeyfile.c, auth-options.c); upper and lower case are one.
@@ -160,15 +171,7 @@ fn is_option(option: &str) -> bool {
         Some((name, value)) => {
             // In quotes, and nothing behind them: a quote that is left open would take what follows.
             let inner = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-            let closed = |inner: &str| {
-                let mut escaped = false;
-                let open = inner.bytes().any(|byte| {
-                    let ends = byte == b'"' && !escaped;
-                    escaped = byte == b'\\' && !escaped;
-                    ends
-                });
-                !open && !escaped
-            };
+            let closed = |inner: &str| !inner.ends_with('\\') && !inner.replace("\\\"", "").contains('"');
             VALUED.contains(&name.to_ascii_lowercase().as_str()) && inner.is_some_and(closed)
         }
     }
@@ -292,10 +295,31 @@ mod tests {
     }
 
     #[test]
+    fn options_end_where_sshd_ends_them() {
+        // A backslash is one before a quote alone, whatever stands before it (OpenSSH misc.c, `opt_dequote`).
+        for line in [r#"environment="A=\\" x " ssh-ed25519 AAAA who"#, r#"a\" ssh-ed25519 AAAA who"#, "no-pty\tssh-ed25519 \t AAAA\twho"] {
+            let read = ObservedKey::parse(line, None).unwrap_or_else(|| panic!("{line}"));
+            assert_eq!(
+                (read.key.algorithm.as_str(), read.key.blob.as_str(), read.comment.as_str()),
+                ("ssh-ed25519", "AAAA", "who"),
+                "{line}"
+            );
+        }
+        // base64 may be broken by what is a blank in C, and a line ends at a NUL.
+        for line in ["ssh-ed25519 AA\u{b}AA", "ssh-ed25519 AAAA\0 BBBB", "ssh-ed25519 AA\u{c}AA\r"] {
+            assert_eq!(ObservedKey::parse(line, None).unwrap().key.blob, "AAAA", "{line:?}");
+        }
+    }
+
+    #[test]
     fn only_options_that_sshd_takes_are_options() {
-        for good in
-            ["no-pty", "restrict,PTY", r#"from="10.0.0.0/8,!10.1.0.0/16",command="echo \"a b\"",no-X11-forwarding"#, r#"command="""#]
-        {
+        for good in [
+            "no-pty",
+            "restrict,PTY",
+            r#"from="10.0.0.0/8,!10.1.0.0/16",command="echo \"a b\"",no-X11-forwarding"#,
+            r#"command="""#,
+            r#"command="a\\\" b""#,
+        ] {
             assert_eq!(wrong_option(good), None, "{good}");
         }
         for (options, wrong) in [
@@ -307,6 +331,7 @@ mod tests {
             (r#"command="ls" -l"#, r#"command="ls" -l"#),
             (r#"command="ls,no-pty"#, r#"command="ls,no-pty"#),
             (r#"no-pty="yes""#, r#"no-pty="yes""#),
+            (r#"command="C:\\""#, r#"command="C:\\""#),
         ] {
             assert_eq!(wrong_option(options), Some(wrong), "{options}");
         }

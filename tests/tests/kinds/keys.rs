@@ -178,3 +178,27 @@ fn what_would_keep_us_out_is_refused_or_marked_in_the_plan() {
     assert!(plan.contains("sshd goes by it: see that admin is still let in"), "{plan}");
     assert!(lets_in(&site, "admin"));
 }
+
+#[test]
+fn what_sshd_reads_as_a_key_is_found_however_it_is_written() {
+    let site = site();
+    site.sh("n1", "useradd -m -s /bin/sh ci; install -d -m 700 -o ci -g ci /home/ci/.ssh");
+    let key = ours(&site);
+    let (algorithm, blob) = key.split_once(' ').unwrap();
+    let only = json!({"authorized_key": {"user": "ci", "key": FOREIGN, "exclusive": true}});
+    let gone = json!({"authorized_key": {"user": "ci", "key": key, "absent": true}});
+    for (line, step) in [
+        // To sshd `\\"` ends no quote; the key follows on the next one (OpenSSH misc.c, `opt_dequote`).
+        (format!(r#"environment="A=\\" x " {key}"#), &only),
+        (format!(r#"environment="A=\\" x " {key}"#), &gone),
+        // base64 may be broken by what is a blank in C (b64_pton).
+        (format!("{algorithm} {}\u{b}{}", &blob[..20], &blob[20..]), &gone),
+    ] {
+        let encoded = line.bytes().map(|byte| format!("\\{byte:03o}")).collect::<String>();
+        site.sh("n1", &format!("printf '{encoded}\\n' > /home/ci/.ssh/authorized_keys; chown ci: /home/ci/.ssh/authorized_keys"));
+        assert!(lets_in(&site, "ci"), "{line:?}");
+        apply(&site, std::slice::from_ref(step)).good();
+        assert!(!lets_in(&site, "ci"), "{line:?}");
+        site.apply().nothing_to_do();
+    }
+}
