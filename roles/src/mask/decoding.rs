@@ -6,6 +6,8 @@ use std::ops::Range;
 
 /// Longer sequences stand for nothing.
 const LONGEST: usize = 32;
+/// Who breaks a text breaks it and indents: more than so many line breaks and blanks in one place stand in no secret that was broken.
+const PASSED: u32 = 4096;
 
 /// How bytes are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +150,8 @@ pub(super) struct Decoding {
     starts: VecDeque<u64>,
     /// A line break was passed over, and what follows it is no more than blanks.
     is_fresh: bool,
+    /// So many bytes were passed over since the last that was read.
+    passed: u32,
     /// A sequence that is not whole yet, and where it starts.
     open: Vec<u8>,
     at: u64,
@@ -155,7 +159,7 @@ pub(super) struct Decoding {
 
 impl Decoding {
     pub(super) fn new(form: Form) -> Self {
-        Self { form, state: ROOT, starts: VecDeque::new(), is_fresh: false, open: Vec::new(), at: 0 }
+        Self { form, state: ROOT, starts: VecDeque::new(), is_fresh: false, passed: 0, open: Vec::new(), at: 0 }
     }
 
     /// Takes the byte at a place of the stream in; tells where texts were found.
@@ -196,9 +200,17 @@ impl Decoding {
 
     fn step(&mut self, trie: &Trie, byte: u8, range: &Range<u64>, found: &mut Vec<Range<u64>>) {
         match byte {
-            b'\n' | b'\r' => self.is_fresh = true,
-            b' ' | b'\t' if self.is_fresh => {}
+            b'\n' | b'\r' | b' ' | b'\t' if self.passed < PASSED && (self.is_fresh || matches!(byte, b'\n' | b'\r')) => {
+                self.is_fresh = true;
+                self.passed += 1;
+            }
             _ => {
+                // Behind too many, what was read before them is over; they are held back no longer.
+                if self.passed >= PASSED {
+                    self.state = ROOT;
+                    self.starts.clear();
+                }
+                self.passed = 0;
                 self.is_fresh = false;
                 self.state = trie.next(self.state, byte);
                 self.starts.push_back(range.start);

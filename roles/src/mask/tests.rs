@@ -95,6 +95,22 @@ fn covered(text: &[u8], values: &[String]) -> Vec<bool> {
     covered
 }
 
+#[test]
+fn what_breaks_no_secret_is_not_held_back_without_end() {
+    let hidden = mask(&["correct-horse"]);
+    for (begun, break_) in [("c", "\n"), ("corre", "\r"), ("c\n", " "), ("c", "\\n")] {
+        let (mut stream, mut out) = (hidden.stream(), Vec::new());
+        stream.push(begun.as_bytes(), &mut out);
+        stream.push(break_.repeat(100_000).as_bytes(), &mut out);
+        let held = begun.len() + break_.len() * 100_000 - out.len();
+        assert!(held < 20_000, "{begun:?}, {break_:?}: {held}");
+        stream.push(b"correct\n    -horse.", &mut out);
+        stream.finish(&mut out);
+        assert!(out.ends_with(b"***."), "{begun:?}, {break_:?}");
+    }
+    assert_eq!(hidden.text(&format!("correct{}-horse", "\n    ".repeat(200))), "***");
+}
+
 proptest! {
     /// Few letters, so that beginnings of values abound. None of them stands in base64 of these.
     #[test]
