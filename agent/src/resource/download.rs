@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 const TRIES: u32 = 4;
 /// How long a server is asked for a length: only the forecast of room needs it.
 const TOLD: Duration = Duration::from_secs(5);
+/// How long a file may take to be hashed that is not remembered: who asked for a plan waits for five minutes.
+const LOOK: Duration = Duration::from_secs(240);
 /// Pause before the second try; it doubles.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -42,8 +44,19 @@ impl Act for Desired {
         }
         let digest = match known::recall(node, &self.path, &entry).map_err(unread)? {
             Some(digest) => digest,
-            // It may be gone by now: then it is nothing.
-            None => fetch::digest_of(node, path, &|| false).map_err(unread)?.map_or_else(|| Digest::of(b""), |(digest, _)| digest),
+            // None that we put there, and not read: whoever may write there makes it as long as he likes. Any digest but the wanted one.
+            None if entry.length > fetch::LARGEST => Digest::of(self.sha256.hex().as_bytes()),
+            None => {
+                let until = Instant::now() + LOOK;
+                let found = fetch::digest_of(node, path, &|| Instant::now() >= until).map_err(unread)?;
+                if found.is_none() && Instant::now() >= until {
+                    let message = format!("{} cannot be hashed within {} s", self.path, LOOK.as_secs());
+                    let hint = format!("on the node: ls -ls {}; remove it, or put it on a faster disk", self.path);
+                    return Err(hinted(FailureKind::Observe, message, hint));
+                }
+                // It may be gone by now: then it is nothing.
+                found.map_or_else(|| Digest::of(b""), |(digest, _)| digest)
+            }
         };
         Ok(Observed::File { digest, length: entry.length, ownership: node.observed_ownership(&entry, Some(&self.ownership))? })
     }

@@ -18,7 +18,7 @@ use ureq::http::{Response, StatusCode};
 /// Bytes read at a time.
 const BLOCK: usize = 128 << 10;
 /// No file of a role is larger: whoever sends more than this, or says so, is not the one that was meant.
-const LARGEST: u64 = 64 << 30;
+pub(super) const LARGEST: u64 = 64 << 30;
 /// Progress is for eyes.
 const TOLD: Duration = Duration::from_millis(200);
 

@@ -52,3 +52,34 @@ fn a_line_of_keys_that_we_cannot_read_goes_where_only_certain_keys_let_in() {
     assert_eq!(shown, ["line ...5519 BBBB me".to_owned(), "ssh-ed25519 ...CCCC".to_owned()]);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "# kept\n\nssh-ed25519 AAAAC3Nz\n");
 }
+
+#[test]
+fn a_file_that_no_role_could_mean_is_not_read() {
+    let fixture = Fixture::new();
+    std::fs::create_dir(fixture.path("/opt")).unwrap();
+    // As large as it may be here: nothing of it is on a disk.
+    let file = std::fs::File::create(fixture.path("/opt/image")).unwrap();
+    let largest = (33..=44).rev().find(|bits| file.set_len(1 << bits).is_ok()).unwrap();
+    assert!(largest > 36, "this file system holds no file of 128 GiB: {largest}");
+    let desired = |wanted: Digest| {
+        let url = "http://127.0.0.1:9/image".to_owned();
+        Desired::Download(download::Desired { path: at("/opt/image"), url, sha256: wanted, ownership: owned("0644") })
+    };
+    std::thread::scope(|scope| {
+        let (tell, told) = std::sync::mpsc::channel();
+        let fixture = &fixture;
+        scope.spawn(move || {
+            for wanted in [Digest::of(b"image"), Digest::of(b"")] {
+                let _ = tell.send(fixture.provider.examine(&desired(wanted)).unwrap());
+            }
+        });
+        for _ in 0..2 {
+            let examined = told.recv_timeout(Duration::from_secs(60));
+            // Whoever still reads comes to an end.
+            if examined.is_err() {
+                file.set_len(0).unwrap();
+            }
+            assert_eq!(fields(&examined.expect("at once").changes), ["sha256"]);
+        }
+    });
+}
