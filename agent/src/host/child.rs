@@ -15,6 +15,9 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Instant;
 
+/// The search path of what roles name, whoever started us.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// Standard output kept for parsing, unless more is asked for; what is beyond is dropped, and then nothing of it is parsed.
 const STDOUT: usize = 16 << 20;
 
@@ -26,6 +29,8 @@ pub struct Program {
     pub work: Option<&'static str>,
     /// Variables beside locale, path and home.
     pub environment: Vec<(String, String)>,
+    /// Its search path, whatever `environment` says; the usual one where none.
+    pub path: Option<String>,
     /// Whose rights it has; ours where none.
     pub identity: Option<Identity>,
     /// Its working directory. As another account it is entered with that account's rights.
@@ -111,6 +116,7 @@ impl Program {
             argv: argv.into_iter().map(Into::into).collect(),
             work: None,
             environment: Vec::new(),
+            path: None,
             identity: None,
             directory: PathBuf::from("/"),
             entered: None,

@@ -5,14 +5,14 @@ use super::fault::{failure, hinted, unmade, unread};
 use super::node::Node;
 use super::secret_value::value_of;
 use crate::engine::ApplyContext;
-use crate::host::child::{Finished, Identity, Program};
-use crate::host::{EntryKind, Operation, OsError, Rival, WorkingDirectory, Writing, aside_path};
+use crate::host::child::{Finished, Identity, PATH, Program};
+use crate::host::{Entry, EntryKind, Operation, OsError, Rival, WorkingDirectory, Writing, aside_path};
 use ostler_roles::catalog::Action;
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::command::{Change, Desired, Observed};
 use ostler_roles::words::{AbsPath, Bytes, Secret, SecretRef, Sensitive};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A guard asks a question: what takes longer does work.
@@ -105,17 +105,60 @@ pub(super) fn prepared(desired: &Desired, node: &Node, argv: &[String], other: O
         }
     }
     if program.identity.is_none() {
-        roots_own(node, argv)?;
+        program.path = Some(roots_own(node, argv, search_path(desired))?);
     }
     Ok(Prepared::Ready(program))
 }
 
-/// Refuses a program that root is to start and another account could replace.
-pub(super) fn roots_own(node: &Node, argv: &[String]) -> Result<(), Failure> {
-    let Some(program) = argv.first().map(Path::new).filter(|program| program.is_absolute()) else { return Ok(()) };
-    let Some((by, rival)) = node.host.replaceable(program).map_err(unread)? else { return Ok(()) };
-    let starts = format!("root would start {}", program.display());
-    Err(replaced(node, &starts, (&by, rival), "take a program that only root may write"))
+/// Where the command's programs are looked for.
+fn search_path(desired: &Desired) -> &str {
+    let own = desired.environment.iter().find_map(|(name, value)| match value {
+        Sensitive::Plain(path) if name == "PATH" => Some(path.as_str()),
+        Sensitive::Plain(_) | Sensitive::Secret(_) => None,
+    });
+    own.unwrap_or(PATH)
+}
+
+/// Refuses a program that root is to start and another account could replace, by its path or by a name, and a script that it is to read.
+/// Gives of a search path what root's program is left: no directory in which another account could put a name.
+pub(super) fn roots_own(node: &Node, argv: &[String], path: &str) -> Result<String, Failure> {
+    let name = argv.first().map_or("", String::as_str);
+    let mut program = name.contains('/').then(|| PathBuf::from(name));
+    let mut kept: Vec<&str> = Vec::new();
+    for directory in path.split(':') {
+        let there = Path::new(directory).join(name);
+        if !there.is_absolute() || node.host.look(Path::new(directory)).is_err() {
+            continue;
+        }
+        let starts = |entry: &Entry| entry.kind == EntryKind::File && entry.mode & 0o111 != 0;
+        if program.is_none() && node.host.look_through(&there).ok().flatten().is_some_and(|entry| starts(&entry)) {
+            program = Some(there);
+        }
+        match node.host.enter(Path::new(directory)) {
+            Ok(WorkingDirectory::Ours(_)) => kept.push(directory),
+            // Nobody but root makes it either.
+            Err(error) if error.source.kind() == ErrorKind::NotFound => kept.push(directory),
+            Ok(WorkingDirectory::Foreign { .. }) | Err(_) => {}
+        }
+    }
+    for started in program.into_iter().chain(script(argv)).filter(|started| started.is_absolute()) {
+        if let Some((by, rival)) = node.host.replaceable(&started).map_err(unread)? {
+            let starts = format!("root would start {}", started.display());
+            return Err(replaced(node, &starts, (&by, rival), "take a program that only root may write"));
+        }
+    }
+    Ok(kept.join(":"))
+}
+
+/// The file that an interpreter is to read: its first word that is no flag, unless the program is a word itself.
+fn script(argv: &[String]) -> Option<PathBuf> {
+    const INTERPRETERS: [&str; 6] = ["sh", "bash", "dash", "python3", "perl", "env"];
+    let (program, words) = argv.split_first()?;
+    if !INTERPRETERS.contains(&program.rsplit('/').next()?) {
+        return None;
+    }
+    let (at, word) = words.iter().enumerate().find(|(_, word)| !word.starts_with('-'))?;
+    words[..at].iter().all(|flag| !flag.contains('c')).then(|| PathBuf::from(word))
 }
 
 /// Something of root's would come from where another account may put something else.
@@ -181,29 +224,26 @@ fn run(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Fa
         Some(Sensitive::Plain(text)) => Some(Secret::new(text.clone().into_bytes())),
         Some(Sensitive::Secret(secret)) => Some(Secret::new(text_of(secret, work)?.into_bytes())),
     };
-    let doing = format!("run {}", desired.name);
-    // What it writes elsewhere is its own to make durable.
-    let above = |path: &AbsPath| path.parent().map(|parent| parent.as_path().to_owned());
-    for place in
-        [desired.directory.as_ref().map(|path| path.as_path().to_owned()), desired.creates.as_ref().and_then(above)].into_iter().flatten()
-    {
-        node.host.touched_below(&place);
-    }
+    let hint = passed_by(search_path(desired), program.path.as_deref());
     let Some(path) = &desired.stdout_to else {
-        return accepted(desired, program.run_to_end(work.deadline).map_err(unmade)?, &doing);
+        let finished = program.run_to_end(work.deadline).map_err(unmade)?;
+        touched(desired, node);
+        return accepted(desired, finished, hint);
     };
     node.make_parents(path)?;
     let mut values = desired.environment.iter().map(|(_, value)| value).chain(&desired.stdin);
     let secret = values.any(|value| matches!(value, Sensitive::Secret(_)));
     let aside = aside_path(path.as_path());
     program.stdout_to = Some(node.host.create_private(&aside).map_err(unmade)?);
-    let done = program.run_to_end(work.deadline).map_err(unmade).and_then(|finished| accepted(desired, finished, &doing));
+    let done = program.run_to_end(work.deadline).map_err(unmade).and_then(|finished| accepted(desired, finished, hint));
+    touched(desired, node);
     let placed = done.and_then(|()| {
-        // An output keeps the owner and mode of the file it replaces; a new one that may tell a secret is private.
+        // An output keeps the owner and mode of the file it replaces, where whoever put it there had to be let; a new one that may tell a
+        // secret is private.
         // The bits of a link that stands there say nothing: they are all set (symlink(7)).
         let writing = match node.host.look(path.as_path()).map_err(unmade)?.filter(|entry| entry.kind == EntryKind::File) {
-            Some(entry) => Writing { user: entry.user, group: entry.group, mode: entry.mode },
-            None => {
+            Some(entry) if is_meant(node, path, &entry) => Writing { user: entry.user, group: entry.group, mode: entry.mode },
+            Some(_) | None => {
                 let (user, group) = node.host.default_owner();
                 Writing { user, group, mode: if secret { 0o600 } else { 0o644 } }
             }
@@ -221,11 +261,39 @@ fn text_of(secret: &SecretRef, work: &ApplyContext<'_>) -> Result<String, Failur
     String::from_utf8(value_of(secret, work)?).map_err(|_| failure(FailureKind::Apply, format!("the secret {} is no text", secret.name)))
 }
 
-fn accepted(desired: &Desired, finished: Finished, doing: &str) -> Result<(), Failure> {
+/// Whether a file has its owner by root's will: it is root's, or stands where nobody else makes names.
+fn is_meant(node: &Node, path: &AbsPath, entry: &Entry) -> bool {
+    let ours = |user: u32| user == 0 || user == node.host.default_owner().0;
+    let alone = |above: AbsPath| {
+        let own = matches!(node.host.enter(above.as_path()), Ok(WorkingDirectory::Ours(_)));
+        // In a sticky one everybody makes names, and keeps them.
+        own && node.host.look_through(above.as_path()).ok().flatten().is_some_and(|above| above.mode & 0o022 == 0)
+    };
+    ours(entry.user) || path.parent().is_some_and(alone)
+}
+
+/// Remembers where it may have written: where it says so, else wherever programs of root's write what a node goes by.
+fn touched(desired: &Desired, node: &Node) {
+    let above = desired.creates.as_ref().and_then(AbsPath::parent);
+    let told: Vec<&Path> = desired.directory.iter().chain(&above).map(AbsPath::as_path).collect();
+    let anywhere = ["/", "/boot", "/etc", "/usr", "/var"].map(Path::new);
+    for place in if told.is_empty() { &anywhere[..] } else { &told } {
+        node.host.touched_below(place);
+    }
+}
+
+/// Told where a program fails that may have missed another.
+fn passed_by(all: &str, kept: Option<&str>) -> Option<String> {
+    let kept: Vec<&str> = kept?.split(':').collect();
+    let left: Vec<&str> = all.split(':').filter(|directory| !kept.contains(directory)).collect();
+    (!left.is_empty()).then(|| format!("it was looked for no program in {}: another account may put one there", left.join(", ")))
+}
+
+fn accepted(desired: &Desired, finished: Finished, hint: Option<String>) -> Result<(), Failure> {
     let good = match finished.exit_code() {
         Some(code) if desired.accept.is_empty() => code == 0,
         Some(code) => desired.accept.contains(&code),
         None => false,
     };
-    if good { Ok(()) } else { Err(finished.failure(doing)) }
+    if good { Ok(()) } else { Err(Failure { hint, ..finished.failure(&format!("run {}", desired.name)) }) }
 }

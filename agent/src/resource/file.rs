@@ -6,7 +6,7 @@ use super::node::Node;
 use super::secret_value::value_of;
 use crate::engine::ApplyContext;
 use crate::host::EntryKind;
-use crate::host::child::Program;
+use crate::host::child::{PATH, Program};
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::file::{Change, Desired, Observed};
 use ostler_roles::words::{AbsPath, Bytes, Content, Digest, SecretRef};
@@ -100,9 +100,10 @@ impl Node {
         let bytes = bytes_of(content, work)?;
         let prove = |file: &Path| -> Result<(), WriteFault> {
             let Some(argv) = validate else { return Ok(()) };
-            super::command::roots_own(self, argv).map_err(|failure| WriteFault::Proof(Box::new(failure)))?;
+            let looked_for = super::command::roots_own(self, argv, PATH).map_err(|failure| WriteFault::Proof(Box::new(failure)))?;
             let file = file.to_string_lossy();
-            let program = Program::new(argv.iter().map(|word| word.replace("%f", &file)));
+            let mut program = Program::new(argv.iter().map(|word| word.replace("%f", &file)));
+            program.path = Some(looked_for);
             let finished = program.run_to_end(work.deadline).map_err(WriteFault::Os)?;
             let doing = format!("prove the new {path}, which was not put in place");
             finished.good(&doing).map(drop).map_err(|failure| WriteFault::Proof(Box::new(failure)))

@@ -13,7 +13,7 @@ use super::fault::{failure, hinted, unmade, unread};
 use super::known::systemd::ANSWER;
 use super::node::Node;
 use crate::engine::ApplyContext;
-use crate::host::child::Program;
+use crate::host::child::{PATH, Program};
 use crate::host::{EntryKind, OsError};
 use ostler_roles::catalog::Action;
 use ostler_roles::outcome::{Failure, FailureKind};
@@ -97,8 +97,9 @@ impl Act for Desired {
             Action::Run => return Err(failure(FailureKind::Internal, format!("service {} cannot be run", self.name))),
         };
         if let Some(check) = &self.check {
-            super::command::roots_own(node, check)?;
-            let finished = Program::new(check.iter().cloned()).run_to_end(work.deadline).map_err(unmade)?;
+            let mut program = Program::new(check.iter().cloned());
+            program.path = Some(super::command::roots_own(node, check, PATH)?);
+            let finished = program.run_to_end(work.deadline).map_err(unmade)?;
             finished.good(&format!("{} {}, whose check does not hold; it was left alone", verb.word(), self.name))?;
         }
         read_again(self, node, work)?;

@@ -23,8 +23,8 @@ const GRACE: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_millis(200);
 /// How long a grandchild that kept the streams open is listened to after the child has ended.
 const LINGER: Duration = Duration::from_millis(50);
-/// The search path of children, whoever started us.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where our own tools are: in `/usr/local` a group may write (Debian Policy 9.1.2), and no distribution has them there.
+const OWN_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 pub(super) fn run(mut program: Program, deadline: Instant, cancelled: &dyn Fn() -> bool, hear: Hear<'_>) -> Result<Finished, OsError> {
     let name = program.argv.first().cloned().unwrap_or_default();
@@ -68,12 +68,16 @@ fn command(program: &mut Program, report: Option<&Report>) -> Command {
         (Some(identity), Some(report)) => account::command(program, identity, report),
         (Some(_) | None, _) => own(program),
     };
-    command.process_group(0).env_clear().envs([("PATH", PATH), ("LC_ALL", "C.UTF-8"), ("LANG", "C.UTF-8")]);
+    let path = if program.identity.is_some() { super::PATH } else { OWN_PATH };
+    command.process_group(0).env_clear().envs([("PATH", path), ("LC_ALL", "C.UTF-8"), ("LANG", "C.UTF-8")]);
     match &program.identity {
         Some(identity) => command.envs([("HOME", &identity.home), ("USER", &identity.name), ("LOGNAME", &identity.name)]),
         None => command.envs([("HOME", "/root"), ("USER", "root"), ("LOGNAME", "root")]),
     };
     command.envs(program.environment.iter().map(|(name, value)| (name, value)));
+    if let Some(path) = &program.path {
+        command.env("PATH", path);
+    }
     command.stdin(if program.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
     match program.log_to.take() {
         Some(log) => {

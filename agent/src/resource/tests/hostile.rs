@@ -54,6 +54,53 @@ fn a_line_of_keys_that_we_cannot_read_goes_where_only_certain_keys_let_in() {
 }
 
 #[test]
+fn a_bare_name_is_a_program_like_its_path() {
+    if !proves_as_root("a program by a bare name that another account can replace") {
+        return;
+    }
+    let fixture = Fixture::new();
+    std::fs::set_permissions(fixture.tree.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let put = |path: &str, owner: u32, mode: u32| {
+        let path = fixture.path(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        std::os::unix::fs::chown(path, Some(owner), Some(owner)).unwrap();
+    };
+    put("/usr/local/bin/theirs", 1001, 0o755);
+    put("/usr/bin/theirs", 0, 0o755);
+    put("/usr/bin/sh", 0, 0o755);
+    let refusal = |desired: &command::Desired| {
+        let refused = fixture.provider.examine(&Desired::Command(desired.clone())).unwrap_err();
+        assert_eq!(fixture.apply(&Desired::Command(desired.clone())).unwrap_err(), refused, "in its turn as in the plan");
+        assert_eq!(refused.kind, FailureKind::Contradiction);
+        refused.message
+    };
+    let begins = "root would start /usr/local/bin/theirs, and ci, who owns ";
+    assert!(refusal(&named(&["theirs", "sync"])).starts_with(begins));
+    let guarded = command::Desired { unless: Some(vec!["theirs".to_owned()]), creates: None, ..named(&["true"]) };
+    assert!(refusal(&guarded).starts_with(begins));
+    // A search path of the role's own is no way round; one that passes that directory by is.
+    let path = |path: &str| vec![("PATH".to_owned(), Sensitive::Plain(path.to_owned()))];
+    assert!(refusal(&command::Desired { environment: path("/opt:/usr/local/bin"), ..named(&["theirs"]) }).starts_with(begins));
+    let elsewhere = command::Desired { environment: path("/usr/bin:/usr/local/bin"), ..named(&["theirs"]) };
+    fixture.provider.examine(&Desired::Command(elsewhere)).unwrap();
+    // Where it may put a name in front of others, nothing is looked for, whatever a script asks for.
+    put("/usr/local/bin/theirs", 0, 0o644);
+    let says = |desired: &command::Desired| {
+        let failed = fixture.apply(&Desired::Command(desired.clone())).unwrap_err();
+        (failed.command.unwrap().tail.concat(), failed.hint)
+    };
+    let script = named(&["sh", "-c", "echo $PATH; exit 1"]);
+    assert_eq!(says(&script), ("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(), None));
+    std::os::unix::fs::chown(fixture.path("/usr/local/bin"), Some(1001), Some(1001)).unwrap();
+    let (path, hint) = says(&script);
+    assert_eq!(path, "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin");
+    assert_eq!(hint.as_deref(), Some("it was looked for no program in /usr/local/bin: another account may put one there"));
+    assert!(says(&command::Desired { run_as: Some(account("ci")), ..script }).0.contains("/usr/local/bin"), "its own rights");
+}
+
+#[test]
 fn a_file_that_no_role_could_mean_is_not_read() {
     let fixture = Fixture::new();
     std::fs::create_dir(fixture.path("/opt")).unwrap();
@@ -82,4 +129,50 @@ fn a_file_that_no_role_could_mean_is_not_read() {
             assert_eq!(fields(&examined.expect("at once").changes), ["sha256"]);
         }
     });
+}
+
+#[test]
+fn what_root_writes_is_not_whose_name_was_there_first() {
+    if !proves_as_root("an output in a directory in which others make names") {
+        return;
+    }
+    let mut fixture = Fixture::new();
+    let Content::Secret(secret) = fixture.secret(b"hunter2-hunter2") else { unreachable!() };
+    let own = |path: &str, user: u32| std::os::unix::fs::chown(fixture.path(path), Some(user), Some(user)).unwrap();
+    let may =
+        |path: &str, mode: u32| std::fs::set_permissions(fixture.path(path), std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    std::fs::create_dir(fixture.path("/home/ci")).unwrap();
+    own("/home/ci", 1001);
+    may("/tmp", 0o1777);
+    for (path, kept) in [("/tmp/list", false), ("/home/ci/list", false), ("/srv/list", true)] {
+        std::fs::write(fixture.path(path), "").unwrap();
+        own(path, 1001);
+        may(path, 0o666);
+        let stdin = Some(Sensitive::Secret(secret.clone()));
+        let desired = command::Desired { creates: None, stdout_to: Some(at(path)), stdin, ..named(&["cat"]) };
+        let step = step(Desired::Command(desired));
+        let act = |work: &ApplyContext<'_>| fixture.provider.act(&step, ostler_roles::catalog::Action::Run, work);
+        fixture.with_work(Instant::now() + Duration::from_secs(20), &|| false, act).unwrap();
+        let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(fixture.path(path)).unwrap());
+        assert_eq!((owner, bits(&fixture.path(path))), if kept { (1001, 0o666) } else { (0, 0o600) }, "{path}");
+        assert_eq!(std::fs::read_to_string(fixture.path(path)).unwrap(), "hunter2-hunter2");
+    }
+}
+
+#[test]
+fn a_script_is_a_program_of_its_interpreter() {
+    if !proves_as_root("a script that another account can replace") {
+        return;
+    }
+    let fixture = Fixture::new();
+    std::fs::write(fixture.path("/srv/sync"), "").unwrap();
+    std::os::unix::fs::chown(fixture.path("/srv/sync"), Some(1001), Some(1001)).unwrap();
+    let examined = |run: &[&str]| fixture.provider.examine(&Desired::Command(named(run)));
+    for run in [&["sh", "/srv/sync"][..], &["/bin/bash", "-eu", "/srv/sync", "now"], &["env", "/srv/sync"]] {
+        let refused = examined(run).unwrap_err();
+        assert!(refused.message.starts_with("root would start /srv/sync, and ci, who owns "), "{run:?}: {}", refused.message);
+    }
+    for run in [&["sh", "-c", "cat", "/srv/sync"][..], &["bash", "-ec", "true", "/srv/sync"], &["cat", "/srv/sync"]] {
+        examined(run).unwrap();
+    }
 }
