@@ -10,6 +10,8 @@ mod becoming;
 mod challenges;
 #[path = "protocol/killed.rs"]
 mod killed;
+#[path = "protocol/lasting.rs"]
+mod lasting;
 #[path = "protocol/ledger.rs"]
 mod ledger;
 #[path = "protocol/lost.rs"]

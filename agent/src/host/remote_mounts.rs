@@ -186,6 +186,60 @@ pub(crate) mod tests {
         }
     }
 
+    /// A file system in user space whose program takes every question and answers none; gone when it is dropped.
+    pub(crate) struct Mute {
+        point: PathBuf,
+        taken: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    }
+
+    impl Mute {
+        /// None where we may not mount.
+        pub(crate) fn at(point: &Path) -> Option<Self> {
+            use std::io::{Read as _, Write as _};
+            use std::os::fd::AsRawFd as _;
+            if !proves_as_root("what a file system does whose program takes questions and answers none") {
+                return None;
+            }
+            let mut device = std::fs::File::options().read(true).write(true).open("/dev/fuse").unwrap();
+            let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", device.as_raw_fd());
+            let options = std::ffi::CString::new(options).unwrap();
+            rustix::mount::mount("mute", point, "fuse", rustix::mount::MountFlags::empty(), options.as_c_str()).unwrap();
+            let taken = std::sync::Arc::<std::sync::atomic::AtomicBool>::default();
+            let seen = taken.clone();
+            std::thread::spawn(move || {
+                let mut block = vec![0; 1 << 20];
+                // Ends when the connection is aborted.
+                while let Ok(count) = device.read(&mut block) {
+                    let word = |at: usize| block[at..count].first_chunk::<4>().map(|bytes| u32::from_ne_bytes(*bytes));
+                    if word(4) != Some(26) {
+                        seen.store(true, std::sync::atomic::Ordering::Release);
+                        continue;
+                    }
+                    // FUSE_INIT: length, no error, its number, version 7.31, and limits.
+                    let mut answer = [80u32.to_ne_bytes(), [0; 4]].concat();
+                    answer.extend_from_slice(&block[8..16]);
+                    for number in [7, 31, 0, 0, 0, 65_536, 1] {
+                        answer.extend_from_slice(&u32::to_ne_bytes(number));
+                    }
+                    answer.resize(80, 0);
+                    device.write_all(&answer).unwrap();
+                }
+            });
+            Some(Self { point: point.to_owned(), taken })
+        }
+        pub(crate) fn has_taken(&self) -> bool {
+            self.taken.load(std::sync::atomic::Ordering::Acquire)
+        }
+    }
+
+    impl Drop for Mute {
+        fn drop(&mut self) {
+            // By force: whoever waits is answered.
+            let flags = rustix::mount::UnmountFlags::FORCE | rustix::mount::UnmountFlags::DETACH;
+            let _ = rustix::mount::unmount(&self.point, flags);
+        }
+    }
+
     impl Dead {
         /// None where we may not mount.
         pub(crate) fn at(point: &Path) -> Option<Self> {

@@ -31,7 +31,7 @@ pub struct FakeNode {
     pub comes_to_nothing: BTreeSet<String>,
     /// Resources whose change waits until a file of this name appears in the bench, or the run is cancelled.
     pub gates: BTreeMap<String, String>,
-    /// Resources whose change never comes back, whatever is asked of it.
+    /// Resources whose change never comes back, whatever is asked of it; behind `look ` those that cannot be looked at, and proofs.
     #[serde(default)]
     pub hangs: BTreeSet<String>,
     /// Services that their change starts.
@@ -128,9 +128,7 @@ impl FakeProvider {
         if let Some(gate) = node.gates.get(&name) {
             self.wait_at(gate, context)?;
         }
-        while node.hangs.contains(&name) {
-            std::thread::park();
-        }
+        self.hang(&name);
         assert!(!node.panics.contains(&name), "no provider knows {name}");
         if node.fails.contains(&name) {
             return Err(failure(FailureKind::Apply, &format!("change {name} {says}")));
@@ -158,6 +156,11 @@ impl FakeProvider {
             node.there.insert(name, wanted);
         });
         Ok(Applied { changes: found.changes.clone(), notes: node.says.into_iter().collect(), started })
+    }
+    fn hang(&self, what: &str) {
+        while self.node().hangs.contains(what) {
+            std::thread::park();
+        }
     }
     fn there(&self, desired: &Desired) -> Option<String> {
         let name = desired.id().to_string();
@@ -195,6 +198,7 @@ fn failure(kind: FailureKind, message: &str) -> Failure {
 impl Provider for FakeProvider {
     fn examine(&self, desired: &Desired) -> Result<Examined, Failure> {
         let name = desired.id().to_string();
+        self.hang(&format!("look {name}"));
         let there = self.there(desired);
         if there.as_deref() == Some("impossible") {
             return Err(failure(FailureKind::Contradiction, &format!("{name} is impossible")));
@@ -229,6 +233,7 @@ impl Provider for FakeProvider {
     }
 
     fn check(&self, check: &Check, within: Span, demands: &Demands) -> Verdict {
+        self.hang(&check.to_string());
         match check {
             Check::Connect(connect) => {
                 let mut asked = 0;

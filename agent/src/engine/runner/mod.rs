@@ -183,11 +183,11 @@ impl Runner<'_> {
                 (None, Group::Together(members)) => self.together(&members),
             }
         }
+        let ending = self.ending();
         while !self.steps.are_through() {
             // Told to its end by the watchdog, which ends this process.
             std::thread::park();
         }
-        let ending = self.ending();
         if let Err(error) = tidy(self.facilities.paths(), self.run, self.secrets) {
             self.writer.write(Event::Note { index: None, text: error.told() });
         }

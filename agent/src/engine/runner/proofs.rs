@@ -29,11 +29,24 @@ impl Runner<'_> {
         let end = Instant::now() + OPENS_WITHIN;
         let mut good = true;
         for (index, proof) in (0u32..).zip(&self.catalog.verify) {
-            let verdict = self.verdict(proof, own.as_ref(), end);
+            let (number, within) = (self.number_of_proof(index), proof.within.duration());
+            let verdict = self.steps.at_work(number, within, self.look_within(within), || self.verdict(proof, own.as_ref(), end));
             good &= verdict.passed();
-            self.writer.write(Event::Verified { index, name: proof.check.to_string(), verdict });
+            if self.steps.is_done(number) {
+                self.tell_verdict(index, verdict);
+            }
         }
         good
+    }
+
+    /// Its number among all that is watched: behind the steps.
+    pub(super) fn number_of_proof(&self, index: u32) -> u32 {
+        u32::try_from(self.catalog.steps.len()).unwrap_or(u32::MAX).saturating_add(index)
+    }
+
+    pub(super) fn tell_verdict(&self, index: u32, verdict: Verdict) {
+        let Some(proof) = self.catalog.verify.get(index as usize) else { return };
+        self.writer.write(Event::Verified { index, name: proof.check.to_string(), verdict });
     }
 
     /// One proof's verdict; how long was waited for it is told. `own`: the node whose ports may be opening.

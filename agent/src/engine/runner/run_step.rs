@@ -73,9 +73,16 @@ impl Runner<'_> {
         &self.catalog.steps[index as usize]
     }
 
+    /// How much longer than its time a look may take: its questions have deadlines of their own, some of minutes.
+    pub(super) fn look_within(&self, within: Duration) -> Duration {
+        within + self.facilities.grace() * 5
+    }
+
     /// Examines a step again and holds it against what was shown.
     fn look(&self, index: u32) -> Standing {
-        match self.provider.examine(&self.step(index).desired) {
+        let within = self.step(index).within.duration();
+        let found = self.steps.at_work(index, within, self.look_within(within), || self.provider.examine(&self.step(index).desired));
+        match found {
             Err(failure) => Standing::Failed(failure),
             Ok(found) if found.changes.is_empty() => {
                 self.note(index, found.notes);

@@ -4,6 +4,7 @@
 use super::super::Lock;
 use super::super::node::NodeRecord;
 use super::{Runner, finished, tidy};
+use ostler_roles::check::Verdict;
 use ostler_roles::outcome::{Ending, Event, Failure, FailureKind, Outcome};
 use ostler_roles::words::Span;
 use rustix::thread::Pid;
@@ -47,7 +48,7 @@ impl Steps {
         told
     }
 
-    /// Does a step's work, which has so long, and so much more to end what it began.
+    /// Does the work of a step, or of a proof behind them, which has so long, and so much more to end what it began.
     pub(super) fn at_work<T>(&self, index: u32, within: Duration, more: Duration, work: impl FnOnce() -> T) -> T {
         let began = Instant::now();
         let at_work = AtWork { within, began, until: began + within + more, thread: rustix::thread::gettid() };
@@ -57,12 +58,12 @@ impl Steps {
         done
     }
 
-    /// Whether this step's end may be told, which it may once.
+    /// Whether the end of this step or proof may be told, which it may once.
     pub(super) fn is_done(&self, index: u32) -> bool {
         self.with(|state| !state.is_over && state.done.insert(index))
     }
 
-    /// All steps have come to their end. False when the run was told to its end before.
+    /// All steps and proofs have come to their end. False when the run was told to its end before.
     pub(super) fn are_through(&self) -> bool {
         self.with(|state| {
             state.is_through = !state.is_over;
@@ -92,18 +93,23 @@ impl Steps {
 }
 
 impl Runner<'_> {
-    /// Waits beside the run until its steps are through. Where one of them never comes back, tells the run to its end and leaves, and the
+    /// Waits beside the run until its steps and proofs are through. Where one of them never comes back, tells the run to its end and leaves, and the
     /// lock with it: also where the kernel keeps that thread.
     pub(super) fn watch(&self, record: NodeRecord, lock: &Lock) {
         let Some((hung, at_work, done)) = self.steps.overdue() else { return };
-        let all = || (0..u32::try_from(self.catalog.steps.len()).unwrap_or(u32::MAX)).filter(|index| !done.contains(index));
-        for index in all() {
+        let steps = self.number_of_proof(0);
+        for index in (0..steps).filter(|index| !done.contains(index)) {
             let (outcome, took) = match at_work.get(&index) {
                 Some(step) if index == hung => (Outcome::Failed(never_back(step)), step.began.elapsed()),
                 Some(step) => (Outcome::Failed(cut_short(&self.step(hung).id().to_string())), step.began.elapsed()),
                 None => (Outcome::NotStarted { because: format!("{} never came back", self.step(hung).id()) }, Duration::ZERO),
             };
             self.tell_done(index, outcome, took);
+        }
+        if let (Some(index), Some(proof)) = (hung.checked_sub(steps), at_work.get(&hung)) {
+            let failure = never_back(proof);
+            let why = std::iter::once(failure.message).chain(failure.causes).collect::<Vec<_>>().join(": ");
+            self.tell_verdict(index, Verdict::CouldNotTell { why });
         }
         if let Err(error) = tidy(self.facilities.paths(), self.run, self.secrets) {
             self.writer.write(Event::Note { index: None, text: error.told() });

@@ -254,14 +254,15 @@ fn stop(child: &mut Child, program: &Program) {
         return;
     }
     let group = Pid::from_child(child);
-    let _ = rustix::process::kill_process_group(group, Signal::TERM);
-    let until = Instant::now() + GRACE;
-    while Instant::now() < until {
-        match child.try_wait() {
-            Ok(None) => std::thread::sleep(Duration::from_millis(10)),
-            Ok(Some(_)) | Err(_) => break,
+    for signal in [Signal::TERM, Signal::KILL] {
+        let _ = rustix::process::kill_process_group(group, signal);
+        let until = Instant::now() + GRACE;
+        // One that a file system keeps in the kernel ends by no signal: it is left behind, and is init's to wait for once we are gone.
+        while Instant::now() < until {
+            match child.try_wait() {
+                Ok(None) => std::thread::sleep(Duration::from_millis(10)),
+                Ok(Some(_)) | Err(_) => break,
+            }
         }
     }
-    let _ = rustix::process::kill_process_group(group, Signal::KILL);
-    let _ = child.wait();
 }

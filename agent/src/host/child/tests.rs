@@ -228,3 +228,21 @@ fn what_keeps_a_program_from_starting_as_another_account_is_told_as_for_ourselve
         assert_eq!((error.operation, error.subject, error.source.kind()), (super::super::Operation::Start, subject, kind));
     }
 }
+
+#[test]
+fn our_own_tools_are_found_where_the_system_has_them_alone() {
+    let finished = Program::new(["/bin/sh", "-c", "echo $PATH"]).run(soon(), &|| false).unwrap();
+    assert_eq!(finished.stdout, b"/usr/sbin:/usr/bin:/sbin:/bin\n", "in /usr/local a group may write (Debian Policy 9.1.2)");
+}
+
+#[test]
+fn a_program_that_no_signal_ends_is_left_behind() {
+    let point = tempfile::tempdir().unwrap();
+    let Some(taken) = crate::host::tests::Mute::at(point.path()) else { return };
+    let (tell, told) = std::sync::mpsc::channel();
+    let asks = Program::new(["ls".to_owned(), point.path().display().to_string()]);
+    std::thread::spawn(move || tell.send(asks.run(Instant::now() + Duration::from_millis(300), &|| false)));
+    let finished = told.recv_timeout(Duration::from_secs(60)).expect("it is waited for no longer than twice what a child has to end");
+    assert_eq!(finished.unwrap().status, Ended::Deadline);
+    assert!(taken.has_taken(), "the kernel waits for an answer to what was taken, whatever it is signalled (fs/fuse/dev.c)");
+}
