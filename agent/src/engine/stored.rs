@@ -18,6 +18,10 @@ pub(super) fn header(what: &str) -> String {
 pub(super) fn read<T: DeserializeOwned>(path: &OwnPath, what: &str) -> Result<Option<T>, EngineError> {
     let Some(bytes) = path.read(CAP).map_err(EngineError::read(path))? else { return Ok(None) };
     let wrong = |why: String| EngineError::Content { path: path.to_path_buf(), why };
+    // As an older release could leave it, which did not wait for the disk.
+    if bytes.iter().all(|byte| *byte == 0) {
+        return Err(wrong("a power cut took what was in it: remove it".to_owned()));
+    }
     let header = header(what);
     let body = bytes.strip_prefix(header.as_bytes()).ok_or_else(|| wrong(format!("it does not begin with `{}`", header.trim_end())))?;
     rmp_serde::from_slice(body).map(Some).map_err(|error| wrong(error.to_string()))

@@ -171,8 +171,21 @@ pub(crate) mod tests {
             };
             let words = ["-q"].iter().chain(with).map(Path::new).chain([image.as_path()]);
             done("mkfs.ext4", &words.collect::<Vec<_>>());
-            done("mount", &[Path::new("-o"), Path::new("loop"), &image, &point]);
+            Self::mounted(&image, point)
+        }
+        /// Whoever renames what is not on the disk yet is promised nothing, as on XFS.
+        fn mounted(image: &Path, point: PathBuf) -> Self {
+            let mut mount = Command::new("mount");
+            assert!(mount.args(["-o", "loop,noauto_da_alloc"]).arg(image).arg(&point).status().unwrap().success());
             Self(point)
+        }
+        /// The disk as it were if the power went now, and somebody's fsync was the last that it did: what is in memory alone is lost.
+        pub(crate) fn after_a_power_cut(&self, directory: &Path) -> Self {
+            std::fs::File::create(self.0.join("somebody's")).and_then(|file| file.sync_all()).unwrap();
+            let (image, point) = (directory.join("image"), directory.join("state"));
+            std::fs::copy(self.0.with_file_name("image"), &image).unwrap();
+            std::fs::create_dir(&point).unwrap();
+            Self::mounted(&image, point)
         }
         pub(crate) fn path(&self) -> &Path {
             &self.0

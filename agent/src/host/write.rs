@@ -26,8 +26,17 @@ pub struct Writing {
 pub type Proof<'a, E> = &'a dyn Fn(&Path) -> Result<(), E>;
 
 /// Files that a node needs to boot, or to let us in: durable at once, not at the end of the run.
-const VITAL: [&str; 10] = [
+const VITAL: [&str; 19] = [
     "/etc/ssh/",
+    "/etc/systemd/network/",
+    "/etc/netplan/",
+    "/etc/NetworkManager/",
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/security/",
+    "/etc/group",
+    "/etc/shadow",
     "/etc/sudoers",
     "/etc/fstab",
     "/boot/",
@@ -38,6 +47,12 @@ const VITAL: [&str; 10] = [
     "/etc/passwd",
     "/etc/pam.d/",
 ];
+
+/// Keys, too: where sshd reads them without being told otherwise, or below `/etc/ssh`.
+fn is_vital(path: &Path) -> bool {
+    let begins = |vital: &&str| path.as_os_str().as_bytes().starts_with(vital.as_bytes());
+    VITAL.iter().any(|vital| begins(&vital)) || path.parent().is_some_and(|parent| parent.ends_with(".ssh"))
+}
 
 impl Host {
     /// Replaces `path` by a file with these bytes, or leaves it as it was.
@@ -55,7 +70,7 @@ impl Host {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = rustix::fs::openat(&parent, &aside, flags, Mode::from_raw_mode(0o600)).map_err(fail(Operation::Write))?;
         self.touch(&parent);
-        let vital = VITAL.iter().any(|vital| path.as_os_str().as_bytes().starts_with(vital.as_bytes()));
+        let vital = is_vital(path);
         let filled = self.attributes_for(&opened, (&parent, &name), path, writing).and_then(|kept| {
             self.fill(opened, path, bytes, writing, &kept, vital)?;
             Ok(kept)
@@ -274,4 +289,41 @@ fn aside(name: &OsStr) -> OsString {
     aside.push(OsStr::from_bytes(&kept));
     aside.push(".ostler-new");
     aside
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::tests::{SmallDisk, proves_as_root};
+
+    #[test]
+    fn what_lets_us_in_again_survives_a_power_cut_at_once() {
+        if !proves_as_root("what lets us in again survives a power cut") {
+            return;
+        }
+        let (directory, later) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let disk = SmallDisk::at(directory.path());
+        let host = Host::at(disk.path()).unwrap();
+        let all = [
+            "/etc/ssh/sshd_config",
+            "/etc/systemd/network/10-lan.network",
+            "/etc/netplan/lan.yaml",
+            "/etc/NetworkManager/system-connections/lan",
+            "/etc/nsswitch.conf",
+            "/etc/security/access.conf",
+            "/etc/resolv.conf",
+            "/etc/shadow",
+            "/etc/group",
+            "/home/ci/.ssh/authorized_keys",
+        ];
+        for path in all.map(Path::new) {
+            std::fs::create_dir_all(host.outside(path.parent().unwrap())).unwrap();
+            host.write::<OsError>(path, b"whole\n", Writing { user: 0, group: 0, mode: 0o600 }, None).unwrap();
+        }
+        let found = disk.after_a_power_cut(later.path());
+        for path in all {
+            let text = std::fs::read_to_string(found.path().join(&path[1..])).unwrap_or_default();
+            assert_eq!(text, "whole\n", "{path}");
+        }
+    }
 }

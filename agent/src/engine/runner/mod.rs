@@ -106,7 +106,7 @@ fn finished(paths: &StatePaths, mut record: NodeRecord, ending: &Ending) -> Resu
             record.ledger.change(before.changed);
         }
     }
-    record.write(paths, Durable::No)
+    record.write(paths, Durable::Yes)
 }
 
 /// Removes what only this run needed. Told before the end, so that nothing is left to do after it.
@@ -309,6 +309,25 @@ impl Runner<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_record_of_a_node_survives_a_power_cut_at_the_end_of_a_run() {
+        if !crate::host::tests::proves_as_root("the record survives a power cut") {
+            return;
+        }
+        let (directory, later) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let disk = crate::host::tests::SmallDisk::at(directory.path());
+        let paths = StatePaths::below(disk.path());
+        let record = NodeRecord { generation: 7, ..NodeRecord::default() };
+        record.write(&paths, Durable::Yes).unwrap();
+        finished(&paths, record.clone(), &Ending::Failed).unwrap();
+        let found = disk.after_a_power_cut(later.path());
+        assert_eq!(NodeRecord::read(&StatePaths::below(found.path())).unwrap(), record);
+        // What an older release left so says what it is.
+        std::fs::write(paths.node(), [0; 40]).unwrap();
+        let told = NodeRecord::read(&paths).unwrap_err().told();
+        assert!(told.contains("a power cut took what was in it: remove it"), "{told}");
+    }
 
     #[test]
     fn runs_of_a_clock_that_was_ahead_go_before_those_of_the_right_one() {
