@@ -216,6 +216,11 @@ impl Runner<'_> {
         if !(done_already && started) {
             self.writer.write(Event::Triggered { index, id: id.clone(), action: owed.action, because: owed.because });
         }
+        // What a command wrote is lost with the power, and no guard would miss it. A service has been given its files anew by then.
+        if owed.action == Action::Run && !self.writer.all_is_written() {
+            let failed = internal("what it wrote may not survive a power cut, so it is owed still");
+            return Outcome::Failed(Failure { kind: FailureKind::Apply, ..failed });
+        }
         if let Err(error) = self.change_owed(|owed| owed.clear(&id)) {
             return Outcome::Failed(own(&error));
         }

@@ -132,6 +132,27 @@ fn a_file_that_no_role_could_mean_is_not_read() {
 }
 
 #[test]
+fn what_a_command_wrote_wherever_is_on_the_disk_before_it_is_called_done() {
+    if !proves_as_root("what a command wrote survives a power cut") {
+        return;
+    }
+    let (directory, later) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let disk = SmallDisk::at(directory.path());
+    for made in ["etc", "usr"] {
+        std::fs::create_dir(disk.path().join(made)).unwrap();
+    }
+    let provider = NodeProvider::at(disk.path(), None).unwrap();
+    let script = format!("echo made > {0}/etc/map.new; mv {0}/etc/map.new {0}/etc/map", disk.path().display());
+    let step = step(Desired::Command(command::Desired { creates: None, ..named(&["sh", "-c", &script]) }));
+    let fixture = Fixture::new();
+    let act = |work: &ApplyContext<'_>| provider.act(&step, ostler_roles::catalog::Action::Run, work);
+    fixture.with_work(Instant::now() + Duration::from_secs(20), &|| false, act).unwrap();
+    provider.sync().unwrap();
+    let found = disk.after_a_power_cut(later.path());
+    assert_eq!(std::fs::read_to_string(found.path().join("etc/map")).unwrap_or_default(), "made\n");
+}
+
+#[test]
 fn what_root_writes_is_not_whose_name_was_there_first() {
     if !proves_as_root("an output in a directory in which others make names") {
         return;
