@@ -90,7 +90,13 @@ pub fn go(facilities: &dyn Facilities, order: &Order<'_>) -> Result<Accepted, Re
         return Err(own(error));
     }
     facilities.passed(Moment::Persisted);
-    record_begin(order, record, resumes).write(paths, Durable::Yes).map_err(own)?;
+    if let Err(error) = record_begin(order, record, resumes).write(paths, Durable::Yes) {
+        // No record names the run: values of secrets would stay until the next one.
+        if NodeRecord::read(paths).is_ok_and(|record| record.last.is_none_or(|last| last.run != order.run)) {
+            let _ = SecretStore::of(paths, &order.run).remove();
+        }
+        return Err(own(error));
+    }
     facilities.passed(Moment::Recorded);
     drop(run_lock);
     facilities.passed(Moment::Released);
