@@ -1,7 +1,7 @@
 //! The way to a plan: connect, meet, compile, ask. Nothing on any node is changed by it.
 
 use super::{Connection, FleetEvent, Preparation, Prepared, Stage, Trouble, TroubleKind};
-use crate::session::{Answer, PlanOf, Session, SessionError, ask_plan};
+use crate::session::{Answer, Session, SessionError, ask_plan};
 use ostler_roles::facts::Facts;
 use ostler_roles::plan::Plan;
 use ostler_roles::words::NodeName;

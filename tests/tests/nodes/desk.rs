@@ -1,7 +1,8 @@
 //! The machine at which one sits: no room for what is kept, and nobody who reads what is told.
 
 use super::{AT_GATE, OPEN, SMALL, field};
-use ostler::journal::{FileStore, Store as _, new_run};
+use ostler::fleet::new_run;
+use ostler::journal::{FileStore, Store as _};
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
