@@ -280,7 +280,10 @@ impl Node {
     fn launch_line(&self) -> String {
         let value = |name: &str| self.launcher.as_ref().and_then(|launcher| launcher.value(name)).unwrap_or_default().to_owned();
         let (host, port, credential) = (value("host"), value("port"), value("credentialsId"));
-        format!("SSHLauncher{{host='{host}', port={port}, credentialsId='{credential}', jvmOptions='', javaPath='{}'}}\r\n", value("javaPath"))
+        format!(
+            "SSHLauncher{{host='{host}', port={port}, credentialsId='{credential}', jvmOptions='', javaPath='{}'}}\r\n",
+            value("javaPath")
+        )
     }
 
     /// Ends a launch as host, key, credential and Java make it end. A retry goes on launching.

@@ -105,6 +105,8 @@ pub struct State {
     pub hides_headers: bool,
     /// So many requests to toggle a mark come right behind an operator's own.
     pub rivals: usize,
+    /// Nodes that a cloud has made (`AbstractCloudSlave`; not recorded).
+    pub clouds: BTreeSet<String>,
     /// Whether it is configured as code.
     pub is_code: bool,
     /// Logs of builds cannot be read any more: 500.
@@ -151,6 +153,7 @@ impl State {
             broken: Vec::new(),
             hides_headers: false,
             rivals: 0,
+            clouds: BTreeSet::new(),
             is_code: false,
             has_lost_logs: false,
             build_path: None,

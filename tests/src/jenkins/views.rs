@@ -57,8 +57,12 @@ pub fn computer(state: &State, node: &Node, who: &Who) -> Value {
         (None, Agent::Resting) => (json!({"_class": "hudson.slaves.OfflineCause$IdleOfflineCause"}), String::new()),
         (None, Agent::Waiting | Agent::Launching(_) | Agent::Online | Agent::Unlaunched) => (Value::Null, String::new()),
     };
+    let class = match state.clouds.contains(&node.name) {
+        true => "org.csanchez.jenkins.plugins.kubernetes.KubernetesComputer",
+        false => "hudson.slaves.SlaveComputer",
+    };
     json!({
-        "_class": "hudson.slaves.SlaveComputer",
+        "_class": class,
         "actions": [],
         "assignedLabels": node.assigned_labels().iter().map(|label| label_in(state, label)).collect::<Vec<_>>(),
         "description": node.description,

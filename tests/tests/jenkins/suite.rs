@@ -2,6 +2,7 @@
 
 mod anywhere;
 mod bench;
+mod clouds;
 mod consoles;
 mod faults;
 mod front;
@@ -11,6 +12,7 @@ mod launched;
 mod registration;
 mod restarts;
 mod roaming;
+mod silent;
 mod trust;
 mod verdicts;
 mod waits;

@@ -259,6 +259,20 @@ impl Jenkins {
         brought
     }
 
+    /// An agent that should have called in and did not, with what its node says of it: its unit may end again and again. What is in place there
+    /// says nothing.
+    fn with_its_nodes_word(&self, registration: &Registration, error: JenkinsError) -> JenkinsError {
+        let Registration { node, agent: Some(agent), .. } = registration else { return error };
+        let JenkinsError::Offline { name, waited, reason, log } = error else { return error };
+        let asked = self.client.agent_secret(&node.name).and_then(|secret| Ok((secret, self.program(&self.client)?)));
+        let brought = asked.ok().map(|(secret, (program, version))| agent.bring(&program.bytes, version, &secret, &mut || Ok(())));
+        let reason = match brought {
+            Some(Err(source)) => format!("{reason}; on its node: {}", told(&source)),
+            Some(Ok(_)) | None => reason,
+        };
+        JenkinsError::Offline { name, waited, reason, log }
+    }
+
     /// Whether the master takes agents with this node's Java.
     fn accepts(&self, registration: &Registration) -> Result<(), MasterError> {
         let name = &registration.node.name;
@@ -387,8 +401,9 @@ impl Driver for Jenkins {
     }
 
     fn connect(&self, name: &NodeName, tell: EventSink<'_>) -> Result<(), MasterError> {
-        let node = &self.registration(name)?.node.name;
-        self.telling(tell, |client| client.wait_online(node)).map_err(failed)?;
+        let registration = self.registration(name)?;
+        let online = self.telling(tell, |client| client.wait_online(&registration.node.name));
+        online.map_err(|error| failed(self.with_its_nodes_word(registration, error)))?;
         self.fresh().remove(name);
         Ok(())
     }

@@ -83,7 +83,8 @@ fn untold(watch: &mut Watch<'_>, error: JenkinsError, action: &str) -> Result<()
 fn offline(session: &Session, name: &Name, state: &Computer, waited: Duration) -> JenkinsError {
     let log = launch_log(session, name);
     let told = Some(state.reason()).filter(|reason| !reason.is_empty());
-    let reason = told.unwrap_or_else(|| "it is still being launched".to_owned());
+    let silent = if state.is_launched() { "it is still being launched" } else { "it has not called in" };
+    let reason = told.unwrap_or_else(|| silent.to_owned());
     let reason = why(session.known_version(), &log).map_or(reason.clone(), |why| format!("{reason}; {why}"));
     JenkinsError::Offline { name: name.clone(), waited, reason, log }
 }

@@ -58,6 +58,11 @@ impl Computer {
             .is_some_and(|cause| ["$LaunchFailed", "$ChannelTermination"].iter().any(|end| cause.class.ends_with(end)))
     }
 
+    /// Jenkins launches it; others call in.
+    pub(super) fn is_launched(&self) -> bool {
+        self.launch_supported
+    }
+
     /// Nobody launches it, though Jenkins could.
     pub(super) fn may_be_launched(&self) -> bool {
         self.offline && self.launch_supported && self.offline_cause.is_some()
@@ -109,7 +114,8 @@ pub(super) fn list(session: &Session, site: &Site, names: &[Name]) -> Result<Lis
         if parting.is_over() {
             return Err(JenkinsError::Stopped { action: action.to_owned(), left: None });
         }
-        let state = match found(&list.computer, name).map_err(|error| shape(action, &error)) {
+        let state = match permanent(&list.computer, name).and_then(|()| found(&list.computer, name).map_err(|error| shape(action, &error)))
+        {
             Err(error) => Err(error),
             Ok(None) => unwell.bear(|| is_orphan(session, name)).map(|is_orphan| if is_orphan { Seen::Orphan } else { Seen::Absent }),
             Ok(Some(computer)) => match site.owner(computer.description.as_deref().unwrap_or_default()) {
@@ -122,10 +128,27 @@ pub(super) fn list(session: &Session, site: &Site, names: &[Name]) -> Result<Lis
             state => drop(seen.insert(name.clone(), state)),
         }
     }
-    let is_ours = |computer: &&serde_json::Value| site.owner(computer["description"].as_str().unwrap_or_default()) == Owner::Us;
+    // A cloud's template may have our words, in each node that it makes.
+    let is_ours = |computer: &&serde_json::Value| {
+        cloud(computer).is_none() && site.owner(computer["description"].as_str().unwrap_or_default()) == Owner::Us
+    };
     let others = list.computer.iter().filter(is_ours).filter_map(|computer| computer["displayName"].as_str());
     let others = others.filter(|name| names.iter().all(|one| one.as_str() != *name)).map(str::to_owned).collect();
     Ok(Listing { seen, others })
+}
+
+/// The class of a computer that is no permanent node's: a cloud has made it, and removes it.
+fn cloud(computer: &serde_json::Value) -> Option<&str> {
+    computer["_class"].as_str().filter(|class| *class != "hudson.slaves.SlaveComputer")
+}
+
+/// A name that a cloud's node has is its own.
+fn permanent(listed: &[serde_json::Value], name: &Name) -> Result<(), JenkinsError> {
+    let class = listed.iter().find(|computer| computer["displayName"] == name.as_str()).and_then(cloud);
+    let Some(class) = class else { return Ok(()) };
+    let kind = class.rsplit(['.', '$']).next().unwrap_or(class);
+    let reason = format!("a cloud has made it, and removes it ({kind}); give the executor another name");
+    Err(JenkinsError::Refused { action: format!("register node `{name}`"), reason })
 }
 
 /// A computer of the listing. What else is listed is others', and may be of kinds that nobody here has heard of.
@@ -349,7 +372,7 @@ pub(super) fn agent_program(session: &Session, known: Option<Program>) -> Result
 
 #[cfg(test)]
 mod tests {
-    use super::found;
+    use super::{found, permanent};
     use ostler_roles::master::jenkins::Name;
     use serde_json::json;
 
@@ -363,5 +386,17 @@ mod tests {
         assert!(!seen.offline && !seen.temporarily_offline);
         assert!(found(&listed, &Name::parse("n2").unwrap()).unwrap().is_none());
         assert!(found(&listed, &Name::parse("pod-1").unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_clouds_node_is_told_as_that() {
+        let of = |class: &str| json!({"_class": class, "displayName": "pod-1", "description": "managed by ostler, site x"});
+        let name = Name::parse("pod-1").unwrap();
+        let told = permanent(&[json!({}), of("org.csanchez.KubernetesComputer")], &name).unwrap_err().to_string();
+        let expected =
+            "register node `pod-1`: refused: a cloud has made it, and removes it (KubernetesComputer); give the executor another name";
+        assert_eq!(told, expected);
+        assert!(permanent(&[of("hudson.slaves.SlaveComputer")], &name).is_ok());
+        assert!(permanent(&[], &name).is_ok());
     }
 }
