@@ -177,6 +177,10 @@ pub async fn survey(
     looks: ObservedMasters,
 ) -> Result<Survey, CommandError> {
     if run.only.is_some() || (owed.is_empty() && ready.iter().all(|one| one.prepared.executors.is_empty())) {
+        // Who is left behind by what changes on a master's machine is told all the same. What is wrong with the masters is no matter of this run.
+        if let (Ok(masters), Ok(registrar)) = (run.workspace.masters(), registrar(context, run)) {
+            registrar.note_rotations(&masters, ready).await;
+        }
         return Ok(Survey::default());
     }
     let masters = run.workspace.masters()?;

@@ -15,7 +15,7 @@ const PASSWORDS: &str = "secrets/worker-password";
 
 impl Registrar {
     /// Notes in the plan of a master's machine which nodes are left behind.
-    pub(super) async fn note_rotations(&self, masters: &BTreeMap<MasterName, Master>, ready: &mut [Ready]) {
+    pub async fn note_rotations(&self, masters: &BTreeMap<MasterName, Master>, ready: &mut [Ready]) {
         for master in masters.values() {
             let MasterSettings::Buildbot { directory, .. } = &master.settings else { continue };
             let Some(at) = ready.iter().position(|one| Some(&one.node) == master.node.as_ref() && rotates(one, directory)) else {
