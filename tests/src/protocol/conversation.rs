@@ -217,7 +217,13 @@ impl Conversation {
     }
     /// A catalog's message.
     pub fn asking(catalog: &Catalog) -> ToAgent {
-        ToAgent::Catalog { catalog: Box::new(catalog.clone()), base: None, part: false, want_old: false, secret_key: Hidden(b"key".to_vec()) }
+        ToAgent::Catalog {
+            catalog: Box::new(catalog.clone()),
+            base: None,
+            part: false,
+            want_old: false,
+            secret_key: Hidden(b"key".to_vec()),
+        }
     }
     /// Asks for a plan; what is needed for it comes with it.
     pub fn plan(&mut self, catalog: &Catalog) -> (Plan, Vec<Digest>) {

@@ -119,5 +119,8 @@ fn of_a_private_file_only_the_line_that_is_wished_is_shown() {
     // What all may read is shown as before.
     let open = json!({"line": {"path": "/srv/gone", "line": "token=new", "replaces": "token="}});
     let ran = applied(&site, &[open]);
-    assert_eq!(ran.planned("n1").iter().flat_map(|(_, planned)| crate::changes(planned)).collect::<Vec<_>>(), ["line: token=hunter2-hunter2 | token=other-other -> token=new"]);
+    assert_eq!(
+        ran.planned("n1").iter().flat_map(|(_, planned)| crate::changes(planned)).collect::<Vec<_>>(),
+        ["line: token=hunter2-hunter2 | token=other-other -> token=new"]
+    );
 }

@@ -290,7 +290,8 @@ fn of_a_private_unit_no_digest_is_shown() {
     let site = site();
     let step = json!({"service": {"name": "own", "unit_content": "[Service]\nExecStart=/bin/sleep infinity\n"}});
     applied(&site, std::slice::from_ref(&step));
-    let digest = said(&site, "cd /etc/systemd/system; echo '# a guess' >> own.service; chmod 600 own.service; sha256sum own.service | head -c 8");
+    let digest =
+        said(&site, "cd /etc/systemd/system; echo '# a guess' >> own.service; chmod 600 own.service; sha256sum own.service | head -c 8");
     let plan = site.run(&["plan"]);
     assert_eq!(change_of(&plan, "service own")[0].split(" -> ").next(), Some("unit: private"), "{}", plan.told());
     assert!(!plan.told().contains(&digest), "{}", plan.told());

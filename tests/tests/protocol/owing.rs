@@ -23,7 +23,11 @@ fn who_watches_what_came_to_nothing_does_nothing_and_owes_nothing() {
     assert_eq!(bench.node().acts, []);
     // Nor later, when it comes to nothing once more; and then, when it has come, once.
     let (events, _) = apply(&bench, &steps);
-    assert_eq!((ending(&events), bench.node().acts.len()), (Some(&Ending::Good { changed: 0, unchanged: 2, generation: 2 }), 0), "{events:?}");
+    assert_eq!(
+        (ending(&events), bench.node().acts.len()),
+        (Some(&Ending::Good { changed: 0, unchanged: 2, generation: 2 }), 0),
+        "{events:?}"
+    );
     let node = FakeNode { comes_to_nothing: Default::default(), ..bench.node() };
     bench.set_node(&node);
     apply(&bench, &steps);
@@ -36,7 +40,10 @@ fn what_was_owed_before_for_another_change_is_owed_still() {
     node.comes_to_nothing.insert("file /etc/two".to_owned());
     let bench = bench_with(&node);
     let (events, _) = apply(&bench, &web());
-    let triggered: Vec<_> = events.iter().filter_map(|(_, event)| if let Event::Triggered { action, because, .. } = event { Some((*action, because.len())) } else { None }).collect();
+    let triggered: Vec<_> = events
+        .iter()
+        .filter_map(|(_, event)| if let Event::Triggered { action, because, .. } = event { Some((*action, because.len())) } else { None })
+        .collect();
     assert_eq!(triggered, [(Action::Restart, 1)], "for the first file alone: {events:?}");
     assert_eq!(bench.node().acts.len(), 1);
 }

@@ -1,5 +1,7 @@
 //! The roles that bring a node to a Jenkins, and those of a devstack.
 
+mod java_apt;
+
 use crate::*;
 use ostler::lab::BRIDGE;
 use ostler_tests::jenkins::door::Door;

@@ -255,7 +255,9 @@ async fn a_goodbye_to_many_deaf_nodes_is_said_to_all_at_once() {
         let mut connection = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
         // More than the pipe holds, and nothing that zstd makes smaller: from now on nothing that is sent is taken.
         let noise: Vec<u8> = (0..4096u32).flat_map(|number| Digest::of(&number.to_le_bytes()).hex().into_bytes()).collect();
-        let filled = tokio::time::timeout(Duration::from_millis(200), connection.session.ask(&catalog(), crate::session::PlanOf::default(), &noise)).await;
+        let filled =
+            tokio::time::timeout(Duration::from_millis(200), connection.session.ask(&catalog(), crate::session::PlanOf::default(), &noise))
+                .await;
         assert!(filled.is_err());
         connections.push(connection);
     }
