@@ -123,7 +123,14 @@ impl Apt<'_> {
                 }
             }
         }
-        if words.install.is_empty() && words.remove.is_empty() { Ok(()) } else { self.transaction(&words.install, &words.remove) }
+        if words.install.is_empty() && words.remove.is_empty() {
+            return Ok(());
+        }
+        self.transaction(&words.install, &words.remove).map_err(|mut failed| {
+            // What came before it may be why: lists that could not be read hold no package.
+            failed.causes.append(&mut self.notes);
+            failed
+        })
     }
 
     fn is_interrupted(&self) -> Result<bool, Failure> {
