@@ -10,6 +10,8 @@ mod cut;
 mod desk;
 #[path = "nodes/disk.rs"]
 mod disk;
+#[path = "nodes/hung.rs"]
+mod hung;
 #[path = "nodes/killed.rs"]
 mod killed;
 #[path = "nodes/odd.rs"]

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::host::tests::Dead;
-use ostler_roles::check::{Check, Connect, Demands, Disk, Kernel, Login, Memory, Package, PackageWant, Share, Verdict, Virtualization, Write};
+use ostler_roles::check::{
+    Check, Connect, Demands, Disk, Kernel, Login, Memory, Package, PackageWant, Share, Verdict, Virtualization, Write,
+};
 use ostler_roles::outcome::FailureKind;
 use ostler_roles::resource::{Effect, command};
 use ostler_roles::words::{Bytes, ModuleName, PackageName, Version};
