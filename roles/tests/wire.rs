@@ -99,7 +99,7 @@ fn to_controller() -> Vec<ToController> {
             facts: facts(),
             live: LiveFacts::default(),
         })),
-        ToController::AskPassword { user: "admin".into() },
+        ToController::AskPassword { user: "admin".into(), said: None },
         ToController::Stale { facts: Box::new(facts()), generation: 2 },
         ToController::NeedBlobs(vec![digest; 1000]),
         ToController::Planned(Box::new(Plan {
