@@ -12,7 +12,7 @@ use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::command::{Change, Desired, Observed};
 use ostler_roles::words::{AbsPath, Bytes, Secret, SecretRef, Sensitive};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// A guard asks a question: what takes longer does work.
@@ -105,7 +105,7 @@ pub(super) fn prepared(desired: &Desired, node: &Node, argv: &[String], other: O
         }
     }
     if program.identity.is_none() {
-        program.path = Some(roots_own(node, argv, search_path(desired))?);
+        program.path = Some(roots_own(node, argv, search_path(desired), directory)?);
     }
     Ok(Prepared::Ready(program))
 }
@@ -120,10 +120,10 @@ fn search_path(desired: &Desired) -> &str {
 }
 
 /// Refuses a program that root is to start and another account could replace, by its path or by a name, and a script that it is to read.
-/// Gives of a search path what root's program is left: no directory in which another account could put a name.
-pub(super) fn roots_own(node: &Node, argv: &[String], path: &str) -> Result<String, Failure> {
+/// Gives of a search path what root's program, which begins in `begins`, is left: no directory in which another account could put a name.
+pub(super) fn roots_own(node: &Node, argv: &[String], path: &str, begins: &Path) -> Result<String, Failure> {
     let name = argv.first().map_or("", String::as_str);
-    let mut program = name.contains('/').then(|| PathBuf::from(name));
+    let mut program = name.contains('/').then(|| begins.join(name));
     let mut kept: Vec<&str> = Vec::new();
     for directory in path.split(':') {
         let there = Path::new(directory).join(name);
@@ -141,24 +141,30 @@ pub(super) fn roots_own(node: &Node, argv: &[String], path: &str) -> Result<Stri
             Ok(WorkingDirectory::Foreign { .. }) | Err(_) => {}
         }
     }
-    for started in program.into_iter().chain(script(argv)).filter(|started| started.is_absolute()) {
-        if let Some((by, rival)) = node.host.replaceable(&started).map_err(unread)? {
-            let starts = format!("root would start {}", started.display());
-            return Err(replaced(node, &starts, (&by, rival), "take a program that only root may write"));
-        }
+    for started in program.into_iter().chain(script(argv).map(|script| begins.join(script))) {
+        let (by, rival) = match node.host.replaceable(&started) {
+            Ok(Some(found)) => found,
+            Ok(None) => continue,
+            // A program's text, as `perl -e` has it, is no file.
+            Err(error) if error.source.kind() == ErrorKind::InvalidFilename => continue,
+            Err(error) => return Err(unread(error)),
+        };
+        let starts = format!("root would start {}", started.display());
+        return Err(replaced(node, &starts, (&by, rival), "take a program that only root may write"));
     }
-    Ok(kept.join(":"))
+    // An empty one would be the directory in which it begins.
+    Ok(if kept.is_empty() { "/nonexistent".to_owned() } else { kept.join(":") })
 }
 
 /// The file that an interpreter is to read: its first word that is no flag, unless the program is a word itself.
-fn script(argv: &[String]) -> Option<PathBuf> {
+fn script(argv: &[String]) -> Option<&String> {
     const INTERPRETERS: [&str; 6] = ["sh", "bash", "dash", "python3", "perl", "env"];
     let (program, words) = argv.split_first()?;
     if !INTERPRETERS.contains(&program.rsplit('/').next()?) {
         return None;
     }
     let (at, word) = words.iter().enumerate().find(|(_, word)| !word.starts_with('-'))?;
-    words[..at].iter().all(|flag| !flag.contains('c')).then(|| PathBuf::from(word))
+    words[..at].iter().all(|flag| !flag.contains('c')).then_some(word)
 }
 
 /// Something of root's would come from where another account may put something else.

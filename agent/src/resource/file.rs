@@ -100,7 +100,8 @@ impl Node {
         let bytes = bytes_of(content, work)?;
         let prove = |file: &Path| -> Result<(), WriteFault> {
             let Some(argv) = validate else { return Ok(()) };
-            let looked_for = super::command::roots_own(self, argv, PATH).map_err(|failure| WriteFault::Proof(Box::new(failure)))?;
+            let looked_for =
+                super::command::roots_own(self, argv, PATH, Path::new("/")).map_err(|failure| WriteFault::Proof(Box::new(failure)))?;
             let file = file.to_string_lossy();
             let mut program = Program::new(argv.iter().map(|word| word.replace("%f", &file)));
             program.path = Some(looked_for);

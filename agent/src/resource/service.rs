@@ -98,7 +98,7 @@ impl Act for Desired {
         };
         if let Some(check) = &self.check {
             let mut program = Program::new(check.iter().cloned());
-            program.path = Some(super::command::roots_own(node, check, PATH)?);
+            program.path = Some(super::command::roots_own(node, check, PATH, Path::new("/"))?);
             let finished = program.run_to_end(work.deadline).map_err(unmade)?;
             finished.good(&format!("{} {}, whose check does not hold; it was left alone", verb.word(), self.name))?;
         }

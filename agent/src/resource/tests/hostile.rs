@@ -196,4 +196,11 @@ fn a_script_is_a_program_of_its_interpreter() {
     for run in [&["sh", "-c", "cat", "/srv/sync"][..], &["bash", "-ec", "true", "/srv/sync"], &["cat", "/srv/sync"]] {
         examined(run).unwrap();
     }
+    // A word that is no path is one where it begins; a program's text is none.
+    for run in [&["./sync"][..], &["python3", "sync"]] {
+        let began = command::Desired { directory: Some(at("/srv")), ..named(run) };
+        let refused = fixture.provider.examine(&Desired::Command(began)).unwrap_err();
+        assert!(refused.message.starts_with("root would start /srv/"), "{run:?}: {}", refused.message);
+    }
+    examined(&["perl", "-e", &"1;".repeat(5000)]).unwrap();
 }
