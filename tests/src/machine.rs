@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 use ostler::masters::driver::Cause;
-use ostler::masters::witness::{Nonce, Witness};
+use ostler::masters::witness::{Nonce, Unkept, Witness};
 use std::sync::Mutex;
 
 /// What becomes of what it is given.
@@ -19,11 +19,23 @@ pub enum Given {
     Lost(u32),
 }
 
+/// What it says when it is to keep that a job passed on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// It keeps it.
+    Yes,
+    /// Another run has changed it since.
+    Changed,
+    /// It cannot.
+    Owed,
+}
+
 /// One machine.
 #[derive(Debug)]
 pub struct Machine {
     directory: tempfile::TempDir,
     given: Mutex<Given>,
+    kept: Mutex<Kept>,
     nonces: Mutex<Vec<Nonce>>,
 }
 
@@ -40,7 +52,15 @@ impl Machine {
     /// Without a scratch directory.
     pub fn that(given: Given) -> Self {
         let directory = tempfile::tempdir().expect("a scratch directory");
-        Self { directory, given: Mutex::new(given), nonces: Mutex::default() }
+        Self { directory, given: Mutex::new(given), kept: Mutex::new(Kept::Yes), nonces: Mutex::default() }
+    }
+
+    /// What it says from now on when it is to keep a proof.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn keeps(&self, kept: Kept) {
+        *self.kept.lock().expect("a lock") = kept;
     }
 
     /// How many nonces it was given; each is another.
@@ -87,5 +107,13 @@ impl Witness for Machine {
             }
         }
         Ok(true)
+    }
+
+    fn keep(&self) -> Result<(), Unkept> {
+        match &*self.kept.lock().expect("a lock") {
+            Kept::Yes => Ok(()),
+            Kept::Changed => Err(Unkept::Changed("the node was changed again".into())),
+            Kept::Owed => Err(Unkept::Owed("no space left on device".into())),
+        }
     }
 }

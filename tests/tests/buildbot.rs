@@ -18,7 +18,7 @@ mod sites;
 mod waits;
 
 use ostler::masters::buildbot::{BuildResult, Buildbot, Patience, Registration, SmokeCommand, Worker, WorkerService, WorkerTrouble};
-use ostler::masters::driver::{Cordon, Driver, Event, Verdict};
+use ostler::masters::driver::{Cordon, Drain, Driver, Event, Verdict};
 use ostler::masters::files::InstallError;
 use ostler::masters::register::{Ending, register};
 use ostler::masters::witness::{Nonce, Witness};

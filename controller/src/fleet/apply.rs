@@ -177,6 +177,11 @@ impl NodeEnd {
         Self { node, prepared, plan, run: None, host_keys, ledger, ending, connection: Some(connection) }
     }
 
+    /// The generation at which it has left the node, as far as is known.
+    pub fn generation(&self) -> u64 {
+        self.ledger.changed().unwrap_or(self.plan.generation)
+    }
+
     /// Whether every step and every proof held.
     pub fn is_good(&self) -> bool {
         matches!(self.ending, Ok(Ending::Good { .. }))

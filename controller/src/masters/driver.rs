@@ -100,6 +100,25 @@ pub enum Cordon {
     Theirs(String),
 }
 
+impl Cordon {
+    /// Whether it was this call that took it out of service.
+    pub fn is_made(&self) -> bool {
+        *self == Self::Made
+    }
+}
+
+/// How the wait for what runs on an executor ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Drain {
+    /// It runs no job and, held as it is, takes none.
+    Idle,
+    /// The time was over first.
+    Busy,
+    /// Nothing holds it any more: a job may begin there at any moment.
+    Unheld,
+}
+
 /// What a smoke job showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
@@ -223,11 +242,11 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
     /// When the master cannot be told.
     fn cordon(&self, name: &NodeName, reason: &str, tell: EventSink<'_>) -> Result<Cordon, MasterError>;
 
-    /// Waits until an executor runs no job. True when it runs none, false when the time was over first.
+    /// Waits until an executor that is held runs no job, for as long as it is held.
     ///
     /// # Errors
     /// When the master cannot be asked.
-    fn drain(&self, name: &NodeName, patience: Duration, tell: EventSink<'_>) -> Result<bool, MasterError>;
+    fn drain(&self, name: &NodeName, patience: Duration, tell: EventSink<'_>) -> Result<Drain, MasterError>;
 
     /// Ends a hold of ours, and no other.
     ///

@@ -1,12 +1,13 @@
 //! The way of executors to their labels, the same with every master: quarantined, connected, proved, labelled; nothing written when nothing
 //! is to do, and gone on with from what the master shows after a run that was cut.
 
-use super::driver::{Cordon, Driver, Event, EventSink, MasterError, Observation, Report, Verdict};
-use super::witness::Challenge;
+use super::driver::{self, Driver, Event, EventSink, MasterError, Observation, Report, Verdict};
+use super::vacate::{Vacancy, Vacated, vacate};
+use super::witness::{Challenge, Unkept, Witness};
 use ostler_roles::master::{Difference, Found, Hold, Next, Proof, Stage, Standing, next};
 use ostler_roles::words::NodeName;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 /// More steps than an executor can need: made, connected, proved, labelled, with a relaunch and a lost answer in between.
@@ -19,6 +20,36 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(3600);
 /// What people read at an executor that is taken out of service.
 const LAPSED: &str = "a run changed this node and did not come through; the next one that does proves it";
 const WANTED: &str = "this node has changed; its labels are to be earned again";
+
+/// What is known of an executor when its way begins.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    /// Of its fitness.
+    pub proof: Proof,
+    /// What people read at one whose proof has lapsed, where it is not that a run failed.
+    pub why: Option<&'a str>,
+    /// Whether a proof that has lapsed is owed still: asked before anything is written.
+    pub is_owed: &'a (dyn Fn() -> bool + Sync),
+    /// This run holds it already, and nobody before it.
+    pub is_held: bool,
+}
+
+impl std::fmt::Debug for Task<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Task").field("proof", &self.proof).field("why", &self.why).field("is_held", &self.is_held).finish_non_exhaustive()
+    }
+}
+
+impl Task<'_> {
+    /// Of one of which nothing else is known.
+    pub fn of(proof: Proof) -> Self {
+        Self { proof, why: None, is_owed: &|| true, is_held: false }
+    }
+
+    fn reason(&self) -> &str {
+        if self.proof == Proof::Lapsed { self.why.unwrap_or(LAPSED) } else { WANTED }
+    }
+}
 
 /// How it ended for one executor.
 #[derive(Debug)]
@@ -162,7 +193,7 @@ pub fn register(
                     let tell = |event| drop(send.send((name.clone(), event)));
                     let seen = standings.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
                     let ending = match seen.unwrap_or(Ok(Standing::Absent)) {
-                        Ok(seen) => register_one(driver, name, seen, *proof, None, &tell),
+                        Ok(seen) => register_one(driver, name, seen, Task::of(*proof), &tell),
                         Err(error) => Ending::Failed(error),
                     };
                     driver.end(name);
@@ -193,10 +224,9 @@ fn take<'a>(next_in_line: &AtomicUsize, executors: &'a [(NodeName, Proof)]) -> O
     executors.get(at).map(|executor| (at, executor))
 }
 
-/// Brings one executor, which stands so, to its labels. `why`: what people read at one whose proof has lapsed, where it is not that a run
-/// failed. Blocks; every wait is the driver's, with its deadline.
-pub fn register_one(driver: &dyn Driver, name: &NodeName, seen: Standing, proof: Proof, why: Option<&str>, tell: EventSink<'_>) -> Ending {
-    match go(driver, name, seen, (proof, why), tell) {
+/// Brings one executor, which stands so, to its labels. Blocks; every wait is the driver's, with its deadline.
+pub fn register_one(driver: &dyn Driver, name: &NodeName, seen: Standing, task: Task<'_>, tell: EventSink<'_>) -> Ending {
+    match go(driver, name, seen, task, tell) {
         Ok(ending) => ending,
         Err(MasterError::Stopped { left }) => {
             Ending::Stopped(look(driver, name, tell).map_or(Leftover::Unknown, |seen| Leftover::of(&seen)), left)
@@ -220,36 +250,31 @@ fn may_finish(next: &Next, seen: &Standing, proof: Proof) -> bool {
     }
 }
 
-fn go(
-    driver: &dyn Driver,
-    name: &NodeName,
-    mut seen: Standing,
-    (mut proof, why): (Proof, Option<&str>),
-    tell: EventSink<'_>,
-) -> Result<Ending, MasterError> {
+fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut task: Task<'_>, tell: EventSink<'_>) -> Result<Ending, MasterError> {
     let mut report: Option<Report> = None;
     let (mut is_equipped, mut is_drained, mut cut_off) = (false, false, 0);
     for _ in 0..STEPS {
-        let next = next(&seen, proof);
+        let next = next(&seen, task.proof);
         // Only an executor that is there can be equipped; labels that are not earned are taken off first.
         if let (Standing::There(found), false, false) = (&seen, is_equipped, driver.stop().is_asked())
             && !matches!(next, Next::Quarantine(_))
-            && proof != Proof::Lapsed
+            && task.proof != Proof::Lapsed
         {
             is_equipped = true;
             if driver.equip(name, found.is_connected, tell)? {
                 tell(Event::Equipped);
-                proof = Proof::Wanted;
+                task.proof = Proof::Wanted;
                 seen = look(driver, name, tell)?;
                 continue;
             }
         }
-        if driver.stop().is_asked() && !may_finish(&next, &seen, proof) {
+        if driver.stop().is_asked() && !may_finish(&next, &seen, task.proof) {
             return Ok(Ending::Stopped(Leftover::of(&seen), None));
         }
         match next {
-            Next::Quarantine(_) if !is_drained && seen.is_labelled() && (proof == Proof::Lapsed || driver.quarantine_ends_jobs()) => {
-                if let Some(ending) = set_aside(driver, name, reason(proof, why), tell)? {
+            Next::Quarantine(_) if task.proof == Proof::Lapsed && !(task.is_owed)() => return earned(driver, name, task, tell),
+            Next::Quarantine(_) if !is_drained && seen.is_labelled() && (task.proof == Proof::Lapsed || driver.quarantine_ends_jobs()) => {
+                if let Some(ending) = set_aside(driver, name, &mut task, tell)? {
                     return Ok(ending);
                 }
                 is_drained = true;
@@ -261,14 +286,14 @@ fn go(
             Next::Release => driver.uncordon(name, tell)?,
             Next::Connect => driver.connect(name, tell)?,
             Next::Smoke => {
-                tell(Event::Smoking);
-                let challenge = Challenge::give(driver.witness(name)?)?;
-                let done = challenge.judge(driver.prove(name, tell)?);
-                tell(Event::Smoked { verdict: done.verdict, text: done.text.clone(), took: done.took });
-                done.left.iter().for_each(|left| tell(Event::Note(left.clone())));
+                let witness = driver.witness(name)?;
+                let done = smoke(driver, name, &witness, tell)?;
                 match done.verdict {
-                    Verdict::Green => proof = Proof::Green,
-                    Verdict::Red => proof = Proof::Red,
+                    Verdict::Green => match keep(witness.as_ref(), tell) {
+                        None => task.proof = Proof::Green,
+                        Some(text) => return Ok(Ending::Unproved(Report { verdict: Verdict::Unknown, text, ..done })),
+                    },
+                    Verdict::Red => task.proof = Proof::Red,
                     Verdict::Unknown if done.was_cut_off && cut_off < CUT_OFF => cut_off += 1,
                     // It is in quarantine, and stays there.
                     Verdict::Unknown => return Ok(Ending::Unproved(done)),
@@ -280,46 +305,71 @@ fn go(
                 driver.label(name, tell)?;
             }
             Next::Held(hold) => return Ok(Ending::Held(hold)),
-            Next::Settled(stage) => return Ok(settled(stage, report, &seen, proof, tell)),
+            Next::Settled(stage) => return Ok(settled(stage, report, &seen, task.proof, tell)),
         }
         seen = look(driver, name, tell)?;
     }
     Ok(Ending::Failed(MasterError::Failed("it does not settle; somebody else changes it on the master".into())))
 }
 
-/// Lets an executor that has labels and no longer earns them take no new jobs, before its turn has come. Blocks for a moment.
+fn smoke(driver: &dyn Driver, name: &NodeName, witness: &Arc<dyn Witness>, tell: EventSink<'_>) -> Result<Report, MasterError> {
+    tell(Event::Smoking);
+    let challenge = Challenge::give(Arc::clone(witness))?;
+    let done = challenge.judge(driver.prove(name, tell)?);
+    tell(Event::Smoked { verdict: done.verdict, text: done.text.clone(), took: done.took });
+    done.left.iter().for_each(|left| tell(Event::Note(left.clone())));
+    Ok(done)
+}
+
+/// Keeps on the node that the smoke job passed, before any label says so; why it proves nothing of the node as it is now. A run that is cut
+/// behind it finds it in quarantine, and runs the smoke job again.
+fn keep(witness: &dyn Witness, tell: EventSink<'_>) -> Option<String> {
+    match witness.keep() {
+        Ok(()) => None,
+        Err(Unkept::Owed(cause)) => {
+            let text = format!("its proof is not kept on the node, which goes on owing it: {}", driver::told(&*cause));
+            tell(Event::Note(text));
+            None
+        }
+        Err(Unkept::Changed(cause)) => {
+            let why = driver::told(&*cause);
+            Some(format!("passed, but another run has the node, or has changed it since: {why}; run the same command again"))
+        }
+    }
+}
+
+/// What had lapsed was proved by another run meanwhile: its labels are earned. What this run alone has held takes jobs again.
+fn earned(driver: &dyn Driver, name: &NodeName, task: Task<'_>, tell: EventSink<'_>) -> Result<Ending, MasterError> {
+    tell(Event::Note("another run has proved it meanwhile: it keeps its labels".to_owned()));
+    if task.is_held {
+        driver.uncordon(name, tell)?;
+    }
+    Ok(Ending::Unchanged)
+}
+
+/// Lets an executor that has labels and no longer earns them take no new jobs, before its turn has come; true: by this call. Blocks for a
+/// moment.
 ///
 /// # Errors
 /// When the master cannot be told.
-pub fn hold_back(
-    driver: &dyn Driver,
-    name: &NodeName,
-    seen: &Standing,
-    (proof, why): (Proof, Option<&str>),
-    tell: EventSink<'_>,
-) -> Result<(), MasterError> {
-    match proof {
-        Proof::Wanted | Proof::Lapsed if seen.is_labelled() => driver.cordon(name, reason(proof, why), tell).map(drop),
-        Proof::Standing | Proof::Wanted | Proof::Green | Proof::Red | Proof::Lapsed => Ok(()),
+pub fn hold_back(driver: &dyn Driver, name: &NodeName, seen: &Standing, task: Task<'_>, tell: EventSink<'_>) -> Result<bool, MasterError> {
+    match task.proof {
+        Proof::Lapsed if !(task.is_owed)() => Ok(false),
+        Proof::Wanted | Proof::Lapsed if seen.is_labelled() => driver.cordon(name, task.reason(), tell).map(|cordon| cordon.is_made()),
+        Proof::Standing | Proof::Wanted | Proof::Green | Proof::Red | Proof::Lapsed => Ok(false),
     }
-}
-
-fn reason(proof: Proof, why: Option<&str>) -> &str {
-    if proof == Proof::Lapsed { why.unwrap_or(LAPSED) } else { WANTED }
 }
 
 /// Takes an executor out of service and waits until no job runs there; none: it may go into quarantine.
-fn set_aside(driver: &dyn Driver, name: &NodeName, reason: &str, tell: EventSink<'_>) -> Result<Option<Ending>, MasterError> {
-    match driver.cordon(name, reason, tell)? {
-        Cordon::Absent => return Ok(None),
-        Cordon::Made | Cordon::Ours | Cordon::Theirs(_) => {}
-    }
+fn set_aside(driver: &dyn Driver, name: &NodeName, task: &mut Task<'_>, tell: EventSink<'_>) -> Result<Option<Ending>, MasterError> {
     if driver.stop().is_asked() && !driver.quarantine_ends_jobs() {
-        return Ok(None);
+        return driver.cordon(name, task.reason(), tell).map(|_| None);
     }
-    match driver.drain(name, DRAIN_WITHIN, tell) {
-        Ok(true) => Ok(None),
-        Ok(false) => Ok(Some(Ending::Busy)),
+    let Vacated { is_made, vacancy } = vacate(driver, name, task.reason(), DRAIN_WITHIN, tell);
+    task.is_held |= is_made;
+    match vacancy {
+        Ok(Vacancy::Free) => Ok(None),
+        Ok(Vacancy::Busy) => Ok(Some(Ending::Busy)),
         Err(MasterError::Stopped { left }) => Ok(Some(Ending::Stopped(Leftover::Cordoned, left))),
         Err(error) => Err(error),
     }

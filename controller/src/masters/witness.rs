@@ -62,6 +62,21 @@ pub trait Witness: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// When the node cannot be asked: then that is not known.
     fn take(&self) -> Result<bool, Cause>;
+
+    /// Keeps on the node that the smoke job passed on it, as this run has left it.
+    ///
+    /// # Errors
+    /// [`Unkept`].
+    fn keep(&self) -> Result<(), Unkept>;
+}
+
+/// Why a node does not keep a proof.
+#[derive(Debug)]
+pub enum Unkept {
+    /// It is not as the run has left it: another one changes it, or has. Nothing is proved of it as it is.
+    Changed(Cause),
+    /// That could not be told or written there. What was proved is proved; the node goes on owing it.
+    Owed(Cause),
 }
 
 /// What a smoke job printed of its machine.
@@ -183,6 +198,9 @@ mod tests {
                 Some(true) => Err("the line is lost".into()),
                 Some(false) => Ok(false),
             }
+        }
+        fn keep(&self) -> Result<(), Unkept> {
+            unreachable!("judged only")
         }
     }
 

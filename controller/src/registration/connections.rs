@@ -3,6 +3,8 @@
 use super::Registrar;
 use super::node_job::NodeJob;
 use crate::fleet::{Connection, Masked, leave};
+use ostler_roles::ledger::Ledger;
+use ostler_roles::wire::message::ActiveRun;
 use ostler_roles::words::NodeName;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,6 +37,7 @@ impl Connections {
             Arc::new(Mutex::new(NodeJob {
                 node: node.clone(),
                 masked: None,
+                generation: None,
                 connection: None,
                 preparation: self.registrar.preparation.clone(),
                 controller: self.registrar.controller.clone(),
@@ -45,17 +48,33 @@ impl Connections {
         Arc::clone(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).entry(node.clone()).or_insert_with(make))
     }
 
-    /// The session that a node's run has left, and what none of its output may show.
-    pub async fn give(&self, node: &NodeName, connection: Option<Connection>, masked: Masked) {
+    /// The session that a node's run has left, what none of its output may show, and the generation at which it has left the node.
+    pub async fn give(&self, node: &NodeName, connection: Option<Connection>, masked: Masked, generation: u64) {
         let job = self.of(node);
         // Somebody may be at work there.
         let given = tokio::task::spawn_blocking(move || {
             let mut job = job.lock().unwrap_or_else(PoisonError::into_inner);
             job.masked = Some(masked);
+            job.generation = Some(generation);
             if job.connection.is_none() { std::mem::replace(&mut job.connection, connection) } else { connection }
         });
         match given.await {
             Ok(spare) => leave(spare).await,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// Asks a node, on a line of its own time, which run has it now, and on what its labels rest.
+    ///
+    /// # Errors
+    /// When it does not say.
+    pub async fn look_again(&self, node: &NodeName) -> Result<(Option<ActiveRun>, Ledger), String> {
+        // What was met before says how it was then.
+        self.release(node).await;
+        let job = self.of(node);
+        let asked = move || job.lock().unwrap_or_else(PoisonError::into_inner).look();
+        match tokio::task::spawn_blocking(asked).await {
+            Ok(seen) => seen.map_err(|error| super::chain(&error)),
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }

@@ -5,10 +5,10 @@ mod drain;
 pub use drain::{Blocked, Cordoned};
 
 use super::connections::Connections;
-use super::{Candidate, Opened, Registered, Registrar, failed, told};
+use super::{Candidate, Opened, Proofs, Registered, Registrar, failed, told};
 use crate::fleet::{ExecutorRef, FleetEvent, Stage, Transaction};
 use crate::masters::driver::{self, Driver, Event, MasterError, Verdict};
-use crate::masters::register::{self, Ending, Leftover};
+use crate::masters::register::{self, Ending, Leftover, Task};
 use ostler_roles::author::compile::Master;
 use ostler_roles::executor::Executor;
 use ostler_roles::master::{Proof, Standing};
@@ -38,6 +38,15 @@ struct Entry {
     /// All executors of the run there.
     batch: Vec<Candidate>,
     opened: OnceCell<Result<Arc<OpenMaster>, String>>,
+}
+
+/// What is known of an executor beside its proof.
+#[derive(Debug, Clone, Default)]
+struct Lapse {
+    /// What people read at one whose proof has lapsed, where it is not that a run failed.
+    why: Option<String>,
+    /// It has lapsed by the site's word alone, which another run may take back.
+    is_by_site: bool,
 }
 
 /// A master that is open.
@@ -90,11 +99,15 @@ impl Masters {
         why: Option<String>,
         transaction: &Transaction,
     ) -> Vec<Registered> {
+        self.all(node, executors, Lapse { why, is_by_site: false }, transaction).await
+    }
+
+    async fn all(&self, node: &NodeName, executors: Vec<(Executor, Proof)>, lapse: Lapse, transaction: &Transaction) -> Vec<Registered> {
         let mut tasks = JoinSet::new();
         for (at, (executor, proof)) in executors.into_iter().enumerate() {
-            let (this, node, transaction, why) = (self.clone(), node.clone(), transaction.clone(), why.clone());
+            let (this, node, transaction, lapse) = (self.clone(), node.clone(), transaction.clone(), lapse.clone());
             tasks.spawn(async move {
-                let registered = this.one(&node, &executor, (proof, why), &transaction).await;
+                let registered = this.one(&node, &executor, (proof, lapse), &transaction).await;
                 let place = ExecutorRef { master: executor.master.clone(), executor: executor.name.clone() };
                 if !registered.is_good() && proof != Proof::Lapsed {
                     transaction.fail_at(&place, &registered.text);
@@ -107,7 +120,8 @@ impl Masters {
         done.into_iter().map(|(_, registered)| registered).collect()
     }
 
-    /// Takes executors out of service whose nodes are out of reach, and owe what their labels rest on.
+    /// Takes executors out of service whose nodes are out of reach, and owe what their labels rest on; those that another run proves meanwhile
+    /// are let alone.
     pub async fn put_aside(&self, owed: Vec<Candidate>) -> Vec<Registered> {
         let mut nodes: BTreeMap<NodeName, Vec<(Executor, Proof)>> = BTreeMap::new();
         for Candidate { node, executor, .. } in owed {
@@ -118,7 +132,7 @@ impl Masters {
             let this = self.clone();
             tasks.spawn(async move {
                 let transaction = Transaction::of_lost(&node, &this.registrar.preparation.events);
-                this.register(&node, executors, None, &transaction).await
+                this.all(&node, executors, Lapse { why: None, is_by_site: true }, &transaction).await
             });
         }
         tasks.join_all().await.into_iter().flatten().collect()
@@ -135,13 +149,7 @@ impl Masters {
         Reporter { registrar, candidate, hint, transaction, shared: AtomicU32::new(0) }
     }
 
-    async fn one(
-        &self,
-        node: &NodeName,
-        executor: &Executor,
-        (proof, why): (Proof, Option<String>),
-        transaction: &Transaction,
-    ) -> Registered {
+    async fn one(&self, node: &NodeName, executor: &Executor, (proof, lapse): (Proof, Lapse), transaction: &Transaction) -> Registered {
         let Some((entry, candidate)) = self.find(node, executor) else {
             let candidate = Candidate { node: node.clone(), executor: executor.clone(), host_keys: Vec::new() };
             return failed(&candidate, format!("another node of this run has an executor `{}` on this master", executor.name));
@@ -166,13 +174,15 @@ impl Masters {
         driver.begin(std::slice::from_ref(&executor.name));
         let _on_its_way = OnItsWay { driver: Arc::clone(driver), name: executor.name.clone() };
         let reporter = Arc::new(reporter(open.hint.clone()));
-        let (seen, _room) = match open.turn(driver, &executor.name, (proof, why.clone()), &reporter).await {
+        let (seen, is_held, _room) = match open.turn(driver, &executor.name, (proof, lapse.clone()), &reporter).await {
             Ok(turn) => turn,
             Err(why) => return reporter.ended(&why),
         };
         let (driver, name) = (Arc::clone(driver), executor.name.clone());
         let work = move || {
-            let ending = register::register_one(driver.as_ref(), &name, seen, proof, why.as_deref(), &|event| reporter.tell(&event));
+            let is_owed = || reporter.is_owed(&lapse);
+            let task = Task { proof, why: lapse.why.as_deref(), is_owed: &is_owed, is_held };
+            let ending = register::register_one(driver.as_ref(), &name, seen, task, &|event| reporter.tell(&event));
             reporter.ended(&ending)
         };
         blocking(work).await
@@ -188,32 +198,37 @@ impl OpenMaster {
         Self { driver, refused, hint, room, holding, looks: SharedListing::default() }
     }
 
-    /// Room for an executor, and how it stands when there is. Whoever waits for it with labels that are not earned takes no jobs meanwhile: those
+    /// Room for an executor, how it stands when there is, and whether it was held by this. Whoever waits for it with labels that are not earned takes no jobs meanwhile: those
     /// before it may take half an hour. Ctrl-C ends their waits, and so this one.
     async fn turn(
         &self,
         driver: &Arc<dyn Driver>,
         name: &NodeName,
-        (proof, why): (Proof, Option<String>),
+        (proof, lapse): (Proof, Lapse),
         reporter: &Arc<Reporter>,
-    ) -> Result<(Standing, Option<SemaphorePermit<'_>>), Ending> {
+    ) -> Result<(Standing, bool, Option<SemaphorePermit<'_>>), Ending> {
         let seen = self.looks.look(driver, name, reporter).await?;
         if let Ok(room) = self.room.try_acquire() {
-            return Ok((seen, Some(room)));
+            return Ok((seen, false, Some(room)));
         }
         let holding = {
             // One request and its answer each: nobody waits long for these.
             let _few = self.holding.acquire().await;
             let (driver, name, reporter) = (Arc::clone(driver), name.clone(), Arc::clone(reporter));
-            blocking(move || register::hold_back(driver.as_ref(), &name, &seen, (proof, why.as_deref()), &|event| reporter.tell(&event)))
-                .await
+            let hold = move || {
+                let is_owed = || reporter.is_owed(&lapse);
+                let task = Task { proof, why: lapse.why.as_deref(), is_owed: &is_owed, is_held: false };
+                register::hold_back(driver.as_ref(), &name, &seen, task, &|event| reporter.tell(&event))
+            };
+            blocking(hold).await
         };
-        if let Err(error) = holding {
+        let is_held = holding.unwrap_or_else(|error| {
             reporter.tell(&Event::Note(format!("it goes on taking jobs until its turn comes: {}", error.told())));
-        }
+            false
+        });
         // The semaphore is never closed: a permit always comes. What was seen before is old by then.
         let room = self.room.acquire().await.ok();
-        Ok((self.looks.look(driver, name, reporter).await?, room))
+        Ok((self.looks.look(driver, name, reporter).await?, is_held, room))
     }
 }
 
@@ -333,6 +348,11 @@ impl Reporter {
             Event::Smoked { verdict: Verdict::Green, .. } => self.transaction.reach(Stage::Proved(self.place())),
             _ => {}
         }
+    }
+
+    /// Whether a proof that has lapsed is owed still.
+    fn is_owed(&self, lapse: &Lapse) -> bool {
+        !lapse.is_by_site || Proofs::is_still_owed(&self.registrar.site.store, &self.candidate)
     }
 
     fn ended(&self, ending: &Ending) -> Registered {

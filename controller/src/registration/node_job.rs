@@ -7,10 +7,10 @@ use crate::masters::Cancellation;
 use crate::session::{Answer, Content, Go, PlanOf, SessionError};
 use ostler_roles::catalog::{Catalog, Step};
 use ostler_roles::challenge::Place;
-use ostler_roles::ledger::Proved;
+use ostler_roles::ledger::{Ledger, Proved, Subject};
 use ostler_roles::outcome::{Ending, Event, Failure};
 use ostler_roles::plan::Plan;
-use ostler_roles::wire::message::Hidden;
+use ostler_roles::wire::message::{ActiveRun, Hidden};
 use ostler_roles::words::{AccountName, Digest, NodeName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +47,8 @@ pub struct NodeJob {
     pub connection: Option<Connection>,
     /// What no output of a run of its catalog may show, this one's neither.
     pub masked: Option<Masked>,
+    /// The generation at which this run has left the node; none: it has not come so far.
+    pub generation: Option<u64>,
     /// Who asks.
     pub controller: String,
     /// Ends every wait.
@@ -115,17 +117,29 @@ impl NodeJob {
         }
     }
 
-    /// Keeps on the node that this was proved. Blocks.
+    /// The run that had the node when this line was made, and on what its labels rested. Blocks.
+    ///
+    /// # Errors
+    /// When the node cannot be reached.
+    pub fn look(&mut self) -> Result<(Option<ActiveRun>, Ledger), NodeJobError> {
+        let runtime = self.runtime.clone();
+        let hello = &runtime.block_on(self.line())?.session.hello;
+        Ok((hello.run.clone().filter(|run| run.alive), hello.ledger.clone()))
+    }
+
+    /// Keeps on the node that this was proved of it, as this run has left it. Blocks.
     ///
     /// # Errors
     /// When it is not kept there, in the node's own words or those of the way to it.
-    pub fn prove(&mut self, proved: &Proved) -> Result<(), NodeJobError> {
+    pub fn prove(&mut self, subject: &Subject) -> Result<(), NodeJobError> {
         let runtime = self.runtime.clone();
+        let left = || NodeJobError::Failed(self.node.clone(), "this run has not come to its end there".to_owned());
+        let proved = Proved { subject: subject.clone(), generation: self.generation.ok_or_else(left)? };
         runtime.block_on(async {
             let kept = self.connection.is_some();
-            match self.try_prove(proved).await {
+            match self.try_prove(&proved).await {
                 // The line may have died of the time that the smoke job took.
-                Err(NodeJobError::Session(_, error)) if kept && error.is_lost() => self.try_prove(proved).await,
+                Err(NodeJobError::Session(_, error)) if kept && error.is_lost() => self.try_prove(&proved).await,
                 done => done,
             }
         })
@@ -292,10 +306,9 @@ fn said(failure: &Failure) -> String {
 mod tests {
     use super::*;
     use crate::fleet::fake::{Act, FakeNode, hello, name, run_id};
-    use ostler_roles::ledger::Subject;
     use ostler_roles::plan::Planned;
     use ostler_roles::resource::{Kind, ResourceId};
-    use ostler_roles::wire::message::{ActiveRun, Refusal, ToAgent, ToController};
+    use ostler_roles::wire::message::{Refusal, ToAgent, ToController};
     use ostler_roles::words::{MasterName, Span};
 
     fn planned(generation: u64) -> Act {
@@ -318,6 +331,7 @@ mod tests {
             preparation: preparation.clone(),
             connection: None,
             masked: Some(Masked::default()),
+            generation: Some(1),
             controller: "ada@entry".to_owned(),
             stop: watch::channel(false).1.into(),
             runtime: tokio::runtime::Handle::current(),

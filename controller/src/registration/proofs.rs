@@ -1,8 +1,8 @@
 //! Whose labels are to be earned again: noted before the first change, settled by the masters' word, in the site's state and on the node. What
 //! the node owes or does not know is owed, and what the site knows to be owed.
 
-use super::{Candidate, Connections, Registered, chain};
-use crate::fleet::{EventSender, FleetEvent, NodeEnd, Ready, TroubleKind};
+use super::{Candidate, Registered};
+use crate::fleet::{NodeEnd, Ready, TroubleKind};
 use crate::journal::{ProofStore, Seen, StateError, Store};
 use ostler_roles::executor::Executor;
 use ostler_roles::ledger::{Ledger, Proved, Subject};
@@ -10,7 +10,7 @@ use ostler_roles::master::Proof;
 use ostler_roles::outcome::Ending;
 use ostler_roles::words::NodeName;
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 /// How often a note is tried that others write meanwhile.
 const ATTEMPTS: usize = 10;
@@ -137,8 +137,14 @@ impl Proofs {
         candidates.into_iter().filter(is_owed).collect()
     }
 
-    /// Keeps what masters have proved: in the site's state first, on the node last. A node that is out of reach goes on owing it. Blocks.
-    pub fn settle(&mut self, connections: &Connections, events: &EventSender, registered: &[Registered], end: &mut NodeEnd) {
+    /// Whether the site still knows one of those to be owed: another run may have proved it. What cannot be read is owed.
+    pub fn is_still_owed(store: &Arc<dyn Store>, one: &Candidate) -> bool {
+        let seen = ProofStore::new(Arc::clone(store)).get(&one.node);
+        seen.map_or(true, |seen| seen.ledger.knows_owed(&Subject::of(&one.executor)))
+    }
+
+    /// Keeps in the site's state what masters have proved; the node has kept it before its labels said so. Blocks.
+    pub fn settle(&mut self, registered: &[Registered], end: &NodeEnd) {
         if !end.is_good() {
             return;
         }
@@ -149,42 +155,26 @@ impl Proofs {
         let owed = |executor: &&Executor| self.owes(&end.ledger, executor);
         let owed: Vec<Executor> = end.prepared.executors.iter().filter(good).filter(owed).cloned().collect();
         for executor in &owed {
-            let generation = end.ledger.changed().unwrap_or(end.plan.generation);
-            let proved = Proved { subject: Subject::of(executor), generation };
-            if !self.keep(&proved) {
-                continue;
-            }
-            match connections.of(&self.node).lock().unwrap_or_else(PoisonError::into_inner).prove(&proved) {
-                // As the node has it now: it has just compared the generations itself.
-                Ok(()) => drop(end.ledger.prove(proved)),
-                Err(error) => {
-                    let text = format!("its proof is not kept on the node, which goes on owing it: {}", chain(&error));
-                    events.send(&end.node, FleetEvent::Master { master: executor.master.to_string(), text, goes_on: false });
-                }
-            }
+            self.keep(&Proved { subject: Subject::of(executor), generation: end.generation() });
         }
     }
 
     /// In the site's state, unless another run has written there since.
-    fn keep(&mut self, proved: &Proved) -> bool {
+    fn keep(&mut self, proved: &Proved) {
         let mut ledger = self.seen.ledger.clone();
         // What this run has seen or written is still there, or the swap fails: so the node's own number is the one that counts.
         ledger.change(Some(proved.generation));
-        ledger.prove(proved.clone()).is_ok() && self.write(ledger)
+        if ledger.prove(proved.clone()).is_ok() {
+            self.write(ledger);
+        }
     }
 
-    fn write(&mut self, ledger: Ledger) -> bool {
+    fn write(&mut self, ledger: Ledger) {
         match self.store.swap(&self.node, &self.seen, ledger) {
-            Ok(Some(seen)) => {
-                self.seen = seen;
-                true
-            }
-            Ok(None) => false,
-            Err(error) => {
-                // It costs one smoke job more.
-                tracing::warn!(node = %self.node, %error, "a proof was not noted");
-                false
-            }
+            Ok(Some(seen)) => self.seen = seen,
+            Ok(None) => {}
+            // It costs one smoke job more.
+            Err(error) => tracing::warn!(node = %self.node, %error, "a proof was not noted"),
         }
     }
 }

@@ -1,12 +1,15 @@
 //! The way to the node of one executor: what a run gives it there.
 
 use super::connections::SharedJob;
+use super::node_job::NodeJobError;
 use crate::masters::driver::Cause;
-use crate::masters::witness::{Nonce, Witness};
+use crate::masters::witness::{Nonce, Unkept, Witness};
+use crate::session::SessionError;
 use ostler_roles::author::compile::Master;
 use ostler_roles::challenge::Place;
 use ostler_roles::executor::Executor;
-use ostler_roles::wire::message::Hidden;
+use ostler_roles::ledger::Subject;
+use ostler_roles::wire::message::{Hidden, Refusal};
 use ostler_roles::words::{AccountName, NodeName};
 use std::sync::PoisonError;
 
@@ -16,6 +19,7 @@ pub struct SessionWitness {
     node: NodeName,
     place: Place,
     account: AccountName,
+    subject: Subject,
     job: SharedJob,
 }
 
@@ -23,7 +27,7 @@ impl SessionWitness {
     /// That of this executor.
     pub fn new(node: &NodeName, master: &Master, executor: &Executor, job: SharedJob) -> Self {
         let place = Place::of(&master.url, &executor.name);
-        Self { node: node.clone(), place, account: executor.user.clone(), job }
+        Self { node: node.clone(), place, account: executor.user.clone(), subject: Subject::of(executor), job }
     }
 }
 
@@ -44,5 +48,65 @@ impl Witness for SessionWitness {
     fn take(&self) -> Result<bool, Cause> {
         let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
         job.challenge(self.place, &self.account, None).map_err(|error| Box::new(error) as Cause)
+    }
+
+    fn keep(&self) -> Result<(), Unkept> {
+        let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        job.prove(&self.subject).map_err(|error| match &error {
+            NodeJobError::Session(_, SessionError::Refused(Refusal::Locked(_) | Refusal::Starting | Refusal::ChangedSince { .. })) => {
+                Unkept::Changed(Box::new(error))
+            }
+            _ => Unkept::Owed(Box::new(error)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::executor;
+    use super::super::node_job::NodeJob;
+    use super::*;
+    use crate::fleet::Masked;
+    use crate::fleet::fake::{Act, FakeNode, hello, name, run_id};
+    use ostler_roles::wire::message::{ActiveRun, ToAgent, ToController};
+    use ostler_roles::words::Span;
+    use std::sync::{Arc, Mutex};
+    use tokio::sync::watch;
+
+    /// What comes of a proof on a node whose connections, one after the other, answer so; none: the line is lost.
+    async fn kept(generation: Option<u64>, answers: &[Option<ToController>]) -> (Result<(), bool>, Vec<u64>) {
+        let answer = |answer: &Option<ToController>| {
+            let acts = vec![Act::Hear, Act::Say(hello()), Act::Hear];
+            Some(acts.into_iter().chain(answer.clone().map(Act::Say)).collect())
+        };
+        let fake = FakeNode::new(answers.iter().map(answer).collect());
+        let (preparation, _told) = fake.preparation();
+        let connection = Some(preparation.meet(&name(), async { Vec::new() }).await.unwrap());
+        let (controller, stop, runtime) = ("ada@desk".to_owned(), watch::channel(false).1.into(), tokio::runtime::Handle::current());
+        let job = NodeJob { node: name(), preparation, connection, masked: Some(Masked::default()), generation, controller, stop, runtime };
+        let executor = executor("n1");
+        let (place, account) = (Place::of("http://ci", &executor.name), executor.user.clone());
+        let job = Arc::new(Mutex::new(job));
+        let witness = SessionWitness { node: name(), place, account, subject: Subject::of(&executor), job };
+        let done = tokio::task::spawn_blocking(move || witness.keep()).await.unwrap();
+        let heard = fake.heard();
+        let proved = heard.iter().filter_map(|heard| if let ToAgent::Prove(proved) = heard { Some(proved.generation) } else { None });
+        (done.map_err(|unkept| matches!(unkept, Unkept::Changed(_))), proved.collect())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_proof_of_a_node_that_another_run_has_or_has_changed_is_none_and_one_that_is_lost_is_owed() {
+        let refused = |refusal| vec![Some(ToController::Refused(refusal))];
+        let active = ActiveRun { run: run_id(), alive: true, controller: "eve@desk".into(), since: 1, age: Span::seconds(0), events: 3 };
+        let changed = [Refusal::Locked(active), Refusal::Starting, Refusal::ChangedSince { proved: 5, found: 6 }];
+        for refusal in changed {
+            assert_eq!(kept(Some(5), &refused(refusal.clone())).await, (Err(true), vec![5]), "{refusal:?}");
+        }
+        assert_eq!(kept(Some(5), &refused(Refusal::NoRunner("no space left".to_owned()))).await, (Err(false), vec![5]));
+        assert_eq!(kept(Some(5), &[None]).await, (Err(false), vec![5]), "the line is lost, and there is no other");
+        let proved = || Some(ToController::Proved);
+        assert_eq!(kept(Some(5), &[proved()]).await, (Ok(()), vec![5]));
+        assert_eq!(kept(Some(5), &[None, proved()]).await, (Ok(()), vec![5, 5]), "the line is lost, and another one comes");
+        assert_eq!(kept(None, &[proved()]).await, (Err(false), Vec::new()), "of no generation");
     }
 }

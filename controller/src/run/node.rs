@@ -2,12 +2,12 @@
 
 use super::fleet_run::{Completion, Ended, Outcome, Run};
 use crate::fleet::{FleetEvent, NodeEnd, Ready, Transaction, Trouble, TroubleKind, new_run, prove_again};
-use crate::registration::{Blocked, Cordoned, Proofs, Registered, former_names};
+use crate::registration::{Blocked, Cordoned, Proofs, former_names};
 use ostler_roles::executor::Executor;
 use ostler_roles::master::Proof;
 use ostler_roles::outcome::Ending;
 use ostler_roles::words::NodeName;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
 
@@ -43,8 +43,8 @@ impl Shared {
                 let (end, is_touched) = self.apply(ready, &missing, is_touched, transaction).await;
                 (end, is_touched, cordoned)
             }
-            Err(Blocked::Stopped) => (NodeEnd::untouched(ready, Ok(Ending::Cancelled)), is_touched, Cordoned::default()),
-            Err(Blocked::Trouble(trouble)) => (self.out(ready, trouble), is_touched, Cordoned::default()),
+            Err((Blocked::Stopped, cordoned)) => (NodeEnd::untouched(ready, Ok(Ending::Cancelled)), is_touched, cordoned),
+            Err((Blocked::Trouble(trouble), cordoned)) => (self.out(ready, trouble), is_touched, cordoned),
         };
         let why = match &end.ending {
             Ok(Ending::Good { .. }) => None,
@@ -55,7 +55,7 @@ impl Shared {
         why.iter().for_each(|why| transaction.fail(why));
         // What others need of it is its connection to be free, and the word that it has come through.
         let connections = self.run.masters.connections();
-        connections.give(&end.node, end.connection.take(), end.prepared.masked.clone()).await;
+        connections.give(&end.node, end.connection.take(), end.prepared.masked.clone(), end.generation()).await;
         if let Some(sender) = sender {
             sender.send_replace(Some(Completion { is_good: end.is_good(), is_touched }));
         }
@@ -66,10 +66,11 @@ impl Shared {
         let outcome = match proofs {
             Some(proofs) => self.register(end, proofs, cordoned, transaction).await,
             None => {
-                if end.run.is_none() {
-                    self.run.masters.give_back(cordoned, transaction).await;
-                }
-                Outcome { end, registered: Vec::new() }
+                let registered = match end.run {
+                    None => self.run.masters.give_back(&end.node, cordoned, None, transaction).await,
+                    Some(_) => Vec::new(),
+                };
+                Outcome { end, registered }
             }
         };
         if lines.are_short() {
@@ -120,21 +121,22 @@ impl Shared {
     }
 
     /// Also after an interrupt or a failure: a node that was changed must not keep labels that it earned before.
-    async fn register(&self, mut end: NodeEnd, mut proofs: Proofs, mut cordoned: Cordoned, transaction: &Transaction) -> Outcome {
+    async fn register(&self, end: NodeEnd, mut proofs: Proofs, mut cordoned: Cordoned, transaction: &Transaction) -> Outcome {
         let masters = &self.run.masters;
         let wanted = proofs.ended(&end, self.run.is_partial);
         // Whose labels are still earned, or not this run's to judge, takes jobs again as before.
         let unearned: Vec<&Executor> = wanted.iter().filter(|(_, proof)| *proof != Proof::Standing).map(|(one, _)| one).collect();
-        masters.give_back(cordoned.without(&unearned), transaction).await;
-        let registered = masters.register(&end.node, wanted, Proofs::unfit(&end), transaction).await;
-        let connections = masters.connections().clone();
-        let events = self.run.runner.preparation.events.clone();
-        let settle = move || -> (NodeEnd, Vec<Registered>) {
-            proofs.settle(&connections, &events, &registered, &mut end);
-            (end, registered)
+        let left = masters.give_back(&end.node, cordoned.without(&unearned), end.run.as_ref(), transaction).await;
+        let mut registered = masters.register(&end.node, wanted, Proofs::unfit(&end), transaction).await;
+        // Of one that was registered all the same, that says how it ended.
+        let known: BTreeSet<_> = registered.iter().map(|one| (one.master.clone(), one.executor.clone())).collect();
+        registered.extend(left.into_iter().filter(|one| !known.contains(&(one.master.clone(), one.executor.clone()))));
+        let settle = move || {
+            proofs.settle(&registered, &end);
+            Outcome { end, registered }
         };
         match tokio::task::spawn_blocking(settle).await {
-            Ok((end, registered)) => Outcome { end, registered },
+            Ok(outcome) => outcome,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }

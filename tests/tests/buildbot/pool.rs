@@ -84,10 +84,19 @@ fn a_worker_is_drained_before_its_node_changes_and_released_in_quarantine() {
     let number = client.survey().unwrap().number(&name).unwrap();
     master.until("the job runs", || client.running(number).unwrap() == 1);
     assert_eq!(driver.cordon(&executor, "0198", &|_| {}).unwrap(), Cordon::Made);
-    assert!(!driver.drain(&executor, Duration::from_secs(1), &quiet).unwrap(), "it is busy");
+    assert_eq!(driver.drain(&executor, Duration::from_secs(1), &quiet).unwrap(), Drain::Busy);
+    // Somebody ends the pause: whoever waits is told, and may hold it again.
+    let (say, said) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let drain = scope.spawn(|| driver.drain(&executor, Duration::from_secs(60), &|event| drop(say.send(event))));
+        assert!(matches!(said.recv_timeout(Duration::from_secs(60)), Ok(Event::Waiting { .. })));
+        client.unpause(&name).unwrap();
+        assert_eq!(drain.join().unwrap().unwrap(), Drain::Unheld);
+    });
+    assert_eq!(driver.cordon(&executor, "0198", &|_| {}).unwrap(), Cordon::Made);
     let next_job = client.force_smoke(&name, "comes too late").unwrap();
     std::fs::write(&gate, "").unwrap();
-    assert!(driver.drain(&executor, Duration::from_secs(20), &quiet).unwrap());
+    assert_eq!(driver.drain(&executor, Duration::from_secs(20), &quiet).unwrap(), Drain::Idle);
     // Buildbot notes the end of a build a moment before that of what asked for it.
     master.until("its end is noted", || client.result(job).unwrap().is_some());
     assert_eq!(client.result(job).unwrap(), Some(BuildResult::Success), "the running job came to its end");

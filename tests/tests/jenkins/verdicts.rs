@@ -8,6 +8,7 @@ use ostler::masters::jenkins::{Client, Patience};
 use ostler::masters::register::Ending;
 use ostler_roles::master::jenkins::{Launcher, Ssh};
 use ostler_tests::jenkins::{Model, Permission};
+use ostler_tests::machine::Kept;
 
 use super::bench::{
     PLANTED, Registration, SITE_KEY, and_then, credential, model, node, patience, register, registration, run, site, ssh, timeless, token,
@@ -126,4 +127,23 @@ fn an_agent_that_vanishes_in_its_smoke_job_is_no_verdict() {
     assert_eq!(ending.to_string(), "not registered: smoke job: its agent went offline while it ran");
     assert_eq!(model.state().nodes["n1"].label, "ostler-quarantine-n1");
     assert!(model.state().jobs.is_empty());
+}
+
+#[test]
+fn a_job_that_passed_gives_no_label_where_another_run_has_changed_its_node() {
+    let (model, client) = ready(patience());
+    let wanted = registration(node("n1", ssh()), "true");
+    let label = || model.state().nodes["n1"].label.clone();
+    wanted.machine.keeps(Kept::Changed);
+    let ending = run(&client, &wanted);
+    let text = "passed, but another run has the node, or has changed it since: the node was changed again; run the same command again";
+    assert!(matches!(&ending, Ending::Unproved(report) if report.text == text), "{ending:?}");
+    assert_eq!(label(), "ostler-quarantine-n1");
+    // What cannot be kept is owed on, and proved all the same.
+    wanted.machine.keeps(Kept::Owed);
+    let (ending, events) = tell(&client, &wanted);
+    assert!(matches!(&ending, Ending::Labelled(_)), "{ending:?}");
+    let note = "its proof is not kept on the node, which goes on owing it: no space left on device";
+    assert!(events.iter().any(|event| matches!(event, Event::Note(text) if text == note)), "{events:?}");
+    assert_ne!(label(), "ostler-quarantine-n1");
 }

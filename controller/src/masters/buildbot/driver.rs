@@ -5,7 +5,7 @@ use super::file::{Worker, WorkerFile};
 use super::smoke;
 use super::survey::Survey;
 use super::survey_cache::SurveyCache;
-use crate::masters::driver::{Cordon, Driver, Event, EventSink, MasterError, Observation, Orphan, Report};
+use crate::masters::driver::{Cordon, Drain, Driver, Event, EventSink, MasterError, Observation, Orphan, Report};
 use crate::masters::files::{Files, Install};
 use crate::masters::wait::{Cancellation, Poll, Wait, WaitReporter};
 use crate::masters::witness::Witness;
@@ -204,8 +204,8 @@ impl Driver for Buildbot<'_> {
         let worker = self.worker(name)?.name();
         let seen = self.until_done(tell, || self.looks.look(&self.client))?.of(worker);
         match seen.hold {
-            // In no builder of its own, or not ours: there is nothing to take out of service.
-            _ if !seen.smokes || seen.owned_by(self.site()).is_err() => Ok(Cordon::Absent),
+            // In no builder at all, or not ours: there is nothing to take out of service.
+            _ if (!seen.smokes && seen.attached.is_empty()) || seen.owned_by(self.site()).is_err() => Ok(Cordon::Absent),
             Some(hold) if hold.is_ours() => Ok(Cordon::Ours),
             Some(hold) => Ok(Cordon::Theirs(hold.to_string())),
             None => {
@@ -215,23 +215,29 @@ impl Driver for Buildbot<'_> {
         }
     }
 
-    fn drain(&self, name: &NodeName, patience: Duration, tell: EventSink<'_>) -> Result<bool, MasterError> {
+    fn drain(&self, name: &NodeName, patience: Duration, tell: EventSink<'_>) -> Result<Drain, MasterError> {
         let worker = self.worker(name)?.name();
-        let Some(number) = self.survey(tell)?.number(worker) else { return Ok(true) };
+        let Some(number) = self.survey(tell)?.number(worker) else { return Ok(Drain::Idle) };
         let mut pace = self.client.pace(patience);
         let mut waiting = WaitReporter::new(patience);
+        let mut was_held = false;
         loop {
             let turn = pace.wait();
             // A pause counts once it is shown: until then a job may begin.
-            let is_held = self.again()?.is_some_and(|survey| survey.of(worker).hold.is_some());
+            let seen = self.again()?.map(|survey| survey.of(worker).hold.is_some());
+            let is_held = seen == Some(true);
+            if seen == Some(false) && (was_held || pace.waited() > self.patience.load) {
+                return Ok(Drain::Unheld);
+            }
+            was_held |= is_held;
             let running = match self.client.running(number) {
                 Ok(running) => running,
                 Err(error) if error.is_passing() => 1,
                 Err(error) => return Err(failed(error)),
             };
             match turn {
-                _ if is_held && running == 0 => return Ok(true),
-                Wait::Over => return Ok(false),
+                _ if is_held && running == 0 => return Ok(Drain::Idle),
+                Wait::Over => return Ok(Drain::Busy),
                 Wait::Stopped => return Err(MasterError::Stopped { left: None }),
                 Wait::Again => {
                     waiting.tell(&pace, tell, || format!("what runs there has ended ({})", ostler_roles::words::count(running, "job")))

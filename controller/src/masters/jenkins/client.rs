@@ -144,11 +144,11 @@ impl Client {
         bear(&self.session, || launch::mark(&self.session, name, reason))
     }
 
-    /// Waits until a node runs no job.
+    /// Waits until a node that is marked offline runs no job; false: it is no longer marked.
     ///
     /// # Errors
     /// [`JenkinsError::Busy`].
-    pub fn wait_idle(&self, name: &Name, patience: Duration) -> Result<(), JenkinsError> {
+    pub fn wait_idle(&self, name: &Name, patience: Duration) -> Result<bool, JenkinsError> {
         launch::idle(&self.session, name, patience)
     }
 

@@ -5,7 +5,7 @@ use super::credential::{Credential, Sent};
 use super::error::JenkinsError;
 use super::node::Program;
 use super::outcome::SmokeReport;
-use crate::masters::driver::{Cordon, Driver, Event, EventSink, MasterError, Observation, Orphan, Report, told};
+use crate::masters::driver::{Cordon, Drain, Driver, Event, EventSink, MasterError, Observation, Orphan, Report, told};
 use crate::masters::wait::Cancellation;
 use crate::masters::witness::Witness;
 use ostler_roles::catalog::Step;
@@ -348,11 +348,11 @@ impl Driver for Jenkins {
         }
     }
 
-    fn drain(&self, name: &NodeName, patience: Duration, tell: EventSink<'_>) -> Result<bool, MasterError> {
+    fn drain(&self, name: &NodeName, patience: Duration, tell: EventSink<'_>) -> Result<Drain, MasterError> {
         let node = &self.name(name)?;
         match self.telling(tell, |client| client.wait_idle(node, patience)) {
-            Ok(()) => Ok(true),
-            Err(JenkinsError::Busy { .. }) => Ok(false),
+            Ok(is_held) => Ok(if is_held { Drain::Idle } else { Drain::Unheld }),
+            Err(JenkinsError::Busy { .. }) => Ok(Drain::Busy),
             Err(error) => Err(failed(error)),
         }
     }

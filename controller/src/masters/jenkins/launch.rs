@@ -168,6 +168,10 @@ fn launch(session: &Session, name: &Name) -> Result<(), JenkinsError> {
 }
 
 fn wait_idle(session: &Session, name: &Name, patience: Duration) -> Result<Computer, JenkinsError> {
+    wait_until(session, name, patience, |state| state.idle)
+}
+
+fn wait_until(session: &Session, name: &Name, patience: Duration, is_over: impl Fn(&Computer) -> bool) -> Result<Computer, JenkinsError> {
     let mut watch = Watch::new(session, patience);
     loop {
         let state = match computer(session, name) {
@@ -177,7 +181,7 @@ fn wait_idle(session: &Session, name: &Name, patience: Duration) -> Result<Compu
             }
             seen => seen?,
         };
-        if state.idle {
+        if is_over(&state) {
             return Ok(state);
         }
         match watch.wait("what runs there has ended") {
@@ -194,9 +198,9 @@ pub(super) fn drain(session: &Session, name: &Name, reason: &str, patience: Dura
     wait_idle(session, name, patience).map(drop)
 }
 
-/// Waits until a node runs no job.
-pub(super) fn idle(session: &Session, name: &Name, patience: Duration) -> Result<(), JenkinsError> {
-    wait_idle(session, name, patience).map(drop)
+/// Waits until a node that is marked offline runs no job; false: it is no longer marked, and may be given one at any moment.
+pub(super) fn idle(session: &Session, name: &Name, patience: Duration) -> Result<bool, JenkinsError> {
+    wait_until(session, name, patience, |state| state.idle || !state.temporarily_offline).map(|state| state.temporarily_offline)
 }
 
 /// Marks a node offline with our reason. An operator's mark stays as it is.

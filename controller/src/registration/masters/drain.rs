@@ -2,10 +2,14 @@
 
 use super::{Candidate, Entry, Masters, OpenMaster, Registrar, Reporter, blocking};
 use crate::fleet::{ExecutorRef, Transaction, Trouble, TroubleKind};
-use crate::masters::driver::{Cordon, Driver, Event, MasterError};
+use crate::masters::driver::{Driver, Event, MasterError};
 use crate::masters::register::Ending;
+use crate::masters::vacate::{Vacancy, Vacated, vacate};
+use crate::registration::{Registered, failed};
 use ostler_roles::executor::Executor;
-use ostler_roles::words::{MasterName, NodeName, Span};
+use ostler_roles::ledger::Subject;
+use ostler_roles::master::Standing;
+use ostler_roles::words::{MasterName, NodeName, RunId, Span};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -51,18 +55,18 @@ pub enum Blocked {
 }
 
 impl Masters {
-    /// Takes these executors of a node out of service, and what they were called `formerly`, where jobs may run still, and waits until no job
-    /// runs on any. Where that is not so in time, all are given back.
+    /// Takes these executors of a node out of service, whether they have labels or not, and what they were called `formerly`, where jobs may
+    /// run still, and waits until no job runs on any.
     ///
     /// # Errors
-    /// [`Blocked`]: nothing is held by this run then.
+    /// [`Blocked`], where that is not so in time, with what is held all the same: it is to be given back.
     pub async fn drain(
         &self,
         node: &NodeName,
         (executors, formerly): (Vec<Executor>, Vec<ExecutorRef>),
         within: Duration,
         transaction: &Transaction,
-    ) -> Result<Cordoned, Blocked> {
+    ) -> Result<Cordoned, (Blocked, Cordoned)> {
         let own = executors.iter().filter_map(|executor| self.find(node, executor));
         let mut all: Vec<Held> = own.map(|(_, one)| Held { candidate: one.clone(), is_former: false }).collect();
         if !formerly.is_empty() {
@@ -83,10 +87,7 @@ impl Masters {
         }
         match blocked {
             None => Ok(cordoned),
-            Some(blocked) => {
-                self.give_back(cordoned, transaction).await;
-                Err(blocked)
-            }
+            Some(blocked) => Err((blocked, cordoned)),
         }
     }
 
@@ -110,12 +111,30 @@ impl Masters {
         formerly.into_iter().filter_map(held).collect()
     }
 
-    /// Lets these take jobs again: their node was not changed.
-    pub async fn give_back(&self, cordoned: Cordoned, transaction: &Transaction) {
+    /// Lets these take jobs again; `own`: the run of their node, where it has begun. Not under another run, which has the node by now, or has
+    /// left it owed: that one lets them in. Those that could not be given back are no registrations.
+    pub async fn give_back(&self, node: &NodeName, cordoned: Cordoned, own: Option<&RunId>, transaction: &Transaction) -> Vec<Registered> {
+        let mut left = Vec::new();
+        if cordoned.0.is_empty() {
+            return left;
+        }
+        let now = self.connections.look_again(node).await;
         for Held { candidate, .. } in cordoned.0 {
             let executor = candidate.executor.clone();
             let Some(entry) = self.masters.get(&executor.master) else { continue };
             let reporter = Arc::new(self.reporter(&candidate, None, transaction));
+            let whose = match &now {
+                Ok((Some(run), _)) if Some(&run.run) != own => Some(format!("run {} of {} has the node", run.run.short(), run.controller)),
+                Ok((_, ledger)) if own.is_none() && ledger.knows_owed(&Subject::of(&executor)) => {
+                    Some("its node was changed meanwhile, and is to be proved".to_owned())
+                }
+                Err(why) if own.is_none() => Some(format!("whether another run has the node is not known: {why}")),
+                Ok(_) | Err(_) => None,
+            };
+            if let Some(whose) = whose {
+                reporter.tell(&Event::Note(format!("it takes no jobs until a run that comes through lets it in: {whose}")));
+                continue;
+            }
             let given = match entry.open(&self.registrar, &self.connections).await {
                 Err(why) => Err(why),
                 Ok(open) => match open.driver.clone() {
@@ -127,9 +146,12 @@ impl Masters {
                 },
             };
             if let Err(why) = given {
-                reporter.tell(&Event::Note(format!("it takes no jobs still, until the next run: {why}")));
+                let text = format!("it takes no jobs still, until the next run: {why}");
+                reporter.tell(&Event::Note(text.clone()));
+                left.push(failed(&candidate, text));
             }
         }
+        left
     }
 
     async fn drain_one(&self, one: &Held, within: Duration, transaction: &Transaction) -> Drained {
@@ -147,8 +169,11 @@ impl Masters {
             Ok(open) => open,
             Err(why) => return Drained::unknown(executor, &why),
         };
-        let is_refused = open.refused.iter().any(|one| one.node == *node && one.executor == executor.name);
-        let Some(driver) = open.driver.clone().filter(|_| !is_refused) else { return Drained::free() };
+        // What this master cannot take is asked nothing there: whether jobs run on it is not known.
+        if let Some(refused) = open.refused.iter().find(|one| one.node == *node && one.executor == executor.name) {
+            return if is_own { Drained::free() } else { Drained::unfit(executor, &refused.text) };
+        }
+        let Some(driver) = open.driver.clone() else { return Drained::free() };
         if *is_former && !driver.holds_former() {
             return Drained::free();
         }
@@ -162,7 +187,8 @@ impl Masters {
             () = self.registrar.stop.wished() => return Drained::stopped(false),
         };
         match seen {
-            Ok(Some(seen)) if !seen.is_labelled() => return Drained::free(),
+            // A smoke job may run on one without labels: it is a job like others.
+            Ok(Some(Standing::Absent)) => return Drained::free(),
             Err(Ending::Stopped(..)) => return Drained::stopped(false),
             // What keeps it from its labels, such as its Java, need not keep jobs from it.
             Ok(_) | Err(_) => {}
@@ -213,24 +239,29 @@ impl Drained {
 
     fn unknown(executor: &Executor, why: &str) -> Self {
         let Executor { name, master, .. } = executor;
-        let chain = vec![format!("not begun: {master} does not say whether jobs run on {name}: {why}")];
-        let hint = "look after the master, then run the same command again: nothing was changed on this node".to_owned();
-        Self { is_made: false, blocked: Some(Blocked::Trouble(Trouble { kind: TroubleKind::Failed, chain, hint, failure: None })) }
+        let text = format!("not begun: {master} does not say whether jobs run on {name}: {why}");
+        Self::failed(text, "look after the master, then run the same command again: nothing was changed on this node")
+    }
+
+    fn unfit(executor: &Executor, why: &str) -> Self {
+        let Executor { name, master, .. } = executor;
+        let text = format!("not begun: {name} cannot be registered with {master}, where jobs may run on it: {why}");
+        Self::failed(text, "mend that, then run the same command again: nothing was changed on this node")
+    }
+
+    fn failed(text: String, hint: &str) -> Self {
+        let trouble = Trouble { kind: TroubleKind::Failed, chain: vec![text], hint: hint.to_owned(), failure: None };
+        Self { is_made: false, blocked: Some(Blocked::Trouble(trouble)) }
     }
 }
 
 /// Blocks until it is free, or not in time.
 fn wait(driver: &dyn Driver, name: &NodeName, within: Duration, reporter: &Reporter) -> Drained {
     let executor = &reporter.candidate.executor;
-    let is_made = match driver.cordon(name, CHANGING, &|event| reporter.tell(&event)) {
-        Ok(Cordon::Absent) => return Drained::free(),
-        Ok(cordon) => cordon == Cordon::Made,
-        Err(MasterError::Stopped { .. }) => return Drained::stopped(false),
-        Err(error) => return Drained::unknown(executor, &error.told()),
-    };
-    match driver.drain(name, within, &|event| reporter.tell(&event)) {
-        Ok(true) => Drained { is_made, blocked: None },
-        Ok(false) => {
+    let Vacated { is_made, vacancy } = vacate(driver, name, CHANGING, within, &|event| reporter.tell(&event));
+    match vacancy {
+        Ok(Vacancy::Free) => Drained { is_made, blocked: None },
+        Ok(Vacancy::Busy) => {
             let waited = Span::millis(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
             let chain = vec![format!("not begun: jobs still run on {name} ({}) after {waited}", executor.master)];
             let hint =

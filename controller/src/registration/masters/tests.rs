@@ -27,7 +27,7 @@ impl Driver for Slow {
     fn cordon(&self, _name: &NodeName, _reason: &str, _tell: EventSink<'_>) -> Result<Cordon, MasterError> {
         unreachable!("looks only")
     }
-    fn drain(&self, _name: &NodeName, _patience: Duration, _tell: EventSink<'_>) -> Result<bool, MasterError> {
+    fn drain(&self, _name: &NodeName, _patience: Duration, _tell: EventSink<'_>) -> Result<driver::Drain, MasterError> {
         unreachable!("looks only")
     }
     fn uncordon(&self, _name: &NodeName, _tell: EventSink<'_>) -> Result<(), MasterError> {
@@ -96,10 +96,10 @@ impl Driver for Narrow {
         self.held.lock().unwrap().insert(name.clone());
         Ok(Cordon::Ours)
     }
-    fn drain(&self, name: &NodeName, _patience: Duration, _tell: EventSink<'_>) -> Result<bool, MasterError> {
+    fn drain(&self, name: &NodeName, _patience: Duration, _tell: EventSink<'_>) -> Result<driver::Drain, MasterError> {
         self.asked("drain", name);
         self.go_on.lock().unwrap().recv().unwrap();
-        Ok(true)
+        Ok(driver::Drain::Idle)
     }
     fn uncordon(&self, _name: &NodeName, _tell: EventSink<'_>) -> Result<(), MasterError> {
         unreachable!("nobody is held by us")
