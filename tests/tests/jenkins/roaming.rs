@@ -1,10 +1,13 @@
 //! Jobs that name no label go wherever a node's mode lets them: never to a node that has not been proved.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ostler::masters::jenkins::Client;
+use ostler::masters::jenkins::{Client, InstallAgent, InstallAgentError, JenkinsError};
 use ostler::masters::register::Ending;
-use ostler_roles::master::jenkins::{Mode, Node};
+use ostler_roles::catalog::Step;
+use ostler_roles::master::jenkins::{Launcher, Mode, Node, Version};
+use ostler_roles::words::Secret;
 use ostler_tests::jenkins::jobs::{Job, Left, enqueue};
 use ostler_tests::jenkins::{Model, xml};
 
@@ -86,4 +89,55 @@ fn a_job_of_the_built_in_node_goes_to_no_other() {
     assert!(run(&client, &registration(node("n1", ssh()), "true")).is_registered());
     let item = ask_for(&model, "built-in-only", "<canRoam>false</canRoam>");
     assert_eq!(place_of(&model, item), None);
+}
+
+/// Brings an agent that calls in at once; with which labels.
+struct Calling {
+    model: Arc<Model>,
+    labels: Mutex<Vec<String>>,
+}
+
+impl std::fmt::Debug for Calling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Calling")
+    }
+}
+
+impl InstallAgent for Calling {
+    fn steps(&self, _: &[u8], _: Option<Version>, _: &Secret<String>) -> Result<Vec<Step>, InstallAgentError> {
+        unreachable!("nothing is planned here")
+    }
+
+    fn bring(
+        &self,
+        _: &[u8],
+        _: Option<Version>,
+        secret: &Secret<String>,
+        before: &mut dyn FnMut() -> Result<(), JenkinsError>,
+    ) -> Result<bool, InstallAgentError> {
+        before().map_err(|error| InstallAgentError(Box::new(error)))?;
+        let mut state = self.model.state();
+        let node = state.nodes.get_mut("n2").unwrap();
+        self.labels.lock().unwrap().push(node.label.clone());
+        Ok(node.call_in(secret.expose()))
+    }
+}
+
+#[test]
+fn an_agent_that_is_brought_to_a_node_that_is_away_calls_in_without_labels() {
+    let model = Arc::new(model());
+    let client = client(&model, token("narrow"));
+    let wanted = registration(node("n2", Launcher::Inbound), "true");
+    client.create(&wanted.node).unwrap();
+    let secret = model.state().nodes["n2"].secret.clone();
+    assert!(model.state().nodes.get_mut("n2").unwrap().call_in(&secret));
+    assert!(run(&client, &wanted).is_registered());
+    assert_eq!(model.state().nodes["n2"].label, "big debian");
+    model.state().lose_agent("n2");
+    let agent = Arc::new(Calling { model: Arc::clone(&model), labels: Mutex::default() });
+    let wanted = Registration { agent: Some(Arc::clone(&agent) as Arc<dyn InstallAgent>), ..wanted };
+    let ending = run(&client, &wanted);
+    assert!(matches!(&ending, Ending::Labelled(_)), "{ending:?}");
+    assert_eq!(*agent.labels.lock().unwrap(), ["ostler-quarantine-n2"]);
+    assert_eq!(model.state().nodes["n2"].label, "big debian");
 }

@@ -239,10 +239,12 @@ impl Jenkins {
         let secret = client.agent_secret(&node.name)?;
         let mut was_stopped = false;
         let mut before = || {
+            // One that is away comes back with the new agent: it is to have no labels by then.
+            let quarantined = client.update(node, Stage::Quarantined);
             if !is_connected {
-                return Ok(());
+                return quarantined;
             }
-            let made_way = client.update(node, Stage::Quarantined).and_then(|()| client.drain(&node.name, "its agent is changed"));
+            let made_way = quarantined.and_then(|()| client.drain(&node.name, "its agent is changed"));
             was_stopped = matches!(made_way, Err(JenkinsError::Stopped { .. }));
             made_way
         };

@@ -6,6 +6,8 @@ use quick_xml::reader::Reader;
 
 /// The deepest nesting that is read; a node's configuration has about 8 levels.
 const DEPTH: usize = 64;
+/// The longest that is read: a node's configuration has a few KiB, and an element of four bytes takes a hundred here.
+const LENGTH: usize = 1024 * 1024;
 
 /// Why a document could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +126,9 @@ pub(super) fn escape(text: &str) -> String {
 
 /// Reads a document.
 pub(super) fn parse(bytes: &[u8]) -> Result<Element, XmlError> {
+    if bytes.len() > LENGTH {
+        return Err(XmlError::Unexpected("more XML than a configuration has (1 MiB)"));
+    }
     let text = std::str::from_utf8(bytes).map_err(|_| XmlError::Unexpected("XML that is not UTF-8"))?;
     let mut reader = Reader::from_str(text);
     let mut open: Vec<Element> = Vec::new();
@@ -205,6 +210,13 @@ mod tests {
         assert_eq!(slave.get("nodeProperties").unwrap().text, None);
         assert_eq!(slave.get("launcher").unwrap().class(), "a.B$C");
         assert_eq!(slave.get("launcher").unwrap().text, None, "blanks between children are no text");
+    }
+
+    #[test]
+    fn a_document_that_would_fill_the_memory_is_not_read() {
+        let of = |elements: usize| format!("<slave>{}</slave>", "<a/>".repeat(elements));
+        assert_eq!(parse(of(1000).as_bytes()).unwrap().children.len(), 1000);
+        assert!(matches!(parse(of(LENGTH / 4).as_bytes()), Err(XmlError::Unexpected(why)) if why.contains("1 MiB")));
     }
 
     #[test]

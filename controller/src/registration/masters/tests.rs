@@ -204,3 +204,24 @@ async fn whoever_waits_for_room_takes_no_jobs_meanwhile_and_is_looked_at_again_i
         assert_eq!(seen.try_recv().ok(), None, "what an old look has shown was acted on");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_with_an_executor_that_its_master_cannot_take_is_not_begun() {
+    let (node, executor) = (NodeName::parse("n1").unwrap(), executor("n1"));
+    let one = Candidate { node: node.clone(), executor: executor.clone(), host_keys: Vec::new() };
+    let refused = vec![failed(&one, "no address of its sshd".to_owned())];
+    let open = OpenMaster::of(Opened { driver: None, refused, hint: None });
+    let entry = Entry { master: None, batch: vec![one], opened: OnceCell::new_with(Some(Ok(Arc::new(open)))) };
+    let registrar = registrar();
+    let connections = Connections::new(&registrar);
+    let entries = Arc::new(BTreeMap::from([(executor.master.clone(), entry)]));
+    let drains = Arc::new(Semaphore::new(1));
+    let masters = Masters { registrar: registrar.clone(), connections, masters: entries, settled: Arc::default(), drains };
+    let transaction = Transaction::of_planned(&node, Digest::of(b"plan"), &registrar.preparation.events);
+    let drained = masters.drain(&node, vec![executor], Duration::ZERO, &transaction).await;
+    let Err((Blocked::Trouble(trouble), _)) = drained else { panic!("{drained:?}") };
+    assert_eq!(
+        trouble.chain,
+        ["not begun: n1 cannot be registered with ci, where jobs may run on it: no address of its sshd"]
+    );
+}
