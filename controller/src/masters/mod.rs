@@ -9,7 +9,6 @@ pub mod http;
 pub mod jenkins;
 pub mod register;
 mod trust;
-pub mod vacate;
 mod wait;
 pub mod witness;
 

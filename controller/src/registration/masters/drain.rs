@@ -3,8 +3,7 @@
 use super::{Candidate, Entry, Masters, OpenMaster, Registrar, Reporter, blocking};
 use crate::fleet::{ExecutorRef, Transaction, Trouble, TroubleKind};
 use crate::masters::driver::{Driver, Event, MasterError};
-use crate::masters::register::Ending;
-use crate::masters::vacate::{Vacancy, Vacated, vacate};
+use crate::masters::register::{Ending, Vacancy, Vacated, vacate};
 use crate::registration::{Registered, failed};
 use ostler_roles::executor::Executor;
 use ostler_roles::ledger::Subject;
