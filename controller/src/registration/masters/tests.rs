@@ -218,7 +218,7 @@ async fn a_node_with_an_executor_that_its_master_cannot_take_is_not_begun() {
     let drains = Arc::new(Semaphore::new(1));
     let masters = Masters { registrar: registrar.clone(), connections, masters: entries, settled: Arc::default(), drains };
     let transaction = Transaction::of_planned(&node, Digest::of(b"plan"), &registrar.preparation.events);
-    let drained = masters.drain(&node, vec![executor], Duration::ZERO, &transaction).await;
+    let drained = masters.drain(&node, (vec![executor], Vec::new()), Duration::ZERO, &transaction).await;
     let Err((Blocked::Trouble(trouble), _)) = drained else { panic!("{drained:?}") };
     assert_eq!(trouble.chain, ["not begun: n1 cannot be registered with ci, where jobs may run on it: no address of its sshd"]);
 }
