@@ -51,7 +51,7 @@ const VITAL: [&str; 19] = [
 /// Keys, too: where sshd reads them without being told otherwise, or below `/etc/ssh`.
 fn is_vital(path: &Path) -> bool {
     let begins = |vital: &&str| path.as_os_str().as_bytes().starts_with(vital.as_bytes());
-    VITAL.iter().any(|vital| begins(&vital)) || path.parent().is_some_and(|parent| parent.ends_with(".ssh"))
+    VITAL.iter().any(begins) || path.parent().is_some_and(|parent| parent.ends_with(".ssh"))
 }
 
 impl Host {

@@ -67,7 +67,7 @@ fn holds(desired: &Desired, node: &Node, unless: &[String]) -> Result<bool, Fail
 
 /// A program, or what it lacks.
 pub(super) enum Prepared {
-    Ready(Program),
+    Ready(Box<Program>),
     /// Its account is not there.
     NoAccount,
     /// Its directory is not there.
@@ -107,7 +107,7 @@ pub(super) fn prepared(desired: &Desired, node: &Node, argv: &[String], other: O
     if program.identity.is_none() {
         program.path = Some(roots_own(node, argv, search_path(desired), directory)?);
     }
-    Ok(Prepared::Ready(program))
+    Ok(Prepared::Ready(Box::new(program)))
 }
 
 /// Where the command's programs are looked for.

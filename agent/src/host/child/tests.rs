@@ -241,7 +241,10 @@ fn a_program_that_no_signal_ends_is_left_behind() {
     let Some(taken) = crate::host::tests::Mute::at(point.path()) else { return };
     let (tell, told) = std::sync::mpsc::channel();
     let asks = Program::new(["ls".to_owned(), point.path().display().to_string()]);
-    std::thread::spawn(move || tell.send(asks.run(Instant::now() + Duration::from_millis(300), &|| false)));
+    std::thread::spawn(move || {
+        // Nobody listens any more: then the test has failed.
+        let _ = tell.send(asks.run(Instant::now() + Duration::from_millis(300), &|| false));
+    });
     let finished = told.recv_timeout(Duration::from_secs(60)).expect("it is waited for no longer than twice what a child has to end");
     assert_eq!(finished.unwrap().status, Ended::Deadline);
     assert!(taken.has_taken(), "the kernel waits for an answer to what was taken, whatever it is signalled (fs/fuse/dev.c)");
