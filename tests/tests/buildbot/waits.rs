@@ -2,6 +2,7 @@
 
 use super::*;
 use ostler::masters::driver::Cause;
+use ostler::masters::witness::Unkept;
 use ostler_tests::buildbot::WorkerProcess;
 use std::sync::{Mutex, mpsc};
 
@@ -25,6 +26,10 @@ impl Witness for Gate {
 
     fn take(&self) -> Result<bool, Cause> {
         self.0.take()
+    }
+
+    fn keep(&self) -> Result<(), Unkept> {
+        self.0.keep()
     }
 }
 
