@@ -1,6 +1,7 @@
 //! Every environment variable the program reads: name, meaning, default. Nothing else reads the environment (but clap, for
 //! `OSTLER_*` twins of flags).
 
+use ostler_roles::words::PasswdLine;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -117,14 +118,10 @@ pub fn own_account() -> Option<(String, Option<PathBuf>)> {
     account(&passwd, rustix::process::getuid().as_raw()).map(|(name, home)| (name.to_owned(), home))
 }
 
-/// An account's name and home (passwd(5): name, password, number, group, comment, home, shell).
+/// An account's name and home.
 fn account(passwd: &str, uid: u32) -> Option<(&str, Option<PathBuf>)> {
-    passwd.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        let is_ours = fields.get(2).is_some_and(|number| *number == uid.to_string());
-        let home = fields.get(5).filter(|home| home.starts_with('/')).map(PathBuf::from);
-        is_ours.then(|| (fields[0], home))
-    })
+    let found = passwd.lines().filter_map(PasswdLine::read).find(|line| line.uid == uid)?;
+    Some((found.name, Some(found.home).filter(|home| home.starts_with('/')).map(PathBuf::from)))
 }
 
 #[cfg(test)]

@@ -284,6 +284,19 @@ fn a_buildbot_worker_earns_its_label_and_a_second_run_writes_and_reloads_nothing
     let there = plan.lines.iter().find(|line| line["type"] == "planned_master").unwrap();
     let renamed = serde_json::json!([{ "from": "n1", "node": "n1", "to": ["n1-new"] }]);
     assert_eq!((&there["orphans"], &there["renamed"]), (&serde_json::json!(["n1"]), &renamed), "{}", plan.told());
+    shows_no_secret_that_a_smoke_job_prints(&site);
+}
+
+/// A red smoke job whose console has the master's own password, as it is and in base64: the last lines are shown, and not that.
+fn shows_no_secret_that_a_smoke_job_prints(site: &Site) {
+    let leak = "#!/bin/sh\necho it is a-password-of-the-web-interface\nprintf %s a-password-of-the-web-interface | base64\nexit 1\n";
+    site.on("n1", &["sh", "-euc", "printf %s \"$0\" > /usr/local/bin/leak; chmod 755 /usr/local/bin/leak", leak]);
+    site.write("roles/leaky.yaml", "role: leaky\nsummary: Prints.\nsmoke:\n  - command: {name: leak, run: [/usr/local/bin/leak]}\n");
+    site.replace("nodes.yaml", "roles: [buildbot-worker]", "roles: [buildbot-worker, leaky]");
+    let red = site.apply().good_with(1);
+    let said = red.told();
+    assert!(said.contains("it is ***"), "{said}");
+    assert!(!said.contains("password-of-the-web") && !said.contains("YS1wYXNzd29yZC1vZi10aGUtd2Vi"), "{said}");
 }
 
 /// Another password for the workers, of which the master's machine alone hears: who is left behind stands in its plan.

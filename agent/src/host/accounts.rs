@@ -2,6 +2,7 @@
 
 use super::child::Program;
 use super::{Host, OsError};
+use ostler_roles::words::PasswdLine;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -54,15 +55,9 @@ pub struct Accounts {
 }
 
 pub(super) fn account(line: &str) -> Option<Account> {
-    let mut fields = line.split(':');
-    let name = fields.next().filter(|name| !name.is_empty())?;
-    let mut fields = fields.skip(1);
-    let uid = fields.next()?.parse().ok()?;
-    let gid = fields.next()?.parse().ok()?;
-    let comment = fields.next()?;
-    let home = fields.next()?;
-    let shell = fields.next().filter(|shell| !shell.is_empty()).unwrap_or("/bin/sh");
-    Some(Account { name: name.to_owned(), uid, gid, comment: comment.to_owned(), home: home.to_owned(), shell: shell.to_owned() })
+    let PasswdLine { name, uid, gid, comment, home, shell } = PasswdLine::read(line)?;
+    let shell = shell.unwrap_or("/bin/sh").to_owned();
+    Some(Account { name: name.to_owned(), uid, gid, comment: comment.to_owned(), home: home.to_owned(), shell })
 }
 
 pub(super) fn group(line: &str) -> Option<Group> {

@@ -7,6 +7,7 @@ mod digest;
 mod mode;
 mod name;
 mod origin;
+mod passwd;
 mod path;
 mod quantity;
 mod secret;
@@ -22,6 +23,7 @@ pub use name::{
     AccountName, Label, MasterName, ModuleName, NameError, NodeName, PackageName, RoleName, RunId, SecretName, SysctlName, UnitName,
 };
 pub use origin::Origin;
+pub use passwd::PasswdLine;
 pub use path::{AbsPath, PathError, is_unseen};
 pub use quantity::{Bytes, ParseQuantityError, Percent, Span};
 pub use secret::{Secret, SecretRef, Sensitive};

@@ -46,20 +46,24 @@ fn a_machine_that_may_hold_few_files_open_works_through_all_nodes_all_the_same()
     let within = |limit: &str, arguments: &[&str]| {
         let ours = field.call(arguments);
         let mut command = Command::new("sh");
-        command.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]).arg(ours.get_program()).args(ours.get_args());
+        command.args(["-c", &format!("ulimit {limit}; exec \"$0\" \"$@\"")]).arg(ours.get_program()).args(ours.get_args());
         command.env_clear().envs(ours.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.current_dir(field.dir().join("site")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Running::start(command).end()
     };
     // Room for one that is met, and for one line beside it.
-    let ran = within("67", &["apply", "--yes", "--forks", "1", "--output", "json"]);
+    let ran = within("-n 67", &["apply", "--yes", "--forks", "1", "--output", "json"]);
     ran.assert_changed(2);
     assert_eq!(ran.of("met", None).len(), 3, "{ran}");
-    assert_eq!(within("67", &["plan", "--forks", "1"]).code, 0);
-    let refused = within("65", &["plan", "--forks", "1"]);
+    assert_eq!(within("-n 67", &["plan", "--forks", "1"]).code, 0);
+    let refused = within("-n 65", &["plan", "--forks", "1"]);
     assert_eq!(refused.code, 2, "{refused}");
     let told = "this process may hold 65 files open, and meeting 1 node at once needs 66";
     assert!(refused.to_string().contains(told), "{refused}");
+    // What is only the shell's own bound is raised.
+    let raised = within("-S -n 65", &["apply", "--yes", "--forks", "3", "--output", "json"]);
+    raised.assert_changed(0);
+    assert_eq!(raised.of("met", None).len(), 3, "{raised}");
 }
 
 #[test]
