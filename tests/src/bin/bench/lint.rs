@@ -54,7 +54,7 @@ fn steps() -> String {
 
 fn template() -> String {
     (0..32_000).fold(String::new(), |mut text, number| {
-        let _ = writeln!(text, "option_{number} = {{{{ node.name }}}}");
+        let _ = writeln!(text, "option_{number} = {{{{ node.name }}}} of {{{{ names | length }}}}");
         text
     })
 }
@@ -64,8 +64,12 @@ pub fn lint(tools: &Tools, rounds: Rounds) -> Result<String, Fault> {
     let dir = tools.scratch.join("large");
     site(&dir.join("nodes"), 500, &hundred())?;
     site(&dir.join("steps"), 1, &[("steps".to_owned(), steps())])?;
-    let role = "role: lines\nsummary: A long file.\nsteps:\n  - file: {path: /srv/long, template: templates/long}\n";
-    site(&dir.join("lines"), 1, &[("lines".to_owned(), role.to_owned())])?;
+    let names: Vec<String> = (0..1000).map(|number| format!("name-{number}")).collect();
+    let role = format!(
+        "role: lines\nsummary: A long file.\nparams:\n  names: {{type: list(text), default: [{}]}}\nsteps:\n  - file: {{path: /srv/long, template: templates/long}}\n",
+        names.join(", ")
+    );
+    site(&dir.join("lines"), 1, &[("lines".to_owned(), role)])?;
     fs::write(dir.join("lines/templates/long"), template())?;
     let program = tools.ostler.display().to_string();
     let entry = |(name, site): (&str, &str)| Entry::new(name, [&program, "-C", &dir.join(site).display().to_string(), "lint"]);
@@ -74,5 +78,6 @@ pub fn lint(tools: &Tools, rounds: Rounds) -> Result<String, Fault> {
     let lab = bare(&tools.scratch.join("lab"), Suite::Bookworm, &["n1"])?;
     let results = race(&lab, rounds.fast, true, &entries, &environment(tools))?;
     lab.end()?;
-    Ok(section("`ostler lint` of large sites", "No node is asked.", &[NODES, STEPS, LINES], &results))
+    let words = "No node is asked. Each line of the template has the node's name and the length of a list of a thousand.";
+    Ok(section("`ostler lint` of large sites", words, &[NODES, STEPS, LINES], &results))
 }
