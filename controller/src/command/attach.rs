@@ -28,9 +28,9 @@ pub fn attach(context: &Context, args: &AttachArgs) -> Result<Exit, CommandError
         for node in &run.nodes {
             let (preparation, node) = (run.preparation.clone(), node.clone());
             tasks.spawn(async move {
-                let turn = preparation.lines.turn().await;
+                let permit = preparation.limit.acquire().await;
                 let end = follow(&preparation, &node).await;
-                drop(turn);
+                drop(permit);
                 if let Err(trouble) = &end {
                     preparation.events.send(&node, FleetEvent::Trouble(Box::new(trouble.clone())));
                 }

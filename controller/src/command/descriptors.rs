@@ -12,7 +12,7 @@ const A_NODE: u64 = 2;
 const MOST: u64 = 1 << 16;
 
 /// Raises the soft limit to what a run over these nodes could use, as far as the hard one lets us, when so many are met at once; returns how
-/// many lines to nodes may stay open beside those. That need not be all: a line that is not kept is made again.
+/// many connections to nodes may stay open beside those. That need not be all: a connection that is not kept is made again.
 ///
 /// # Errors
 /// Where not even those can be met: told once, before anybody is.

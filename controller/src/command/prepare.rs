@@ -11,7 +11,7 @@ use super::{
     workspace::{Open, Workspace},
 };
 use crate::cli::FleetArgs;
-use crate::fleet::{Compile, EventSender, Lines, Preparation, Ready, ReconnectLimits, Trouble, TroubleKind, prepare};
+use crate::fleet::{Compile, ConnectionLimit, EventSender, Preparation, Ready, ReconnectLimits, Trouble, TroubleKind, prepare};
 use crate::inventory;
 use crate::journal::{RunLog, StateError, Store};
 use crate::registration::{Candidate, ObservedMasters, Proofs, Registrar, Survey};
@@ -98,7 +98,7 @@ impl RunContext {
             nodes = only.among(&workspace, nodes)?;
         }
         let agent = AgentFile::embedded().ok_or(CommandError::NoAgent)?;
-        let lines = Lines::new(descriptors::raise(nodes.len(), usize::from(args.pace.forks))?, nodes.len());
+        let limit = ConnectionLimit::new(descriptors::raise(nodes.len(), usize::from(args.pace.forks))?, nodes.len());
         let (sender, events) = EventSender::channel();
         let all: Vec<NodeName> =
             workspace.inventory.site.nodes.nodes.iter().filter_map(|node| NodeName::parse(&node.name.value).ok()).collect();
@@ -114,7 +114,7 @@ impl RunContext {
             password: Arc::new(password::keeper(context, args.reach.ask_become_pass, &echo, &interrupts.stop())?),
             forks: usize::from(args.pace.forks),
             plan_of: PlanOf { part: only.is_some(), want_old },
-            lines,
+            limit,
             plans_only: false,
             reconnect: ReconnectLimits::default(),
             events: sender,

@@ -13,7 +13,7 @@ pub async fn compare(preparation: &Preparation, ready: &mut Ready, steps: Vec<St
     let (key, facts) = (preparation.compile.secret_key(), ready.connection.session.hello.facts.digest());
     let mut catalog = Catalog { node: ready.node.clone(), facts, require: Vec::new(), steps, verify: Vec::new() };
     let answer = match ask(&mut ready.connection.session, &mut catalog, &key).await {
-        // The line has lain idle, or was given up when the plan had come.
+        // The connection has lain idle, or was given up when the plan had come.
         Err(error) if error.is_lost() => {
             ready.connection = preparation.meet(&ready.node, async { Vec::new() }).await.map_err(|error| Trouble::from(&error))?;
             ask(&mut ready.connection.session, &mut catalog, &key).await

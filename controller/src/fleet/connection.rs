@@ -1,4 +1,4 @@
-//! The line to one node: a connection, and on it an open conversation with the node's agent. Made here and ended here, for every verb.
+//! The connection to one node, and on it an open conversation with the node's agent. Made here and ended here, for every verb.
 
 use super::{Preparation, Trouble};
 use crate::session::{Session, SessionError, meet};
@@ -23,7 +23,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Hangs up, and keeps what the node has said of itself: a line that nobody needs costs descriptors and memory, here and there. Whoever asks
+    /// Hangs up, and keeps what the node has said of itself: a connection that nobody needs costs descriptors and memory, here and there. Whoever asks
     /// on hears that it was lost, and makes another.
     pub async fn hang_up(mut self) -> Self {
         self.session.hang_up().await;
@@ -52,7 +52,7 @@ impl Link for HungUp {
     }
 }
 
-/// Why there is no line to a node.
+/// Why there is no connection to a node.
 #[derive(Debug, thiserror::Error)]
 pub enum MeetError {
     /// No connection.

@@ -54,7 +54,7 @@ impl FakeNode {
         let reach: Arc<dyn Reach> = Arc::new(Way(Arc::clone(self)));
         let reconnect = ReconnectLimits { tries: 3, pause: Duration::from_millis(1), within: Duration::from_secs(5), without_news: 4 };
         let preparation = Preparation {
-            lines: super::Lines::default(),
+            limit: super::ConnectionLimit::default(),
             plans_only: false,
             reach,
             compile: Arc::new(NoSite),

@@ -43,7 +43,7 @@ pub struct Follower<'a> {
     told: usize,
     /// Times attached again since the last news.
     again: u32,
-    /// Whether this line's agent was asked to stop the run.
+    /// Whether this connection's agent was asked to stop the run.
     asked: bool,
     /// Whether the run has begun, or that is not known.
     begun: bool,
@@ -70,7 +70,7 @@ pub enum Start {
     Stopped,
 }
 
-/// What a new line is for.
+/// What a new connection is for.
 #[derive(Clone, Copy)]
 enum Purpose<'a> {
     /// To follow this run behind this event.
@@ -79,7 +79,7 @@ enum Purpose<'a> {
     Plan(&'a Catalog),
 }
 
-/// Why there is no new line.
+/// Why there is no new connection.
 enum Away {
     Meet(MeetError),
     /// Its plan is another one now.
@@ -123,14 +123,14 @@ impl Away {
     }
 }
 
-/// Makes lines to one node anew.
-struct Line<'a> {
+/// Makes connections to one node anew.
+struct Dialer<'a> {
     preparation: &'a Preparation,
     node: &'a NodeName,
 }
 
-impl Line<'_> {
-    /// A line, and the plan where one was asked for: a few tries within a deadline.
+impl Dialer<'_> {
+    /// A connection, and the plan where one was asked for: a few tries within a deadline.
     async fn make(&self, purpose: Purpose<'_>) -> Result<(Connection, Option<Answer>), Away> {
         let within = self.preparation.reconnect.within;
         tokio::time::timeout(within, self.tries(purpose)).await.unwrap_or(Err(Away::Late(within)))
@@ -140,7 +140,7 @@ impl Line<'_> {
         let limits = &self.preparation.reconnect;
         let mut attempt = 1;
         loop {
-            // What cut a run that goes on may last a moment; a line that lay idle may have been dead for long.
+            // What cut a run that goes on may last a moment; a connection that lay idle may have been dead for long.
             if attempt > 1 || matches!(purpose, Purpose::Attach(..)) {
                 tokio::time::sleep(backoff(limits.pause, attempt)).await;
             }
@@ -172,7 +172,7 @@ impl Line<'_> {
     }
 }
 
-/// Asks a node for its plan once more; where its line has died of the time that others took, over a new one.
+/// Asks a node for its plan once more; where its connection has died of the time that others took, over a new one.
 ///
 /// # Errors
 /// When it cannot be asked.
@@ -191,7 +191,7 @@ pub async fn plan_again(
         Err(error) if error.is_lost() => {}
         asked => return asked.map_err(|error| Trouble::from(&error)),
     }
-    let (made, answer) = Line { preparation, node }.make(Purpose::Plan(catalog)).await.map_err(|away| away.trouble())?;
+    let (made, answer) = Dialer { preparation, node }.make(Purpose::Plan(catalog)).await.map_err(|away| away.trouble())?;
     *connection = made;
     answer.ok_or_else(|| Away::Moved.trouble())
 }
@@ -203,7 +203,7 @@ pub fn new_run() -> RunId {
 }
 
 impl<'a> Follower<'a> {
-    /// A run that is about to be let go over this line.
+    /// A run that is about to be let go over this connection.
     pub fn new(preparation: &'a Preparation, node: &'a NodeName, run: RunId, connection: Connection) -> Self {
         Self { preparation, node, run, connection: Some(connection), last: 0, told: 0, again: 0, asked: false, begun: false, until: None }
     }
@@ -231,7 +231,7 @@ impl<'a> Follower<'a> {
         self.begun
     }
 
-    /// The line, for what comes next; none when it is lost.
+    /// The connection, for what comes next; none when it is lost.
     pub fn into_connection(self) -> Option<Connection> {
         self.connection
     }
@@ -352,7 +352,7 @@ impl<'a> Follower<'a> {
                 Ok(()) = stop.changed(), if !self.asked => {
                     let is_wanted = *stop.borrow_and_update();
                     if let Some(connection) = self.connection.as_mut().filter(|_| is_wanted) {
-                        // A line that is lost is found to be when it is listened to again, and the run asked to stop over the next one.
+                        // A connection that is lost is found to be when it is listened to again, and the run asked to stop over the next one.
                         self.asked = connection.session.cancel(self.run.clone()).await.is_ok();
                     }
                 }
@@ -379,7 +379,7 @@ impl<'a> Follower<'a> {
     async fn meet_again(&mut self, catalog: &Catalog, shown: Digest) -> Result<(), Away> {
         // What is dead is let go first: the node's end of it ends, too.
         self.connection = None;
-        let (connection, answer) = self.line().make(Purpose::Plan(catalog)).await?;
+        let (connection, answer) = self.dialer().make(Purpose::Plan(catalog)).await?;
         match answer {
             Some(Answer::Planned(plan)) if connection.session.shown(&plan) == shown => self.connection = Some(connection),
             Some(Answer::Planned(_) | Answer::Stale(_)) | None => return Err(Away::Moved),
@@ -397,15 +397,15 @@ impl<'a> Follower<'a> {
         if self.again > limits.without_news {
             return Err(Away::TooOften(limits.without_news));
         }
-        let (connection, _) = self.line().make(Purpose::Attach(&self.run, self.last)).await?;
+        let (connection, _) = self.dialer().make(Purpose::Attach(&self.run, self.last)).await?;
         self.connection = Some(connection);
         self.asked = false;
         self.preparation.events.send(self.node, FleetEvent::AttachedAgain { run: self.run.clone(), after: self.last });
         Ok(())
     }
 
-    fn line(&self) -> Line<'a> {
-        Line { preparation: self.preparation, node: self.node }
+    fn dialer(&self) -> Dialer<'a> {
+        Dialer { preparation: self.preparation, node: self.node }
     }
 
     fn hint(&self) -> String {

@@ -4,12 +4,12 @@
 mod apply;
 mod compare;
 mod connection;
+mod connection_limit;
 mod event;
 mod executors;
 #[cfg(test)]
 pub(crate) mod fake;
 mod follow;
-mod lines;
 mod lockout;
 mod preparation;
 mod prepare;
@@ -22,10 +22,10 @@ pub use crate::session::Content;
 pub use apply::{NodeEnd, Runner, prove_again, secrets_of};
 pub use compare::compare;
 pub use connection::{Connection, MeetError, leave};
+pub use connection_limit::ConnectionLimit;
 pub use event::{EventSender, FleetEvent, FleetMessage};
 pub use executors::SiteExecutors;
 pub use follow::{Follower, Found, Start, new_run};
-pub use lines::Lines;
 pub use preparation::{Blobs, Compile, CompileError, Masked, OpenedSecrets, Preparation, Prepared, Reach};
 pub use prepare::{Ready, prepare};
 pub use reconnect::ReconnectLimits;

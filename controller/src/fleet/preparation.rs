@@ -1,6 +1,6 @@
 //! What preparing needs: the way to nodes, what they shall be, the agent, the password, bounds.
 
-use super::{EventSender, Lines, ReconnectLimits, SiteExecutors};
+use super::{ConnectionLimit, EventSender, ReconnectLimits, SiteExecutors};
 use crate::mask::RunMask;
 use crate::session::{AgentFile, Content, Identity, Password, PlanOf};
 use crate::transport::{BoxFuture, ConnectError, Link};
@@ -98,8 +98,8 @@ pub struct Preparation {
     pub plan_of: PlanOf,
     /// How hard a run is looked for whose connection was lost.
     pub reconnect: ReconnectLimits,
-    /// How many lines may be open at once.
-    pub lines: Lines,
+    /// How many connections may be open at once.
+    pub limit: ConnectionLimit,
     /// Whether nothing comes after the plan.
     pub plans_only: bool,
     /// Takes events.

@@ -79,9 +79,9 @@ async fn one(preparation: &Preparation, node: &NodeName) -> Result<Ready, Troubl
     let (prepared, mut plan) = converse(preparation, node, session, sent, &key).await?;
     super::lockout::guard(&prepared.catalog, &mut plan, connection.link.login());
     events.send(node, FleetEvent::Stage(Stage::Planned(plan.digest())));
-    // A node that will hardly be asked again does not keep its line while others are met: there may be a thousand of them.
+    // A node that will hardly be asked again does not keep its connection while others are met: there may be a thousand of them.
     let rests = preparation.plans_only || (plan.is_empty() && prepared.executors.is_empty());
-    let connection = if rests || !preparation.lines.may_stay() { connection.hang_up().await } else { connection };
+    let connection = if rests || !preparation.limit.may_stay() { connection.hang_up().await } else { connection };
     Ok(Ready { node: node.clone(), prepared, plan, connection })
 }
 

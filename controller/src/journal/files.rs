@@ -48,7 +48,7 @@ impl FileStore {
     }
 
     /// Only one compares and swaps at a time.
-    fn turn(&self) -> Result<File, StateError> {
+    fn lock_swap(&self) -> Result<File, StateError> {
         let (path, file) = self.open_lock(Path::new("swap"))?;
         let end = Instant::now() + SWAP_WITHIN;
         while !take(&file, &path)? {
@@ -96,7 +96,7 @@ impl Store for FileStore {
 
     fn swap(&self, key: &Key, from: Option<&[u8]>, to: Option<&[u8]>) -> Result<bool, StateError> {
         let path = self.path(key);
-        let _turn = self.turn()?;
+        let _lock = self.lock_swap()?;
         if read(&path)?.as_deref() != from {
             return Ok(false);
         }

@@ -174,7 +174,7 @@ impl Masters {
         driver.begin(std::slice::from_ref(&executor.name));
         let _on_its_way = OnItsWay { driver: Arc::clone(driver), name: executor.name.clone() };
         let reporter = Arc::new(reporter(open.hint.clone()));
-        let (seen, is_held, _room) = match open.turn(driver, &executor.name, (proof, lapse.clone()), &reporter).await {
+        let (seen, is_held, _room) = match open.room_for(driver, &executor.name, (proof, lapse.clone()), &reporter).await {
             Ok(turn) => turn,
             Err(why) => return reporter.ended(&why),
         };
@@ -200,7 +200,7 @@ impl OpenMaster {
 
     /// Room for an executor, how it stands when there is, and whether it was held by this. Whoever waits for it with labels that are not earned takes no jobs meanwhile: those
     /// before it may take half an hour. Ctrl-C ends their waits, and so this one.
-    async fn turn(
+    async fn room_for(
         &self,
         driver: &Arc<dyn Driver>,
         name: &NodeName,

@@ -37,7 +37,7 @@ pub struct Patch {
     pub secrets: OpenedSecrets,
 }
 
-/// One node's line, for as many patches as come.
+/// One node's connection, for as many patches as come.
 pub struct NodeJob {
     /// Which node.
     pub node: NodeName,
@@ -117,13 +117,13 @@ impl NodeJob {
         }
     }
 
-    /// The run that had the node when this line was made, and on what its labels rested. Blocks.
+    /// The run that had the node when this connection was made, and on what its labels rested. Blocks.
     ///
     /// # Errors
     /// When the node cannot be reached.
     pub fn look(&mut self) -> Result<(Option<ActiveRun>, Ledger), NodeJobError> {
         let runtime = self.runtime.clone();
-        let hello = &runtime.block_on(self.line())?.session.hello;
+        let hello = &runtime.block_on(self.connected())?.session.hello;
         Ok((hello.run.clone().filter(|run| run.alive), hello.ledger.clone()))
     }
 
@@ -138,7 +138,7 @@ impl NodeJob {
         runtime.block_on(async {
             let kept = self.connection.is_some();
             match self.try_prove(&proved).await {
-                // The line may have died of the time that the smoke job took.
+                // The connection may have died of the time that the smoke job took.
                 Err(NodeJobError::Session(_, error)) if kept && error.is_lost() => self.try_prove(&proved).await,
                 done => done,
             }
@@ -146,7 +146,7 @@ impl NodeJob {
     }
 
     async fn try_prove(&mut self, proved: &Proved) -> Result<(), NodeJobError> {
-        let done = self.line().await?.session.prove(proved.clone()).await;
+        let done = self.connected().await?.session.prove(proved.clone()).await;
         self.answered(done)
     }
 
@@ -160,7 +160,7 @@ impl NodeJob {
         })
     }
 
-    /// Gives the node a nonce over its line for this account, or takes it away. Whatever was given over a line that is lost has gone with it. Blocks.
+    /// Gives the node a nonce over its connection for this account, or takes it away. Whatever was given over a connection that is lost has gone with it. Blocks.
     ///
     /// # Errors
     /// When the node cannot be reached, or refuses.
@@ -176,7 +176,7 @@ impl NodeJob {
     }
 
     async fn try_challenge(&mut self, place: Place, account: &AccountName, nonce: Option<Hidden>) -> Result<bool, NodeJobError> {
-        let done = self.line().await?.session.challenge(place, account.clone(), nonce).await;
+        let done = self.connected().await?.session.challenge(place, account.clone(), nonce).await;
         self.answered(done)
     }
 
@@ -191,7 +191,7 @@ impl NodeJob {
         let node = self.node.clone();
         let kept = self.connection.is_some();
         let asked = match self.ask(patch).await {
-            // The line may have lain idle for as long as a smoke job took. Nothing was begun: another one does as well.
+            // The connection may have lain idle for as long as a smoke job took. Nothing was begun: another one does as well.
             Err(NodeJobError::Session(_, error)) if kept && error.is_lost() => self.ask(patch).await,
             asked => asked,
         };
@@ -206,8 +206,8 @@ impl NodeJob {
         Ok((!plan.is_empty()).then_some((catalog, plan)))
     }
 
-    /// The line, made where there is none.
-    async fn line(&mut self) -> Result<&mut Connection, NodeJobError> {
+    /// The connection, made where there is none.
+    async fn connected(&mut self) -> Result<&mut Connection, NodeJobError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
@@ -220,7 +220,7 @@ impl NodeJob {
 
     async fn ask(&mut self, patch: &Patch) -> Result<(Catalog, Answer), NodeJobError> {
         let (node, key) = (self.node.clone(), self.preparation.compile.secret_key());
-        let session = &mut self.line().await?.session;
+        let session = &mut self.connected().await?.session;
         let (steps, facts) = (patch.steps.clone(), session.hello.facts.digest());
         let mut catalog = Catalog { node, facts, require: Vec::new(), steps, verify: Vec::new() };
         let asked = async {
@@ -253,7 +253,7 @@ impl NodeJob {
 
     async fn go(&mut self, patch: &Patch, catalog: &Catalog, plan: &Plan) -> Result<u32, NodeJobError> {
         let node = self.node.clone();
-        self.line().await?;
+        self.connected().await?;
         let Some(connection) = self.connection.take() else { return Err(NodeJobError::Failed(node, "its connection was lost".to_owned())) };
         let contents = patch.contents.clone();
         let blob = move |digest: &Digest| contents.get(digest).cloned().map(Content::from);

@@ -36,8 +36,8 @@ impl Shared {
         let is_begun = missing.is_empty() && !ready.plan.is_empty() && !*self.run.runner.cancel.borrow();
         let disturbed = if is_begun { (ready.prepared.executors.clone(), former_names(&ready)) } else { Default::default() };
         let drained = self.run.masters.drain(&ready.node, disturbed, self.run.jobs_within, transaction).await;
-        let lines = self.run.runner.preparation.lines.clone();
-        let _turn = lines.turn().await;
+        let limit = self.run.runner.preparation.limit.clone();
+        let _permit = limit.acquire().await;
         let (mut end, is_touched, cordoned) = match drained {
             Ok(cordoned) => {
                 let (end, is_touched) = self.apply(ready, &missing, is_touched, transaction).await;
@@ -73,7 +73,7 @@ impl Shared {
                 Outcome { end, registered }
             }
         };
-        if lines.are_short() {
+        if limit.is_tight() {
             connections.release(&node).await;
         }
         outcome

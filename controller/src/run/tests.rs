@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fleet::fake::{Act, FakeNode, hello, run_id};
-use crate::fleet::{FleetEvent, FleetMessage, Lines, Prepared, Ready, Runner, Stage, Stages};
+use crate::fleet::{ConnectionLimit, FleetEvent, FleetMessage, Prepared, Ready, Runner, Stage, Stages};
 use crate::journal::FileStore;
 use crate::registration::{Candidate, Connections, Masters, Proofs, Registrar, SiteState};
 use ostler_roles::catalog::Catalog;
@@ -48,14 +48,14 @@ async fn run(
     nodes: Vec<(&str, &[&str], Vec<Act>)>,
     cancelled: bool,
 ) -> (impl Future<Output = Vec<Outcome>>, UnboundedReceiver<FleetMessage>) {
-    run_in(nodes, cancelled, Lines::default()).await
+    run_in(nodes, cancelled, ConnectionLimit::default()).await
 }
 
-/// The same, with room for so many lines.
+/// The same, with room for so many connections.
 async fn run_in(
     nodes: Vec<(&str, &[&str], Vec<Act>)>,
     cancelled: bool,
-    lines: Lines,
+    limit: ConnectionLimit,
 ) -> (impl Future<Output = Vec<Outcome>>, UnboundedReceiver<FleetMessage>) {
     let met = |acts: Vec<Act>| Some([Act::Hear, Act::Say(hello())].into_iter().chain(acts).collect());
     let needs = |needs: &[&str]| needs.iter().map(|need| node(need)).collect::<BTreeSet<_>>();
@@ -63,7 +63,7 @@ async fn run_in(
     let names: Vec<NodeName> = nodes.iter().map(|(name, _, _)| node(name)).collect();
     let fake = FakeNode::new(nodes.into_iter().map(|(_, _, acts)| met(acts)).collect());
     let (mut preparation, events) = fake.preparation();
-    preparation.lines = lines;
+    preparation.limit = limit;
     let mut ready = Vec::new();
     for node in names {
         let catalog = Catalog { node: node.clone(), facts: Digest::of(b""), require: Vec::new(), steps: Vec::new(), verify: Vec::new() };
@@ -165,7 +165,7 @@ async fn whoever_needs_a_node_that_failed_is_not_begun() {
 #[tokio::test]
 async fn no_more_nodes_are_changed_at_once_than_lines_may_be_open_and_all_of_them_are() {
     let nodes = ["first", "second", "third", "fourth"].map(|name| (name, &[][..], ends(GOOD)));
-    let (work, events) = run_in(nodes.into(), false, Lines::new(2, 4)).await;
+    let (work, events) = run_in(nodes.into(), false, ConnectionLimit::new(2, 4)).await;
     let (outcomes, told) = tokio::join!(work, told(events));
     assert!(outcomes.iter().all(|outcome| outcome.end.is_good()), "{outcomes:?}");
     let mut under_way = (0_i32, 0_i32);

@@ -10,12 +10,12 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// and no link.
 const AT_ONCE: usize = 16;
 /// Who may send: one number for the process, whose memory it is about.
-static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
+static SENDERS: Semaphore = Semaphore::const_new(AT_ONCE);
 
-/// A turn to send contents to a node; none where there will be none.
-pub(super) async fn turn() -> Option<SemaphorePermit<'static>> {
+/// A permit to send contents to a node; none where there will be none.
+pub(super) async fn permit() -> Option<SemaphorePermit<'static>> {
     // Nothing closes the semaphore.
-    TURNS.acquire().await.ok()
+    SENDERS.acquire().await.ok()
 }
 
 /// One content: what is shared is not copied, and a file is read when its part is sent.
@@ -79,7 +79,7 @@ pub static ALL_TURNS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(())
 pub async fn all_turns() -> Vec<SemaphorePermit<'static>> {
     let mut turns = Vec::new();
     while turns.len() < AT_ONCE {
-        turns.extend(turn().await);
+        turns.extend(permit().await);
     }
     turns
 }
@@ -114,7 +114,7 @@ mod tests {
     async fn no_more_nodes_are_sent_contents_at_once_than_memory_is_meant_for() {
         let _alone = ALL_TURNS.lock().await;
         let mut turns = all_turns().await;
-        let next = turn();
+        let next = permit();
         tokio::pin!(next);
         assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(next.as_mut().poll(cx).is_pending())).await);
         turns.pop();

@@ -1,7 +1,7 @@
 //! What is asked of an agent that has said hello: a plan, a run, the story of a run.
 
 use super::channel::Wait;
-use super::contents::turn;
+use super::contents::permit;
 use super::{Channel, Content, Greeting, SessionError};
 use crate::transport::{Ended, Exec, Exit, Tail};
 use ostler_roles::catalog::Catalog;
@@ -24,7 +24,7 @@ const SILENCE: Duration = Duration::from_secs(120);
 const ATTACH_WITHIN: Duration = Duration::from_secs(60);
 /// How long a goodbye may take.
 const BYE_WITHIN: Duration = Duration::from_secs(5);
-/// Parts of a blob: as large as the line has any use for, and small beside what a node's connection holds anyway.
+/// Parts of a blob: as large as the connection has any use for, and small beside what a node's connection holds anyway.
 const PART: usize = 256 * 1024;
 
 /// The answer to a catalog.
@@ -168,7 +168,7 @@ impl Session {
         self.planned.unwrap_or_else(|| plan.digest())
     }
 
-    /// Whether the line is lost: nothing that is said now is heard.
+    /// Whether the connection is lost: nothing that is said now is heard.
     pub fn is_over(&self) -> bool {
         self.channel.is_over()
     }
@@ -286,7 +286,7 @@ impl Session {
     }
 
     async fn send_blobs(&mut self, blob: &(dyn Fn(&Digest) -> Option<Content> + Sync)) -> Result<(), SessionError> {
-        let _turn = turn().await;
+        let _permit = permit().await;
         for digest in std::mem::take(&mut self.needed) {
             let gone = || SessionError::UnknownBlob(digest.short());
             let content = blob(&digest).ok_or_else(gone)?;

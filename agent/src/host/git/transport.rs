@@ -189,12 +189,12 @@ impl SmartSubtransport for Plain {
         let (host, port, path) = parts(url).ok_or_else(|| net("an URL without a host or a path"))?;
         let door = Some(AtTheDoor::wait(deadline).ok_or_else(|| net("no answer in time"))?);
         let stream = resolve::connect(&host, port, deadline).map_err(|error| net(&format!("cannot {error}: {}", error.source)))?;
-        let mut line = Line { stream, deadline, door };
+        let mut stream = TimedStream { stream, deadline, door };
         let shown = if port == PORT { host } else { format!("{host}:{port}") };
         let request = format!("git-upload-pack {path}\0host={shown}\0");
-        let sent = line.write_all(format!("{:04x}{request}", request.len() + 4).as_bytes());
+        let sent = stream.write_all(format!("{:04x}{request}", request.len() + 4).as_bytes());
         sent.map_err(|error| net(&format!("cannot ask {shown}: {error}")))?;
-        Ok(Box::new(line))
+        Ok(Box::new(stream))
     }
 
     fn close(&self) -> Result<(), Error> {
@@ -214,20 +214,20 @@ fn parts(url: &str) -> Option<(String, u16, String)> {
 }
 
 /// A connection whose every wait ends in time.
-struct Line {
+struct TimedStream {
     stream: TcpStream,
     deadline: Instant,
     door: Option<AtTheDoor>,
 }
 
-impl Line {
+impl TimedStream {
     fn patience(&self) -> io::Result<Duration> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left.min(STALL)) }
     }
 }
 
-impl Read for Line {
+impl Read for TimedStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stream.set_read_timeout(Some(self.patience()?))?;
         let count = self.stream.read(buffer)?;
@@ -236,7 +236,7 @@ impl Read for Line {
     }
 }
 
-impl Write for Line {
+impl Write for TimedStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.stream.set_write_timeout(Some(self.patience()?))?;
         self.stream.write(bytes)

@@ -48,11 +48,11 @@ pub(super) fn run(target: Target<'_>, reason: &str, patience: Duration, tell: Ev
 }
 
 /// Hears what is waited for.
-type Told<'a> = &'a mut dyn FnMut(&Poll, String);
+type WaitSink<'a> = &'a mut dyn FnMut(&Poll, String);
 
 impl Target<'_> {
     /// Forces the job. It bears a name that nothing else has: one whose answer was lost is looked up by it, and comes once however late it is heard.
-    fn force(&self, reason: &str, pace: &mut Poll, waits: Told<'_>) -> Result<u64, MasterError> {
+    fn force(&self, reason: &str, pace: &mut Poll, waits: WaitSink<'_>) -> Result<u64, MasterError> {
         let request = uuid::Uuid::now_v7().to_string();
         loop {
             let error = match self.client.force_smoke_for(self.worker, reason, &request) {
@@ -68,7 +68,7 @@ impl Target<'_> {
 
     /// Looks up one whose answer was lost; none: it may be asked for again. A master that would take that for a second job is looked at until it
     /// shows the first.
-    fn find(&self, request: &str, mut last: BuildbotError, pace: &mut Poll, waits: Told<'_>) -> Result<Option<u64>, MasterError> {
+    fn find(&self, request: &str, mut last: BuildbotError, pace: &mut Poll, waits: WaitSink<'_>) -> Result<Option<u64>, MasterError> {
         loop {
             waits(pace, format!("the master says whether it has heard of the smoke job ({})", told(&last)));
             match pace.wait() {
@@ -141,7 +141,7 @@ impl Job<'_> {
         }
     }
 
-    fn judge(&self, result: BuildResult, pace: &mut Poll, waits: Told<'_>) -> Report {
+    fn judge(&self, result: BuildResult, pace: &mut Poll, waits: WaitSink<'_>) -> Report {
         let report = self.verdict(result, pace);
         match &self.build {
             Some(build) if report.verdict != Verdict::Unknown => Report { shown: self.shown(build, pace, waits), ..report },
@@ -192,7 +192,7 @@ impl Job<'_> {
     }
 
     /// What it printed of its machine; what is not answered in passing is asked again.
-    fn shown(&self, build: &Build, pace: &mut Poll, waits: Told<'_>) -> Shown {
+    fn shown(&self, build: &Build, pace: &mut Poll, waits: WaitSink<'_>) -> Shown {
         loop {
             match self.target.client.log(self.request, build, MACHINE) {
                 Ok(Some(lines)) => return Shown::Lines(lines),

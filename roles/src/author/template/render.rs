@@ -222,7 +222,7 @@ impl<'l> Renderer<'l> {
     }
 
     /// A turn of a loop, or an include.
-    fn turn(&mut self, span: impl Fn() -> crate::author::source::Span, scope: &dyn Scope) -> Flow {
+    fn iterate(&mut self, span: impl Fn() -> crate::author::source::Span, scope: &dyn Scope) -> Flow {
         self.turns += 1;
         let told = if self.turns > MAX_TURNS {
             format!("the loops and includes of this template take more than {MAX_TURNS} turns")
@@ -262,7 +262,7 @@ impl<'l> Renderer<'l> {
         }
         let span = || source.span(over.1 + over.0.range().start..over.1 + over.0.range().end);
         for item in &items {
-            self.turn(span, scope)?;
+            self.iterate(span, scope)?;
             self.parts(body, source, &Inner { outer: scope, name, value: Some(item) })?;
         }
         Ok(())
@@ -270,7 +270,7 @@ impl<'l> Renderer<'l> {
 
     fn include(&mut self, path: &str, range: &Range<usize>, source: &Arc<Source>, scope: &dyn Scope) -> Flow {
         let Some(inner) = self.included(path, range, source) else { return Ok(()) };
-        self.turn(|| source.span(range.clone()), scope)?;
+        self.iterate(|| source.span(range.clone()), scope)?;
         self.open.push(path.to_owned());
         let go = self.template(&inner, scope);
         self.open.pop();
