@@ -176,6 +176,11 @@ fn a_unit_that_only_systemd_keeps_alive_does_not_run() {
         assert!(id == "service dies" && why.contains("dies.service does not stay up"), "{restart}: {why}");
         assert!(why.contains("the last words"), "{why}");
     }
+    // One that has nothing left to run says what stays up, and what else might be meant.
+    let once = json!({"service": {"name": "once", "unit_content": "[Service]\nType=oneshot\nExecStart=/bin/true\n", "state": "running"}});
+    let ended = apply(&site, &[once]).good_with(1);
+    let (id, _) = ended.failed("n1").remove(0);
+    assert!(id == "service once" && ended.told().contains("stays up only with `RemainAfterExit=yes`"), "{}", ended.told());
     // A healthy unit may have been started again before.
     let healthy = "[Service]\nExecStart=/bin/sleep infinity\nRestart=always\nRestartSec=50ms\n";
     let healthy = |mark: u8| json!({"service": {"name": "healthy", "unit_content": format!("{healthy}Environment=MARK={mark}\n"), "state": "running"}});
