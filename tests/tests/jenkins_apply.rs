@@ -187,6 +187,8 @@ fn a_master_that_cannot_be_asked_keeps_its_nodes_from_being_changed() {
 fn what_is_wrong_about_a_master_in_the_site_is_no_silence_of_the_master() {
     let stage = Stage::up("ssh");
     stage.site.apply().good();
+    // What it trusts means something for an https:// address alone.
+    stage.site.replace("ostler.yaml", "http://10.78.0.1:8080/", "https://10.78.0.1:8080/");
     stage.site.replace("ostler.yaml", "      user: narrow\n", "      user: narrow\n      trust: no certificate\n");
     stage.set("stamp", "second");
     stage.model.take_log();
@@ -411,7 +413,7 @@ fn an_executor_that_the_master_cannot_take_holds_back_its_node_and_a_master_outs
     stage.move_outside_with("launch@key");
     let refused = stage.site.apply().good_with(1);
     let trouble = refused.recap("n1")["trouble"].as_str().unwrap().to_owned();
-    assert!(trouble.contains("`launch@key` is no credential id for Jenkins"), "{trouble}");
+    assert!(trouble.contains("`launch@key` is not a credential id for Jenkins"), "{trouble}");
     assert_eq!((refused.changed("n1"), stage.model.state().nodes.len()), (Vec::new(), 0), "{}", refused.told());
     stage.site.replace("roles/ci-agent.yaml", "launch@key", "launch-key");
     stage.site.apply().good();

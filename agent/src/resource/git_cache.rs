@@ -53,7 +53,7 @@ impl<'a> Cache<'a> {
     }
 
     fn place(&self, repository: &str) -> Result<AbsPath, Failure> {
-        let bad = |error| failure(FailureKind::Observe, format!("{repository} is no name of a mirror: {error}"));
+        let bad = |error| failure(FailureKind::Observe, format!("{repository} is not a mirror's name: {error}"));
         self.desired.root.join(repository).map_err(bad)
     }
 

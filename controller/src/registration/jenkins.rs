@@ -114,7 +114,7 @@ impl Registrar {
         let key = key.ok_or_else(|| "the node told no host key to pin".to_owned())?;
         Ok(model::Reach {
             host: model::HostName::parse(&host).map_err(|error| error.to_string())?,
-            port: NonZeroU16::new(port).ok_or_else(|| "port 0 is no port".to_owned())?,
+            port: NonZeroU16::new(port).ok_or_else(|| "0 is not a port".to_owned())?,
             host_key: model::HostKey::parse(key).map_err(|error| error.to_string())?,
             java: None,
         })

@@ -263,7 +263,7 @@ mod tests {
             master("ci", MasterAnswer::Asked(told)),
             master("bb", MasterAnswer::Later { machine, executors: 2 }),
             master("old", MasterAnswer::NotAsked { cause: "connection refused".to_owned(), nodes: nodes.clone() }),
-            master("odd", MasterAnswer::Wrong { cause: "`x@y` is no credential id".to_owned(), nodes }),
+            master("odd", MasterAnswer::Wrong { cause: "`x@y` is not a credential id".to_owned(), nodes }),
         ]
     }
 
@@ -285,13 +285,13 @@ mod tests {
                 "  ? ci: executor w1 is what p5 was called there before (now: p5); it is left there as it is, its labels too: remove it there, and what is left of its agent on p5",
                 "  ? bb: 2 executors; it is asked once its machine m has come through",
                 "  ! old: not asked (connection refused)",
-                "  ! odd: wrong in the site: `x@y` is no credential id",
+                "  ! odd: wrong in the site: `x@y` is not a credential id",
             ]
         );
         let troubles = ["  ! ci: executor p4 [p4]", "      not ours", "  ! old: not asked (connection refused)"];
         assert_eq!(
             master_lines(&master_troubles(&masters()), Style::PLAIN),
-            [&troubles[..], &["  ! odd: wrong in the site: `x@y` is no credential id"]].concat()
+            [&troubles[..], &["  ! odd: wrong in the site: `x@y` is not a credential id"]].concat()
         );
         assert_eq!(master_counts(&masters()), MasterCounts { change: 3, may: 2, held: 1, trouble: 1, not_asked: 1, wrong: 1 });
     }
