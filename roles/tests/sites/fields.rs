@@ -6,7 +6,7 @@ use ostler_roles::author::compile::masters;
 use ostler_roles::author::kinds::{self, BUILDBOT, EXECUTOR, FieldSpec, JENKINS, Place, ScalarType, Shape};
 
 /// Bodies that are good by themselves; and the fields that mean nothing beside what stands there.
-type Base = (&'static str, &'static str, &'static [&'static str]);
+type Base<'a> = (&'a str, &'a str, &'a [&'a str]);
 
 /// Of the kinds in `steps`.
 const STEPS: &[Base] = &[
@@ -147,7 +147,7 @@ fn becomes(text: &str) -> Result<String, String> {
 }
 
 /// What is wrong with the fields of one table.
-fn judge(fields: &[FieldSpec], (kind, base, refused): &Base, site_of: &dyn Fn(&str) -> String) -> Vec<String> {
+fn judge(fields: &[FieldSpec], (kind, base, refused): &Base<'_>, site_of: &dyn Fn(&str) -> String) -> Vec<String> {
     let plain = match becomes(&site_of(base)) {
         Ok(plain) => plain,
         Err(faults) => return vec![format!("{kind} {{{base}}} is not good by itself:\n{faults}")],
@@ -174,9 +174,15 @@ fn no_field_is_accepted_where_it_means_nothing() {
     let mut wrong = Vec::new();
     for (place, bases) in [(Place::Steps, STEPS), (Place::Verify, CHECKS)] {
         for spec in kinds::at(place) {
-            let own: Vec<&Base> = bases.iter().filter(|base| base.0 == spec.word).collect();
-            assert!(!own.is_empty(), "`{}` has no body here", spec.word);
-            for base in own {
+            let needed: Vec<String> =
+                spec.fields.iter().filter(|field| field.required).map(|field| format!("{}: {}", field.name, sample(field))).collect();
+            let (needed, mut own) =
+                (needed.join(", "), bases.iter().filter(|base| base.0 == spec.word).copied().collect::<Vec<Base<'_>>>());
+            if own.is_empty() {
+                // Each of its fields means something beside what it needs.
+                own.push((spec.word, &needed, &[]));
+            }
+            for base in &own {
                 let body = |fields: &str| format!("  - {}: {{{fields}}}\n", spec.word);
                 wrong.extend(judge(spec.fields, base, &|fields| match place {
                     Place::Steps => site(&body(fields), "", "", ""),
