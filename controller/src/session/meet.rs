@@ -7,7 +7,7 @@ use super::{AgentFile, Channel, Offer, Password, SessionError};
 use crate::mask::RunMask;
 use crate::transport::{CommandLine, Exit, Link, PlaceFault, Placement, place_file};
 use ostler_roles::outcome::FailureKind;
-use ostler_roles::wire::message::{Become, Hello, Open, SCHEMA, ToAgent, ToController};
+use ostler_roles::wire::message::{Become, Hello, Hidden, Open, SCHEMA, ToAgent, ToController};
 use ostler_roles::words::NodeName;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -42,6 +42,8 @@ pub struct Greeting {
     pub hello: Hello,
     /// Whether the agent had to be placed.
     pub placed: bool,
+    /// Sudo's password, where the node was told it.
+    pub password: Option<Hidden>,
 }
 
 /// Starts the agent and waits for its hello. `early` travels right behind the exec: the catalog of the last known facts.
@@ -84,7 +86,7 @@ async fn greet(
         let mut placed = false;
         loop {
             match start(link, &command, &first, (identity, password, mask), HELLO).await? {
-                Started::Speaks(channel, hello) => return Ok(Greeting { channel: *channel, hello: *hello, placed }),
+                Started::Speaks(channel, hello, password) => return Ok(Greeting { channel: *channel, hello: *hello, placed, password }),
                 Started::Missing if !placed => {
                     if !place(link, agent, &path).await? {
                         break;
@@ -105,7 +107,7 @@ fn command_in(cache: &str, file: &str) -> Result<CommandLine, SessionError> {
 }
 
 enum Started {
-    Speaks(Box<Channel>, Box<Hello>),
+    Speaks(Box<Channel>, Box<Hello>, Option<Hidden>),
     Missing,
     NotAllowed,
 }
@@ -121,7 +123,7 @@ async fn start(
     let mut channel = Channel::new(exec, mask.clone());
     // A program that is not there takes nothing: what matters then is how it ended.
     let sent = channel.send(first).await;
-    let (mut asked, mut offer): (bool, Option<Offer>) = (false, None);
+    let (mut asked, mut offer, mut told): (bool, Option<Offer>, Option<Hidden>) = (false, None, None);
     let awaited = "the agent's hello";
     let mut end = Instant::now() + wait.within;
     loop {
@@ -145,7 +147,7 @@ async fn start(
                 if let Some(offer) = offer {
                     offer.taken();
                 }
-                return Ok(Started::Speaks(Box::new(channel), hello));
+                return Ok(Started::Speaks(Box::new(channel), hello, told));
             }
             // Only a node on which we become root by sudo has any use for a password.
             ToController::AskPassword { user, said } if !asked && identity.r#become == Some(Become::Sudo) => {
@@ -156,8 +158,8 @@ async fn start(
                     (error, _) => error,
                 })?;
                 let offered = offer.insert(given);
-                let bytes = ostler_roles::wire::message::Hidden(offered.secret().expose().clone().into_bytes());
-                channel.send(&[ToAgent::Password(bytes)]).await?;
+                let password = told.insert(Hidden(offered.secret().expose().clone().into_bytes()));
+                channel.send(&[ToAgent::Password(password.clone())]).await?;
                 // A person may have taken any time over it.
                 end = Instant::now() + wait.within;
             }

@@ -8,6 +8,7 @@ use ostler_roles::catalog::Catalog;
 use ostler_roles::challenge::Place;
 use ostler_roles::facts::Facts;
 use ostler_roles::ledger::Proved;
+use ostler_roles::mask::is_long_enough;
 use ostler_roles::outcome::Event;
 use ostler_roles::plan::Plan;
 use ostler_roles::wire::message::{BlobData, Hello, Hidden, Refusal, SecretData, ToAgent, ToController};
@@ -74,6 +75,8 @@ pub struct Session {
     pub hello: Hello,
     /// Whether the agent had to be placed.
     pub placed: bool,
+    /// Sudo's password, where the node was told it: a step may come upon it, and its run must not show it.
+    password: Option<Hidden>,
 }
 
 /// What a plan is wanted of.
@@ -105,6 +108,7 @@ impl Session {
             cancelled: false,
             hello: greeting.hello,
             placed: greeting.placed,
+            password: greeting.password,
         }
     }
 
@@ -153,7 +157,8 @@ impl Session {
             }
         }
         let (run, generation, controller, owes) = (run.clone(), plan.generation, (*controller).to_owned(), *owes);
-        let (secrets, masked) = (secrets.clone(), masked.clone());
+        let (secrets, mut masked) = (secrets.clone(), masked.clone());
+        masked.extend(self.password.clone().filter(|password| is_long_enough(&password.0)));
         let plan = self.shown(plan);
         let go = ToAgent::Go { run, plan, generation, secrets, masked, controller, owes };
         self.channel.send(&[go]).await?;
