@@ -198,8 +198,8 @@ impl OpenMaster {
         Self { driver, refused, hint, room, holding, looks: SharedListing::default() }
     }
 
-    /// Room for an executor, how it stands when there is, and whether it was held by this. Whoever waits for it with labels that are not earned takes no jobs meanwhile: those
-    /// before it may take half an hour. Ctrl-C ends their waits, and so this one.
+    /// Room for an executor, how it stands when there is, and whether it was held by this. Whoever waits for it with labels that are not earned
+    /// takes no jobs meanwhile: those before it may take half an hour. Ctrl-C ends their waits, and so this one.
     async fn room_for(
         &self,
         driver: &Arc<dyn Driver>,

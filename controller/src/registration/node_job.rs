@@ -160,7 +160,8 @@ impl NodeJob {
         })
     }
 
-    /// Gives the node a nonce over its connection for this account, or takes it away. Whatever was given over a connection that is lost has gone with it. Blocks.
+    /// Gives the node a nonce over its connection for this account, or takes it away. Whatever was given over a connection that is lost has gone
+    /// with it. Blocks.
     ///
     /// # Errors
     /// When the node cannot be reached, or refuses.
