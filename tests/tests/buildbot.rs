@@ -17,7 +17,9 @@ mod sites;
 #[path = "buildbot/waits.rs"]
 mod waits;
 
-use ostler::masters::buildbot::{BuildResult, Buildbot, Patience, Registration, SmokeCommand, Worker, WorkerService, WorkerTrouble};
+use ostler::masters::buildbot::{
+    BuildResult, Buildbot, BuildbotError, Client, Patience, Registration, SmokeCommand, Worker, WorkerService, WorkerTrouble,
+};
 use ostler::masters::driver::{Cordon, Drain, Driver, Event, Verdict};
 use ostler::masters::files::InstallError;
 use ostler::masters::register::{Ending, register};
@@ -30,6 +32,7 @@ use ostler_tests::machine::{Given, Machine};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 thread_local! {
@@ -100,6 +103,12 @@ fn trouble(ending: &Ending) -> &WorkerTrouble {
 
 fn quiet(_: Event) {}
 
+/// Forces a smoke job of this test's own.
+fn smoke(client: &Client, worker: &WorkerName, reason: &str) -> Result<u64, BuildbotError> {
+    static FORCED: AtomicU32 = AtomicU32::new(0);
+    client.force_smoke(worker, reason, &format!("test-{}", FORCED.fetch_add(1, Ordering::Relaxed)))
+}
+
 fn seen(master: &Master, name: &str) -> ostler_roles::master::buildbot::Observed {
     master.client().survey().unwrap().of(&WorkerName::parse(name).unwrap())
 }
@@ -143,7 +152,7 @@ fn workers_go_together_where_they_can_and_each_runs_its_own_smoke_job() {
     let number = client.survey().unwrap().number(&name);
     for _ in 0..8 {
         // Both workers are free: chance alone would send half of these to the other one.
-        let request = client.force_smoke(&name, "again").unwrap();
+        let request = smoke(&client, &name, "again").unwrap();
         master.until("the smoke job has ended", || client.result(request).unwrap().is_some());
         assert_eq!(client.build(request).unwrap().map(|build| build.worker), number);
     }

@@ -7,13 +7,13 @@ fn only_the_account_may_start_jobs_and_its_password_is_not_shown() {
     let master = Master::start();
     let name = WorkerName::parse("node-1").unwrap();
     for password in ["wrong-but-planted", ""] {
-        let error = master.client_as(password).force_smoke(&name, "x").unwrap_err();
+        let error = smoke(&master.client_as(password), &name, "x").unwrap_err();
         let shown = format!("{error} {error:?}");
         assert!(shown.contains("status: 401"), "{shown}");
         assert!(!shown.contains("planted"), "{shown}");
     }
     let anonymous = ostler::masters::buildbot::Client::new(master.http(), None);
-    let shown = format!("{:?}", anonymous.force_smoke(&name, "x").unwrap_err());
+    let shown = format!("{:?}", smoke(&anonymous, &name, "x").unwrap_err());
     assert!(shown.contains("status: 403"), "{shown}");
     assert!(anonymous.survey().is_ok(), "everybody may read");
     assert!(!master.log().contains("planted"), "no password in the master's log");

@@ -80,7 +80,7 @@ fn a_worker_is_drained_before_its_node_changes_and_released_in_quarantine() {
 
     std::fs::remove_file(&gate).unwrap();
     machine_of("node-1").give(&Nonce::fresh().unwrap()).unwrap();
-    let job = client.force_smoke(&name, "a long job").unwrap();
+    let job = smoke(&client, &name, "a long job").unwrap();
     let number = client.survey().unwrap().number(&name).unwrap();
     master.until("the job runs", || client.running(number).unwrap() == 1);
     assert_eq!(driver.cordon(&executor, "0198", &|_| {}).unwrap(), Cordon::Made);
@@ -94,7 +94,7 @@ fn a_worker_is_drained_before_its_node_changes_and_released_in_quarantine() {
         assert_eq!(drain.join().unwrap().unwrap(), Drain::Unheld);
     });
     assert_eq!(driver.cordon(&executor, "0198", &|_| {}).unwrap(), Cordon::Made);
-    let next_job = client.force_smoke(&name, "comes too late").unwrap();
+    let next_job = smoke(&client, &name, "comes too late").unwrap();
     std::fs::write(&gate, "").unwrap();
     assert_eq!(driver.drain(&executor, Duration::from_secs(20), &quiet).unwrap(), Drain::Idle);
     // Buildbot notes the end of a build a moment before that of what asked for it.
@@ -128,7 +128,7 @@ fn while_a_job_runs(proof: Proof) -> (Ending, bool) {
 
     std::fs::remove_file(&gate).unwrap();
     machine_of("node-1").give(&Nonce::fresh().unwrap()).unwrap();
-    let job = client.force_smoke(&name, "a long job").unwrap();
+    let job = smoke(&client, &name, "a long job").unwrap();
     let number = client.survey().unwrap().number(&name).unwrap();
     master.until("the job runs", || client.running(number).unwrap() == 1);
     let driver = driver(&master, &mut machine, std::slice::from_ref(&one), &patience());

@@ -100,7 +100,7 @@ fn a_smoke_job_that_does_not_begin_says_why() {
         std::fs::remove_file(&gate).unwrap();
         machine_of("node-1").give(&Nonce::fresh().unwrap()).unwrap();
         let client = master.client();
-        client.force_smoke(&name, "somebody's").unwrap();
+        smoke(&client, &name, "somebody's").unwrap();
         let number = client.survey().unwrap().number(&name).unwrap();
         master.until("it is busy", || client.running(number).unwrap() == 1);
     };
@@ -134,7 +134,7 @@ fn a_smoke_job_that_waits_for_a_lock_is_told_from_a_worker_that_is_away_or_busy(
         [&gate, &began].iter().for_each(|file| std::fs::remove_file(file).unwrap());
         machine_of("node-2").give(&Nonce::fresh().unwrap()).unwrap();
         let (client, name) = (master.client(), WorkerName::parse("node-2").unwrap());
-        client.force_smoke(&name, "somebody's").unwrap();
+        smoke(&client, &name, "somebody's").unwrap();
         // It has its lock once it does something.
         master.until("the other one runs", || began.exists());
     };

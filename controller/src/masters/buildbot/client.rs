@@ -220,27 +220,17 @@ impl Client {
         Ok(Loaded { forces_once, ..loaded })
     }
 
-    /// Forces the smoke job on one worker; returns the build request's number. The job starts on that worker or not at all.
+    /// Forces the smoke job on one worker for `request`, which nothing else has; returns the build request's number. The job starts on that worker
+    /// or not at all. Said again, it is the same job, where the master forces once ([`Survey::forces_once`]).
     ///
     /// # Errors
     /// [`BuildbotError::Force`], [`BuildbotError::State`].
-    pub fn force_smoke(&self, worker: &WorkerName, reason: &str) -> Result<u64, BuildbotError> {
-        self.force(worker, &json!({"builderNames": [SMOKE], "workername": worker.as_str(), "reason": reason}))
-    }
-
-    /// The same for `request`, which nothing else has: said again, it is the same job, where the master forces once ([`Survey::forces_once`]).
-    ///
-    /// # Errors
-    /// As [`Self::force_smoke`].
-    pub fn force_smoke_for(&self, worker: &WorkerName, reason: &str, request: &str) -> Result<u64, BuildbotError> {
+    pub fn force_smoke(&self, worker: &WorkerName, reason: &str, request: &str) -> Result<u64, BuildbotError> {
         // The master knows it again by the end of the reason.
         let reason = format!("{reason}, {request}");
-        self.force(worker, &json!({"builderNames": [SMOKE], "workername": worker.as_str(), "reason": reason, REQUEST: request}))
-    }
-
-    fn force(&self, worker: &WorkerName, params: &Value) -> Result<u64, BuildbotError> {
+        let params = json!({"builderNames": [SMOKE], "workername": worker.as_str(), "reason": reason, REQUEST: request});
         let answer = self
-            .call(&format!("api/v2/forceschedulers/{SMOKE}"), "force", params)
+            .call(&format!("api/v2/forceschedulers/{SMOKE}"), "force", &params)
             .map_err(|source| BuildbotError::Force { worker: worker.clone(), source })?;
         // [build set, {builder: build request}]
         let request = answer.pointer("/result/1").and_then(Value::as_object).and_then(|map| map.values().next()).and_then(Value::as_u64);

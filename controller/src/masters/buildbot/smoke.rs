@@ -55,7 +55,7 @@ impl Target<'_> {
     fn force(&self, reason: &str, pace: &mut Poll, waits: WaitSink<'_>) -> Result<u64, MasterError> {
         let request = uuid::Uuid::now_v7().to_string();
         loop {
-            let error = match self.client.force_smoke_for(self.worker, reason, &request) {
+            let error = match self.client.force_smoke(self.worker, reason, &request) {
                 Ok(request) => return Ok(request),
                 Err(error) if !error.is_passing() => return Err(MasterError::failed(error)),
                 Err(error) => error,
