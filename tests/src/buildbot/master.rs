@@ -59,14 +59,22 @@ impl Master {
     /// # Panics
     /// When it does not within 60 s; its log is shown.
     pub fn start() -> Self {
+        Self::start_by(&library("files/buildbot/master.cfg"))
+    }
+
+    /// The same, by this `master.cfg`.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn start_by(configuration: &Path) -> Self {
         let scratch = tempfile::Builder::new().prefix("buildbot-").tempdir().expect("a scratch directory");
         let address = address();
         let home = scratch.path().join("master");
         for directory in ["master", "master/workers.d", "master/secrets"] {
             std::fs::create_dir(scratch.path().join(directory)).expect("a scratch directory");
         }
-        for file in ["master.cfg", "buildbot.tac"] {
-            std::fs::copy(library(&format!("files/buildbot/{file}")), home.join(file)).expect("the library's file");
+        for (from, to) in [(configuration, "master.cfg"), (&library("files/buildbot/buildbot.tac"), "buildbot.tac")] {
+            std::fs::copy(from, home.join(to)).expect("the library's file");
         }
         let settings = json!({
             "title": "test", "url": format!("http://{address}:{PORT}/"),

@@ -2,6 +2,8 @@
 
 use super::*;
 use ostler_roles::master::Site;
+use ostler_tests::buildbot::library;
+use std::path::{Path, PathBuf};
 
 /// How workers of one site stand, and what else of it is there.
 fn look(master: &Master, workers: &[Worker]) -> (Vec<String>, Vec<String>) {
@@ -47,4 +49,42 @@ fn workers_of_another_site_are_neither_ours_nor_orphans_of_ours_and_stay_as_they
     let ending = run(&master, &mut machine, &[(worker("node-1", &[]), Proof::Standing)]).remove(0);
     assert!(matches!(ending, Ending::Labelled(_)), "{ending:?}");
     assert_eq!(look(&master, &[of("node-1", "live")]).0, own(&["ours"]));
+}
+
+/// The `master.cfg` of before 0.2: it refuses a file that says a site.
+fn before() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/buildbot/before-0.2/master.cfg")
+}
+
+#[test]
+fn a_master_of_before_is_told_no_site_and_loses_nothing_that_was_earned() {
+    let master = Master::start_by(&before());
+    let mut machine = Folder::of(&master);
+    let _processes = (master.worker("node-1"), master.worker("node-2"));
+    // As a run of before registered it.
+    let ending = run(&master, &mut machine, &[(worker("node-1", &[]), Proof::Standing)]).remove(0);
+    assert!(matches!(ending, Ending::Labelled(_)), "{ending:?}\n{}", master.log());
+    machine.written.clear();
+
+    // A run without the master's own node.
+    let of = |name: &str| worker(name, &[]).of(Site::parse("stage").unwrap());
+    let ending = run(&master, &mut machine, &[(of("node-1"), Proof::Standing)]).remove(0);
+    assert!(matches!(ending, Ending::Unchanged), "{ending:?}");
+    assert_eq!(machine.written, [""; 0]);
+    assert_eq!(master.run_unit(), (0, "node-1".to_owned()));
+    for (name, proof) in [("node-1", Proof::Wanted), ("node-2", Proof::Standing)] {
+        let ending = run(&master, &mut machine, &[(of(name), proof)]).remove(0);
+        assert!(matches!(ending, Ending::Labelled(_)), "{ending:?}\n{}", master.log());
+    }
+
+    // The master's node was applied: each is proved anew, once.
+    std::fs::copy(library("files/buildbot/master.cfg"), master.home().join("master.cfg")).unwrap();
+    machine.reload();
+    master.until("it knows of sites", || master.client().survey().is_ok_and(|survey| survey.knows_sites()));
+    let workers = ["node-1", "node-2"].map(|name| (of(name), Proof::Standing));
+    let endings = run(&master, &mut machine, &workers);
+    assert!(matches!(endings.as_slice(), [Ending::Labelled(_), Ending::Labelled(_)]), "{endings:?}\n{}", master.log());
+    assert_eq!(seen(&master, "node-1").site.as_deref(), Some("stage"));
+    let endings = run(&master, &mut machine, &workers);
+    assert!(matches!(endings.as_slice(), [Ending::Unchanged, Ending::Unchanged]), "{endings:?}");
 }

@@ -105,6 +105,12 @@ impl<'a> Buildbot<'a> {
         self.registration(name).map(|registration| &registration.worker)
     }
 
+    /// The worker as the master that shows this can take it.
+    fn fitted(&self, name: &NodeName, survey: &Survey) -> Result<Worker, MasterError> {
+        let worker = self.worker(name)?.clone();
+        Ok(if survey.knows_sites() { worker } else { worker.of_nobody() })
+    }
+
     fn registration(&self, name: &NodeName) -> Result<&Registration, MasterError> {
         self.workers.get(name).ok_or_else(|| MasterError::failed(WorkerTrouble::Unknown))
     }
@@ -140,7 +146,7 @@ impl<'a> Buildbot<'a> {
     /// Writes the file of a stage and waits until the master shows that it has taken it. This wait goes on after an interrupt: it takes a
     /// moment, and what was written is not to be left unjudged.
     fn write(&self, name: &NodeName, stage: Stage, tell: EventSink<'_>) -> Result<(), MasterError> {
-        let worker = self.worker(name)?;
+        let worker = self.fitted(name, &self.until_done(tell, || self.looks.look(&self.client))?)?;
         let (file, desired) = (worker.file(stage), worker.desired());
         let digest = Digest::of(&file.bytes);
         self.files.write(file).map_err(MasterError::failed)?;
@@ -191,8 +197,9 @@ impl Driver for Buildbot<'_> {
     fn observe(&self, names: &[NodeName], tell: EventSink<'_>) -> Result<Observation, MasterError> {
         let survey = self.survey(tell)?;
         let of = |name: &NodeName| {
-            let standing =
-                self.worker(name).and_then(|worker| standing(&worker.desired(), &survey.of(worker.name())).map_err(MasterError::failed));
+            let standing = self
+                .fitted(name, &survey)
+                .and_then(|worker| standing(&worker.desired(), &survey.of(worker.name())).map_err(MasterError::failed));
             (name.clone(), standing)
         };
         let others = survey.loaded(self.site()).filter(|loaded| names.iter().all(|name| name.as_str() != *loaded));

@@ -150,6 +150,12 @@ impl Worker {
         Self { site: Some(site), ..self }
     }
 
+    /// The same for a master that refuses a file that says its site, as those of before 0.2 do: of nobody.
+    #[must_use]
+    pub fn of_nobody(self) -> Self {
+        Self { site: None, ..self }
+    }
+
     /// Whose it is.
     pub fn site(&self) -> Option<&Site> {
         self.site.as_ref()

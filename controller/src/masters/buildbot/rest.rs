@@ -43,9 +43,9 @@ pub(super) struct RestBuilder {
 #[derive(Deserialize)]
 pub(super) struct Loaded {
     pub(super) workers: BTreeMap<String, Digest>,
-    /// The sites that wrote the files; none of a file of before 0.2.
+    /// The sites that wrote the files, also those that it refused; none of a file of before 0.2. A master of before 0.2 has none at all.
     #[serde(default)]
-    pub(super) sites: BTreeMap<String, String>,
+    pub(super) sites: Option<BTreeMap<String, String>>,
     pub(super) refused: BTreeMap<String, RestRefusal>,
     /// Whether it knows a smoke job again that it is told to force a second time.
     #[serde(skip)]

@@ -13,6 +13,7 @@ pub struct Survey {
     numbers: BTreeMap<String, u64>,
     asked_for: BTreeSet<Label>,
     forces_once: bool,
+    knows_sites: bool,
 }
 
 impl Survey {
@@ -33,6 +34,11 @@ impl Survey {
         self.forces_once
     }
 
+    /// Whether the master takes a file that says its site: not with the role of before 0.2.
+    pub fn knows_sites(&self) -> bool {
+        self.knows_sites
+    }
+
     /// Buildbot's number of a worker.
     pub fn number(&self, worker: &WorkerName) -> Option<u64> {
         self.numbers.get(worker.as_str()).copied()
@@ -50,7 +56,9 @@ pub(super) fn fold(loaded: Loaded, workers: Workers, builders: Builders) -> Surv
         .map(|builder| (builder.builderid, builder.tags.iter().filter_map(|tag| Label::parse(tag).ok()).collect()))
         .collect();
     let asked_for: BTreeSet<Label> = labels.values().flatten().cloned().collect();
-    let mut survey = Survey { asked_for: asked_for.clone(), forces_once: loaded.forces_once, ..Survey::default() };
+    let (forces_once, knows_sites) = (loaded.forces_once, loaded.sites.is_some());
+    let mut survey = Survey { asked_for: asked_for.clone(), forces_once, knows_sites, ..Survey::default() };
+    let site = |name: &str| loaded.sites.as_ref().and_then(|sites| sites.get(name)).map(|site| clean(site));
     for worker in workers.workers {
         let hold = if worker.paused {
             Some(Hold::Paused(worker.pause_reason))
@@ -62,7 +70,7 @@ pub(super) fn fold(loaded: Loaded, workers: Workers, builders: Builders) -> Surv
         let on: BTreeSet<u64> = worker.configured_on.iter().map(|pair| pair.builderid).collect();
         let observed = Observed {
             loaded: loaded.workers.get(&worker.name).copied(),
-            site: loaded.sites.get(&worker.name).map(|site| clean(site)),
+            site: site(&worker.name),
             refused: None,
             connected: !worker.connected_to.is_empty(),
             hold,
