@@ -88,3 +88,37 @@ fn a_master_of_before_is_told_no_site_and_loses_nothing_that_was_earned() {
     let endings = run(&master, &mut machine, &workers);
     assert!(matches!(endings.as_slice(), [Ending::Unchanged, Ending::Unchanged]), "{endings:?}");
 }
+
+#[test]
+fn a_refused_file_of_another_site_stays_that_ones() {
+    let master = Master::start();
+    let mut machine = Folder::of(&master);
+    let _process = master.worker("node-2");
+    let file = |name: &str, said: serde_json::Value| {
+        let path = master.home().join(format!("workers.d/{name}.json"));
+        std::fs::write(&path, said.to_string()).unwrap();
+        path
+    };
+    // One lacks its secret; the others say no site that could be one.
+    let live = |name: &str, site: serde_json::Value| {
+        serde_json::json!({
+            "name": name, "site": site, "quarantined": false, "labels": ["debian"], "builds": 1, "password": "is-not-there", "smoke": []
+        })
+    };
+    let path = file("node-2", live("node-2", "live".into()));
+    let _nobodys = (file("node-3", live("node-3", 7.into())), file("node-4", live("node-4", "a site\n".into())), file("node-5", 7.into()));
+    let before = std::fs::read(&path).unwrap();
+    machine.reload();
+    master.until("all are refused", || ["node-2", "node-3", "node-4", "node-5"].iter().all(|name| seen(&master, name).refused.is_some()));
+
+    let of = |name: &str, site: &str| worker(name, &[]).of(Site::parse(site).unwrap());
+    let ours = ["node-2", "node-3", "node-4", "node-5"].map(|name| of(name, "stage"));
+    let (standings, orphans) = look(&master, &ours);
+    assert!(standings[0].contains("belongs to the site `live`"), "{standings:?}");
+    assert_eq!((&standings[1..], orphans.len()), (["ours", "ours", "ours"].map(str::to_owned).as_slice(), 0));
+    let ending = run(&master, &mut machine, &[(of("node-2", "stage"), Proof::Wanted)]).remove(0);
+    assert!(matches!(&ending, Ending::Failed(error) if error.told() == standings[0]), "{ending:?}");
+    assert_eq!((std::fs::read(&path).unwrap(), machine.written.len()), (before, 0));
+    let ending = run(&master, &mut machine, &[(of("node-2", "live"), Proof::Standing)]).remove(0);
+    assert!(matches!(ending, Ending::Labelled(_)), "its own site mends it: {ending:?}");
+}

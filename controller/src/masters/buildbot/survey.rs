@@ -83,7 +83,10 @@ pub(super) fn fold(loaded: Loaded, workers: Workers, builders: Builders) -> Surv
     }
     for (name, refusal) in loaded.refused {
         let unknown = || Observed { asked_for: asked_for.clone(), ..Observed::default() };
-        survey.observed.entry(name).or_insert_with(unknown).refused = Some(Refusal { digest: refusal.digest, why: clean(&refusal.why) });
+        let site = site(&name);
+        let observed = survey.observed.entry(name).or_insert_with(unknown);
+        observed.refused = Some(Refusal { digest: refusal.digest, why: clean(&refusal.why) });
+        observed.site = site;
     }
     survey
 }
