@@ -311,9 +311,29 @@ fn names_who_is_left_with_an_old_password(site: &Site) {
     };
     let master_alone = || notes(&site.run(&["plan", "-l", "master"]), "master");
     assert!(!master_alone().contains("n1"));
+
+    // Another mode replaces nothing; nor does a first list with nobody on it.
+    let secrets = "/var/lib/buildbot/master/secrets";
+    site.sh("master", &format!("chmod 640 {secrets}/worker-password; rm {secrets}/worker-passwords.json"));
+    assert!(!master_alone().contains("n1"), "{}", master_alone());
+    // On a first list: no longer let in with what all others show. And whoever else is on it: not.
+    let left = "ci: passwords of workers change; no part of this run, and no longer let in with the old one until they are applied: n1";
+    site.secret("own", "a-password-of-its-own");
+    let shared = "worker_password: \"{{ secret.worker }}\"";
+    let listed = |worker: &str| format!("{shared}, worker_passwords: [{{name: {worker}, password: \"{{{{ secret.own }}}}\"}}]");
+    site.replace("ostler.yaml", shared, &listed("n1"));
+    assert!(master_alone().contains(left), "{}", master_alone());
+    site.replace("ostler.yaml", &listed("n1"), &listed("n2"));
+    assert!(!master_alone().contains("n1"), "{}", master_alone());
+    // One that is replaced is another one for some.
+    site.sh("master", &format!("printf '[]' > {secrets}/worker-passwords.json"));
+    let perhaps = "ci: the list of workers' own passwords changes; no part of this run, and no longer let in until they are applied where \
+        theirs is another one now: n1";
+    assert!(master_alone().contains(perhaps) && !master_alone().contains(left), "{}", master_alone());
+    site.replace("ostler.yaml", &listed("n2"), shared);
+
     site.write("another", "another-password-of-the-workers");
     site.run(&["secret", "set", "worker", "--replace", "--from", site.root().join("another").to_str().unwrap()]).good();
-    let left = "ci: passwords of workers change; no part of this run, and no longer let in with the old one until they are applied: n1";
     assert!(master_alone().contains(left), "{}", master_alone());
     let both = site.run(&["plan"]);
     assert!(!notes(&both, "master").contains("no longer let in"), "{}", both.told());
