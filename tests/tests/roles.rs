@@ -293,14 +293,11 @@ fn shows_no_secret_that_a_smoke_job_prints(site: &Site) {
     site.on("n1", &["sh", "-euc", "printf %s \"$0\" > /usr/local/bin/leak; chmod 755 /usr/local/bin/leak", leak]);
     site.write("roles/leaky.yaml", "role: leaky\nsummary: Prints.\nsmoke:\n  - command: {name: leak, run: [/usr/local/bin/leak]}\n");
     site.replace("nodes.yaml", "roles: [buildbot-worker]", "roles: [buildbot-worker, leaky]");
-    // The last lines of its console are for people.
-    let json = site.command(&["apply", "--yes"]);
-    let mut human = std::process::Command::new(json.get_program());
-    human.args(["apply", "--yes"]).current_dir(site.root()).env_clear();
-    human.envs(json.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let output = human.output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.code() == Some(1) && said.contains("it is ***"), "{said}");
+    // The last lines are for people.
+    let red = site.command(&["apply", "--yes", "--output", "human"]).output().unwrap();
+    let said = [red.stdout, red.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert_eq!(red.status.code(), Some(1), "{said}");
+    assert!(said.contains("it is ***"), "{said}");
     assert!(!said.contains("password-of-the-web") && !said.contains("YS1wYXNzd29yZC1vZi10aGUtd2Vi"), "{said}");
 }
 
