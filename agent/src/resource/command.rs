@@ -245,13 +245,14 @@ fn run(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Fa
     touched(desired, node);
     let placed = done.and_then(|()| {
         // An output keeps the owner and mode of the file it replaces, where whoever put it there had to be let; a new one that may tell a
-        // secret is private.
+        // secret is private, and none is opened to whom the one before was closed.
         // The bits of a link that stands there say nothing: they are all set (symlink(7)).
         let writing = match node.host.look(path.as_path()).map_err(unmade)?.filter(|entry| entry.kind == EntryKind::File) {
             Some(entry) if is_meant(node, path, &entry) => Writing { user: entry.user, group: entry.group, mode: entry.mode },
-            Some(_) | None => {
+            other => {
                 let (user, group) = node.host.default_owner();
-                Writing { user, group, mode: if secret { 0o600 } else { 0o644 } }
+                let most = if secret { 0o600 } else { 0o644 };
+                Writing { user, group, mode: other.map_or(most, |entry| most & (entry.mode | 0o600)) }
             }
         };
         node.host.put_in_place(&aside, path.as_path(), writing).map_err(unmade)

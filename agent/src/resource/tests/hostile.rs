@@ -152,6 +152,13 @@ fn what_a_command_wrote_wherever_is_on_the_disk_before_it_is_called_done() {
     assert_eq!(std::fs::read_to_string(found.path().join("etc/map")).unwrap_or_default(), "made\n");
 }
 
+/// Runs it because of what it watches.
+fn act(fixture: &Fixture, desired: &command::Desired) -> Result<(), Failure> {
+    let step = step(Desired::Command(desired.clone()));
+    let act = |work: &ApplyContext<'_>| fixture.provider.act(&step, ostler_roles::catalog::Action::Run, work);
+    fixture.with_work(Instant::now() + Duration::from_secs(20), &|| false, act)
+}
+
 #[test]
 fn what_root_writes_is_not_whose_name_was_there_first() {
     if !proves_as_root("an output in a directory in which others make names") {
@@ -170,13 +177,19 @@ fn what_root_writes_is_not_whose_name_was_there_first() {
         own(path, 1001);
         may(path, 0o666);
         let stdin = Some(Sensitive::Secret(secret.clone()));
-        let desired = command::Desired { creates: None, stdout_to: Some(at(path)), stdin, ..named(&["cat"]) };
-        let step = step(Desired::Command(desired));
-        let act = |work: &ApplyContext<'_>| fixture.provider.act(&step, ostler_roles::catalog::Action::Run, work);
-        fixture.with_work(Instant::now() + Duration::from_secs(20), &|| false, act).unwrap();
+        act(&fixture, &command::Desired { creates: None, stdout_to: Some(at(path)), stdin, ..named(&["cat"]) }).unwrap();
         let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(fixture.path(path)).unwrap());
         assert_eq!((owner, bits(&fixture.path(path))), if kept { (1001, 0o666) } else { (0, 0o600) }, "{path}");
         assert_eq!(std::fs::read_to_string(fixture.path(path)).unwrap(), "hunter2-hunter2");
+    }
+    // Whoever it was closed to, it is closed to still, also where no secret is known.
+    for (before, after) in [(0o600, 0o600), (0o440, 0o640), (0o666, 0o644)] {
+        std::fs::write(fixture.path("/home/ci/token"), "").unwrap();
+        own("/home/ci/token", 1001);
+        may("/home/ci/token", before);
+        let desired = command::Desired { creates: None, stdout_to: Some(at("/home/ci/token")), ..named(&["true"]) };
+        act(&fixture, &desired).unwrap();
+        assert_eq!(bits(&fixture.path("/home/ci/token")), after, "{before:o}");
     }
 }
 
