@@ -52,6 +52,8 @@ pub struct Accounts {
     group_by_gid: HashMap<u32, usize>,
     /// Whether nsswitch.conf(5) names another source for accounts, for groups.
     elsewhere: (bool, bool),
+    /// Whether another source may know more groups of an account.
+    more_groups: bool,
 }
 
 pub(super) fn account(line: &str) -> Option<Account> {
@@ -77,6 +79,11 @@ pub(super) fn names_more(nsswitch: &str, database: &str) -> bool {
     sources.split_whitespace().any(|source| !source.starts_with('[') && !source.ends_with(']') && !known.contains(&source))
 }
 
+/// Whether lines bring in a directory service (nsswitch.conf(5), compat).
+pub(super) fn has_more(lines: &str) -> bool {
+    lines.lines().any(|line| line.starts_with('+'))
+}
+
 impl Accounts {
     /// Reads passwd, group and nsswitch.conf.
     ///
@@ -87,8 +94,10 @@ impl Accounts {
             Ok(String::from_utf8_lossy(&host.read(Path::new(path), CAP)?.unwrap_or_default()).into_owned())
         };
         let nsswitch = text("/etc/nsswitch.conf")?;
-        let mut accounts = Self::of(&text("/etc/passwd")?, &text("/etc/group")?);
+        let group = text("/etc/group")?;
+        let mut accounts = Self::of(&text("/etc/passwd")?, &group);
         accounts.elsewhere = (names_more(&nsswitch, "passwd"), names_more(&nsswitch, "group"));
+        accounts.more_groups = accounts.elsewhere.1 || names_more(&nsswitch, "initgroups") || has_more(&group);
         Ok(accounts)
     }
 
@@ -156,6 +165,11 @@ impl Accounts {
         }
         let found = if self.elsewhere.1 { ask(host, "group", &gid.to_string())?.as_deref().and_then(group) } else { None };
         Ok(found.map_or_else(|| gid.to_string(), |group| group.name))
+    }
+
+    /// Whether an account may be in groups that the files do not have.
+    pub fn may_have_more_groups(&self) -> bool {
+        self.more_groups
     }
 
     /// The supplementary groups of an account, as the files have them: names and numbers.

@@ -1,5 +1,7 @@
 //! POSIX ACLs as the kernel keeps them (acl(5), linux/posix_acl_xattr.h).
 
+use super::Member;
+
 /// The extended attribute that holds a file's ACL.
 pub(super) const ACL: &str = "system.posix_acl_access";
 /// An ACL has at most so many bytes where the kernel takes it from a program.
@@ -49,8 +51,9 @@ pub(super) fn writers(acl: &[u8]) -> Option<Writers> {
     Some(writers)
 }
 
-/// Whether it gives such a right to an account that does not own the file (acl(5), ACCESS CHECK ALGORITHM). None where it is no ACL that we know.
-pub(super) fn gives(acl: &[u8], right: u8, uid: u32, own_group: u32, groups: &[u32]) -> Option<bool> {
+/// Whether it gives such a right to an account that does not own the file (acl(5), ACCESS CHECK ALGORITHM). None where it is no ACL that we
+/// know, or where that hangs on groups of which it is not known who is in them.
+pub(super) fn gives(acl: &[u8], right: u8, member: &Member, own_group: u32) -> Option<bool> {
     let (version, entries) = acl.split_at_checked(VERSION)?;
     if *version != [2, 0, 0, 0] || entries.len() % ENTRY != 0 {
         return None;
@@ -59,19 +62,22 @@ pub(super) fn gives(acl: &[u8], right: u8, uid: u32, own_group: u32, groups: &[u
     let of = |wanted: u16| entries.chunks(ENTRY).find(|entry| tag(entry) == wanted);
     let masked = of(MASK).is_some_and(|mask| mask[2] & right == 0);
     let gives = |entry: &[u8]| entry[2] & right != 0;
-    if let Some(named) = entries.chunks(ENTRY).find(|entry| tag(entry) == NAMED_USER && number(entry) == uid) {
+    if let Some(named) = entries.chunks(ENTRY).find(|entry| tag(entry) == NAMED_USER && number(entry) == member.uid) {
         return Some(!masked && gives(named));
     }
-    let is_in = |entry: &&[u8]| match tag(entry) {
-        GROUP => groups.contains(&own_group),
-        NAMED_GROUP => groups.contains(&number(entry)),
-        _ => false,
-    };
-    let mut of_groups = entries.chunks(ENTRY).filter(is_in).peekable();
-    if of_groups.peek().is_some() {
-        return Some(!masked && of_groups.any(gives));
+    // By its groups, and by those that it may be in.
+    let (mut known, mut others) = (None, false);
+    for entry in entries.chunks(ENTRY).filter(|entry| matches!(tag(entry), GROUP | NAMED_GROUP)) {
+        let (given, group) = (!masked && gives(entry), if tag(entry) == GROUP { own_group } else { number(entry) });
+        if member.groups.contains(&group) {
+            known = Some(given || known == Some(true));
+        } else {
+            others |= given;
+        }
     }
-    of(OTHER).map(gives)
+    let told = known.or_else(|| of(OTHER).map(gives));
+    let is_sure = member.are_all || known == Some(true) || (told == Some(false) && !others);
+    told.filter(|_| is_sure)
 }
 
 /// One that lets the owner and one account more read, and nobody else anything.
@@ -139,12 +145,18 @@ pub(super) mod tests {
 
     #[test]
     fn the_first_entry_that_speaks_of_an_account_decides() {
-        let may = |acl: &[u8], uid, groups: &[u32]| gives(acl, 4, uid, 50, groups).unwrap();
+        let of = |uid, groups: &[u32], are_all| Member { uid, groups: groups.to_vec(), are_all };
+        let may = |acl: &[u8], uid, groups: &[u32]| gives(acl, 4, &of(uid, groups, true), 50).unwrap();
         assert!(may(&with_named(0, 6), NAMED, &[]) && !may(&with_named(0, 2), NAMED, &[]), "what the mask lets through");
         assert!(may(&with_named(4, 6), 7, &[50]) && !may(&with_named(4, 6), 7, &[51]));
         let others = acl(&[(1, 6, NOBODY), (4, 0, NOBODY), (8, 0, 60), (0x10, 7, NOBODY), (0x20, 4, NOBODY)]);
         assert!(may(&others, 7, &[]) && !may(&others, 7, &[60]), "who is in a group is no other");
-        assert_eq!(gives(&[1, 0, 0, 0], 4, 7, 50, &[]), None, "of another version");
+        assert_eq!(gives(&[1, 0, 0, 0], 4, &of(7, &[], true), 50), None, "of another version");
+        // Who may be in more groups than are known.
+        let perhaps = |acl: &[u8], groups: &[u32]| gives(acl, 4, &of(7, groups, false), 50);
+        assert_eq!((perhaps(&with_named(4, 6), &[]), perhaps(&with_named(4, 6), &[50])), (None, Some(true)));
+        assert_eq!((perhaps(&with_named(0, 6), &[]), perhaps(&with_named(4, 2), &[])), (Some(false), Some(false)), "no group is given it");
+        assert_eq!((perhaps(&others, &[]), perhaps(&others, &[60])), (None, Some(false)), "a group may be what keeps it out");
     }
 
     #[test]

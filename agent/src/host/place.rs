@@ -105,6 +105,14 @@ impl Host {
     /// # Errors
     /// When it cannot be told.
     pub fn look_through(&self, path: &Path) -> Result<Option<Entry>, OsError> {
+        Ok(self.end_of(path)?.map(|(_, entry)| entry))
+    }
+
+    /// As [`Self::look_through`], and where that stands.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn end_of(&self, path: &Path) -> Result<Option<(PathBuf, Entry)>, OsError> {
         let mut path = path.to_owned();
         for _ in 0..LINKS {
             match self.look(&path)? {
@@ -112,7 +120,7 @@ impl Host {
                     let target = self.read_link(&path)?.unwrap_or_default();
                     path = path.parent().unwrap_or(Path::new("/")).join(target);
                 }
-                found => return Ok(found),
+                found => return Ok(found.map(|entry| (path, entry))),
             }
         }
         Err(OsError::new(Operation::Look, path.display(), Errno::LOOP))

@@ -12,6 +12,8 @@ pub struct Member {
     pub uid: u32,
     /// Those of its groups, its own among them.
     pub groups: Vec<u32>,
+    /// Whether those are all. A directory service may know others.
+    pub are_all: bool,
 }
 
 /// A right, as the kernel numbers it.
@@ -24,26 +26,30 @@ pub enum Right {
 }
 
 impl Host {
-    /// Whether this account has that right at `path`, where `entry` stands.
+    /// Whether this account has that right at `path`, where `entry` stands. None where that cannot be told: a group may give it of which it is
+    /// not known who is in it, or an ACL that we do not know.
     ///
     /// # Errors
     /// When its ACL cannot be read.
-    pub fn gives(&self, path: &Path, entry: &Entry, member: &Member, right: Right) -> Result<bool, OsError> {
+    pub fn gives(&self, path: &Path, entry: &Entry, member: &Member, right: Right) -> Result<Option<bool>, OsError> {
         let right = right as u8;
         let has = |shift: u32| u32::from(right) & (entry.mode >> shift) != 0;
         if member.uid == 0 {
-            return Ok(true);
+            return Ok(Some(true));
         }
         if member.uid == entry.user {
-            return Ok(has(6));
+            return Ok(Some(has(6)));
         }
         let fail = |source: Errno| OsError::new(Operation::Look, path.display(), source);
         let (parent, name) = self.place(path).map_err(fail)?;
         let mut buffer = vec![0; acl::LONGEST];
         match rustix::fs::lgetxattr(own::of_descriptor(&parent).join(name), ACL, &mut buffer) {
-            // One that we do not know may say anything: sshd is left to find out.
-            Ok(count) => Ok(acl::gives(&buffer[..count], right, member.uid, entry.group, &member.groups).unwrap_or(true)),
-            Err(Errno::NODATA | Errno::NOTSUP | Errno::NOSYS) => Ok(has(if member.groups.contains(&entry.group) { 3 } else { 0 })),
+            Ok(count) => Ok(acl::gives(&buffer[..count], right, member, entry.group)),
+            Err(Errno::NODATA | Errno::NOTSUP | Errno::NOSYS) => Ok(match (has(3), has(0)) {
+                (group, _) if member.groups.contains(&entry.group) => Some(group),
+                (group, others) if member.are_all || group == others => Some(others),
+                _ => None,
+            }),
             Err(source) => Err(fail(source)),
         }
     }

@@ -106,8 +106,7 @@ struct Files {
 impl Files {
     fn have_others(&self, gid: u32, is_foreign: impl Fn(u32) -> bool) -> bool {
         let elsewhere = ["passwd", "group", "initgroups"].into_iter().any(|database| accounts::names_more(&self.nsswitch, database));
-        // Lines that bring in a directory service (nsswitch.conf(5), compat).
-        if elsewhere || self.passwd.lines().chain(self.group.lines()).any(|line| line.starts_with('+')) {
+        if elsewhere || accounts::has_more(&self.passwd) || accounts::has_more(&self.group) {
             return true;
         }
         let accounts: Vec<Account> = self.passwd.lines().filter_map(accounts::account).collect();

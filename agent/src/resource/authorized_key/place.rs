@@ -66,22 +66,24 @@ impl Place {
                 further.push(other);
             }
         }
-        let groups = node.accounts()?.groups_of(name).into_iter().map(|(_, gid)| gid).chain([account.gid]).collect();
-        let reader = Member { uid: account.uid, groups };
+        let accounts = node.accounts()?;
+        let groups = accounts.groups_of(name).into_iter().map(|(_, gid)| gid).chain([account.gid]).collect();
+        let reader = Member { uid: account.uid, groups, are_all: !accounts.may_have_more_groups() };
         Ok(Self { home: home.as_path().to_owned(), file, further, account, reader })
     }
 
-    /// What keeps the account, as whom sshd reads, from passing this directory.
+    /// What keeps the account, as whom sshd reads, from passing this directory. What cannot be told is left to sshd.
     fn closed(&self, node: &Node, path: &Path) -> Result<Option<String>, Failure> {
-        let Some(entry) = node.host.look_through(path).map_err(unread)? else { return Ok(None) };
-        if node.host.gives(path, &entry, &self.reader, Right::Pass).map_err(unread)? {
+        let Some((end, entry)) = node.host.end_of(path).map_err(unread)? else { return Ok(None) };
+        if node.host.gives(&end, &entry, &self.reader, Right::Pass).map_err(unread)? != Some(false) {
             return Ok(None);
         }
         let (path, name) = (path.display(), &self.account.name);
         Ok(Some(format!("{path} is {:04o} and belongs to uid {}: {name}, as whom sshd reads, may not pass", entry.mode, entry.user)))
     }
 
-    fn is_readable(&self, node: &Node, file: &Path, entry: &Entry) -> Result<bool, Failure> {
+    /// None where that cannot be told.
+    fn is_readable(&self, node: &Node, file: &Path, entry: &Entry) -> Result<Option<bool>, Failure> {
         node.host.gives(file, entry, &self.reader, Right::Read).map_err(unread)
     }
 
@@ -118,7 +120,9 @@ impl Place {
             }
         }
         Ok(match node.host.look(&self.file).map_err(unread)? {
-            Some(entry) if !self.is_readable(node, &self.file, &entry)? => Some(format!("{} is {:04o}", self.file.display(), entry.mode)),
+            Some(entry) if self.is_readable(node, &self.file, &entry)? == Some(false) => {
+                Some(format!("{} is {:04o}", self.file.display(), entry.mode))
+            }
             Some(_) | None => None,
         })
     }
@@ -169,7 +173,7 @@ impl Place {
         };
         if let Some(entry) = node.host.look(file).map_err(unread)?.filter(|entry| entry.kind == EntryKind::File)
             && distrusted(file, &entry, uid).is_none()
-            && self.is_readable(node, file, &entry)?
+            && self.is_readable(node, file, &entry)? != Some(false)
         {
             writing = Writing { user: entry.user, group: entry.group, mode: entry.mode };
         }
@@ -209,10 +213,13 @@ impl Place {
         }
     }
 
-    /// A file as it is. At home it will belong to the account: bytes that the account may not read already are not written into it.
+    /// A file as it is. At home it will belong to the account, unless it stays as it is: bytes that the account may not read already are not
+    /// written into it.
     pub(super) fn bytes(&self, node: &Node, file: &Path) -> Result<Vec<u8>, Failure> {
         let Some((bytes, entry)) = node.host.read_to_edit(file, CAP).map_err(unread)? else { return Ok(Vec::new()) };
-        if file.starts_with(&self.home) && entry.user != self.account.uid && !self.is_readable(node, file, &entry)? {
+        let may_read = self.is_readable(node, file, &entry)?;
+        let may_read = may_read.unwrap_or_else(|| distrusted(file, &entry, self.account.uid).is_none());
+        if file.starts_with(&self.home) && entry.user != self.account.uid && !may_read {
             let file = file.display();
             let message =
                 format!("{file} belongs to uid {} and {} may not read it: it is not given its bytes", entry.user, self.account.name);
@@ -226,30 +233,34 @@ impl Place {
 mod tests {
     use super::*;
     use crate::host::Host;
+    use crate::host::tests::proves_as_root;
     use ostler_roles::resource::authorized_key::KeyBlob;
     use ostler_roles::words::AccountName;
     use std::collections::BTreeSet;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 
-    #[test]
-    fn a_file_of_keys_that_is_named_twice_is_one() {
-        let tree = tempfile::tempdir().unwrap();
+    /// A node with an sshd.
+    fn node(tree: &Path) -> Node {
         for directory in ["usr/sbin", "etc/ssh"] {
-            std::fs::create_dir_all(tree.path().join(directory)).unwrap();
+            std::fs::create_dir_all(tree.join(directory)).unwrap();
         }
-        std::fs::write(tree.path().join("usr/sbin/sshd"), "").unwrap();
-        std::fs::write(tree.path().join("etc/ssh/sshd_config"), "AuthorizedKeysFile as told below\n").unwrap();
-        let node = Node::new(Host::at(tree.path()).unwrap(), None);
+        std::fs::write(tree.join("usr/sbin/sshd"), "").unwrap();
+        std::fs::write(tree.join("etc/ssh/sshd_config"), "AuthorizedKeysFile as told below\n").unwrap();
+        Node::new(Host::at(tree).unwrap(), None)
+    }
+
+    /// Where the keys of ci are, as sshd says.
+    fn place(node: &Node, home: &str, said: &str) -> Place {
         let account = Account {
             name: "ci".to_owned(),
             uid: 1001,
             gid: 1001,
             comment: String::new(),
-            home: "/home/ci".to_owned(),
+            home: home.to_owned(),
             shell: "/bin/sh".to_owned(),
         };
         let digest = node.sshd_configuration().unwrap().digest.clone();
-        let said = "authorizedkeysfile .ssh/keys %h/.ssh/keys /etc/ssh/%u /home/%u/.ssh/keys /etc/ssh/%u\n";
-        node.sshd_said.put(&sshd::key_of(&node, &account).unwrap(), (digest, said.to_owned()));
+        node.sshd_said.put(&sshd::key_of(node, &account).unwrap(), (digest, said.to_owned()));
         let desired = Desired {
             user: AccountName::parse("ci").unwrap(),
             key: KeyBlob { algorithm: "ssh-ed25519".to_owned(), blob: "AAAAC3Nz".to_owned() },
@@ -258,7 +269,87 @@ mod tests {
             absent: false,
             only: Some(BTreeSet::new()),
         };
-        let place = Place::of(&node, &desired, account).unwrap();
+        Place::of(node, &desired, account).unwrap()
+    }
+
+    #[test]
+    fn a_file_of_keys_that_is_named_twice_is_one() {
+        let tree = tempfile::tempdir().unwrap();
+        let said = "authorizedkeysfile .ssh/keys %h/.ssh/keys /etc/ssh/%u /home/%u/.ssh/keys /etc/ssh/%u\n";
+        let place = place(&node(tree.path()), "/home/ci", said);
         assert_eq!((place.file, place.further), ("/home/ci/.ssh/keys".into(), vec![PathBuf::from("/etc/ssh/ci")]));
+    }
+
+    /// Makes a directory, or a file of keys, of this owner, group and mode.
+    fn put(tree: &Path, path: &str, (user, group, mode): (u32, u32, u32)) {
+        let path = tree.join(path);
+        if path.file_name().unwrap() == "authorized_keys" {
+            std::fs::write(&path, "keys\n").unwrap();
+        } else {
+            std::fs::create_dir_all(&path).unwrap();
+        }
+        chown(&path, Some(user), Some(group)).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn what_a_group_of_a_directory_service_lets_pass_is_not_called_closed() {
+        if !proves_as_root("directories of a group that a directory service knows") {
+            return;
+        }
+        for (nsswitch, is_known) in [("group: files sss\n", false), ("group: files\ninitgroups: files ldap\n", false), ("", true)] {
+            let tree = tempfile::tempdir().unwrap();
+            let node = node(tree.path());
+            std::fs::write(tree.path().join("etc/nsswitch.conf"), nsswitch).unwrap();
+            let at = tree.path();
+            std::fs::set_permissions(at, std::fs::Permissions::from_mode(0o755)).unwrap();
+            put(at, "srv/devs", (0, 60, 0o750));
+            put(at, "srv/devs/ci", (1001, 1001, 0o700));
+            put(at, "srv/devs/ci/.ssh", (0, 60, 0o710));
+            put(at, "srv/devs/ci/.ssh/authorized_keys", (0, 60, 0o640));
+            let place = place(&node, "/srv/devs/ci", "authorizedkeysfile .ssh/authorized_keys\n");
+            assert_eq!(place.distrusted(&node).unwrap().is_some(), is_known, "{nsswitch}");
+            assert_eq!(place.make_way(&node).is_err(), is_known, "{nsswitch}");
+            let of = |path: &str| at.join(path).metadata().map(|found| (found.uid(), found.gid(), found.mode() & 0o7777)).unwrap();
+            assert_eq!(of("srv/devs/ci/.ssh"), if is_known { (1001, 1001, 0o710) } else { (0, 60, 0o710) }, "{nsswitch}");
+            if is_known {
+                continue;
+            }
+            // As it was, so that nobody reads what he could not read before.
+            let keys = Path::new("/srv/devs/ci/.ssh/authorized_keys");
+            assert_eq!(place.bytes(&node, keys).unwrap(), b"keys\n");
+            place.write(&node, keys, b"more\n").unwrap();
+            assert_eq!(of("srv/devs/ci/.ssh/authorized_keys"), (0, 60, 0o640));
+            put(at, "srv/devs/ci/.ssh/authorized_keys", (1002, 60, 0o640));
+            assert!(place.bytes(&node, keys).unwrap_err().message.contains("is not given its bytes"));
+            // What no group is given is closed, whoever is in it.
+            put(at, "srv/devs/ci/.ssh/authorized_keys", (0, 60, 0o640));
+            put(at, "srv/devs", (0, 60, 0o700));
+            assert!(place.distrusted(&node).unwrap().unwrap().contains("may not pass"));
+        }
+    }
+
+    #[test]
+    fn the_acl_that_counts_is_that_of_what_a_link_leads_to() {
+        if !proves_as_root("an ACL behind a link") {
+            return;
+        }
+        let tree = tempfile::tempdir().unwrap();
+        let node = node(tree.path());
+        let at = tree.path();
+        std::fs::set_permissions(at, std::fs::Permissions::from_mode(0o755)).unwrap();
+        put(at, "data/home", (0, 0, 0o710));
+        std::os::unix::fs::symlink("/data/home", at.join("home")).unwrap();
+        put(at, "data/home/ci", (1001, 1001, 0o700));
+        let place = place(&node, "/home/ci", "authorizedkeysfile .ssh/authorized_keys\n");
+        assert!(place.distrusted(&node).unwrap().unwrap().contains("may not pass"));
+        // As `setfacl -m u:1001:--x` makes it (linux/posix_acl_xattr.h).
+        let mut acl = vec![2, 0, 0, 0];
+        for (tag, rights, number) in [(1_u16, 7_u16, u32::MAX), (2, 1, 1001), (4, 0, u32::MAX), (0x10, 1, u32::MAX), (0x20, 0, u32::MAX)] {
+            acl.extend([tag.to_le_bytes(), rights.to_le_bytes()].concat());
+            acl.extend(number.to_le_bytes());
+        }
+        rustix::fs::setxattr(at.join("data/home"), "system.posix_acl_access", &acl, rustix::fs::XattrFlags::empty()).unwrap();
+        assert_eq!(place.distrusted(&node).unwrap(), None);
     }
 }
