@@ -1,5 +1,7 @@
 //! `command` at work: guards to read, a program to run.
 
+mod interpreter;
+
 use super::Act;
 use super::fault::{failure, hinted, unmade, unread};
 use super::node::Node;
@@ -12,7 +14,7 @@ use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::resource::command::{Change, Desired, Observed};
 use ostler_roles::words::{AbsPath, Bytes, Secret, SecretRef, Sensitive};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A guard asks a question: what takes longer does work.
@@ -122,18 +124,20 @@ fn search_path(desired: &Desired) -> &str {
 /// Refuses a program that root is to start and another account could replace, by its path or by a name, and a script that it is to read.
 /// Gives of a search path what root's program, which begins in `begins`, is left: no directory in which another account could put a name.
 pub(super) fn roots_own(node: &Node, argv: &[String], path: &str, begins: &Path) -> Result<String, Failure> {
-    let name = argv.first().map_or("", String::as_str);
-    let mut program = name.contains('/').then(|| begins.join(name));
+    let mut sought: Vec<&str> = path.split(':').collect();
+    sought.retain(|directory| directory.starts_with('/') && node.host.look(Path::new(directory)).is_ok());
+    let (names, script) = interpreter::started(argv);
+    let mut all: Vec<PathBuf> = script.into_iter().map(|script| begins.join(script)).collect();
+    for name in names {
+        let starts = |path: &PathBuf| {
+            let entry = node.host.look_through(path).ok().flatten();
+            entry.is_some_and(|entry| entry.kind == EntryKind::File && entry.mode & 0o111 != 0)
+        };
+        let found = sought.iter().map(|directory| Path::new(directory).join(name)).find(starts);
+        all.extend(if name.contains('/') { Some(begins.join(name)) } else { found });
+    }
     let mut kept: Vec<&str> = Vec::new();
-    for directory in path.split(':') {
-        let there = Path::new(directory).join(name);
-        if !there.is_absolute() || node.host.look(Path::new(directory)).is_err() {
-            continue;
-        }
-        let starts = |entry: &Entry| entry.kind == EntryKind::File && entry.mode & 0o111 != 0;
-        if program.is_none() && node.host.look_through(&there).ok().flatten().is_some_and(|entry| starts(&entry)) {
-            program = Some(there);
-        }
+    for directory in sought {
         match node.host.enter(Path::new(directory)) {
             Ok(WorkingDirectory::Ours(_)) => kept.push(directory),
             // Nobody but root makes it either.
@@ -141,11 +145,11 @@ pub(super) fn roots_own(node: &Node, argv: &[String], path: &str, begins: &Path)
             Ok(WorkingDirectory::Foreign { .. }) | Err(_) => {}
         }
     }
-    for started in program.into_iter().chain(script(argv).map(|script| begins.join(script))) {
+    for started in all {
         let (by, rival) = match node.host.replaceable(&started) {
             Ok(Some(found)) => found,
             Ok(None) => continue,
-            // A program's text, as `perl -e` has it, is no file.
+            // No file has such a name.
             Err(error) if error.source.kind() == ErrorKind::InvalidFilename => continue,
             Err(error) => return Err(unread(error)),
         };
@@ -154,17 +158,6 @@ pub(super) fn roots_own(node: &Node, argv: &[String], path: &str, begins: &Path)
     }
     // An empty one would be the directory in which it begins.
     Ok(if kept.is_empty() { "/nonexistent".to_owned() } else { kept.join(":") })
-}
-
-/// The file that an interpreter is to read: its first word that is no flag, unless the program is a word itself.
-fn script(argv: &[String]) -> Option<&String> {
-    const INTERPRETERS: [&str; 6] = ["sh", "bash", "dash", "python3", "perl", "env"];
-    let (program, words) = argv.split_first()?;
-    if !INTERPRETERS.contains(&program.rsplit('/').next()?) {
-        return None;
-    }
-    let (at, word) = words.iter().enumerate().find(|(_, word)| !word.starts_with('-'))?;
-    words[..at].iter().all(|flag| !flag.contains('c')).then_some(word)
 }
 
 /// Something of root's would come from where another account may put something else.

@@ -216,4 +216,39 @@ fn a_script_is_a_program_of_its_interpreter() {
         assert!(refused.message.starts_with("root would start /srv/"), "{run:?}: {}", refused.message);
     }
     examined(&["perl", "-e", &"1;".repeat(5000)]).unwrap();
+    // A text, a setting or a directory is no script, and no flag hides one.
+    std::fs::create_dir(fixture.path("/srv/build")).unwrap();
+    std::os::unix::fs::chown(fixture.path("/srv/build"), Some(1001), Some(1001)).unwrap();
+    for run in [
+        &["perl", "-ni", "-e", "/srv/build/ or print", "/etc/fstab"][..],
+        &["perl", "-ne", "/srv/sync"],
+        &["python3", "-m", "/srv/sync"],
+        &["python3", "-", "/srv/sync"],
+        &["sh", "-s", "/srv/sync"],
+        &["env", "-C", "/srv/build", "make"],
+        &["env", "-u", "/srv/sync", "make"],
+        &["env", "cat", "/srv/sync"],
+    ] {
+        examined(run).unwrap();
+    }
+    for run in [
+        &["bash", "--norc", "/srv/sync"][..],
+        &["bash", "--rcfile", "/etc/bashrc", "/srv/sync"],
+        &["perl", "-Mstrict", "-pie", "/srv/sync"],
+        &["perl", "-I", "/usr/lib/perl5", "/srv/sync"],
+        &["python3", "-Wonce", "-X", "dev", "/srv/sync"],
+        &["sh", "-o", "errexit", "/srv/sync"],
+        &["sh", "-", "+u", "/srv/sync"],
+        &["env", "A=c", "/srv/sync"],
+        &["env", "-i", "--chdir", "/etc", "A=c", "sh", "--", "/srv/sync"],
+    ] {
+        let refused = examined(run).expect_err(&run.join(" "));
+        assert!(refused.message.starts_with("root would start /srv/sync, and ci, who owns "), "{run:?}: {}", refused.message);
+    }
+    // What `env` starts by a name is looked for as the first word is.
+    std::fs::create_dir_all(fixture.path("/usr/bin")).unwrap();
+    std::fs::write(fixture.path("/usr/bin/theirs"), "").unwrap();
+    std::fs::set_permissions(fixture.path("/usr/bin/theirs"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::os::unix::fs::chown(fixture.path("/usr/bin/theirs"), Some(1001), Some(1001)).unwrap();
+    assert!(examined(&["env", "theirs"]).unwrap_err().message.starts_with("root would start /usr/bin/theirs, "));
 }
