@@ -134,19 +134,30 @@ impl Host {
         self.remember(file, |writes| writes.keep(held(file)?));
     }
 
-    /// Remembers that a program wrote somewhere below `path`; where nothing stands, nothing was written.
+    /// Remembers that a program wrote somewhere below `path`; where nothing stands, or nothing can be written, nothing was.
     pub fn touched_below(&self, path: &std::path::Path) {
-        match self.directory(path) {
-            Ok(directory) => self.remember(directory.as_fd(), |writes| {
-                let stat = rustix::fs::fstat(&directory)?;
-                writes.file_systems.insert(stat.st_dev, readable(directory.as_fd())?);
+        if let Err(lost) = self.may_be_touched_below(path) {
+            self.unsynced.0.lock().unwrap_or_else(PoisonError::into_inner).lost.push(lost);
+        }
+    }
+
+    /// The same of a program that may have written there.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn may_be_touched_below(&self, path: &std::path::Path) -> Result<(), OsError> {
+        let opened = self.directory(path).and_then(|directory| {
+            let read_only = rustix::fs::fstatvfs(&directory)?.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
+            let device = rustix::fs::fstat(&directory)?.st_dev;
+            if read_only { Ok(None) } else { readable(directory.as_fd()).map(|directory| Some((device, directory))) }
+        });
+        match opened {
+            Ok(Some((device, directory))) => {
+                self.unsynced.0.lock().unwrap_or_else(PoisonError::into_inner).file_systems.insert(device, directory);
                 Ok(())
-            }),
-            Err(Errno::NOENT | Errno::NOTDIR) => {}
-            Err(source) => {
-                let lost = OsError::new(Operation::Sync, path.display(), source);
-                self.unsynced.0.lock().unwrap_or_else(PoisonError::into_inner).lost.push(lost);
             }
+            Ok(None) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
+            Err(source) => Err(OsError::new(Operation::Sync, path.display(), source)),
         }
     }
 
@@ -302,6 +313,25 @@ mod tests {
         host.touched_below(Path::new("/"));
         host.sync().unwrap();
         assert!(written(disk.path()) - before >= 16 << 20);
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_nothing_is_synced() {
+        if !crate::host::tests::proves_as_root("a file system that is mounted to be read only") {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let disk = SmallDisk::at(directory.path());
+        let host = Host::at(disk.path()).unwrap();
+        let count = || {
+            host.touched_below(Path::new("/"));
+            let writes = std::mem::take(&mut *host.unsynced.0.lock().unwrap());
+            (writes.file_systems.len(), writes.lost.len())
+        };
+        assert_eq!(count(), (1, 0));
+        let mount = std::process::Command::new("mount").args(["-o", "remount,ro"]).arg(disk.path()).status();
+        assert!(mount.unwrap().success());
+        assert_eq!(count(), (0, 0));
     }
 
     #[test]

@@ -223,10 +223,11 @@ fn run(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Fa
         Some(Sensitive::Plain(text)) => Some(Secret::new(text.clone().into_bytes())),
         Some(Sensitive::Secret(secret)) => Some(Secret::new(text_of(secret, work)?.into_bytes())),
     };
+    let home = program.identity.as_ref().map(|identity| identity.home.clone());
     let hint = passed_by(search_path(desired), program.path.as_deref());
     let Some(path) = &desired.stdout_to else {
         let finished = program.run_to_end(work.deadline).map_err(unmade)?;
-        touched(desired, node);
+        touched(desired, node, home.as_deref(), work);
         return accepted(desired, finished, hint);
     };
     node.make_parents(path)?;
@@ -235,7 +236,7 @@ fn run(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Fa
     let aside = aside_path(path.as_path());
     program.stdout_to = Some(node.host.create_private(&aside).map_err(unmade)?);
     let done = program.run_to_end(work.deadline).map_err(unmade).and_then(|finished| accepted(desired, finished, hint));
-    touched(desired, node);
+    touched(desired, node, home.as_deref(), work);
     let placed = done.and_then(|()| {
         // An output keeps the owner and mode of the file it replaces, where whoever put it there had to be let; a new one that may tell a
         // secret is private, and none is opened to whom the one before was closed.
@@ -272,13 +273,25 @@ fn is_meant(node: &Node, path: &AbsPath, entry: &Entry) -> bool {
     ours(entry.user) || path.parent().is_some_and(alone)
 }
 
-/// Remembers where it may have written: where it says so, else wherever programs of root's write what a node goes by.
-fn touched(desired: &Desired, node: &Node) {
+/// Remembers where it may have written: where it says so, else wherever programs of root's write what a node goes by, or those of an
+/// account what they keep. What cannot be opened there is told: it holds nothing up of which nobody says that it was written to.
+fn touched(desired: &Desired, node: &Node, home: Option<&str>, work: &ApplyContext<'_>) {
     let above = desired.creates.as_ref().and_then(AbsPath::parent);
-    let told: Vec<&Path> = desired.directory.iter().chain(&above).map(AbsPath::as_path).collect();
-    let anywhere = ["/", "/boot", "/etc", "/usr", "/var"].map(Path::new);
-    for place in if told.is_empty() { &anywhere[..] } else { &told } {
-        node.host.touched_below(place);
+    let mut is_told = false;
+    for place in desired.directory.iter().chain(&above) {
+        node.host.touched_below(place.as_path());
+        is_told = true;
+    }
+    let anywhere = match home {
+        _ if is_told => &[][..],
+        Some(home) => &[home, "/", "/var"],
+        None => &["/", "/boot", "/etc", "/usr", "/var"],
+    };
+    for place in anywhere {
+        if let Err(error) = node.host.may_be_touched_below(Path::new(place)) {
+            let name = &desired.name;
+            super::note(work, format!("what {name} may have written there could not be made durable: {error}: {}", error.source));
+        }
     }
 }
 

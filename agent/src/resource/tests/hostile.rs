@@ -160,6 +160,25 @@ fn act(fixture: &Fixture, desired: &command::Desired) -> Result<(), Failure> {
 }
 
 #[test]
+fn where_nothing_can_have_been_written_holds_no_command_up() {
+    if !proves_as_root("a place that cannot be opened, of which a command says nothing") {
+        return;
+    }
+    let fixture = Fixture::new();
+    // As a boot file system whose disk is gone: it is there, and cannot be opened.
+    std::os::unix::fs::symlink("/nonexistent", fixture.path("/boot")).unwrap();
+    std::os::unix::fs::lchown(fixture.path("/boot"), Some(1001), Some(1001)).unwrap();
+    act(&fixture, &command::Desired { creates: None, ..named(&["true"]) }).unwrap();
+    fixture.provider.sync().unwrap();
+    let told = fixture.told.lock().unwrap();
+    let [Event::Note { text, .. }] = &told[..] else { panic!("{told:?}") };
+    assert!(text.contains("/boot: Too many levels of symbolic links"), "{text}");
+    // What it says itself is another thing.
+    act(&fixture, &command::Desired { creates: Some(at("/boot/made")), ..named(&["true"]) }).unwrap();
+    fixture.provider.sync().unwrap_err();
+}
+
+#[test]
 fn what_root_writes_is_not_whose_name_was_there_first() {
     if !proves_as_root("an output in a directory in which others make names") {
         return;
