@@ -38,7 +38,10 @@ impl PendingAction {
             Kind::Service => format!("; by hand, on the node: systemctl {} {}", self.action.word(), watcher.key),
             _ => String::new(),
         };
-        let told = format!("{watcher} was to be {done} because of {because}, and is in no step of this plan: its run drops that{by_hand}");
+        let told = format!(
+            "{watcher} was to be {done} because of {because}, and is in no step of this plan: it is told until a run changes something here, and \
+             dropped with that{by_hand}"
+        );
         Cleaner::default().note(told)
     }
 }

@@ -66,14 +66,20 @@ fn what_a_step_owes_that_is_in_no_role_any_more_is_told_and_dropped_with_the_nex
     };
     let found = notes(&without());
     assert!(found.len() == 1 && found[0].starts_with(told), "{found:?}");
+    assert!(found[0].contains(": it is told until a run changes something here, and dropped with that; "), "{found:?}");
     // Where it is back it is done, and told as what it is.
     let mut conversation = bench.connect();
     conversation.hello();
     let (plan, _) = conversation.plan(&web());
     assert!(plan.notes.is_empty() && matches!(&plan.steps[2], Planned::Change { triggered: Some((Action::Restart, _)), .. }), "{plan:?}");
-    apply(&bench, &without());
-    assert_eq!((notes(&without()), bench.node().acts.len()), (Vec::new(), 0), "told, and given up");
-    let (events, _) = apply(&bench, &web());
-    assert!(matches!(ending(&events), Some(Ending::Good { .. })), "{events:?}");
-    assert_eq!(bench.node().acts.len(), 0, "nothing has changed since: {events:?}");
+    // Nothing else differs: the controller lets no such plan go.
+    assert_eq!(notes(&without()).len(), 1, "told again");
+    let changing = catalog(vec![file("/etc/one", "one"), file("/etc/two", "two"), file("/etc/three", "three")]);
+    let (events, _) = apply(&bench, &changing);
+    assert!(matches!(ending(&events), Some(Ending::Good { changed: 1, .. })), "{events:?}");
+    assert_eq!((notes(&changing), bench.node().acts.len()), (Vec::new(), 0), "told, and given up");
+    let mut conversation = bench.connect();
+    conversation.hello();
+    let (plan, _) = conversation.plan(&web());
+    assert!(plan.is_empty(), "nothing has changed since: {plan:?}");
 }
