@@ -79,6 +79,10 @@ fn what_a_command_did_is_on_the_disk_before_it_is_owed_no_more() {
     bench.open("gate");
     let (events, _) = conversation.story();
     assert_eq!(ending(&events), Some(&Ending::Failed));
+    let told = outcomes(&events);
+    let Outcome::Failed(failure) = told[1] else { panic!("{told:?}") };
+    assert!(failure.message.ends_with("so it is owed still"), "{failure:?}");
+    assert_eq!((failure.kind, &failure.causes[..]), (FailureKind::NoSpace, &["no space left on device".to_owned()][..]));
     assert!(!bench.moments().iter().any(|moment| moment.starts_with("Cleared")), "{:?}", bench.moments());
     let mut conversation = bench.connect();
     conversation.hello();

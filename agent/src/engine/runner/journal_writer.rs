@@ -5,6 +5,7 @@ use super::super::{Cleaner, Facilities, Moment, Provider};
 use ostler_roles::outcome::{Event, Failure, FailureKind, Outcome};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Events that may wait: more make the steps wait, none is dropped.
@@ -33,6 +34,8 @@ pub(super) struct JournalWriter<'a> {
 pub(super) struct JournalState {
     /// Something could not be made durable or written: no further step may begin.
     failed: AtomicBool,
+    /// Why the first change could not be made durable.
+    lost: Mutex<Option<Failure>>,
     notes: AtomicU32,
 }
 
@@ -57,6 +60,10 @@ impl JournalWriter<'_> {
         let (tell, heard) = sync_channel(1);
         let reached = self.lines.send(Entry::Barrier(tell)).is_ok() && heard.recv_timeout(within).is_ok();
         reached && !self.has_failed()
+    }
+    /// Why something that was done cannot be kept.
+    pub(super) fn why_lost(&self) -> Option<Failure> {
+        self.state.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
     /// Whether the run must stop because what it does cannot be kept.
     pub(super) fn has_failed(&self) -> bool {
@@ -119,6 +126,7 @@ impl JournalThread<'_> {
         if events.iter().any(is_change)
             && let Err(failure) = self.provider.sync()
         {
+            self.state.lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| failure.clone());
             self.state.failed.store(true, Ordering::Release);
             events = events.into_iter().map(|event| unsettled(event, &failure)).collect();
         }

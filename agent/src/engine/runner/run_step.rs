@@ -144,9 +144,8 @@ impl Runner<'_> {
         results.into_iter().zip(batch.iter().zip(members)).map(outcome).collect()
     }
 
-    /// Writes down durably what later watchers, and the members themselves, will owe. Nothing is written where nobody does, or all is owed
-    /// already.
-    /// Gives what was owed before.
+    /// Writes down durably what later watchers, and the members themselves, will owe, and gives what was owed before. Nothing is written where
+    /// nobody owes anything, or all is owed already.
     fn mark(&self, members: &[(u32, &Examined)]) -> Result<PendingActions, EngineError> {
         let mut before = PendingActions::default();
         self.change_owed(|owed| {
@@ -218,8 +217,13 @@ impl Runner<'_> {
         }
         // What a command wrote is lost with the power, and no guard would miss it. A service has been given its files anew by then.
         if owed.action == Action::Run && !self.writer.all_is_written() {
-            let failed = internal("what it wrote may not survive a power cut, so it is owed still");
-            return Outcome::Failed(Failure { kind: FailureKind::Apply, ..failed });
+            let mut failed = self.writer.why_lost().unwrap_or_else(|| internal("its journal cannot be written"));
+            if failed.kind != FailureKind::NoSpace {
+                failed.kind = FailureKind::Apply;
+            }
+            let told = "what it wrote may not survive a power cut, so it is owed still".to_owned();
+            failed.causes.insert(0, std::mem::replace(&mut failed.message, told));
+            return Outcome::Failed(failed);
         }
         if let Err(error) = self.change_owed(|owed| owed.clear(&id)) {
             return Outcome::Failed(own(&error));
