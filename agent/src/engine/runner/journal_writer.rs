@@ -6,7 +6,6 @@ use ostler_roles::outcome::{Event, Failure, FailureKind, Outcome};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 /// Events that may wait: more make the steps wait, none is dropped.
 const WAITING: usize = 256;
@@ -53,12 +52,6 @@ impl JournalWriter<'_> {
     pub(super) fn all_is_written(&self) -> bool {
         let (tell, heard) = sync_channel(1);
         let reached = self.lines.send(Entry::Barrier(tell)).is_ok() && heard.recv().is_ok();
-        reached && !self.has_failed()
-    }
-    /// The same, and no longer than this.
-    pub(super) fn all_is_written_within(&self, within: Duration) -> bool {
-        let (tell, heard) = sync_channel(1);
-        let reached = self.lines.send(Entry::Barrier(tell)).is_ok() && heard.recv_timeout(within).is_ok();
         reached && !self.has_failed()
     }
     /// Why something that was done cannot be kept.

@@ -216,7 +216,7 @@ impl Runner<'_> {
             self.writer.write(Event::Triggered { index, id: id.clone(), action: owed.action, because: owed.because });
         }
         // What a command wrote is lost with the power, and no guard would miss it. A service has been given its files anew by then.
-        if owed.action == Action::Run && !self.writer.all_is_written() {
+        if owed.action == Action::Run && !self.is_kept(index) {
             let mut failed = self.writer.why_lost().unwrap_or_else(|| internal("its journal cannot be written"));
             if failed.kind != FailureKind::NoSpace {
                 failed.kind = FailureKind::Apply;
@@ -230,6 +230,11 @@ impl Runner<'_> {
         }
         self.facilities.passed(Moment::Cleared(index));
         Outcome::Changed { changes, notes }
+    }
+
+    /// Waits until all that was done is on the disk. A slow one with much in memory takes minutes; one that is gone says nothing, ever.
+    fn is_kept(&self, index: u32) -> bool {
+        self.steps.at_work(index, self.step(index).within.duration(), self.facilities.grace() * 10, || self.writer.all_is_written())
     }
 
     fn with_context<T>(&self, index: u32, within: Duration, work: impl FnOnce(&ApplyContext<'_>) -> T) -> T {

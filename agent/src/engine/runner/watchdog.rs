@@ -93,10 +93,25 @@ impl Steps {
 }
 
 impl Runner<'_> {
-    /// Waits beside the run until its steps and proofs are through. Where one of them never comes back, tells the run to its end and leaves, and the
-    /// lock with it: also where the kernel keeps that thread.
+    /// Waits beside the run until its steps and proofs are through. Where one of them never comes back, tells the run to its end and leaves, and
+    /// the lock with it: also where the kernel keeps that thread, or whoever would write down the end.
     pub(super) fn watch(&self, record: NodeRecord, lock: &Lock) {
         let Some((hung, at_work, done)) = self.steps.overdue() else { return };
+        std::thread::scope(|beside| {
+            let (told, is_told) = std::sync::mpsc::sync_channel::<()>(0);
+            beside.spawn(move || {
+                self.tell_end(hung, &at_work, &done, record);
+                drop(told);
+            });
+            // An error in any case: it has told the end, or its time is up.
+            let _ = is_told.recv_timeout(LAST_WORDS);
+            lock.release();
+            // Every other end would wait for those threads.
+            std::process::exit(0);
+        });
+    }
+
+    fn tell_end(&self, hung: u32, at_work: &BTreeMap<u32, AtWork>, done: &BTreeSet<u32>, record: NodeRecord) {
         let steps = self.number_of_proof(0);
         for index in (0..steps).filter(|index| !done.contains(index)) {
             let (outcome, took) = match at_work.get(&index) {
@@ -117,13 +132,10 @@ impl Runner<'_> {
         let ending = Ending::Failed;
         let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.writer.write(Event::Ended { ending: ending.clone(), millis });
-        if self.writer.all_is_written_within(LAST_WORDS) {
+        if self.writer.all_is_written() {
             // The journal says it: the record is read again with it.
             let _ = finished(self.facilities.paths(), record, &ending);
         }
-        lock.release();
-        // Every other end would wait for that thread.
-        std::process::exit(0);
     }
 }
 
