@@ -78,7 +78,8 @@ fn to_controller() -> Vec<ToController> {
     let digest = Digest::of(b"x");
     let id = ResourceId { kind: Kind::File, key: "/etc/motd".into() };
     let failure = Failure { kind: FailureKind::Moved, message: "m".into(), causes: vec!["c".into()], command: None, hint: None };
-    let active = ActiveRun { run: run(), alive: true, controller: "ada@desk".into(), since: 1, age: Span::seconds(61), events: 9 };
+    let active =
+        ActiveRun { run: run(), alive: true, controller: "ada@desk".into(), since: 1, age: Span::seconds(61), events: 9, owes: true };
     let steps = vec![
         Planned::Unchanged { why: "w".into() },
         Planned::MayChange { because: id.clone(), changes: vec![Shown::new("content", "a", "b")] },
@@ -295,7 +296,7 @@ fn added_fields_are_skipped_by_old_readers_and_filled_in_by_new_ones() {
     }
     let older = OlderActiveRun { run: run(), alive: true, controller: "ada@desk".into(), since: 1, events: 2 };
     let read: Vec<ActiveRun> = decode(&stream(&[older]), &[3]).unwrap();
-    assert_eq!(read[0].age, Span::default());
+    assert_eq!((read[0].age, read[0].owes), (Span::default(), true));
 }
 
 #[test]

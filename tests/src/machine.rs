@@ -36,6 +36,7 @@ pub struct Machine {
     directory: tempfile::TempDir,
     given: Mutex<Given>,
     kept: Mutex<Kept>,
+    taken: Mutex<Option<String>>,
     nonces: Mutex<Vec<Nonce>>,
 }
 
@@ -52,7 +53,7 @@ impl Machine {
     /// Without a scratch directory.
     pub fn that(given: Given) -> Self {
         let directory = tempfile::tempdir().expect("a scratch directory");
-        Self { directory, given: Mutex::new(given), kept: Mutex::new(Kept::Yes), nonces: Mutex::default() }
+        Self { directory, given: Mutex::new(given), kept: Mutex::new(Kept::Yes), taken: Mutex::default(), nonces: Mutex::default() }
     }
 
     /// What it says from now on when it is to keep a proof.
@@ -61,6 +62,14 @@ impl Machine {
     /// Never.
     pub fn keeps(&self, kept: Kept) {
         *self.kept.lock().expect("a lock") = kept;
+    }
+
+    /// Another run has it from now on, or none.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn is_taken_by(&self, run: Option<&str>) {
+        *self.taken.lock().expect("a lock") = run.map(str::to_owned);
     }
 
     /// How many nonces it was given; each is another.
@@ -115,5 +124,9 @@ impl Witness for Machine {
             Kept::Changed => Err(Unkept::Changed("the node was changed again".into())),
             Kept::Owed => Err(Unkept::Owed("no space left on device".into())),
         }
+    }
+
+    fn taken_by(&self) -> Result<Option<String>, Cause> {
+        Ok(self.taken.lock().expect("a lock").clone())
     }
 }

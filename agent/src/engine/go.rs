@@ -147,7 +147,8 @@ fn locked(facilities: &dyn Facilities) -> Refusal {
         Some(last) => {
             let age = Span::seconds(now().saturating_sub(last.since));
             let alive = lock::is_held(&paths.run_lock()).unwrap_or(true);
-            Refusal::Locked(ActiveRun { run: last.run, alive, controller: last.controller, since: last.since, age, events: 0 })
+            let owes = last.before.is_some();
+            Refusal::Locked(ActiveRun { run: last.run, alive, controller: last.controller, since: last.since, age, events: 0, owes })
         }
         None => Refusal::Starting,
     }

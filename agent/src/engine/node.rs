@@ -80,6 +80,7 @@ impl NodeRecord {
         let Some(last) = self.last.as_ref().filter(|last| !last.ended) else { return Ok(None) };
         let Some((alive, events)) = at_work(paths, &last.run)? else { return Ok(None) };
         let age = Span::seconds(now().saturating_sub(last.since));
-        Ok(Some(ActiveRun { run: last.run.clone(), alive, controller: last.controller.clone(), since: last.since, age, events }))
+        let (run, controller, owes) = (last.run.clone(), last.controller.clone(), last.before.is_some());
+        Ok(Some(ActiveRun { run, alive, controller, since: last.since, age, events, owes }))
     }
 }

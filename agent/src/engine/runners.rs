@@ -28,7 +28,7 @@ pub(super) fn without_record(paths: &StatePaths, patience: Duration) -> Option<A
         if Instant::now() >= end {
             let controller = "a controller whose record was removed from this node, with its journal".to_owned();
             let since = now().saturating_sub(process.age.duration().as_secs());
-            return Some(ActiveRun { run, alive: true, controller, since, age: process.age, events: 0 });
+            return Some(ActiveRun { run, alive: true, controller, since, age: process.age, events: 0, owes: true });
         }
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -174,7 +174,7 @@ mod tests {
     async fn asked(answer: ToController) -> Result<Option<RunId>, Trouble> {
         let ToController::Hello(mut busy) = hello() else { panic!("a hello") };
         let controller = "eve@desk".to_owned();
-        busy.run = Some(ActiveRun { run: run_id(), alive: true, controller, since: 1, age: Span::seconds(2), events: 3 });
+        busy.run = Some(ActiveRun { run: run_id(), alive: true, controller, since: 1, age: Span::seconds(2), events: 3, owes: true });
         let fake = FakeNode::new(vec![Some(vec![Act::Hear, Act::Say(ToController::Hello(busy)), Act::Hear, Act::Say(answer)])]);
         let (preparation, _told) = fake.preparation();
         let active = ask_to_stop(&preparation, &name()).await?;

@@ -73,6 +73,8 @@ pub enum Ending {
     Busy,
     /// It is in quarantine and somebody holds it back.
     Held(Hold),
+    /// Another run has its node by now: the hold is that one's, and so is what becomes of its labels.
+    Taken(String),
     /// The run was interrupted on its way; what is left, and what else could not be taken back. A further run goes on from there.
     Stopped(Leftover, Option<String>),
     /// It went no further.
@@ -128,7 +130,7 @@ impl Ending {
             Self::Red(report) | Self::Unproved(report) => &report.tail,
             Self::Failed(MasterError::WithLog { log, .. }) => log,
             Self::Unchanged | Self::Resting | Self::Away(_) | Self::Labelled(_) => &[],
-            Self::Lapsed | Self::Busy | Self::Held(_) | Self::Stopped(..) | Self::Failed(_) => &[],
+            Self::Lapsed | Self::Busy | Self::Held(_) | Self::Taken(_) | Self::Stopped(..) | Self::Failed(_) => &[],
         }
     }
 }
@@ -144,6 +146,7 @@ impl std::fmt::Display for Ending {
             Self::Lapsed => f.write_str("out of service, without labels, until a run comes through"),
             Self::Busy => f.write_str("not registered: it takes no new jobs, and jobs still run there; apply again when they have ended"),
             Self::Held(hold) => write!(f, "not registered: {hold}"),
+            Self::Taken(run) => write!(f, "not registered: {run}; that run lets it in"),
             Self::Stopped(left, None) => write!(f, "not registered: interrupted; {left}"),
             Self::Stopped(left, Some(also)) => write!(f, "not registered: interrupted; {left}; {also}"),
             Self::Failed(error) => write!(f, "not registered: {}", error.told()),
@@ -250,11 +253,27 @@ fn may_finish(next: &Next, seen: &Standing, proof: Proof) -> bool {
     }
 }
 
+/// Whether it takes off a hold in our words, or leads there, which may be another run's: that may have begun on the node since this one met it.
+fn ends_a_hold(next: &Next, seen: &Standing, proof: Proof) -> bool {
+    let Standing::There(Found { hold: Some(hold), .. }) = seen else { return false };
+    match next {
+        Next::Release => true,
+        Next::Quarantine(_) => proof == Proof::Standing && hold.is_ours,
+        Next::Connect | Next::Smoke | Next::Held(_) | Next::Label(_) | Next::Settled(_) => false,
+    }
+}
+
 fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut task: Task<'_>, tell: EventSink<'_>) -> Result<Ending, MasterError> {
     let mut report: Option<Report> = None;
     let (mut is_equipped, mut is_drained, mut cut_off) = (false, false, 0);
     for _ in 0..STEPS {
         let next = next(&seen, task.proof);
+        if ends_a_hold(&next, &seen, task.proof)
+            && !driver.stop().is_asked()
+            && let Some(run) = driver.witness(name)?.taken_by().map_err(MasterError::Failed)?
+        {
+            return Ok(Ending::Taken(run));
+        }
         // Only an executor that is there can be equipped; labels that are not earned are taken off first.
         if let (Standing::There(found), false, false) = (&seen, is_equipped, driver.stop().is_asked())
             && !matches!(next, Next::Quarantine(_))

@@ -68,6 +68,12 @@ pub trait Witness: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// [`Unkept`].
     fn keep(&self) -> Result<(), Unkept>;
+
+    /// Which other run has the node now, asked anew, and is to let its executors in; none: none.
+    ///
+    /// # Errors
+    /// When the node does not say.
+    fn taken_by(&self) -> Result<Option<String>, Cause>;
 }
 
 /// Why a node does not keep a proof.
@@ -200,6 +206,9 @@ mod tests {
             }
         }
         fn keep(&self) -> Result<(), Unkept> {
+            unreachable!("judged only")
+        }
+        fn taken_by(&self) -> Result<Option<String>, Cause> {
             unreachable!("judged only")
         }
     }

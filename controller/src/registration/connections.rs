@@ -64,13 +64,11 @@ impl Connections {
         }
     }
 
-    /// Asks a node, on a line of its own time, which run has it now, and on what its labels rest.
+    /// Asks a node, on a line of its own time, which run has it now and lets its executors in, and on what its labels rest.
     ///
     /// # Errors
     /// When it does not say.
     pub async fn look_again(&self, node: &NodeName) -> Result<(Option<ActiveRun>, Ledger), String> {
-        // What was met before says how it was then.
-        self.release(node).await;
         let job = self.of(node);
         let asked = move || job.lock().unwrap_or_else(PoisonError::into_inner).look();
         match tokio::task::spawn_blocking(asked).await {

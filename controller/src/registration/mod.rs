@@ -74,6 +74,8 @@ pub struct Registered {
     pub executor: NodeName,
     /// Whether it is registered as it should be.
     pub is_good: bool,
+    /// It is not, as another run has its node.
+    pub is_taken: bool,
     /// Why it takes no jobs though it has its labels.
     pub held: Option<String>,
     /// Labels attached and earned; empty when not.
@@ -165,6 +167,7 @@ fn ended(one: &Candidate, ending: &register::Ending) -> Registered {
         register::Ending::Unchanged | register::Ending::Resting => one.good(ending.to_string(), 0),
         register::Ending::Away(hold) => Registered { held: Some(hold.to_string()), ..one.good(ending.to_string(), 0) },
         register::Ending::Labelled(_) => one.good(ending.to_string(), 1),
+        register::Ending::Taken(_) => Registered { is_taken: true, ..failed(one, ending.to_string()) },
         register::Ending::Red(_)
         | register::Ending::Unproved(_)
         | register::Ending::Held(_)
@@ -186,5 +189,16 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 
 fn failed(one: &Candidate, text: String) -> Registered {
     let (node, master, executor) = (one.node.clone(), one.executor.master.clone(), one.executor.name.clone());
-    Registered { node, master, executor, is_good: false, held: None, labels: Vec::new(), changed: 0, text, tail: Vec::new() }
+    Registered {
+        node,
+        master,
+        executor,
+        is_good: false,
+        is_taken: false,
+        held: None,
+        labels: Vec::new(),
+        changed: 0,
+        text,
+        tail: Vec::new(),
+    }
 }

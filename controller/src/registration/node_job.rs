@@ -1,7 +1,8 @@
 //! A small catalog more for a node of this run, over its open session: ask, go, follow.
 
 use crate::fleet::{
-    Connection, FleetEvent, Follower, Masked, MeetError, OpenedSecrets, Preparation, Start, Trouble, TroubleKind, new_run, secrets_of,
+    Connection, FleetEvent, Follower, Masked, MeetError, OpenedSecrets, Preparation, Start, Trouble, TroubleKind, leave, new_run,
+    secrets_of,
 };
 use crate::masters::Cancellation;
 use crate::session::{Answer, Content, Go, PlanOf, SessionError};
@@ -10,7 +11,7 @@ use ostler_roles::challenge::Place;
 use ostler_roles::ledger::{Ledger, Proved, Subject};
 use ostler_roles::outcome::{Ending, Event, Failure};
 use ostler_roles::plan::Plan;
-use ostler_roles::wire::message::{ActiveRun, Hidden};
+use ostler_roles::wire::message::{ActiveRun, Hidden, Refusal};
 use ostler_roles::words::{AccountName, Digest, NodeName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -78,9 +79,12 @@ pub enum NodeJobError {
     /// Another run has it, or had it since the plan was made.
     #[error("change {0}: {1}")]
     Busy(NodeName, String),
-    /// A step failed.
+    /// It has not come through, or that is not known.
     #[error("the run on {0} did not come through: {1}")]
     Failed(NodeName, String),
+    /// This step has failed.
+    #[error("the run on {0} did not come through: {1}")]
+    StepFailed(NodeName, String),
     /// What had to be done first.
     #[error("make {0} ready for it")]
     Before(NodeName, #[source] Box<dyn std::error::Error + Send + Sync>),
@@ -106,25 +110,34 @@ impl NodeJob {
             match runtime.block_on(self.go(patch, &catalog, &plan)) {
                 // Others have the node for a moment, as this job has: whoever waits here has no other node.
                 Err(NodeJobError::Busy(_, why)) if began.elapsed() < BUSY_WITHIN && !self.stop.is_asked() => {
-                    if pause == PAUSE {
-                        self.note(format!("waits for another run: {why}; at most {} s", BUSY_WITHIN.as_secs()));
-                    }
-                    std::thread::sleep(pause);
-                    pause = (pause * 2).min(PAUSE_AT_MOST);
+                    self.give_way(&mut pause, &why);
                 }
                 done => return done,
             }
         }
     }
 
-    /// The run that had the node when this connection was made, and on what its labels rested. Blocks.
+    /// Lets another run have the node for a moment.
+    fn give_way(&self, pause: &mut Duration, why: &dyn std::fmt::Display) {
+        if *pause == PAUSE {
+            self.note(format!("waits for another run: {why}; at most {} s", BUSY_WITHIN.as_secs()));
+        }
+        std::thread::sleep(*pause);
+        *pause = (*pause * 2).min(PAUSE_AT_MOST);
+    }
+
+    /// The run that has the node now and lets its executors in, and on what its labels rest: told on another connection, as the one before says
+    /// how it was then. Blocks.
     ///
     /// # Errors
     /// When the node cannot be reached.
     pub fn look(&mut self) -> Result<(Option<ActiveRun>, Ledger), NodeJobError> {
-        let runtime = self.runtime.clone();
-        let hello = &runtime.block_on(self.connected())?.session.hello;
-        Ok((hello.run.clone().filter(|run| run.alive), hello.ledger.clone()))
+        let (runtime, before) = (self.runtime.clone(), self.connection.take());
+        let hello = runtime.block_on(async {
+            leave(before).await;
+            Ok::<_, NodeJobError>(&self.connected().await?.session.hello)
+        })?;
+        Ok((hello.run.clone().filter(|run| run.alive && run.owes), hello.ledger.clone()))
     }
 
     /// Keeps on the node that this was proved of it, as this run has left it. Blocks.
@@ -135,14 +148,26 @@ impl NodeJob {
         let runtime = self.runtime.clone();
         let left = || NodeJobError::Failed(self.node.clone(), "this run has not come to its end there".to_owned());
         let proved = Proved { subject: subject.clone(), generation: self.generation.ok_or_else(left)? };
-        runtime.block_on(async {
-            let kept = self.connection.is_some();
-            match self.try_prove(&proved).await {
-                // The connection may have died of the time that the smoke job took.
-                Err(NodeJobError::Session(_, error)) if kept && error.is_lost() => self.try_prove(&proved).await,
-                done => done,
+        let (began, mut pause) = (Instant::now(), PAUSE);
+        loop {
+            let done = runtime.block_on(async {
+                let kept = self.connection.is_some();
+                match self.try_prove(&proved).await {
+                    // The connection may have died of the time that the smoke job took.
+                    Err(NodeJobError::Session(_, error)) if kept && error.is_lost() => self.try_prove(&proved).await,
+                    done => done,
+                }
+            });
+            match done {
+                // What owes nothing changes nothing that was proved.
+                Err(NodeJobError::Session(_, SessionError::Refused(refusal)))
+                    if is_for_a_moment(&refusal) && began.elapsed() < BUSY_WITHIN && !self.stop.is_asked() =>
+                {
+                    self.give_way(&mut pause, &refusal);
+                }
+                done => return done,
             }
-        })
+        }
     }
 
     async fn try_prove(&mut self, proved: &Proved) -> Result<(), NodeJobError> {
@@ -287,12 +312,19 @@ impl NodeJob {
         })?;
         match state.ending {
             Some(Ending::Good { changed, .. }) => Ok(changed),
-            Some(Ending::Failed | Ending::Cancelled) | None => {
-                let first = state.failures.first();
-                let why = first.map_or_else(|| "no reason was told".to_owned(), |(_, step, failure)| format!("{step}: {}", said(failure)));
-                Err(NodeJobError::Failed(node, why))
-            }
+            Some(Ending::Failed | Ending::Cancelled) | None => Err(match state.failures.first() {
+                Some((_, step, failure)) => NodeJobError::StepFailed(node, format!("{step}: {}", said(failure))),
+                None => NodeJobError::Failed(node, "no reason was told".to_owned()),
+            }),
         }
+    }
+}
+
+/// Whether it is a run that owes nothing, or one that is not on record yet, which has the node.
+fn is_for_a_moment(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::Locked(run) => !run.owes,
+        other => *other == Refusal::Starting,
     }
 }
 
@@ -309,7 +341,7 @@ mod tests {
     use crate::fleet::fake::{Act, FakeNode, hello, name, run_id};
     use ostler_roles::plan::Planned;
     use ostler_roles::resource::{Kind, ResourceId};
-    use ostler_roles::wire::message::{Refusal, ToAgent, ToController};
+    use ostler_roles::wire::message::{ToAgent, ToController};
     use ostler_roles::words::{MasterName, Span};
 
     fn planned(generation: u64) -> Act {
@@ -372,7 +404,15 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_node_that_another_run_has_for_a_moment_is_waited_for_and_planned_again() {
-        let active = ActiveRun { run: run_id(), alive: true, controller: "eve@entry".into(), since: 1, age: Span::seconds(0), events: 3 };
+        let active = ActiveRun {
+            run: run_id(),
+            alive: true,
+            controller: "eve@entry".into(),
+            since: 1,
+            age: Span::seconds(0),
+            events: 3,
+            owes: true,
+        };
         let ended = Event::Ended { ending: Ending::Good { changed: 1, unchanged: 0, generation: 3 }, millis: 1 };
         let acts = vec![
             (Act::Hear, Act::Say(hello())),

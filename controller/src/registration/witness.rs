@@ -59,6 +59,12 @@ impl Witness for SessionWitness {
             _ => Unkept::Owed(Box::new(error)),
         })
     }
+
+    fn taken_by(&self) -> Result<Option<String>, Cause> {
+        let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        let (run, _) = job.look().map_err(|error| Box::new(error) as Cause)?;
+        Ok(run.map(|run| Refusal::Locked(run).to_string()))
+    }
 }
 
 #[cfg(test)]
@@ -66,12 +72,27 @@ mod tests {
     use super::super::fake::executor;
     use super::super::node_job::NodeJob;
     use super::*;
-    use crate::fleet::Masked;
     use crate::fleet::fake::{Act, FakeNode, hello, name, run_id};
-    use ostler_roles::wire::message::{ActiveRun, ToAgent, ToController};
+    use crate::fleet::{Masked, Preparation};
+    use ostler_roles::wire::message::{ActiveRun, Hello, ToAgent, ToController};
     use ostler_roles::words::Span;
     use std::sync::{Arc, Mutex};
     use tokio::sync::watch;
+
+    /// The way to this node, which is met already.
+    async fn witness(preparation: &Preparation, generation: Option<u64>) -> SessionWitness {
+        let connection = Some(preparation.meet(&name(), async { Vec::new() }).await.unwrap());
+        let (controller, stop, runtime) = ("ada@desk".to_owned(), watch::channel(false).1.into(), tokio::runtime::Handle::current());
+        let (preparation, masked) = (preparation.clone(), Some(Masked::default()));
+        let job = NodeJob { node: name(), preparation, connection, masked, generation, controller, stop, runtime };
+        let executor = executor("n1");
+        let (place, account) = (Place::of("http://ci", &executor.name), executor.user.clone());
+        SessionWitness { node: name(), place, account, subject: Subject::of(&executor), job: Arc::new(Mutex::new(job)) }
+    }
+
+    fn active(owes: bool) -> ActiveRun {
+        ActiveRun { run: run_id(), alive: true, controller: "eve@desk".into(), since: 1, age: Span::seconds(0), events: 3, owes }
+    }
 
     /// What comes of a proof on a node whose connections, one after the other, answer so; none: the line is lost.
     async fn kept(generation: Option<u64>, answers: &[Option<ToController>]) -> (Result<(), bool>, Vec<u64>) {
@@ -81,13 +102,7 @@ mod tests {
         };
         let fake = FakeNode::new(answers.iter().map(answer).collect());
         let (preparation, _told) = fake.preparation();
-        let connection = Some(preparation.meet(&name(), async { Vec::new() }).await.unwrap());
-        let (controller, stop, runtime) = ("ada@desk".to_owned(), watch::channel(false).1.into(), tokio::runtime::Handle::current());
-        let job = NodeJob { node: name(), preparation, connection, masked: Some(Masked::default()), generation, controller, stop, runtime };
-        let executor = executor("n1");
-        let (place, account) = (Place::of("http://ci", &executor.name), executor.user.clone());
-        let job = Arc::new(Mutex::new(job));
-        let witness = SessionWitness { node: name(), place, account, subject: Subject::of(&executor), job };
+        let witness = witness(&preparation, generation).await;
         let done = tokio::task::spawn_blocking(move || witness.keep()).await.unwrap();
         let heard = fake.heard();
         let proved = heard.iter().filter_map(|heard| if let ToAgent::Prove(proved) = heard { Some(proved.generation) } else { None });
@@ -97,8 +112,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_proof_of_a_node_that_another_run_has_or_has_changed_is_none_and_one_that_is_lost_is_owed() {
         let refused = |refusal| vec![Some(ToController::Refused(refusal))];
-        let active = ActiveRun { run: run_id(), alive: true, controller: "eve@desk".into(), since: 1, age: Span::seconds(0), events: 3 };
-        let changed = [Refusal::Locked(active), Refusal::Starting, Refusal::ChangedSince { proved: 5, found: 6 }];
+        let changed = [Refusal::Locked(active(true)), Refusal::ChangedSince { proved: 5, found: 6 }];
         for refusal in changed {
             assert_eq!(kept(Some(5), &refused(refusal.clone())).await, (Err(true), vec![5]), "{refusal:?}");
         }
@@ -108,5 +122,31 @@ mod tests {
         assert_eq!(kept(Some(5), &[proved()]).await, (Ok(()), vec![5]));
         assert_eq!(kept(Some(5), &[None, proved()]).await, (Ok(()), vec![5, 5]), "the line is lost, and another one comes");
         assert_eq!(kept(None, &[proved()]).await, (Err(false), Vec::new()), "of no generation");
+        // What owes nothing, or is not on record yet, is waited for.
+        let small = Refusal::Locked(active(false));
+        for refusal in [small, Refusal::Starting] {
+            let answers = [Some(ToController::Refused(refusal.clone())), proved()];
+            assert_eq!(kept(Some(5), &answers).await, (Ok(()), vec![5, 5]), "{refusal:?}");
+        }
+    }
+
+    /// What is told of the other run, where a connection of before knew none, and the next one does.
+    async fn taken(run: Option<ActiveRun>) -> Result<Option<String>, String> {
+        let hello = |run| ToController::Hello(Box::new(Hello { run, ..crate::session::fake::hello() }));
+        let met = |run| Some(vec![Act::Hear, Act::Say(hello(run)), Act::Hear]);
+        let fake = FakeNode::new(vec![met(None), met(run)]);
+        let (preparation, _told) = fake.preparation();
+        let witness = witness(&preparation, None).await;
+        let taken = tokio::task::spawn_blocking(move || witness.taken_by().map_err(|error| error.to_string())).await.unwrap();
+        assert_eq!(fake.left(), 0, "what was met before says how it was then");
+        taken
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_node_is_taken_by_a_run_that_owes_and_is_alive_as_it_tells_anew() {
+        assert_eq!(taken(None).await, Ok(None));
+        assert_eq!(taken(Some(active(true))).await, Ok(Some("run 00000001 of eve@desk has had the node for 0s".to_owned())));
+        assert_eq!(taken(Some(active(false))).await, Ok(None), "it lets nobody in");
+        assert_eq!(taken(Some(ActiveRun { alive: false, ..active(true) })).await, Ok(None), "it was cut");
     }
 }

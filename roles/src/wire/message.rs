@@ -235,6 +235,15 @@ pub struct ActiveRun {
     pub age: Span,
     /// Events in its journal.
     pub events: u64,
+    /// Whether what it changes is to be proved. One that only writes a master's files for its workers, or brings an agent to a node that is in
+    /// quarantine, owes nothing; and nobody lets an executor in with it.
+    #[serde(default = "owed")]
+    pub owes: bool,
+}
+
+/// What is not told is owed.
+fn owed() -> bool {
+    true
 }
 
 /// Why something was not done.

@@ -31,6 +31,10 @@ impl Witness for Gate {
     fn keep(&self) -> Result<(), Unkept> {
         self.0.keep()
     }
+
+    fn taken_by(&self) -> Result<Option<String>, Cause> {
+        self.0.taken_by()
+    }
 }
 
 /// Registers one worker of this master. `begin` puts something in the way before its smoke job is asked for, and `end` takes it away when it is

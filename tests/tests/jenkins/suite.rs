@@ -13,6 +13,7 @@ mod registration;
 mod restarts;
 mod roaming;
 mod silent;
+mod taken;
 mod trust;
 mod verdicts;
 mod waits;

@@ -184,13 +184,18 @@ impl Stage {
 
     /// Applies as another admin would, from a machine of his own: it keeps nothing of what ours keeps, but the way into the lab.
     pub fn apply_elsewhere(&self) -> Ran {
+        self.elsewhere(&["apply", "--yes"])
+    }
+
+    /// The same, with other words.
+    pub fn elsewhere(&self, words: &[&str]) -> Ran {
         let (ours, theirs) = (self.site.root().join("../state/ostler/labs"), self.site.root().join("../their-state"));
         let labs = theirs.join("ostler/labs");
         if !labs.exists() {
             std::fs::create_dir_all(theirs.join("ostler")).unwrap();
             std::os::unix::fs::symlink(ours, labs).unwrap();
         }
-        self.site.run_with(&["apply", "--yes"], &[("XDG_STATE_HOME", &theirs)])
+        self.site.run_with(words, &[("XDG_STATE_HOME", &theirs)])
     }
 
     /// Waits until a run that goes on has told this; its log on the controller says so.

@@ -101,6 +101,32 @@ fn a_node_that_another_run_is_changing_is_let_alone_also_where_nothing_would_cha
 }
 
 #[test]
+fn a_node_on_which_another_run_began_since_it_was_met_is_let_alone() {
+    let stage = Stage::of(2, "ci-agent", "launch: ssh");
+    stage.site.apply().good();
+    // In our run n2 changes, and n1 does not.
+    let second = |vars: &str| format!("10.78.0.12, roles: [ci-agent], vars: {{ci-agent: {{{vars}}}}}");
+    stage.site.replace("nodes.yaml", &second("launch: ssh"), &second("launch: ssh, stamp: second"));
+    let mut ours = stage.at_terminal(&["apply"]);
+    ours.wait_for("[y/N]");
+    stage.set("stamp", "third");
+    stage.gate();
+    let (is_there, is_held, theirs) = std::thread::scope(|scope| {
+        let theirs = scope.spawn(|| stage.elsewhere(&["apply", "--yes", "-l", "n1"]));
+        let is_there = holds_within(|| is_at_gate(&stage));
+        ours.types("y\n");
+        let left = (ours.end(), stage.labels(), mark(&stage).is_some());
+        stage.site.sh("n1", "touch /srv/open");
+        (is_there, left, theirs.join().unwrap())
+    });
+    assert!(is_there, "{}", theirs.told());
+    assert_eq!(is_held, (7, "big debian".to_owned(), true), "{}", ours.said());
+    assert!(ours.said().contains("not registered: run "), "{}", ours.said());
+    theirs.good();
+    assert_eq!((stage.labels().as_str(), mark(&stage).is_none()), ("big debian", true));
+}
+
+#[test]
 fn a_mark_that_goes_while_jobs_are_waited_for_is_set_again() {
     let stage = Stage::up("ssh");
     stage.site.apply().good();

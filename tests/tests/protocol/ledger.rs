@@ -99,17 +99,28 @@ fn a_run_that_owes_nothing_leaves_the_proof_as_it_was() {
 
 #[test]
 fn a_proof_waits_for_no_run_that_goes_on() {
-    let mut node = FakeNode::default();
-    node.gates.insert("file /etc/one".to_owned(), "gate".to_owned());
-    let bench = bench_with(&node);
-    let mut conversation = bench.connect();
-    conversation.hello();
-    go(&mut conversation, &bench.run_id(), &catalog(vec![file("/etc/one", "one")]));
-    bench.await_reached("gate");
-    let refused = prove(&bench, 1);
-    assert!(matches!(refused, Some(ToController::Refused(Refusal::Locked(_)))), "{refused:?}");
-    bench.open("gate");
-    let _ = conversation.story();
-    bench.await_rest();
-    assert!(ledger(&bench).owes(&subject()));
+    for owes in [true, false] {
+        let mut node = FakeNode::default();
+        node.gates.insert("file /etc/one".to_owned(), "gate".to_owned());
+        let bench = bench_with(&node);
+        let mut conversation = bench.connect();
+        conversation.hello();
+        let (plan, needed) = conversation.plan(&catalog(vec![file("/etc/one", "one")]));
+        conversation.give(&needed, &contents());
+        let ToAgent::Go { run, plan, generation, secrets, masked, controller, .. } =
+            Conversation::going(&bench.run_id(), &plan, Vec::new())
+        else {
+            panic!("a go")
+        };
+        conversation.send(&[ToAgent::Go { run, plan, generation, secrets, masked, controller, owes }]);
+        bench.await_reached("gate");
+        let refused = prove(&bench, 1);
+        let Some(ToController::Refused(Refusal::Locked(active))) = refused else { panic!("{refused:?}") };
+        let told = bench.connect().hello().run.map(|run| (run.alive, run.owes));
+        assert_eq!((active.owes, told), (owes, Some((true, owes))));
+        bench.open("gate");
+        let _ = conversation.story();
+        bench.await_rest();
+        assert!(ledger(&bench).owes(&subject()));
+    }
 }

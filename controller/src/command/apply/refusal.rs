@@ -48,11 +48,11 @@ pub(super) fn not_begun(context: &Context, run: &RunContext, ready: &[Ready], lo
     context.printer.json(&recap_json(&recap, exit));
 }
 
-/// Nodes that another run has are its own, also those on which nothing would change: it holds their executors, and brings them to their labels.
+/// Nodes that another run has are its own (one that owes nothing is over in a moment), also those on which nothing would change: it holds their executors, and brings them to their labels.
 pub(super) async fn without_taken(run: &RunContext, ready: Vec<Ready>, lost: &mut Vec<(NodeName, Trouble)>) -> Vec<Ready> {
     let taken = |one: &Ready| {
         let is_idle = one.plan.is_empty() && (run.only.is_some() || one.prepared.executors.is_empty());
-        let active = one.connection.session.hello.run.clone().filter(|active| active.alive && !is_idle)?;
+        let active = one.connection.session.hello.run.clone().filter(|active| active.alive && active.owes && !is_idle)?;
         Some(Trouble::from(&SessionError::Refused(Refusal::Locked(active))))
     };
     without(run, ready, lost, taken).await

@@ -105,6 +105,7 @@ fn result_of(outcome: &Outcome, state: &NodeState) -> (NodeResult, Exit) {
     };
     let exit = match (&end.ending, &trouble) {
         (Err(trouble), _) => prepare::exit_of(trouble),
+        (Ok(Ending::Good { .. }), Some(_)) if mine.iter().all(|one| one.is_good() || one.is_taken) => Exit::Locked,
         (Ok(_), Some(_)) => Exit::NodeFailed,
         (Ok(_), None) => Exit::Good,
     };

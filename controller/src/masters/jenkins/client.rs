@@ -136,11 +136,11 @@ impl Client {
         launch::drain(&self.session, name, reason, self.session.patience.drain)
     }
 
-    /// Marks a node offline with our reason, unless somebody did already.
+    /// Marks a node offline with our reason; false: somebody did already.
     ///
     /// # Errors
     /// When Jenkins refuses.
-    pub fn mark(&self, name: &Name, reason: &str) -> Result<(), JenkinsError> {
+    pub fn mark(&self, name: &Name, reason: &str) -> Result<bool, JenkinsError> {
         bear(&self.session, || launch::mark(&self.session, name, reason))
     }
 

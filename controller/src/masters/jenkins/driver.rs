@@ -235,16 +235,27 @@ impl Jenkins {
     }
 
     /// Brings the agent to its node. What runs there now is let out first, in quarantine: a run that is cut here is gone on with by the next.
-    fn bring(&self, client: &Client, node: &Node, is_connected: bool, agent: &dyn InstallAgent) -> Result<bool, JenkinsError> {
+    fn bring(
+        &self,
+        client: &Client,
+        registration: &Registration,
+        is_connected: bool,
+        agent: &dyn InstallAgent,
+    ) -> Result<bool, JenkinsError> {
+        const REASON: &str = "its agent is changed";
+        let Registration { node, witness, .. } = registration;
         let secret = client.agent_secret(&node.name)?;
-        let mut was_stopped = false;
+        let (mut was_stopped, mut is_marked) = (false, false);
         let mut before = || {
             // One that is away comes back with the new agent: it is to have no labels by then.
             let quarantined = client.update(node, Stage::Quarantined);
             if !is_connected {
                 return quarantined;
             }
-            let made_way = quarantined.and_then(|()| client.drain(&node.name, "its agent is changed"));
+            let made_way = quarantined.and_then(|()| {
+                is_marked = client.mark(&node.name, REASON)?;
+                client.drain(&node.name, REASON)
+            });
             was_stopped = matches!(made_way, Err(JenkinsError::Stopped { .. }));
             made_way
         };
@@ -254,8 +265,8 @@ impl Jenkins {
             true => JenkinsError::Stopped { action: format!("make way for another agent of node `{}`", node.name), left: None },
             false => unbrought(version, &node.name, source),
         });
-        if is_connected {
-            // Our own mark alone is taken off, also after a failure.
+        // Where it was brought, the hold ends on the way to the smoke job. What this call alone has marked is let go after a failure, too.
+        if is_marked && brought.is_err() && matches!(witness.taken_by(), Ok(None)) {
             client.undrain(&node.name)?;
         }
         brought
@@ -346,7 +357,7 @@ impl Driver for Jenkins {
             Seen::Absent | Seen::Orphan | Seen::Foreign(_) => Ok(Cordon::Absent),
             Seen::Ours { hold: Some(hold), .. } if hold.is_ours() => Ok(Cordon::Ours),
             Seen::Ours { hold: Some(hold), .. } => Ok(Cordon::Theirs(hold.to_string())),
-            Seen::Ours { hold: None, .. } => self.telling(tell, |client| client.mark(node, reason)).map(|()| Cordon::Made).map_err(failed),
+            Seen::Ours { hold: None, .. } => self.telling(tell, |client| client.mark(node, reason)).map(|_| Cordon::Made).map_err(failed),
         }
     }
 
@@ -393,9 +404,9 @@ impl Driver for Jenkins {
 
     fn equip(&self, name: &NodeName, is_connected: bool, tell: EventSink<'_>) -> Result<bool, MasterError> {
         self.share(tell)?;
-        let Registration { node, agent, .. } = self.registration(name)?;
-        let Some(agent) = agent.as_deref() else { return Ok(false) };
-        let is_brought = self.telling(tell, |client| self.bring(client, node, is_connected, agent)).map_err(failed)?;
+        let registration = self.registration(name)?;
+        let Some(agent) = registration.agent.as_deref() else { return Ok(false) };
+        let is_brought = self.telling(tell, |client| self.bring(client, registration, is_connected, agent)).map_err(failed)?;
         if is_brought {
             self.fresh().insert(name.clone());
         }
