@@ -111,27 +111,30 @@ impl Masters {
     }
 
     /// Lets these take jobs again; `own`: the run of their node, where it has begun. Not under another run, which has the node by now, or has
-    /// left it owed: that one lets them in. Those that could not be given back are no registrations.
+    /// left it owed: that one lets them in, but for what they were called before, which nobody does. Those that could not be given back are no
+    /// registrations.
     pub async fn give_back(&self, node: &NodeName, cordoned: Cordoned, own: Option<&RunId>, transaction: &Transaction) -> Vec<Registered> {
         let mut left = Vec::new();
         if cordoned.0.is_empty() {
             return left;
         }
         let now = self.connections.look_again(node).await;
-        for Held { candidate, .. } in cordoned.0 {
+        for Held { candidate, is_former } in cordoned.0 {
             let executor = candidate.executor.clone();
             let Some(entry) = self.masters.get(&executor.master) else { continue };
             let reporter = Arc::new(self.reporter(&candidate, None, transaction));
             let whose = match &now {
                 Ok((Some(run), _)) if Some(&run.run) != own => Some(format!("run {} of {} has the node", run.run.short(), run.controller)),
-                Ok((_, ledger)) if own.is_none() && ledger.knows_owed(&Subject::of(&executor)) => {
+                Ok((_, ledger)) if own.is_none() && !is_former && ledger.knows_owed(&Subject::of(&executor)) => {
                     Some("its node was changed meanwhile, and is to be proved".to_owned())
                 }
                 Err(why) if own.is_none() => Some(format!("whether another run has the node is not known: {why}")),
                 Ok(_) | Err(_) => None,
             };
             if let Some(whose) = whose {
-                reporter.tell(&Event::Note(format!("it takes no jobs until a run that comes through lets it in: {whose}")));
+                let text = format!("it takes no jobs until a run that comes through lets it in: {whose}");
+                reporter.tell(&Event::Note(text.clone()));
+                left.extend(now.is_err().then(|| failed(&candidate, text)));
                 continue;
             }
             let given = match entry.open(&self.registrar, &self.connections).await {
@@ -272,3 +275,6 @@ fn wait(driver: &dyn Driver, name: &NodeName, within: Duration, reporter: &Repor
         Err(error) => Drained { is_made, ..Drained::unknown(executor, &error.told()) },
     }
 }
+
+#[cfg(test)]
+mod tests;

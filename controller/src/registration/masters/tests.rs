@@ -65,7 +65,7 @@ impl Driver for Slow {
 /// A master with room for one. Tells what is asked of it; a drain waits for a word. Whoever was held back has lost its labels by the next look:
 /// somebody else took them off.
 #[derive(Debug)]
-struct Narrow {
+pub(super) struct Narrow {
     asked: mpsc::Sender<String>,
     go_on: Mutex<mpsc::Receiver<()>>,
     held: Mutex<BTreeSet<NodeName>>,
@@ -73,6 +73,10 @@ struct Narrow {
 }
 
 impl Narrow {
+    pub(super) fn that(asked: mpsc::Sender<String>, go_on: mpsc::Receiver<()>) -> Self {
+        Self { asked, go_on: Mutex::new(go_on), held: Mutex::default(), stop: Cancellation::default() }
+    }
+
     fn asked(&self, what: &str, name: &NodeName) {
         self.asked.send(format!("{what} {name}")).unwrap();
     }
@@ -101,8 +105,9 @@ impl Driver for Narrow {
         self.go_on.lock().unwrap().recv().unwrap();
         Ok(driver::Drain::Idle)
     }
-    fn uncordon(&self, _name: &NodeName, _tell: EventSink<'_>) -> Result<(), MasterError> {
-        unreachable!("nobody is held by us")
+    fn uncordon(&self, name: &NodeName, _tell: EventSink<'_>) -> Result<(), MasterError> {
+        self.asked("uncordon", name);
+        Ok(())
     }
     fn quarantine(&self, name: &NodeName, _tell: EventSink<'_>) -> Result<(), MasterError> {
         self.asked("quarantine", name);
@@ -172,8 +177,7 @@ async fn whoever_waits_for_room_takes_no_jobs_meanwhile_and_is_looked_at_again_i
     for (proof, end) in [(Proof::Lapsed, None), (Proof::Wanted, Some("connect two"))] {
         let (asked, seen) = mpsc::channel();
         let (word, go_on) = mpsc::channel();
-        let driver = Narrow { asked, go_on: Mutex::new(go_on), held: Mutex::default(), stop: Cancellation::default() };
-        let driver: Option<Arc<dyn Driver>> = Some(Arc::new(driver));
+        let driver: Option<Arc<dyn Driver>> = Some(Arc::new(Narrow::that(asked, go_on)));
         let (room, holding) = (Semaphore::new(1), Semaphore::new(1));
         let open = OpenMaster { driver, refused: Vec::new(), hint: None, room, holding, looks: SharedListing::default() };
         let batch =
