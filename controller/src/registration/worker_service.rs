@@ -37,19 +37,84 @@ fn patch() -> Result<Patch, NameError> {
     Ok(Patch { steps: vec![step], ..Patch::default() })
 }
 
-impl WorkerService for SessionService {
-    /// It is started where it is down, as its role says, and the node tells what became of that.
-    fn trouble(&self) -> Option<String> {
+impl SessionService {
+    /// Starts it where it is down, as its role says; why it does not stay up, as the node tells what became of that. Whoever stops the run has
+    /// no more looks.
+    fn start_and_watch(&self) -> Option<String> {
         let patch = patch().ok()?;
         for _ in 0..LOOKS {
-            let looked = self.job.lock().unwrap_or_else(PoisonError::into_inner).run(&patch, &mut || Ok(()));
+            let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+            if job.stop.is_asked() {
+                return None;
+            }
+            let looked = job.run(&patch, &mut || Ok(()));
+            drop(job);
             match looked {
                 Ok(0) => std::thread::sleep(PAUSE),
-                Err(NodeJobError::Failed(_, why)) => return Some(why),
-                // It has come up; or nothing can be told of it, as where another role set it up.
+                Err(NodeJobError::StepFailed(_, why)) => return Some(why),
+                // It has come up; or nothing can be told of it, as where another role set it up, or the line is lost.
                 Ok(_) | Err(_) => return None,
             }
         }
         None
+    }
+}
+
+impl WorkerService for SessionService {
+    fn trouble(&self) -> Option<String> {
+        self.start_and_watch()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::registrar;
+    use super::super::{Connections, Registrar};
+    use super::*;
+    use crate::fleet::fake::{Act, FakeNode, hello, name, run_id};
+    use crate::masters::Cancellation;
+    use ostler_roles::outcome::{Ending, Event, Failure, FailureKind, Outcome};
+    use ostler_roles::plan::{Plan, Planned};
+    use ostler_roles::resource::{Kind, ResourceId};
+    use ostler_roles::wire::message::ToController;
+    use ostler_roles::words::Digest;
+    use tokio::sync::watch;
+
+    fn planned() -> ToController {
+        let because = ResourceId { kind: Kind::Service, key: ROLE.to_owned() };
+        let steps = vec![Planned::MayChange { because, changes: Vec::new() }];
+        let (requirements, verify, notes) = (Vec::new(), Vec::new(), Vec::new());
+        ToController::Planned(Box::new(Plan { catalog: Digest::of(b""), generation: 1, requirements, steps, verify, notes }))
+    }
+
+    /// What is told of a service whose node says this behind its `Go`, and how many connections nobody has asked for.
+    async fn told(says: Vec<ToController>, stop: Cancellation) -> (Option<String>, usize) {
+        let begin =
+            [Act::Hear, Act::Say(hello()), Act::Hear, Act::Say(planned()), Act::Hear, Act::Say(ToController::Going { run: run_id() })];
+        let fake = FakeNode::new(vec![Some(begin.into_iter().chain(says.into_iter().map(Act::Say)).collect())]);
+        let (preparation, _told) = fake.preparation();
+        let connections = Connections::new(&Registrar { preparation, stop, ..registrar() });
+        let service = SessionService::new(connections.of(&name()));
+        (tokio::task::spawn_blocking(move || service.trouble()).await.unwrap(), fake.left())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_service_logged_is_what_its_step_says_and_no_lost_line() {
+        let failure =
+            Failure { kind: FailureKind::Moved, message: "it does not stay up".to_owned(), causes: Vec::new(), command: None, hint: None };
+        let id = ResourceId { kind: Kind::Service, key: ROLE.to_owned() };
+        let failed = Event::StepDone { index: 0, id, outcome: Outcome::Failed(failure), millis: 1 };
+        let ended = Event::Ended { ending: Ending::Failed, millis: 1 };
+        let says = [failed, ended].into_iter().zip(1..).map(|(event, seq)| ToController::Event { seq, event: Box::new(event) });
+        let says = says.chain([ToController::Done { run: run_id(), last: 2 }]).collect();
+        assert_eq!(told(says, Cancellation::default()).await, (Some("service buildbot-worker: it does not stay up".to_owned()), 0));
+        assert_eq!(told(Vec::new(), Cancellation::default()).await, (None, 0), "the line is lost");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_service_is_not_looked_at_any_more_once_the_run_is_to_stop() {
+        let (ask, asked) = watch::channel(false);
+        ask.send_replace(true);
+        assert_eq!(told(Vec::new(), asked.into()).await, (None, 1));
     }
 }
