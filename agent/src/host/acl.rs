@@ -1,7 +1,5 @@
 //! POSIX ACLs as the kernel keeps them (acl(5), linux/posix_acl_xattr.h).
 
-use super::Member;
-
 /// The extended attribute that holds a file's ACL.
 pub(super) const ACL: &str = "system.posix_acl_access";
 /// An ACL has at most so many bytes where the kernel takes it from a program.
@@ -17,6 +15,17 @@ const NAMED_GROUP: u16 = 0x08;
 const MASK: u16 = 0x10;
 const OTHER: u16 = 0x20;
 const WRITE: u8 = 2;
+
+/// An account, and all groups that a process of it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its number.
+    pub uid: u32,
+    /// Those of its groups, its own among them.
+    pub groups: Vec<u32>,
+    /// Whether those are all. A directory service may know others.
+    pub are_all: bool,
+}
 
 /// Whom an ACL lets write beside the owner and all, what its mask takes away from them taken away.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -24,11 +24,12 @@ mod trusted;
 mod unsynced;
 mod write;
 
+pub use acl::Member;
 pub use entry::{Entry, EntryKind};
 pub use error::{Operation, OsError};
 #[cfg(test)]
 pub(crate) use remote_mounts::tests;
-pub use rights::{Member, Right};
+pub use rights::Right;
 pub use rivals::Rival;
 pub use trusted::WorkingDirectory;
 pub use write::{Proof, Writing, aside_path};

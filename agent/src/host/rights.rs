@@ -1,20 +1,9 @@
 //! What an account may do with what stands somewhere, as the kernel decides it: by owner, ACL, group and all others (acl(5)).
 
-use super::acl::{self, ACL};
+use super::acl::{self, ACL, Member};
 use super::{Entry, Host, Operation, OsError, own};
 use rustix::io::Errno;
 use std::path::Path;
-
-/// An account, and all groups that a process of it has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// Its number.
-    pub uid: u32,
-    /// Those of its groups, its own among them.
-    pub groups: Vec<u32>,
-    /// Whether those are all. A directory service may know others.
-    pub are_all: bool,
-}
 
 /// A right, as the kernel numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
