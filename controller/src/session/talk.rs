@@ -344,7 +344,7 @@ mod tests {
         let (stdout, stdin) = tokio::io::split(ours);
         let ended = Box::pin(async { Ended { exit: Exit::Status(0), stderr: Tail::default() } });
         let channel = Channel::new(Exec { stdin: Box::new(stdin), stdout: Box::new(stdout), ended }, RunMask::default());
-        (Session { channel, needed: Vec::new(), planned: None, cancelled: false, hello: hello(), placed: false }, theirs)
+        (Session { channel, needed: Vec::new(), planned: None, cancelled: false, hello: hello(), placed: false, password: None }, theirs)
     }
 
     #[tokio::test]
