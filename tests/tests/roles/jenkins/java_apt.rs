@@ -74,7 +74,7 @@ fn a_jenkins_agent_has_its_java_from_a_signed_source_of_its_own() {
     );
     assert_eq!(model.state().nodes["n1"].label, "debian");
     site.apply().nothing_to_do();
-    // Signed by another key it is no source. Some seconds later: what apt read of an archive in the very same second, it takes for the same.
+    // Signed by another key it is no source. Some seconds later: right after the first, `apt-get update` was seen to end well.
     let other = tempfile::tempdir().unwrap();
     archive(other.path());
     site.sh("n1", "apt-get remove -qq -y test-jre >/dev/null 2>&1; rm -r /var/lib/apt/lists/*java* /etc/apt/sources.list.d/jenkins-agent-java.sources; sleep 3");
