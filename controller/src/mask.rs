@@ -11,7 +11,15 @@ const RECENT: usize = 64;
 
 /// The mask of this run.
 #[derive(Clone, Default)]
-pub struct RunMask(Arc<RwLock<[Part; 2]>>);
+pub struct RunMask(Arc<RwLock<Parts>>);
+
+#[derive(Default)]
+struct Parts {
+    settled: Part,
+    recent: Part,
+    /// What either masks.
+    mask: Mask,
+}
 
 /// Values that are looked for together.
 #[derive(Default)]
@@ -37,7 +45,7 @@ impl RunMask {
     /// From now on these show nowhere.
     pub fn add<'a>(&self, values: impl IntoIterator<Item = &'a [u8]>) {
         let mut parts = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let [settled, recent] = &mut *parts;
+        let Parts { settled, recent, mask } = &mut *parts;
         let mut new = std::mem::take(recent).values;
         let before = new.len();
         for value in values {
@@ -48,27 +56,21 @@ impl RunMask {
         }
         if settled.values.is_empty() || new.len() > RECENT {
             let all = std::mem::take(settled).values.into_iter().chain(new).collect();
-            *parts = [Part::new(all), Part::default()];
+            *settled = Part::new(all);
         } else if new.len() > before || before > 0 {
             *recent = Part::new(new);
         }
+        *mask = settled.mask.joined(&recent.mask);
     }
 
     /// The text without secrets.
     pub fn text(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        self.hide(Text::One(&mut text));
-        text
+        self.mask().text(text)
     }
 
     /// Masks a text, or the lines of one output, in place.
-    pub fn hide(&self, mut text: Text<'_>) {
-        for mask in self.masks() {
-            mask.hide(match &mut text {
-                Text::One(text) => Text::One(text),
-                Text::Lines(lines) => Text::Lines(lines),
-            });
-        }
+    pub fn hide(&self, text: Text<'_>) {
+        self.mask().hide(text);
     }
 
     /// Masks every text of a message.
@@ -92,8 +94,8 @@ impl RunMask {
         }
     }
 
-    fn masks(&self) -> [Mask; 2] {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).each_ref().map(|part| part.mask.clone())
+    fn mask(&self) -> Mask {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).mask.clone()
     }
 }
 
@@ -114,6 +116,14 @@ mod tests {
         }
         assert_eq!(clone.text("secret-number-200."), "secret-number-200.");
         assert_eq!(format!("{mask:?}"), "RunMask");
+    }
+
+    #[test]
+    fn what_came_later_may_hold_what_was_known_or_overlap_it() {
+        let mask = RunMask::default();
+        mask.add([b"hunter2".as_slice()]);
+        mask.add([b"hunter2hunter".as_slice(), b"under-hunt"]);
+        assert_eq!(mask.text("<hunter2hunter> <under-hunter2> hunter2"), "<***> <***> ***");
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub fn is_long_enough(value: &[u8]) -> bool {
 
 /// What no output of a run may show. Clones share it; the default one masks nothing.
 #[derive(Clone, Default)]
-pub struct Mask(Arc<Trie>);
+pub struct Mask(Arc<[Arc<Trie>]>);
 
 impl std::fmt::Debug for Mask {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -43,7 +43,12 @@ impl Mask {
         for value in values {
             forms::each(value, &mut |form| trie.insert(form));
         }
-        Self(Arc::new(trie.linked()))
+        if trie.is_empty() { Self::default() } else { Self(Arc::new([Arc::new(trie.linked())])) }
+    }
+
+    /// One that masks what either does, also where a value of one is in one of the other or overlaps it.
+    pub fn joined(&self, other: &Self) -> Self {
+        Self(self.0.iter().chain(&*other.0).cloned().collect())
     }
 
     /// Whether it masks nothing.
@@ -53,7 +58,7 @@ impl Mask {
 
     /// For bytes that come piece by piece.
     pub fn stream(&self) -> Stream {
-        Stream::new(Arc::clone(&self.0))
+        Stream::new(&self.0)
     }
 
     /// The text without secrets, also without half of one where it was cut.

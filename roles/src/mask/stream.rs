@@ -4,16 +4,29 @@ use super::MASK;
 use super::decoding::{Decoding, FORMS};
 use super::trie::Trie;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// So much of a secret may show where a text was cut: not worth a mark at every word's end.
 const TOLERATED: usize = 2;
 
+/// Some texts, looked for in every reading of the bytes.
+#[derive(Clone)]
+struct Search {
+    trie: Arc<Trie>,
+    readings: Vec<Decoding>,
+}
+
+impl Search {
+    fn new(trie: Arc<Trie>) -> Self {
+        Self { trie, readings: FORMS.map(Decoding::new).to_vec() }
+    }
+}
+
 /// Takes bytes in as they come and gives them out masked.
 #[derive(Clone)]
 pub struct Stream {
-    trie: Arc<Trie>,
-    readings: Vec<Decoding>,
+    searches: Vec<Search>,
     /// Bytes that may belong to a secret, and whether they do.
     held: VecDeque<(u8, bool)>,
     /// The place in the stream of the first of them.
@@ -35,9 +48,9 @@ impl Drop for Stream {
 }
 
 impl Stream {
-    pub(super) fn new(trie: Arc<Trie>) -> Self {
-        let readings = if trie.is_empty() { Vec::new() } else { FORMS.map(Decoding::new).to_vec() };
-        Self { trie, readings, held: VecDeque::new(), base: 0, is_masking: false }
+    pub(super) fn new(tries: &[Arc<Trie>]) -> Self {
+        let searches = tries.iter().cloned().map(Search::new).collect();
+        Self { searches, held: VecDeque::new(), base: 0, is_masking: false }
     }
 
     /// Takes bytes in; what is sure by now goes behind `out`.
@@ -61,8 +74,7 @@ impl Stream {
 
     /// Nothing more comes: gives out the rest.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
-        let mut found = Vec::new();
-        self.readings.iter_mut().for_each(|reading| reading.end(&self.trie, &mut found));
+        let found = self.end();
         self.mark(&found);
         self.give(u64::MAX, out);
         self.reset();
@@ -70,36 +82,53 @@ impl Stream {
 
     /// What comes next is not known, for it was cut off: the beginning of a secret that stands here is masked as the whole would be.
     pub fn cut(&mut self, out: &mut Vec<u8>) {
-        let mut found = Vec::new();
-        self.readings.iter_mut().for_each(|reading| reading.end(&self.trie, &mut found));
+        let mut found = self.end();
         let end = self.base + self.held.len() as u64;
-        let begun = self.readings.iter().filter(|reading| reading.depth() > TOLERATED).filter_map(Decoding::holds_from);
+        let begun = self.readings().filter(|reading| reading.depth() > TOLERATED).filter_map(Decoding::holds_from);
         found.extend(begun.map(|from| from..end));
         self.mark(&found);
         self.give(u64::MAX, out);
         self.reset();
     }
 
+    fn readings(&self) -> impl Iterator<Item = &Decoding> {
+        self.searches.iter().flat_map(|search| &search.readings)
+    }
+
+    /// Ends all readings, and returns what that finds.
+    fn end(&mut self) -> Vec<Range<u64>> {
+        let mut found = Vec::new();
+        for Search { trie, readings } in &mut self.searches {
+            readings.iter_mut().for_each(|reading| reading.end(trie, &mut found));
+        }
+        found
+    }
+
     fn reset(&mut self) {
-        self.readings.iter_mut().zip(FORMS).for_each(|(reading, form)| *reading = Decoding::new(form));
+        for search in &mut self.searches {
+            *search = Search::new(Arc::clone(&search.trie));
+        }
     }
 
     /// Whether a secret may begin with this byte, in any reading.
     fn may_begin(&self, byte: u8) -> bool {
-        !self.readings.is_empty() && (self.trie.begins(byte) || FORMS.iter().any(|form| form.opens(byte)))
+        self.searches.iter().any(|search| search.trie.begins(byte))
+            || (!self.searches.is_empty() && FORMS.iter().any(|form| form.opens(byte)))
     }
 
     fn take(&mut self, byte: u8, out: &mut Vec<u8>) {
         let at = self.base + self.held.len() as u64;
         self.held.push_back((byte, false));
         let mut found = Vec::new();
-        self.readings.iter_mut().for_each(|reading| reading.take(&self.trie, byte, at, &mut found));
+        for Search { trie, readings } in &mut self.searches {
+            readings.iter_mut().for_each(|reading| reading.take(trie, byte, at, &mut found));
+        }
         self.mark(&found);
-        let sure = self.readings.iter().filter_map(Decoding::holds_from).min().unwrap_or(u64::MAX);
+        let sure = self.readings().filter_map(Decoding::holds_from).min().unwrap_or(u64::MAX);
         self.give(sure, out);
     }
 
-    fn mark(&mut self, found: &[std::ops::Range<u64>]) {
+    fn mark(&mut self, found: &[Range<u64>]) {
         for range in found {
             let place = |at: u64| usize::try_from(at.saturating_sub(self.base)).unwrap_or(usize::MAX).min(self.held.len());
             let (start, end) = (place(range.start), place(range.end));

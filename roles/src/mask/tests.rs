@@ -68,6 +68,8 @@ fn what_is_in_one_another_or_overlaps_is_masked_whole() {
     let hidden = mask(&["hunter2hunter", "hunter2", "erabcdef", "terhun"]);
     assert_eq!(hidden.text("<hunter2hunterabcdef> hunter2 <terhunter2>"), "<***> *** <***>");
     assert_eq!(hidden.text("hunterx"), "hunterx");
+    let joined = mask(&["hunter2", "terhun"]).joined(&mask(&["hunter2hunter", "erabcdef"]));
+    assert_eq!(joined.text("<hunter2hunterabcdef> hunter2 <terhunter2>"), "<***> *** <***>", "as one mask does");
 }
 
 #[test]
