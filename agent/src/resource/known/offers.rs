@@ -26,22 +26,23 @@ const CAP: u64 = 512 << 20;
 
 /// Whether the lists are missing, a day old, or older than the package sources. `now` is in seconds since 1970 by the node's clock.
 ///
-/// A time that has not come yet was given by a clock that was wrong: it tells nothing of an age.
+/// A time that has not come yet was given by a clock that was wrong: it tells nothing of an age. Nanoseconds count: a source is often
+/// written in the second in which the lists were read without it.
 fn are_old_at(host: &Host, now: u64) -> Result<bool, OsError> {
     let names = host.list(Path::new(LISTS))?.unwrap_or_default();
     if !names.iter().any(|name| name.to_string_lossy().contains("_Packages") || name.to_string_lossy().ends_with("Release")) {
         return Ok(true);
     }
-    let changed = |path: &Path| -> Result<u64, OsError> {
-        let seconds = host.look(path)?.map_or(0, |entry| u64::try_from(entry.modified.0).unwrap_or(0));
-        Ok(if seconds > now { 0 } else { seconds })
+    let changed = |path: &Path| -> Result<(u64, u64), OsError> {
+        let (seconds, nanoseconds) = host.look(path)?.map_or((0, 0), |entry| entry.modified);
+        Ok(u64::try_from(seconds).ok().filter(|seconds| *seconds <= now).map_or((0, 0), |seconds| (seconds, nanoseconds)))
     };
     let read = changed(Path::new(STAMP))?.max(changed(Path::new(LISTS))?);
     let mut sources = changed(Path::new("/etc/apt/sources.list"))?.max(changed(Path::new("/etc/apt/sources.list.d"))?);
     for name in host.list(Path::new("/etc/apt/sources.list.d"))?.unwrap_or_default() {
         sources = sources.max(changed(&Path::new("/etc/apt/sources.list.d").join(name))?);
     }
-    Ok(sources > read || now.saturating_sub(read) > OLD.as_secs())
+    Ok(sources > read || now.saturating_sub(read.0) > OLD.as_secs())
 }
 
 /// The same, now.
@@ -262,15 +263,17 @@ mod tests {
         let sources = std::fs::File::create(tree.path().join("etc/apt/sources.list")).unwrap();
         let lists = std::fs::File::open(tree.path().join("var/lib/apt/lists")).unwrap();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let at = |seconds: u64| UNIX_EPOCH + Duration::from_secs(seconds);
+        let at = |(seconds, nanoseconds): (u64, u32)| UNIX_EPOCH + Duration::new(seconds, nanoseconds);
         for (read, written, old, why) in [
-            (now - 60, now - 30, true, "the sources are newer"),
-            (now - 60, 0, false, "they are not"),
-            (now - 100_000, 0, true, "more than a day"),
-            (now + YEAR, 0, true, "read under a clock that was ahead: nobody knows when"),
-            (now + YEAR, now - 30, true, "and the sources may be newer"),
-            (now - 60, now + YEAR, false, "sources of the same clock cannot be told from older ones"),
-            (now - YEAR, 0, true, "read under a clock that was behind"),
+            ((now - 60, 0), (now - 30, 0), true, "the sources are newer"),
+            ((now - 60, 0), (0, 0), false, "they are not"),
+            ((now - 60, 1), (now - 60, 2), true, "they are, in the same second"),
+            ((now - 60, 2), (now - 60, 1), false, "they are not, in the same second"),
+            ((now - 100_000, 0), (0, 0), true, "more than a day"),
+            ((now + YEAR, 0), (0, 0), true, "read under a clock that was ahead: nobody knows when"),
+            ((now + YEAR, 0), (now - 30, 0), true, "and the sources may be newer"),
+            ((now - 60, 0), (now + YEAR, 0), false, "sources of the same clock cannot be told from older ones"),
+            ((now - YEAR, 0), (0, 0), true, "read under a clock that was behind"),
         ] {
             lists.set_modified(at(read)).unwrap();
             sources.set_modified(at(written)).unwrap();
