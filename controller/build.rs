@@ -5,7 +5,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "cargo speaks to a build script through its environment")]
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -21,10 +24,16 @@ fn main() {
     assert!(agent.is_file(), "the agent {} does not exist", agent.display());
     println!("cargo:rerun-if-changed={}", agent.display());
     println!("cargo:rustc-env=OSTLER_AGENT_FILE={}", agent.display());
-    // Taken once here and not at each start: it is of six megabytes.
+    // Made once here, and neither at each start nor for the first node: it is of six megabytes.
     let bytes = std::fs::read(&agent).unwrap_or_else(|error| panic!("read {}: {error}", agent.display()));
-    let digest = out.join("agent.sha256");
-    std::fs::write(&digest, Sha256::digest(bytes)).unwrap_or_else(|error| panic!("write {}: {error}", digest.display()));
+    write(&out.join("agent.sha256"), &Sha256::digest(&bytes));
+    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    let packed = packer.write_all(&bytes).and_then(|()| packer.finish()).unwrap_or_else(|error| panic!("pack the agent: {error}"));
+    write(&out.join("agent.gz"), &packed);
+}
+
+fn write(path: &Path, bytes: &[u8]) {
+    std::fs::write(path, bytes).unwrap_or_else(|error| panic!("write {}: {error}", path.display()));
 }
 
 fn variable(name: &str) -> String {
@@ -33,7 +42,7 @@ fn variable(name: &str) -> String {
 
 fn none(out: &Path) -> PathBuf {
     let empty = out.join("no-agent");
-    std::fs::write(&empty, b"").unwrap_or_else(|error| panic!("write {}: {error}", empty.display()));
+    write(&empty, b"");
     empty
 }
 

@@ -1,23 +1,14 @@
 //! The agent that travels inside this program.
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use ostler_roles::words::Digest;
-use std::io::Write as _;
-use std::sync::LazyLock;
 
 static EMBEDDED: &[u8] = include_bytes!(env!("OSTLER_AGENT_FILE"));
 
 /// As the build script took it.
 static DIGEST: &[u8; 32] = include_bytes!(concat!(env!("OUT_DIR"), "/agent.sha256"));
 
-/// Packed when the first node needs it.
-static PACKED: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
-    // A vector takes everything.
-    let _ = packer.write_all(EMBEDDED);
-    packer.finish().unwrap_or_default()
-});
+/// As the build script packed it.
+static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/agent.gz"));
 
 /// The agent's file and its address.
 #[derive(Clone, Copy)]
@@ -35,7 +26,7 @@ impl AgentFile {
     }
     /// It as gzip packs it: what travels to a node that can unpack it. None for another file than the embedded one.
     pub fn packed(&self) -> Option<&'static [u8]> {
-        (self.digest.as_bytes() == DIGEST).then(|| PACKED.as_slice())
+        (self.digest.as_bytes() == DIGEST).then_some(PACKED)
     }
     /// Its file's name in a node's cache directory.
     pub fn file_name(&self) -> String {
@@ -52,9 +43,13 @@ impl std::fmt::Debug for AgentFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read as _;
 
     #[test]
-    fn the_digest_that_was_built_in_is_that_of_the_agent_that_was() {
+    fn what_was_made_of_the_agent_at_build_time_is_of_this_one() {
         assert_eq!(DIGEST, Digest::of(EMBEDDED).as_bytes());
+        let mut unpacked = Vec::new();
+        flate2::read::GzDecoder::new(PACKED).read_to_end(&mut unpacked).unwrap();
+        assert_eq!(unpacked, EMBEDDED);
     }
 }
