@@ -35,7 +35,7 @@ fn values(lab: &Lab) -> Result<String, Fault> {
     let wheels = "wheels: \"http://10.78.0.1:8088/wheels/\"";
     let worker = format!("{{master: ci, master_host: {master}, password: \"{{{{ secret.worker }}}}\", labels: [debian], {wheels}}}");
     Ok(format!(
-        "masters:\n  ci:\n    buildbot: {{url: \"http://{master}:8010/\", node: {MASTER}, user: ostler, plain_http: true, password: \"{{{{ secret.buildbot }}}}\", worker_password: \"{{{{ secret.worker }}}}\"}}\n\
+        "masters:\n  ci:\n    buildbot: {{url: \"http://{master}:8010/\", node: {MASTER}, user: ostler, plain_http: true, password: \"{{{{ secret.buildbot }}}}\"}}\n\
          vars:\n  buildbot-master: {{password: \"{{{{ secret.buildbot }}}}\", worker_password: \"{{{{ secret.worker }}}}\", {wheels}}}\n\
          \x20 buildbot-worker: {worker}\n  alone: {worker}\n"
     ))
