@@ -1,4 +1,4 @@
-//! The program around the rooms: its few words on the command line, and the real surroundings.
+//! The program around the rooms: its few words on the command line, and the real facilities.
 
 use crate::engine::{self, CopyError, EngineError, Facilities, Provider, StatePaths};
 use crate::host::{Host, OsError, account};

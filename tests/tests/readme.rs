@@ -98,6 +98,13 @@ fn every_test_that_the_docs_name_exists() {
         }
     }
     assert!(missing.is_empty(), "docs/breaking.md names tests that are not there: {missing:?}");
+    let page = read("docs/mutations.md");
+    let first_cells = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |")).map(|(name, _)| name);
+    let is_name = |name: &&str| name.matches('_').count() > 2 && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    let named: Vec<&str> = first_cells.filter(is_name).collect();
+    assert!(named.len() > 100, "only {} names", named.len());
+    let missing: Vec<&str> = named.into_iter().filter(|name| !known.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "docs/mutations.md names tests that are not there: {missing:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The agent's surroundings on a bench: a directory with a node, and the moment at which to be killed.
+//! The agent's facilities on a bench: a directory with a node, and the moment at which to be killed.
 
 use super::FakeProvider;
 use ostler_agent::engine::{EngineError, Facilities, Moment, Provider, StatePaths};
@@ -17,7 +17,7 @@ pub const KILL: &str = "OSTLER_BENCH_KILL";
 /// Set: the login half is not root.
 pub const LOGIN: &str = "OSTLER_BENCH_LOGIN";
 
-/// The surroundings.
+/// The facilities.
 #[derive(Debug)]
 pub struct FakeFacilities {
     bench: PathBuf,
