@@ -101,7 +101,12 @@ fn put(path: &Path, bytes: &[u8], durable: Durable, place: &dyn Fn(&Path) -> Res
     }
     let aside = aside(path);
     let written = || -> Result<()> {
-        let mut out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+        // What a killed program of the same numbers left may be a second name of the file itself.
+        match std::fs::remove_file(&aside) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
         out.write_all(bytes)?;
         // The name must not be on the disk before what it stands for (rename(2) orders nothing).
         if durable == Durable::Yes { out.sync_all() } else { Ok(()) }
@@ -129,6 +134,18 @@ fn sync_parent(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_a_killed_call_left_beside_a_file_does_not_empty_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("identity");
+        std::fs::write(&path, "theirs").unwrap();
+        // Killed between the two steps of `create`.
+        std::fs::hard_link(&path, aside(&path)).unwrap();
+        assert!(!create(&path, b"ours").unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "theirs");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "and it goes");
+    }
 
     #[test]
     fn a_private_file_is_whole_private_and_alone_in_its_directory() {
