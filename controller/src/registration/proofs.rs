@@ -107,8 +107,8 @@ impl Proofs {
             (true, true) => Some(Proof::Wanted),
             (true, false) => Some(Proof::Standing),
             (false, is_owed) if end.run.is_some() => is_owed.then_some(Proof::Lapsed),
-            // What its roles promise does not hold, whoever has changed that.
-            (false, _) if is_unfit => Some(Proof::Lapsed),
+            // What its roles promise does not hold, whoever has changed that. A run of one role shows and asks nothing of masters.
+            (false, _) if is_unfit => (!is_partial).then_some(Proof::Lapsed),
             // Whoever has the node now sees to its labels; the jobs that run there keep them, and what is owed stays owed.
             (false, _) if matches!(&end.ending, Err(trouble) if matches!(trouble.kind, TroubleKind::Locked | TroubleKind::Busy)) => None,
             // This run has changed nothing there; what an earlier one left owed counts by the node's own word.
@@ -231,6 +231,14 @@ mod tests {
         assert_eq!(told(&end(Some(new_run()), Ok(Ending::Failed)), true), owed);
         // Whoever has the node now sees to it.
         assert_eq!(told(&end(None, Err(trouble(TroubleKind::Locked))), false), []);
+    }
+
+    #[test]
+    fn a_run_of_one_role_takes_no_label_off_a_node_whose_proofs_do_not_hold() {
+        let unfit = end(None, Ok(Ending::Failed));
+        let both = [("owed".to_owned(), Proof::Lapsed), ("proved".to_owned(), Proof::Lapsed)];
+        assert_eq!(told(&unfit, false), both);
+        assert_eq!(told(&unfit, true), [], "nobody was shown that, or asked");
     }
 
     #[test]
