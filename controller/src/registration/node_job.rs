@@ -94,7 +94,7 @@ pub enum NodeJobError {
 pub type Before<'a> = &'a mut dyn FnMut() -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 impl NodeJob {
-    /// Makes it so and returns how many steps changed; `before` is called once, and only when something is to change. Blocks.
+    /// Makes it so and returns how many steps changed, by whomever; `before` is called once, and only when something is to change. Blocks.
     ///
     /// # Errors
     /// [`NodeJobError`].
@@ -102,7 +102,10 @@ impl NodeJob {
         let runtime = self.runtime.clone();
         let (began, mut pause, mut is_ready) = (Instant::now(), PAUSE, false);
         loop {
-            let Some((catalog, plan)) = runtime.block_on(self.plan(patch))? else { return Ok(0) };
+            let Some((catalog, plan)) = runtime.block_on(self.plan(patch))? else {
+                // Who had the node meanwhile has done it: it is not as it was met.
+                return Ok(u32::from(is_ready));
+            };
             if !is_ready {
                 before().map_err(|source| NodeJobError::Before(self.node.clone(), source))?;
                 is_ready = true;
@@ -400,6 +403,39 @@ mod tests {
             }
             assert_eq!(fake.left(), 0, "{at}: the late answer was taken for another");
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_another_run_has_done_meanwhile_counts_as_changed() {
+        let active = ActiveRun {
+            run: run_id(),
+            alive: true,
+            controller: "eve@entry".into(),
+            since: 1,
+            age: Span::seconds(0),
+            events: 3,
+            owes: true,
+        };
+        let Act::Say(ToController::Planned(mut done)) = planned(2) else { unreachable!("it is a plan") };
+        done.steps.clear();
+        let says = [
+            Act::Say(hello()),
+            planned(1),
+            Act::Say(ToController::Refused(Refusal::Locked(active))),
+            Act::Say(ToController::Planned(done)),
+        ];
+        let fake = FakeNode::new(vec![Some(says.into_iter().flat_map(|say| [Act::Hear, say]).collect())]);
+        let (preparation, _told) = fake.preparation();
+        let mut job = job(&preparation);
+        let mut begun = 0;
+        let work = move || {
+            let changed = job.run(&Patch::default(), &mut || {
+                begun += 1;
+                Ok(())
+            });
+            (changed.unwrap(), begun)
+        };
+        assert_eq!(tokio::task::spawn_blocking(work).await.unwrap(), (1, 1), "its labels were taken off for it");
     }
 
     #[tokio::test(flavor = "multi_thread")]
