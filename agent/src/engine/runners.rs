@@ -1,7 +1,7 @@
 //! Runners by their processes: also those whose records somebody has removed.
 
-use super::StatePaths;
 use super::clock::now;
+use super::{JournalReader, StatePaths};
 use crate::host::processes::{self, Process};
 use ostler_roles::wire::message::ActiveRun;
 use ostler_roles::words::RunId;
@@ -20,16 +20,58 @@ pub(super) fn find(paths: &StatePaths, run: &RunId) -> Option<Process> {
     all(paths).find(|(known, _)| known == run).map(|(_, process)| process)
 }
 
-/// A runner that is at work though its lock was free: somebody has removed its files. One that has told its end has `patience` to leave.
+/// Whether the run's journal tells its end: of its process only a thread is left that the kernel keeps.
+fn has_ended(paths: &StatePaths, run: &RunId) -> bool {
+    JournalReader::open(&paths.journal(run))
+        .is_ok_and(|journal| journal.is_some_and(|mut journal| journal.count().is_ok_and(|told| told.1)))
+}
+
+/// A runner that is at work though its lock was free: somebody has removed its files. One that has told its end has `patience` to leave,
+/// and is passed over then.
 pub(super) fn without_record(paths: &StatePaths, patience: Duration) -> Option<ActiveRun> {
     let end = Instant::now() + patience;
     loop {
-        let (run, process) = all(paths).next()?;
+        all(paths).next()?;
         if Instant::now() >= end {
+            let (run, process) = all(paths).find(|(run, _)| !has_ended(paths, run))?;
             let controller = "a controller whose record was removed from this node, with its journal".to_owned();
             let since = now().saturating_sub(process.age.duration().as_secs());
             return Some(ActiveRun { run, alive: true, controller, since, age: process.age, events: 0, owes: true });
         }
         std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::journal::JournalFile;
+    use super::*;
+    use ostler_roles::outcome::{Ending, Event};
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_process_whose_run_has_ended_holds_nobody_up_and_one_without_a_journal_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().canonicalize().unwrap();
+        let paths = StatePaths::below(&place);
+        let run = RunId::parse("01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
+        let program = paths.bin().join("agent-1");
+        std::fs::create_dir_all(paths.bin().as_os_str()).unwrap();
+        std::fs::copy("/bin/sh", &program).unwrap();
+        // It is asked to interpret the file `run`, and waits there as a runner does that the kernel keeps.
+        std::fs::write(place.join("run"), "read nothing\n").unwrap();
+        let mut command = Command::new(&program);
+        let mut left = command.args(["run", run.as_str()]).current_dir(&place).stdin(Stdio::piped()).spawn().unwrap();
+        let found = || without_record(&paths, Duration::ZERO).map(|active| active.run);
+        assert_eq!(found(), Some(run.clone()), "nothing is known of it");
+        paths.of_run(&run).make_directory(0o700).unwrap();
+        let mut journal = JournalFile::create(&paths.journal(&run)).unwrap();
+        assert_eq!(found(), Some(run.clone()), "it has not ended");
+        journal.append(Event::Ended { ending: Ending::Failed, millis: 1 }).unwrap();
+        assert_eq!(found(), None, "it has ended");
+        std::fs::remove_file(&*paths.journal(&run)).unwrap();
+        assert_eq!(found(), Some(run.clone()), "its journal was removed");
+        left.kill().unwrap();
+        left.wait().unwrap();
     }
 }
