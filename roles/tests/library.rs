@@ -53,3 +53,22 @@ fn every_file_and_template_that_a_role_names_is_there() {
         }
     }
 }
+
+/// `check` and `validate` are started by root: what they are given may lie in no directory that a role gives to another account.
+#[test]
+fn no_check_of_roots_is_given_a_file_of_another_account() {
+    let between = |text: &str, before: &str, after: char| text.split_once(before)?.1.split_once(after).map(|(word, _)| word.to_owned());
+    let (mut checks, mut given) = (0, Vec::new());
+    for (name, text) in texts() {
+        let owned = text.lines().filter(|line| line.contains("- directory:") && !line.contains("owner: root"));
+        let owned: Vec<String> = owned.filter(|line| line.contains("owner:")).filter_map(|line| between(line, "path: \"", '"')).collect();
+        for line in text.lines().filter(|line| ["check: [", "validate: ["].iter().any(|word| line.contains(word))) {
+            checks += 1;
+            let is_the_accounts = line.contains("[runuser, --user,");
+            given
+                .extend(owned.iter().filter(|path| !is_the_accounts && line.contains(path.as_str())).map(|path| format!("{name}: {path}")));
+        }
+    }
+    assert!(checks >= 4, "{checks}");
+    assert!(given.is_empty(), "{given:?}");
+}

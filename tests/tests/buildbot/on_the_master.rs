@@ -122,3 +122,34 @@ fn the_services_check_accepts_the_configuration_from_anywhere() {
     let done = command.arg("checkconfig").arg(master.home().join("master.cfg")).current_dir("/").output().unwrap();
     assert!(done.status.success(), "{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
 }
+
+#[test]
+fn what_the_services_account_puts_in_the_place_of_our_file_is_neither_waited_for_nor_read() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("master.json");
+    let good = r#"{"http_port": "tcp:1"}"#;
+    let put = |what: &str| {
+        let _ = std::fs::remove_file(&path);
+        match what {
+            "fifo" => assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success()),
+            "link" => {
+                std::fs::write(home.path().join("other"), good).unwrap();
+                std::os::unix::fs::symlink(home.path().join("other"), &path).unwrap();
+            }
+            _ => {
+                std::fs::write(&path, good).unwrap();
+                std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
+            }
+        }
+    };
+    let is_root = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(home.path()).unwrap()) == 0;
+    for what in ["fifo", "link"].into_iter().chain(is_root.then_some("theirs")) {
+        put(what);
+        // A minute: it is to end at once, and not never.
+        let mut command = std::process::Command::new("timeout");
+        command.arg("60").arg(ostler_tests::buildbot::library("files/buildbot/reload-master"));
+        let done = command.arg("--check").arg(home.path()).args(["buildbot-master.service", "node-1=0"]).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.code() == Some(1) && said.contains("master.json cannot be read: "), "{what}: {said}");
+    }
+}
