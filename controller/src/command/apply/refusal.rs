@@ -24,7 +24,7 @@ pub(super) fn refused(context: &Context, ready: &[Ready], lost: &[(NodeName, Tro
         let bad = ready.iter().filter(|one| !one.plan.may_go()).count();
         let all = count(ready.len() + lost.len(), "node");
         printer.say(Paint::Bad, &format!("Refused: {bad} of {all}. Nothing was changed anywhere."));
-        return Some(Exit::Refused);
+        return Some(merge(lost.iter().map(|(_, trouble)| prepare::exit_of(trouble)).chain([Exit::Refused])));
     }
     if site || (ready.is_empty() && owed.is_empty()) {
         prepare::print_lost(context, lost);
