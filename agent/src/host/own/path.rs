@@ -167,6 +167,8 @@ impl OwnPath {
             if durable == Durable::Yes {
                 file.sync_all()?;
             }
+            // Closed before it has its name: nobody can run a program that somebody has open for writing (execve(2), ETXTBSY).
+            drop(file);
             rustix::fs::renameat(&parent, &aside, &parent, self.name())?;
             if durable == Durable::Yes { Ok(rustix::fs::fsync(&parent)?) } else { Ok(()) }
         })();

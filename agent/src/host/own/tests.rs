@@ -97,3 +97,20 @@ fn what_one_account_may_read_its_group_may_not() {
     let entry = plain.metadata().unwrap();
     assert_eq!((entry.uid(), entry.gid(), entry.mode() & 0o7777), (0, ONE, 0o440));
 }
+
+#[test]
+fn a_file_is_closed_before_it_has_its_name() {
+    use rustix::fs::inotify;
+    let directory = tempfile::tempdir().unwrap();
+    let file = OwnDirectory::new(directory.path().join("bin"), 0o755).join("agent");
+    file.write(b"1", 0o755, Durable::Yes).unwrap();
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+    let events = inotify::WatchFlags::CLOSE_WRITE | inotify::WatchFlags::MOVED_TO;
+    inotify::add_watch(&watch, directory.path().join("bin"), events).unwrap();
+    file.write(b"2", 0o755, Durable::Yes).unwrap();
+    let mut space = [std::mem::MaybeUninit::uninit(); 1024];
+    let mut reader = inotify::Reader::new(&watch, &mut space);
+    let seen = [reader.next().unwrap().events(), reader.next().unwrap().events()];
+    let wanted = [inotify::ReadFlags::CLOSE_WRITE, inotify::ReadFlags::MOVED_TO];
+    assert_eq!(seen, wanted, "whoever runs it meanwhile is told ETXTBSY");
+}
