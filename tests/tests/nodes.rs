@@ -30,6 +30,8 @@ mod refusal;
 mod secrets;
 #[path = "nodes/steering.rs"]
 mod steering;
+#[path = "nodes/sudo_rs.rs"]
+mod sudo_rs;
 #[path = "nodes/suites.rs"]
 mod suites;
 #[path = "nodes/two_controllers.rs"]

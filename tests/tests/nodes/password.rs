@@ -5,10 +5,10 @@ use ostler_tests::e2e::{Field, Ran};
 use ostler_tests::terminal::Terminal;
 use std::os::unix::fs::PermissionsExt;
 
-const RIGHT: &str = "open sesame 4711";
-const WRONG: &str = "shut sesame 1147";
+pub const RIGHT: &str = "open sesame 4711";
+pub const WRONG: &str = "shut sesame 1147";
 
-fn with_password(field: &Field, password: &str) -> Ran {
+pub fn with_password(field: &Field, password: &str) -> Ran {
     let file = field.dir().join("sudo-password");
     std::fs::write(&file, format!("{password}\n")).expect("written");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("private");

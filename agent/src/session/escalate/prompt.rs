@@ -111,9 +111,9 @@ const KNOWN: &[Known] = &[
         message: "doas cannot read its rules",
         hint: "as root on the node: doas -C /etc/doas.conf",
     },
-    // Before what follows: of rules that it cannot read sudo says too that the account is not among them (seen with 1.9.13).
+    // Before what follows: of rules that it cannot read sudo says too that the account is not among them (seen with 1.9.13). The first words are sudo-rs's (0.2.5).
     Known {
-        words: &["no valid sudoers sources found", "parse error in", "syntax error", "/etc/sudoers: ", "/etc/sudoers.d/"],
+        words: &["invalid configuration", "no valid sudoers sources found", "parse error in", "syntax error", "/etc/sudoers: ", "/etc/sudoers.d/"],
         message: "sudo cannot read its rules",
         hint: "as root on the node: visudo -c",
     },
@@ -128,7 +128,7 @@ const KNOWN: &[Known] = &[
         hint: "allow it /var/lib/ostler/bin/agent-* in a file in /etc/sudoers.d; the first time also its own copy of the agent",
     },
     Known {
-        // sudo-rs (src/common/error.rs).
+        // sudo-rs.
         words: &["I'm afraid I can't do that"],
         message: "sudo does not allow the login account to run the agent as root",
         hint: "as root on the node: give it a file in /etc/sudoers.d: LOGIN ALL=(ALL) NOPASSWD: ALL",
@@ -228,6 +228,7 @@ mod tests {
         for text in [
             "/etc/sudoers.d/ci:1:5: syntax error",
             "/etc/sudoers:1:9: syntax error\nfoo bar baz\n        ^~~\nadmin is not in the sudoers file.",
+            "sudo-rs: invalid configuration: No such file or directory (os error 2)",
             "sudo: /etc/sudoers is world writable\nsudo: no valid sudoers sources found, quitting\nsudo: error initializing audit plugin sudoers_audit",
         ] {
             assert_eq!(message(text), Some("sudo cannot read its rules"), "{text}");
