@@ -1,6 +1,7 @@
 //! The role library on real nodes: each role applied twice, first the exact set of changed resources, then none.
 
 use std::net::Ipv4Addr;
+use std::process::Command;
 
 use ostler::lab::{LabNode, Suite};
 use ostler_tests::library::{assert_skips_are_reviewed, reviewed_lines, roles};
@@ -298,7 +299,18 @@ fn shows_no_secret_that_a_smoke_job_prints(site: &Site) {
     let said = [red.stdout, red.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert_eq!(red.status.code(), Some(1), "{said}");
     assert!(said.contains("it is ***"), "{said}");
-    assert!(!said.contains("password-of-the-web") && !said.contains("YS1wYXNzd29yZC1vZi10aGUtd2Vi"), "{said}");
+    const FORMS: [&str; 2] = ["password-of-the-web", "YS1wYXNzd29yZC1vZi10aGUtd2Vi"];
+    assert!(!FORMS.iter().any(|form| said.contains(form)), "{said}");
+    // Nor is it kept, on either side.
+    for node in ["n1", "master"] {
+        let words = FORMS.map(|form| format!("-e {form}")).join(" ");
+        let found = site.sh(node, &format!("ls /var/lib/ostler/runs | grep -q .; grep -rlF {words} /var/lib/ostler /run/ostler || true"));
+        assert_eq!(found, "", "{node}");
+    }
+    let state = site.root().join("../state");
+    let found = Command::new("grep").args(["-rlF", "-e", FORMS[0], "-e", FORMS[1]]).arg(state).output().unwrap();
+    // 1: it looked, and there was none.
+    assert_eq!((String::from_utf8_lossy(&found.stdout).as_ref(), found.status.code()), ("", Some(1)));
 }
 
 /// Another password for the workers, of which the master's machine alone hears: who is left behind stands in its plan.

@@ -236,9 +236,19 @@ impl Stage {
         self.site.sh("n1", "ls /var/lib/ostler/runs")
     }
 
-    /// Looks for what was planted: in what was said, in the controller's state, in everything that our programs left on the node.
+    /// Looks for what was planted, and for every crumb and session that the master gave: in what was said, in the controller's state, in
+    /// everything that our programs left on the node.
     pub fn finds_nowhere(&self, planted: &[&str], ran: &[&Ran]) {
-        for secret in planted {
+        let given: Vec<String> = self
+            .model
+            .state()
+            .crumbs
+            .iter()
+            .flat_map(|crumb| [crumb.value.clone(), crumb.session.clone()])
+            .filter(|text| !text.is_empty())
+            .collect();
+        assert!(!given.is_empty(), "it logs in by password: there were crumbs");
+        for secret in planted.iter().copied().chain(given.iter().map(String::as_str)) {
             for ran in ran {
                 assert!(!ran.told().contains(secret), "{secret} was said: {}", ran.told());
             }

@@ -62,7 +62,7 @@ fn plant(field: &Field, planted: &str) {
 const OTHER: &str = "planted-8e3b5d60f1-whole";
 
 /// Spellings and halves of a planted secret: none may show.
-fn spellings(planted: &str) -> Vec<String> {
+pub fn spellings(planted: &str) -> Vec<String> {
     let ends = [planted.to_owned(), planted[..11].to_owned(), planted[planted.len() - 9..].to_owned()];
     let base64 = |before: usize| {
         let text = base64::engine::general_purpose::STANDARD.encode(format!("{}{planted}", "x".repeat(before)));

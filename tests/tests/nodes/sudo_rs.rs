@@ -17,8 +17,16 @@ fn sudo_rs_makes_root_like_sudo_and_its_refusals_are_known() {
     assert!(wrong.code == 1 && wrong.trouble("n1").contains("sudo does not take the password of admin"), "{wrong}");
     for (made, said, hint) in [
         ("chmod 666 /etc/sudoers", "sudo cannot read its rules", "visudo -c"),
-        ("chmod 440 /etc/sudoers; rm /etc/sudoers.d/*; gpasswd -q -d admin sudo || true", "sudo does not allow the login account", "NOPASSWD"),
-        ("echo 'admin ALL=(ALL) ALL' >/etc/sudoers.d/admin; chmod u-s /usr/bin/sudo-rs", "sudo on the node is not setuid root", "chmod 4755"),
+        (
+            "chmod 440 /etc/sudoers; rm /etc/sudoers.d/*; gpasswd -q -d admin sudo || true",
+            "sudo does not allow the login account",
+            "NOPASSWD",
+        ),
+        (
+            "echo 'admin ALL=(ALL) ALL' >/etc/sudoers.d/admin; chmod u-s /usr/bin/sudo-rs",
+            "sudo on the node is not setuid root",
+            "chmod 4755",
+        ),
     ] {
         field.run("n1", made);
         let refused = with_password(&field, RIGHT);

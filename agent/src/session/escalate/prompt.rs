@@ -113,7 +113,14 @@ const KNOWN: &[Known] = &[
     },
     // Before what follows: of rules that it cannot read sudo says too that the account is not among them (seen with 1.9.13). The first words are sudo-rs's (0.2.5).
     Known {
-        words: &["invalid configuration", "no valid sudoers sources found", "parse error in", "syntax error", "/etc/sudoers: ", "/etc/sudoers.d/"],
+        words: &[
+            "invalid configuration",
+            "no valid sudoers sources found",
+            "parse error in",
+            "syntax error",
+            "/etc/sudoers: ",
+            "/etc/sudoers.d/",
+        ],
         message: "sudo cannot read its rules",
         hint: "as root on the node: visudo -c",
     },
