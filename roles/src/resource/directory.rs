@@ -70,10 +70,7 @@ impl Resource for Desired {
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {
         match (&self.present, observed) {
-            (_, Observed::Other(word)) => Err(Contradiction {
-                why: format!("{} is a {word}, not a directory", self.path),
-                hint: format!("move it away by hand, or declare a {word} in the role"),
-            }),
+            (_, Observed::Other(word)) => Err(Contradiction::other_kind(&self.path, word, "directory")),
             (None, Observed::Directory { empty: false, .. }) => Err(Contradiction {
                 why: format!("{} shall be absent but is not empty", self.path),
                 hint: "remove what is in it first: nothing of others is deleted unasked".to_owned(),

@@ -85,9 +85,7 @@ impl Resource for Desired {
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {
         match observed {
-            Observed::Other(word) => {
-                Err(Contradiction { why: format!("{} is a {word}, not a file", self.path), hint: "move it away by hand".to_owned() })
-            }
+            Observed::Other(word) => Err(Contradiction::other_kind(&self.path, word, "file")),
             Observed::Absent { missing_parents, partial } => {
                 Ok(missing_parents.iter().cloned().map(Change::MakeParent).chain([Change::Fetch { partial: *partial }]).collect())
             }

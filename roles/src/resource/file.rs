@@ -107,10 +107,7 @@ impl Resource for Desired {
     }
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {
-        let other = |word: &str| Contradiction {
-            why: format!("{} is a {word}, not a file", self.path),
-            hint: format!("move it away by hand, or declare a {word} in the role"),
-        };
+        let other = |word: &str| Contradiction::other_kind(&self.path, word, "file");
         let Some(present) = &self.present else {
             return match observed {
                 Observed::Absent { .. } => Ok(Vec::new()),

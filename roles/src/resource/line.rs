@@ -86,10 +86,7 @@ impl Resource for Desired {
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {
         match (self.absent, observed) {
-            (_, Observed::Other(word)) => Err(Contradiction {
-                why: format!("{} is a {word}, not a file", self.path),
-                hint: "name the file itself in the role".to_owned(),
-            }),
+            (_, Observed::Other(word)) => Err(Contradiction::other_kind(&self.path, word, "file")),
             (true, Observed::Absent { .. }) => Ok(Vec::new()),
             (true, Observed::Lines(lines)) if lines.is_empty() => Ok(Vec::new()),
             (true, Observed::Lines(lines)) => Ok(vec![Change::Remove(lines.clone())]),

@@ -69,10 +69,7 @@ impl Resource for Desired {
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {
         match (&self.to, observed) {
-            (_, Observed::Other(word)) => Err(Contradiction {
-                why: format!("{} is a {word}, not a link", self.path),
-                hint: "move it away by hand: nothing of others is replaced unasked".to_owned(),
-            }),
+            (_, Observed::Other(word)) => Err(Contradiction::other_kind(&self.path, word, "link")),
             (None, Observed::Absent { .. }) => Ok(Vec::new()),
             (None, Observed::Link(_)) => Ok(vec![Change::Remove]),
             (Some(to), Observed::Absent { missing_parents }) => {

@@ -107,6 +107,18 @@ pub struct Contradiction {
     pub hint: String,
 }
 
+impl Contradiction {
+    /// At the path stands something of another kind than the role's.
+    pub(crate) fn other_kind(path: &AbsPath, stands: &str, wanted: &str) -> Self {
+        let hint = if stands == "symbolic link" {
+            "name what it leads to in the role, or move it away by hand"
+        } else {
+            "move it away by hand: nothing of others is replaced unasked"
+        };
+        Self { why: format!("{path} is a {stands}, not a {wanted}"), hint: hint.to_owned() }
+    }
+}
+
 /// What every kind declares, purely.
 pub trait Resource: Sized {
     /// What can be read of it on a node.

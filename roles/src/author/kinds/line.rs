@@ -40,7 +40,7 @@ fn build(values: &Values) -> Built<line::Desired> {
         return Err(Box::new(
             Fault::new(values.span("line"), format!("the line does not begin with what it replaces, `{prefix}`"))
                 .also(values.span("replaces"), "what it replaces")
-                .hint("it would be replaced again at every run"),
+                .hint("`replaces` is how a line begins, as it is written and no pattern; this one would be replaced again at every run"),
         ));
     }
     Ok(line::Desired { path: path(values, "path")?, line: text, replaces, absent: values.is_true("absent") })
