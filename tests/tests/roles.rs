@@ -151,6 +151,8 @@ fn a_git_cache_takes_its_names_from_a_list_or_a_projects_yaml_of_the_site() {
     site.write("files/names.txt", "# What jobs clone.\nlab/one\n\nlab/two  # and why\n");
     // One of the declared is nowhere: it is told of, and as it is not required, it is no failure.
     site.write("files/projects.yaml", "- project: lab/one\n  acl-config: /gone\n- project: other/four\n- project: lab/nowhere\n");
+    // The home of accounts without one (Debian Policy 9.2.3): whatever runs as root with it may make it, closed to all others.
+    site.sh("listed", "mkdir -m 700 /nonexistent");
     let first = site.apply();
     first.good();
     for (name, mirrors) in [("listed", "lab/one\nlab/two"), ("declared", "lab/one\nother/four")] {

@@ -13,8 +13,9 @@ pub(super) fn configure() -> Result<(), Error> {
     // is believed; we open mirrors in a process that has only their owner's rights.
     unsafe {
         git2::opts::set_verify_owner_validation(false)?;
-        git2::opts::set_search_path(git2::ConfigLevel::Global, "/nonexistent")?;
-        git2::opts::set_search_path(git2::ConfigLevel::XDG, "/nonexistent")
+        // Nowhere: a directory that nobody has may be made by somebody, and be closed to us.
+        git2::opts::set_search_path(git2::ConfigLevel::Global, "")?;
+        git2::opts::set_search_path(git2::ConfigLevel::XDG, "")
     }
 }
 
