@@ -16,9 +16,8 @@ use tokio::time::Instant;
 const HOME_CACHE: &str = ".cache/ostler";
 const SHARED_CACHES: &[&str] = &["/var/tmp", "/tmp"];
 /// Our own shell decides whether the program is there (127) and may run (126): login shells have statuses of their own for that (tcsh: 1).
-const START: &str = "exec \"$1/$2\" serve";
-/// In a shared place only a directory that is our own is trusted: whoever made it could swap the program.
-const START_IF_OWNED: &str = "[ -O \"$1\" ] && [ ! -L \"$1\" ] && exec \"$1/$2\" serve; exit 127";
+/// Only a directory that is the login's own is trusted, in the home too: whoever made it could swap the program.
+const START: &str = "[ -O \"$1\" ] && [ ! -L \"$1\" ] && exec \"$1/$2\" serve; exit 127";
 /// How long an agent may take to say hello: it gives sudo 60 s (DNS, PAM), and reads facts. It says every 15 s that it is there.
 const HELLO: Wait = Wait { silence: Duration::from_secs(30), within: Duration::from_secs(90) };
 
@@ -102,8 +101,7 @@ async fn greet(
 }
 
 fn command_in(cache: &str, file: &str) -> Result<CommandLine, SessionError> {
-    let script = if cache.starts_with('/') { START_IF_OWNED } else { START };
-    CommandLine::from_words(["sh", "-c", script, "sh", cache, file]).map_err(SessionError::Name)
+    CommandLine::from_words(["sh", "-c", START, "sh", cache, file]).map_err(SessionError::Name)
 }
 
 enum Started {

@@ -32,7 +32,11 @@ async fn logged_in(script: &str) -> Stage {
 }
 
 async fn greeted(stage: &Stage) -> Result<Greeting, SessionError> {
-    let identity = Identity { node: NodeName::parse("n1").unwrap(), login: "login-shell-test".to_owned(), r#become: None };
+    greeted_as(stage, "login-shell-test").await
+}
+
+async fn greeted_as(stage: &Stage, login: &str) -> Result<Greeting, SessionError> {
+    let identity = Identity { node: NodeName::parse("n1").unwrap(), login: login.to_owned(), r#become: None };
     let nobody = Password::new(None, Box::new(|_, _| Box::pin(async { None })));
     meet(&stage.link, AgentFile::embedded().unwrap(), &identity, &[], &nobody, &RunMask::default()).await
 }
@@ -57,6 +61,33 @@ async fn an_empty_file_under_the_agents_name_is_placed_anew() {
     fs::set_permissions(&agent, fs::Permissions::from_mode(0o700)).unwrap();
     assert!(greeted(&stage).await.unwrap().placed, "a power cut may have left it so");
     assert!(!greeted(&stage).await.unwrap().placed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_in_the_home_that_is_not_the_logins_own_runs_nothing() {
+    for (login, is_link) in [("owned-by-another-test", false), ("planted-link-test", true)] {
+        let stage = logged_in("exec sh -c \"$SSH_ORIGINAL_COMMAND\"").await;
+        let home = stage.desk.home.path().join("login");
+        let theirs = if is_link { home.join("elsewhere") } else { home.join(".cache/ostler") };
+        fs::create_dir_all(&theirs).unwrap();
+        fs::create_dir_all(home.join(".cache")).unwrap();
+        let (program, ran) = (theirs.join(AgentFile::embedded().unwrap().file_name()), home.join("it ran"));
+        fs::write(&program, format!("#!/bin/sh\ntouch '{}'\n", ran.display())).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        if is_link {
+            std::os::unix::fs::symlink(&theirs, home.join(".cache/ostler")).unwrap();
+        } else {
+            std::os::unix::fs::chown(&theirs, Some(65534), None).unwrap();
+        }
+        let shared = std::path::Path::new("/var/tmp").join(format!("ostler-{login}"));
+        // What a test left that did not come to its end.
+        let _ = fs::remove_dir_all(&shared);
+        let greeting = greeted_as(&stage, login).await.unwrap();
+        assert!(!ran.exists(), "another account's program ran as the login");
+        assert!(greeting.placed);
+        assert!(shared.join(program.file_name().unwrap()).exists(), "it runs from the login's own directory");
+        fs::remove_dir_all(shared).unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
