@@ -1,8 +1,8 @@
 //! Writing a newly accepted key down: one line, whole or not at all, under a lock.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -110,11 +110,28 @@ pub fn append(file: &Path, name: &str, key: &PublicKey, hash_name: bool) -> Resu
     own.take().unwrap_or(Ok(()))
 }
 
-/// Writes the lines of all these in one go; one that must not be written is answered.
+/// Writes the lines of all these in one go; one that must not be written is answered. `ssh-keygen -R` takes no lock and puts a new file in this
+/// one's place: then they are written into that.
 fn write_all(file: &Path, all: &[Arc<Request>]) -> Result<(), AppendError> {
     let io = |error: io::Error| AppendError::Io { file: file.to_owned(), reason: error.to_string() };
-    let mut open = open(file).map_err(io)?;
-    lock(&open, file)?;
+    let began = Instant::now();
+    loop {
+        let open = open(file).map_err(io)?;
+        lock(&open, file, began)?;
+        write_into(&open, file, all)?;
+        if has_the_name(&open, file) {
+            return Ok(());
+        }
+        if began.elapsed() >= LOCK {
+            return Err(io(io::Error::other("another program puts new files in its place")));
+        }
+        // What was said of the old file is not said of the new one.
+        all.iter().for_each(|request| drop(request.take()));
+    }
+}
+
+fn write_into(mut open: &File, file: &Path, all: &[Arc<Request>]) -> Result<(), AppendError> {
+    let io = |error: io::Error| AppendError::Io { file: file.to_owned(), reason: error.to_string() };
     let mut bytes = Vec::new();
     open.read_to_end(&mut bytes).map_err(io)?;
     // A comment may be in any character set.
@@ -137,12 +154,36 @@ fn write_all(file: &Path, all: &[Arc<Request>]) -> Result<(), AppendError> {
     if whole.len() == before.len() {
         return Ok(());
     }
-    let written = open.write_all(whole.as_bytes()).and_then(|()| sync(&open));
-    written.map_err(|error| {
-        // Where even this fails the next writer ends the half line, and no reader takes it for a key.
-        let _ = open.set_len(bytes.len() as u64);
-        io(error)
+    add_whole(open, open, bytes.len() as u64, whole.as_bytes()).map_err(io)
+}
+
+/// Writes these bytes at the file's end, where `length` of them were read. Of what does not become whole nothing stays, unless another program (`ssh`
+/// takes no lock) has added something since: that is not ours to cut off.
+pub(super) fn add_whole(file: &File, mut out: impl io::Write, length: u64, bytes: &[u8]) -> io::Result<()> {
+    let mut written = 0;
+    let mut add = || {
+        while written < bytes.len() {
+            match out.write(&bytes[written..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => written += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        sync(file)
+    };
+    add().inspect_err(|_| {
+        if file.metadata().is_ok_and(|now| now.len() == length + written as u64) {
+            // Where even this fails the next writer ends the half line, and no reader takes it for a key.
+            let _ = file.set_len(length);
+        }
     })
+}
+
+/// Whether this open file is the one that the name leads to.
+fn has_the_name(open: &File, file: &Path) -> bool {
+    let both = open.metadata().and_then(|ours| Ok((ours, std::fs::metadata(file)?)));
+    both.is_ok_and(|(ours, named)| (ours.dev(), ours.ino()) == (named.dev(), named.ino()))
 }
 
 /// The line to write; none where the key is recorded already.
@@ -172,8 +213,7 @@ fn open(file: &Path) -> io::Result<File> {
 }
 
 /// Takes the lock, which ends with the file's closing.
-fn lock(open: &File, file: &Path) -> Result<(), AppendError> {
-    let began = Instant::now();
+fn lock(open: &File, file: &Path, began: Instant) -> Result<(), AppendError> {
     loop {
         match open.try_lock() {
             Ok(()) => return Ok(()),

@@ -170,6 +170,60 @@ fn appending_ends_a_line_that_was_left_open() {
     assert_eq!(fs::read_to_string(&file).unwrap(), format!("# no line feed\nnode1 {}\n", key("ed1")));
 }
 
+/// `ssh-keygen -R` takes no lock: it puts a new file in the old one's place.
+#[test]
+fn a_key_is_in_the_file_that_has_the_name_at_the_end() {
+    use std::os::unix::fs::MetadataExt as _;
+    let scratch = tempfile::tempdir().unwrap();
+    let (file, one) = (scratch.path().join("known_hosts"), PublicKey::from_openssh(&key("ed1")).unwrap());
+    fs::write(&file, "# the old one\n").unwrap();
+    let held = fs::File::open(&file).unwrap();
+    held.lock().unwrap();
+    let inode = held.metadata().unwrap().ino();
+    let has_opened = || {
+        let open = fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| fs::metadata(fd.unwrap().path()).ok());
+        open.filter(|open| open.ino() == inode).count() == 2
+    };
+    std::thread::scope(|scope| {
+        let appending = scope.spawn(|| super::append(&file, "node1", &one, false));
+        while !has_opened() && !appending.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        fs::write(scratch.path().join("new"), "# the new one\n").unwrap();
+        fs::rename(scratch.path().join("new"), &file).unwrap();
+        drop(held);
+        appending.join().unwrap().unwrap();
+    });
+    assert_eq!(fs::read_to_string(&file).unwrap(), format!("# the new one\nnode1 {}\n", key("ed1")));
+}
+
+/// A full disk takes the first bytes of a line; `ssh` finds room for another one meanwhile, or does not.
+#[test]
+fn of_a_line_that_finds_no_room_nothing_stays_and_no_line_of_another_goes() {
+    struct Full<'a>(&'a fs::File, &'a str);
+    impl std::io::Write for Full<'_> {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            if bytes.starts_with(b"node1") {
+                return self.0.write(&bytes[..5]);
+            }
+            self.0.write_all(self.1.as_bytes())?;
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    for (meanwhile, left) in [("", "# mine\n"), ("\ntheirs ssh-ed25519 AAAA\n", "# mine\nnode1\ntheirs ssh-ed25519 AAAA\n")] {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("known_hosts");
+        fs::write(&file, "# mine\n").unwrap();
+        let open = fs::OpenOptions::new().append(true).open(&file).unwrap();
+        let error = super::append::add_whole(&open, Full(&open, meanwhile), 7, b"node1 ssh-ed25519 BBBB\n").unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+        assert_eq!(fs::read_to_string(&file).unwrap(), left);
+    }
+}
+
 #[test]
 fn many_writers_at_once_leave_whole_lines() {
     let scratch = tempfile::tempdir().unwrap();
