@@ -8,6 +8,7 @@ mod house {
     mod dependencies;
     mod doors;
     mod format;
+    mod hints;
     mod mutations;
     mod sizes;
     mod words;

@@ -6,7 +6,7 @@ mod relay;
 use super::error::ServeError;
 use super::fault::{failure, from_error};
 use super::frames::{Incoming, Input, Outbox, await_readable, put};
-use crate::engine::Facilities;
+use crate::engine::{Facilities, own_account};
 use ostler_roles::outcome::{CommandFailure, Ended, Failure, FailureKind};
 use ostler_roles::wire::frame::{self, Buffer, Decoder, MAGIC};
 use ostler_roles::wire::message::{Become, Hidden, Open, ToAgent, ToController};
@@ -130,7 +130,7 @@ impl RootHalf {
                 }
                 asked = true;
                 end = Instant::now() + PASSWORD_WITHIN;
-                self.account = account.unwrap_or_else(crate::engine::own_account);
+                self.account = account.unwrap_or_else(own_account);
                 outbox.send(&ToController::AskPassword { user: self.account.clone(), said: self.said_before().map(Box::new) })?;
             }
             if at(0) && !self.hear()? {
@@ -201,7 +201,7 @@ impl RootHalf {
         let known = prompt::recognise(&tail.join("\n"))?;
         let message = format!("{}; it asks for the password of {} all the same, and none was given", known.message, self.account);
         let command = CommandFailure { argv: vec![self.program.to_owned()], status: Ended::Deadline, tail };
-        Some(Failure { command: Some(command), ..failure(FailureKind::Apply, message, Some(known.hint)) })
+        Some(Failure { command: Some(command), ..failure(FailureKind::Apply, message, Some(&known.hint(&own_account()))) })
     }
 
     /// How to see by hand what it says.
@@ -217,12 +217,12 @@ impl RootHalf {
     fn too_late(&self, password_is_due: bool) -> Failure {
         let tail = self.said.lines();
         let (message, hint) = match prompt::recognise(&tail.join("\n")) {
-            Some(known) => (known.message.to_owned(), known.hint),
-            None if password_is_due => (format!("{} asked for a password and none came", self.program), self.look()),
-            None => (format!("{} did not make us root within {} s", self.program, WITHIN.as_secs()), self.look()),
+            Some(known) => (known.message.to_owned(), known.hint(&own_account())),
+            None if password_is_due => (format!("{} asked for a password and none came", self.program), self.look().to_owned()),
+            None => (format!("{} did not make us root within {} s", self.program, WITHIN.as_secs()), self.look().to_owned()),
         };
         let command = CommandFailure { argv: vec![self.program.to_owned()], status: Ended::Deadline, tail };
-        Failure { command: Some(command), ..failure(FailureKind::Deadline, message, Some(hint)) }
+        Failure { command: Some(command), ..failure(FailureKind::Deadline, message, Some(&hint)) }
     }
 
     /// It ended before the root half spoke: why, as far as its last words tell.
@@ -245,11 +245,11 @@ impl RootHalf {
         }
         let tail = self.said.lines();
         let (message, hint) = match prompt::recognise(&tail.join("\n")) {
-            Some(known) => (known.message.to_owned(), Some(known.hint)),
-            None => (format!("{} did not run the agent as root: {how}", self.program), Some(self.look())),
+            Some(known) => (known.message.to_owned(), known.hint(&own_account())),
+            None => (format!("{} did not run the agent as root: {how}", self.program), self.look().to_owned()),
         };
         let command = CommandFailure { argv: vec![self.program.to_owned()], status: how, tail };
-        Failure { command: Some(command), ..failure(FailureKind::Apply, message, hint) }
+        Failure { command: Some(command), ..failure(FailureKind::Apply, message, Some(&hint)) }
     }
 
     /// Ends it. A sudo that is root's does not let itself be killed by us: one that hangs is left behind at the end of its input.

@@ -98,6 +98,15 @@ const ROWS: &[Row] = &[
     },
     Row {
         cause: Cause {
+            code: "apt-held",
+            cause: "a package that would change is held on the node",
+            try_this: "apt-mark unhold HELD",
+            story: "Somebody told apt to keep this package as it is (`apt-mark hold`). Nothing was installed. Let go of it on the node, or drop it from the role.",
+        },
+        any_of: &["Held packages were changed"],
+    },
+    Row {
+        cause: Cause {
             code: "apt-not-found",
             cause: "the node's package sources do not offer this package or version",
             try_this: "apt-get update; apt-cache policy PACKAGE",

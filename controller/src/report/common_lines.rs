@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 pub(super) const FEW: usize = 12;
 /// How long lines are gathered: long enough for nodes that go side by side, short enough for who watches.
 const TOGETHER: Duration = Duration::from_secs(5);
+/// How a line begins that is to be pasted.
+const TRY: &str = "try: ";
 /// How many of the nodes are named at a line of many.
 const NAMED: usize = 3;
 
@@ -87,7 +89,10 @@ pub fn alike(nodes: Vec<(String, Vec<String>)>) -> Vec<(Vec<String>, Vec<String>
             Some(place) => {
                 let (names, lines) = &mut told[*place];
                 names.push(node);
-                *lines = common;
+                // What is to be tried is tried on the first of them: a name to fill in cannot be pasted.
+                for (line, common) in lines.iter_mut().zip(common).filter(|(line, _)| !line.trim_start().starts_with(TRY)) {
+                    *line = common;
+                }
             }
             None => {
                 places.insert(common, told.len());
@@ -176,6 +181,8 @@ mod tests {
         let said = |(node, lines): (String, Vec<String>)| (node, lines[..1].to_vec());
         let told = alike(many.into_iter().map(said).collect());
         assert_eq!((told.len(), told[0].1.as_slice(), told[0].0.len()), (1, ["connect to NODE".to_owned()].as_slice(), 20));
+        let tried = |number: usize| (format!("n{number}"), vec![format!("lost n{number}"), format!("      try: ssh n{number}")]);
+        assert_eq!(alike((0..20).map(tried).collect())[0].1, ["lost NODE", "      try: ssh n0"]);
         assert_eq!(names(&told[0].0), "20 nodes (n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10 and 9 more)");
         let few: Vec<_> = (0..2).map(|number| (format!("n{number}"), vec!["lost".to_owned()])).collect();
         assert_eq!(alike(few).len(), 2);

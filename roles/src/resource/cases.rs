@@ -14,6 +14,8 @@ struct Case<D, O> {
     changes: Vec<Shown>,
     #[serde(default)]
     contradiction: Option<String>,
+    #[serde(default)]
+    hint: Option<String>,
 }
 
 fn run<D>(kind: Kind)
@@ -32,7 +34,12 @@ where
                 assert_eq!(case.contradiction, None, "{}: {}", kind.word(), case.name);
                 assert_eq!(shown, case.changes, "{}: {}", kind.word(), case.name);
             }
-            Err(contradiction) => assert_eq!(Some(contradiction.why), case.contradiction, "{}: {}", kind.word(), case.name),
+            Err(contradiction) => {
+                assert_eq!(Some(contradiction.why), case.contradiction, "{}: {}", kind.word(), case.name);
+                if let Some(hint) = case.hint {
+                    assert_eq!(contradiction.hint, hint, "{}: {}", kind.word(), case.name);
+                }
+            }
         }
     }
 }

@@ -125,15 +125,18 @@ impl Resource for Desired {
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {
         let mut changes = Vec::new();
-        let mut unreachable = Vec::new();
-        for repository in self.repositories.keys() {
+        let (mut unreachable, mut origin) = (Vec::new(), "");
+        for (repository, source) in &self.repositories {
             match observed.mirrors.get(repository).unwrap_or(&Mirror::Missing) {
                 Mirror::Missing => changes.push(Change::Clone(repository.clone())),
                 Mirror::Broken(why) => changes.push(Change::Replace { repository: repository.clone(), why: why.clone() }),
                 Mirror::Unproved(why) => changes.push(Change::Prove { repository: repository.clone(), why: why.clone() }),
                 Mirror::Behind(references) => changes.push(Change::Fetch { repository: repository.clone(), references: *references }),
                 Mirror::Fresh => {}
-                Mirror::Unreachable { why, .. } if self.required.contains(repository) => unreachable.push(format!("{repository}: {why}")),
+                Mirror::Unreachable { why, .. } if self.required.contains(repository) => {
+                    unreachable.push(format!("{repository}: {why}"));
+                    origin = source.urls.last().map_or("", String::as_str);
+                }
                 // A repository that is not required is reported with its reason, and never fails the step.
                 Mirror::Unreachable { .. } => {}
             }
@@ -142,7 +145,7 @@ impl Resource for Desired {
         if changes.is_empty() && !unreachable.is_empty() {
             return Err(Contradiction {
                 why: format!("required repositories cannot be reached: {}", unreachable.join("; ")),
-                hint: "check the URLs and the route from the node: git ls-remote URL".to_owned(),
+                hint: format!("check the URLs and the route from the node: git ls-remote '{origin}'"),
             });
         }
         Ok(changes)

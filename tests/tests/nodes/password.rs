@@ -167,12 +167,12 @@ fn doas_makes_root_where_it_asks_nothing_and_says_what_it_wants_where_it_does() 
         (
             Some("permit nopass nobody"),
             "doas does not allow the login account to run the agent as root",
-            "in /etc/doas.conf: permit nopass LOGIN",
+            "in /etc/doas.conf: permit nopass admin",
         ),
         (
             Some("permit admin"),
             "doas wants a password, which it reads from a terminal only",
-            "in /etc/doas.conf: permit nopass LOGIN; or use sudo",
+            "in /etc/doas.conf: permit nopass admin; or use sudo",
         ),
     ] {
         if let Some(rules) = rules {

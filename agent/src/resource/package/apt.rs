@@ -331,20 +331,16 @@ fn mask(mut log: &File) -> std::io::Result<()> {
     log.write_all(&masked)
 }
 
-/// Adds the one command that helps, where apt's words are known.
+/// Adds the one command that helps, where apt's words are known. What wants a name that they tell is filled in where it is shown.
 fn explained(mut failed: Failure) -> Failure {
     let tail = failed.command.as_ref().map(|command| command.tail.join("\n")).unwrap_or_default();
     let known = [
-        ("Unable to locate package", "check the name: on the node, apt-cache search NAME; or the package sources in /etc/apt"),
-        ("has no installation candidate", "check the package sources in /etc/apt"),
-        ("was not found", "on the node: apt-cache policy NAME shows the versions that are offered"),
         ("Temporary failure resolving", "the node cannot resolve its mirror's name: check /etc/resolv.conf"),
         ("Could not connect", "the node cannot reach its mirror: check the route or the proxy"),
         ("dependency problems", "a package's script failed: see the lines above; then dpkg --configure -a"),
         ("subprocess returned error exit status", "a package's script failed: see the lines above; then dpkg --configure -a"),
         ("No space left on device", "on the node: df -h; apt-get clean"),
         ("unmet dependencies", "on the node: apt-get --fix-broken install"),
-        ("Held packages were changed", "the package is held on this node: apt-mark unhold NAME, or drop it from the role"),
         ("Could not get lock", "another package manager started in between: apply again"),
     ];
     failed.hint = known.iter().find(|(words, _)| tail.contains(words)).map(|(_, hint)| (*hint).to_owned());

@@ -97,8 +97,15 @@ pub(super) struct Known {
     words: &'static [&'static str],
     /// What it means.
     pub(super) message: &'static str,
-    /// What to do.
-    pub(super) hint: &'static str,
+    /// What to do; `{login}` is the login account.
+    hint: &'static str,
+}
+
+impl Known {
+    /// What to do, with the login account's name.
+    pub(super) fn hint(&self, login: &str) -> String {
+        self.hint.replace("{login}", login)
+    }
 }
 
 /// How questions for a second factor read: pam_google_authenticator, pam_oath, SSSD, Duo.
@@ -138,22 +145,22 @@ const KNOWN: &[Known] = &[
         // sudo-rs.
         words: &["I'm afraid I can't do that"],
         message: "sudo does not allow the login account to run the agent as root",
-        hint: "as root on the node: give it a file in /etc/sudoers.d: LOGIN ALL=(ALL) NOPASSWD: ALL",
+        hint: "as root on the node: give it a file in /etc/sudoers.d: {login} ALL=(ALL) NOPASSWD: ALL",
     },
     Known {
         words: FACTORS,
         message: "the node asks for a second factor, which nobody can give here",
-        hint: "let the login account become root without one: LOGIN ALL=(ALL) NOPASSWD: ALL in a file in /etc/sudoers.d",
+        hint: "let the login account become root without one: {login} ALL=(ALL) NOPASSWD: ALL in a file in /etc/sudoers.d",
     },
     Known {
         words: &["you must have a tty", "a terminal is required", "no tty present"],
         message: "sudo wants a terminal (`requiretty`), and the agent has none",
-        hint: "in a file in /etc/sudoers.d: Defaults:LOGIN !requiretty",
+        hint: "in a file in /etc/sudoers.d: Defaults:{login} !requiretty",
     },
     Known {
         words: &["a password is required"],
         message: "sudo wants a password and does not read it from its input",
-        hint: "in a file in /etc/sudoers.d: LOGIN ALL=(ALL) NOPASSWD: ALL",
+        hint: "in a file in /etc/sudoers.d: {login} ALL=(ALL) NOPASSWD: ALL",
     },
     Known {
         words: &["no new privileges"],
@@ -173,17 +180,17 @@ const KNOWN: &[Known] = &[
     Known {
         words: &["account validation failure", "Account expired", "account is locked", "Account or password is expired"],
         message: "the login account is locked or expired: sudo refuses it",
-        hint: "as root on the node: chage -l LOGIN",
+        hint: "as root on the node: chage -l {login}",
     },
     Known {
         words: &["doas: Authorization required", "doas: Authentication required", "doas: a tty is required"],
         message: "doas wants a password, which it reads from a terminal only",
-        hint: "in /etc/doas.conf: permit nopass LOGIN; or use sudo",
+        hint: "in /etc/doas.conf: permit nopass {login}; or use sudo",
     },
     Known {
         words: &["doas: Operation not permitted"],
         message: "doas does not allow the login account to run the agent as root",
-        hint: "in /etc/doas.conf: permit nopass LOGIN",
+        hint: "in /etc/doas.conf: permit nopass {login}",
     },
     Known {
         words: &["unable to execute", "Permission denied"],
@@ -217,6 +224,15 @@ mod tests {
         assert_eq!(stderr.add(b"[ostler-1 %p]"), PromptState::Asks(None));
         assert!(stderr.refuses_password());
         assert_eq!(stderr.lines(), ["lecture", "Sorry, try again."]);
+    }
+
+    #[test]
+    fn what_to_do_names_the_login_account() {
+        let hint = |text| recognise(text).unwrap().hint("ci");
+        assert_eq!(hint("Account or password is expired"), "as root on the node: chage -l ci");
+        assert_eq!(hint("sudo: a password is required"), "in a file in /etc/sudoers.d: ci ALL=(ALL) NOPASSWD: ALL");
+        assert_eq!(hint("sorry, you must have a tty"), "in a file in /etc/sudoers.d: Defaults:ci !requiretty");
+        assert!(KNOWN.iter().all(|known| !known.hint("ci").contains(['{', '}'])));
     }
 
     #[test]

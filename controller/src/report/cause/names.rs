@@ -16,6 +16,9 @@ pub(super) fn filled(command: &str, failure: &Failure) -> Option<String> {
         let program = failure.command.as_ref()?.argv.first()?.rsplit('/').next()?;
         return plain(program).map(|program| command.replace(PROGRAM, &program));
     }
+    if command.contains(HELD) {
+        return held(&failure.command.as_ref()?.tail).map(|packages| command.replace(HELD, &packages));
+    }
     let Some((placeholder, find)) = PLACEHOLDERS.iter().find(|(placeholder, _)| command.contains(placeholder)) else {
         return Some(command.to_owned());
     };
@@ -27,6 +30,17 @@ pub(super) fn filled(command: &str, failure: &Failure) -> Option<String> {
 
 /// Stands for the program that was not found.
 const PROGRAM: &str = "PROGRAM";
+
+/// Stands for the packages that apt keeps as they are.
+const HELD: &str = "HELD";
+
+/// They stand in the lines below their heading.
+fn held(tail: &[String]) -> Option<String> {
+    let heading = tail.iter().position(|line| line.contains("held packages") && line.ends_with(':'))?;
+    let below = tail[heading + 1..].iter().take_while(|line| line.starts_with(' '));
+    let packages: Vec<String> = below.flat_map(|line| line.split_whitespace()).map(plain).collect::<Option<_>>()?;
+    (!packages.is_empty()).then(|| packages.join(" "))
+}
 
 /// It is pasted into a shell, and is no option there.
 fn plain(word: &str) -> Option<String> {
@@ -123,6 +137,17 @@ mod tests {
         assert_eq!(tried("resolve", "Name or service not known"), None);
         assert_eq!(tried("fetch https://git.example/$(reboot)", "Repository not found"), None);
         assert_eq!(tried("own it", "invalid user: --help"), None);
+    }
+
+    #[test]
+    fn held_packages_are_named_as_apt_names_them() {
+        let held = "E: Held packages were changed and -y was used without --allow-change-held-packages.";
+        let mut failed = failure("install jq", &["apt-get"], Ended::Exit(100), held);
+        let tried = |failed: &Failure| recognise(failed).unwrap().try_for(failed);
+        assert_eq!(tried(&failed), None);
+        let said = ["The following held packages will be changed:", "  jq libjq1", "0 upgraded, 0 newly installed", held];
+        failed.command.as_mut().unwrap().tail = said.map(str::to_owned).to_vec();
+        assert_eq!(tried(&failed).as_deref(), Some("apt-mark unhold jq libjq1"));
     }
 
     #[test]
