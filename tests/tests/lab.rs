@@ -257,6 +257,9 @@ fn a_command_inside_has_its_status_its_output_and_no_longer_life_than_its_client
     let lab = up(dir.path(), LabSpec::new([node("n1", 11)])).expect("up");
     let output = lab.command(["sh", "-c", "cat; echo oops >&2; exit 7"]).input("some text").output().expect("ran");
     assert_eq!((output.ended, output.text().as_str(), output.stderr.as_slice()), (Ended::Exited(7), "some text", &b"oops\n"[..]));
+    // As large as a variable may be, more than fits into a packet.
+    let large = lab.command(["sh", "-c", "printf %s \"$LARGE\" | wc -c"]).env("LARGE", "v".repeat(100 << 10)).output().expect("ran");
+    assert_eq!(large.text(), (100 << 10).to_string());
     assert_eq!(lab.command(["sh", "-c", "kill -TERM $$"]).output().expect("ran").ended, Ended::Killed(15));
     let late = lab.command(["sleep", "1000"]).limit(Duration::from_millis(200)).output().expect_err("deadline");
     assert!(matches!(late, LabError::Deadline { .. }), "{late}");

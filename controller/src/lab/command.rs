@@ -82,9 +82,10 @@ impl LabOutput {
 impl LabCommand {
     pub(crate) fn new<T: Into<OsString>>(place: &LabPaths, node: Option<String>, argv: impl IntoIterator<Item = T>) -> Self {
         let exec = Exec {
+            // What runs in a node has an environment of its own.
+            environment: if node.is_some() { Vec::new() } else { std::env::vars_os().collect() },
             node,
             argv: argv.into_iter().map(Into::into).collect(),
-            environment: std::env::vars_os().collect(),
             directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
         };
         Self { place: place.clone(), exec, input: Vec::new(), limit: LIMIT }
@@ -204,4 +205,18 @@ fn collect(pipe: OwnedFd) -> JoinHandle<Vec<u8>> {
         let _ = File::from(pipe).read_to_end(&mut bytes);
         bytes
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_runs_in_a_node_is_told_nothing_of_this_machines_environment() {
+        let dir = tempfile::tempdir().expect("scratch");
+        let place = LabPaths::create(&dir.path().join("lab")).expect("place");
+        let environment = |node: Option<&str>| LabCommand::new(&place, node.map(str::to_owned), ["true"]).exec.environment;
+        assert!(environment(Some("n1")).is_empty());
+        assert!(environment(None).iter().any(|(name, _)| name == "PATH"), "a command of the lab has its caller's");
+    }
 }

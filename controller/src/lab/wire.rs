@@ -1,12 +1,14 @@
 //! Messages between the lab's processes: one JSON object per packet on a SOCK_SEQPACKET unix socket, file descriptors beside it.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::fs::File;
+use std::io::{IoSlice, IoSliceMut, Read, Seek, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::MemfdFlags;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     SocketAddrUnix, SocketFlags, SocketType,
@@ -18,8 +20,12 @@ use super::error::LabError;
 
 /// A packet holds at most this much: below the kernel's default send buffer (net.core.wmem_default, 212992).
 const PACKET: usize = 160 * 1024;
-/// A packet carries at most this many descriptors: stdin, stdout and stderr, or the lab's listeners.
-const DESCRIPTORS: usize = 4;
+/// A larger message, such as a command with a large environment, is in memory that comes as one descriptor more; the packet says just that.
+const IN_MEMORY: &[u8] = b"+";
+/// No message is larger: JSON makes less of the most that a program's arguments and environment may have (6 MiB, execve(2)).
+const LARGEST: usize = 32 << 20;
+/// A packet carries at most this many descriptors: stdin, stdout and stderr, or the lab's listeners; and a message's memory.
+const DESCRIPTORS: usize = 5;
 
 /// Last words of a side that has ended are there already.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -61,16 +67,19 @@ impl Wire {
     /// Sends one message with descriptors.
     pub(crate) fn send<T: Serialize>(&self, message: &T, descriptors: &[BorrowedFd<'_>]) -> Result<(), LabError> {
         let bytes = serde_json::to_vec(message).map_err(|error| LabError::Wire(error.to_string()))?;
-        if bytes.len() > PACKET || descriptors.len() > DESCRIPTORS {
+        if bytes.len() > LARGEST || descriptors.len() >= DESCRIPTORS {
             return Err(LabError::Wire(format!("message of {} bytes and {} descriptors is too large", bytes.len(), descriptors.len())));
         }
+        let memory = (bytes.len() > PACKET).then(|| into_memory(&bytes)).transpose()?;
+        let packet = if memory.is_some() { IN_MEMORY } else { &bytes };
+        let descriptors: Vec<_> = descriptors.iter().copied().chain(memory.as_ref().map(AsFd::as_fd)).collect();
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
             return Err(LabError::Wire("descriptors do not fit".into()));
         }
         let flags = SendFlags::NOSIGNAL;
-        rustix::net::sendmsg(&self.socket, &[IoSlice::new(&bytes)], &mut control, flags)
+        rustix::net::sendmsg(&self.socket, &[IoSlice::new(packet)], &mut control, flags)
             .map_err(LabError::system("send on the lab's socket"))?;
         Ok(())
     }
@@ -125,7 +134,11 @@ impl Wire {
                 descriptors.extend(list);
             }
         }
-        let message = serde_json::from_slice(&bytes[..received.bytes]).map_err(|error| LabError::Wire(error.to_string()))?;
+        bytes.truncate(received.bytes);
+        if bytes == IN_MEMORY {
+            bytes = from_memory(descriptors.pop().ok_or_else(|| LabError::Wire("a message's memory did not come".into()))?)?;
+        }
+        let message = serde_json::from_slice(&bytes).map_err(|error| LabError::Wire(error.to_string()))?;
         Ok(Some((message, descriptors)))
     }
 
@@ -136,6 +149,23 @@ impl Wire {
         }
         Err(LabError::Deadline { what: what.to_owned(), after: limit })
     }
+}
+
+/// Puts a message into memory of its own.
+fn into_memory(bytes: &[u8]) -> Result<OwnedFd, LabError> {
+    let made = rustix::fs::memfd_create("ostler-message", MemfdFlags::CLOEXEC).map_err(LabError::system("make room for a message"))?;
+    let mut file = File::from(made);
+    file.write_all(bytes).map_err(|error| LabError::Wire(error.to_string()))?;
+    Ok(file.into())
+}
+
+/// Reads a message out of the memory that came.
+fn from_memory(memory: OwnedFd) -> Result<Vec<u8>, LabError> {
+    let (mut file, mut bytes) = (File::from(memory), Vec::new());
+    // Sender and receiver share one offset, and it is where the writing ended.
+    let read = file.rewind().and_then(|()| file.take(LARGEST as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|error| LabError::Wire(error.to_string()))?;
+    if bytes.len() > LARGEST { Err(LabError::Wire(format!("longer than {LARGEST} bytes"))) } else { Ok(bytes) }
 }
 
 /// Listens on a socket only the owner can open.
@@ -178,9 +208,8 @@ pub(crate) fn readable(descriptors: &[BorrowedFd<'_>], limit: Option<Duration>) 
 
 #[cfg(test)]
 mod tests {
+    use super::super::protocol::{Exec, Request};
     use super::*;
-    use std::fs::File;
-    use std::io::{Read, Write};
 
     #[test]
     fn a_message_brings_its_descriptors() {
@@ -195,6 +224,23 @@ mod tests {
         let mut arrived = String::new();
         File::from(reader).read_to_string(&mut arrived).expect("read");
         assert_eq!(arrived, "through");
+    }
+
+    #[test]
+    fn a_command_with_a_large_environment_arrives_whole_with_its_descriptors() {
+        let value = std::ffi::OsString::from("v".repeat(64 << 10));
+        let environment = (0..16).map(|number| (format!("LARGE{number}").into(), value.clone())).collect();
+        let exec = Exec { node: None, argv: vec!["env".into()], environment, directory: "/".into() };
+        for count in [1, 16] {
+            let (ours, theirs) = Wire::pair().expect("pair");
+            let exec = Exec { environment: exec.environment[..count].to_vec(), ..exec.clone() };
+            let descriptors = [ours.as_fd(), ours.as_fd(), ours.as_fd()];
+            ours.send(&Request::Exec(exec.clone()), &descriptors).expect("sent");
+            let (request, descriptors): (Request, _) = Wire::from(theirs).receive().expect("read").expect("one");
+            let Request::Exec(arrived) = request else { panic!("{request:?}") };
+            assert!(arrived.environment == exec.environment && arrived.argv == exec.argv, "{count}");
+            assert_eq!(descriptors.len(), 3, "and none that it was not sent for");
+        }
     }
 
     #[test]
@@ -227,7 +273,7 @@ mod tests {
     #[test]
     fn an_oversized_message_and_garbage_are_refused() {
         let (ours, theirs) = Wire::pair().expect("pair");
-        assert!(ours.send(&"x".repeat(PACKET), &[]).expect_err("too large").to_string().contains("too large"));
+        assert!(ours.send(&"x".repeat(LARGEST), &[]).expect_err("too large").to_string().contains("too large"));
         rustix::io::write(&theirs, b"{not json").expect("write");
         assert!(matches!(ours.receive::<String>(), Err(LabError::Wire(_))));
     }
