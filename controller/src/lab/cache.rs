@@ -28,8 +28,34 @@ impl CacheKey {
     }
 }
 
+/// What is to be on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Everything below this path, with all else on its file system: a tree has a hundred thousand files.
+    Everything,
+    /// The names in this directory.
+    Names,
+}
+
+fn sync(part: Part, path: &Path) -> std::io::Result<()> {
+    let open = fs::File::open(path)?;
+    match part {
+        Part::Everything => Ok(rustix::fs::syncfs(open)?),
+        Part::Names => open.sync_all(),
+    }
+}
+
 /// Returns the thing of that name, building it where it is missing: `build` gets the path to build at, which does not exist.
 pub(crate) fn ensure(shelf: &Path, name: &str, build: impl FnOnce(&Path) -> Result<(), LabError>) -> Result<PathBuf, LabError> {
+    ensure_by(shelf, name, build, &sync)
+}
+
+fn ensure_by(
+    shelf: &Path,
+    name: &str,
+    build: impl FnOnce(&Path) -> Result<(), LabError>,
+    sync: &dyn Fn(Part, &Path) -> std::io::Result<()>,
+) -> Result<PathBuf, LabError> {
     fs::create_dir_all(shelf).map_err(LabError::file("create directory", shelf))?;
     let whole = shelf.join(name);
     if whole.is_dir() {
@@ -44,7 +70,10 @@ pub(crate) fn ensure(shelf: &Path, name: &str, build: impl FnOnce(&Path) -> Resu
         // A builder killed in the middle may have left mounts below: never cross into another file system.
         run(Command::new("rm").args(["-rf", "--one-file-system", "--"]).arg(&half))?;
         build(&half)?;
+        // A name that is there is never questioned again: it must not be on the disk before what it stands for (rename(2) orders nothing).
+        sync(Part::Everything, &half).map_err(LabError::file("sync", &half))?;
         fs::rename(&half, &whole).map_err(LabError::file("rename into place", &whole))?;
+        sync(Part::Names, shelf).map_err(LabError::file("sync", shelf))?;
     }
     Ok(whole)
 }
@@ -52,6 +81,25 @@ pub(crate) fn ensure(shelf: &Path, name: &str, build: impl FnOnce(&Path) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thing_is_on_the_disk_before_its_name_is() {
+        let (dir, seen) = (tempfile::tempdir().expect("scratch"), std::sync::Mutex::new(Vec::new()));
+        let build = |half: &Path| fs::create_dir(half).map_err(LabError::file("make", half));
+        let is_there = || dir.path().join("x").exists();
+        let sync = |part, path: &Path| {
+            seen.lock().expect("whole").push((part, path.to_owned(), is_there()));
+            super::sync(part, path)
+        };
+        ensure_by(dir.path(), "x", build, &sync).expect("built");
+        let half = dir.path().join(".x.part");
+        let order = [(Part::Everything, half, false), (Part::Names, dir.path().to_owned(), true)];
+        assert_eq!(seen.into_inner().expect("whole"), order);
+        // What cannot be synced has no name.
+        let fails = |_, _: &Path| Err(std::io::ErrorKind::StorageFull.into());
+        ensure_by(dir.path(), "y", build, &fails).expect_err("not on the disk");
+        assert!(!dir.path().join("y").exists());
+    }
 
     #[test]
     fn a_half_built_thing_is_never_used_and_a_whole_one_is_never_built_again() {

@@ -151,7 +151,7 @@ impl Proxy {
         }
         let mut body = response.into_body().into_reader();
         match (keep.filter(|_| status == 200), length) {
-            (Some(path), Some(length)) => keep_and_send(&mut body, out, path, length)?,
+            (Some(path), Some(length)) => keep_and_send(&mut body, out, path, length, File::sync_data)?,
             _ => drop(io::copy(&mut body, out)?),
         }
         Ok(stays)
@@ -184,9 +184,16 @@ fn machine_roots() -> RootCerts {
     RootCerts::new_with_certs(&certificates)
 }
 
-/// Sends `length` bytes on and puts them into the store, renamed into place once they are all there. A store that takes nothing, on a
-/// full disk, is this machine's affair: the node gets its package all the same.
-fn keep_and_send(body: &mut impl Read, out: &mut TcpStream, path: &Path, length: u64) -> io::Result<()> {
+/// Sends `length` bytes on and puts them into the store, renamed into place once they are all there and, as `sync` says, on the disk: a name
+/// that is there is never questioned again. A store that takes nothing, on a full disk, is this machine's affair: the node gets its package all
+/// the same.
+fn keep_and_send(
+    body: &mut impl Read,
+    out: &mut impl Write,
+    path: &Path,
+    length: u64,
+    sync: impl Fn(&File) -> io::Result<()>,
+) -> io::Result<()> {
     let part = path.with_added_extension(format!("{}.part", std::process::id()));
     let mut file = path.parent().and_then(|dir| fs::create_dir_all(dir).and_then(|()| File::create(&part)).ok());
     let mut buffer = vec![0; 64 * 1024];
@@ -204,7 +211,8 @@ fn keep_and_send(body: &mut impl Read, out: &mut TcpStream, path: &Path, length:
             Err(error) => break Err(error),
         }
     };
-    let kept = outcome.is_ok() && arrived == length && file.is_some() && fs::rename(&part, path).is_ok();
+    let is_whole = outcome.is_ok() && arrived == length && file.is_some_and(|file| sync(&file).is_ok());
+    let kept = is_whole && fs::rename(&part, path).is_ok();
     if !kept {
         let _ = fs::remove_file(&part);
     }
@@ -310,6 +318,21 @@ mod tests {
             node.read_to_string(&mut answer).expect("the connection ends");
             assert!(answer.ends_with("\r\n\r\nall of it."), "{answer}");
         });
+    }
+
+    #[test]
+    fn a_package_is_on_the_disk_before_its_name_is() {
+        let dir = tempfile::tempdir().expect("scratch");
+        for (name, is_synced) in [("x_1_all.deb", true), ("y_1_all.deb", false)] {
+            let path = dir.path().join(name);
+            let sync = |part: &File| {
+                assert!(!path.exists() && part.metadata().expect("open").len() == 10, "all of it, and not under its name");
+                if is_synced { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+            };
+            let mut out = Vec::new();
+            keep_and_send(&mut &b"all of it."[..], &mut out, &path, 10, sync).expect("sent");
+            assert_eq!((path.exists(), out.as_slice()), (is_synced, &b"all of it."[..]));
+        }
     }
 
     #[test]
