@@ -109,13 +109,13 @@ impl Planning<'_> {
         let cleaner = Cleaner::default();
         let proofs = &self.catalog.verify;
         let mut verdicts = Vec::with_capacity(proofs.len());
-        for lane in proofs.chunks(PROOFS_AT_ONCE) {
+        for batch in proofs.chunks(PROOFS_AT_ONCE) {
             if !(self.wanted)() {
                 return None;
             }
             let ask = |proof: &Requirement| self.provider.check(&proof.check, proof.within, &Demands::default());
             let asked: Vec<Verdict> = std::thread::scope(|scope| {
-                let asking: Vec<_> = lane.iter().map(|proof| scope.spawn(move || ask(proof))).collect();
+                let asking: Vec<_> = batch.iter().map(|proof| scope.spawn(move || ask(proof))).collect();
                 // A defect is nobody's answer: it ends the program, with its own words.
                 asking.into_iter().map(|thread| thread.join().unwrap_or_else(|defect| std::panic::resume_unwind(defect))).collect()
             });

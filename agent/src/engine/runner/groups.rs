@@ -3,7 +3,7 @@
 use ostler_roles::catalog::Step;
 
 /// How many members of a `together` block run at once.
-pub(super) const LANES: usize = 8;
+pub(super) const WORKERS: usize = 8;
 
 /// Steps whose turn comes at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]

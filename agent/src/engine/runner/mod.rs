@@ -232,7 +232,7 @@ impl Runner<'_> {
     fn together(&self, members: &[u32]) {
         let next = AtomicU32::new(0);
         std::thread::scope(|scope| {
-            for _ in 0..members.len().min(groups::LANES) {
+            for _ in 0..members.len().min(groups::WORKERS) {
                 scope.spawn(|| {
                     while let Some(member) = members.get(next.fetch_add(1, Ordering::AcqRel) as usize) {
                         self.run_step(&[*member]);

@@ -110,7 +110,7 @@ fn references(repository: &Path) -> String {
 }
 
 #[test]
-fn mirrors_are_filled_in_lanes_and_the_second_run_changes_nothing() {
+fn mirrors_are_filled_by_workers_and_the_second_run_changes_nothing() {
     let fixture = fixture();
     let origins = Origins::new(&["openstack/nova", "openstack/cinder", "x/y"]);
     let desired = cache(["openstack/nova", "openstack/cinder", "x/y"].map(|name| origins.source(name)));
