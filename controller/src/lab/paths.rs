@@ -142,17 +142,17 @@ impl LabPaths {
     }
 }
 
-/// Signs that mount(8) and ssh_config(5) give a meaning that no quoting takes away.
+/// Characters that mount(8) and ssh_config(5) give a meaning that no quoting takes away.
 const MISREAD: &[char] = &[',', '\\', '"', '\''];
-/// Signs with a meaning in a list of overlay layers (overlayfs, `lowerdir`).
+/// Characters with a meaning in a list of overlay layers (overlayfs, `lowerdir`).
 pub(crate) const MISREAD_AS_LAYERS: &[char] = &[',', '\\', ':'];
 
 /// Refuses a path that one of the programs of the lab would read as something else.
 pub(crate) fn legible(what: &str, path: &Path, misread: &[char]) -> Result<(), LabError> {
     let text = path.to_string_lossy();
     // `${` begins a variable in ssh_config(5).
-    let sign = text.chars().find(|sign| sign.is_control() || misread.contains(sign)).or(text.contains("${").then_some('{'));
-    sign.map_or(Ok(()), |sign| Err(LabError::Spec(format!("{what} {} must not have {sign:?} in its path", path.display()))))
+    let found = text.chars().find(|c| c.is_control() || misread.contains(c)).or(text.contains("${").then_some('{'));
+    found.map_or(Ok(()), |found| Err(LabError::Spec(format!("{what} {} must not have {found:?} in its path", path.display()))))
 }
 
 /// Removes a file or a directory with all in it; one that is not there is fine.

@@ -1,6 +1,6 @@
 //! Two texts that differ, as people see that they do: what the eye does not see, or takes for something else, is written out.
 
-/// A line with a sign for each character that has none: `→` a tab, `␍` a carriage return, `·` a blank at its end, `␛` and its like the other
+/// A line with a character that is seen for each that is not: `→` a tab, `␍` a carriage return, `·` a blank at its end, `␛` and its like the other
 /// controls, `\u{a0}` what is only as wide as a blank, or as nothing.
 pub(super) fn visible(line: &str) -> String {
     let text = line.trim_end_matches([' ', '\t', '\r']);
@@ -42,7 +42,7 @@ pub(super) fn apart(from: &str, to: &str) -> (String, String) {
     if from == to || looks(&shown.0) != looks(&shown.1) { shown } else { (exact(from), exact(to)) }
 }
 
-/// What a line is taken for at a glance: letters and signs of other scripts as their likes of ASCII.
+/// What a line is taken for at a glance: characters of other scripts as their likes of ASCII.
 pub(super) fn looks(shown: &str) -> String {
     shown.chars().map(like).collect()
 }

@@ -224,10 +224,10 @@ fn a_directory_with_a_blank_and_a_percent_sign_serves_and_one_that_others_misrea
     assert_eq!(lab.command(["ssh", "n1", "hostname"]).output().expect("ran").text(), "n1");
     lab.end().expect("down");
     // mount(8), ssh_config(5) and overlayfs would each read one of them as something else.
-    for (name, sign) in [("a,b", ','), ("a\\b", '\\'), ("a\"b", '"'), ("a'b", '\''), ("a\nb", '\n'), ("a${HOME}b", '{')] {
+    for (name, character) in [("a,b", ','), ("a\\b", '\\'), ("a\"b", '"'), ("a'b", '\''), ("a\nb", '\n'), ("a${HOME}b", '{')] {
         let refused = up(&dir.path().join(name), LabSpec::new([node("n1", 11)])).expect_err("refused");
         let said = refused.to_string();
-        assert!(matches!(refused, LabError::Spec(_)) && said.contains(&format!("must not have {sign:?} in its path")), "{said}");
+        assert!(matches!(refused, LabError::Spec(_)) && said.contains(&format!("must not have {character:?} in its path")), "{said}");
         assert!(!dir.path().join(name).exists(), "{said}");
     }
     let mut setup = setup(&dir.path().join("state"));

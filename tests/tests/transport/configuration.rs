@@ -326,9 +326,9 @@ async fn needs_client(line: &str) -> Option<(usize, String)> {
 #[tokio::test]
 async fn without_a_client_a_list_that_builds_on_its_defaults_is_refused() {
     let lists = ["Ciphers", "KexAlgorithms", "MACs", "HostKeyAlgorithms", "PubkeyAcceptedAlgorithms", "CASignatureAlgorithms"];
-    for (list, sign) in lists.iter().flat_map(|list| ["+", "-", "^"].map(|sign| (list, sign))) {
-        let word = format!("{} {sign}a,b", list.to_ascii_lowercase());
-        assert_eq!(needs_client(&format!("{list} {sign}a,b")).await, Some((4, word)));
+    for (list, prefix) in lists.iter().flat_map(|list| ["+", "-", "^"].map(|prefix| (list, prefix))) {
+        let word = format!("{} {prefix}a,b", list.to_ascii_lowercase());
+        assert_eq!(needs_client(&format!("{list} {prefix}a,b")).await, Some((4, word)));
     }
     assert_eq!(needs_client("Ciphers aes256-ctr,aes128-ctr").await, None);
 }

@@ -124,7 +124,7 @@ fn parse(said: &str, account: &Account) -> KeyFiles {
     for (word, rest) in said.lines().filter_map(setting) {
         match word.as_str() {
             "authorizedkeysfile" if !is_none(rest) => {
-                let is_own = |pattern: &&str| !pattern.starts_with('/') || ["%u", "%U", "%h"].iter().any(|sign| pattern.contains(sign));
+                let is_own = |pattern: &&str| !pattern.starts_with('/') || ["%u", "%U", "%h"].iter().any(|token| pattern.contains(token));
                 let (own, shared): (Vec<&str>, Vec<&str>) = rest.split_whitespace().partition(is_own);
                 let paths = |patterns: Vec<&str>| patterns.into_iter().map(|pattern| expanded(pattern, account)).collect();
                 (reads.files, reads.shared) = (paths(own), paths(shared));
@@ -139,15 +139,15 @@ fn parse(said: &str, account: &Account) -> KeyFiles {
 
 fn expanded(pattern: &str, account: &Account) -> PathBuf {
     let mut path = String::new();
-    let mut signs = pattern.chars();
-    while let Some(sign) = signs.next() {
-        match (sign, if sign == '%' { signs.next() } else { None }) {
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        match (character, if character == '%' { characters.next() } else { None }) {
             ('%', Some('h')) => path.push_str(&account.home),
             ('%', Some('u')) => path.push_str(&account.name),
             ('%', Some('U')) => path.push_str(&account.uid.to_string()),
             ('%', Some('%')) => path.push('%'),
             ('%', Some(other)) => path.extend(['%', other]),
-            (sign, _) => path.push(sign),
+            (character, _) => path.push(character),
         }
     }
     Path::new(&account.home).join(path)

@@ -78,7 +78,7 @@ impl SshdConfiguration {
 /// A line's first word in lower case, and the rest (sshd_config(5)).
 pub(in super::super) fn setting(line: &str) -> Option<(String, &str)> {
     let line = line.trim();
-    let (word, rest) = line.split_once(|sign: char| sign.is_whitespace() || sign == '=').unwrap_or((line, ""));
+    let (word, rest) = line.split_once(|c: char| c.is_whitespace() || c == '=').unwrap_or((line, ""));
     (!word.is_empty() && !word.starts_with('#')).then(|| (word.to_ascii_lowercase(), rest.trim_start_matches(['=', ' ', '\t'])))
 }
 
@@ -87,7 +87,7 @@ pub(in super::super) fn setting(line: &str) -> Option<(String, &str)> {
 fn patterns(rest: &str) -> (Vec<&str>, bool) {
     let quoted = |word: &str| word.len() > 1 && word.starts_with('"') && word.ends_with('"');
     let plain = |word: &str| if quoted(word) { word.trim_matches('"').to_owned() } else { word.to_owned() };
-    let strange = |word: &str| ["\"", "'", "\\", "[]", "[!]", "[^]", "[["].iter().any(|sign| plain(word).contains(sign));
+    let strange = |word: &str| ["\"", "'", "\\", "[]", "[!]", "[^]", "[["].iter().any(|part| plain(word).contains(part));
     let (strange, words): (Vec<&str>, Vec<&str>) =
         rest.split_whitespace().take_while(|word| !word.starts_with('#')).partition(|word| strange(word));
     (words.into_iter().map(|word| word.trim_matches('"')).collect(), !strange.is_empty())
@@ -124,10 +124,9 @@ fn fits(pattern: &str, name: &str) -> bool {
         None => name.is_empty(),
         Some('*') => (0..=name.len()).filter(|at| name.is_char_boundary(*at)).any(|at| fits(&pattern[1..], &name[at..])),
         Some('[') => pattern.find(']').is_none_or(|end| fits(&format!("?{}", &pattern[end + 1..]), name)),
-        Some(sign) => name
-            .chars()
-            .next()
-            .is_some_and(|first| (sign == '?' || sign == first) && fits(&pattern[sign.len_utf8()..], &name[first.len_utf8()..])),
+        Some(character) => name.chars().next().is_some_and(|first| {
+            (character == '?' || character == first) && fits(&pattern[character.len_utf8()..], &name[first.len_utf8()..])
+        }),
     }
 }
 

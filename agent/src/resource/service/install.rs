@@ -29,7 +29,7 @@ impl Install {
                 inside = line == "[Install]";
             } else if let Some((key, value)) = line.split_once('=').filter(|_| inside && !line.starts_with(['#', ';'])) {
                 let Some(list) = self.list(key.trim()) else { continue };
-                // Nothing behind the sign takes back what was said before.
+                // Nothing behind the `=` takes back what was said before.
                 if value.trim().is_empty() {
                     list.clear();
                 }

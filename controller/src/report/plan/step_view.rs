@@ -138,7 +138,7 @@ mod tests {
             ("a\u{200b}\n", "a\u{200c}\n", &["@@ -1 +1 @@", "-a\\u{200b}", "+a\\u{200c}"]),
             ("caf\u{e9}\n", "cafe\u{301}\n", &["@@ -1 +1 @@", "-caf\u{e9}", "+cafe\\u{301}"]),
             ("root\n", "r\u{43e}\u{43e}t\n", &["@@ -1 +1 @@", "-root", "+r\\u{43e}\\u{43e}t"]),
-            // The signs themselves.
+            // The characters that we write ourselves.
             ("e·\n", "e \n", &["@@ -1 +1 @@", "-e\\u{b7}", "+e\\u{20}"]),
             ("f\u{1b}\n", "f␛\n", &["@@ -1 +1 @@", "-f\\u{1b}", "+f\\u{241b}"]),
         ];
@@ -180,7 +180,7 @@ mod tests {
         for old in &lines {
             for new in lines.iter().filter(|new| *new != old) {
                 let shown = line_diff(&format!("{old}\n"), &format!("{new}\n"));
-                let side = |sign| shown.iter().filter_map(|line| line.strip_prefix(sign)).collect::<Vec<_>>();
+                let side = |prefix| shown.iter().filter_map(|line| line.strip_prefix(prefix)).collect::<Vec<_>>();
                 assert_ne!(side('-'), side('+'), "{old:?} to {new:?}: {shown:?}");
                 assert!(shown.iter().all(|line| sanitize(line, false) == *line), "{old:?} to {new:?}: {shown:?}");
             }

@@ -55,7 +55,7 @@ impl Hosts {
     pub fn is_pattern(&self) -> bool {
         match self {
             Hosts::Hashed { .. } => false,
-            Hosts::Patterns(patterns) => patterns.iter().any(|(sign, pattern)| *sign == Negated::Yes || pattern.contains(['*', '?'])),
+            Hosts::Patterns(patterns) => patterns.iter().any(|(negated, pattern)| *negated == Negated::Yes || pattern.contains(['*', '?'])),
         }
     }
 
@@ -64,7 +64,7 @@ impl Hosts {
         match self {
             Hosts::Hashed { salt, hash } => hashed(salt, name).is_some_and(|own| own == *hash),
             Hosts::Patterns(patterns) => {
-                let fits = |negated: Negated| patterns.iter().any(|(sign, pattern)| *sign == negated && wildcard(pattern, name));
+                let fits = |negated: Negated| patterns.iter().any(|(is, pattern)| *is == negated && wildcard(pattern, name));
                 !fits(Negated::Yes) && fits(Negated::No)
             }
         }
