@@ -11,7 +11,7 @@ const GO_WITHIN: Duration = Duration::from_secs(30);
 /// The run to show: the one named, or the last one; none where the node knows no such run.
 ///
 /// A `Go` that is under way is waited for. A run that is not known gets an empty directory under its name, which a `Go` that was still
-/// on a dead line will find: it is refused.
+/// on a dead connection will find: it is refused.
 ///
 /// # Errors
 /// When the records cannot be read or written.

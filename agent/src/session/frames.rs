@@ -1,4 +1,4 @@
-//! The two ends of the line: frames in with a deadline, frames out that never wait for ever.
+//! The two ends of the connection: frames in with a deadline, frames out that never wait for ever.
 
 use super::fault::from_error;
 use ostler_roles::outcome::FailureKind;

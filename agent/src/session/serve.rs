@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// `Open` stands right behind the exec.
 const OPEN_WITHIN: Duration = Duration::from_secs(60);
-/// A person may think over a plan for so long; heartbeats find a dead line much sooner.
+/// A person may think over a plan for so long; heartbeats find a dead connection much sooner.
 const NEXT_WITHIN: Duration = Duration::from_secs(24 * 3600);
 
 /// Which half of an agent this is.

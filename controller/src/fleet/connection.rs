@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_line_that_was_hung_up_keeps_what_was_said_and_is_lost_for_who_asks_on() {
+    async fn a_connection_that_was_hung_up_keeps_what_was_said_and_is_lost_for_who_asks_on() {
         let fake = FakeNode::new(vec![Some(vec![Act::Hear, Act::Say(hello()), Act::Hear])]);
         let (preparation, _told) = fake.preparation();
         let mut connection = preparation.meet(&name(), async { Vec::new() }).await.unwrap().hang_up().await;

@@ -1,4 +1,4 @@
-//! How hard a node is looked for whose line was lost.
+//! How hard a node is looked for whose connection was lost.
 
 use std::time::Duration;
 

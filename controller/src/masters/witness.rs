@@ -201,7 +201,7 @@ mod tests {
         fn take(&self) -> Result<bool, Cause> {
             match self.lost {
                 None => Ok(true),
-                Some(true) => Err("the line is lost".into()),
+                Some(true) => Err("the connection is lost".into()),
                 Some(false) => Ok(false),
             }
         }
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn what_was_not_there_to_be_read_proves_nothing_and_is_tried_again() {
-        for (lost, why) in [(false, "it was gone before the job had ended"), (true, "the line is lost")] {
+        for (lost, why) in [(false, "it was gone before the job had ended"), (true, "the connection is lost")] {
             let (verdict, text, again) = judged(Some(lost), Verdict::Green, |_| lines(&[]));
             assert_eq!((verdict, again), (Verdict::Unknown, true));
             assert!(text.ends_with(why), "{text}");

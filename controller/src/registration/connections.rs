@@ -64,7 +64,7 @@ impl Connections {
         }
     }
 
-    /// Asks a node, on a line of its own time, which run has it now and lets its executors in, and on what its labels rest.
+    /// Asks a node, on a connection of its own, which run has it now and lets its executors in, and on what its labels rest.
     ///
     /// # Errors
     /// When it does not say.
@@ -77,7 +77,7 @@ impl Connections {
         }
     }
 
-    /// Ends a node's line, with which nothing is under way any more. Who wants one there makes another.
+    /// Ends a node's connection, with which nothing is under way any more. Who wants one there makes another.
     pub async fn release(&self, node: &NodeName) {
         let job = self.of(node);
         // Somebody may be at work there, who is waited for.

@@ -13,7 +13,7 @@ use ostler_roles::wire::message::{Hidden, Refusal};
 use ostler_roles::words::{AccountName, NodeName};
 use std::sync::PoisonError;
 
-/// The node of one executor, over its line of this run.
+/// The node of one executor, over its connection of this run.
 #[derive(Debug)]
 pub struct SessionWitness {
     node: NodeName,
@@ -94,7 +94,7 @@ mod tests {
         ActiveRun { run: run_id(), alive: true, controller: "eve@desk".into(), since: 1, age: Span::seconds(0), events: 3, owes }
     }
 
-    /// What comes of a proof on a node whose connections, one after the other, answer so; none: the line is lost.
+    /// What comes of a proof on a node whose connections, one after the other, answer so; none: it is lost.
     async fn kept(generation: Option<u64>, answers: &[Option<ToController>]) -> (Result<(), bool>, Vec<u64>) {
         let answer = |answer: &Option<ToController>| {
             let acts = vec![Act::Hear, Act::Say(hello()), Act::Hear];
@@ -117,10 +117,10 @@ mod tests {
             assert_eq!(kept(Some(5), &refused(refusal.clone())).await, (Err(true), vec![5]), "{refusal:?}");
         }
         assert_eq!(kept(Some(5), &refused(Refusal::NoRunner("no space left".to_owned()))).await, (Err(false), vec![5]));
-        assert_eq!(kept(Some(5), &[None]).await, (Err(false), vec![5]), "the line is lost, and there is no other");
+        assert_eq!(kept(Some(5), &[None]).await, (Err(false), vec![5]), "the connection is lost, and there is no other");
         let proved = || Some(ToController::Proved);
         assert_eq!(kept(Some(5), &[proved()]).await, (Ok(()), vec![5]));
-        assert_eq!(kept(Some(5), &[None, proved()]).await, (Ok(()), vec![5, 5]), "the line is lost, and another one comes");
+        assert_eq!(kept(Some(5), &[None, proved()]).await, (Ok(()), vec![5, 5]), "the connection is lost, and another one comes");
         assert_eq!(kept(None, &[proved()]).await, (Err(false), Vec::new()), "of no generation");
         // What owes nothing, or is not on record yet, is waited for.
         let small = Refusal::Locked(active(false));

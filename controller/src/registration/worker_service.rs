@@ -16,7 +16,7 @@ const LOOKS: u32 = 20;
 /// The pause between two looks: systemd lets two seconds pass before it starts the unit again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The service on one node, over its line of this run.
+/// The service on one node, over its connection of this run.
 #[derive(Debug)]
 pub struct SessionService {
     job: SharedJob,
@@ -52,7 +52,7 @@ impl SessionService {
             match looked {
                 Ok(0) => std::thread::sleep(PAUSE),
                 Err(NodeJobError::StepFailed(_, why)) => return Some(why),
-                // It has come up; or nothing can be told of it, as where another role set it up, or the line is lost.
+                // It has come up; or nothing can be told of it, as where another role set it up, or the connection is lost.
                 Ok(_) | Err(_) => return None,
             }
         }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn what_a_service_logged_is_what_its_step_says_and_no_lost_line() {
+    async fn what_a_service_logged_is_what_its_step_says_and_no_lost_connection() {
         let failure =
             Failure { kind: FailureKind::Moved, message: "it does not stay up".to_owned(), causes: Vec::new(), command: None, hint: None };
         let id = ResourceId { kind: Kind::Service, key: ROLE.to_owned() };
@@ -108,7 +108,7 @@ mod tests {
         let says = [failed, ended].into_iter().zip(1..).map(|(event, seq)| ToController::Event { seq, event: Box::new(event) });
         let says = says.chain([ToController::Done { run: run_id(), last: 2 }]).collect();
         assert_eq!(told(says, Cancellation::default()).await, (Some("service buildbot-worker: it does not stay up".to_owned()), 0));
-        assert_eq!(told(Vec::new(), Cancellation::default()).await, (None, 0), "the line is lost");
+        assert_eq!(told(Vec::new(), Cancellation::default()).await, (None, 0), "the connection is lost");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -47,7 +47,7 @@ fn a_controller_whose_packets_no_longer_come_keeps_nobody_from_its_node() {
     field.wait_for("n1", AT_GATE);
     let port = field.said("n1", PEER);
     let words = ["tcp", "sport", &port, "drop"].map(str::to_owned).to_vec();
-    field.lab().fault("n1", Fault::Rule { words }).expect("the line is dead");
+    field.lab().fault("n1", Fault::Rule { words }).expect("the connection is dead");
     // Its farewell does not arrive either.
     first.signal("KILL");
     assert_eq!(first.end().code, 137);

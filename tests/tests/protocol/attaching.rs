@@ -78,7 +78,7 @@ fn an_id_that_was_answered_unknown_never_begins() {
     slow.hello();
     let (plan, needed) = slow.plan(&web());
     slow.give(&needed, &contents());
-    // The controller gives its line up and asks on another one, before its `Go` has arrived.
+    // The controller gives its connection up and asks on another one, before its `Go` has arrived.
     let mut other = bench.connect();
     other.hello();
     let (events, end) = other.attach(&run, 0);

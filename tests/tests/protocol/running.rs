@@ -456,7 +456,7 @@ fn the_oldest_runs_go_whatever_the_clocks_of_their_controllers_say() {
     for count in 0..20 {
         run(&format!("01a21000-0000-7000-8000-{count:012}"));
     }
-    // An id that was answered "unknown" must stay so: its `Go` may still be on a dead line.
+    // An id that was answered "unknown" must stay so: its `Go` may still be on a dead connection.
     let unknown = bench.run_id();
     let (_, end) = bench_attach(&bench, &unknown);
     assert_eq!(end, Some(ToController::Refused(Refusal::NoRun(Some(unknown.clone())))));

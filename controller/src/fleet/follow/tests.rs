@@ -130,7 +130,7 @@ async fn a_run_is_asked_to_stop_while_nobody_reads_what_it_tells() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_only_says_that_it_is_there_is_left_when_all_its_deadlines_are_over() {
-    // Every quarter of a minute, for ever: no line is lost.
+    // Every quarter of a minute, for ever: no connection is lost.
     let (end, told, _) = run(vec![met([Act::Hear, going(), started(), Act::Beat])], false).await;
     let trouble = trouble(&end);
     assert_eq!((trouble.kind, trouble.hint.as_str()), (TroubleKind::Unreachable, "ostler attach n1"));
@@ -338,7 +338,7 @@ async fn a_line_that_is_lost_before_a_run_begins_is_not_made_again_for_who_wants
 #[tokio::test]
 async fn who_is_asked_for_proofs_again_is_met_again_as_patiently_as_who_is_let_go() {
     let nothing = Plan { steps: Vec::new(), ..plan() };
-    // Its line is gone; nobody is there for a moment.
+    // Its connection is gone; nobody is there for a moment.
     let fake = FakeNode::new(vec![met([]), None, met([Act::Hear, planned(nothing.clone())])]);
     let (preparation, _told) = fake.preparation();
     let connection = preparation.meet(&name(), async { Vec::new() }).await.unwrap();
