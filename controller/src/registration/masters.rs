@@ -5,7 +5,7 @@ mod drain;
 pub use drain::{Blocked, Cordoned};
 
 use super::connections::Connections;
-use super::{Candidate, Opened, Proofs, Registered, Registrar, failed, told};
+use super::{Candidate, Opened, Proofs, Registered, Registrar, event_text, failed};
 use crate::fleet::{ExecutorRef, FleetEvent, Stage, Transaction};
 use crate::masters::driver::{self, Driver, Event, MasterError, Verdict};
 use crate::masters::register::{self, Ending, Leftover, Task};
@@ -339,8 +339,8 @@ impl Reporter {
 
     fn tell(&self, event: &Event) {
         let executor = &self.candidate.executor;
-        let text = told::text(event, self.hint.as_deref());
-        let said = FleetEvent::Master { master: executor.master.to_string(), text, goes_on: told::goes_on(event) };
+        let text = event_text::text(event, self.hint.as_deref());
+        let said = FleetEvent::Master { master: executor.master.to_string(), text, goes_on: event_text::goes_on(event) };
         self.registrar.preparation.events.send(&self.candidate.node, said);
         match event {
             Event::Shared(_) => _ = self.shared.fetch_add(1, Ordering::Relaxed),

@@ -3,6 +3,7 @@
 mod buildbot;
 mod connections;
 mod equipment;
+mod event_text;
 #[cfg(test)]
 mod fake;
 mod jenkins;
@@ -12,7 +13,6 @@ mod node_job;
 mod proofs;
 mod rotation;
 mod survey;
-mod told;
 mod witness;
 mod worker_service;
 

@@ -1,7 +1,7 @@
 //! What versions differ in: each a parameter of the model, and a row of the table for people.
 
 use ostler::masters::jenkins::Agent;
-use ostler_roles::master::jenkins::{Name, Version as Told};
+use ostler_roles::master::jenkins::{Name, Version as JenkinsVersion};
 use ostler_roles::words::{AbsPath, AccountName, MasterName, Secret};
 use ostler_tests::jenkins::Version;
 use ostler_tests::jenkins::nodes::Node;
@@ -82,7 +82,7 @@ fn command_line(version: Version) -> String {
         user: AccountName::parse("jenkins").unwrap(),
         remote_fs: AbsPath::parse("/srv/jobs").unwrap(),
     };
-    let told = Told::parse(version.number()).unwrap();
+    let told = JenkinsVersion::parse(version.number()).unwrap();
     let steps = agent.steps(b"PK", Some(told), &Secret::new("s".repeat(64)), b"key").unwrap();
     let unit =
         steps.contents.values().map(|bytes| String::from_utf8(bytes.clone()).unwrap()).find(|text| text.starts_with("[Unit]")).unwrap();
