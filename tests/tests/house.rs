@@ -10,6 +10,7 @@ mod house {
     mod format;
     mod hints;
     mod mutations;
+    mod names;
     mod sizes;
     mod words;
 }
