@@ -1,8 +1,8 @@
-//! What a file has beyond bytes, owner and mode: its ACL, capabilities and other extended attributes (xattr(7)). Whoever replaces a file
+//! What a file has beside its bytes: owner and mode, its ACL, capabilities and other extended attributes (xattr(7)). Whoever replaces a file
 //! gives them to the new one, and gives nobody rights that the old one did not.
 
 use super::acl::{self, ACL};
-use super::{Host, Operation, OsError, Writing};
+use super::{Host, Operation, OsError};
 use ostler_roles::words::Bytes;
 use rustix::fs::{FileType, Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
@@ -18,6 +18,17 @@ const BY_THE_SYSTEM: &str = "system.";
 const CAPABILITIES: &str = "security.capability";
 /// Signatures of the very bytes, which the kernel makes itself (evmctl(1)), and a union file system's notes on its own layers.
 const OF_THE_OLD: [&str; 3] = ["security.ima", "security.evm", "trusted.overlay."];
+
+/// What a file shall be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Writing {
+    /// Owner.
+    pub user: u32,
+    /// Group.
+    pub group: u32,
+    /// Permission bits.
+    pub mode: u32,
+}
 
 /// What is kept of a file that is replaced.
 #[derive(Debug, Default)]
@@ -85,16 +96,6 @@ fn sorted(values: Vec<(CString, Vec<u8>)>, capabilities_stay: bool) -> Attribute
     }
     kept.others.extend(last);
     kept
-}
-
-/// Whether chattr(1) has made a file or directory one that nobody may alter: the word for it.
-pub(super) fn unalterable(path: &Path) -> Option<&'static str> {
-    let kind = std::fs::symlink_metadata(path).ok()?.file_type();
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let opened = (kind.is_file() || kind.is_dir()).then(|| rustix::fs::open(path, flags, Mode::empty()))?.ok()?;
-    let flags = rustix::fs::ioctl_getflags(&opened).ok()?;
-    let words = [(rustix::fs::IFlags::IMMUTABLE, "immutable"), (rustix::fs::IFlags::APPEND, "append-only")];
-    words.into_iter().find(|(flag, _)| flags.contains(*flag)).map(|(_, word)| word)
 }
 
 impl Attributes {

@@ -1,6 +1,7 @@
 //! What the operating system refused: which operation, on what.
 
-use super::{attributes, mounts};
+use super::file_flags::unalterable;
+use super::room::Room;
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::words::Bytes;
 use std::fmt;
@@ -72,7 +73,7 @@ impl fmt::Display for Operation {
 
 /// Where bytes are free and names are not, df(1) shows nothing of it: its numbers; none where names are left.
 fn no_inodes(path: &Path) -> Option<String> {
-    let room = mounts::room(path).ok().filter(|room| room.inodes > 0 && room.inodes_free == 0)?;
+    let room = Room::at(path).ok().filter(|room| room.inodes > 0 && room.inodes_free == 0)?;
     Some(format!("0 of {} inodes are left there, and {} are free", room.inodes, Bytes(room.free)))
 }
 
@@ -111,7 +112,7 @@ impl OsError {
     /// What chattr(1) has forbidden, and of which path: its own, or that of the directory it stands in.
     fn unalterable(&self) -> Option<(&'static str, &Path)> {
         let is_refused = self.source.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error()) && self.subject.starts_with('/');
-        Path::new(&self.subject).ancestors().take(2).filter(|_| is_refused).find_map(|path| Some((attributes::unalterable(path)?, path)))
+        Path::new(&self.subject).ancestors().take(2).filter(|_| is_refused).find_map(|path| Some((unalterable(path)?, path)))
     }
 
     /// As it is told: `kind` unless the disk is full.

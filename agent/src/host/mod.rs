@@ -10,6 +10,7 @@ pub mod deadline;
 mod directories;
 mod entry;
 mod error;
+mod file_flags;
 pub mod git;
 pub mod http;
 pub mod mounts;
@@ -20,11 +21,13 @@ mod remote_mounts;
 pub mod resolve;
 mod rights;
 mod rivals;
+mod room;
 mod trusted;
 mod unsynced;
 mod write;
 
 pub use acl::Member;
+pub use attributes::Writing;
 pub use entry::{Entry, EntryKind};
 pub use error::{Operation, OsError};
 #[cfg(test)]
@@ -32,7 +35,7 @@ pub(crate) use remote_mounts::tests;
 pub use rights::Right;
 pub use rivals::Rival;
 pub use trusted::WorkingDirectory;
-pub use write::{Proof, Writing, aside_path};
+pub use write::{Proof, aside_path};
 
 use rustix::fs::{Mode, OFlags};
 use std::os::fd::OwnedFd;

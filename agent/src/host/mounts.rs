@@ -1,5 +1,6 @@
 //! Mounted file systems: which one really holds a path, and its room.
 
+use super::room::Room;
 use super::{EntryKind, Host, Operation, OsError};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
@@ -15,19 +16,6 @@ pub struct Mount {
     pub source: String,
     /// The file system's number, `MAJOR:MINOR`: the same wherever it is mounted.
     pub device: String,
-}
-
-/// The room of a file system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
-    /// Size in bytes, as df(1) shows it.
-    pub size: u64,
-    /// Free for an ordinary account.
-    pub free: u64,
-    /// Inodes; 0 where there is no such number.
-    pub inodes: u64,
-    /// Free inodes for an ordinary account.
-    pub inodes_free: u64,
 }
 
 /// Octal escapes of proc(5): blank, tab, newline, backslash.
@@ -111,14 +99,7 @@ impl Host {
 /// # Errors
 /// When the kernel does not tell.
 pub fn room(path: &Path) -> Result<Room, OsError> {
-    let stat = rustix::fs::statvfs(path).map_err(|source| OsError::new(Operation::Look, path.display(), source))?;
-    let unit = stat.f_frsize;
-    Ok(Room {
-        size: stat.f_blocks.saturating_mul(unit),
-        free: stat.f_bavail.saturating_mul(unit),
-        inodes: stat.f_files,
-        inodes_free: stat.f_favail,
-    })
+    Room::at(path).map_err(|source| OsError::new(Operation::Look, path.display(), source))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Writing files whole: aside, private from birth, with owner and mode before the name.
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, Writing};
 use super::{Host, Operation, OsError};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
@@ -10,17 +10,6 @@ use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-
-/// What a file shall be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Writing {
-    /// Owner.
-    pub user: u32,
-    /// Group.
-    pub group: u32,
-    /// Permission bits.
-    pub mode: u32,
-}
 
 /// Proves a new file, by its path outside the tree, before it gets its name.
 pub type Proof<'a, E> = &'a dyn Fn(&Path) -> Result<(), E>;
