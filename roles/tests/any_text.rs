@@ -4,7 +4,8 @@
 
 use ostler_roles::author::diagnostic::{Faults, RenderStyle};
 use ostler_roles::author::lower;
-use ostler_roles::author::source::{self, Bare, Node, NodeKind, Source, Style, Tree};
+use ostler_roles::author::source::{Bare, Node, NodeKind, Source, Style, Tree};
+use ostler_roles::author::yaml;
 use proptest::prelude::*;
 
 /// Reads a text as every kind of file and draws what is wrong with it.
@@ -137,12 +138,12 @@ proptest! {
     #[test]
     fn a_tree_printed_and_read_again_is_the_same(text in likely()) {
         let mut faults = Faults::new();
-        let Some(tree) = source::read(&Source::new(Tree::Site, "a.yaml", text), &mut faults) else { return Ok(()) };
+        let Some(tree) = yaml::read(&Source::new(Tree::Site, "a.yaml", text), &mut faults) else { return Ok(()) };
         if !faults.is_empty() {
             return Ok(());
         }
         let printed = print(&tree);
-        let again = source::read(&Source::new(Tree::Site, "b.yaml", printed.as_str()), &mut faults);
+        let again = yaml::read(&Source::new(Tree::Site, "b.yaml", printed.as_str()), &mut faults);
         prop_assert!(faults.is_empty(), "{printed}\n{faults}");
         prop_assert_eq!(again.as_ref().map(shape), Some(shape(&tree)), "{}", printed);
     }
@@ -152,7 +153,7 @@ proptest! {
         let text = format!("key:{before} {quote}{word}{quote}\n");
         let source = Source::new(Tree::Site, "a.yaml", text);
         let mut faults = Faults::new();
-        let tree = source::read(&source, &mut faults).unwrap();
+        let tree = yaml::read(&source, &mut faults).unwrap();
         prop_assume!(faults.is_empty());
         let node = tree.get("key").unwrap();
         prop_assert_eq!(node.span.text(), format!("{quote}{word}{quote}"));
@@ -163,7 +164,7 @@ proptest! {
 
 #[test]
 fn a_hostile_file_costs_no_more_than_a_moment() {
-    let size = source::MAX_BYTES / 16;
+    let size = yaml::MAX_BYTES / 16;
     let many = |part: &str| part.repeat(size / part.len());
     let lines = |line: fn(usize) -> String| (0..size / line(100_000).len()).map(line).collect::<String>();
     let files = [

@@ -18,7 +18,8 @@ use ostler_roles::author::compile::{
 use ostler_roles::author::diagnostic::{Fault, Faults, RenderStyle};
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::layers::Override;
-use ostler_roles::author::source::{self, Source, Tree};
+use ostler_roles::author::source::{Source, Tree};
+use ostler_roles::author::yaml;
 use ostler_roles::author::{library, lower, references};
 use ostler_roles::words::{Blob, NodeName};
 
@@ -63,7 +64,7 @@ fn split(text: &str) -> (Vec<String>, Vec<(String, String)>) {
 
 fn projects(text: &str) -> Option<std::sync::Arc<[String]>> {
     let mut faults = Faults::new();
-    let root = source::read(&Source::new(Tree::Site, "projects", text), &mut faults)?;
+    let root = yaml::read(&Source::new(Tree::Site, "projects", text), &mut faults)?;
     root.as_list()?.iter().map(|one| Some(one.get("project")?.as_scalar()?.text.clone())).collect()
 }
 

@@ -12,7 +12,9 @@ use ostler_roles::author::diagnostic::{Fault, Faults};
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::role::Role;
 use ostler_roles::author::site::{NodeEntry, NodesFile};
-use ostler_roles::author::source::{MAX_BYTES, Source, Span, Tree};
+use ostler_roles::author::source::{Source, Span, Tree};
+use ostler_roles::author::utf8;
+use ostler_roles::author::yaml::MAX_BYTES;
 use ostler_roles::author::{library, lower, references};
 use ostler_roles::words::{Blob, SecretName};
 
@@ -195,7 +197,7 @@ fn source(root: &Path, name: &str, faults: &mut Faults) -> Result<Option<Arc<Sou
     if bytes.len() > MAX_BYTES {
         return Err(ReadSiteError::Large { path: root.join(name), length: bytes.len() as u64, limit: MAX_BYTES as u64 });
     }
-    Ok(match ostler_roles::author::source::text(Tree::Site, name, bytes) {
+    Ok(match utf8::text(Tree::Site, name, bytes) {
         Ok(text) => Some(Source::new(Tree::Site, name, text)),
         Err(fault) => {
             faults.push(*fault);
@@ -316,7 +318,7 @@ fn entry(tree: Tree, name: &str, bytes: Vec<u8>) -> SiteEntry {
     let text: Result<Arc<str>, Unread> = if length > MAX_TEXT {
         Err(Unread::Large(length, MAX_TEXT))
     } else {
-        ostler_roles::author::source::text(tree, name, bytes).map(Arc::from).map_err(Unread::NotUtf8)
+        utf8::text(tree, name, bytes).map(Arc::from).map_err(Unread::NotUtf8)
     };
     let is_yaml = name.ends_with(".yaml") || name.ends_with(".yml");
     let projects = text.as_deref().ok().filter(|_| is_yaml).and_then(foreign::projects).map(Arc::from);

@@ -1,6 +1,6 @@
 //! Reading what people write: YAML to a spanned tree, to a validated [`role::Role`], to one node's catalog.
 //!
-//! `source` reads bytes, `diagnostic` says what is wrong, `kinds` is the one table of every kind and its fields,
+//! `yaml` reads a `source` to its tree, `diagnostic` says what is wrong, `kinds` is the one table of every kind and its fields,
 //! `lower` turns the tree into `role` and `site`, `schema` prints the table for editors.
 
 pub mod compile;
@@ -21,4 +21,6 @@ pub mod site;
 pub mod source;
 pub mod template;
 pub mod text;
+pub mod utf8;
 pub mod value;
+pub mod yaml;

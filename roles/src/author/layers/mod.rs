@@ -8,7 +8,8 @@ pub use explain::{Explained, Overridden};
 
 use super::diagnostic::{Fault, Faults};
 use super::graph::Roles;
-use super::source::{self, Node, NodeKind, Scalar, Source, Style, Tree};
+use super::source::{Node, NodeKind, Scalar, Source, Style, Tree};
+use super::yaml;
 
 /// The layers, weakest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -68,7 +69,7 @@ impl Override {
             return Ok(Self { role: role.to_owned(), param: param.to_owned(), value: node });
         }
         let mut faults = Faults::new();
-        let node = source::read(&source, &mut faults);
+        let node = yaml::read(&source, &mut faults);
         match node {
             Some(value) if faults.is_empty() => Ok(Self { role: role.to_owned(), param: param.to_owned(), value }),
             Some(_) | None => Err(faults),

@@ -8,7 +8,8 @@ use crate::author::kinds::ScalarType;
 use crate::author::literal::check_scalar;
 use crate::author::role::Name;
 use crate::author::site::{Group, NodeEntry, NodesFile};
-use crate::author::source::{self, Entry, Node, Source, Spanned};
+use crate::author::source::{Entry, Node, Source, Spanned};
+use crate::author::yaml;
 
 use super::fields;
 use super::read::{self, Keys, Spelling};
@@ -22,7 +23,7 @@ const NODE: Keys = Keys { what: "a node", known: keys::NODE, later: &[] };
 
 /// Reads `nodes.yaml`; given even with faults, none when it is no map.
 pub fn nodes_file(source: &Arc<Source>, faults: &mut Faults) -> Option<NodesFile> {
-    let root = source::read(source, faults)?;
+    let root = yaml::read(source, faults)?;
     let mut file = NodesFile::default();
     for entry in KEYS.read(&root, faults) {
         let what = if entry.key.value == "groups" { "`NAME: {roles: […]}`" } else { "`NAME: {host: HOST, groups: […]}`" };

@@ -7,7 +7,8 @@ use crate::author::keys;
 use crate::author::kinds::{EXECUTOR, Place, ScalarType};
 use crate::author::literal::{check_scalar, mismatch};
 use crate::author::role::{Executor, Name, Need, Role, SystemWord};
-use crate::author::source::{self, Entry, Node, NodeKind, Source, Span, Spanned, Tree};
+use crate::author::source::{Entry, Node, NodeKind, Source, Span, Spanned, Tree};
+use crate::author::yaml;
 
 use super::read::{self, Keys, Spelling};
 use super::{fields, params, steps};
@@ -19,7 +20,7 @@ const KEYS: Keys = Keys { what: "a role", known: keys::ROLE, later: &["gives"] }
 /// the same go; none when the file has no name or is no map.
 pub fn role(source: &Arc<Source>, faults: &mut Faults) -> Option<Role> {
     let begin = faults.len();
-    let root = source::read(source, faults)?;
+    let root = yaml::read(source, faults)?;
     if root.as_list().is_some() {
         let stem = source.name().rsplit('/').next().and_then(|file| file.strip_suffix(".yaml")).unwrap_or_default();
         let fault = Fault::new(&source.span(0..0), "a list of tasks is not a role").expected("a map: a role");

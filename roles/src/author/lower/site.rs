@@ -8,7 +8,8 @@ use crate::author::kinds::{BUILDBOT, JENKINS, LAB, LATER_MASTERS};
 use crate::author::literal::{mismatch, words};
 use crate::author::role::Setting;
 use crate::author::site::{Master, MasterKind, SiteFile};
-use crate::author::source::{self, Bare, Entry, Node, NodeKind, Scalar, Source, Spanned};
+use crate::author::source::{Bare, Entry, Node, NodeKind, Scalar, Source, Spanned};
+use crate::author::yaml;
 use crate::master::jenkins;
 
 use super::fields;
@@ -23,7 +24,7 @@ const MASTERS: [&str; 2] = ["buildbot", "jenkins"];
 
 /// Reads `ostler.yaml`; given even with faults, none when it is no map.
 pub fn site_file(source: &Arc<Source>, faults: &mut Faults) -> Option<SiteFile> {
-    let root = source::read(source, faults)?;
+    let root = yaml::read(source, faults)?;
     let mut site = SiteFile::default();
     for entry in KEYS.read(&root, faults) {
         let node = &entry.value;

@@ -190,9 +190,10 @@ fn number_like(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Source, Tree, read};
+    use super::super::{Source, Tree};
     use super::*;
     use crate::author::diagnostic::Faults;
+    use crate::author::yaml::read;
 
     /// The place of `wanted` in the value of `key`.
     fn found(yaml: &str, wanted: &str) -> String {

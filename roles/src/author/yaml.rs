@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError};
 
-use super::{Entry, Key, Node, NodeKind, Scalar, Source, Span, Spanned, Style};
-use crate::author::diagnostic::{Fault, Faults};
+use super::diagnostic::{Fault, Faults};
+use super::source::{Entry, Key, Node, NodeKind, Scalar, Source, Span, Spanned, Style};
 
 /// The greatest file read as YAML. A generous role is 10 KB.
 pub const MAX_BYTES: usize = 1 << 20;
