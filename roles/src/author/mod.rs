@@ -16,6 +16,7 @@ pub mod lower;
 pub mod reference;
 pub mod references;
 pub mod role;
+pub mod scalar;
 pub mod schema;
 pub mod site;
 pub mod source;

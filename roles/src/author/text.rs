@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::kinds::ScalarType;
+use super::scalar::ScalarType;
 use crate::words::{
     AbsPath, Bytes, Digest, Label, MasterName, Mode, NameError, NodeName, ParseDigestError, ParseModeError, ParseQuantityError,
 };

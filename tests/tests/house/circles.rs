@@ -10,7 +10,7 @@ type Names = BTreeMap<String, BTreeSet<String>>;
 const LEFT: &[(&str, &[&str])] = &[
     ("agent::host", &["account", "child"]),
     ("controller::masters", &["driver", "register", "wait", "witness"]),
-    ("roles::author", &["kinds", "literal", "lower", "role", "text", "value"]),
+    ("roles::author", &["kinds", "literal", "lower", "role", "value"]),
     (
         "tests::jenkins",
         &["jobs", "mark", "nodes", "pages", "routes", "routes_computer", "routes_credentials", "routes_job", "state", "users", "views"],

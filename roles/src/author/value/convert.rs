@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::{Data, Value};
-use crate::author::kinds::ScalarType;
 use crate::author::role::{Param, Type};
+use crate::author::scalar::ScalarType;
 use crate::author::source::Tree;
 use crate::author::text;
 use crate::words::{AbsPath, Bytes, Mode, Percent, Span, Version};
