@@ -81,6 +81,13 @@ pub struct Identity {
     pub groups: Vec<u32>,
 }
 
+impl Identity {
+    /// The account without rights (Debian Policy 9.2.2).
+    pub fn nobody() -> Self {
+        Self { name: "nobody".to_owned(), home: "/nonexistent".to_owned(), uid: 65_534, gid: 65_534, groups: Vec::new() }
+    }
+}
+
 /// How a program ended.
 #[derive(Debug)]
 pub struct Finished {

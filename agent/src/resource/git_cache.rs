@@ -37,7 +37,7 @@ struct Cache<'a> {
     desired: &'a Desired,
     /// The owner, where the account is there.
     owner: Option<Account>,
-    /// Whose rights the work has; none where we are the owner, or not root.
+    /// Whose rights the work has: nobody's where the owner is not there; none where we are the owner, or not root.
     identity: Option<Identity>,
 }
 
@@ -47,6 +47,7 @@ impl<'a> Cache<'a> {
         let owner = accounts.account(&node.host, desired.owner.as_str()).map_err(unread)?;
         let identity = match &owner {
             Some(account) if node.host.is_root() && account.uid != 0 => Some(node.identity(&account.name)?),
+            None if node.host.is_root() => Some(Identity::nobody()),
             Some(_) | None => None,
         };
         Ok(Self { node, desired, owner, identity })

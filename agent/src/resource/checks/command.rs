@@ -8,14 +8,10 @@ use ostler_roles::check::{Command, command::Evidence};
 use ostler_roles::outcome::{Ended, Failure, FailureKind};
 use ostler_roles::words::{Secret, Sensitive};
 
-/// The account without rights (Debian Policy 9.2.2).
-const NOBODY: u32 = 65_534;
-
 pub(super) fn read(probe: &Command, reading: &Reading<'_>) -> Result<Evidence, Failure> {
     let node = reading.node;
     // Root's own rights are never a probe's; where we are not root, our own are what an ordinary account has.
-    let nobody = Identity { name: "nobody".to_owned(), home: "/nonexistent".to_owned(), uid: NOBODY, gid: NOBODY, groups: Vec::new() };
-    let mut program = match prepared(probe, node, &probe.run, Some(nobody).filter(|_| node.host.is_root()))? {
+    let mut program = match prepared(probe, node, &probe.run, node.host.is_root().then(Identity::nobody))? {
         Prepared::Ready(program) => program,
         Prepared::NoDirectory(error) => return Err(unread(error)),
         Prepared::NoAccount => {

@@ -73,8 +73,10 @@ impl Worker<'_> {
 
     fn local(&self, task: &Task) -> Local {
         let entry = match self.host.look(task.place.as_path()) {
-            Ok(Some(entry)) => entry,
             Ok(None) => return Local::Missing,
+            // It is another account's, whose bytes are none of ours.
+            _ if self.owner.is_none() => return Local::Broken("its owner is not there".to_owned()),
+            Ok(Some(entry)) => entry,
             Err(error) => return unread(&error),
         };
         if entry.kind != EntryKind::Directory {

@@ -414,3 +414,37 @@ fn a_mirror_that_could_not_be_filled_is_told_and_is_no_change() {
     assert_eq!(fields(&applied.changes), ["good"], "{:?}", applied.notes);
     assert!(applied.notes.iter().any(|note| note.starts_with("torn: ")), "{:?}", applied.notes);
 }
+
+#[test]
+fn while_its_owner_is_not_there_root_opens_no_mirror_and_asks_no_origin_itself() {
+    if !crate::host::tests::proves_as_root("root opens no mirror of an account's") {
+        return;
+    }
+    let fixture = fixture();
+    let origins = Origins::new(&["a", "b"]);
+    // What only root may read: it is asked with nobody's rights, as the owner would be the one who asks.
+    let private: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(origins.directory.path(), private).unwrap();
+    let roots = ("b".to_owned(), Source { urls: vec![origins.path("b").display().to_string()] });
+    let place = mirror(&fixture, "a");
+    std::fs::create_dir_all(fixture.path("/opt/git")).unwrap();
+    git(fixture.tree.path(), &["init", "--quiet", "--bare", &place.display().to_string()]);
+    // Whoever reads it waits for somebody to write.
+    let config = place.join("config");
+    std::fs::remove_file(&config).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &config, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o644), 0).unwrap();
+    std::os::unix::fs::chown(&place, Some(1001), Some(1001)).unwrap();
+    let desired = git_cache::Desired { owner: account("gone"), ..cache([origins.source("a"), roots]) };
+    std::thread::scope(|scope| {
+        let (tell, told) = std::sync::mpsc::channel();
+        let (fixture, desired) = (&fixture, &desired);
+        scope.spawn(move || tell.send(fixture.provider.examine(&Desired::GitCache(desired.clone())).unwrap()));
+        let examined = told.recv_timeout(Duration::from_secs(60));
+        // Whoever still waits there goes on.
+        let _ = std::fs::File::options().read(true).write(true).open(&config).map(|mut fifo| fifo.write_all(b"["));
+        let examined = examined.expect("nobody opened it");
+        let shown = |shown: &Shown| (shown.field.clone(), shown.from.clone());
+        assert_eq!(examined.changes.iter().map(shown).collect::<Vec<_>>(), [("a".to_owned(), "its owner is not there".to_owned())]);
+        assert!(examined.notes.concat().starts_with("b: no usable mirror is there; cannot ask "), "{:?}", examined.notes);
+    });
+}
