@@ -146,18 +146,32 @@ impl Host {
     /// # Errors
     /// When it cannot be opened.
     pub fn may_be_touched_below(&self, path: &std::path::Path) -> Result<(), OsError> {
+        if let Some(Pending { device, opened, .. }) = self.whole(path)? {
+            self.unsynced.0.lock().unwrap_or_else(PoisonError::into_inner).file_systems.insert(device, opened);
+        }
+        Ok(())
+    }
+
+    /// Makes durable at once whatever was written below `path`, for what may only be said behind that.
+    ///
+    /// # Errors
+    /// When it cannot be.
+    pub fn sync_below(&self, path: &std::path::Path) -> Result<(), OsError> {
+        let failed = self.made_durable(self.whole(path)?.into_iter().collect());
+        failed.into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// The file system below `path`; none where nothing stands, or nothing can be written.
+    fn whole(&self, path: &std::path::Path) -> Result<Option<Pending>, OsError> {
         let opened = self.directory(path).and_then(|directory| {
             let read_only = rustix::fs::fstatvfs(&directory)?.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
             let device = rustix::fs::fstat(&directory)?.st_dev;
-            if read_only { Ok(None) } else { readable(directory.as_fd()).map(|directory| Some((device, directory))) }
+            let pending = |opened| Some(Pending { device, opened, whole: true });
+            if read_only { Ok(None) } else { readable(directory.as_fd()).map(pending) }
         });
         match opened {
-            Ok(Some((device, directory))) => {
-                self.unsynced.0.lock().unwrap_or_else(PoisonError::into_inner).file_systems.insert(device, directory);
-                Ok(())
-            }
-            Ok(None) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
-            Err(source) => Err(OsError::new(Operation::Sync, path.display(), source)),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            opened => opened.map_err(|source| OsError::new(Operation::Sync, path.display(), source)),
         }
     }
 

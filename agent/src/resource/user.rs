@@ -88,10 +88,14 @@ impl Act for Desired {
         if !options.is_empty() {
             node.shadow("usermod", options, name, work)?;
         }
-        if let Some(home) = make_home {
-            node.make_home(name, &home)?;
+        if let Some(home) = &make_home {
+            node.make_home(name, home)?;
         }
         if finish {
+            // Only behind its home, on the disk too: that may be another one than the one of /etc.
+            if let Some(home) = make_home.or_else(|| self.new_home()) {
+                node.host.sync_below(home.as_path()).map_err(unmade)?;
+            }
             node.shadow("usermod", vec!["--comment=".to_owned()], name, work)?;
         }
         Ok(Vec::new())

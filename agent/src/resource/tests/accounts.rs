@@ -1,6 +1,7 @@
 //! `user`, `group`: with the real programs of the shadow suite, on a tree.
 
 use super::*;
+use crate::host::tests::SmallDisk;
 use ostler_roles::resource::{group, user};
 
 fn may_run() -> bool {
@@ -101,4 +102,36 @@ fn a_group_is_compared_by_its_number_whatever_it_is_called() {
     let present = user::Present { group: Some(account("own")), groups: [account("second")].into(), ..user::Present::default() };
     let desired = Desired::User(user::Desired { name: account("ci"), present: Some(present) });
     assert!(fixture.provider.examine(&desired).unwrap().changes.is_empty());
+}
+
+#[test]
+fn an_account_says_that_it_is_being_made_until_its_home_is_on_the_disk() {
+    if !may_run() {
+        return;
+    }
+    // Everything on one disk; homes on a disk of their own, while the files of accounts stay.
+    for one_disk in [true, false] {
+        let (directory, later) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let disk = SmallDisk::at(directory.path());
+        let (tree, home) = if one_disk { (disk.path(), "home/ci") } else { (directory.path(), "state/ci") };
+        for path in ["etc", "home", "tmp"] {
+            std::fs::create_dir_all(tree.join(path)).unwrap();
+        }
+        for (path, text) in [("passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("group", "root:x:0:\n"), ("shadow", "root:*:19000::::::\n")] {
+            std::fs::write(tree.join("etc").join(path), text).unwrap();
+        }
+        rustix::fs::sync();
+        let present = user::Present { home: Some(at(&format!("/{home}"))), ..user::Present::default() };
+        let desired = Desired::User(user::Desired { name: account("ci"), present: Some(present) });
+        let fixture = Fixture { provider: NodeProvider::at(tree, None).unwrap(), ..Fixture::new() };
+        fixture.apply(&desired).unwrap();
+        let found = disk.after_a_power_cut(later.path());
+        let tree = if one_disk { found.path() } else { directory.path() };
+        let passwd = std::fs::read_to_string(tree.join("etc/passwd")).unwrap();
+        assert!(passwd.contains("\nci:x:"), "{passwd}");
+        // useradd takes the skeleton of the running system.
+        let whole = std::fs::read_to_string("/etc/skel/.profile").unwrap();
+        let profile = std::fs::read_to_string(found.path().join(if one_disk { home } else { "ci" }).join(".profile")).unwrap_or_default();
+        assert!(passwd.contains("being made") || profile == whole, "one disk: {one_disk}: {passwd}{profile:?}");
+    }
 }
