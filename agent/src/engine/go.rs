@@ -4,7 +4,7 @@ use super::clock::now;
 use super::node::{LastRun, LedgerBefore, NodeRecord};
 use super::secrets::{self, SecretStore};
 use super::stored::{self, Durable};
-use super::{BlobStore, EngineError, Facilities, JournalReader, Lock, Moment, detach, free_space, lock, runners};
+use super::{BlobStore, EngineError, Facilities, JournalReader, Lock, Moment, StatePaths, detach, free_space, lock, runners};
 use ostler_roles::catalog::Catalog;
 use ostler_roles::mask::Mask;
 use ostler_roles::plan::{Plan, Planned};
@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 /// How long the runner may take to begin: a disk that others are writing to may hold its first sync up for many seconds. Below what a
 /// controller that comes back waits for the lock of this.
 const BEGIN_WITHIN: Duration = Duration::from_secs(25);
+/// How long those who only ask may hold the lock. A runner has it until its end.
+const ASKED_WITHIN: Duration = Duration::from_secs(2);
 /// How long a runner that has told its end may take to leave.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -105,7 +107,7 @@ pub fn go(facilities: &dyn Facilities, order: &Order<'_>) -> Result<Accepted, Re
         await_beginning(facilities, &order.run)
     });
     if let Err(error) = begun {
-        call_off(facilities, &order.run, error).map_err(own)?;
+        call_off(paths, &order.run, error).and_then(|()| await_beginning(facilities, &order.run)).map_err(own)?;
     }
     facilities.passed(Moment::Begun);
     drop(go_lock);
@@ -186,10 +188,12 @@ pub(super) fn mask_of(masked: &[Hidden]) -> Mask {
     Mask::of(masked.iter().map(|value| value.0.as_slice()))
 }
 
-/// The runner was not seen to begin: makes sure that it never will. A runner that has its lock by now has begun after all.
-pub(super) fn call_off(facilities: &dyn Facilities, run: &RunId, error: EngineError) -> Result<(), EngineError> {
-    let paths = facilities.paths();
-    let Some(_run_lock) = Lock::take(&paths.run_lock(), Duration::ZERO)? else { return Ok(()) };
+/// The runner was not seen to begin: makes sure that it never will. One that has its lock by now begins, or has begun and ended since.
+pub(super) fn call_off(paths: &StatePaths, run: &RunId, error: EngineError) -> Result<(), EngineError> {
+    let Some(_run_lock) = Lock::take(&paths.run_lock(), ASKED_WITHIN)? else { return Ok(()) };
+    if has_begun(paths, run)? {
+        return Ok(());
+    }
     let mut record = NodeRecord::read(paths)?;
     if let Some(last) = record.last.as_mut().filter(|last| last.run == *run) {
         last.ended = true;
@@ -202,24 +206,25 @@ pub(super) fn call_off(facilities: &dyn Facilities, run: &RunId, error: EngineEr
     Err(error)
 }
 
+/// Whether an event is in its journal.
+fn has_begun(paths: &StatePaths, run: &RunId) -> Result<bool, EngineError> {
+    let Some(mut journal) = JournalReader::open(&paths.journal(run))? else { return Ok(false) };
+    Ok(journal.next_record()?.is_some())
+}
+
 /// Waits until the runner's first event is in its journal.
 pub(super) fn await_beginning(facilities: &dyn Facilities, run: &RunId) -> Result<(), EngineError> {
     let paths = facilities.paths();
-    let path = paths.journal(run);
-    let begun = || -> Result<bool, EngineError> {
-        let Some(mut journal) = JournalReader::open(&path)? else { return Ok(false) };
-        Ok(journal.next_record()?.is_some())
-    };
     let end = Instant::now() + BEGIN_WITHIN;
     let mut pause = Duration::from_micros(200);
     loop {
-        if begun()? {
+        if has_begun(paths, run)? {
             return Ok(());
         }
         // The runner holds its lock before it makes its journal, and until its end.
-        if path.is_there() && !lock::is_held(&paths.run_lock())? {
+        if paths.journal(run).is_there() && !lock::is_held(&paths.run_lock())? {
             let died = ": it has died at once".to_owned();
-            return if begun()? { Ok(()) } else { Err(EngineError::Late { seconds: BEGIN_WITHIN.as_secs(), said: died }) };
+            return if has_begun(paths, run)? { Ok(()) } else { Err(EngineError::Late { seconds: BEGIN_WITHIN.as_secs(), said: died }) };
         }
         if Instant::now() >= end {
             let log = || format!("; on the node, `journalctl -u ostler-run-{run}` may say why");
@@ -228,5 +233,56 @@ pub(super) fn await_beginning(facilities: &dyn Facilities, run: &RunId) -> Resul
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(10));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::journal::JournalFile;
+    use super::*;
+    use ostler_roles::outcome::{Ending, Event};
+
+    /// A node on whose record a run stands that was not seen to begin.
+    fn recorded() -> (tempfile::TempDir, StatePaths, RunId) {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = StatePaths::below(&directory.path().canonicalize().unwrap());
+        let run = RunId::parse("01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
+        let mut record = NodeRecord { generation: 7, ..NodeRecord::default() };
+        let before = Some(LedgerBefore { changed: record.ledger.changed() });
+        record.ledger.change(Some(7));
+        record.last = Some(LastRun { run: run.clone(), controller: String::new(), since: 0, ended: false, resumes: false, before });
+        record.write(&paths, Durable::No).unwrap();
+        paths.of_run(&run).make_directory(0o700).unwrap();
+        (directory, paths, run)
+    }
+
+    fn late() -> EngineError {
+        EngineError::Late { seconds: 0, said: String::new() }
+    }
+
+    #[test]
+    fn who_only_asks_whether_a_run_is_at_work_is_no_runner_that_has_begun() {
+        let (_directory, paths, run) = recorded();
+        let asked = Lock::share(&paths.run_lock(), Duration::ZERO).unwrap().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(100));
+                drop(asked);
+            });
+            call_off(&paths, &run, late()).unwrap_err();
+        });
+        let record = NodeRecord::read(&paths).unwrap();
+        assert!(record.last.is_some_and(|last| last.ended), "it never begins");
+        assert_eq!(record.ledger.changed(), None, "it changed nothing");
+    }
+
+    #[test]
+    fn a_run_that_began_and_ended_before_the_last_look_is_not_called_off() {
+        let (_directory, paths, run) = recorded();
+        let mut journal = JournalFile::create(&paths.journal(&run)).unwrap();
+        journal.append(Event::Started { run: run.clone(), steps: 1, resumed_at: None }).unwrap();
+        journal.append(Event::Ended { ending: Ending::Failed, millis: 1 }).unwrap();
+        call_off(&paths, &run, late()).unwrap();
+        assert_eq!(NodeRecord::read(&paths).unwrap().ledger.changed(), Some(7), "what it changed is owed a proof");
     }
 }

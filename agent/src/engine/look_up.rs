@@ -32,7 +32,7 @@ pub fn look_up(facilities: &dyn Facilities, run: Option<RunId>) -> Result<Option
     let recorded = NodeRecord::read(paths)?.last.is_some_and(|last| last.run == run && !last.ended);
     if recorded {
         // Whoever started it died before it was seen to begin. Either it holds its lock by now, or it never will.
-        match call_off(facilities, &run, EngineError::Late { seconds: 0, said: String::new() }) {
+        match call_off(paths, &run, EngineError::Late { seconds: 0, said: String::new() }) {
             Ok(()) => return await_beginning(facilities, &run).map(|()| Some(run)),
             Err(EngineError::Late { .. }) => return Ok(None),
             Err(error) => return Err(error),
