@@ -29,7 +29,7 @@ pub struct Record {
 /// Appends to a new journal.
 #[derive(Debug)]
 pub(super) struct JournalFile {
-    path: PathBuf,
+    path: OwnPath,
     file: File,
     last: u64,
 }
@@ -41,7 +41,7 @@ impl JournalFile {
         // A file system that cannot reserve (EOPNOTSUPP) still journals.
         let _ = rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, RESERVE.count());
         file.write_all(stored::header("journal").as_bytes()).map_err(EngineError::write(path))?;
-        Ok(Self { path: path.to_path_buf(), file, last: 0 })
+        Ok(Self { path: path.clone(), file, last: 0 })
     }
     /// Number of the last event.
     pub(super) fn last(&self) -> u64 {
@@ -51,15 +51,16 @@ impl JournalFile {
     pub(super) fn append(&mut self, event: Event) -> Result<(), EngineError> {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
         let record = Record { seq: self.last + 1, at, event };
-        let wrong = |error: frame::FrameError| EngineError::Content { path: self.path.clone(), why: error.to_string() };
+        let wrong = |error: frame::FrameError| EngineError::Content { path: self.path.to_path_buf(), why: error.to_string() };
         let bytes = frame::encode(&record).map_err(wrong)?;
         self.file.write_all(&bytes).map_err(EngineError::write(&self.path))?;
         self.last += 1;
         Ok(())
     }
-    /// Makes everything appended durable.
+    /// Makes everything appended durable; behind the first event also that there is a journal.
     pub(super) fn sync(&self) -> Result<(), EngineError> {
-        self.file.sync_data().map_err(EngineError::write(&self.path))
+        let synced = self.file.sync_data().and_then(|()| if self.last == 1 { self.path.sync_names() } else { Ok(()) });
+        synced.map_err(EngineError::write(&self.path))
     }
 }
 

@@ -115,7 +115,8 @@ impl JournalThread<'_> {
     }
 
     fn keep(&mut self, mut events: Vec<Event>) -> Result<(), super::super::EngineError> {
-        let weighty = events.iter().any(|event| is_change(event) || matches!(event, Event::Ended { .. }));
+        // Without its beginning a run is held for one that never began, whatever it changed.
+        let weighty = events.iter().any(|event| is_change(event) || matches!(event, Event::Started { .. } | Event::Ended { .. }));
         if events.iter().any(is_change)
             && let Err(failure) = self.provider.sync()
         {
@@ -146,5 +147,92 @@ fn unsettled(event: Event, failure: &Failure) -> Event {
             Event::StepDone { index, id, outcome: Outcome::Failed(Failure { message, kind, ..failure.clone() }), millis }
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::{Applied, ApplyContext, Differing, EngineError, Examined, JournalReader, StatePaths};
+    use super::*;
+    use crate::host::tests::{SmallDisk, proves_as_root};
+    use ostler_roles::catalog::{Action, Step};
+    use ostler_roles::check::{Check, Demands, Verdict};
+    use ostler_roles::facts::{Facts, LiveFacts};
+    use ostler_roles::resource::{Desired, Effect};
+    use ostler_roles::words::{Digest, RunId, Span};
+    use std::path::PathBuf;
+
+    /// A node of which nothing is asked here.
+    struct Unasked(StatePaths);
+
+    impl Provider for Unasked {
+        fn examine(&self, _: &Desired) -> Result<Examined, Failure> {
+            unreachable!()
+        }
+        fn check(&self, _: &Check, _: Span, _: &Demands) -> Verdict {
+            unreachable!()
+        }
+        fn old_content(&self, _: &Desired) -> Option<String> {
+            unreachable!()
+        }
+        fn apply(&self, _: &[Differing<'_>], _: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>> {
+            unreachable!()
+        }
+        fn act(&self, _: &Step, _: Action, _: &ApplyContext<'_>) -> Result<(), Failure> {
+            unreachable!()
+        }
+        fn look_again(&self, _: &dyn Fn() -> bool) -> Vec<(u32, Failure)> {
+            unreachable!()
+        }
+        fn forget(&self, _: &[Effect]) {}
+        fn sync(&self) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+
+    impl Facilities for Unasked {
+        fn facts(&self) -> Result<Facts, Failure> {
+            unreachable!()
+        }
+        fn live(&self) -> Result<LiveFacts, Failure> {
+            unreachable!()
+        }
+        fn provider(&self, _: &[u8]) -> Result<Box<dyn Provider + '_>, Failure> {
+            unreachable!()
+        }
+        fn paths(&self) -> &StatePaths {
+            &self.0
+        }
+        fn digest(&self) -> Digest {
+            unreachable!()
+        }
+        fn roots_copy(&self) -> Option<PathBuf> {
+            None
+        }
+        fn install(&self) -> Result<PathBuf, EngineError> {
+            unreachable!()
+        }
+    }
+
+    #[test]
+    fn that_a_run_has_begun_is_on_the_disk_before_its_first_step() {
+        if !proves_as_root("the beginning of a run survives a power cut") {
+            return;
+        }
+        let (directory, later) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let disk = SmallDisk::at(directory.path());
+        let run = RunId::parse("01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
+        let node = Unasked(StatePaths::below(disk.path()));
+        let (cleaner, state) = (Cleaner::default(), JournalState::default());
+        let journal = JournalFile::create(&node.0.journal(&run)).unwrap();
+        let found = std::thread::scope(|scope| {
+            let (thread, writer) = start_journal(&node, &node, &cleaner, &state, journal);
+            scope.spawn(move || thread.write_on());
+            writer.write(Event::Started { run: run.clone(), steps: 1, resumed_at: None });
+            assert!(writer.all_is_written(), "the first step begins behind this");
+            disk.after_a_power_cut(later.path())
+        });
+        let journal = JournalReader::open(&StatePaths::below(found.path()).journal(&run)).unwrap();
+        assert_eq!(journal.map(|mut journal| journal.count().unwrap()), Some((1, false)));
     }
 }
