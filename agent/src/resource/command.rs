@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 /// A guard asks a question: what takes longer does work.
 const GUARD: Duration = Duration::from_secs(60);
 
+/// Where root's programs write: directories that may have file systems of their own.
+pub(super) const ROOTS_PROGRAMS: [&str; 7] = ["/", "/boot", "/boot/efi", "/etc", "/opt", "/usr", "/var"];
+
 impl Act for Desired {
     fn observe(&self, node: &Node) -> Result<Observed, Failure> {
         let created = match &self.creates {
@@ -273,24 +276,25 @@ fn is_meant(node: &Node, path: &AbsPath, entry: &Entry) -> bool {
     ours(entry.user) || path.parent().is_some_and(alone)
 }
 
-/// Remembers where it may have written: where it says so, else wherever programs of root's write what a node goes by, or those of an
-/// account what they keep. What cannot be opened there is told: it holds nothing up of which nobody says that it was written to.
+/// Remembers where it may have written: where it says so, and wherever programs of root's write what a node goes by, or those of an account
+/// what they keep.
 fn touched(desired: &Desired, node: &Node, home: Option<&str>, work: &ApplyContext<'_>) {
     let above = desired.creates.as_ref().and_then(AbsPath::parent);
-    let mut is_told = false;
     for place in desired.directory.iter().chain(&above) {
         node.host.touched_below(place.as_path());
-        is_told = true;
     }
-    let anywhere = match home {
-        _ if is_told => &[][..],
-        Some(home) => &[home, "/", "/var"],
-        None => &["/", "/boot", "/etc", "/usr", "/var"],
-    };
-    for place in anywhere {
-        if let Err(error) = node.host.may_be_touched_below(Path::new(place)) {
-            let name = &desired.name;
-            super::note(work, format!("what {name} may have written there could not be made durable: {error}: {}", error.source));
+    let anywhere = home.map(|home| [home, "/", "/var"]);
+    node.may_have_written(anywhere.as_ref().map_or(ROOTS_PROGRAMS.as_slice(), |places| places), &desired.name, work);
+}
+
+impl Node {
+    /// Remembers where a program may have written. What cannot be opened there is told: it holds nothing up of which nobody says that it
+    /// was written to.
+    pub(super) fn may_have_written(&self, anywhere: &[&str], name: &str, work: &ApplyContext<'_>) {
+        for place in anywhere {
+            if let Err(error) = self.host.may_be_touched_below(Path::new(place)) {
+                super::note(work, format!("what {name} may have written there could not be made durable: {error}: {}", error.source));
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One apt-get transaction for a batch of packages. It is never killed within its transaction.
 
+use super::super::command::ROOTS_PROGRAMS;
 use super::super::fault::{hinted, unmade};
 use super::super::known::offers;
 use super::super::known::packages::{NATIVE, updates};
@@ -52,9 +53,7 @@ pub(crate) fn apply_all(node: &Node, batch: &[(&Desired, Vec<Change>)], work: &A
     let mut apt = Apt { node, work, notes: Vec::new() };
     let done = apt.make(batch);
     node.forget_package_state();
-    for path in ["/var", "/usr", "/etc"] {
-        node.host.touched_below(Path::new(path));
-    }
+    node.may_have_written(&ROOTS_PROGRAMS, APT[0], work);
     done.map_err(|failed| unavailable(node, batch, &failed, work.deadline).unwrap_or(failed))?;
     for (desired, _) in batch {
         if let Observed::Provided { by, version } = desired.observe(node)? {

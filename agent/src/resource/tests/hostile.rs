@@ -136,20 +136,30 @@ fn what_a_command_wrote_wherever_is_on_the_disk_before_it_is_called_done() {
     if !proves_as_root("what a command wrote survives a power cut") {
         return;
     }
-    let (directory, later) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let disk = SmallDisk::at(directory.path());
-    for made in ["etc", "usr"] {
-        std::fs::create_dir(disk.path().join(made)).unwrap();
+    for elsewhere in [false, true] {
+        let (directory, later) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let disk = SmallDisk::at(directory.path());
+        for made in ["etc", "usr", "srv"] {
+            std::fs::create_dir(disk.path().join(made)).unwrap();
+        }
+        // What it names lies on another file system than what it writes.
+        let named = elsewhere.then(|| at("/srv"));
+        if elsewhere {
+            rustix::mount::mount("none", disk.path().join("srv"), "tmpfs", rustix::mount::MountFlags::empty(), None).unwrap();
+        }
+        let provider = NodeProvider::at(disk.path(), None).unwrap();
+        let script = format!("echo made > {0}/etc/map.new; mv {0}/etc/map.new {0}/etc/map", disk.path().display());
+        let creates = named.as_ref().map(|place| place.join("made").unwrap());
+        let desired = command::Desired { directory: named, creates, ..super::hostile::named(&["sh", "-c", &script]) };
+        let step = step(Desired::Command(desired));
+        let fixture = Fixture::new();
+        let act = |work: &ApplyContext<'_>| provider.act(&step, ostler_roles::catalog::Action::Run, work);
+        fixture.with_work(Instant::now() + Duration::from_secs(20), &|| false, act).unwrap();
+        provider.sync().unwrap();
+        let found = disk.after_a_power_cut(later.path());
+        let written = std::fs::read_to_string(found.path().join("etc/map")).unwrap_or_default();
+        assert_eq!(written, "made\n", "elsewhere: {elsewhere}");
     }
-    let provider = NodeProvider::at(disk.path(), None).unwrap();
-    let script = format!("echo made > {0}/etc/map.new; mv {0}/etc/map.new {0}/etc/map", disk.path().display());
-    let step = step(Desired::Command(command::Desired { creates: None, ..named(&["sh", "-c", &script]) }));
-    let fixture = Fixture::new();
-    let act = |work: &ApplyContext<'_>| provider.act(&step, ostler_roles::catalog::Action::Run, work);
-    fixture.with_work(Instant::now() + Duration::from_secs(20), &|| false, act).unwrap();
-    provider.sync().unwrap();
-    let found = disk.after_a_power_cut(later.path());
-    assert_eq!(std::fs::read_to_string(found.path().join("etc/map")).unwrap_or_default(), "made\n");
 }
 
 /// Runs it because of what it watches.
@@ -170,9 +180,9 @@ fn where_nothing_can_have_been_written_holds_no_command_up() {
     std::os::unix::fs::lchown(fixture.path("/boot"), Some(1001), Some(1001)).unwrap();
     act(&fixture, &command::Desired { creates: None, ..named(&["true"]) }).unwrap();
     fixture.provider.sync().unwrap();
-    let told = fixture.told.lock().unwrap();
-    let [Event::Note { text, .. }] = &told[..] else { panic!("{told:?}") };
-    assert!(text.contains("/boot: Too many levels of symbolic links"), "{text}");
+    let told = std::mem::take(&mut *fixture.told.lock().unwrap());
+    let [Event::Note { text, .. }, Event::Note { text: below, .. }] = &told[..] else { panic!("{told:?}") };
+    assert!(text.contains("/boot: Too many levels of symbolic links") && below.contains("/boot/efi: "), "{text} {below}");
     // What it says itself is another thing.
     act(&fixture, &command::Desired { creates: Some(at("/boot/made")), ..named(&["true"]) }).unwrap();
     fixture.provider.sync().unwrap_err();

@@ -65,3 +65,24 @@ fn a_plan_takes_time_in_proportion_to_its_packages() {
         assert!(large < small * 5, "{what}: {small:?} for 50 times 200, {large:?} for 5 times 2000");
     }
 }
+
+#[test]
+fn what_packages_write_beside_the_root_is_on_the_disk_before_they_are_called_done() {
+    if !crate::host::tests::proves_as_root("what a kernel's package wrote survives a power cut") {
+        return;
+    }
+    for place in ["boot", "opt"] {
+        let (directory, later) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        // The place of its own file system.
+        let disk = crate::host::tests::SmallDisk::at(directory.path());
+        std::os::unix::fs::symlink("state", directory.path().join(place)).unwrap();
+        let node = node::Node::new(crate::host::Host::at(directory.path()).unwrap(), None);
+        std::fs::write(disk.path().join("vmlinuz"), "whole").unwrap();
+        let none: Vec<(&package::Desired, Vec<package::Change>)> = Vec::new();
+        let act = |work: &ApplyContext<'_>| package::Desired::apply_all(&node, none, work);
+        Fixture::new().with_work(Instant::now() + Duration::from_secs(20), &|| false, act).unwrap();
+        node.host.sync().unwrap();
+        let found = disk.after_a_power_cut(later.path());
+        assert_eq!(std::fs::read_to_string(found.path().join("vmlinuz")).unwrap(), "whole", "{place}");
+    }
+}
