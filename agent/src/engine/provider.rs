@@ -25,11 +25,12 @@ pub trait Provider: Sync {
     /// more; what remains must be nothing. One answer for each, in their order.
     fn apply(&self, batch: &[Differing<'_>], context: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>>;
 
-    /// Runs, reloads or restarts: what a watcher does because something it watches has changed.
+    /// Runs, reloads or restarts: what a watcher does because something it watches has changed. False where there was nothing to do: it
+    /// does not run.
     ///
     /// # Errors
     /// When its check does not hold (the service is then left alone) or the action fails.
-    fn act(&self, step: &Step, action: Action, context: &ApplyContext<'_>) -> Result<(), Failure>;
+    fn act(&self, step: &Step, action: Action, context: &ApplyContext<'_>) -> Result<bool, Failure>;
 
     /// Looks once more at what this run started, when it has had time to fall over: the steps that it fell over for. Nothing is waited
     /// for where nothing was started.

@@ -48,8 +48,8 @@ impl Act for Desired {
         Ok(Vec::new())
     }
 
-    fn act(&self, node: &Node, _action: Action, work: &ApplyContext<'_>) -> Result<(), Failure> {
-        run(self, node, work)
+    fn act(&self, node: &Node, _action: Action, work: &ApplyContext<'_>) -> Result<bool, Failure> {
+        run(self, node, work).map(|()| true)
     }
 
     /// A program writes what it likes.

@@ -36,8 +36,8 @@ trait Act: Member {
         let each = batch.into_iter().map(|(desired, changes)| desired.apply(node, changes, work));
         Ok(each.collect::<Result<Vec<_>, _>>()?.concat())
     }
-    /// Does what it owes because something that it watches has changed.
-    fn act(&self, _node: &Node, action: Action, _work: &ApplyContext<'_>) -> Result<(), Failure> {
+    /// Does what it owes because something that it watches has changed. False where there was nothing to do.
+    fn act(&self, _node: &Node, action: Action, _work: &ApplyContext<'_>) -> Result<bool, Failure> {
         Err(failure(FailureKind::Internal, format!("{} has no action {action:?}", self.key())))
     }
     /// Whether this change was made by an apply that went well: some may fail without failing the step, and are told as notes.

@@ -61,7 +61,7 @@ trait AtWork {
     fn examine(&self, node: &Node) -> Result<Examined, Failure>;
     /// Applies all of one transaction, this among them; one answer each.
     fn apply(&self, node: &Node, batch: &[Differing<'_>], context: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>>;
-    fn act(&self, node: &Node, action: Action, context: &ApplyContext<'_>) -> Result<(), Failure>;
+    fn act(&self, node: &Node, action: Action, context: &ApplyContext<'_>) -> Result<bool, Failure>;
     fn old_content(&self, node: &Node) -> Option<String>;
 }
 
@@ -100,7 +100,7 @@ impl<R: Act> AtWork for R {
         members.into_iter().map(answer).collect()
     }
 
-    fn act(&self, node: &Node, action: Action, context: &ApplyContext<'_>) -> Result<(), Failure> {
+    fn act(&self, node: &Node, action: Action, context: &ApplyContext<'_>) -> Result<bool, Failure> {
         let done = Act::act(self, node, action, context);
         for effect in self.provides() {
             node.forget(&effect);
@@ -171,7 +171,7 @@ impl Provider for NodeProvider {
         transactions.flat_map(|all| at_work(&all[0].step.desired).apply(&self.node, all, context)).collect()
     }
 
-    fn act(&self, step: &Step, action: Action, context: &ApplyContext<'_>) -> Result<(), Failure> {
+    fn act(&self, step: &Step, action: Action, context: &ApplyContext<'_>) -> Result<bool, Failure> {
         at_work(&step.desired).act(&self.node, action, context)
     }
 

@@ -68,7 +68,7 @@ impl Act for Desired {
         }
         for change in &changes {
             match change {
-                Change::Start(_) if begins_anew(&changes) => Act::act(self, node, Action::Restart, work)?,
+                Change::Start(_) if begins_anew(&changes) => _ = Act::act(self, node, Action::Restart, work)?,
                 Change::Start(_) => {
                     if !unread {
                         read_again(self, node, work)?;
@@ -82,14 +82,14 @@ impl Act for Desired {
         Ok(Vec::new())
     }
 
-    fn act(&self, node: &Node, action: Action, work: &ApplyContext<'_>) -> Result<(), Failure> {
+    fn act(&self, node: &Node, action: Action, work: &ApplyContext<'_>) -> Result<bool, Failure> {
         if self.state == Some(State::Stopped) {
             // A restart would start it; what it reads, it reads when somebody does.
-            return Ok(());
+            return Ok(false);
         }
         if self.state.is_none() && !is_up(self, node, work)? {
             // Whether it runs is nobody's wish here: one that is stopped stays so, and reads what is there when somebody starts it.
-            return Ok(());
+            return Ok(false);
         }
         let verb = match action {
             Action::Restart => Verb::Restart,
@@ -103,7 +103,7 @@ impl Act for Desired {
             finished.good(&format!("{} {}, whose check does not hold; it was left alone", verb.word(), self.name))?;
         }
         read_again(self, node, work)?;
-        act(self, node, verb, work)
+        act(self, node, verb, work).map(|()| true)
     }
 
     fn starts(&self, observed: &Observed, changes: &[Change]) -> bool {

@@ -37,6 +37,9 @@ pub struct FakeNode {
     /// Services that their change starts.
     #[serde(default)]
     pub starts: BTreeSet<String>,
+    /// Services that do not run: nothing is to be done for what they watch.
+    #[serde(default)]
+    pub idle: BTreeSet<String>,
     /// Services whose change owes them a restart.
     #[serde(default)]
     pub owes: BTreeSet<String>,
@@ -265,7 +268,7 @@ impl Provider for FakeProvider {
         batch.iter().map(|member| self.apply_one(*member, context)).collect()
     }
 
-    fn act(&self, step: &Step, action: Action, context: &ApplyContext<'_>) -> Result<(), Failure> {
+    fn act(&self, step: &Step, action: Action, context: &ApplyContext<'_>) -> Result<bool, Failure> {
         let who = step.id().to_string();
         if let Some(gate) = self.node().gates.get(&format!("act {who}")) {
             self.wait_at(gate, context)?;
@@ -273,12 +276,15 @@ impl Provider for FakeProvider {
         if self.node().fails.contains(&format!("act {who}")) {
             return Err(failure(FailureKind::Apply, "its check does not hold"));
         }
+        if self.node().idle.contains(&who) {
+            return Ok(false);
+        }
         self.change(|node| {
             let there = node.there.clone();
             node.there.extend(node.brings.get(&who).cloned());
             node.acts.push(Act { who, action: format!("{action:?}"), there });
         });
-        Ok(())
+        Ok(true)
     }
 
     fn look_again(&self, _cancelled: &dyn Fn() -> bool) -> Vec<(u32, Failure)> {

@@ -259,8 +259,10 @@ fn a_service_that_is_stopped_and_whose_state_is_nobodys_wish_stays_so() {
     for (round, verb) in ["restart_on", "reload_on"].into_iter().enumerate() {
         said(&site, "systemctl stop web");
         let service = json!({"service": {"name": "web", verb: ["file /srv/watched"]}});
-        applied(&site, &[file(&format!("stopped {round}")), service.clone()]);
+        let ran = applied(&site, &[file(&format!("stopped {round}")), service.clone()]);
         assert!(is(&site, "web").starts_with("inactive"), "{verb}");
+        let word = verb.trim_end_matches("_on");
+        assert!(ran.told().contains(&format!("no {word} is needed: it does not run")), "{}", ran.told());
     }
     said(&site, "systemctl start web");
     let before = said(&site, "systemctl show -P MainPID web");

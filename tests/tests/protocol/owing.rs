@@ -83,3 +83,26 @@ fn what_a_step_owes_that_is_in_no_role_any_more_is_told_and_dropped_with_the_nex
     let (plan, _) = conversation.plan(&web());
     assert!(plan.is_empty(), "nothing has changed since: {plan:?}");
 }
+
+#[test]
+fn a_restart_that_was_not_made_is_told_as_none_and_owed_no_more() {
+    let bench = bench_with(&FakeNode { idle: ["service nginx".to_owned()].into(), ..FakeNode::default() });
+    let mut node = bench.node();
+    node.there.insert("service nginx".to_owned(), "good".to_owned());
+    bench.set_node(&node);
+    let (events, _) = apply(&bench, &web());
+    assert_eq!(ending(&events), Some(&Ending::Good { changed: 3, unchanged: 1, generation: 1 }), "{events:?}");
+    assert!(!events.iter().any(|(_, event)| matches!(event, Event::Triggered { .. })), "{events:?}");
+    assert_eq!(outcomes(&events)[2], &Outcome::Unchanged { why: "no restart is needed: it does not run".to_owned() });
+    let mut conversation = bench.connect();
+    conversation.hello();
+    assert!(conversation.plan(&web()).0.is_empty(), "it is owed no more");
+    // A change of its own is told as that, with the same word.
+    let mut node = bench.node();
+    node.there.remove("service nginx");
+    node.there.remove("file /etc/one");
+    bench.set_node(&node);
+    let (events, _) = apply(&bench, &web());
+    let Outcome::Changed { changes, notes } = outcomes(&events)[2] else { panic!("{events:?}") };
+    assert_eq!((changes.len(), notes.as_slice()), (1, &["no restart is needed: it does not run".to_owned()][..]));
+}

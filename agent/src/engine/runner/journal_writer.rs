@@ -178,7 +178,7 @@ mod tests {
         fn apply(&self, _: &[Differing<'_>], _: &ApplyContext<'_>) -> Vec<Result<Applied, Failure>> {
             unreachable!()
         }
-        fn act(&self, _: &Step, _: Action, _: &ApplyContext<'_>) -> Result<(), Failure> {
+        fn act(&self, _: &Step, _: Action, _: &ApplyContext<'_>) -> Result<bool, Failure> {
             unreachable!()
         }
         fn look_again(&self, _: &dyn Fn() -> bool) -> Vec<(u32, Failure)> {

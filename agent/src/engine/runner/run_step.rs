@@ -192,7 +192,7 @@ impl Runner<'_> {
         let id = step.id();
         let owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner).of(&id).cloned();
         let Some(owed) = owed else { return own_part };
-        let (mut changes, notes) = match own_part {
+        let (mut changes, mut notes) = match own_part {
             Outcome::Changed { changes, notes } => (changes, notes),
             Outcome::Unchanged { .. } => (Vec::new(), Vec::new()),
             failed @ (Outcome::Failed(_) | Outcome::NotStarted { .. }) => return failed,
@@ -203,16 +203,18 @@ impl Runner<'_> {
             // What it watches was changed before its turn; beside other members, perhaps during it.
             Action::Reload | Action::Restart => started && step.together.is_none(),
         };
+        let mut idle = None;
         if !done_already {
             let acted = self.with_context(index, step.within.duration(), |context| self.provider.act(step, owed.action, context));
             self.provider.forget(&step.desired.alters());
-            if let Err(failure) = acted {
-                return Outcome::Failed(failure);
+            match acted {
+                Err(failure) => return Outcome::Failed(failure),
+                Ok(true) => changes.push(Shown::new(owed.action.word(), "owed", "done")),
+                Ok(false) => idle = Some(format!("no {} is needed: it does not run", owed.action.word())),
             }
-            changes.push(Shown::new(owed.action.word(), "owed", "done"));
         }
         self.facilities.passed(Moment::Acted(index));
-        if !(done_already && started) {
+        if idle.is_none() && !(done_already && started) {
             self.writer.write(Event::Triggered { index, id: id.clone(), action: owed.action, because: owed.because });
         }
         // What a command wrote is lost with the power, and no guard would miss it. A service has been given its files anew by then.
@@ -229,6 +231,13 @@ impl Runner<'_> {
             return Outcome::Failed(own(&error));
         }
         self.facilities.passed(Moment::Cleared(index));
+        if let Some(why) = idle {
+            if changes.is_empty() {
+                self.note(index, vec![why.clone()]);
+                return Outcome::Unchanged { why };
+            }
+            notes.push(why);
+        }
         Outcome::Changed { changes, notes }
     }
 

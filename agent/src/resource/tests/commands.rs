@@ -365,6 +365,6 @@ fn a_service_that_shall_not_run_is_not_restarted() {
     for action in [ostler_roles::catalog::Action::Restart, ostler_roles::catalog::Action::Reload] {
         let acted =
             fixture.with_work(Instant::now() + Duration::from_secs(10), &|| false, |work| fixture.provider.act(&step, action, work));
-        assert_eq!(acted, Ok(()));
+        assert_eq!(acted, Ok(false));
     }
 }

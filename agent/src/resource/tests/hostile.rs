@@ -163,7 +163,7 @@ fn what_a_command_wrote_wherever_is_on_the_disk_before_it_is_called_done() {
 }
 
 /// Runs it because of what it watches.
-fn act(fixture: &Fixture, desired: &command::Desired) -> Result<(), Failure> {
+fn act(fixture: &Fixture, desired: &command::Desired) -> Result<bool, Failure> {
     let step = step(Desired::Command(desired.clone()));
     let act = |work: &ApplyContext<'_>| fixture.provider.act(&step, ostler_roles::catalog::Action::Run, work);
     fixture.with_work(Instant::now() + Duration::from_secs(20), &|| false, act)
