@@ -1,6 +1,8 @@
 //! `serve` and the runner killed at every moment that the decision page names; then the same role is applied again.
 
 use super::*;
+use ostler_roles::catalog::Action;
+use ostler_roles::plan::Planned;
 use ostler_roles::wire::message::Refusal;
 use std::collections::BTreeSet;
 
@@ -99,6 +101,34 @@ fn kill_runner_at(moment: &String, catalog: &Catalog, expected: &BTreeMap<String
         assert_eq!(other.attach(&run, 0), (told, end), "killed at {moment}");
     }
     assert_heals(&bench, catalog, expected, moment);
+}
+
+#[test]
+fn a_runner_killed_between_a_services_own_change_and_its_restart_owes_that_still() {
+    let alone = catalog(vec![service("nginx", &[])]);
+    for moment in ["Marked(0)", "Applied(0)", "Acted(0)", "Cleared(0)"] {
+        let bench = bench_with(&FakeNode { owes: ["service nginx".to_owned()].into(), ..FakeNode::default() });
+        let mut conversation = bench.connect_killed_at(moment);
+        conversation.hello();
+        go(&mut conversation, &bench.run_id(), &alone);
+        conversation.story();
+        bench.await_rest();
+        assert_eq!(bench.moments().iter().filter(|passed| *passed == moment).count(), 1, "the runner died at its moment");
+        assert_eq!(bench.node().there.contains_key("service nginx"), moment != "Marked(0)", "killed at {moment}");
+        let mut other = bench.connect();
+        other.hello();
+        let (plan, _) = other.plan(&alone);
+        let owed = matches!(&plan.steps[0], Planned::Change { triggered: Some((Action::Restart, _)), .. });
+        assert_eq!((owed, plan.is_empty()), (moment != "Cleared(0)", moment == "Cleared(0)"), "killed at {moment}: {plan:?}");
+        if owed {
+            let (events, _) = apply(&bench, &alone);
+            assert!(matches!(ending(&events), Some(Ending::Good { changed: 1, .. })), "killed at {moment}: {events:?}");
+        }
+        let acts = bench.node().acts;
+        assert_eq!(acts.len(), if moment == "Acted(0)" { 2 } else { 1 }, "killed at {moment}");
+        assert!(acts.iter().all(|act| act.there["service nginx"] == "good"), "killed at {moment}: it acted too early");
+        assert!(other.plan(&alone).0.is_empty(), "killed at {moment}: the second plan is empty");
+    }
 }
 
 #[test]
