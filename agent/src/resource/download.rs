@@ -51,7 +51,10 @@ impl Act for Desired {
                 let found = fetch::digest_of(node, path, &|| Instant::now() >= until).map_err(unread)?;
                 if found.is_none() && Instant::now() >= until {
                     let message = format!("{} cannot be hashed within {} s", self.path, LOOK.as_secs());
-                    let hint = format!("on the node: ls -ls {}; remove it, or put it on a faster disk", self.path);
+                    let hint = format!(
+                        "on the node: ls -ls {}; remove it, put it on a faster disk, or let it be root's alone: then it is hashed once",
+                        self.path
+                    );
                     return Err(hinted(FailureKind::Observe, message, hint));
                 }
                 // It may be gone by now: then it is nothing.

@@ -19,9 +19,15 @@ fn seen(path: &AbsPath, entry: &Entry) -> String {
     format!("{device} {inode} {length} {} {} {} {} {path}", modified.0, modified.1, changed.0, changed.1)
 }
 
-/// What the file's digest was when it was last written by us; none: it is small, unknown, or has changed since.
+/// Whether it is large, and nobody but root may write it. Who has mapped a file alters it in memory, and neither of its times tells
+/// (mmap(2), `MAP_SHARED`: they change at the first of many writes).
+fn is_kept(node: &Node, entry: &Entry) -> bool {
+    entry.length >= LARGE && entry.user == node.host.default_owner().0 && entry.mode & 0o022 == 0
+}
+
+/// What the file's digest was when it was last written by us; none: it is small, others may write it, it is unknown or has changed since.
 pub(super) fn recall(node: &Node, path: &AbsPath, entry: &Entry) -> Result<Option<Digest>, OsError> {
-    if entry.length < LARGE {
+    if !is_kept(node, entry) {
         return Ok(None);
     }
     let text = node.host.read(&record(path), 64 << 10)?.unwrap_or_default();
@@ -34,7 +40,7 @@ pub(super) fn recall(node: &Node, path: &AbsPath, entry: &Entry) -> Result<Optio
 /// in its place since it was proved, and what is remembered is not asked again. Where that is stopped, nothing is remembered. Also behind a
 /// change of its owner: it is observed again in any case, and what is remembered spares that reading, and those of all later runs.
 pub(super) fn remember(node: &Node, path: &AbsPath, digest: &Digest, stops: &dyn Fn() -> bool) -> Result<(), OsError> {
-    if node.host.look(path.as_path())?.is_none_or(|entry| entry.length < LARGE) {
+    if node.host.look(path.as_path())?.is_none_or(|entry| !is_kept(node, &entry)) {
         return Ok(());
     }
     let Some((found, entry)) = fetch::digest_of(node, path.as_path(), stops)? else { return Ok(()) };
@@ -53,6 +59,8 @@ pub(super) fn remember(node: &Node, path: &AbsPath, digest: &Digest, stops: &dyn
 mod tests {
     use super::*;
     use crate::host::Host;
+    use std::io::{Read as _, Write as _};
+    use std::process::{Command, Stdio};
 
     #[test]
     fn a_file_that_took_the_place_of_the_proved_one_is_not_remembered() {
@@ -93,5 +101,43 @@ mod tests {
         remember(&node, &path, &Digest::of(&bytes), &swaps).unwrap();
         let entry = node.host.look(path.as_path()).unwrap().unwrap();
         assert_eq!(recall(&node, &path, &entry).unwrap(), None);
+    }
+
+    #[test]
+    fn what_its_owner_alters_in_memory_is_not_what_is_remembered() {
+        if !crate::host::tests::proves_as_root("an account that alters its own file in memory") {
+            return;
+        }
+        // In memory no page is ever written out and watched anew.
+        let tree = tempfile::tempdir_in("/dev/shm").unwrap();
+        std::fs::create_dir_all(tree.path().join("var/lib")).unwrap();
+        std::fs::create_dir_all(tree.path().join("srv")).unwrap();
+        let node = Node::new(Host::at(tree.path()).unwrap(), None);
+        let (path, image) = (AbsPath::parse("/srv/image").unwrap(), tree.path().join("srv/image"));
+        let bytes = vec![b'a'; usize::try_from(LARGE).unwrap()];
+        let recalled = || recall(&node, &path, &node.host.look(path.as_path()).unwrap().unwrap()).unwrap();
+        std::fs::write(&image, &bytes).unwrap();
+        remember(&node, &path, &Digest::of(&bytes), &|| false).unwrap();
+        assert_eq!(recalled(), Some(Digest::of(&bytes)), "root's");
+        std::os::unix::fs::chown(&image, Some(1001), Some(1001)).unwrap();
+        let script = "import mmap, sys
+file = open(sys.argv[1], 'r+b'); held = mmap.mmap(file.fileno(), 0)
+held[0:1] = b'a'; sys.stdout.write('+'); sys.stdout.flush(); sys.stdin.read(1)
+held[0:1] = b'b'; sys.stdout.write('+')";
+        let mut command = Command::new("python3");
+        let mut owner = command.args(["-c", script]).arg(&image).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut altered = || owner.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        altered();
+        remember(&node, &path, &Digest::of(&bytes), &|| false).unwrap();
+        owner.stdin.as_mut().unwrap().write_all(b"+").unwrap();
+        altered();
+        assert!(owner.wait().unwrap().success());
+        assert_eq!(std::fs::read(&image).unwrap()[0], b'b');
+        assert_eq!(recalled(), None);
+        // Nor of root's that others may write.
+        std::os::unix::fs::chown(&image, Some(0), Some(1001)).unwrap();
+        std::fs::set_permissions(&image, std::os::unix::fs::PermissionsExt::from_mode(0o664)).unwrap();
+        remember(&node, &path, &Digest::of(&std::fs::read(&image).unwrap()), &|| false).unwrap();
+        assert_eq!(recalled(), None);
     }
 }
