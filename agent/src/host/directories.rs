@@ -2,11 +2,60 @@
 
 use super::{EntryKind, Host, Operation, OsError, Writing};
 use ostler_roles::words::AbsPath;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
+use std::ffi::CStr;
 use std::fs::File;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::OwnedFd;
 use std::path::Path;
+
+/// How a directory is opened that another account may have made.
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// Names of a directory of which sizes are added up.
+const SUMMED: usize = 4096;
+
+/// Removes what is in a directory, however deep it is nested, with no more descriptors and no more memory for that: what stands in its
+/// directories is moved up into itself first. No link is followed.
+fn empty(top: &OwnedFd) -> Result<(), Errno> {
+    let (mut moved, mut before) = (0u64, None);
+    while before != Some(moved) {
+        before = Some(moved);
+        each(top, |name| {
+            let below = rustix::fs::openat(top, name, DIRECTORY, Mode::empty())?;
+            each(&below, |deeper| {
+                loop {
+                    moved += 1;
+                    match rustix::fs::renameat(&below, deeper, top, format!(".{moved}")) {
+                        Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
+                        done => return done,
+                    }
+                }
+            })?;
+            rustix::fs::unlinkat(top, name, AtFlags::REMOVEDIR)
+        })?;
+    }
+    Ok(())
+}
+
+/// Removes each name of a directory, and hands on those of directories that are not empty.
+fn each(directory: &OwnedFd, mut deep: impl FnMut(&CStr) -> Result<(), Errno>) -> Result<(), Errno> {
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        let removed = match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
+            Err(Errno::ISDIR) => rustix::fs::unlinkat(directory, name, AtFlags::REMOVEDIR),
+            removed => removed,
+        };
+        match if matches!(removed, Err(Errno::NOTEMPTY | Errno::EXIST)) { deep(name) } else { removed } {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(source) => return Err(source),
+        }
+    }
+    Ok(())
+}
 
 impl Host {
     /// Makes a directory with this owner and mode: private until it has both. One that is there is only given them.
@@ -21,8 +70,7 @@ impl Host {
             Err(source) => return Err(fail(source)),
         }
         self.touch(&parent);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let opened = File::from(rustix::fs::openat(&parent, &name, flags, Mode::empty()).map_err(fail)?);
+        let opened = File::from(rustix::fs::openat(&parent, &name, DIRECTORY, Mode::empty()).map_err(fail)?);
         self.own(&opened, path, writing, &super::attributes::Attributes::default())?;
         self.wrote(&opened);
         Ok(())
@@ -55,23 +103,21 @@ impl Host {
     /// # Errors
     /// When the kernel says no.
     pub fn remove_tree(&self, path: &Path) -> Result<(), OsError> {
-        let fail = |source: std::io::Error| OsError::new(Operation::Remove, path.display(), source);
         match self.look(path)? {
             None => return Ok(()),
             Some(entry) if entry.kind == EntryKind::Directory => {}
             Some(_) => return self.remove(path),
         }
-        let (parent, name) = match self.place(path) {
-            Ok(place) => place,
-            Err(Errno::NOENT) => return Ok(()),
-            Err(source) => return Err(fail(source.into())),
-        };
-        self.touch(&parent);
-        // By the opened directory above it: who may rename a part of the way cannot lead us elsewhere. remove_dir_all itself follows no
-        // link, at the end of this way or below it.
-        match std::fs::remove_dir_all(Path::new(&format!("/proc/self/fd/{}", parent.as_raw_fd())).join(name)) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(fail(source)),
-            Ok(()) | Err(_) => Ok(()),
+        let fail = |source: Errno| OsError::new(Operation::Remove, path.display(), source);
+        // By the opened directory above it: who may rename a part of the way cannot lead us elsewhere.
+        let removed = self.place(path).and_then(|(parent, name)| {
+            self.touch(&parent);
+            empty(&rustix::fs::openat(&parent, &name, DIRECTORY, Mode::empty())?)?;
+            rustix::fs::unlinkat(&parent, &name, AtFlags::REMOVEDIR)
+        });
+        match removed {
+            Err(Errno::NOENT) => Ok(()),
+            removed => removed.map_err(fail),
         }
     }
 
@@ -86,9 +132,9 @@ impl Host {
         Ok(())
     }
 
-    /// Bytes of the files in a directory, not below it; none where it cannot be read.
+    /// Bytes of the files in a directory, not below it; none where it cannot be read. Of very many, those of some.
     pub fn bytes_in(&self, path: &Path) -> u64 {
-        let names = self.list(path).ok().flatten().unwrap_or_default();
+        let names = self.list_some(path, SUMMED).ok().flatten().unwrap_or_default();
         names.iter().filter_map(|name| self.look(&path.join(name)).ok().flatten()).map(|entry| entry.length).sum()
     }
 

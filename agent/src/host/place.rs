@@ -161,6 +161,14 @@ impl Host {
     /// # Errors
     /// When it cannot be read.
     pub fn list(&self, path: &Path) -> Result<Option<Vec<OsString>>, OsError> {
+        self.list_some(path, usize::MAX)
+    }
+
+    /// The same of no more than so many, whichever come first.
+    ///
+    /// # Errors
+    /// As for [`Self::list`].
+    pub fn list_some(&self, path: &Path, most: usize) -> Result<Option<Vec<OsString>>, OsError> {
         let fail = |source: Errno| OsError::new(Operation::Read, path.display(), source);
         let opened = self
             .directory(path)
@@ -176,6 +184,9 @@ impl Host {
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
             if name != "." && name != ".." {
                 names.push(name.to_owned());
+            }
+            if names.len() >= most {
+                break;
             }
         }
         names.sort();

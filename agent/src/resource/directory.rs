@@ -18,7 +18,7 @@ impl Act for Desired {
             return Ok(Observed::Other(entry.kind.word().to_owned()));
         }
         // Only who wants it gone must know whether something is in it.
-        let empty = self.present.is_none() && node.host.list(path).map_err(unread)?.is_none_or(|names| names.is_empty());
+        let empty = self.present.is_none() && node.host.list_some(path, 1).map_err(unread)?.is_none_or(|names| names.is_empty());
         Ok(Observed::Directory { ownership: node.observed_ownership(&entry, self.present.as_ref())?, empty })
     }
 

@@ -448,3 +448,29 @@ fn while_its_owner_is_not_there_root_opens_no_mirror_and_asks_no_origin_itself()
         assert!(examined.notes.concat().starts_with("b: no usable mirror is there; cannot ask "), "{:?}", examined.notes);
     });
 }
+
+#[test]
+fn how_deep_an_account_nests_directories_stops_no_refill() {
+    let fixture = fixture();
+    let origins = Origins::new(&["a"]);
+    let desired = Desired::GitCache(cache([origins.source("a")]));
+    fixture.twice(&desired);
+    // What a process has where nobody says otherwise (getrlimit(2)).
+    let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let usual = rustix::process::Rlimit { current: Some(1024), ..limits };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, usual).unwrap();
+    let nest = |top: &Path| {
+        let deep = top.join(["d"; 1100].join("/"));
+        std::fs::create_dir_all(&deep).unwrap();
+        std::fs::write(deep.join("file"), "").unwrap();
+        std::os::unix::fs::symlink("/etc", top.join("d/link")).unwrap();
+        std::fs::write(top.join(".1"), "").unwrap();
+    };
+    // In the place where one is filled, and in that of the mirror itself.
+    nest(&fixture.path("/opt/git/.a.ostler-new"));
+    std::fs::remove_dir_all(mirror(&fixture, "a").join("objects")).unwrap();
+    nest(&mirror(&fixture, "a"));
+    assert_eq!(fields(&fixture.twice(&desired)), ["a"]);
+    let left: Vec<_> = std::fs::read_dir(fixture.path("/opt/git")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["a"], "{left:?}");
+}
