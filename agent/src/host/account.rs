@@ -2,14 +2,13 @@
 //! directory only then, and becomes the program or does the work that was asked for. What that account does to this process, root's
 //! never waits for.
 
-use super::child::{Identity, Program};
 use super::{Operation, OsError};
 use rustix::io::{Errno, FdFlags};
 use rustix::process::{Gid, Pid, Signal, Uid};
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -19,16 +18,38 @@ use std::time::{Duration, Instant};
 /// The first word of such a process.
 pub const WORD: &str = "as-account";
 /// Behind the working directory: a program with its arguments, or work of our own by its name.
-const RUN: &str = "run";
-const WORK: &str = "work";
+pub(super) const RUN: &str = "run";
+pub(super) const WORK: &str = "work";
 /// What runs now, whatever became of its file (proc_pid_exe(5)).
-const SELF: &str = "/proc/self/exe";
+pub(super) const SELF: &str = "/proc/self/exe";
 /// The exit status of a process that did not come to its work: why stands in its report.
 const FAILED: u8 = 126;
 
 /// How long a program may be open for writing before it is told, and how often it is tried meanwhile.
 const BUSY: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(5);
+
+/// Whose rights a child has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Login name, for `USER` and `LOGNAME`.
+    pub name: String,
+    /// Home directory, for `HOME`.
+    pub home: String,
+    /// User.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+impl Identity {
+    /// The account without rights (Debian Policy 9.2.2).
+    pub fn nobody() -> Self {
+        Self { name: "nobody".to_owned(), home: "/nonexistent".to_owned(), uid: 65_534, gid: 65_534, groups: Vec::new() }
+    }
+}
 
 /// How far it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,21 +86,6 @@ impl Report {
             _ => OsError::new(Operation::Start, name, source),
         })
     }
-}
-
-/// The command that starts this program again for `program`, with the rights of `identity`.
-pub(super) fn command(program: &Program, identity: &Identity, report: &Report) -> Command {
-    let groups: Vec<String> = identity.groups.iter().map(u32::to_string).collect();
-    // One that outlives us is bound to nobody's life.
-    let parent = if program.survives { 0 } else { rustix::process::getpid().as_raw_nonzero().get() };
-    let mut command = Command::new(SELF);
-    command.arg(WORD).args([identity.uid.to_string(), identity.gid.to_string(), groups.join(","), parent.to_string()]);
-    command.arg(report.write.as_raw_fd().to_string()).arg(&program.directory).current_dir("/");
-    match program.work {
-        Some(work) => command.args([WORK, work]),
-        None => command.arg(RUN).args(&program.argv),
-    };
-    command
 }
 
 /// What such a process was started with.

@@ -6,6 +6,7 @@ mod spawn;
 pub use output::Tail;
 
 use super::OsError;
+pub use super::account::Identity;
 use ostler_roles::mask::Mask;
 use ostler_roles::outcome::{CommandFailure, Ended, Failure, FailureKind};
 use ostler_roles::words::{Bytes, Secret};
@@ -64,28 +65,6 @@ pub fn mask_output(mask: Mask) {
 /// The mask of what children say.
 pub fn output_mask() -> Mask {
     RUN.get().cloned().unwrap_or_default()
-}
-
-/// Whose rights a child has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// Login name, for `USER` and `LOGNAME`.
-    pub name: String,
-    /// Home directory, for `HOME`.
-    pub home: String,
-    /// User.
-    pub uid: u32,
-    /// Primary group.
-    pub gid: u32,
-    /// Supplementary groups.
-    pub groups: Vec<u32>,
-}
-
-impl Identity {
-    /// The account without rights (Debian Policy 9.2.2).
-    pub fn nobody() -> Self {
-        Self { name: "nobody".to_owned(), home: "/nonexistent".to_owned(), uid: 65_534, gid: 65_534, groups: Vec::new() }
-    }
 }
 
 /// How a program ended.

@@ -8,7 +8,6 @@ type Names = BTreeMap<String, BTreeSet<String>>;
 
 /// Rooms in which files still stand in a circle, with those files: none joins them.
 const LEFT: &[(&str, &[&str])] = &[
-    ("agent::host", &["account", "child"]),
     ("controller::masters", &["driver", "register", "wait", "witness"]),
     ("roles::author", &["kinds", "literal", "lower", "role", "value"]),
     (

@@ -1,6 +1,6 @@
 //! Starting a child, feeding it, reading it, and ending it in time: one thread, one poll(2).
 
-use super::{Finished, Program, Tail};
+use super::{Finished, Identity, Program, Tail};
 use crate::host::account::{self, Report};
 use crate::host::{Operation, OsError};
 use ostler_roles::outcome::Ended;
@@ -63,9 +63,24 @@ pub(super) fn run(mut program: Program, deadline: Instant, cancelled: &dyn Fn() 
     }
 }
 
+/// The command that starts this program again for `program`, with the rights of `identity`.
+fn again(program: &Program, identity: &Identity, report: &Report) -> Command {
+    let groups: Vec<String> = identity.groups.iter().map(u32::to_string).collect();
+    // One that outlives us is bound to nobody's life.
+    let parent = if program.survives { 0 } else { rustix::process::getpid().as_raw_nonzero().get() };
+    let mut command = Command::new(account::SELF);
+    command.arg(account::WORD).args([identity.uid.to_string(), identity.gid.to_string(), groups.join(","), parent.to_string()]);
+    command.arg(report.write.as_raw_fd().to_string()).arg(&program.directory).current_dir("/");
+    match program.work {
+        Some(work) => command.args([account::WORK, work]),
+        None => command.arg(account::RUN).args(&program.argv),
+    };
+    command
+}
+
 fn command(program: &mut Program, report: Option<&Report>) -> Command {
     let mut command = match (&program.identity, report) {
-        (Some(identity), Some(report)) => account::command(program, identity, report),
+        (Some(identity), Some(report)) => again(program, identity, report),
         (Some(_) | None, _) => own(program),
     };
     let path = if program.identity.is_some() { super::PATH } else { OWN_PATH };
