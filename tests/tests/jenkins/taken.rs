@@ -56,6 +56,8 @@ fn a_mark_of_ours_stays_where_another_run_has_the_node_by_now() {
 struct Bringing {
     /// Something is to be changed there.
     is_other: bool,
+    /// And is not, when its turn has come.
+    is_vain: bool,
     is_good: bool,
 }
 
@@ -74,7 +76,7 @@ impl InstallAgent for Bringing {
         if self.is_other {
             before().map_err(|error| InstallAgentError(Box::new(error)))?;
         }
-        if self.is_good { Ok(self.is_other) } else { Err(InstallAgentError("no space left on device".into())) }
+        if self.is_good { Ok(self.is_other && !self.is_vain) } else { Err(InstallAgentError("no space left on device".into())) }
     }
 }
 
@@ -88,7 +90,7 @@ fn an_agent_that_is_brought_takes_off_its_own_mark_alone() {
     assert!(model.state().nodes.get_mut("n2").unwrap().call_in(&secret));
     assert!(run(&client, &wanted).is_registered());
     let bring = |is_other, is_good| Registration {
-        agent: Some(Arc::new(Bringing { is_other, is_good }) as Arc<dyn InstallAgent>),
+        agent: Some(Arc::new(Bringing { is_other, is_vain: false, is_good }) as Arc<dyn InstallAgent>),
         ..wanted.clone()
     };
     // It cannot be brought: whoever had marked it before has it marked still, and nobody else.
@@ -105,5 +107,21 @@ fn an_agent_that_is_brought_takes_off_its_own_mark_alone() {
     assert!(is_marked(&model, "n2"));
     wanted.machine.is_taken_by(None);
     assert!(run(&client, &bring(false, true)).is_registered());
+    assert!(!is_marked(&model, "n2"));
+}
+
+#[test]
+fn an_agent_that_needed_nothing_after_all_is_proved_again_as_its_labels_came_off_for_it() {
+    let model = model();
+    let client = client(&model, token("narrow"));
+    let wanted = registration(node("n2", Launcher::Inbound), "true");
+    client.create(&wanted.node).unwrap();
+    let secret = model.state().nodes["n2"].secret.clone();
+    assert!(model.state().nodes.get_mut("n2").unwrap().call_in(&secret));
+    assert!(run(&client, &wanted).is_registered());
+    let agent: Arc<dyn InstallAgent> = Arc::new(Bringing { is_other: true, is_vain: true, is_good: true });
+    let ending = run(&client, &Registration { agent: Some(agent), ..wanted });
+    assert!(matches!(ending, Ending::Labelled(_)), "{ending:?}");
+    assert_eq!(model.state().nodes["n2"].label, "big debian");
     assert!(!is_marked(&model, "n2"));
 }

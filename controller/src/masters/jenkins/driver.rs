@@ -245,8 +245,9 @@ impl Jenkins {
         const REASON: &str = "its agent is changed";
         let Registration { node, witness, .. } = registration;
         let secret = client.agent_secret(&node.name)?;
-        let (mut was_stopped, mut is_marked) = (false, false);
+        let (mut was_stopped, mut is_marked, mut is_begun) = (false, false, false);
         let mut before = || {
+            is_begun = true;
             // One that is away comes back with the new agent: it is to have no labels by then.
             let quarantined = client.update(node, Stage::Quarantined);
             if !is_connected {
@@ -269,7 +270,8 @@ impl Jenkins {
         if is_marked && brought.is_err() && matches!(witness.taken_by(), Ok(None)) {
             client.undrain(&node.name)?;
         }
-        brought
+        // Its labels came off for it, whatever it changed in the end.
+        brought.map(|is_changed| is_changed || is_begun)
     }
 
     /// An agent that should have called in and did not, with what its node says of it: its unit may end again and again. What is in place there
