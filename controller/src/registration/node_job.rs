@@ -130,17 +130,23 @@ impl NodeJob {
     }
 
     /// The run that has the node now and lets its executors in, and on what its labels rest: told on another connection, as the one before says
-    /// how it was then. Blocks.
+    /// how it was then. That one goes on: nonces are there as long as the conversation that brought them. Blocks.
     ///
     /// # Errors
     /// When the node cannot be reached.
     pub fn look(&mut self) -> Result<(Option<ActiveRun>, Ledger), NodeJobError> {
-        let (runtime, before) = (self.runtime.clone(), self.connection.take());
-        let hello = runtime.block_on(async {
-            leave(before).await;
-            Ok::<_, NodeJobError>(&self.connected().await?.session.hello)
-        })?;
-        Ok((hello.run.clone().filter(|run| run.alive && run.owes), hello.ledger.clone()))
+        let runtime = self.runtime.clone();
+        runtime.block_on(async {
+            let connection = self.meet().await?;
+            let hello = &connection.session.hello;
+            let seen = (hello.run.clone().filter(|run| run.alive && run.owes), hello.ledger.clone());
+            if self.connection.is_some() {
+                leave([connection]).await;
+            } else {
+                self.connection = Some(connection);
+            }
+            Ok(seen)
+        })
     }
 
     /// Keeps on the node that this was proved of it, as this run has left it. Blocks.
@@ -239,12 +245,14 @@ impl NodeJob {
     async fn connected(&mut self) -> Result<&mut Connection, NodeJobError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => {
-                let met = self.preparation.meet(&self.node, async { Vec::new() }).await;
-                met.map_err(|error| NodeJobError::Meet(self.node.clone(), error))?
-            }
+            None => self.meet().await?,
         };
         Ok(self.connection.insert(connection))
+    }
+
+    async fn meet(&self) -> Result<Connection, NodeJobError> {
+        let met = self.preparation.meet(&self.node, async { Vec::new() }).await;
+        met.map_err(|error| NodeJobError::Meet(self.node.clone(), error))
     }
 
     async fn ask(&mut self, patch: &Patch) -> Result<(Catalog, Answer), NodeJobError> {

@@ -149,4 +149,22 @@ mod tests {
         assert_eq!(taken(Some(active(false))).await, Ok(None), "it lets nobody in");
         assert_eq!(taken(Some(ActiveRun { alive: false, ..active(true) })).await, Ok(None), "it was cut");
     }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_nonce_stays_where_another_executor_asks_which_run_has_the_node() {
+        let met = |answers: usize| {
+            let answered = (0..answers).flat_map(|_| [Act::Say(ToController::Challenge(true)), Act::Hear]);
+            Some([Act::Hear, Act::Say(hello()), Act::Hear].into_iter().chain(answered).collect())
+        };
+        // A nonce is taken where it was given: the second conversation knows of none.
+        let fake = FakeNode::new(vec![met(2), met(0)]);
+        let (preparation, _told) = fake.preparation();
+        let witness = witness(&preparation, None).await;
+        let work = move || {
+            witness.give(&Nonce::fresh().unwrap()).unwrap();
+            (witness.taken_by().unwrap(), witness.take().map_err(|error| error.to_string()))
+        };
+        assert_eq!(tokio::task::spawn_blocking(work).await.unwrap(), (None, Ok(true)));
+        assert_eq!(fake.left(), 0, "it was not asked anew");
+    }
 }
