@@ -1,8 +1,9 @@
 //! What the site knows of its nodes' proofs. It is written down before a node is changed, so that a run that is cut anywhere cannot lose it.
 
 use super::{Key, StateError, Store};
+use crate::fleet::new_run;
 use ostler_roles::ledger::Ledger;
-use ostler_roles::words::NodeName;
+use ostler_roles::words::{NodeName, RunId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -25,6 +26,9 @@ pub struct Seen {
 struct Kept {
     v: u32,
     ledger: Ledger,
+    /// Another one each time: two runs that note the same do not take each other's note for their own.
+    #[serde(default)]
+    written_as: Option<RunId>,
 }
 
 impl ProofStore {
@@ -49,7 +53,7 @@ impl ProofStore {
     /// When it cannot be written.
     pub fn swap(&self, node: &NodeName, seen: &Seen, ledger: Ledger) -> Result<Option<Seen>, StateError> {
         let key = Key::proofs(node);
-        let bytes = serde_json::to_vec(&Kept { v: VERSION, ledger: ledger.clone() });
+        let bytes = serde_json::to_vec(&Kept { v: VERSION, ledger: ledger.clone(), written_as: Some(new_run()) });
         let bytes = bytes.map_err(|error| StateError::Value { key: key.clone(), why: error.to_string() })?;
         let is_swapped = self.0.swap(&key, seen.kept.as_deref(), Some(&bytes))?;
         Ok(is_swapped.then_some(Seen { ledger, kept: Some(bytes) }))

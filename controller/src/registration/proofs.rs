@@ -263,4 +263,18 @@ mod tests {
         changing(&nodes[..2]).unwrap();
         assert_eq!(known(&nodes[0]).changed(), Some(1));
     }
+
+    #[test]
+    fn a_note_that_another_run_has_written_with_the_same_words_is_not_taken_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(FileStore::new(directory.path().join("site")));
+        let note = || Proofs::note_all(&store, [(&node(), Some(5))].into_iter()).unwrap().remove(&node()).unwrap();
+        let (ours, theirs) = (note(), note());
+        let known = || ProofStore::new(Arc::clone(&store)).get(&node()).unwrap().ledger.changed();
+        ours.take_back();
+        assert_eq!(known(), Some(5), "the other run has begun, and owes");
+        // Whoever wrote it takes it back.
+        theirs.take_back();
+        assert_eq!(known(), Some(5), "as it was before that one");
+    }
 }
