@@ -69,6 +69,7 @@ async fn planned(
     let met = lost.len();
     let ready = refusal::without_hopeless(run, ready, &mut lost, &on_masters).await;
     owed.extend(prepare::owed(run, lost.get(met..).unwrap_or_default()).await);
+    refusal::keep_shown(&mut owed, &on_masters);
     run.preparation.events.flush().await;
     if let Some(exit) = refusal::refused(context, &ready, &lost, &owed) {
         refusal::not_begun(context, run, &ready, &lost, exit);

@@ -2,7 +2,7 @@
 
 use super::planned_there;
 use super::stage::{Stage, holds_within};
-use ostler_tests::jenkins::Permission;
+use ostler_tests::jenkins::{Fault, Permission, Timeline};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -66,6 +66,37 @@ fn a_node_whose_controller_was_killed_leaves_the_pool_though_it_is_out_of_reach_
     ran.good();
     assert_eq!(stage.labels(), "big debian");
     stage.nothing_to_do();
+}
+
+#[test]
+fn what_a_silent_master_would_be_told_of_a_lost_node_waits_for_a_run_that_shows_it() {
+    let stage = Stage::of(2, "ci-agent", "launch: ssh");
+    stage.site.write("roles/plain.yaml", "role: plain\nsummary: A file.\nsteps:\n  - file: {path: /etc/plain, content: \"one\\n\"}\n");
+    stage.site.replace("nodes.yaml", "10.78.0.12, roles: [ci-agent], vars: {ci-agent: {launch: ssh}}", "10.78.0.12, roles: [plain]");
+    stage.site.apply().good();
+    stage.gate();
+    stage.set("stamp", "second");
+    let mut killed = stage.site.command(&["apply", "--yes"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let is_there = holds_within(|| stage.site.sh("n1", "test -e /srv/here && echo here || true") == "here");
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(is_there, "the run never came to its gate");
+    stage.site.sh("n1", "systemctl stop ssh.socket ssh 2>/dev/null || systemctl stop ssh");
+    // The master is silent when the plan is made, and answers when it has been agreed to.
+    stage.site.replace("roles/plain.yaml", "one", "two");
+    stage.model.play(Timeline::new(vec![(Fault::Files, Duration::from_secs(600))]));
+    let mut asking = stage.at_terminal(&["apply"]);
+    asking.wait_for("[y/N]");
+    stage.model.play(Timeline::new(Vec::new()));
+    stage.writes();
+    asking.types("y\n");
+    assert_eq!((asking.end(), stage.site.sh("n2", "cat /etc/plain").as_str()), (4, "two"), "{}", asking.said());
+    assert!(asking.said().contains("ci: not asked"), "{}", asking.said());
+    assert_eq!((stage.labels().as_str(), stage.writes()), ("big debian", Vec::new()), "nobody was shown that: {}", asking.said());
+    let told = planned_there(&stage.site.run(&["plan"]).good_with(4));
+    assert_eq!(told["changes"][0]["to"], "taken off until a run comes through", "{told}");
+    drop(stage.site.apply().good_with(4));
+    assert_eq!(stage.labels(), "ostler-quarantine-n1");
 }
 
 #[test]

@@ -91,6 +91,16 @@ pub(super) async fn without_hopeless(
     without(run, ready, lost, why).await
 }
 
+/// What a master that did not answer would be told of a node that is out was shown to nobody: it is told nothing in this run, also if it answers
+/// by then.
+pub(super) fn keep_shown(owed: &mut Vec<Candidate>, masters: &[PlannedMaster]) {
+    let is_silent = |one: &Candidate| {
+        let master = masters.iter().find(|master| master.name == one.executor.master.as_str());
+        master.is_none_or(|master| matches!(master.answer, MasterAnswer::NotAsked { .. } | MasterAnswer::Wrong { .. }))
+    };
+    owed.retain(|one| !is_silent(one));
+}
+
 /// Those that are not in trouble; of the others it is told.
 async fn without(
     run: &RunContext,
