@@ -46,6 +46,15 @@ fn a_requirement_missed_on_one_node_changes_nothing_on_any() {
     let ran = field.ostler(["apply", "--yes"]);
     assert_eq!(ran.code, 6, "{ran}");
     assert!(ran.stdout.contains("Refused: 1 of 2 nodes. Nothing was changed anywhere."), "{ran}");
+
+    // The site is wrong for the other one by its facts: that weighs more, whatever is asked.
+    let place = "steps:\n  - file: {path: \"{{ 'nowhere' if facts.hostname == 'n1' else '/etc/three' }}\", content: \"3\\n\"}";
+    field.write("roles/demo.yaml", &stricter.replace("steps:", place));
+    for words in [&["plan"][..], &["apply", "--yes"]] {
+        let ran = field.ostler(words.iter().copied());
+        assert_eq!(ran.code, 3, "{words:?}: {ran}");
+        assert!(ran.stdout.contains("/ (overlay) is 300 MiB") && ran.stdout.contains("nowhere"), "{words:?}: {ran}");
+    }
     assert_unwritten(&field, "n1", &before[0]);
     assert_unwritten(&field, "n2", &before[1]);
 }
