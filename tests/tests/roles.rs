@@ -8,6 +8,7 @@ use ostler_tests::library::{assert_skips_are_reviewed, reviewed_lines, roles};
 use ostler_tests::site::{Ran, Site};
 
 mod roles {
+    mod at_once;
     mod jenkins;
     mod jobs;
 }
