@@ -28,10 +28,23 @@ pub struct Task<'a> {
     pub proof: Proof,
     /// What people read at one whose proof has lapsed, where it is not that a run failed.
     pub why: Option<&'a str>,
-    /// Whether a proof that has lapsed is owed still: asked before anything is written.
-    pub is_owed: &'a (dyn Fn() -> bool + Sync),
+    /// What has become of a proof that has lapsed: asked before anything is written; true: behind a wait, when what this run knows is old.
+    pub debt: &'a (dyn Fn(bool) -> Debt + Sync),
     /// This run holds it already, and nobody before it.
     pub is_held: bool,
+    /// Its turn has not come at once.
+    pub has_waited: bool,
+}
+
+/// What has become of a proof that has lapsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Debt {
+    /// It is owed still.
+    Owed,
+    /// Another run has proved it.
+    Earned,
+    /// Another run has the node: this one.
+    Taken(String),
 }
 
 impl std::fmt::Debug for Task<'_> {
@@ -43,7 +56,7 @@ impl std::fmt::Debug for Task<'_> {
 impl Task<'_> {
     /// Of one of which nothing else is known.
     pub fn of(proof: Proof) -> Self {
-        Self { proof, why: None, is_owed: &|| true, is_held: false }
+        Self { proof, why: None, debt: &|_| Debt::Owed, is_held: false, has_waited: false }
     }
 
     fn reason(&self) -> &str {
@@ -290,13 +303,19 @@ fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut task: Task<'
         if driver.stop().is_asked() && !may_finish(&next, &seen, task.proof) {
             return Ok(Ending::Stopped(Leftover::of(&seen), None));
         }
+        if task.proof == Proof::Lapsed && matches!(next, Next::Quarantine(_)) {
+            match (task.debt)(task.has_waited) {
+                Debt::Owed => {}
+                Debt::Earned => return earned(driver, name, task, tell),
+                Debt::Taken(run) => return Ok(Ending::Taken(run)),
+            }
+        }
         match next {
-            Next::Quarantine(_) if task.proof == Proof::Lapsed && !(task.is_owed)() => return earned(driver, name, task, tell),
             Next::Quarantine(_) if !is_drained && seen.is_labelled() && (task.proof == Proof::Lapsed || driver.quarantine_ends_jobs()) => {
                 if let Some(ending) = set_aside(driver, name, &mut task, tell)? {
                     return Ok(ending);
                 }
-                is_drained = true;
+                (is_drained, task.has_waited) = (true, true);
             }
             Next::Quarantine(changes) => {
                 tell(Event::Quarantining { is_new: seen == Standing::Absent, changes });
@@ -373,7 +392,7 @@ fn earned(driver: &dyn Driver, name: &NodeName, task: Task<'_>, tell: EventSink<
 /// When the master cannot be told.
 pub fn hold_back(driver: &dyn Driver, name: &NodeName, seen: &Standing, task: Task<'_>, tell: EventSink<'_>) -> Result<bool, MasterError> {
     match task.proof {
-        Proof::Lapsed if !(task.is_owed)() => Ok(false),
+        Proof::Lapsed if (task.debt)(false) != Debt::Owed => Ok(false),
         Proof::Wanted | Proof::Lapsed if seen.is_labelled() => driver.cordon(name, task.reason(), tell).map(|cordon| cordon.is_made()),
         Proof::Standing | Proof::Wanted | Proof::Green | Proof::Red | Proof::Lapsed => Ok(false),
     }

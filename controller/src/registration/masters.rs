@@ -1,18 +1,20 @@
 //! The masters of one run, opened once: each executor comes when its node is ready, and goes registered at once.
 
+mod debt;
 mod drain;
 
+use debt::Lapse;
 pub use drain::{Blocked, Cordoned};
 
 use super::connections::Connections;
-use super::{Candidate, Opened, Proofs, Registered, Registrar, event_text, failed};
+use super::{Candidate, Opened, Registered, Registrar, event_text, failed};
 use crate::fleet::{ExecutorRef, FleetEvent, Stage, Transaction};
 use crate::masters::driver::{self, Driver, Event, MasterError, Verdict};
 use crate::masters::register::{self, Ending, Leftover, Task};
 use ostler_roles::author::compile::Master;
 use ostler_roles::executor::Executor;
 use ostler_roles::master::{Proof, Standing};
-use ostler_roles::words::{MasterName, NodeName};
+use ostler_roles::words::{MasterName, NodeName, RunId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,15 +40,6 @@ struct Entry {
     /// All executors of the run there.
     batch: Vec<Candidate>,
     opened: OnceCell<Result<Arc<OpenMaster>, String>>,
-}
-
-/// What is known of an executor beside its proof.
-#[derive(Debug, Clone, Default)]
-struct Lapse {
-    /// What people read at one whose proof has lapsed, where it is not that a run failed.
-    why: Option<String>,
-    /// It has lapsed by the site's word alone, which another run may take back.
-    is_by_site: bool,
 }
 
 /// A master that is open.
@@ -91,15 +84,16 @@ impl Masters {
         &self.connections
     }
 
-    /// Brings these executors of one node to their labels, or puts them aside, where people read `why`; returns when all have ended.
+    /// Brings these executors of one node to their labels, or puts them aside, where people read `why`; returns when all have ended. `own`: the
+    /// run of their node, where it has begun.
     pub async fn register(
         &self,
         node: &NodeName,
         executors: Vec<(Executor, Proof)>,
-        why: Option<String>,
+        (why, own): (Option<String>, Option<RunId>),
         transaction: &Transaction,
     ) -> Vec<Registered> {
-        self.all(node, executors, Lapse { why, is_by_site: false }, transaction).await
+        self.all(node, executors, Lapse::of_run(why, own), transaction).await
     }
 
     async fn all(&self, node: &NodeName, executors: Vec<(Executor, Proof)>, lapse: Lapse, transaction: &Transaction) -> Vec<Registered> {
@@ -132,7 +126,7 @@ impl Masters {
             let this = self.clone();
             tasks.spawn(async move {
                 let transaction = Transaction::of_lost(&node, &this.registrar.preparation.events);
-                this.all(&node, executors, Lapse { why: None, is_by_site: true }, &transaction).await
+                this.all(&node, executors, Lapse::by_site(), &transaction).await
             });
         }
         tasks.join_all().await.into_iter().flatten().collect()
@@ -174,14 +168,14 @@ impl Masters {
         driver.begin(std::slice::from_ref(&executor.name));
         let _on_its_way = OnItsWay { driver: Arc::clone(driver), name: executor.name.clone() };
         let reporter = Arc::new(reporter(open.hint.clone()));
-        let (seen, is_held, _room) = match open.room_for(driver, &executor.name, (proof, lapse.clone()), &reporter).await {
+        let Turn { seen, is_held, has_waited, _room } = match open.room_for(driver, &executor.name, (proof, &lapse), &reporter).await {
             Ok(turn) => turn,
             Err(why) => return reporter.ended(&why),
         };
-        let (driver, name) = (Arc::clone(driver), executor.name.clone());
+        let (driver, name, job) = (Arc::clone(driver), executor.name.clone(), self.connections.of(node));
         let work = move || {
-            let is_owed = || reporter.is_owed(&lapse);
-            let task = Task { proof, why: lapse.why.as_deref(), is_owed: &is_owed, is_held };
+            let debt = |is_old| lapse.debt(&reporter, &job, is_old);
+            let task = Task { proof, why: lapse.why(), debt: &debt, is_held, has_waited };
             let ending = register::register_one(driver.as_ref(), &name, seen, task, &|event| reporter.tell(&event));
             reporter.ended(&ending)
         };
@@ -198,38 +192,49 @@ impl OpenMaster {
         Self { driver, refused, hint, room, holding, looks: SharedListing::default() }
     }
 
-    /// Room for an executor, how it stands when there is, and whether it was held by this. Whoever waits for it with labels that are not earned
-    /// takes no jobs meanwhile: those before it may take half an hour. Ctrl-C ends their waits, and so this one.
+    /// Room for an executor. Whoever waits for it with labels that are not earned takes no jobs meanwhile: those before it may take half an
+    /// hour. Ctrl-C ends their waits, and so this one.
     async fn room_for(
         &self,
         driver: &Arc<dyn Driver>,
         name: &NodeName,
-        (proof, lapse): (Proof, Lapse),
+        (proof, lapse): (Proof, &Lapse),
         reporter: &Arc<Reporter>,
-    ) -> Result<(Standing, bool, Option<SemaphorePermit<'_>>), Ending> {
+    ) -> Result<Turn<'_>, Ending> {
         let seen = self.looks.look(driver, name, reporter).await?;
         if let Ok(room) = self.room.try_acquire() {
-            return Ok((seen, false, Some(room)));
+            return Ok(Turn { seen, is_held: false, has_waited: false, _room: Some(room) });
         }
         let holding = {
             // One request and its answer each: nobody waits long for these.
             let _few = self.holding.acquire().await;
-            let (driver, name, reporter) = (Arc::clone(driver), name.clone(), Arc::clone(reporter));
+            let (driver, name, reporter, lapse) = (Arc::clone(driver), name.clone(), Arc::clone(reporter), lapse.clone());
             let hold = move || {
-                let is_owed = || reporter.is_owed(&lapse);
-                let task = Task { proof, why: lapse.why.as_deref(), is_owed: &is_owed, is_held: false };
+                let debt = |_| lapse.known_debt(&reporter);
+                let task = Task { why: lapse.why(), debt: &debt, ..Task::of(proof) };
                 register::hold_back(driver.as_ref(), &name, &seen, task, &|event| reporter.tell(&event))
             };
             blocking(hold).await
         };
         let is_held = holding.unwrap_or_else(|error| {
-            reporter.tell(&Event::Note(format!("it goes on taking jobs until its turn comes: {}", error.told())));
+            reporter.tell(&Event::Note(format!("it goes on taking jobs until its turn comes: {}", error.event_text())));
             false
         });
         // The semaphore is never closed: a permit always comes. What was seen before is old by then.
         let room = self.room.acquire().await.ok();
-        Ok((self.looks.look(driver, name, reporter).await?, is_held, room))
+        Ok(Turn { seen: self.looks.look(driver, name, reporter).await?, is_held, has_waited: true, _room: room })
     }
+}
+
+/// An executor's turn on its master.
+struct Turn<'a> {
+    /// How it stands now.
+    seen: Standing,
+    /// It was held for this.
+    is_held: bool,
+    /// It has waited for it.
+    has_waited: bool,
+    _room: Option<SemaphorePermit<'a>>,
 }
 
 /// Where blocking is allowed.
@@ -308,9 +313,9 @@ fn look_at(master: &dyn Driver, batch: Vec<Waiting>) {
         let look = match (&error, standings.remove(&name)) {
             (Some(MasterError::Stopped { left }), _) => Err(Ending::Stopped(Leftover::Unknown, left.clone())),
             (Some(MasterError::WithLog { source, log }), _) => {
-                Err(Ending::Failed(MasterError::WithLog { source: driver::told(source.as_ref()).into(), log: log.clone() }))
+                Err(Ending::Failed(MasterError::WithLog { source: driver::event_text(source.as_ref()).into(), log: log.clone() }))
             }
-            (Some(MasterError::Failed(source)), _) => Err(Ending::Failed(MasterError::Failed(driver::told(source.as_ref()).into()))),
+            (Some(MasterError::Failed(source)), _) => Err(Ending::Failed(MasterError::Failed(driver::event_text(source.as_ref()).into()))),
             (None, Some(Err(error))) => Err(Ending::Failed(error)),
             (None, Some(Ok(standing))) => Ok(standing),
             (None, None) => Ok(Standing::Absent),
@@ -348,11 +353,6 @@ impl Reporter {
             Event::Smoked { verdict: Verdict::Green, .. } => self.transaction.reach(Stage::Proved(self.place())),
             _ => {}
         }
-    }
-
-    /// Whether a proof that has lapsed is owed still.
-    fn is_owed(&self, lapse: &Lapse) -> bool {
-        !lapse.is_by_site || Proofs::is_still_owed(&self.registrar.site.store, &self.candidate)
     }
 
     fn ended(&self, ending: &Ending) -> Registered {

@@ -127,7 +127,7 @@ impl Shared {
         // Whose labels are still earned, or not this run's to judge, takes jobs again as before.
         let unearned: Vec<&Executor> = wanted.iter().filter(|(_, proof)| *proof != Proof::Standing).map(|(one, _)| one).collect();
         let left = masters.give_back(&end.node, cordoned.without(&unearned), end.run.as_ref(), transaction).await;
-        let mut registered = masters.register(&end.node, wanted, Proofs::unfit(&end), transaction).await;
+        let mut registered = masters.register(&end.node, wanted, (Proofs::unfit(&end), end.run.clone()), transaction).await;
         // Of one that was registered all the same, that says how it ended.
         let known: BTreeSet<_> = registered.iter().map(|one| (one.master.clone(), one.executor.clone())).collect();
         registered.extend(left.into_iter().filter(|one| !known.contains(&(one.master.clone(), one.executor.clone()))));

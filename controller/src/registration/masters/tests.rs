@@ -1,12 +1,15 @@
 //! Looks that many wait for, and what happens to those who wait for room.
 
 use super::*;
+use crate::fleet::fake::{Act, FakeNode, run_id};
 use crate::masters::Cancellation;
 use crate::masters::driver::{Cordon, EventSink, Observation, Report};
 use crate::masters::witness::Witness;
 use crate::registration::fake::{executor, registrar};
+use ostler_roles::ledger::{Ledger, Proved, Subject};
 use ostler_roles::master::{Difference, Found};
-use ostler_roles::words::Digest;
+use ostler_roles::wire::message::{ActiveRun, Hello, ToController};
+use ostler_roles::words::{Digest, Span};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -70,11 +73,17 @@ pub(super) struct Narrow {
     go_on: Mutex<mpsc::Receiver<()>>,
     held: Mutex<BTreeSet<NodeName>>,
     stop: Cancellation,
+    /// Nobody takes off what was held back.
+    keeps_labels: bool,
 }
 
 impl Narrow {
     pub(super) fn that(asked: mpsc::Sender<String>, go_on: mpsc::Receiver<()>) -> Self {
-        Self { asked, go_on: Mutex::new(go_on), held: Mutex::default(), stop: Cancellation::default() }
+        Self { asked, go_on: Mutex::new(go_on), held: Mutex::default(), stop: Cancellation::default(), keeps_labels: false }
+    }
+
+    fn labelled(self) -> Self {
+        Self { keeps_labels: true, ..self }
     }
 
     fn asked(&self, what: &str, name: &NodeName) {
@@ -88,7 +97,7 @@ impl Driver for Narrow {
         let unless = |is_so: bool| if is_so { Vec::new() } else { vec![Difference::new("labels", "a", "b")] };
         let of = |name: &NodeName| {
             self.asked("look", name);
-            let is_held = held.contains(name);
+            let is_held = held.contains(name) && !self.keeps_labels;
             let (to_quarantine, to_labels) = (unless(is_held), unless(!is_held));
             let found = Found { to_quarantine, to_labels, is_connected: false, is_resting: false, hold: None };
             (name.clone(), Ok(Standing::There(found)))
@@ -102,8 +111,10 @@ impl Driver for Narrow {
     }
     fn drain(&self, name: &NodeName, _patience: Duration, _tell: EventSink<'_>) -> Result<driver::Drain, MasterError> {
         self.asked("drain", name);
-        self.go_on.lock().unwrap().recv().unwrap();
-        Ok(driver::Drain::Idle)
+        match self.go_on.lock().unwrap().recv() {
+            Ok(()) => Ok(driver::Drain::Idle),
+            Err(_) => Ok(driver::Drain::Busy),
+        }
     }
     fn uncordon(&self, name: &NodeName, _tell: EventSink<'_>) -> Result<(), MasterError> {
         self.asked("uncordon", name);
@@ -172,40 +183,98 @@ async fn whoever_comes_while_a_look_is_under_way_shares_the_next() {
     assert!(seen.try_recv().is_err(), "a look for nobody");
 }
 
+/// `one` and `two` on a master with room for one.
+fn masters(driver: Narrow, registrar: &Registrar) -> Masters {
+    let open = OpenMaster::of(Opened { driver: Some(Box::new(driver)), refused: Vec::new(), hint: None });
+    let of = |name: &&str| Candidate { node: NodeName::parse(name).unwrap(), executor: executor(name), host_keys: Vec::new() };
+    let batch = ["one", "two"].iter().map(of).collect();
+    let entry = Entry { master: None, batch, opened: OnceCell::new_with(Some(Ok(Arc::new(open)))) };
+    let masters = Arc::new(BTreeMap::from([(MasterName::parse("ci").unwrap(), entry)]));
+    let (connections, drains) = (Connections::new(registrar), Arc::new(Semaphore::new(1)));
+    Masters { registrar: registrar.clone(), connections, masters, settled: Arc::default(), drains }
+}
+
+/// Registers one of them; `why` it is not fit.
+fn begin(tasks: &mut JoinSet<Vec<Registered>>, masters: &Masters, name: &'static str, (proof, why): (Proof, Option<&str>)) {
+    let (masters, why) = (masters.clone(), why.map(str::to_owned));
+    tasks.spawn(async move {
+        let node = NodeName::parse(name).unwrap();
+        let transaction = Transaction::of_planned(&node, Digest::of(b"plan"), &masters.registrar.preparation.events);
+        masters.register(&node, vec![(executor(name), proof)], (why, None), &transaction).await
+    });
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_waits_for_room_takes_no_jobs_meanwhile_and_is_looked_at_again_in_its_turn() {
     for (proof, end) in [(Proof::Lapsed, None), (Proof::Wanted, Some("connect two"))] {
         let (asked, seen) = mpsc::channel();
         let (word, go_on) = mpsc::channel();
-        let driver: Option<Arc<dyn Driver>> = Some(Arc::new(Narrow::that(asked, go_on)));
-        let (room, holding) = (Semaphore::new(1), Semaphore::new(1));
-        let open = OpenMaster { driver, refused: Vec::new(), hint: None, room, holding, looks: SharedListing::default() };
-        let batch =
-            ["one", "two"].map(|name| Candidate { node: NodeName::parse(name).unwrap(), executor: executor(name), host_keys: Vec::new() });
-        let entry = Entry { master: None, batch: batch.to_vec(), opened: OnceCell::new_with(Some(Ok(Arc::new(open)))) };
-        let registrar = registrar();
-        let connections = Connections::new(&registrar);
-        let entries = Arc::new(BTreeMap::from([(MasterName::parse("ci").unwrap(), entry)]));
-        let drains = Arc::new(Semaphore::new(1));
-        let masters = Masters { registrar: registrar.clone(), connections, masters: entries, settled: Arc::default(), drains };
+        let masters = masters(Narrow::that(asked, go_on), &registrar());
         let mut tasks = JoinSet::new();
-        let mut begin = |name: &'static str, proof: Proof| {
-            let (masters, events) = (masters.clone(), registrar.preparation.events.clone());
-            tasks.spawn(async move {
-                let node = NodeName::parse(name).unwrap();
-                let transaction = Transaction::of_planned(&node, Digest::of(b"plan"), &events);
-                masters.register(&node, vec![(executor(name), proof)], None, &transaction).await
-            });
-        };
         let comes = |what: &str| assert_eq!(seen.recv_timeout(Duration::from_secs(60)).unwrap(), what);
-        begin("one", Proof::Lapsed);
+        begin(&mut tasks, &masters, "one", (Proof::Lapsed, None));
         ["look one", "cordon one", "drain one"].iter().for_each(|what| comes(what));
-        begin("two", proof);
+        begin(&mut tasks, &masters, "two", (proof, None));
         ["look two", "cordon two"].iter().for_each(|what| comes(what));
         word.send(()).unwrap();
         ["look one", "look two"].iter().chain(&end).for_each(|what| comes(what));
         assert_eq!(tasks.join_all().await.len(), 2);
         assert_eq!(seen.try_recv().ok(), None, "what an old look has shown was acted on");
+    }
+}
+
+/// What is asked of the master for `two`, of which something has lapsed, when its turn has come, and how that ends; where its node, which was
+/// left at generation 4, says this when it is asked anew; none: nobody is there.
+async fn turn_of_two(hello: Option<Hello>, why: Option<&str>) -> (Vec<String>, String) {
+    let met = |hello| vec![Act::Hear, Act::Say(ToController::Hello(Box::new(hello))), Act::Hear];
+    let fake = FakeNode::new(hello.map(|hello| Some(met(hello))).into_iter().collect());
+    let (preparation, _told) = fake.preparation();
+    let registrar = Registrar { preparation, ..registrar() };
+    let (asked, seen) = mpsc::channel();
+    let (word, go_on) = mpsc::channel();
+    // A drain, if it comes to that, goes no further.
+    let masters = masters(Narrow::that(asked, go_on).labelled(), &registrar);
+    masters.connections.give(&NodeName::parse("two").unwrap(), None, Vec::new(), 4).await;
+    let room = masters.masters.values().next().unwrap().opened.get().unwrap().clone().unwrap();
+    let turn = room.room.acquire().await.unwrap();
+    let mut tasks = JoinSet::new();
+    begin(&mut tasks, &masters, "two", (Proof::Lapsed, why));
+    for what in ["look two", "cordon two"] {
+        assert_eq!(seen.recv_timeout(Duration::from_secs(60)).unwrap(), what);
+    }
+    drop(word);
+    drop(turn);
+    let ended = tasks.join_all().await.remove(0).remove(0);
+    (seen.try_iter().collect(), ended.text)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lapsed_and_was_proved_by_another_run_while_it_waited_keeps_its_labels() {
+    let at = |generation: u64, is_proved: bool, run: Option<ActiveRun>| {
+        let mut ledger = Ledger::default();
+        ledger.change(Some(generation));
+        if is_proved {
+            ledger.prove(Proved { subject: Subject::of(&executor("two")), generation }).unwrap();
+        }
+        Hello { run, ledger, ..crate::session::fake::hello() }
+    };
+    let unfit = Some("file_exists does not hold on this node");
+    for (hello, why) in [(at(4, true, None), None), (at(5, true, None), None), (at(5, true, None), unfit)] {
+        let (asked, text) = turn_of_two(Some(hello), why).await;
+        assert_eq!((asked, text.as_str()), (vec!["look two".to_owned()], "registered, as before"));
+    }
+    let run =
+        ActiveRun { run: run_id(), alive: true, controller: "eve@desk".into(), since: 1, age: Span::seconds(0), events: 3, owes: true };
+    let (asked, text) = turn_of_two(Some(at(4, false, Some(run.clone()))), None).await;
+    assert_eq!(asked, ["look two"], "that run has it");
+    assert_eq!(text, "not registered: run 00000001 of eve@desk has had the node for 0s; that run lets it in");
+    // It is owed still: by this run or by another, by a node that knows nothing, that says nothing, or that is as unfit as it was.
+    let ended = ActiveRun { alive: false, ..run };
+    let owed = [at(4, false, None), at(5, false, Some(ended)), at(3, true, None), crate::session::fake::hello()];
+    let owed = owed.map(|hello| (Some(hello), None)).into_iter().chain([(None, None), (Some(at(4, true, None)), unfit)]);
+    for (hello, why) in owed {
+        let (asked, _) = turn_of_two(hello, why).await;
+        assert_eq!(asked[..3], ["look two", "cordon two", "drain two"]);
     }
 }
 

@@ -1,0 +1,68 @@
+//! Whether what has lapsed is owed still when its turn has come: another run may have proved it meanwhile, or have its node.
+
+use super::Reporter;
+use crate::masters::register::Debt;
+use crate::registration::Proofs;
+use crate::registration::connections::SharedJob;
+use ostler_roles::ledger::Subject;
+use ostler_roles::wire::message::Refusal;
+use ostler_roles::words::RunId;
+use std::sync::PoisonError;
+
+/// By what an executor's proof has lapsed, where it has.
+#[derive(Debug, Clone)]
+pub(super) enum Lapse {
+    /// A run: it changed the node and did not come through, or found that it is not fit.
+    Run {
+        /// What people read, where it is not that a run failed: then nothing is noted as owed.
+        unfit: Option<String>,
+        /// The run on the node, where it has begun.
+        own: Option<RunId>,
+    },
+    /// The site's word alone, which another run may take back: the node is out of reach.
+    Site,
+}
+
+impl Lapse {
+    pub(super) fn of_run(unfit: Option<String>, own: Option<RunId>) -> Self {
+        Self::Run { unfit, own }
+    }
+
+    pub(super) fn by_site() -> Self {
+        Self::Site
+    }
+
+    /// What people read at the executor.
+    pub(super) fn why(&self) -> Option<&str> {
+        match self {
+            Self::Run { unfit, .. } => unfit.as_deref(),
+            Self::Site => None,
+        }
+    }
+
+    /// What is known without asking anybody.
+    pub(super) fn known_debt(&self, reporter: &Reporter) -> Debt {
+        match self {
+            Self::Site if !Proofs::is_still_owed(&reporter.registrar.site.store, &reporter.candidate) => Debt::Earned,
+            Self::Site | Self::Run { .. } => Debt::Owed,
+        }
+    }
+
+    /// What is so now; where what this run knows `is_old`, as the node says itself. One that does not say owes it. Blocks.
+    pub(super) fn debt(&self, reporter: &Reporter, job: &SharedJob, is_old: bool) -> Debt {
+        let Self::Run { unfit, own } = self else { return self.known_debt(reporter) };
+        if !is_old || reporter.registrar.stop.is_asked() {
+            return Debt::Owed;
+        }
+        let mut job = job.lock().unwrap_or_else(PoisonError::into_inner);
+        let (left, Ok((run, ledger))) = (job.generation, job.look()) else { return Debt::Owed };
+        if let Some(run) = run.filter(|run| Some(&run.run) != own.as_ref()) {
+            return Debt::Taken(Refusal::Locked(run).to_string());
+        }
+        let subject = Subject::of(&reporter.candidate.executor);
+        // Of a node that is not fit nothing was owed before either: there another run's change says more.
+        let is_since =
+            left.zip(ledger.changed()).is_some_and(|(left, changed)| if unfit.is_some() { changed > left } else { changed >= left });
+        if is_since && !ledger.knows_owed(&subject) { Debt::Earned } else { Debt::Owed }
+    }
+}
