@@ -107,6 +107,29 @@ impl Cordon {
     }
 }
 
+/// Why an executor was not taken out of service, or why that is not known.
+#[derive(Debug)]
+pub struct CordonError {
+    /// What went wrong.
+    pub error: MasterError,
+    /// The master was told and has not answered: it may have done it.
+    pub is_told: bool,
+}
+
+impl From<MasterError> for CordonError {
+    /// The master was not told.
+    fn from(error: MasterError) -> Self {
+        Self { error, is_told: false }
+    }
+}
+
+impl CordonError {
+    /// The master was told.
+    pub fn told(error: MasterError) -> Self {
+        Self { error, is_told: true }
+    }
+}
+
 /// How the wait for what runs on an executor ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
@@ -233,14 +256,14 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
 
     /// Every value that a run would change for an executor that stands so.
     fn plan(&self, standing: &Standing, proof: Proof) -> Vec<Difference> {
-        super::register::plan(standing, proof)
+        plan(standing, proof)
     }
 
     /// Lets an executor take no new jobs, and shows people this reason. A mark of somebody else's stays.
     ///
     /// # Errors
-    /// When the master cannot be told.
-    fn cordon(&self, name: &NodeName, reason: &str, tell: EventSink<'_>) -> Result<Cordon, MasterError>;
+    /// [`CordonError`]: when the master cannot be told, or does not answer.
+    fn cordon(&self, name: &NodeName, reason: &str, tell: EventSink<'_>) -> Result<Cordon, CordonError>;
 
     /// Waits until an executor that is held runs no job, for as long as it is held.
     ///
@@ -333,4 +356,20 @@ pub trait Driver: std::fmt::Debug + Send + Sync {
 
     /// Whether the run is to stop.
     fn stop(&self) -> &Cancellation;
+}
+
+/// Every value that a run would change for an executor that stands so.
+fn plan(standing: &Standing, proof: Proof) -> Vec<Difference> {
+    match (standing, proof) {
+        (_, Proof::Lapsed) if standing.is_labelled() => vec![Difference::new("labels", "attached", "taken off until a run comes through")],
+        (_, Proof::Lapsed) => Vec::new(),
+        (Standing::Absent, _) => vec![Difference::new("executor", "absent", "registered, once its smoke job has passed")],
+        (Standing::There(found), Proof::Standing) if found.to_labels.is_empty() && found.hold.as_ref().is_none_or(|hold| !hold.is_ours) => {
+            Vec::new()
+        }
+        (Standing::There(found), _) if found.to_labels.is_empty() => {
+            vec![Difference::new("labels", "attached", "taken off until its smoke job has passed again")]
+        }
+        (Standing::There(found), _) => found.to_labels.clone(),
+    }
 }

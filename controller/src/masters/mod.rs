@@ -9,6 +9,7 @@ pub mod http;
 pub mod jenkins;
 pub mod register;
 mod trust;
+pub mod vacancy;
 mod wait;
 pub mod witness;
 

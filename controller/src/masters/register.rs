@@ -1,10 +1,10 @@
 //! The way of executors to their labels, the same with every master: quarantined, connected, proved, labelled; nothing written when nothing
 //! is to do, and gone on with from what the master shows after a run that was cut.
 
-use super::driver::{self, Cordon, Drain, Driver, Event, EventSink, MasterError, Observation, Report, Verdict};
-use super::wait::{Poll, Wait};
+use super::driver::{self, CordonError, Driver, Event, EventSink, MasterError, Observation, Report, Verdict};
+use super::vacancy::{Made, Vacancy, Vacated, vacate};
 use super::witness::{Challenge, Unkept, Witness};
-use ostler_roles::master::{Difference, Found, Hold, Next, Proof, Stage, Standing, next};
+use ostler_roles::master::{Found, Hold, Next, Proof, Stage, Standing, next};
 use ostler_roles::words::NodeName;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -164,22 +164,6 @@ impl std::fmt::Display for Ending {
             Self::Stopped(left, Some(also)) => write!(f, "not registered: interrupted; {left}; {also}"),
             Self::Failed(error) => write!(f, "not registered: {}", error.told()),
         }
-    }
-}
-
-/// Every value that a run would change for an executor that stands so.
-pub fn plan(standing: &Standing, proof: Proof) -> Vec<Difference> {
-    match (standing, proof) {
-        (_, Proof::Lapsed) if standing.is_labelled() => vec![Difference::new("labels", "attached", "taken off until a run comes through")],
-        (_, Proof::Lapsed) => Vec::new(),
-        (Standing::Absent, _) => vec![Difference::new("executor", "absent", "registered, once its smoke job has passed")],
-        (Standing::There(found), Proof::Standing) if found.to_labels.is_empty() && found.hold.as_ref().is_none_or(|hold| !hold.is_ours) => {
-            Vec::new()
-        }
-        (Standing::There(found), _) if found.to_labels.is_empty() => {
-            vec![Difference::new("labels", "attached", "taken off until its smoke job has passed again")]
-        }
-        (Standing::There(found), _) => found.to_labels.clone(),
     }
 }
 
@@ -389,8 +373,8 @@ fn earned(driver: &dyn Driver, name: &NodeName, task: Task<'_>, tell: EventSink<
 /// moment.
 ///
 /// # Errors
-/// When the master cannot be told.
-pub fn hold_back(driver: &dyn Driver, name: &NodeName, seen: &Standing, task: Task<'_>, tell: EventSink<'_>) -> Result<bool, MasterError> {
+/// [`CordonError`].
+pub fn hold_back(driver: &dyn Driver, name: &NodeName, seen: &Standing, task: Task<'_>, tell: EventSink<'_>) -> Result<bool, CordonError> {
     match task.proof {
         Proof::Lapsed if (task.debt)(false) != Debt::Owed => Ok(false),
         Proof::Wanted | Proof::Lapsed if seen.is_labelled() => driver.cordon(name, task.reason(), tell).map(|cordon| cordon.is_made()),
@@ -401,61 +385,16 @@ pub fn hold_back(driver: &dyn Driver, name: &NodeName, seen: &Standing, task: Ta
 /// Takes an executor out of service and waits until no job runs there; none: it may go into quarantine.
 fn set_aside(driver: &dyn Driver, name: &NodeName, task: &mut Task<'_>, tell: EventSink<'_>) -> Result<Option<Ending>, MasterError> {
     if driver.stop().is_asked() && !driver.quarantine_ends_jobs() {
-        return driver.cordon(name, task.reason(), tell).map(|_| None);
+        return driver.cordon(name, task.reason(), tell).map(|_| None).map_err(|unheld| unheld.error);
     }
-    let Vacated { is_made, vacancy } = vacate(driver, name, task.reason(), DRAIN_WITHIN, tell);
-    task.is_held |= is_made;
+    let Vacated { made, is_held, vacancy } = vacate(driver, name, task.reason(), DRAIN_WITHIN, tell);
+    task.is_held |= made >= Made::Perhaps;
     match vacancy {
         Ok(Vacancy::Free) => Ok(None),
         Ok(Vacancy::Busy) => Ok(Some(Ending::Busy)),
-        Err(MasterError::Stopped { left }) => Ok(Some(Ending::Stopped(Leftover::Cordoned, left))),
+        Err(MasterError::Stopped { left }) if is_held => Ok(Some(Ending::Stopped(Leftover::Cordoned, left))),
         Err(error) => Err(error),
     }
-}
-
-/// Whether an executor may be changed now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Vacancy {
-    /// It runs no job, and takes none; or the master does not have it.
-    Free,
-    /// The time was over, and it still runs one, or takes new ones.
-    Busy,
-}
-
-/// How it went.
-#[derive(Debug)]
-#[must_use]
-pub struct Vacated {
-    /// The hold is of this call.
-    pub is_made: bool,
-    /// How that ended.
-    pub vacancy: Result<Vacancy, MasterError>,
-}
-
-/// Lets an executor take no new jobs, with this reason, and waits until what runs there has ended. Whoever takes the hold off may let a job in: it
-/// is set again, and waited for. Blocks.
-pub fn vacate(driver: &dyn Driver, name: &NodeName, reason: &str, within: Duration, tell: EventSink<'_>) -> Vacated {
-    let mut pace = Poll::new(within, driver.stop());
-    let mut is_made = false;
-    let vacancy = loop {
-        match driver.cordon(name, reason, tell) {
-            Ok(Cordon::Absent) => break Ok(Vacancy::Free),
-            Ok(cordon) => is_made |= cordon.is_made(),
-            Err(error) => break Err(error),
-        }
-        match driver.drain(name, within.saturating_sub(pace.waited()), tell) {
-            Ok(Drain::Idle) => break Ok(Vacancy::Free),
-            Ok(Drain::Busy) => break Ok(Vacancy::Busy),
-            Ok(Drain::Unheld) => tell(Event::Note("somebody else has let it take jobs again: it is held anew".to_owned())),
-            Err(error) => break Err(error),
-        }
-        match pace.wait() {
-            Wait::Again => {}
-            Wait::Over => break Ok(Vacancy::Busy),
-            Wait::Stopped => break Err(MasterError::Stopped { left: None }),
-        }
-    };
-    Vacated { is_made, vacancy }
 }
 
 /// How it ends for an executor that a look has just shown so; none: something is to be done about it.

@@ -9,7 +9,7 @@ pub use drain::{Blocked, Cordoned};
 use super::connections::Connections;
 use super::{Candidate, Opened, Registered, Registrar, event_text, failed};
 use crate::fleet::{ExecutorRef, FleetEvent, Stage, Transaction};
-use crate::masters::driver::{self, Driver, Event, MasterError, Verdict};
+use crate::masters::driver::{self, CordonError, Driver, Event, MasterError, Verdict};
 use crate::masters::register::{self, Ending, Leftover, Task};
 use ostler_roles::author::compile::Master;
 use ostler_roles::executor::Executor;
@@ -216,9 +216,14 @@ impl OpenMaster {
             };
             blocking(hold).await
         };
-        let is_held = holding.unwrap_or_else(|error| {
-            reporter.tell(&Event::Note(format!("it goes on taking jobs until its turn comes: {}", error.event_text())));
-            false
+        let is_held = holding.unwrap_or_else(|CordonError { error, is_told }| {
+            let so = if is_told {
+                "whether it takes jobs until its turn comes is not known"
+            } else {
+                "it goes on taking jobs until its turn comes"
+            };
+            reporter.tell(&Event::Note(format!("{so}: {}", error.told())));
+            is_told
         });
         // The semaphore is never closed: a permit always comes. What was seen before is old by then.
         let room = self.room.acquire().await.ok();
@@ -313,9 +318,9 @@ fn look_at(master: &dyn Driver, batch: Vec<Waiting>) {
         let look = match (&error, standings.remove(&name)) {
             (Some(MasterError::Stopped { left }), _) => Err(Ending::Stopped(Leftover::Unknown, left.clone())),
             (Some(MasterError::WithLog { source, log }), _) => {
-                Err(Ending::Failed(MasterError::WithLog { source: driver::event_text(source.as_ref()).into(), log: log.clone() }))
+                Err(Ending::Failed(MasterError::WithLog { source: driver::told(source.as_ref()).into(), log: log.clone() }))
             }
-            (Some(MasterError::Failed(source)), _) => Err(Ending::Failed(MasterError::Failed(driver::event_text(source.as_ref()).into()))),
+            (Some(MasterError::Failed(source)), _) => Err(Ending::Failed(MasterError::Failed(driver::told(source.as_ref()).into()))),
             (None, Some(Err(error))) => Err(Ending::Failed(error)),
             (None, Some(Ok(standing))) => Ok(standing),
             (None, None) => Ok(Standing::Absent),

@@ -60,6 +60,8 @@ pub enum Loss {
     Stumble,
     /// It says 500 and did nothing.
     Failure,
+    /// It does what was asked, and says nothing: neither to this nor to anything else, until it is played something else.
+    Silence,
 }
 
 #[derive(Debug)]
@@ -253,11 +255,7 @@ fn answer(stream: &TcpStream, shared: &Arc<Shared>) {
         Some(Fault::Endless) => {
             http::write(stream, &Response::empty(200).header("Content-Type", "application/json").body(vec![b' '; 64 << 20]), head_only)
         }
-        Some(Fault::Hang) => {
-            while current(shared) == Some(Fault::Hang) && !shared.stopping.load(Ordering::Relaxed) {
-                thread::sleep(Duration::from_millis(5));
-            }
-        }
+        Some(Fault::Hang) => hang(shared),
         Some(Fault::Reset | Fault::Refused) => {}
         None | Some(Fault::Echo { .. }) => {
             let loss = lock(&shared.losing).loses_this();
@@ -265,7 +263,7 @@ fn answer(stream: &TcpStream, shared: &Arc<Shared>) {
             match loss {
                 Some(Loss::Unheard) => return http::write(stream, &pages::gateway(502, "Bad Gateway"), head_only),
                 Some(Loss::Failure) => return http::write(stream, &unwell(), head_only),
-                None | Some(Loss::Connection | Loss::Gateway | Loss::Stumble) => {}
+                None | Some(Loss::Connection | Loss::Gateway | Loss::Stumble | Loss::Silence) => {}
             }
             let response = respond(&request, shared);
             let delay = lock(&shared.state).delay;
@@ -275,8 +273,19 @@ fn answer(stream: &TcpStream, shared: &Arc<Shared>) {
                 Some(Loss::Stumble) => http::write(stream, &unwell(), head_only),
                 Some(Loss::Connection | Loss::Unheard | Loss::Failure) => {}
                 Some(Loss::Gateway) => http::write(stream, &pages::gateway(504, "Gateway Time-out"), head_only),
+                Some(Loss::Silence) => {
+                    *lock(&shared.timeline) = Timeline::new(vec![(Fault::Hang, Duration::from_secs(600))]);
+                    hang(shared);
+                }
             }
         }
+    }
+}
+
+/// Says nothing, for as long as nobody is to hear anything.
+fn hang(shared: &Shared) {
+    while current(shared) == Some(Fault::Hang) && !shared.stopping.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(5));
     }
 }
 

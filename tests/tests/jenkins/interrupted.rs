@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ostler::masters::Cancellation;
-use ostler::masters::driver::{Event, Verdict};
+use ostler::masters::driver::{CordonError, Driver as _, Event, MasterError, Verdict};
 use ostler::masters::http::Access;
 use ostler::masters::jenkins::{Client, InstallAgent, InstallAgentError, JenkinsError, Patience};
 use ostler::masters::register::{Ending, Leftover};
 use ostler_roles::catalog::Step;
 use ostler_roles::master::Proof;
 use ostler_roles::master::jenkins::{Launcher, Name, Version};
-use ostler_roles::words::Secret;
+use ostler_roles::words::{NodeName, Secret};
 use ostler_tests::jenkins::nodes::Node;
-use ostler_tests::jenkins::{Fault, Model, Request, Timeline};
+use ostler_tests::jenkins::{Fault, Loss, Model, Request, Timeline};
 use tokio::sync::watch;
 
 use super::bench::{
@@ -263,4 +263,53 @@ fn a_node_that_is_drained_gets_its_mark_off_again() {
         interrupt.send(true).unwrap();
         busy.join().unwrap().unwrap_err()
     });
+}
+
+/// Takes a node out of service on a master that falls silent after so many answers, and is interrupted then; whether it came to that, and whether
+/// the node is marked and the master was told, as the run knows it.
+fn cordoned_with_answers(answers: usize) -> (bool, bool, bool) {
+    let (model, client, interrupt) = ready();
+    let wanted = registration(node("n1", ssh()), "true");
+    client.create(&wanted.node).unwrap();
+    let executor = NodeName::parse("n1").unwrap();
+    model.lose_answer_after(answers, Loss::Silence);
+    let done = std::thread::scope(|scope| {
+        let driver = super::bench::driver(&client, std::slice::from_ref(&wanted));
+        let name = &executor;
+        let done = scope.spawn(move || driver.cordon(name, "a run changes this node", &|_| {}));
+        while !model.has_lost_answer() && !done.is_finished() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        interrupt.send(true).unwrap();
+        done.join().unwrap()
+    });
+    let (is_lost, is_marked) = (model.has_lost_answer(), model.state().nodes["n1"].offline.is_some());
+    let is_told = match done {
+        Ok(cordon) => cordon.is_made(),
+        Err(CordonError { error, is_told }) => {
+            assert!(matches!(error, MasterError::Stopped { .. }), "{error:?}");
+            is_told
+        }
+    };
+    // It answers again: what it may have marked is let go.
+    model.lose_answer_after(usize::MAX, Loss::Silence);
+    model.play(Timeline::new(Vec::new()));
+    let later = super::bench::client(&model, token("narrow"));
+    super::bench::driver(&later, std::slice::from_ref(&wanted)).uncordon(&executor, &|_| {}).unwrap();
+    assert!(model.state().nodes["n1"].offline.is_none(), "{answers}");
+    (is_lost, is_marked, is_told)
+}
+
+#[test]
+fn a_mark_whose_answer_is_lost_is_known_as_perhaps_ours() {
+    let all: Vec<_> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..9).map(|answers| scope.spawn(move || cordoned_with_answers(answers))).collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    for (answers, (_, is_marked, is_told)) in all.iter().enumerate() {
+        assert!(*is_told || !is_marked, "after {answers} answers it is marked, and nobody knows: {all:?}");
+    }
+    assert!(all.contains(&(true, true, true)), "its answer was never lost: {all:?}");
+    assert!(all.contains(&(true, false, false)), "it was told before it was looked at: {all:?}");
+    assert_eq!(all.last(), Some(&(false, true, true)), "there is more to lose: {all:?}");
 }

@@ -5,7 +5,7 @@ use super::file::{Worker, WorkerFile};
 use super::smoke;
 use super::survey::Survey;
 use super::survey_cache::SurveyCache;
-use crate::masters::driver::{Cordon, Drain, Driver, Event, EventSink, MasterError, Observation, Orphan, Report};
+use crate::masters::driver::{Cordon, CordonError, Drain, Driver, Event, EventSink, MasterError, Observation, Orphan, Report};
 use crate::masters::files::{Files, Install};
 use crate::masters::wait::{Cancellation, Poll, Wait, WaitReporter};
 use crate::masters::witness::Witness;
@@ -207,7 +207,7 @@ impl Driver for Buildbot<'_> {
         Ok(Observation { standings: names.iter().map(of).collect(), ours })
     }
 
-    fn cordon(&self, name: &NodeName, reason: &str, tell: EventSink<'_>) -> Result<Cordon, MasterError> {
+    fn cordon(&self, name: &NodeName, reason: &str, tell: EventSink<'_>) -> Result<Cordon, CordonError> {
         let worker = self.worker(name)?.name();
         let seen = self.until_done(tell, || self.looks.look(&self.client))?.of(worker);
         match seen.hold {
@@ -217,7 +217,7 @@ impl Driver for Buildbot<'_> {
             Some(hold) => Ok(Cordon::Theirs(hold.to_string())),
             None => {
                 let reason = format!("{OUR_PAUSE}{reason}");
-                self.until_done(tell, || self.client.pause(worker, &reason)).map(|()| Cordon::Made)
+                self.until_done(tell, || self.client.pause(worker, &reason)).map(|()| Cordon::Made).map_err(CordonError::told)
             }
         }
     }

@@ -5,7 +5,7 @@ use super::credential::{Credential, Sent};
 use super::error::JenkinsError;
 use super::node::Program;
 use super::outcome::SmokeReport;
-use crate::masters::driver::{Cordon, Drain, Driver, Event, EventSink, MasterError, Observation, Orphan, Report, told};
+use crate::masters::driver::{Cordon, CordonError, Drain, Driver, Event, EventSink, MasterError, Observation, Orphan, Report, told};
 use crate::masters::wait::Cancellation;
 use crate::masters::witness::Witness;
 use ostler_roles::catalog::Step;
@@ -353,13 +353,16 @@ impl Driver for Jenkins {
         self.unsent().map_err(failed)
     }
 
-    fn cordon(&self, name: &NodeName, reason: &str, tell: EventSink<'_>) -> Result<Cordon, MasterError> {
+    fn cordon(&self, name: &NodeName, reason: &str, tell: EventSink<'_>) -> Result<Cordon, CordonError> {
         let node = &self.name(name)?;
         match self.look(node, tell).map_err(failed)? {
             Seen::Absent | Seen::Orphan | Seen::Foreign(_) => Ok(Cordon::Absent),
             Seen::Ours { hold: Some(hold), .. } if hold.is_ours() => Ok(Cordon::Ours),
             Seen::Ours { hold: Some(hold), .. } => Ok(Cordon::Theirs(hold.to_string())),
-            Seen::Ours { hold: None, .. } => self.telling(tell, |client| client.mark(node, reason)).map(|_| Cordon::Made).map_err(failed),
+            Seen::Ours { hold: None, .. } => {
+                let marked = self.telling(tell, |client| client.mark(node, reason));
+                marked.map(|_| Cordon::Made).map_err(|error| CordonError::told(failed(error)))
+            }
         }
     }
 

@@ -3,7 +3,8 @@
 use super::{Candidate, Entry, Masters, OpenMaster, Registrar, Reporter, blocking};
 use crate::fleet::{ExecutorRef, Transaction, Trouble, TroubleKind};
 use crate::masters::driver::{Driver, Event, MasterError};
-use crate::masters::register::{Ending, Vacancy, Vacated, vacate};
+use crate::masters::register::Ending;
+use crate::masters::vacancy::{Made, Vacancy, Vacated, vacate};
 use crate::registration::{Registered, failed};
 use ostler_roles::executor::Executor;
 use ostler_roles::ledger::Subject;
@@ -26,9 +27,11 @@ struct Held {
     candidate: Candidate,
     /// The site calls it otherwise by now: nobody brings it back to labels.
     is_former: bool,
+    /// Its master has said that it is held. One that does not may have done it.
+    is_sure: bool,
 }
 
-/// Executors that this run has taken out of service, and nobody before it.
+/// Executors that this run has taken out of service, or may have, and nobody before it.
 #[derive(Debug, Default)]
 #[must_use]
 pub struct Cordoned(Vec<Held>);
@@ -67,7 +70,7 @@ impl Masters {
         transaction: &Transaction,
     ) -> Result<Cordoned, (Blocked, Cordoned)> {
         let own = executors.iter().filter_map(|executor| self.find(node, executor));
-        let mut all: Vec<Held> = own.map(|(_, one)| Held { candidate: one.clone(), is_former: false }).collect();
+        let mut all: Vec<Held> = own.map(|(_, one)| Held { candidate: one.clone(), is_former: false, is_sure: true }).collect();
         if !formerly.is_empty() {
             all.extend(self.former(node, formerly).await);
         }
@@ -80,8 +83,8 @@ impl Masters {
             });
         }
         let (mut cordoned, mut blocked) = (Cordoned::default(), None);
-        for (one, Drained { is_made, blocked: why }) in tasks.join_all().await {
-            cordoned.0.extend(is_made.then_some(one));
+        for (one, Drained { made, blocked: why }) in tasks.join_all().await {
+            cordoned.0.extend((made != Made::No).then_some(Held { is_sure: made == Made::Yes, ..one }));
             blocked = blocked.or(why);
         }
         match blocked {
@@ -105,7 +108,7 @@ impl Masters {
             }
             let like = entry.batch.iter().find(|one| one.node == *node).or(entry.batch.first())?;
             let executor = Executor { name: executor, ..like.executor.clone() };
-            Some(Held { candidate: Candidate { node: node.clone(), executor, host_keys: Vec::new() }, is_former: true })
+            Some(Held { candidate: Candidate { node: node.clone(), executor, host_keys: Vec::new() }, is_former: true, is_sure: true })
         };
         formerly.into_iter().filter_map(held).collect()
     }
@@ -119,7 +122,8 @@ impl Masters {
             return left;
         }
         let now = self.connections.look_again(node).await;
-        for Held { candidate, is_former } in cordoned.0 {
+        for Held { candidate, is_former, is_sure } in cordoned.0 {
+            let so = if is_sure { "it takes no jobs" } else { "it may take no jobs" };
             let executor = candidate.executor.clone();
             let Some(entry) = self.masters.get(&executor.master) else { continue };
             let reporter = Arc::new(self.reporter(&candidate, None, transaction));
@@ -128,11 +132,11 @@ impl Masters {
                 Ok((_, ledger)) if own.is_none() && !is_former && ledger.knows_owed(&Subject::of(&executor)) => {
                     Some("its node was changed meanwhile, and is to be proved".to_owned())
                 }
-                Err(why) if own.is_none() => Some(format!("whether another run has the node is not known: {why}")),
-                Ok(_) | Err(_) => None,
+                Err(why) => Some(format!("whether another run has the node is not known: {why}")),
+                Ok(_) => None,
             };
             if let Some(whose) = whose {
-                let text = format!("it takes no jobs until a run that comes through lets it in: {whose}");
+                let text = format!("{so} until a run that comes through lets it in: {whose}");
                 reporter.tell(&Event::Note(text.clone()));
                 left.extend(now.is_err().then(|| failed(&candidate, text)));
                 continue;
@@ -148,7 +152,7 @@ impl Masters {
                 },
             };
             if let Err(why) = given {
-                let text = format!("it takes no jobs still, until the next run: {why}");
+                let text = format!("{so} still, until the next run: {why}");
                 reporter.tell(&Event::Note(text.clone()));
                 left.push(failed(&candidate, text));
             }
@@ -157,7 +161,7 @@ impl Masters {
     }
 
     async fn drain_one(&self, one: &Held, within: Duration, transaction: &Transaction) -> Drained {
-        let Held { candidate, is_former } = one;
+        let Held { candidate, is_former, .. } = one;
         let Candidate { node, executor, .. } = candidate;
         let Some(entry) = self.masters.get(&executor.master) else { return Drained::free() };
         let is_own = entry.master.as_ref().is_some_and(|master| master.node.as_ref() == Some(node));
@@ -186,12 +190,12 @@ impl Masters {
         // Nothing is changed yet: there is nothing to be seen to.
         let seen = tokio::select! {
             seen = look => seen,
-            () = self.registrar.stop.wished() => return Drained::stopped(false),
+            () = self.registrar.stop.wished() => return Drained::stopped(Made::No),
         };
         match seen {
             // A smoke job may run on one without labels: it is a job like others.
             Ok(Some(Standing::Absent)) => return Drained::free(),
-            Err(Ending::Stopped(..)) => return Drained::stopped(false),
+            Err(Ending::Stopped(..)) => return Drained::stopped(Made::No),
             // What keeps it from its labels, such as its Java, need not keep jobs from it.
             Ok(_) | Err(_) => {}
         }
@@ -204,12 +208,12 @@ impl Masters {
         let (name, told) = (executor.name.clone(), Arc::clone(&reporter));
         let drained = blocking(move || wait(driver.as_ref(), &name, within, &told)).await;
         match drained {
-            Drained { is_made: false, blocked: Some(Blocked::Trouble(Trouble { kind, chain, .. })) }
+            Drained { made: made @ (Made::No | Made::Perhaps), blocked: Some(Blocked::Trouble(Trouble { kind, chain, .. })) }
                 if is_own && kind != TroubleKind::Busy =>
             {
                 let why = chain.into_iter().next().unwrap_or_default();
                 reporter.tell(&Event::Note(format!("{why}; this node is the master's own machine, and is changed all the same")));
-                Drained::free()
+                Drained { made, blocked: None }
             }
             drained => drained,
         }
@@ -225,18 +229,18 @@ impl Entry {
 
 /// How one executor stands now.
 struct Drained {
-    /// This run has taken it out of service.
-    is_made: bool,
+    /// Whether this run has taken it out of service.
+    made: Made,
     blocked: Option<Blocked>,
 }
 
 impl Drained {
     fn free() -> Self {
-        Self { is_made: false, blocked: None }
+        Self { made: Made::No, blocked: None }
     }
 
-    fn stopped(is_made: bool) -> Self {
-        Self { is_made, blocked: Some(Blocked::Stopped) }
+    fn stopped(made: Made) -> Self {
+        Self { made, blocked: Some(Blocked::Stopped) }
     }
 
     fn unknown(executor: &Executor, why: &str) -> Self {
@@ -253,26 +257,26 @@ impl Drained {
 
     fn failed(text: String, hint: &str) -> Self {
         let trouble = Trouble { kind: TroubleKind::Failed, chain: vec![text], hint: hint.to_owned(), failure: None };
-        Self { is_made: false, blocked: Some(Blocked::Trouble(trouble)) }
+        Self { made: Made::No, blocked: Some(Blocked::Trouble(trouble)) }
     }
 }
 
 /// Blocks until it is free, or not in time.
 fn wait(driver: &dyn Driver, name: &NodeName, within: Duration, reporter: &Reporter) -> Drained {
     let executor = &reporter.candidate.executor;
-    let Vacated { is_made, vacancy } = vacate(driver, name, CHANGING, within, &|event| reporter.tell(&event));
+    let Vacated { made, vacancy, .. } = vacate(driver, name, CHANGING, within, &|event| reporter.tell(&event));
     match vacancy {
-        Ok(Vacancy::Free) => Drained { is_made, blocked: None },
+        Ok(Vacancy::Free) => Drained { made, blocked: None },
         Ok(Vacancy::Busy) => {
             let waited = Span::millis(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
             let chain = vec![format!("not begun: jobs still run on {name} ({}) after {waited}", executor.master)];
             let hint =
                 "run the same command again when they have ended, or give them longer (--jobs-within): nothing was changed on this node";
             let trouble = Trouble { kind: TroubleKind::Busy, chain, hint: hint.to_owned(), failure: None };
-            Drained { is_made, blocked: Some(Blocked::Trouble(trouble)) }
+            Drained { made, blocked: Some(Blocked::Trouble(trouble)) }
         }
-        Err(MasterError::Stopped { .. }) => Drained::stopped(is_made),
-        Err(error) => Drained { is_made, ..Drained::unknown(executor, &error.told()) },
+        Err(MasterError::Stopped { .. }) => Drained::stopped(made),
+        Err(error) => Drained { made, ..Drained::unknown(executor, &error.told()) },
     }
 }
 

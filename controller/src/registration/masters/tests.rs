@@ -3,7 +3,7 @@
 use super::*;
 use crate::fleet::fake::{Act, FakeNode, run_id};
 use crate::masters::Cancellation;
-use crate::masters::driver::{Cordon, EventSink, Observation, Report};
+use crate::masters::driver::{Cordon, CordonError, EventSink, Observation, Report};
 use crate::masters::witness::Witness;
 use crate::registration::fake::{executor, registrar};
 use ostler_roles::ledger::{Ledger, Proved, Subject};
@@ -27,7 +27,7 @@ impl Driver for Slow {
         self.go_on.lock().unwrap().recv().unwrap();
         Ok(Observation::default())
     }
-    fn cordon(&self, _name: &NodeName, _reason: &str, _tell: EventSink<'_>) -> Result<Cordon, MasterError> {
+    fn cordon(&self, _name: &NodeName, _reason: &str, _tell: EventSink<'_>) -> Result<Cordon, CordonError> {
         unreachable!("looks only")
     }
     fn drain(&self, _name: &NodeName, _patience: Duration, _tell: EventSink<'_>) -> Result<driver::Drain, MasterError> {
@@ -75,15 +75,22 @@ pub(super) struct Narrow {
     stop: Cancellation,
     /// Nobody takes off what was held back.
     keeps_labels: bool,
+    /// What a hold comes to.
+    cordoned: fn() -> Result<Cordon, CordonError>,
 }
 
 impl Narrow {
     pub(super) fn that(asked: mpsc::Sender<String>, go_on: mpsc::Receiver<()>) -> Self {
-        Self { asked, go_on: Mutex::new(go_on), held: Mutex::default(), stop: Cancellation::default(), keeps_labels: false }
+        let (held, stop, cordoned): (_, _, fn() -> _) = (Mutex::default(), Cancellation::default(), || Ok(Cordon::Ours));
+        Self { asked, go_on: Mutex::new(go_on), held, stop, keeps_labels: false, cordoned }
     }
 
-    fn labelled(self) -> Self {
+    pub(super) fn labelled(self) -> Self {
         Self { keeps_labels: true, ..self }
+    }
+
+    pub(super) fn cordoning(self, cordoned: fn() -> Result<Cordon, CordonError>) -> Self {
+        Self { cordoned, ..self }
     }
 
     fn asked(&self, what: &str, name: &NodeName) {
@@ -104,10 +111,10 @@ impl Driver for Narrow {
         };
         Ok(Observation { standings: names.iter().map(of).collect(), ..Observation::default() })
     }
-    fn cordon(&self, name: &NodeName, _reason: &str, _tell: EventSink<'_>) -> Result<Cordon, MasterError> {
+    fn cordon(&self, name: &NodeName, _reason: &str, _tell: EventSink<'_>) -> Result<Cordon, CordonError> {
         self.asked("cordon", name);
         self.held.lock().unwrap().insert(name.clone());
-        Ok(Cordon::Ours)
+        (self.cordoned)()
     }
     fn drain(&self, name: &NodeName, _patience: Duration, _tell: EventSink<'_>) -> Result<driver::Drain, MasterError> {
         self.asked("drain", name);
@@ -184,7 +191,7 @@ async fn whoever_comes_while_a_look_is_under_way_shares_the_next() {
 }
 
 /// `one` and `two` on a master with room for one.
-fn masters(driver: Narrow, registrar: &Registrar) -> Masters {
+pub(super) fn masters(driver: Narrow, registrar: &Registrar) -> Masters {
     let open = OpenMaster::of(Opened { driver: Some(Box::new(driver)), refused: Vec::new(), hint: None });
     let of = |name: &&str| Candidate { node: NodeName::parse(name).unwrap(), executor: executor(name), host_keys: Vec::new() };
     let batch = ["one", "two"].iter().map(of).collect();
@@ -276,6 +283,22 @@ async fn what_lapsed_and_was_proved_by_another_run_while_it_waited_keeps_its_lab
         let (asked, _) = turn_of_two(hello, why).await;
         assert_eq!(asked[..3], ["look two", "cordon two", "drain two"]);
     }
+}
+
+#[test]
+fn an_interrupt_before_it_was_held_says_that_it_keeps_its_labels_and_not_that_it_takes_no_jobs() {
+    let ends = |cordoned: fn() -> Result<Cordon, CordonError>| {
+        let (asked, seen) = mpsc::channel();
+        let driver = Narrow::that(asked, mpsc::channel().1).labelled().cordoning(cordoned);
+        let name = NodeName::parse("one").unwrap();
+        let standing = driver.observe(std::slice::from_ref(&name), &|_| {}).unwrap().standings.remove(&name).unwrap().unwrap();
+        let ending = register::register_one(&driver, &name, standing, Task::of(Proof::Lapsed), &|_| {});
+        (ending.to_string(), seen.try_iter().skip(1).collect::<Vec<_>>())
+    };
+    let keeps = "not registered: interrupted; it keeps the labels that it had on the master";
+    let asked = ["cordon one", "look one"].map(str::to_owned).to_vec();
+    assert_eq!(ends(|| Err(MasterError::Stopped { left: None }.into())), (keeps.to_owned(), asked.clone()));
+    assert_eq!(ends(|| Err(CordonError::told(MasterError::Stopped { left: None }))), (keeps.to_owned(), asked));
 }
 
 #[tokio::test(flavor = "multi_thread")]
