@@ -19,6 +19,8 @@ pub enum Vacancy {
 pub enum Made {
     /// No.
     No,
+    /// A run of ours had made it before, perhaps one that was cut.
+    Before,
     /// The master was told, and did not answer.
     Perhaps,
     /// Yes.
@@ -46,7 +48,12 @@ pub fn vacate(driver: &dyn Driver, name: &NodeName, reason: &str, within: Durati
         match driver.cordon(name, reason, tell) {
             Ok(Cordon::Absent) => break Ok(Vacancy::Free),
             Ok(cordon) => {
-                (made, is_held) = (made.max(if cordon.is_made() { Made::Yes } else { Made::No }), true);
+                let this = match cordon {
+                    Cordon::Made => Made::Yes,
+                    Cordon::Ours => Made::Before,
+                    Cordon::Theirs(_) | Cordon::Absent => Made::No,
+                };
+                (made, is_held) = (made.max(this), true);
             }
             Err(CordonError { error, is_told }) => {
                 made = made.max(if is_told { Made::Perhaps } else { Made::No });

@@ -66,9 +66,12 @@ impl Shared {
         let outcome = match proofs {
             Some(proofs) => self.register(end, proofs, cordoned, transaction).await,
             None => {
-                let registered = match end.run {
-                    None => self.run.masters.give_back(&end.node, cordoned, None, transaction).await,
-                    Some(_) => Vec::new(),
+                // What it was called before is nobody's to prove: once the node has changed, it stays out of service.
+                let is_changed = end.run.is_some() && !matches!(end.ending, Ok(Ending::Good { changed: 0, .. }));
+                let stays = is_changed && !(self.run.is_partial && end.is_good());
+                let registered = match stays {
+                    false => self.run.masters.give_back(&end.node, cordoned, end.run.as_ref(), transaction).await,
+                    true => Vec::new(),
                 };
                 Outcome { end, registered }
             }
@@ -126,7 +129,10 @@ impl Shared {
         let wanted = proofs.ended(&end, self.run.is_partial);
         // Whose labels are still earned, or not this run's to judge, takes jobs again as before.
         let unearned: Vec<&Executor> = wanted.iter().filter(|(_, proof)| *proof != Proof::Standing).map(|(one, _)| one).collect();
-        let left = masters.give_back(&end.node, cordoned.without(&unearned), end.run.as_ref(), transaction).await;
+        let mut left = masters.give_back(&end.node, cordoned.without(&unearned), end.run.as_ref(), transaction).await;
+        if self.run.is_partial && end.is_good() {
+            left.extend(masters.left_held(cordoned, transaction).await);
+        }
         let mut registered = masters.register(&end.node, wanted, (Proofs::unfit(&end), end.run.clone()), transaction).await;
         // Of one that was registered all the same, that says how it ended.
         let known: BTreeSet<_> = registered.iter().map(|one| (one.master.clone(), one.executor.clone())).collect();

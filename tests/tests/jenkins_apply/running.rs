@@ -111,3 +111,29 @@ fn jobs_under_the_name_that_an_executor_had_before_are_waited_for_too() {
     let renamed = serde_json::json!([{ "from": "n1", "node": "n1", "to": ["n1-new"] }]);
     assert_eq!((&master["orphans"], &master["renamed"]), (&serde_json::json!(["n1"]), &renamed), "{}", plan.told());
 }
+
+#[test]
+fn the_name_that_a_node_had_before_takes_jobs_again_behind_a_run_of_one_role() {
+    let stage = Stage::of(2, "ci-agent", "launch: ssh");
+    stage.site.apply().good();
+    let gate = "  - command: {name: gate, run: [sh, -c, \"touch /srv/here; until test -e /srv/open; do sleep 0.05; done\"], unless: [test, -e, /srv/open]}\n";
+    stage.site.write("roles/plain.yaml", &format!("role: plain\nsummary: A file.\nsteps:\n{gate}"));
+    // n1 is nobody's executor any more; n2 is one, and has the role too.
+    let roles = |address: &str, before: &str, now: &str| {
+        stage.site.replace("nodes.yaml", &format!("{address}, roles: [{before}]"), &format!("{address}, roles: [{now}]"));
+    };
+    roles("10.78.0.11", "ci-agent", "plain");
+    roles("10.78.0.12", "ci-agent", "ci-agent, plain");
+    stage.site.replace("nodes.yaml", "roles: [plain], vars: {ci-agent: {launch: ssh}}", "roles: [plain]");
+    stage.site.sh("n2", "touch /srv/open");
+    let (is_held, ran) = std::thread::scope(|scope| {
+        let apply = scope.spawn(|| stage.site.run(&["apply", "--only", "plain", "--yes"]));
+        let is_there = holds_within(|| stage.site.sh("n1", "test -e /srv/here && echo here || true") == "here" || apply.is_finished());
+        let is_held = is_there && mark(&stage).is_some();
+        stage.site.sh("n1", "touch /srv/open");
+        (is_held, apply.join().unwrap())
+    });
+    ran.good();
+    assert!(is_held, "it was changed under its old name: {}", ran.told());
+    assert_eq!((mark(&stage).is_none(), stage.labels().as_str()), (true, "big debian"), "{}", ran.told());
+}

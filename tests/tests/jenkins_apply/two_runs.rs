@@ -75,6 +75,39 @@ fn a_run_that_is_refused_leaves_the_hold_under_which_another_one_changes_the_nod
 }
 
 #[test]
+fn a_run_of_one_role_tells_of_a_hold_that_a_refused_run_has_left_to_it() {
+    let stage = Stage::up("ssh");
+    stage.site.apply().good();
+    occupy(&stage);
+    stage.set("stamp", "second");
+    let mut ours = stage.at_terminal(&["apply", "--yes"]);
+    within("the node takes no new jobs", || mark(&stage).is_some());
+    stage.is_told("waits until what runs there has ended: since ");
+    ours.signal("STOP");
+    stage.site.sh("n1", "touch /srv/open");
+    assert!(stage.model.wait_for_builds(Duration::from_secs(30)));
+    stage.site.sh("n1", "rm -f /srv/open /srv/here");
+    stage.gate();
+    let (is_there, refused, theirs) = std::thread::scope(|scope| {
+        let theirs = scope.spawn(|| stage.elsewhere(&["apply", "--only", "ci-agent", "--yes"]));
+        let is_there = holds_within(|| is_at_gate(&stage));
+        ours.signal("CONT");
+        let refused = ours.end();
+        stage.site.sh("n1", "touch /srv/open");
+        (is_there, refused, theirs.join().unwrap())
+    });
+    assert!(is_there, "{}", theirs.told());
+    assert_eq!(refused, 7, "{}", ours.said());
+    theirs.good();
+    // Neither lets it in: one was refused, and one proves nothing.
+    let held = "ci: another run held it before this one; a whole run, without --only, lets it in";
+    assert_eq!(theirs.recap("n1")["held"], serde_json::json!([held]), "{}", theirs.told());
+    assert_eq!((stage.labels().as_str(), mark(&stage).is_some()), ("big debian", true));
+    stage.site.apply().good();
+    assert_eq!((stage.labels().as_str(), mark(&stage).is_none()), ("big debian", true));
+}
+
+#[test]
 fn a_node_that_another_run_is_changing_is_let_alone_also_where_nothing_would_change() {
     let stage = Stage::up("ssh");
     stage.site.apply().good();

@@ -8,7 +8,7 @@ use crate::masters::vacancy::{Made, Vacancy, Vacated, vacate};
 use crate::registration::{Registered, failed};
 use ostler_roles::executor::Executor;
 use ostler_roles::ledger::Subject;
-use ostler_roles::master::Standing;
+use ostler_roles::master::{Found, Hold, Standing};
 use ostler_roles::words::{MasterName, NodeName, RunId, Span};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,8 @@ use tokio::task::JoinSet;
 
 /// What people read at an executor from here on until it is proved again, also when the run is cut or fails.
 const CHANGING: &str = "a run changes this node, or did not come through; the next one that does proves it";
+/// What is said of one that a run before this one had held, where this one lets nobody in.
+const HELD_BEFORE: &str = "another run held it before this one; a whole run, without --only, lets it in";
 /// How many executors may be waited for at once; each is one thread.
 pub(super) const AT_ONCE: usize = 256;
 /// How long a master whose own machine is to be changed is asked: it may well be what the change is to mend.
@@ -34,16 +36,20 @@ struct Held {
 /// Executors that this run has taken out of service, or may have, and nobody before it.
 #[derive(Debug, Default)]
 #[must_use]
-pub struct Cordoned(Vec<Held>);
+pub struct Cordoned {
+    ours: Vec<Held>,
+    /// Those that a run of the site had taken out of service before.
+    before: Vec<Held>,
+}
 
 impl Cordoned {
     /// Takes those out that are not these: the others are somebody's to bring back to their labels. What they were called before stays out of
     /// service with them.
     pub fn without(&mut self, others: &[&Executor]) -> Self {
         let stays = |one: &Held| if one.is_former { !others.is_empty() } else { others.contains(&&one.candidate.executor) };
-        let (kept, out) = std::mem::take(&mut self.0).into_iter().partition(stays);
-        self.0 = kept;
-        Self(out)
+        let (kept, out) = std::mem::take(&mut self.ours).into_iter().partition(stays);
+        self.ours = kept;
+        Self { ours: out, before: Vec::new() }
     }
 }
 
@@ -84,7 +90,11 @@ impl Masters {
         }
         let (mut cordoned, mut blocked) = (Cordoned::default(), None);
         for (one, Drained { made, blocked: why }) in tasks.join_all().await {
-            cordoned.0.extend((made != Made::No).then_some(Held { is_sure: made == Made::Yes, ..one }));
+            match made {
+                Made::No => {}
+                Made::Before => cordoned.before.push(one),
+                Made::Perhaps | Made::Yes => cordoned.ours.push(Held { is_sure: made == Made::Yes, ..one }),
+            }
             blocked = blocked.or(why);
         }
         match blocked {
@@ -118,11 +128,11 @@ impl Masters {
     /// registrations.
     pub async fn give_back(&self, node: &NodeName, cordoned: Cordoned, own: Option<&RunId>, transaction: &Transaction) -> Vec<Registered> {
         let mut left = Vec::new();
-        if cordoned.0.is_empty() {
+        if cordoned.ours.is_empty() {
             return left;
         }
         let now = self.connections.look_again(node).await;
-        for Held { candidate, is_former, is_sure } in cordoned.0 {
+        for Held { candidate, is_former, is_sure } in cordoned.ours {
             let so = if is_sure { "it takes no jobs" } else { "it may take no jobs" };
             let executor = candidate.executor.clone();
             let Some(entry) = self.masters.get(&executor.master) else { continue };
@@ -158,6 +168,25 @@ impl Masters {
             }
         }
         left
+    }
+
+    /// Of a run that lets nobody in: executors that take no jobs though it has ended well, as a run before it had held them, and holds them still.
+    pub async fn left_held(&self, cordoned: Cordoned, transaction: &Transaction) -> Vec<Registered> {
+        let mut held = Vec::new();
+        for Held { candidate, .. } in cordoned.before {
+            let Some(entry) = self.masters.get(&candidate.executor.master) else { continue };
+            let Ok(open) = entry.open(&self.registrar, &self.connections).await else { continue };
+            let Some(driver) = &open.driver else { continue };
+            let reporter = Arc::new(self.reporter(&candidate, None, transaction));
+            // One that the master does not show counts as it was found.
+            let seen = open.looks.look(driver, &candidate.executor.name, &reporter).await;
+            if let Ok(Standing::Absent | Standing::There(Found { hold: None | Some(Hold { is_ours: false, .. }), .. })) = seen {
+                continue;
+            }
+            reporter.tell(&Event::Note(format!("it takes no jobs: {HELD_BEFORE}")));
+            held.push(Registered { is_good: true, held: Some(HELD_BEFORE.to_owned()), ..failed(&candidate, HELD_BEFORE.to_owned()) });
+        }
+        held
     }
 
     async fn drain_one(&self, one: &Held, within: Duration, transaction: &Transaction) -> Drained {
@@ -208,9 +237,10 @@ impl Masters {
         let (name, told) = (executor.name.clone(), Arc::clone(&reporter));
         let drained = blocking(move || wait(driver.as_ref(), &name, within, &told)).await;
         match drained {
-            Drained { made: made @ (Made::No | Made::Perhaps), blocked: Some(Blocked::Trouble(Trouble { kind, chain, .. })) }
-                if is_own && kind != TroubleKind::Busy =>
-            {
+            Drained {
+                made: made @ (Made::No | Made::Before | Made::Perhaps),
+                blocked: Some(Blocked::Trouble(Trouble { kind, chain, .. })),
+            } if is_own && kind != TroubleKind::Busy => {
                 let why = chain.into_iter().next().unwrap_or_default();
                 reporter.tell(&Event::Note(format!("{why}; this node is the master's own machine, and is changed all the same")));
                 Drained { made, blocked: None }

@@ -26,7 +26,7 @@ async fn given_back_by(own: Option<RunId>, hello: Option<Hello>, is_former: bool
     let masters = masters(Narrow::that(asked, mpsc::channel().1), &registrar);
     let (node, held) = one(is_former);
     let transaction = Transaction::of_planned(&node, Digest::of(b"plan"), &registrar.preparation.events);
-    let cordoned = Cordoned(vec![held]);
+    let cordoned = Cordoned { ours: vec![held], before: Vec::new() };
     let left = masters.give_back(&node, cordoned, own.as_ref(), &transaction).await;
     (seen.try_iter().collect(), left.into_iter().map(|one| one.text).collect())
 }
