@@ -41,8 +41,8 @@ pub struct Task<'a> {
 pub enum Debt {
     /// It is owed still.
     Owed,
-    /// Another run has proved it.
-    Earned,
+    /// It is not, for this reason.
+    Earned(&'static str),
     /// Another run has the node: this one.
     Taken(String),
 }
@@ -290,7 +290,7 @@ fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut task: Task<'
         if task.proof == Proof::Lapsed && matches!(next, Next::Quarantine(_)) {
             match (task.debt)(task.has_waited) {
                 Debt::Owed => {}
-                Debt::Earned => return earned(driver, name, task, tell),
+                Debt::Earned(why) => return earned(driver, name, (task, why), tell),
                 Debt::Taken(run) => return Ok(Ending::Taken(run)),
             }
         }
@@ -360,9 +360,9 @@ fn keep(witness: &dyn Witness, tell: EventSink<'_>) -> Option<String> {
     }
 }
 
-/// What had lapsed was proved by another run meanwhile: its labels are earned. What this run alone has held takes jobs again.
-fn earned(driver: &dyn Driver, name: &NodeName, task: Task<'_>, tell: EventSink<'_>) -> Result<Ending, MasterError> {
-    tell(Event::Note("another run has proved it meanwhile: it keeps its labels".to_owned()));
+/// What had lapsed is owed no more: its labels are earned. What this run alone has held takes jobs again.
+fn earned(driver: &dyn Driver, name: &NodeName, (task, why): (Task<'_>, &str), tell: EventSink<'_>) -> Result<Ending, MasterError> {
+    tell(Event::Note(format!("{why}: it keeps its labels")));
     if task.is_held {
         driver.uncordon(name, tell)?;
     }

@@ -6,7 +6,6 @@ use super::node_job::Patch;
 use super::witness::SessionWitness;
 use super::worker_service::SessionService;
 use super::{Candidate, Opened, Registrar};
-use crate::fleet::OpenedSecrets;
 use crate::masters::buildbot::{Account, Buildbot, Client, MasterPaths, Patience, Registration, Worker, WorkerFile, steps};
 use crate::masters::driver::Cause;
 use crate::masters::http::{Access, Http};
@@ -48,7 +47,7 @@ impl Registrar {
         let patch = move |files: &[WorkerFile]| -> Result<Patch, Cause> {
             let steps = steps(files, &place)?;
             let contents = files.iter().map(|file| (Digest::of(&file.bytes), file.bytes.clone())).collect();
-            Ok(Patch { steps, contents, secrets: OpenedSecrets::new() })
+            Ok(Patch { steps, contents, ..Patch::default() })
         };
         let machine = Machine::new(connections.of(node), patch);
         let reason = format!("ostler, for {}", self.controller);

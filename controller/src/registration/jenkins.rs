@@ -175,7 +175,7 @@ impl InstallAgent for Bringer {
         before: &mut dyn FnMut() -> Result<(), JenkinsError>,
     ) -> Result<bool, InstallAgentError> {
         let AgentSteps { steps, contents, secrets } = self.needs(program, version, secret)?;
-        let patch = Patch { steps, contents, secrets };
+        let patch = Patch { steps, contents, secrets, ..Patch::default() };
         let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = job.run(&patch, &mut || before().map_err(|error| Box::new(error) as Cause));
         changed.map(|changed| changed > 0).map_err(|error| InstallAgentError(Box::new(error)))

@@ -7,7 +7,7 @@ use debt::Lapse;
 pub use drain::{Blocked, Cordoned};
 
 use super::connections::Connections;
-use super::{Candidate, Opened, Registered, Registrar, event_text, failed};
+use super::{Candidate, Opened, Registered, Registrar, Unfit, event_text, failed};
 use crate::fleet::{ExecutorRef, FleetEvent, Stage, Transaction};
 use crate::masters::driver::{self, CordonError, Driver, Event, MasterError, Verdict};
 use crate::masters::register::{self, Ending, Leftover, Task};
@@ -84,16 +84,16 @@ impl Masters {
         &self.connections
     }
 
-    /// Brings these executors of one node to their labels, or puts them aside, where people read `why`; returns when all have ended. `own`: the
+    /// Brings these executors of one node to their labels, or puts them aside, where they are not fit, too; returns when all have ended. `own`: the
     /// run of their node, where it has begun.
     pub async fn register(
         &self,
         node: &NodeName,
         executors: Vec<(Executor, Proof)>,
-        (why, own): (Option<String>, Option<RunId>),
+        (unfit, own): (Option<Unfit>, Option<RunId>),
         transaction: &Transaction,
     ) -> Vec<Registered> {
-        self.all(node, executors, Lapse::of_run(why, own), transaction).await
+        self.all(node, executors, Lapse::of_run(unfit, own), transaction).await
     }
 
     async fn all(&self, node: &NodeName, executors: Vec<(Executor, Proof)>, lapse: Lapse, transaction: &Transaction) -> Vec<Registered> {

@@ -18,7 +18,7 @@ mod worker_service;
 
 pub use connections::Connections;
 pub use masters::{Blocked, Cordoned, Masters};
-pub use proofs::Proofs;
+pub use proofs::{Proofs, Unfit};
 pub use survey::{ObservedMasters, Survey, former_names};
 
 use crate::fleet::{Preparation, Ready};

@@ -4,6 +4,7 @@
 use super::{Candidate, Registered};
 use crate::fleet::{NodeEnd, Ready, TroubleKind};
 use crate::journal::{ProofStore, Seen, StateError, Store};
+use ostler_roles::catalog::Requirement;
 use ostler_roles::executor::Executor;
 use ostler_roles::ledger::{Ledger, Proved, Subject};
 use ostler_roles::master::Proof;
@@ -24,6 +25,15 @@ pub struct Proofs {
     seen: Seen,
     /// What was known before this run was about to change the node.
     before: Option<Ledger>,
+}
+
+/// Why a node is not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// As people read it.
+    pub why: String,
+    /// What does not hold.
+    pub failed: Vec<Requirement>,
 }
 
 impl Proofs {
@@ -117,17 +127,16 @@ impl Proofs {
         end.prepared.executors.iter().filter_map(|executor| Some((executor.clone(), proof(executor)?))).collect()
     }
 
-    /// Why a node that no run has changed is out of service: a proof of its roles does not hold.
-    pub fn unfit(end: &NodeEnd) -> Option<String> {
+    /// Why a node that no run has changed is out of service: proofs of its roles do not hold.
+    pub fn unfit(end: &NodeEnd) -> Option<Unfit> {
         if end.run.is_some() || !matches!(end.ending, Ok(Ending::Failed)) {
             return None;
         }
         let proofs = end.prepared.catalog.verify.iter().zip(&end.plan.verify);
-        let failed = proofs.filter(|(_, verdict)| !verdict.passed()).map(|(proof, _)| proof.check.to_string()).next();
-        Some(format!(
-            "{} does not hold on this node; the run in which it does lets it in again",
-            failed.unwrap_or_else(|| "a proof".to_owned())
-        ))
+        let failed: Vec<Requirement> = proofs.filter(|(_, verdict)| !verdict.passed()).map(|(proof, _)| proof.clone()).collect();
+        let first = failed.first().map_or_else(|| "a proof".to_owned(), |proof| proof.check.to_string());
+        let why = format!("{first} does not hold on this node; the run in which it does lets it in again");
+        Some(Unfit { why, failed })
     }
 
     /// Which of these, of nodes that are out of reach, the site knows to be owed. What cannot be read is not known.

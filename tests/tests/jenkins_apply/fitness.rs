@@ -1,6 +1,7 @@
 //! Whose fitness is not shown, or cannot be: out of the pool, or not begun.
 
 use super::planned_there;
+use super::running::{mark, occupy};
 use super::stage::{Stage, holds_within};
 use ostler_tests::jenkins::{Fault, Permission, Timeline};
 use std::process::Stdio;
@@ -32,6 +33,30 @@ fn a_proof_that_no_longer_holds_on_an_unchanged_node_takes_it_out_of_the_pool_un
     stage.site.apply().good();
     assert_eq!(stage.labels(), "big debian");
     assert!(stage.model.state().nodes["n1"].offline.is_none());
+    stage.nothing_to_do();
+}
+
+#[test]
+fn a_proof_that_holds_again_when_the_jobs_have_ended_takes_no_labels_off() {
+    let stage = Stage::up("ssh");
+    let proof = "verify:\n  - command: {name: alive, run: [test, -e, /srv/alive]}\nexecutors:\n";
+    stage.site.replace("roles/ci-agent.yaml", "executors:\n", proof);
+    stage.site.sh("n1", "touch /srv/alive");
+    stage.site.apply().good();
+    stage.site.sh("n1", "rm /srv/alive");
+    occupy(&stage);
+    let ran = std::thread::scope(|scope| {
+        let apply = scope.spawn(|| stage.site.apply());
+        let is_held = holds_within(|| mark(&stage).is_some());
+        stage.is_told("waits until what runs there has ended: since ");
+        stage.site.sh("n1", "touch /srv/alive /srv/open");
+        let ran = apply.join().unwrap();
+        assert!(is_held, "{}", ran.told());
+        ran.good_with(1)
+    });
+    assert_eq!((stage.labels().as_str(), mark(&stage).is_none()), ("big debian", true), "{}", ran.told());
+    let said = ran.masters("n1");
+    assert!(said.contains(&"what did not hold on its node holds by now: it keeps its labels".to_owned()), "{said:?}");
     stage.nothing_to_do();
 }
 

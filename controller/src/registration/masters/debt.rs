@@ -2,12 +2,15 @@
 
 use super::Reporter;
 use crate::masters::register::Debt;
-use crate::registration::Proofs;
 use crate::registration::connections::SharedJob;
+use crate::registration::{Proofs, Unfit};
 use ostler_roles::ledger::Subject;
 use ostler_roles::wire::message::Refusal;
 use ostler_roles::words::RunId;
 use std::sync::PoisonError;
+
+const PROVED: &str = "another run has proved it meanwhile";
+const FIT: &str = "what did not hold on its node holds by now";
 
 /// By what an executor's proof has lapsed, where it has.
 #[derive(Debug, Clone)]
@@ -15,7 +18,7 @@ pub(super) enum Lapse {
     /// A run: it changed the node and did not come through, or found that it is not fit.
     Run {
         /// What people read, where it is not that a run failed: then nothing is noted as owed.
-        unfit: Option<String>,
+        unfit: Option<Unfit>,
         /// The run on the node, where it has begun.
         own: Option<RunId>,
     },
@@ -24,7 +27,7 @@ pub(super) enum Lapse {
 }
 
 impl Lapse {
-    pub(super) fn of_run(unfit: Option<String>, own: Option<RunId>) -> Self {
+    pub(super) fn of_run(unfit: Option<Unfit>, own: Option<RunId>) -> Self {
         Self::Run { unfit, own }
     }
 
@@ -35,7 +38,7 @@ impl Lapse {
     /// What people read at the executor.
     pub(super) fn why(&self) -> Option<&str> {
         match self {
-            Self::Run { unfit, .. } => unfit.as_deref(),
+            Self::Run { unfit, .. } => unfit.as_ref().map(|unfit| unfit.why.as_str()),
             Self::Site => None,
         }
     }
@@ -43,7 +46,7 @@ impl Lapse {
     /// What is known without asking anybody.
     pub(super) fn known_debt(&self, reporter: &Reporter) -> Debt {
         match self {
-            Self::Site if !Proofs::is_still_owed(&reporter.registrar.site.store, &reporter.candidate) => Debt::Earned,
+            Self::Site if !Proofs::is_still_owed(&reporter.registrar.site.store, &reporter.candidate) => Debt::Earned(PROVED),
             Self::Site | Self::Run { .. } => Debt::Owed,
         }
     }
@@ -61,8 +64,12 @@ impl Lapse {
         }
         let subject = Subject::of(&reporter.candidate.executor);
         // Of a node that is not fit nothing was owed before either: there another run's change says more.
-        let is_since =
-            left.zip(ledger.changed()).is_some_and(|(left, changed)| if unfit.is_some() { changed > left } else { changed >= left });
-        if is_since && !ledger.knows_owed(&subject) { Debt::Earned } else { Debt::Owed }
+        let least = left.map(|left| left + u64::from(unfit.is_some()));
+        let is_since = least.zip(ledger.changed()).is_some_and(|(least, changed)| changed >= least);
+        match unfit {
+            _ if is_since && !ledger.knows_owed(&subject) => Debt::Earned(PROVED),
+            Some(unfit) if !unfit.failed.is_empty() && job.holds(unfit.failed.clone()) => Debt::Earned(FIT),
+            Some(_) | None => Debt::Owed,
+        }
     }
 }

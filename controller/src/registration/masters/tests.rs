@@ -6,10 +6,13 @@ use crate::masters::Cancellation;
 use crate::masters::driver::{Cordon, CordonError, EventSink, Observation, Report};
 use crate::masters::witness::Witness;
 use crate::registration::fake::{executor, registrar};
+use ostler_roles::catalog::Requirement;
+use ostler_roles::check::{Check, Disk, Verdict};
 use ostler_roles::ledger::{Ledger, Proved, Subject};
 use ostler_roles::master::{Difference, Found};
+use ostler_roles::plan::Plan;
 use ostler_roles::wire::message::{ActiveRun, Hello, ToController};
-use ostler_roles::words::{Digest, Span};
+use ostler_roles::words::{AbsPath, Digest, Origin, RoleName, Span};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -201,13 +204,13 @@ pub(super) fn masters(driver: Narrow, registrar: &Registrar) -> Masters {
     Masters { registrar: registrar.clone(), connections, masters, settled: Arc::default(), drains }
 }
 
-/// Registers one of them; `why` it is not fit.
-fn begin(tasks: &mut JoinSet<Vec<Registered>>, masters: &Masters, name: &'static str, (proof, why): (Proof, Option<&str>)) {
-    let (masters, why) = (masters.clone(), why.map(str::to_owned));
+/// Registers one of them; why it is not `fit`.
+fn begin(tasks: &mut JoinSet<Vec<Registered>>, masters: &Masters, name: &'static str, (proof, unfit): (Proof, Option<Unfit>)) {
+    let masters = masters.clone();
     tasks.spawn(async move {
         let node = NodeName::parse(name).unwrap();
         let transaction = Transaction::of_planned(&node, Digest::of(b"plan"), &masters.registrar.preparation.events);
-        masters.register(&node, vec![(executor(name), proof)], (why, None), &transaction).await
+        masters.register(&node, vec![(executor(name), proof)], (unfit, None), &transaction).await
     });
 }
 
@@ -231,9 +234,24 @@ async fn whoever_waits_for_room_takes_no_jobs_meanwhile_and_is_looked_at_again_i
 }
 
 /// What is asked of the master for `two`, of which something has lapsed, when its turn has come, and how that ends; where its node, which was
-/// left at generation 4, says this when it is asked anew; none: nobody is there.
-async fn turn_of_two(hello: Option<Hello>, why: Option<&str>) -> (Vec<String>, String) {
-    let met = |hello| vec![Act::Hear, Act::Say(ToController::Hello(Box::new(hello))), Act::Hear];
+/// left at generation 4, says this when it is asked anew; none: nobody is there. `holds`: it was not fit, and what did not hold does now, or not.
+async fn turn_of_two(hello: Option<Hello>, holds: Option<bool>) -> (Vec<String>, String) {
+    let plan = |holds| Plan {
+        catalog: Digest::of(b""),
+        generation: 4,
+        requirements: Vec::new(),
+        steps: Vec::new(),
+        verify: vec![if holds {
+            Verdict::Pass { found: "there".to_owned() }
+        } else {
+            Verdict::CouldNotTell { why: "nobody knows".to_owned() }
+        }],
+        notes: Vec::new(),
+    };
+    let met = |hello| {
+        let answer = holds.map(|holds| Act::Say(ToController::Planned(Box::new(plan(holds)))));
+        [Act::Hear, Act::Say(ToController::Hello(Box::new(hello))), Act::Hear].into_iter().chain(answer).chain([Act::Hear]).collect()
+    };
     let fake = FakeNode::new(hello.map(|hello| Some(met(hello))).into_iter().collect());
     let (preparation, _told) = fake.preparation();
     let registrar = Registrar { preparation, ..registrar() };
@@ -245,7 +263,10 @@ async fn turn_of_two(hello: Option<Hello>, why: Option<&str>) -> (Vec<String>, S
     let room = masters.masters.values().next().unwrap().opened.get().unwrap().clone().unwrap();
     let turn = room.room.acquire().await.unwrap();
     let mut tasks = JoinSet::new();
-    begin(&mut tasks, &masters, "two", (Proof::Lapsed, why));
+    let check = Check::Disk(Disk { path: AbsPath::parse("/srv").unwrap(), size: None, free_after: None, executors: None });
+    let proof = Requirement { check, role: RoleName::parse("ci").unwrap(), origin: Origin::generated("tests"), within: Span::seconds(1) };
+    let unfit = holds.map(|_| Unfit { why: "it does not hold".to_owned(), failed: vec![proof] });
+    begin(&mut tasks, &masters, "two", (Proof::Lapsed, unfit));
     for what in ["look two", "cordon two"] {
         assert_eq!(seen.recv_timeout(Duration::from_secs(60)).unwrap(), what);
     }
@@ -265,9 +286,9 @@ async fn what_lapsed_and_was_proved_by_another_run_while_it_waited_keeps_its_lab
         }
         Hello { run, ledger, ..crate::session::fake::hello() }
     };
-    let unfit = Some("file_exists does not hold on this node");
-    for (hello, why) in [(at(4, true, None), None), (at(5, true, None), None), (at(5, true, None), unfit)] {
-        let (asked, text) = turn_of_two(Some(hello), why).await;
+    let earned = [(at(4, true, None), None), (at(5, true, None), None), (at(5, true, None), Some(false)), (at(4, true, None), Some(true))];
+    for (hello, holds) in earned {
+        let (asked, text) = turn_of_two(Some(hello), holds).await;
         assert_eq!((asked, text.as_str()), (vec!["look two".to_owned()], "registered, as before"));
     }
     let run =
@@ -278,9 +299,9 @@ async fn what_lapsed_and_was_proved_by_another_run_while_it_waited_keeps_its_lab
     // It is owed still: by this run or by another, by a node that knows nothing, that says nothing, or that is as unfit as it was.
     let ended = ActiveRun { alive: false, ..run };
     let owed = [at(4, false, None), at(5, false, Some(ended)), at(3, true, None), crate::session::fake::hello()];
-    let owed = owed.map(|hello| (Some(hello), None)).into_iter().chain([(None, None), (Some(at(4, true, None)), unfit)]);
-    for (hello, why) in owed {
-        let (asked, _) = turn_of_two(hello, why).await;
+    let owed = owed.map(|hello| (Some(hello), None)).into_iter().chain([(None, None), (Some(at(4, true, None)), Some(false))]);
+    for (hello, holds) in owed {
+        let (asked, _) = turn_of_two(hello, holds).await;
         assert_eq!(asked[..3], ["look two", "cordon two", "drain two"]);
     }
 }
