@@ -82,6 +82,18 @@ fn base_and_job_user_make_an_account_that_logs_in_and_may_do_as_it_is_told() {
     assert_eq!(second.changed("n1"), ["file /etc/sudoers.d/50-jenkins"]);
     assert_eq!(site.sh("n1", "runuser -u jenkins -- sudo -n true 2>/dev/null || echo refused"), "refused");
     site.apply().nothing_to_do();
+
+    // A key that leaked: nobody may log in any more, which is not the same as saying nothing of keys.
+    let keys = || site.sh("n1", "grep -c ZvFGzPfE5n9w /home/jenkins/.ssh/authorized_keys || true");
+    site.replace("ostler.yaml", &format!(", authorized_keys: [\"{KEY}\"]"), "");
+    site.apply().nothing_to_do();
+    assert_eq!(keys(), "1", "left alone");
+    site.replace("ostler.yaml", "sudo: false", "sudo: false, authorized_keys: []");
+    let revoked = site.apply();
+    revoked.good();
+    assert_eq!(revoked.changed("n1"), ["authorized_key jenkins/no others"], "{}", revoked.told());
+    assert_eq!(keys(), "0", "revoked");
+    site.apply().nothing_to_do();
 }
 
 const GIT_CACHE: [&str; 5] = [

@@ -27,8 +27,11 @@ pub(super) fn guard(catalog: &Catalog, plan: &mut Plan, login: Option<&Login>) {
         _ => None,
     };
     let declared: Vec<authorized_key::Desired> = catalog.steps.iter().filter_map(|step| of_account(&step.desired)).collect();
-    let stay: BTreeSet<&KeyBlob> =
-        declared.iter().filter(|declared| !declared.absent && declared.options.is_empty()).map(|declared| &declared.key).collect();
+    let stay: BTreeSet<&KeyBlob> = declared
+        .iter()
+        .filter(|declared| !declared.absent && declared.options.is_empty())
+        .filter_map(|declared| declared.key.as_ref())
+        .collect();
     let comes_back = login.offered.iter().filter_map(|offered| key(offered)).any(|offered| stay.contains(&offered));
     for (step, planned) in catalog.steps.iter().zip(&mut plan.steps) {
         let (Planned::Change { changes, .. } | Planned::MayChange { changes, .. }) = &*planned else { continue };
@@ -36,7 +39,7 @@ pub(super) fn guard(catalog: &Catalog, plan: &mut Plan, login: Option<&Login>) {
         let goes = changes.iter().any(|change| change.from == own.short() && change.to == "absent");
         if goes && !comes_back {
             *planned = Planned::Impossible(locked_out(login, &own));
-        } else if desired.key == own && changes.iter().any(|change| change.field == "options") {
+        } else if desired.key.as_ref() == Some(&own) && changes.iter().any(|change| change.field == "options") {
             plan.notes.push(format!("{}: this connection logged in with this key: check that its new options still let us in", step.id()));
         }
     }
@@ -98,7 +101,7 @@ mod tests {
     fn step(user: &str, name: &str, options: &str) -> Step {
         let desired = authorized_key::Desired {
             user: AccountName::parse(user).unwrap(),
-            key: blob(name),
+            key: Some(blob(name)),
             comment: String::new(),
             options: options.to_owned(),
             absent: false,
@@ -143,6 +146,13 @@ mod tests {
         assert!(refused(&guarded(vec![restricted], &[gone("mine")], &["mine", "theirs"])), "it may not let us in");
         assert!(!refused(&guarded(vec![theirs()], &[gone("other")], &["mine"])));
         assert!(!refused(&guarded(vec![step("ci", "theirs", "")], &[gone("mine")], &["mine"])), "another account");
+        // Nobody at all is let in.
+        let mut nobody = theirs();
+        if let Desired::AuthorizedKey(desired) = &mut nobody.desired {
+            (desired.key, desired.absent) = (None, true);
+        }
+        assert!(refused(&guarded(vec![nobody.clone()], &[gone("mine")], &["mine", "theirs"])), "none of ours stays");
+        assert!(!refused(&guarded(vec![nobody, theirs()], &[gone("mine")], &["mine", "theirs"])), "another step's stays");
     }
 
     /// What is said of a step that changes these fields, where we come as admin: the refusal, or the note.

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 pub struct Desired {
     /// Whose login.
     pub user: AccountName,
-    /// Algorithm and base64 blob: what identifies the key.
-    pub key: KeyBlob,
+    /// Algorithm and base64 blob: what identifies the key. None: no key, but that others go; then it is `absent`, with `only`.
+    pub key: Option<KeyBlob>,
     /// The comment written behind it.
     pub comment: String,
     /// Options written before it, joined with commas; empty for none.
@@ -37,6 +37,11 @@ impl KeyBlob {
         let tail: String = self.blob.trim_end_matches('=').chars().rev().take(12).collect();
         format!("{} ...{}", self.algorithm, tail.chars().rev().collect::<String>())
     }
+}
+
+/// What a key of an account is called among those of the node; none: that others go.
+pub fn name(user: &AccountName, key: Option<&KeyBlob>) -> String {
+    key.map_or_else(|| format!("{user}/no others"), |key| format!("{user}/{}", key.short()))
 }
 
 /// The account's keys as found.
@@ -180,13 +185,14 @@ fn is_option(option: &str) -> bool {
 impl Desired {
     /// Its line.
     pub fn written(&self) -> String {
-        let parts = [&self.options, &self.key.algorithm, &self.key.blob, &self.comment];
-        parts.into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+        let key = self.key.as_ref().map_or(["", ""], |key| [&key.algorithm, &key.blob]);
+        [&self.options, key[0], key[1], &self.comment].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
     }
     /// Whether its line is read as what it says: another would not be found again, and be written in every run.
     pub fn is_read_back(&self) -> bool {
-        ObservedKey::parse(&self.written(), None)
-            .is_some_and(|read| (read.key, read.options, read.comment) == (self.key.clone(), self.options.clone(), self.comment.clone()))
+        ObservedKey::parse(&self.written(), None).is_some_and(|read| {
+            (Some(read.key), read.options, read.comment) == (self.key.clone(), self.options.clone(), self.comment.clone())
+        })
     }
 }
 
@@ -232,16 +238,17 @@ impl Resource for Desired {
     type Change = Change;
 
     fn key(&self) -> String {
-        format!("{}/{}", self.user, self.key.short())
+        name(&self.user, self.key.as_ref())
     }
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {
         let mut changes = Vec::new();
+        let is_own = |found: &ObservedKey| self.key.as_ref() == Some(&found.key);
         // sshd takes the first line that lets the key in: one that is wrong counts before one that is right.
-        let same = || observed.keys.iter().filter(|found| found.key == self.key && found.elsewhere.is_none());
+        let same = || observed.keys.iter().filter(|found| is_own(found) && found.elsewhere.is_none());
         let found = same().find(|found| found.options != self.options || found.comment != self.comment).or_else(|| same().next());
         match (self.absent, found) {
-            (true, Some(_)) => changes.push(Change::Remove(self.key.clone())),
+            (true, Some(found)) => changes.push(Change::Remove(found.key.clone())),
             (false, None) => changes.push(Change::Add),
             (false, Some(found)) if found.options != self.options || found.comment != self.comment => changes.push(Change::Rewrite {
                 from: format!("{} {}", found.options, found.comment).trim().to_owned(),
@@ -249,14 +256,12 @@ impl Resource for Desired {
             }),
             (true, None) | (false, Some(_)) => {}
         }
-        if let Some(only) = &self.only {
-            let foreign = observed.keys.iter().filter(|found| !only.contains(&found.key) && found.key != self.key);
-            changes.extend(foreign.filter(|found| found.elsewhere.is_none()).map(|found| Change::Remove(found.key.clone())));
-        }
+        let is_foreign = |found: &ObservedKey| self.only.as_ref().is_some_and(|only| !only.contains(&found.key) && !is_own(found));
+        let foreign = observed.keys.iter().filter(|found| is_foreign(found) && found.elsewhere.is_none());
+        changes.extend(foreign.map(|found| Change::Remove(found.key.clone())));
         // What further files hold lets in too: there a key is foreign, or our own without the options that restrict it.
-        let foreign = |found: &ObservedKey| self.only.as_ref().is_some_and(|only| !only.contains(&found.key) && found.key != self.key);
-        let open = |found: &ObservedKey| found.key == self.key && (self.absent || found.options != self.options);
-        let further = observed.keys.iter().filter(|found| foreign(found) || open(found));
+        let open = |found: &ObservedKey| is_own(found) && (self.absent || found.options != self.options);
+        let further = observed.keys.iter().filter(|found| is_foreign(found) || open(found));
         let further: BTreeSet<(&KeyBlob, &String)> = further.filter_map(|found| Some((&found.key, found.elsewhere.as_ref()?))).collect();
         changes.extend(further.into_iter().map(|(key, file)| Change::RemoveElsewhere { key: key.clone(), file: file.clone() }));
         if let (false, Some(found)) = (self.absent, &observed.unsafe_modes) {
@@ -274,7 +279,11 @@ impl Resource for Desired {
     }
 
     fn unchanged(&self, _observed: &Observed) -> String {
-        if self.absent { "is not there".to_owned() } else { format!("may log in as {}", self.user) }
+        match &self.key {
+            None => format!("nobody else may log in as {}", self.user),
+            Some(_) if self.absent => "is not there".to_owned(),
+            Some(_) => format!("may log in as {}", self.user),
+        }
     }
 }
 

@@ -263,7 +263,7 @@ mod tests {
         node.sshd_said.put(&sshd::key_of(node, &account).unwrap(), (digest, said.to_owned()));
         let desired = Desired {
             user: AccountName::parse("ci").unwrap(),
-            key: KeyBlob { algorithm: "ssh-ed25519".to_owned(), blob: "AAAAC3Nz".to_owned() },
+            key: Some(KeyBlob { algorithm: "ssh-ed25519".to_owned(), blob: "AAAAC3Nz".to_owned() }),
             comment: String::new(),
             options: String::new(),
             absent: false,

@@ -192,7 +192,7 @@ fn a_key_is_added_purged_and_its_file_made_private() {
     let desired = |options: &str, only| {
         Desired::AuthorizedKey(authorized_key::Desired {
             user: account("ci"),
-            key: key.clone(),
+            key: Some(key.clone()),
             comment: "ci@site".to_owned(),
             options: options.to_owned(),
             absent: false,
@@ -222,7 +222,7 @@ fn the_second_file_of_keys_lets_nobody_in_whom_no_role_names() {
     let desired = |absent, only: Option<&authorized_key::KeyBlob>| {
         Desired::AuthorizedKey(authorized_key::Desired {
             user: account("ci"),
-            key: key.clone(),
+            key: Some(key.clone()),
             comment: String::new(),
             options: "restrict".to_owned(),
             absent,
@@ -284,7 +284,7 @@ fn a_link_that_the_account_planted_is_not_followed() {
     std::os::unix::fs::lchown(fixture.path("/home/ci/.ssh"), Some(1001), Some(1001)).unwrap();
     let desired = Desired::AuthorizedKey(authorized_key::Desired {
         user: account("ci"),
-        key: authorized_key::KeyBlob { algorithm: "ssh-ed25519".to_owned(), blob: "AAAAC3Nz".to_owned() },
+        key: Some(authorized_key::KeyBlob { algorithm: "ssh-ed25519".to_owned(), blob: "AAAAC3Nz".to_owned() }),
         comment: String::new(),
         options: String::new(),
         absent: false,

@@ -33,7 +33,7 @@ fn a_line_of_keys_that_we_cannot_read_goes_where_only_certain_keys_let_in() {
     let desired = |only: bool| {
         Desired::AuthorizedKey(authorized_key::Desired {
             user: account("ci"),
-            key: key.clone(),
+            key: Some(key.clone()),
             comment: String::new(),
             options: String::new(),
             absent: false,

@@ -1,6 +1,6 @@
 //! `authorized_key`: its fields, a resource for each key in it, and what those shall be.
 
-use super::read::{Built, must, nothing_beside_absent};
+use super::read::{Built, missing, must, nothing_beside_absent};
 use super::types::{Becomes, FieldSpec, KindSpec, ResourceSpec, Rule, Shape};
 use super::values::{Placed, Values, Written};
 use super::vocabulary::{ABSENT, BOOLEAN, NAME, PUBLIC_KEY, STEPS, TEXTS};
@@ -24,7 +24,7 @@ pub(in crate::author) const SPEC: KindSpec = KindSpec {
         FieldSpec::new(
             "exclusive",
             BOOLEAN,
-            "Removes every key that no role of the node declares, also from `authorized_keys2`, which sshd reads too.",
+            "Removes every key that no role of the node declares, also from `authorized_keys2`, which sshd reads too; beside `keys: []` all that no other step declares.",
         ),
         ABSENT,
     ],
@@ -44,11 +44,13 @@ fn each(values: Values) -> Built<Vec<Values>> {
         Some(line) => vec![line],
         None => values.texts("keys").unwrap_or_default(),
     };
+    // An empty list says that nobody is let in but by other steps; a list that is not there says nothing.
     if lines.is_empty() && values.is_true("exclusive") {
-        return Err(Box::new(
-            Fault::new(values.span("keys"), "`exclusive` beside no key at all would lock everyone out or do nothing")
-                .hint("give at least one key, or guard the step: `when: keys is not empty`"),
-        ));
+        if values.value("keys").is_none() {
+            let hint = "`keys: []` lets nobody in; where nothing is to be said of keys, guard the step: `when: keys is not none`";
+            return Err(Box::new(missing(&values, "keys").hint(hint)));
+        }
+        return Ok(vec![values]);
     }
     let mut found = Vec::new();
     for line in lines {
@@ -61,13 +63,16 @@ fn each(values: Values) -> Built<Vec<Values>> {
 }
 
 fn key(values: &Values) -> Built<String> {
-    Ok(format!("{}/{}", must(values, "user", AccountName::parse)?, declared(values)?.key.short()))
+    let declared = declared(values)?;
+    Ok(authorized_key::name(&must(values, "user", AccountName::parse)?, declared.as_ref().map(|read| &read.key)))
 }
 
-/// A declared key, read as a node reads it.
-fn declared(values: &Values) -> Built<ObservedKey> {
-    let read = ObservedKey::parse(&values.text("key").unwrap_or_default(), None).filter(|read| read.options.is_empty());
-    read.ok_or_else(|| Box::new(Fault::new(values.span("key"), "this is not a public key").expected("`ssh-ed25519 AAAA…`")))
+/// A declared key, read as a node reads it; none where `exclusive` stands beside no key.
+fn declared(values: &Values) -> Built<Option<ObservedKey>> {
+    let Some(line) = values.text("key") else { return Ok(None) };
+    let read = ObservedKey::parse(&line, None).filter(|read| read.options.is_empty());
+    let fault = || Box::new(Fault::new(values.span("key"), "this is not a public key").expected("`ssh-ed25519 AAAA…`"));
+    read.ok_or_else(fault).map(Some)
 }
 
 /// The options, each of which sshd takes: for one that it does not know it leaves the whole key out.
@@ -93,8 +98,10 @@ fn build(values: &Values) -> Built<authorized_key::Desired> {
     if values.is_true("absent") {
         nothing_beside_absent(values, &["user", "key", "keys"])?;
     }
-    let ObservedKey { key, comment, .. } = declared(values)?;
-    Ok(authorized_key::Desired { user, key, comment, options: options(values)?, absent: values.is_true("absent"), only: None })
+    let options = options(values)?;
+    let (key, comment) = declared(values)?.map(|read| (read.key, read.comment)).unzip();
+    let absent = key.is_none() || values.is_true("absent");
+    Ok(authorized_key::Desired { user, key, comment: comment.unwrap_or_default(), options, absent, only: None })
 }
 
 /// Each key of an account with `exclusive: true` knows every key that any role lets in there.
@@ -105,7 +112,7 @@ fn close_accounts(all: &mut [(&Values, &mut Desired)]) {
         if let Desired::AuthorizedKey(key) = desired
             && let Some(keys) = open.get_mut(key.user.as_str()).filter(|_| !key.absent)
         {
-            keys.insert(key.key.clone());
+            keys.extend(key.key.clone());
         }
     }
     for (_, desired) in all {
