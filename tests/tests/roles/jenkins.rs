@@ -111,6 +111,23 @@ fn a_jenkins_agent_has_its_java_from_an_archive_where_the_distributions_is_too_o
     assert_eq!(site.sh("n1", &format!("ls {place}; java 2>&1; ls -d {place}.part 2>/dev/null || true")), "bin\nopenjdk version 21");
     assert_eq!(model.state().nodes["n1"].label, "debian");
     site.apply().nothing_to_do();
+
+    // Without the archive it is the distribution's that runs, and no more the archive's that stood before it.
+    let found = || site.sh("n1", "readlink -f $(command -v java)");
+    assert!(found().starts_with(&place), "{}", found());
+    let archive = format!("\n    java_archive: {{url: \"http://10.78.0.1:8088/java.tar.gz\", sha256: {sha256}}}");
+    site.replace("ostler.yaml", &format!("java_version: 21{archive}"), "java_version: 17");
+    model.state().version = Version::V2_532;
+    model.state().hosts[0].java = 17;
+    let third = site.apply();
+    third.good();
+    assert!(third.changed("n1").contains(&"command jenkins-agent-java-of-no-archive".to_owned()), "{}", third.told());
+    assert!(found().starts_with("/usr/lib/jvm/java-17-openjdk-"), "{}", found());
+    site.apply().nothing_to_do();
+    // One that an admin has put there is his.
+    site.sh("n1", "ln -s /bin/true /usr/local/bin/java");
+    site.apply().nothing_to_do();
+    assert_eq!(site.sh("n1", "readlink /usr/local/bin/java"), "/bin/true");
 }
 
 /// What `devstack-node` changes of its own, on a machine that has its build tools.
