@@ -6,6 +6,7 @@ use std::process::Command;
 use ostler::lab::{LabNode, Suite};
 use ostler_tests::library::{assert_skips_are_reviewed, reviewed_lines, roles};
 use ostler_tests::site::{Ran, Site};
+use serde_json::json;
 
 mod roles {
     mod at_once;
@@ -224,8 +225,15 @@ fn a_buildbot_worker_earns_its_label_and_a_second_run_writes_and_reloads_nothing
     site.secret("buildbot", "a-password-of-the-web-interface");
     site.secret("worker", "a-password-of-the-workers");
     site.serve_wheels();
+    // Its machine has steps in this very run: the master, which is not there yet, is asked after them.
+    let planned = site.run(&["plan"]);
+    planned.good();
+    let masters = |ran: &Ran| ran.lines.iter().filter(|line| line["type"] == "planned_master").cloned().collect::<Vec<_>>();
+    let later = json!({"v": 1, "type": "planned_master", "master": "ci", "state": "later", "machine": "master", "executors": 1});
+    assert_eq!(masters(&planned), [later.clone()], "{}", planned.told());
     let first = site.apply();
     first.good();
+    assert_eq!(masters(&first), [later], "{}", first.told());
 
     let scripts = "/usr/local/lib/buildbot";
     let mut wanted = BASE.map(str::to_owned).to_vec();
@@ -265,14 +273,15 @@ fn a_buildbot_worker_earns_its_label_and_a_second_run_writes_and_reloads_nothing
         "the master has loaded it",
     ];
     assert!(said.len() == wanted.len() && said.iter().zip(wanted).all(|(text, words)| text.starts_with(words)), "{said:#?}");
-    assert_eq!(first.recap("n1")["labels"], serde_json::json!(["debian"]));
+    assert_eq!(first.recap("n1")["labels"], json!(["debian"]));
 
     let traces = "systemctl show -p MainPID -p ExecMainStartTimestampMonotonic buildbot-master; ls -lR --time-style=full-iso /var/lib/buildbot/master/workers.d;
          journalctl -u buildbot-master | grep -c 'configuration update complete'";
     let before = site.sh("master", traces);
     let second = site.apply();
     second.nothing_to_do();
-    assert_eq!(second.recap("n1")["labels"], serde_json::json!(["debian"]));
+    assert_eq!(masters(&second).iter().map(|line| &line["state"]).collect::<Vec<_>>(), ["asked"], "{}", second.told());
+    assert_eq!(second.recap("n1")["labels"], json!(["debian"]));
     assert_eq!(before, site.sh("master", traces), "the second run writes and reloads nothing");
 
     names_who_is_left_with_an_old_password(&site);
@@ -291,15 +300,15 @@ fn a_buildbot_worker_earns_its_label_and_a_second_run_writes_and_reloads_nothing
     let mended = site.apply();
     mended.good();
     assert_eq!((mended.changed("master"), mended.changed("n1")), (vec!["service buildbot-master".to_owned()], Vec::new()));
-    assert_eq!(mended.recap("n1")["labels"], serde_json::json!(["debian"]), "{}", mended.told());
+    assert_eq!(mended.recap("n1")["labels"], json!(["debian"]), "{}", mended.told());
 
     // Under another name it is another worker; the one before is told of, and so is whose it was.
     site.replace("ostler.yaml", "{master: ci, ", "{master: ci, name: n1-new, ");
     site.apply().good();
     let plan = site.run(&["plan", "--detailed-exitcode"]).good_with(0);
     let there = plan.lines.iter().find(|line| line["type"] == "planned_master").unwrap();
-    let renamed = serde_json::json!([{ "from": "n1", "node": "n1", "to": ["n1-new"] }]);
-    assert_eq!((&there["orphans"], &there["renamed"]), (&serde_json::json!(["n1"]), &renamed), "{}", plan.told());
+    let renamed = json!([{ "from": "n1", "node": "n1", "to": ["n1-new"] }]);
+    assert_eq!((&there["orphans"], &there["renamed"]), (&json!(["n1"]), &renamed), "{}", plan.told());
     shows_no_secret_that_a_smoke_job_prints(&site);
 }
 
@@ -389,7 +398,7 @@ fn a_worker_whose_name_another_machine_has_taken_gets_no_labels_until_it_is_its_
             trouble.starts_with("not registered: smoke job: ran on another machine: it did not show what n2 alone was given"),
             "{trouble}"
         );
-        assert_eq!(ran.recap("n2")["labels"], serde_json::json!([]));
+        assert_eq!(ran.recap("n2")["labels"], json!([]));
         assert_eq!(site.sh("master", "grep -c quarantined.*true /var/lib/buildbot/master/workers.d/n1.json"), "1");
     }
     // The right password is of no use while n1 is connected: the master refuses the second of one name, and it ends.
@@ -399,7 +408,7 @@ fn a_worker_whose_name_another_machine_has_taken_gets_no_labels_until_it_is_its_
     site.sh("n1", "systemctl stop buildbot-worker");
     let own = site.apply();
     own.good();
-    assert_eq!(own.recap("n2")["labels"], serde_json::json!(["debian"]), "{}", own.told());
+    assert_eq!(own.recap("n2")["labels"], json!(["debian"]), "{}", own.told());
     site.apply().nothing_to_do();
 }
 

@@ -1,14 +1,14 @@
-//! What masters say of a run's executors before anything is changed: reads only, all masters at once, ten seconds at most. They are looked at
-//! while the nodes are met, by what the nodes were when they were met last; only where that has changed they are looked at again.
+//! What masters say of a run's executors before anything is changed: reads only, all masters at once, ten seconds at most for all that one is
+//! asked. They are looked at while the nodes are met, by what the nodes were when they were met last; only where that has changed they are
+//! looked at again, in ten seconds of their own.
 
-use super::equipment::{Compared, Seat, wanted};
+use super::equipment::{Compared, Seat, Wanted, wanted};
 use super::{Candidate, Connections, Opened, Registered, Registrar};
 use crate::fleet::{ExecutorRef, Ready};
 use crate::masters::Cancellation;
 use crate::masters::driver::{Driver, MasterError, Observation};
 use crate::report::{MasterAnswer, MasterPlan, PlannedExecutor, PlannedMaster, Renamed};
 use ostler_roles::author::compile::Master;
-use ostler_roles::catalog::Step;
 use ostler_roles::executor::Executor;
 use ostler_roles::master::{Difference, Found, Next, Proof, Standing, next};
 use ostler_roles::words::{MasterName, NodeName};
@@ -17,11 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-/// How long a master may take. A request of its own ends before.
+/// How long a master may take for a look and what is asked because of it. A request of its own ends before.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it may take to say what agents need on their nodes: a program of a megabyte, and one small answer each.
-const EQUIPMENT: Duration = Duration::from_secs(60);
 /// What is said of a master that was given up because the run is to stop.
 const INTERRUPTED: &str = "the run was interrupted";
 /// How long each wait on it may last.
@@ -42,6 +41,8 @@ pub struct Observed {
     master: Master,
     batch: Vec<Candidate>,
     seen: Seen,
+    /// What the look has left of its master's time.
+    left: Duration,
 }
 
 #[derive(Debug)]
@@ -74,23 +75,41 @@ impl Observed {
             && standing.is_some_and(|standing| matches!(next(standing, proof), Next::Settled(_) | Next::Connect) && standing.is_labelled())
     }
 
-    /// What these executors need on their nodes; asked for no longer than the run goes on.
-    async fn equipment(&self, seats: Vec<Seat>, run: &Cancellation) -> (Vec<(Seat, Vec<Step>)>, Compared) {
-        let Seen::Asked { driver: Some(driver), halt, .. } = &self.seen else { return Default::default() };
-        let (driver, asked) = (Arc::clone(driver), seats.clone());
-        let why = match within(EQUIPMENT, run, move || wanted(driver.as_ref(), asked)).await {
-            Ok(found) => return found,
-            Err(GivenUp::Stopped) => INTERRUPTED.to_owned(),
-            Err(GivenUp::Late) => format!("its master does not say within {} s what its agent needs", EQUIPMENT.as_secs()),
+    /// What these executors need on their nodes; asked for in the time that is left, and no longer than the run goes on. What a master does not
+    /// say by then is asked in the run: its program may come over a slow line.
+    fn equipment(&self, seats: Vec<Seat>, run: Cancellation) -> impl Future<Output = (Wanted, Compared)> + Send + 'static {
+        let asked = match &self.seen {
+            Seen::Asked { driver: Some(driver), halt, .. } if !seats.is_empty() => Some((Arc::clone(driver), halt.clone())),
+            Seen::Asked { .. } | Seen::Wrong(_) | Seen::NotAsked(_) => None,
         };
-        halt.send_replace(true);
-        (Vec::new(), seats.into_iter().map(|seat| (seat, Err(why.clone()))).collect())
+        let left = self.left;
+        async move {
+            let Some((driver, halt)) = asked else { return Default::default() };
+            let of = seats.clone();
+            let unknown = match within(left, &run, move || wanted(driver.as_ref(), of)).await {
+                Ok(found) => return found,
+                Err(GivenUp::Stopped) => Err(INTERRUPTED.to_owned()),
+                Err(GivenUp::Late) => {
+                    let asks = format!("as its master asks for, which it does not say within {} s", PATIENCE.as_secs());
+                    Ok(vec![Difference::new("agent", "as it is", asks)])
+                }
+            };
+            halt.send_replace(true);
+            (Wanted::new(), seats.into_iter().map(|seat| (seat, unknown.clone())).collect())
+        }
     }
 
     /// Whether it holds for these executors of the master as it is described now.
     fn holds_for(&self, master: &Master, batch: &[Candidate]) -> bool {
         self.master == *master && batch.iter().all(|one| self.batch.contains(one))
     }
+}
+
+/// What executors need on their nodes, of all their masters at once.
+async fn equipment<'a>(asked: impl Iterator<Item = (&'a Observed, Vec<Seat>)>, run: &Cancellation) -> (Wanted, Compared) {
+    let all = asked.map(|(looked, seats)| looked.equipment(seats, run.clone())).collect::<JoinSet<_>>();
+    let (wanted, compared): (Vec<Wanted>, Vec<Compared>) = all.join_all().await.into_iter().unzip();
+    (wanted.into_iter().flatten().collect(), compared.into_iter().flatten().collect())
 }
 
 /// Why something was not waited for.
@@ -129,8 +148,9 @@ impl Registrar {
             let Some(master) = masters.get(&name).cloned() else { continue };
             let this = self.clone();
             tasks.spawn(async move {
+                let began = Instant::now();
                 let seen = this.look_at(&master, &batch).await;
-                (name, Observed { master, batch, seen })
+                (name, Observed { master, batch, seen, left: PATIENCE.saturating_sub(began.elapsed()) })
             });
         }
         let mut looks = ObservedMasters::new();
@@ -200,13 +220,11 @@ impl Registrar {
         let proofs: BTreeMap<Seat, Proof> = batches.values().flatten().map(known_of).collect();
         let later: BTreeMap<MasterName, NodeName> = batches.keys().filter_map(|name| Some((name.clone(), machine(name)?))).collect();
         let proof = |one: &Candidate| proofs.get(&seat(one)).copied().unwrap_or(Proof::Wanted);
-        let (mut all, mut compared) = (Vec::new(), Compared::new());
-        for (_, looked) in looks.iter().filter(|(name, _)| !later.contains_key(*name)) {
+        let asked = looks.values().filter(|looked| !later.contains_key(&looked.master.name)).map(|looked| {
             let seats = batches.get(&looked.master.name).into_iter().flatten().filter(|one| looked.is_at_rest(one, proof(one)));
-            let (some, known) = looked.equipment(seats.map(seat).collect(), &self.stop).await;
-            all.extend(some);
-            compared.extend(known);
-        }
+            (looked, seats.map(seat).collect())
+        });
+        let (all, mut compared) = equipment(asked, &self.stop).await;
         compared.extend(self.compare(ready, all).await);
         self.note_rotations(masters, ready).await;
         let formerly = formerly(ready);
@@ -360,35 +378,4 @@ fn planned_executor(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::fake::{executor, registrar};
-    use super::*;
-    use ostler_roles::author::compile::{JenkinsLogin, MasterSettings};
-    use ostler_roles::executor::Launch;
-    use ostler_roles::words::Secret;
-    use std::net::TcpListener;
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_look_at_a_master_that_hangs_ends_with_the_run_and_says_so() {
-        // Connections are taken, and nothing is ever said.
-        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-        let login = JenkinsLogin::Token(Secret::new("1142".to_owned()));
-        let settings = MasterSettings::Jenkins { user: "ada".to_owned(), login, trust: None, credentials: Vec::new() };
-        let name = MasterName::parse("ci").unwrap();
-        let url = format!("http://{}/", silent.local_addr().unwrap());
-        let masters = BTreeMap::from([(name.clone(), Master { name: name.clone(), url, node: None, settings })]);
-        let (ask, asked) = watch::channel(false);
-        let registrar = Registrar { stop: asked.into(), ..registrar() };
-        let executor = Executor { launch: Some(Launch::Inbound), ..executor("n1") };
-        let candidate = Candidate { node: NodeName::parse("n1").unwrap(), executor, host_keys: Vec::new() };
-        let connected = tokio::task::spawn_blocking(move || (silent.accept().unwrap(), silent));
-        let stopping = async {
-            let held = connected.await.unwrap();
-            ask.send(true).unwrap();
-            held
-        };
-        let (looks, _held) = tokio::join!(registrar.look(&masters, vec![candidate]), stopping);
-        let seen = &looks[&name].seen;
-        assert!(matches!(seen, Seen::NotAsked(cause) if cause == "the run was interrupted"), "{seen:?}");
-    }
-}
+mod tests;
