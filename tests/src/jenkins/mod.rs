@@ -84,7 +84,7 @@ pub struct Model {
 impl Model {
     /// Starts one of 2.532 on a free loopback port with these accounts.
     pub fn start(users: Vec<User>) -> std::io::Result<Self> {
-        Self::of(Version::V2_532, users)
+        Self::of(Version::USUAL, users)
     }
 
     /// Starts one of this version on a free loopback port with these accounts.

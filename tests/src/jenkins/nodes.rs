@@ -211,7 +211,7 @@ impl Node {
 
     /// An inbound agent calls with this secret.
     pub fn call_in(&mut self, secret: &str) -> bool {
-        self.call_in_from(Version::V2_532, "127.0.0.1", secret)
+        self.call_in_from(Version::USUAL, "127.0.0.1", secret)
     }
 
     /// The same, with the program of this version, from this address.

@@ -82,11 +82,7 @@ pub fn load(directory: &Path) -> std::io::Result<Vec<Exchange>> {
 impl Exchange {
     /// The Jenkins that answered.
     pub fn version(&self) -> Version {
-        match self.title.split('-').next() {
-            Some("v426") => Version::V2_426,
-            Some("v568") => Version::V2_568,
-            _ => Version::V2_532,
-        }
+        Version::of_recording(&self.title)
     }
 
     /// Place of its group in the session that was recorded.

@@ -77,9 +77,11 @@ impl Call<'_> {
                 let group = if anonymous { "anonymous" } else { "authenticated" };
                 self.json(json!({"_class": "hudson.security.WhoAmI", "anonymous": anonymous, "authenticated": true, "authorities": [group], "name": self.who.name()}))
             }
-            "/jnlpJars/agent.jar" if self.request.header("If-Modified-Since") == Some(unpacked(self.state.version)) => Response::empty(304),
+            "/jnlpJars/agent.jar" if self.request.header("If-Modified-Since") == Some(self.state.version.agent_written()) => {
+                Response::empty(304)
+            }
             "/jnlpJars/agent.jar" => Response::empty(200)
-                .header("Last-Modified", unpacked(self.state.version))
+                .header("Last-Modified", self.state.version.agent_written())
                 .header("Content-Disposition", "attachment; filename=agent.jar")
                 .header("Accept-Ranges", "bytes")
                 .header("Content-Type", "application/java-archive")
@@ -248,14 +250,6 @@ impl Call<'_> {
             return Ok(());
         };
         Err(self.refused(&fault))
-    }
-}
-
-/// When the program's file was written: at the first start of its version (recorded: `v426-18`).
-fn unpacked(version: Version) -> &'static str {
-    match version {
-        Version::V2_568 => "Mon, 30 Nov 2026 15:05:24 GMT",
-        Version::V2_426 | Version::V2_440 | Version::V2_516 | Version::V2_532 => "Sun, 29 Nov 2026 15:05:24 GMT",
     }
 }
 

@@ -24,6 +24,8 @@ impl Version {
     pub const OLDEST: Self = Self::V2_426;
     /// The newest.
     pub const NEWEST: Self = Self::V2_568;
+    /// Where nothing is said: most was recorded of it.
+    pub const USUAL: Self = Self::V2_532;
 
     /// `X-Jenkins`.
     pub fn number(self) -> &'static str {
@@ -33,6 +35,15 @@ impl Version {
             Self::V2_516 => "2.516.1",
             Self::V2_532 => "2.532",
             Self::V2_568 => "2.568.2",
+        }
+    }
+
+    /// The one of which a recording of this name was made.
+    pub fn of_recording(title: &str) -> Self {
+        match title.split('-').next() {
+            Some("v426") => Self::V2_426,
+            Some("v568") => Self::V2_568,
+            _ => Self::V2_532,
         }
     }
 
@@ -105,6 +116,14 @@ impl Version {
             Self::V2_426 | Self::V2_440 => 1_371_733,
             Self::V2_516 | Self::V2_532 => 1_398_155,
             Self::V2_568 => 1_406_408,
+        }
+    }
+
+    /// When the file of `agent.jar` was written: at the first start of its version (recorded: `v426-18`).
+    pub fn agent_written(self) -> &'static str {
+        match self {
+            Self::V2_426 | Self::V2_440 | Self::V2_516 | Self::V2_532 => "Sun, 29 Nov 2026 15:05:24 GMT",
+            Self::V2_568 => "Mon, 30 Nov 2026 15:05:24 GMT",
         }
     }
 
