@@ -19,7 +19,7 @@ PACKAGES := build-essential ca-certificates cmake git iproute2 nftables openssh-
 VM_PACKAGES := qemu-system-x86 qemu-utils
 VAGRANT_PACKAGES := vagrant
 
-.PHONY: build setup agent release wheels test fmt gate demo bench house clean
+.PHONY: build setup agent release wheels test full-jenkins fmt gate demo bench house clean
 
 ## build: the controller with its agent inside, in target/release/ostler
 build: release
@@ -56,6 +56,14 @@ $(WHEELS)/.complete: $(addprefix roles/library/files/buildbot/,fetch-wheels mast
 test: setup wheels agent
 	.ci/step "build tests" env OSTLER_AGENT=$(AGENT) $(CARGO) build --locked --workspace --all-targets
 	.ci/step "tests" env OSTLER_AGENT=$(AGENT) OSTLER_WHEELS=$(WHEELS) $(CARGO) test --locked --workspace --no-fail-fast
+
+## full-jenkins: what nodes of a Jenkins go through, whole, with the oldest version and with the newest: ten minutes on two cores
+# The gate goes through it with the newest.
+full-jenkins: setup agent
+	env OSTLER_AGENT=$(AGENT) $(CARGO) build --locked -p ostler
+	for version in 2.426 2.568; do \
+		.ci/step "Jenkins $$version" env OSTLER_AGENT=$(AGENT) OSTLER_JENKINS=$$version $(CARGO) test --locked -p ostler-tests --test jenkins_apply --no-fail-fast; \
+	done
 
 ## fmt: every source file, those too whose modules a macro declares
 fmt:

@@ -57,6 +57,14 @@ masters:
 /// How a job of the master's gets to the node: into a workspace of its own, as each job has one.
 const ON_NODE: &str = "sudo -n -u jenkins sh -c 'cd \"$(mktemp -d)\" && exec /bin/sh -xe 2>&1'";
 
+/// The version that this suite is run against, each node and each run of it: `OSTLER_JENKINS`, as in `2.426`; without it the newest.
+#[expect(clippy::disallowed_methods, reason = "`make full-jenkins` says so which of the ends the suite is run against")]
+pub fn version() -> Version {
+    let Ok(wanted) = std::env::var("OSTLER_JENKINS") else { return Version::NEWEST };
+    let found = Version::ALL.into_iter().find(|version| version.number() == wanted || version.number().starts_with(&format!("{wanted}.")));
+    found.unwrap_or_else(|| panic!("OSTLER_JENKINS={wanted} is none of {:?}", Version::ALL.map(Version::number)))
+}
+
 /// Site, lab, model.
 pub struct Stage {
     pub site: Site,
@@ -96,22 +104,27 @@ impl Stage {
 
     /// Nodes `n1`, `n2`, ..., all alike.
     pub fn of(count: u8, role: &str, parameters: &str) -> Self {
+        Self::from(Suite::Bookworm, count, role, parameters)
+    }
+
+    /// The same, of this Debian.
+    pub fn from(suite: Suite, count: u8, role: &str, parameters: &str) -> Self {
         let address = |number: u8| Ipv4Addr::new(10, 78, 0, 10 + number);
         let line =
             |number: u8| format!("  n{number}: {{host: {}, roles: [{role}], vars: {{{role}: {{{parameters}}}}}}}\n", address(number));
         let nodes = format!("nodes:\n{}", (1..=count).map(line).collect::<String>());
-        let site = Site::up(MASTER, &nodes, (1..=count).map(|number| LabNode::new(format!("n{number}"), Suite::Bookworm, address(number))));
+        let site = Site::up(MASTER, &nodes, (1..=count).map(|number| LabNode::new(format!("n{number}"), suite, address(number))));
         site.write("roles/ci-agent.yaml", ROLE);
         site.secret("jenkins", PASSWORD);
         site.secret("launch", &private_key(KEY));
-        let model = Model::start(vec![narrow()]).unwrap();
+        let model = Model::of(version(), vec![narrow()]).unwrap();
         model.state().root_url = format!("http://{ADDRESS}/");
         model.state().quiet_period = Duration::ZERO;
         let known = std::fs::read_to_string(site.lab().known_hosts()).unwrap();
         let host = |number: u8| {
             let names = format!("n{number},{} ", address(number));
             let host_key = known.lines().find_map(|line| line.strip_prefix(&names)).unwrap().to_owned();
-            SshHost { host: address(number).to_string(), port: 22, host_key, java: 17 }
+            SshHost { host: address(number).to_string(), port: 22, host_key, java: version().least_java().max(17) }
         };
         model.state().hosts = (1..=count).map(host).collect();
         model.state().build_elsewhere = site.over_ssh("admin", "n1", ON_NODE);
