@@ -1,7 +1,7 @@
 //! Literals against types: our scalar rule, and what each type of text may hold. Values with expressions pass until they have values.
 
 use super::diagnostic::{Fault, Faults};
-use super::kinds::{self, FieldSpec, LATER_KINDS, Place, Rule, ScalarType, Shape};
+use super::kinds::{self, FieldSpec, LATER, Place, Rule, ScalarType, Shape};
 use super::lower::fields;
 use super::role::{Param, Type};
 use super::source::{Bare, Node, NodeKind, Scalar, Span, Style};
@@ -199,7 +199,7 @@ fn check_trigger(node: &Node, faults: &mut Faults) {
         return;
     }
     let place = node.part(0..kind.len());
-    if LATER_KINDS.contains(&kind) {
+    if LATER.kinds.contains(&kind) {
         faults.push(Fault::new(&place, format!("`{kind}` is not in this release")));
     } else if kinds::named(kind, Place::Steps).is_none() {
         let known = || kinds::at(Place::Steps).map(|kind| kind.word);

@@ -1,45 +1,66 @@
 //! Words that are not ours: those of later releases, and those of other tools with what stands in their place.
 
-/// Words of the language that later releases will read; refused by name.
-pub const LATER_KINDS: [&str; 37] = [
-    "apt_source",
-    "authorized_keys",
-    "ca_certificate",
-    "clock",
-    "cpu",
-    "database",
-    "first_boot",
-    "gearman",
-    "hostname",
-    "http",
-    "image_cache",
-    "iscsi",
-    "jenkins_plugins",
-    "kernel_headers",
-    "known_host",
-    "mount",
-    "mount_options",
-    "package_cache",
-    "package_timers",
-    "port_free",
-    "processes",
-    "python_site_hook",
-    "reboot",
-    "script",
-    "ssh_key",
-    "swap",
-    "time_sync",
-    "timer",
-    "timezone",
-    "tls_certificate",
-    "tmpfiles",
-    "unit",
-    "venv",
-    "wait_for",
-    "workspace",
-    "docker_image",
-    "hosts_entry",
-];
+/// Words that later releases will read, by where they stand.
+#[derive(Clone, Copy, Debug)]
+pub struct Later {
+    /// Kinds.
+    pub kinds: &'static [&'static str],
+    /// Words beside a kind.
+    pub step: &'static [&'static str],
+    /// Keys of a role.
+    pub role: &'static [&'static str],
+    /// Keys of `ostler.yaml`.
+    pub site: &'static [&'static str],
+    /// Kinds of masters.
+    pub masters: &'static [&'static str],
+}
+
+/// All of them but fields, which stand as such in the tables of their kinds; refused by name.
+pub const LATER: Later = Later {
+    kinds: &[
+        "apt_source",
+        "authorized_keys",
+        "ca_certificate",
+        "clock",
+        "cpu",
+        "database",
+        "first_boot",
+        "gearman",
+        "hostname",
+        "http",
+        "image_cache",
+        "iscsi",
+        "jenkins_plugins",
+        "kernel_headers",
+        "known_host",
+        "mount",
+        "mount_options",
+        "package_cache",
+        "package_timers",
+        "port_free",
+        "processes",
+        "python_site_hook",
+        "reboot",
+        "script",
+        "ssh_key",
+        "swap",
+        "time_sync",
+        "timer",
+        "timezone",
+        "tls_certificate",
+        "tmpfiles",
+        "unit",
+        "venv",
+        "wait_for",
+        "workspace",
+        "docker_image",
+        "hosts_entry",
+    ],
+    step: &["while_busy"],
+    role: &["gives"],
+    site: &["rollout"],
+    masters: &["nodepool", "zuul"],
+};
 
 /// What other tools call a kind of ours.
 #[must_use]
@@ -100,4 +121,22 @@ pub fn absent(word: &str) -> Option<&'static str> {
         "loop" | "with_items" => "in its place: `each: NAME in LIST`",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::author::keys;
+
+    #[test]
+    fn what_is_read_is_of_no_later_release() {
+        let ours = |keys: &'static [keys::KeySpec]| keys::names(keys).collect::<Vec<_>>();
+        let kinds = super::super::all().map(|kind| kind.word).collect();
+        for (later, known) in
+            [(LATER.kinds, kinds), (LATER.step, ours(keys::STEP)), (LATER.role, ours(keys::ROLE)), (LATER.site, ours(keys::SITE))]
+        {
+            let both: Vec<&str> = later.iter().filter(|word| known.contains(word)).copied().collect();
+            assert!(both.is_empty() && !later.is_empty(), "{both:?}");
+        }
+    }
 }

@@ -15,9 +15,9 @@ crate::each_kind!(modules);
 
 use crate::resource::Kind;
 
-pub use foreign::{LATER_KINDS, absent, called_here, value_called_here};
+pub use foreign::{LATER, absent, called_here, value_called_here};
 pub(super) use read::{Built, argv, is_decided, meaningless, must, path, word, words};
-pub use site::{BUILDBOT, EXECUTOR, JENKINS, LAB, LATER_MASTERS, SSH};
+pub use site::{BUILDBOT, EXECUTOR, JENKINS, LAB, SSH};
 pub(super) use types::{Becomes, Building, ResourceSpec, SiteFiles, Ways};
 pub use types::{FieldSpec, KindSpec, Rule, ScalarType, Shape};
 pub(super) use values::{Placed, Values, Written};

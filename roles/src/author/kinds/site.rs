@@ -105,6 +105,3 @@ pub const JENKINS: &[FieldSpec] = &[
     ),
     FieldSpec::new("queue", Shape::Map(&TEXT), "Where workers are counted after labelling.").later(),
 ];
-
-/// Masters of later releases; refused by name.
-pub const LATER_MASTERS: [&str; 2] = ["nodepool", "zuul"];

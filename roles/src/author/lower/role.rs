@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::keys;
-use crate::author::kinds::{EXECUTOR, Place, ScalarType};
+use crate::author::kinds::{EXECUTOR, LATER, Place, ScalarType};
 use crate::author::literal::{check_scalar, mismatch};
 use crate::author::role::{Executor, Name, Need, Role, SystemWord};
 use crate::author::source::{Entry, Node, NodeKind, Source, Span, Spanned, Tree};
@@ -14,7 +14,7 @@ use super::read::{self, Keys, Spelling};
 use super::{fields, params, steps};
 
 /// The keys of a role.
-const KEYS: Keys = Keys { what: "a role", known: keys::ROLE, later: &["gives"] };
+const KEYS: Keys = Keys { what: "a role", known: keys::ROLE, later: LATER.role };
 
 /// Reads `roles/NAME.yaml`. Given even with faults, as far as it can be told, so that the graph of roles is checked in
 /// the same go; none when the file has no name or is no map.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::keys;
-use crate::author::kinds::{BUILDBOT, JENKINS, LAB, LATER_MASTERS};
+use crate::author::kinds::{BUILDBOT, JENKINS, LAB, LATER};
 use crate::author::literal::{mismatch, words};
 use crate::author::role::Setting;
 use crate::author::site::{Master, MasterKind, SiteFile};
@@ -16,7 +16,7 @@ use super::fields;
 use super::read::{self, Keys, Spelling};
 
 /// The keys of `ostler.yaml`.
-const KEYS: Keys = Keys { what: "`ostler.yaml`", known: keys::SITE, later: &["rollout"] };
+const KEYS: Keys = Keys { what: "`ostler.yaml`", known: keys::SITE, later: LATER.site };
 /// The keys of `secrets`.
 const SECRETS: Keys = Keys { what: "`secrets`", known: keys::SECRETS, later: &[] };
 /// The masters of this release.
@@ -149,7 +149,7 @@ fn master(entry: &Entry, faults: &mut Faults) -> Option<Master> {
         "buildbot" => (MasterKind::Buildbot, BUILDBOT),
         "jenkins" => (MasterKind::Jenkins, JENKINS),
         _ => {
-            faults.push(if LATER_MASTERS.contains(&word) {
+            faults.push(if LATER.masters.contains(&word) {
                 Fault::new(&of.key.span, format!("`{word}` is not in this release"))
             } else {
                 Fault::new(&of.key.span, format!("unknown kind of master `{word}`")).expected(words(MASTERS)).nearest(word, MASTERS)

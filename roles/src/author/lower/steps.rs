@@ -2,7 +2,7 @@
 
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::keys;
-use crate::author::kinds::{self, Becomes, LATER_KINDS, Place, ScalarType, absent, called_here};
+use crate::author::kinds::{self, Becomes, LATER, Place, ScalarType, absent, called_here};
 use crate::author::literal::{check_scalar, words};
 use crate::author::role::{Action, Body, Each, Expression, Step};
 use crate::author::source::{Entry, Node, Spanned};
@@ -10,12 +10,10 @@ use crate::author::source::{Entry, Node, Spanned};
 use super::fields;
 use super::read::{self, Spelling};
 
-/// The words that stand beside a kind.
+/// The words that stand beside a kind, those of a later release too.
 fn step_words() -> impl Iterator<Item = &'static str> + Clone {
-    keys::names(keys::STEP).chain([LATER_WORD])
+    keys::names(keys::STEP).chain(LATER.step.iter().copied())
 }
-/// One more, which a later release reads.
-const LATER_WORD: &str = "while_busy";
 
 /// Whether it stands in place of a kind.
 fn is_block(word: &str) -> bool {
@@ -124,7 +122,7 @@ fn action(entry: &Entry, place: Place, faults: &mut Faults) -> Option<Action> {
 fn unknown_kind(entry: &Entry, place: Place) -> Fault {
     let word = entry.key.value.as_str();
     let fault = |message: String| Fault::new(&entry.key.span, message);
-    if LATER_KINDS.contains(&word) {
+    if LATER.kinds.contains(&word) {
         let later = fault(format!("`{word}` is not in this release"));
         return match called_here(word) {
             Some(instead) => later.hint(format!("in this release: {instead}")),
