@@ -71,6 +71,8 @@ pub struct Decoder {
     buffer: Buffer,
     begun: bool,
     noise: Vec<u8>,
+    /// How many of the bytes begin no magic.
+    looked_at: usize,
 }
 
 impl Decoder {
@@ -134,8 +136,14 @@ impl Decoder {
         self.buffer
     }
 
+    /// Where the magic may begin: what was looked at is not looked at once more, however small the pieces are that come.
+    fn not_looked_at(&self) -> &[u8] {
+        self.buffer.get(self.looked_at..).unwrap_or_default()
+    }
+
     fn find_magic(&mut self) -> Result<bool, FrameError> {
-        let found = self.buffer.windows(MAGIC.len()).position(|window| window == MAGIC);
+        let found = self.not_looked_at().windows(MAGIC.len()).position(|window| window == MAGIC).map(|at| self.looked_at + at);
+        self.looked_at = (self.buffer.len() + 1).saturating_sub(MAGIC.len());
         if let Some(at) = found.filter(|at| *at <= NOISE_CAP) {
             self.noise = self.buffer[..at].to_vec();
             self.buffer.take(at + MAGIC.len());
@@ -164,5 +172,27 @@ fn decode_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, FrameError> {
             parse(&plain)
         }
         other => Err(FrameError::Flag(other.map(|(flag, _)| *flag))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_is_looked_at_once_however_it_comes_and_no_magic_is_missed() {
+        for piece in [1, 3, MAGIC.len() - 1, MAGIC.len(), 1000] {
+            // What begins like the magic, and is none, right before it.
+            let noise = [vec![b'.'; 20_000], MAGIC[..MAGIC.len() - 2].to_vec()].concat();
+            let (mut decoder, mut looked) = (Decoder::new(), 0);
+            for bytes in [&noise[..], MAGIC].concat().chunks(piece) {
+                decoder.push(bytes);
+                looked += decoder.not_looked_at().len();
+                let _begun = decoder.has_magic().unwrap();
+            }
+            assert!(decoder.has_begun() && decoder.noise() == noise && decoder.buffer.is_empty(), "{piece}");
+            let pieces = (noise.len() + MAGIC.len()).div_ceil(piece);
+            assert!(looked <= noise.len() + pieces * MAGIC.len(), "{looked} bytes in pieces of {piece}");
+        }
     }
 }
