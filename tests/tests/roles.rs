@@ -183,6 +183,8 @@ fn a_git_cache_takes_its_names_from_a_list_or_a_projects_yaml_of_the_site() {
 
     // Without names it tries the mirrors that are there; a cache without one is no proof of anything.
     let try_clone = "runuser -u jenkins -- /usr/local/lib/git-cache/try-clone";
+    let remote = "git -C /opt/git/lab/one symbolic-ref refs/remotes/origin/HEAD refs/heads/main";
+    site.sh("listed", &format!("runuser -u jenkins -- {remote}; test -f /opt/git/lab/one/refs/remotes/origin/HEAD"));
     assert_eq!(site.sh("listed", &format!("{try_clone} /opt/git")), "2 cloned");
     assert_eq!(site.sh("listed", &format!("mkdir /srv/none; {try_clone} /srv/none 2>&1 || true")), "no mirror below /srv/none");
 
