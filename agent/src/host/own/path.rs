@@ -132,9 +132,9 @@ impl OwnPath {
     /// When the disk says no.
     pub fn sync_names(&self) -> io::Result<()> {
         let Some(root) = self.root.open()? else { return Ok(()) };
-        let directories = self.rest.ancestors().skip(1);
+        let mut directories = self.rest.ancestors().skip(1);
         let sync = |above: &Path| rustix::fs::fsync(beneath(&root, above, OFlags::RDONLY | OFlags::DIRECTORY, 0)?);
-        Ok(directories.map(sync).collect::<Result<_, _>>()?)
+        Ok(directories.try_for_each(sync)?)
     }
 
     /// Replaces its file by one with these bytes, whole or not at all. The directory above it is made where it is missing.

@@ -438,7 +438,10 @@ fn while_its_owner_is_not_there_root_opens_no_mirror_and_asks_no_origin_itself()
     std::thread::scope(|scope| {
         let (tell, told) = std::sync::mpsc::channel();
         let (fixture, desired) = (&fixture, &desired);
-        scope.spawn(move || tell.send(fixture.provider.examine(&Desired::GitCache(desired.clone())).unwrap()));
+        scope.spawn(move || {
+            // Nobody listens any more where it was waited for in vain: then that is what fails.
+            let _ = tell.send(fixture.provider.examine(&Desired::GitCache(desired.clone())).unwrap());
+        });
         let examined = told.recv_timeout(Duration::from_secs(60));
         // Whoever still waits there goes on.
         let _ = std::fs::File::options().read(true).write(true).open(&config).map(|mut fifo| fifo.write_all(b"["));

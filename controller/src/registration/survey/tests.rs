@@ -2,7 +2,7 @@
 
 use super::super::fake::{executor, registrar};
 use super::*;
-use crate::masters::driver::{Cordon, Drain, EventSink, Report};
+use crate::masters::driver::{Cordon, CordonError, Drain, EventSink, Report};
 use crate::masters::witness::Witness;
 use ostler_roles::author::compile::{JenkinsLogin, MasterSettings};
 use ostler_roles::catalog::Step;
@@ -86,7 +86,7 @@ impl Driver for Slow {
     fn observe(&self, _names: &[NodeName], _tell: EventSink<'_>) -> Result<Observation, MasterError> {
         unreachable!("equipment only")
     }
-    fn cordon(&self, _name: &NodeName, _reason: &str, _tell: EventSink<'_>) -> Result<Cordon, MasterError> {
+    fn cordon(&self, _name: &NodeName, _reason: &str, _tell: EventSink<'_>) -> Result<Cordon, CordonError> {
         unreachable!("equipment only")
     }
     fn drain(&self, _name: &NodeName, _patience: Duration, _tell: EventSink<'_>) -> Result<Drain, MasterError> {
