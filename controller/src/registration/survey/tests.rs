@@ -155,7 +155,8 @@ async fn masters_are_asked_at_once_what_agents_need_for_as_long_as_their_time_la
     let asked = looked.iter().map(|(looked, seats)| (looked, seats.clone()));
     let run = Cancellation::default();
     let passing = async {
-        (who.recv().await.unwrap(), who.recv().await.unwrap());
+        who.recv().await.unwrap();
+        who.recv().await.unwrap();
         assert_eq!(answered.load(Ordering::SeqCst), 0, "the second is asked before the first has answered");
         tokio::time::advance(Duration::from_secs(4)).await;
         tokio::time::advance(Duration::from_secs(5)).await;
