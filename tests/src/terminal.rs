@@ -6,7 +6,7 @@ use rustix::fd::OwnedFd;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
@@ -119,7 +119,15 @@ impl Terminal {
         assert!(sent.success(), "signal {name}");
     }
 
-    /// Waits for its end: its exit status, or 128 and the signal's number.
+    /// What it said last may be on its way still: it comes before what is written now.
+    fn read_all(&mut self) {
+        const LAST: char = '\u{1e}';
+        self.screen.write_all(LAST.to_string().as_bytes()).expect("written");
+        self.wait_until("its last words", |said| said.contains(LAST));
+        self.said.lock().expect("no panic").retain(|character| character != LAST);
+    }
+
+    /// Waits for its end, and for all that it said: its exit status, or 128 and the signal's number.
     ///
     /// # Panics
     /// When it does not end.
@@ -127,6 +135,7 @@ impl Terminal {
         let end = Instant::now() + LIMIT;
         loop {
             if let Some(status) = self.child.try_wait().expect("asked") {
+                self.read_all();
                 return status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
             }
             assert!(Instant::now() < end, "it does not end: {}", self.said());
