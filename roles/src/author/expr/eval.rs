@@ -114,8 +114,9 @@ pub fn eval(expr: &Expr, scope: &dyn Scope) -> Result<Value, Stop> {
         ExprKind::Filter { input, name, place, arguments } => {
             let (input, arguments) = (eval(input, scope)?, all(arguments, scope)?);
             let Some(word) = FILTERS.iter().find(|word| word.name == name) else { return Err(Stop::Reported) };
-            // How many elements there are is known without a look at them.
-            looked(if word.name == "length" { 0 } else { input.size() }, place, scope)?;
+            // How many elements there are is known without a look at them; how many characters is not.
+            let is_known = word.name == "length" && matches!(input.data, Data::List(_) | Data::Map(_));
+            looked(if is_known { 0 } else { input.size() }, place, scope)?;
             let result = (word.run)(&input, &arguments).map_err(|message| refused(message, &input, &arguments, place, word.usage))?;
             made(filtered(word.name, result, &input, &arguments), &expr.range, scope)
         }
