@@ -56,7 +56,9 @@ pub(super) fn reads(node: &Node, account: &Account) -> Result<KeyFiles, Failure>
     }
     let known = node.host.read(&record(account), CAP).map_err(unread)?.unwrap_or_default();
     let known = String::from_utf8_lossy(&known).into_owned();
-    let kept = known.split_once('\n').filter(|(head, _)| *head == format!("{} {key}", configuration.digest));
+    // Of groups that no file here has nobody can tell whether they are still the same.
+    let may_hold = !node.accounts()?.may_have_more_groups();
+    let kept = known.split_once('\n').filter(|(head, _)| may_hold && *head == format!("{} {key}", configuration.digest));
     let said = match kept {
         Some((_, said)) => said.to_owned(),
         None => ask(node, account)?,
@@ -75,7 +77,7 @@ pub(super) fn reads(node: &Node, account: &Account) -> Result<KeyFiles, Failure>
 /// When the kernel says no.
 fn remember(node: &Node, account: &Account) -> Result<(), Failure> {
     let configuration = node.sshd_configuration().map_err(unread)?;
-    if configuration.more {
+    if configuration.more || node.accounts()?.may_have_more_groups() {
         return Ok(());
     }
     let key = key_of(node, account)?;
@@ -88,8 +90,14 @@ fn remember(node: &Node, account: &Account) -> Result<(), Failure> {
 
 /// What its answer rests on beside the configuration: a `Match` may name any of it.
 pub(super) fn key_of(node: &Node, account: &Account) -> Result<String, Failure> {
-    let groups: Vec<String> = node.accounts()?.groups_of(&account.name).into_iter().map(|(name, gid)| format!("{name}:{gid}")).collect();
-    Ok(format!("{} {} {} {} {}", account.name, account.uid, account.gid, account.home, groups.join(",")))
+    let accounts = node.accounts()?;
+    let mut groups = String::new();
+    // A number is a group by its first name (getgrgid(3)), as sshd asks.
+    for (name, gid) in accounts.groups_of(&account.name).into_iter().chain([(String::new(), account.gid)]) {
+        let first = accounts.group_name(&node.host, gid).map_err(unread)?;
+        groups.push_str(&format!("{name}:{gid}:{first},"));
+    }
+    Ok(format!("{} {} {} {} {}", account.name, account.uid, account.gid, account.home, groups))
 }
 
 fn record(account: &Account) -> PathBuf {
@@ -278,7 +286,22 @@ mod tests {
         assert!(reads(&node(), &account()).is_ok(), "remembered");
         groups("staff:x:50:ci\nadm:x:4:ci\n");
         assert_eq!(reads(&node(), &account()).unwrap_err().message, "sshd does not tell where it reads the keys of ci", "asked again");
-        groups("staff:x:50:\nadm:x:7:ci\n");
-        assert!(reads(&node(), &account()).is_err(), "also for another number");
+        // Another number of a group, another name of the account's own, or of a number that it has.
+        groups("staff:x:50:\nadm:x:4:ci\n");
+        assert!(reads(&node(), &account()).is_ok(), "remembered");
+        for others in ["staff:x:50:\nadm:x:7:ci\n", "staff:x:50:\nadm:x:4:ci\nstaff:x:1001:\n", "staff:x:4:\nadm:x:4:ci\n"] {
+            groups(others);
+            assert!(reads(&node(), &account()).is_err(), "{others}");
+        }
+        // Where a directory service knows of groups, no answer is kept, and none that was kept holds.
+        groups("staff:x:50:\nadm:x:4:ci\n");
+        std::fs::write(tree.path().join("etc/nsswitch.conf"), "group: files sss\n").unwrap();
+        assert!(reads(&node(), &account()).is_err(), "asked again");
+        std::fs::remove_dir_all(tree.path().join("var/lib/ostler")).unwrap();
+        let asked = node();
+        let digest = asked.sshd_configuration().unwrap().digest.clone();
+        asked.sshd_said.put(&key_of(&asked, &account()).unwrap(), (digest, "authorizedkeysfile .ssh/authorized_keys\n".to_owned()));
+        remember(&asked, &account()).unwrap();
+        assert!(!tree.path().join("var/lib/ostler").exists());
     }
 }
