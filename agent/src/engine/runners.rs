@@ -26,14 +26,13 @@ fn has_ended(paths: &StatePaths, run: &RunId) -> bool {
         .is_ok_and(|journal| journal.is_some_and(|mut journal| journal.count().is_ok_and(|told| told.1)))
 }
 
-/// A runner that is at work though its lock was free: somebody has removed its files. One that has told its end has `patience` to leave,
-/// and is passed over then.
+/// A runner that is at work though its lock was free: somebody has removed its files. One that was told not to begin has `patience` to
+/// leave; one that has told its end does nothing any more, whether it leaves or not.
 pub(super) fn without_record(paths: &StatePaths, patience: Duration) -> Option<ActiveRun> {
     let end = Instant::now() + patience;
     loop {
-        all(paths).next()?;
+        let (run, process) = all(paths).find(|(run, _)| !has_ended(paths, run))?;
         if Instant::now() >= end {
-            let (run, process) = all(paths).find(|(run, _)| !has_ended(paths, run))?;
             let controller = "a controller whose record was removed from this node, with its journal".to_owned();
             let since = now().saturating_sub(process.age.duration().as_secs());
             return Some(ActiveRun { run, alive: true, controller, since, age: process.age, events: 0, owes: true });
@@ -43,11 +42,22 @@ pub(super) fn without_record(paths: &StatePaths, patience: Duration) -> Option<A
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::journal::JournalFile;
     use super::*;
     use ostler_roles::outcome::{Ending, Event};
-    use std::process::{Command, Stdio};
+    use std::process::{Child, Command, Stdio};
+
+    /// A process of this run's runner that stays, as one that the kernel keeps.
+    pub(in super::super) fn left(place: &std::path::Path, paths: &StatePaths, run: &RunId) -> Child {
+        let program = paths.bin().join("agent-1");
+        std::fs::create_dir_all(paths.bin().as_os_str()).unwrap();
+        std::fs::copy("/bin/sh", &program).unwrap();
+        // It is asked to interpret the file `run`, and waits there.
+        std::fs::write(place.join("run"), "read nothing\n").unwrap();
+        let mut command = Command::new(&program);
+        command.args(["run", run.as_str()]).current_dir(place).stdin(Stdio::piped()).spawn().unwrap()
+    }
 
     #[test]
     fn a_process_whose_run_has_ended_holds_nobody_up_and_one_without_a_journal_does() {
@@ -55,20 +65,16 @@ mod tests {
         let place = directory.path().canonicalize().unwrap();
         let paths = StatePaths::below(&place);
         let run = RunId::parse("01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
-        let program = paths.bin().join("agent-1");
-        std::fs::create_dir_all(paths.bin().as_os_str()).unwrap();
-        std::fs::copy("/bin/sh", &program).unwrap();
-        // It is asked to interpret the file `run`, and waits there as a runner does that the kernel keeps.
-        std::fs::write(place.join("run"), "read nothing\n").unwrap();
-        let mut command = Command::new(&program);
-        let mut left = command.args(["run", run.as_str()]).current_dir(&place).stdin(Stdio::piped()).spawn().unwrap();
+        let mut left = left(&place, &paths, &run);
         let found = || without_record(&paths, Duration::ZERO).map(|active| active.run);
         assert_eq!(found(), Some(run.clone()), "nothing is known of it");
         paths.of_run(&run).make_directory(0o700).unwrap();
         let mut journal = JournalFile::create(&paths.journal(&run)).unwrap();
         assert_eq!(found(), Some(run.clone()), "it has not ended");
         journal.append(Event::Ended { ending: Ending::Failed, millis: 1 }).unwrap();
-        assert_eq!(found(), None, "it has ended");
+        let began = Instant::now();
+        assert_eq!(without_record(&paths, Duration::from_secs(20)).map(|active| active.run), None, "it has ended");
+        assert!(began.elapsed() < Duration::from_secs(10), "nobody waits until it leaves");
         std::fs::remove_file(&*paths.journal(&run)).unwrap();
         assert_eq!(found(), Some(run.clone()), "its journal was removed");
         left.kill().unwrap();

@@ -12,7 +12,9 @@ use super::node::{LastRun, NodeRecord};
 use super::progress::ProgressBoard;
 use super::secrets::SecretStore;
 use super::stored::{self, Durable};
-use super::{BlobStore, Cleaner, EngineError, Facilities, Lock, Moment, PendingActions, Provider, StatePaths, cancel, defect, detach};
+use super::{
+    BlobStore, Cleaner, EngineError, Facilities, Lock, Moment, PendingActions, Provider, StatePaths, cancel, defect, detach, runners,
+};
 use crate::host::child;
 use crate::host::own::OwnPath;
 use groups::{Group, groups};
@@ -123,7 +125,9 @@ fn tidy(paths: &StatePaths, run: &RunId, secrets: &SecretStore) -> Result<(), En
         .collect();
     let runs = oldest_first(runs, SystemTime::now());
     let spare = runs.len().saturating_sub(KEPT_RUNS - 1);
-    runs[..spare].iter().try_for_each(|name| stored::remove_tree(&paths.runs().below(name)))
+    // One whose process is left is known by its record alone to have ended.
+    let left = |name: &&String| RunId::parse(name).is_ok_and(|run| runners::find(paths, &run).is_some());
+    runs[..spare].iter().filter(|name| !left(name)).try_for_each(|name| stored::remove_tree(&paths.runs().below(name)))
 }
 
 /// By their times. One that has not come yet is of a clock that was wrong, and no run of the one that is right is given up for it.
@@ -327,6 +331,31 @@ mod tests {
         std::fs::write(paths.node(), [0; 40]).unwrap();
         let told = NodeRecord::read(&paths).unwrap_err().told();
         assert!(told.contains("a power cut took what was in it: remove it"), "{told}");
+    }
+
+    #[test]
+    fn the_record_of_a_run_whose_process_is_left_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().canonicalize().unwrap();
+        let paths = StatePaths::below(&place.join("below"));
+        let runs: Vec<RunId> =
+            (0..KEPT_RUNS + 3).map(|number| RunId::parse(&format!("01890a5d-ac96-774b-bcce-b302099a8{number:03}")).unwrap()).collect();
+        for (number, run) in runs.iter().enumerate() {
+            paths.of_run(run).make_directory(0o700).unwrap();
+            let opened = std::fs::File::open(&*paths.of_run(run)).unwrap();
+            opened.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(number as u64)).unwrap();
+        }
+        let mut left = runners::tests::left(&place, &paths, &runs[1]);
+        let this = &runs[KEPT_RUNS + 2];
+        // It is what it is once it is its own program.
+        while runners::find(&paths, &runs[1]).is_none() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        tidy(&paths, this, &SecretStore::of(&paths, this)).unwrap();
+        let gone: Vec<usize> = (0..runs.len()).filter(|number| !paths.of_run(&runs[*number]).is_there()).collect();
+        left.kill().unwrap();
+        left.wait().unwrap();
+        assert_eq!(gone, [0, 2]);
     }
 
     #[test]
