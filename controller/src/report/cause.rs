@@ -107,6 +107,15 @@ const ROWS: &[Row] = &[
     },
     Row {
         cause: Cause {
+            code: "apt-configuration",
+            cause: "apt cannot read its own configuration on the node",
+            try_this: "apt-get check",
+            story: "A file in /etc/apt (sources, preferences, apt.conf.d) is not what apt reads; its name stands above. Mend or remove it on the node, or in the role that writes it.",
+        },
+        any_of: &["Unable to parse package file", "The list of sources could not be read", "Syntax error /etc/apt/"],
+    },
+    Row {
+        cause: Cause {
             code: "apt-not-found",
             cause: "the node's package sources do not offer this package or version",
             try_this: "apt-get update; apt-cache policy PACKAGE",
@@ -177,6 +186,15 @@ const ROWS: &[Row] = &[
     },
     Row {
         cause: Cause {
+            code: "unit-timeout",
+            cause: "the service did not come up in the time that its unit gives it",
+            try_this: "journalctl -u UNIT -n 50",
+            story: "systemd waits for a unit's start, as its Type= says: for its word (notify), for its end (oneshot, forking). After TimeoutStartSec= it ends it.",
+        },
+        any_of: &["start operation timed out", "Failed with result 'timeout'"],
+    },
+    Row {
+        cause: Cause {
             code: "unit-failed",
             cause: "the service started and ended at once",
             try_this: "journalctl -u UNIT -n 50",
@@ -240,6 +258,10 @@ mod tests {
     fn known_texts_are_recognised_and_others_are_not() {
         let found = recognise(&failure(FailureKind::Apply, &["E: Unable to locate package nonesuch"]));
         assert_eq!(found.map(|cause| cause.code), Some("apt-not-found"));
+        let timeout = ["nt.service: start operation timed out. Terminating.", "nt.service: Failed with result 'timeout'."];
+        assert_eq!(recognise(&failure(FailureKind::Apply, &timeout)).map(|cause| cause.code), Some("unit-timeout"));
+        let preferences = "E: Unable to parse package file /etc/apt/preferences.d/tree (1)";
+        assert_eq!(recognise(&failure(FailureKind::Apply, &[preferences])).map(|cause| cause.code), Some("apt-configuration"));
         assert_eq!(recognise(&failure(FailureKind::Apply, &["something nobody has seen"])), None);
         assert_eq!(recognise(&failure(FailureKind::NoSpace, &[])).map(|cause| cause.code), Some("disk-full"));
     }
