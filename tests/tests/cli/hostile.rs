@@ -64,6 +64,37 @@ fn deep_and_wide_yaml_ends_quickly() {
     }
 }
 
+/// `lint` with no more data of its own than this (setrlimit(2), RLIMIT_DATA): whoever wants more is given none, and ends by a signal.
+fn lint_within(desk: &Desk, mebibytes: usize) -> Said {
+    let plain = desk.command(&["lint"]);
+    let mut limited = std::process::Command::new("prlimit");
+    limited.arg(format!("--data={}", mebibytes << 20)).arg(plain.get_program()).args(plain.get_args()).current_dir(desk.at(""));
+    limited.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+    Said::of(&limited.output().expect("prlimit runs"), desk)
+}
+
+#[test]
+fn values_that_double_take_no_more_than_200_mib_however_they_grow() {
+    for (kind, first, next) in [
+        ("text", "x".repeat(64), "{{ P }}{{ P }}"),
+        ("list(text)", format!("[{}]", "x".repeat(64)), "{{ P + P }}"),
+        ("text", "x".repeat(64), "{{ [P, P] | join }}"),
+        ("text", "x".repeat(64), "{{ P | replace('x', 'xx') }}"),
+    ] {
+        let desk = Desk::new().with_site();
+        let mut role = format!("role: first\nsummary: Doubles.\nparams:\n  p0: {{type: {kind}, default: {first}}}\n");
+        for number in 1..=30 {
+            let grown = next.replace('P', &format!("p{}", number - 1));
+            role += &format!("  p{number}: {{type: {kind}, default: \"{grown}\"}}\n");
+        }
+        desk.write("roles/first.yaml", role + "steps:\n  - file: {path: /a, content: \"{{ p30 | json }}\"}\n");
+        desk.write("nodes.yaml", "nodes:\n  n1: {host: 192.0.2.1, roles: [first]}\n");
+        let said = lint_within(&desk, 200);
+        assert_eq!(said.code, Some(3), "{next}: {said}");
+        assert!(said.err.contains("becomes larger than 1 MiB"), "{next}: {said}");
+    }
+}
+
 #[test]
 fn a_link_out_of_the_site_is_not_followed() {
     let desk = Desk::new().with_site();
