@@ -153,3 +153,17 @@ fn a_wrong_web_password_is_no_verdict_on_the_node() {
     assert!(!told.contains("planted") && !told.contains("RED"), "{told}");
     assert!(seen(&master, "node-1").attached.is_empty());
 }
+
+#[test]
+fn a_force_scheduler_that_a_reload_has_taken_away_for_a_moment_is_asked_for_again() {
+    let master = Master::start();
+    let mut gone = [Fate::Refused(404), Fate::Refused(404)].into_iter();
+    let front = Front::of(master.address(), move |line| match line.contains("/forceschedulers/") {
+        true => gone.next().unwrap_or(Fate::Passed),
+        false => Fate::Passed,
+    });
+    master.client_behind(&front).survey().unwrap();
+    let none = Front::of(master.address(), |line| if line.contains("/forceschedulers/") { Fate::Refused(404) } else { Fate::Passed });
+    let told = master.client_behind(&none).survey().unwrap_err().to_string();
+    assert!(told.contains("it has no force scheduler ostler-smoke"), "{told}");
+}

@@ -3,7 +3,7 @@
 use super::rest::{Builders, Builds, Buildsets, Chunks, Loaded, Logs, Requests, Steps, Workers, clean};
 use super::survey::{Survey, fold};
 use crate::masters::http::{Http, HttpError, encode};
-use crate::masters::wait::{Cancellation, Poll};
+use crate::masters::wait::{Cancellation, Poll, Wait};
 use ostler_roles::master::buildbot::{SMOKE, WorkerName};
 use ostler_roles::texts::Text;
 use ostler_roles::words::Secret;
@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// What one smoke job is forced for: a field of the force scheduler, in which it is told again.
 const REQUEST: &str = "ostler_request";
+/// How long its force scheduler may be missing: a reload puts another in its place.
+const RELOADING: Duration = Duration::from_secs(3);
 /// Lines of a failed command's log that are kept.
 const TAIL: usize = 20;
 /// Lines of it that are read: a secret may be broken over the line at which the kept ones begin.
@@ -198,18 +200,25 @@ impl Client {
     /// # Errors
     /// [`BuildbotError::Survey`], [`BuildbotError::State`].
     pub fn survey(&self) -> Result<Survey, BuildbotError> {
-        let loaded = self.loaded()?;
+        let mut pace = self.pace(RELOADING);
+        let loaded = loop {
+            if let Some(loaded) = self.loaded()? {
+                break loaded;
+            }
+            if pace.wait() != Wait::Again {
+                return Err(BuildbotError::State { why: format!("it has no force scheduler {SMOKE}") });
+            }
+        };
         let workers: Workers = self.http.get_json("api/v2/workers").map_err(BuildbotError::Survey)?;
         let builders: Builders = self.http.get_json("api/v2/builders").map_err(BuildbotError::Survey)?;
         Ok(fold(loaded, workers, builders))
     }
 
-    fn loaded(&self) -> Result<Loaded, BuildbotError> {
+    /// What its force scheduler says; none where it has none just now.
+    fn loaded(&self) -> Result<Option<Loaded>, BuildbotError> {
         let answer: Value = match self.http.get_json(&format!("api/v2/forceschedulers/{SMOKE}")) {
             Ok(answer) => answer,
-            Err(error) if error.status() == Some(404) => {
-                return Err(BuildbotError::State { why: format!("it has no force scheduler {SMOKE}") });
-            }
+            Err(error) if error.status() == Some(404) => return Ok(None),
             Err(error) => return Err(BuildbotError::Survey(error)),
         };
         let fields = answer.pointer("/forceschedulers/0/all_fields").and_then(Value::as_array);
@@ -217,7 +226,7 @@ impl Client {
         let state = state.ok_or_else(|| BuildbotError::State { why: format!("its force scheduler {SMOKE} has no field ostler_state") })?;
         let loaded: Loaded = serde_json::from_str(state).map_err(|error| BuildbotError::State { why: format!("ostler_state: {error}") })?;
         let forces_once = fields.into_iter().flatten().any(|field| field["name"] == REQUEST);
-        Ok(Loaded { forces_once, ..loaded })
+        Ok(Some(Loaded { forces_once, ..loaded }))
     }
 
     /// Forces the smoke job on one worker for `request`, which nothing else has; returns the build request's number. The job starts on that worker
