@@ -112,7 +112,7 @@ const ROWS: &[Row] = &[
             try_this: "apt-get check",
             story: "A file in /etc/apt (sources, preferences, apt.conf.d) is not what apt reads; its name stands above. Mend or remove it on the node, or in the role that writes it.",
         },
-        any_of: &["Unable to parse package file", "The list of sources could not be read", "Syntax error /etc/apt/"],
+        any_of: &["Unable to parse package file /etc/apt/", "The list of sources could not be read", "Syntax error /etc/apt/"],
     },
     Row {
         cause: Cause {
@@ -191,7 +191,8 @@ const ROWS: &[Row] = &[
             try_this: "journalctl -u UNIT -n 50",
             story: "systemd waits for a unit's start, as its Type= says: for its word (notify), for its end (oneshot, forking). After TimeoutStartSec= it ends it.",
         },
-        any_of: &["start operation timed out", "Failed with result 'timeout'"],
+        // The agent's own words, of this start: the unit's last lines may be of an earlier one.
+        any_of: &["systemd's result: timeout"],
     },
     Row {
         cause: Cause {
@@ -258,10 +259,14 @@ mod tests {
     fn known_texts_are_recognised_and_others_are_not() {
         let found = recognise(&failure(FailureKind::Apply, &["E: Unable to locate package nonesuch"]));
         assert_eq!(found.map(|cause| cause.code), Some("apt-not-found"));
-        let timeout = ["nt.service: start operation timed out. Terminating.", "nt.service: Failed with result 'timeout'."];
-        assert_eq!(recognise(&failure(FailureKind::Apply, &timeout)).map(|cause| cause.code), Some("unit-timeout"));
+        let tail = ["nt.service: start operation timed out. Terminating.", "nt.service: Failed with result 'exit-code'."];
+        let by = |result: &str| Failure { causes: vec![format!("systemd's result: {result}")], ..failure(FailureKind::Apply, &tail) };
+        assert_eq!(recognise(&by("timeout")).map(|cause| cause.code), Some("unit-timeout"));
+        assert_eq!(recognise(&by("exit-code")).map(|cause| cause.code), Some("unit-failed"), "what timed out was an earlier start");
         let preferences = "E: Unable to parse package file /etc/apt/preferences.d/tree (1)";
         assert_eq!(recognise(&failure(FailureKind::Apply, &[preferences])).map(|cause| cause.code), Some("apt-configuration"));
+        let list = "E: Unable to parse package file /var/lib/apt/lists/x.invalid_Packages (1)";
+        assert_eq!(recognise(&failure(FailureKind::Apply, &[list])), None, "a list is no configuration");
         assert_eq!(recognise(&failure(FailureKind::Apply, &["something nobody has seen"])), None);
         assert_eq!(recognise(&failure(FailureKind::NoSpace, &[])).map(|cause| cause.code), Some("disk-full"));
     }

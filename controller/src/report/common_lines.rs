@@ -89,8 +89,9 @@ pub fn alike(nodes: Vec<(String, Vec<String>)>) -> Vec<(Vec<String>, Vec<String>
             Some(place) => {
                 let (names, lines) = &mut told[*place];
                 names.push(node);
-                // What is to be tried is tried on the first of them: a name to fill in cannot be pasted.
-                for (line, common) in lines.iter_mut().zip(common).filter(|(line, _)| !line.trim_start().starts_with(TRY)) {
+                // What is to be tried, the last that is said, is tried on the first of them: a name to fill in cannot be pasted.
+                let end = lines.iter().position(|line| line.trim_start().starts_with(TRY)).unwrap_or(lines.len());
+                for (line, common) in lines[..end].iter_mut().zip(common) {
                     *line = common;
                 }
             }
@@ -183,6 +184,9 @@ mod tests {
         assert_eq!((told.len(), told[0].1.as_slice(), told[0].0.len()), (1, ["connect to NODE".to_owned()].as_slice(), 20));
         let tried = |number: usize| (format!("n{number}"), vec![format!("lost n{number}"), format!("      try: ssh n{number}")]);
         assert_eq!(alike((0..20).map(tried).collect())[0].1, ["lost NODE", "      try: ssh n0"]);
+        let wrapped =
+            |number: usize| (format!("n{number}"), vec![format!("lost n{number}"), "try: look".to_owned(), format!("ssh n{number}")]);
+        assert_eq!(alike((0..20).map(wrapped).collect())[0].1, ["lost NODE", "try: look", "ssh n0"]);
         assert_eq!(names(&told[0].0), "20 nodes (n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10 and 9 more)");
         let few: Vec<_> = (0..2).map(|number| (format!("n{number}"), vec!["lost".to_owned()])).collect();
         assert_eq!(alike(few).len(), 2);

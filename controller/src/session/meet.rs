@@ -16,8 +16,9 @@ use tokio::time::Instant;
 const HOME_CACHE: &str = ".cache/ostler";
 const SHARED_CACHES: &[&str] = &["/var/tmp", "/tmp"];
 /// Our own shell decides whether the program is there (127) and may run (126): login shells have statuses of their own for that (tcsh: 1).
-/// Only a directory that is the login's own is trusted, in the home too: whoever made it could swap the program.
-const START: &str = "[ -O \"$1\" ] && [ ! -L \"$1\" ] && exec \"$1/$2\" serve; exit 127";
+/// Only a directory that is the login's own is trusted, in the home too: whoever made it could swap the program. It is entered first: what
+/// was asked of is what is run, whoever exchanges names meanwhile.
+const START: &str = "[ ! -L \"$1\" ] && CDPATH= cd -P -- \"$1\" 2>/dev/null && [ -O . ] && exec \"./$2\" serve; exit 127";
 /// How long an agent may take to say hello: it gives sudo 60 s (DNS, PAM), and reads facts. It says every 15 s that it is there.
 const HELLO: Wait = Wait { silence: Duration::from_secs(30), within: Duration::from_secs(90) };
 
@@ -219,6 +220,35 @@ mod tests {
     use ostler_roles::words::{Digest, Secret};
     use std::sync::Mutex;
     use tokio::io::{AsyncWriteExt, DuplexStream};
+
+    #[test]
+    fn whoever_exchanges_the_agents_directory_meanwhile_runs_nothing() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let home = tempfile::tempdir().unwrap();
+        let (own, theirs) = (home.path().join("own"), home.path().join("theirs"));
+        for (directory, program) in [(&own, "#!/bin/sh\necho ours\n"), (&theirs, "#!/bin/sh\necho theirs\n")] {
+            std::fs::create_dir(directory).unwrap();
+            std::fs::write(directory.join("agent"), program).unwrap();
+            std::fs::set_permissions(directory.join("agent"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        std::os::unix::fs::chown(&theirs, Some(65_534), None).unwrap();
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    let (at, exchange) = (rustix::fs::CWD, rustix::fs::RenameFlags::EXCHANGE);
+                    rustix::fs::renameat_with(at, &own, at, &theirs, exchange).unwrap();
+                }
+            });
+            let start = || std::process::Command::new("sh").args(["-c", START, "sh", "own", "agent"]).current_dir(&home).output().unwrap();
+            let said: Vec<String> = (0..300).map(|_| String::from_utf8(start().stdout).unwrap()).collect();
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(said.iter().all(|said| said != "theirs\n"), "another account's program ran as the login");
+            assert!(said.iter().any(|said| said == "ours\n"), "it starts where the directory is the login's own");
+        });
+    }
 
     /// A link with one command on it.
     struct One(Mutex<Option<Exec>>, Deadlines);

@@ -384,8 +384,9 @@ impl ConfigError {
             }
             ConfigError::Variable { variable, .. } => format!("export {variable}, or write a path in its place in {file}"),
             ConfigError::Algorithms(_) => "add one of ours to the list, or leave it out for this host".to_owned(),
-            ConfigError::JumpCircle { .. } => {
-                "does a `Host` pattern with ProxyJump fit the bastion too? put `Host BASTION` with `ProxyJump none` above it".to_owned()
+            ConfigError::JumpCircle { way } => {
+                let bastion = way.split(" -> ").next().unwrap_or_default();
+                format!("does a `Host` pattern with ProxyJump fit the bastion too? put `Host {bastion}` with `ProxyJump none` above it")
             }
             ConfigError::Jump(_) | ConfigError::TooManyJumps { .. } => "check ProxyJump, or name the bastion with `jump:`".to_owned(),
             ConfigError::BadHost(_) => "check `host:`".to_owned(),

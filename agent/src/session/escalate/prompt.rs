@@ -102,9 +102,10 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// What to do, with the login account's name.
+    /// What to do, with the login account's name. Where only its number is known, as sudoers(5) writes numbers.
     pub(super) fn hint(&self, login: &str) -> String {
-        self.hint.replace("{login}", login)
+        let is_number = login.bytes().all(|byte| byte.is_ascii_digit()) && self.hint.contains("sudoers");
+        self.hint.replace("{login}", &[if is_number { "#" } else { "" }, login].concat())
     }
 }
 
@@ -233,6 +234,10 @@ mod tests {
         assert_eq!(hint("sudo: a password is required"), "in a file in /etc/sudoers.d: ci ALL=(ALL) NOPASSWD: ALL");
         assert_eq!(hint("sorry, you must have a tty"), "in a file in /etc/sudoers.d: Defaults:ci !requiretty");
         assert!(KNOWN.iter().all(|known| !known.hint("ci").contains(['{', '}'])));
+        // sudoers(5): a number without `#` is a name; doas.conf(5) takes numbers as they are.
+        let hint = |text| recognise(text).unwrap().hint("10042");
+        assert_eq!(hint("sudo: a password is required"), "in a file in /etc/sudoers.d: #10042 ALL=(ALL) NOPASSWD: ALL");
+        assert_eq!(hint("doas: Operation not permitted"), "in /etc/doas.conf: permit nopass 10042");
     }
 
     #[test]
