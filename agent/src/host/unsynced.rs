@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// So many are held open until they are made durable together; more are made so at once. A process has 1024 descriptors (getrlimit(2)).
 const HELD: usize = 256;
@@ -118,7 +118,7 @@ impl Host {
         }
         if writes.own.len() >= HELD {
             let all = writes.take_own();
-            writes.lost.extend(self.made_durable(all));
+            writes.lost.extend(self.made_durable(all, PATIENCE));
         }
     }
 
@@ -155,9 +155,10 @@ impl Host {
     /// Makes durable at once whatever was written below `path`, for what may only be said behind that.
     ///
     /// # Errors
-    /// When it cannot be.
-    pub fn sync_below(&self, path: &std::path::Path) -> Result<(), OsError> {
-        let failed = self.made_durable(self.whole(path)?.into_iter().collect());
+    /// When it cannot be, or not by then.
+    pub fn sync_below(&self, path: &std::path::Path, deadline: Instant) -> Result<(), OsError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let failed = self.made_durable(self.whole(path)?.into_iter().collect(), left.min(PATIENCE));
         failed.into_iter().next().map_or(Ok(()), Err)
     }
 
@@ -185,16 +186,16 @@ impl Host {
         let whole = std::mem::take(&mut writes.file_systems).into_iter();
         all.extend(whole.map(|(device, opened)| Pending { device, opened, whole: true }));
         let mut failed = writes.lost;
-        failed.extend(self.made_durable(all));
+        failed.extend(self.made_durable(all, PATIENCE));
         if failed.is_empty() { Ok(()) } else { Err(failed) }
     }
 
     /// Servers are asked first: who has died since is not waited for as long as a disk that has much to write.
-    fn made_durable(&self, all: Vec<Pending>) -> Vec<OsError> {
+    fn made_durable(&self, all: Vec<Pending>, patience: Duration) -> Vec<OsError> {
         let (answer, silent): (Vec<Pending>, Vec<Pending>) =
             all.into_iter().partition(|pending| self.answers_now(&place_of(&pending.opened)).is_ok());
         let mut failed: Vec<OsError> = silent.iter().map(|pending| pending.failed(Errno::HOSTDOWN)).collect();
-        failed.extend(durable(answer, Pending::sync, PATIENCE));
+        failed.extend(durable(answer, Pending::sync, patience));
         failed
     }
 }

@@ -52,7 +52,7 @@ impl Act for Desired {
                 if found.is_none() && Instant::now() >= until {
                     let message = format!("{} cannot be hashed within {} s", self.path, LOOK.as_secs());
                     let hint = format!(
-                        "on the node: ls -ls {}; remove it, put it on a faster disk, or let it be root's alone: then it is hashed once",
+                        "on the node: ls -ls {}; put it on a faster disk; or let it be root's alone and remove it: it is fetched again and hashed once",
                         self.path
                     );
                     return Err(hinted(FailureKind::Observe, message, hint));
@@ -76,7 +76,13 @@ impl Act for Desired {
             }
         }
         if !fetches {
+            // Whoever might write there before may have it in memory still: it stays known only where it was.
+            let before = node.host.look(path).map_err(unmade)?;
+            let is_known = before.is_some_and(|entry| matches!(known::recall(node, &self.path, &entry), Ok(Some(_))));
             node.host.set_ownership(path, writing).map_err(unmade)?;
+            if !is_known {
+                return Ok(Vec::new());
+            }
         } else {
             let partial = partial(self);
             fetched(self, node, &partial, work)?;

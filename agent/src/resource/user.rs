@@ -59,11 +59,11 @@ impl Act for Desired {
     fn apply(&self, node: &Node, changes: Vec<Change>, work: &ApplyContext<'_>) -> Result<Vec<String>, Failure> {
         let name = self.name.as_str();
         let mut options = Vec::new();
-        let (mut make_home, mut finish) = (None, false);
+        let (mut make_home, mut brought, mut finish) = (None, None, false);
         for change in changes {
             match change {
                 Change::Create => {
-                    create(self, node, work)?;
+                    brought = create(self, node, work)?;
                     finish = true;
                 }
                 Change::Remake => {
@@ -72,7 +72,7 @@ impl Act for Desired {
                     for effect in [Effect::User(self.name.clone()), Effect::Group(self.name.clone())] {
                         node.forget(&effect);
                     }
-                    create(self, node, work)?;
+                    brought = create(self, node, work)?;
                     finish = true;
                 }
                 Change::Unmark => finish = true,
@@ -92,9 +92,9 @@ impl Act for Desired {
             node.make_home(name, home)?;
         }
         if finish {
-            // Only behind its home, on the disk too: that may be another one than the one of /etc.
-            if let Some(home) = make_home.or_else(|| self.new_home()) {
-                node.host.sync_below(home.as_path()).map_err(unmade)?;
+            // Only behind the home that was made, on the disk too: that may be another one than the one of /etc.
+            if let Some(home) = make_home.or(brought) {
+                node.host.sync_below(home.as_path(), work.deadline).map_err(unmade)?;
             }
             node.shadow("usermod", vec!["--comment=".to_owned()], name, work)?;
         }
@@ -102,8 +102,8 @@ impl Act for Desired {
     }
 }
 
-/// Makes an account that says of itself that it is being made.
-fn create(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(), Failure> {
+/// Makes an account that says of itself that it is being made. Returns the home that came with it; one that was there before is its owner's.
+fn create(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<Option<AbsPath>, Failure> {
     let name = desired.name.as_str();
     let present = desired.present.clone().unwrap_or_default();
     let home = desired.new_home();
@@ -117,7 +117,8 @@ fn create(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<(),
         None => false,
     };
     let mark = if brings_home { UNFINISHED } else { UNFINISHED_WITHOUT_HOME };
-    node.shadow("useradd", creating(&present, home.as_ref(), own_group, mark, name), name, work)
+    node.shadow("useradd", creating(&present, home.as_ref(), own_group, mark, name), name, work)?;
+    Ok(home.filter(|_| brings_home))
 }
 
 /// Whether useradd was ended between two of its files: it writes passwd(5) first, then shadow(5), then group(5).

@@ -37,8 +37,8 @@ pub(super) fn recall(node: &Node, path: &AbsPath, entry: &Entry) -> Result<Optio
 }
 
 /// Remembers a large file that has this digest under its final name. Hashed once more: whoever may write there could have put another file
-/// in its place since it was proved, and what is remembered is not asked again. Where that is stopped, nothing is remembered. Also behind a
-/// change of its owner: it is observed again in any case, and what is remembered spares that reading, and those of all later runs.
+/// in its place since it was proved, and what is remembered is not asked again. Where that is stopped, nothing is remembered. Only for what was
+/// root's from its birth: a mapping of whoever could write there before outlives a change of owner and mode.
 pub(super) fn remember(node: &Node, path: &AbsPath, digest: &Digest, stops: &dyn Fn() -> bool) -> Result<(), OsError> {
     if node.host.look(path.as_path())?.is_none_or(|entry| !is_kept(node, &entry)) {
         return Ok(());

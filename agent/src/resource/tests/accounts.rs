@@ -105,6 +105,22 @@ fn a_group_is_compared_by_its_number_whatever_it_is_called() {
 }
 
 #[test]
+fn a_home_that_was_there_before_is_not_waited_for() {
+    if !may_run() {
+        return;
+    }
+    let fixture = Fixture::new();
+    // Nobody but its owner follows it; a home on a file server may be as closed to root.
+    std::fs::create_dir_all(fixture.path("/home")).unwrap();
+    std::os::unix::fs::symlink("/srv", fixture.path("/home/late")).unwrap();
+    std::os::unix::fs::lchown(fixture.path("/home/late"), Some(4321), Some(4321)).unwrap();
+    let present = user::Present { uid: Some(4321), home: Some(at("/home/late")), ..user::Present::default() };
+    fixture.twice(&Desired::User(user::Desired { name: account("late"), present: Some(present) }));
+    let passwd = std::fs::read_to_string(fixture.path("/etc/passwd")).unwrap();
+    assert!(passwd.contains("\nlate:x:4321:") && !passwd.contains("being made"), "{passwd}");
+}
+
+#[test]
 fn an_account_says_that_it_is_being_made_until_its_home_is_on_the_disk() {
     if !may_run() {
         return;

@@ -303,3 +303,33 @@ fn a_server_that_drips_is_left_at_the_deadline_and_what_came_is_kept() {
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert!(std::fs::metadata(partial(&fixture, &body)).unwrap().len() > 0);
 }
+
+#[test]
+fn what_another_account_could_write_before_is_hashed_again_once_it_is_roots() {
+    if !crate::host::tests::proves_as_root("a file that its former owner has in memory still") {
+        return;
+    }
+    let fixture = Fixture::new();
+    let body = bytes(9 << 20);
+    // Nobody is asked: the bytes are there.
+    let desired = desired("http://127.0.0.1:9/image".to_owned(), &body);
+    let image = fixture.path("/opt/cache/image.qcow2");
+    std::fs::create_dir_all(fixture.path("/opt/cache")).unwrap();
+    std::fs::write(&image, &body).unwrap();
+    std::fs::set_permissions(&image, std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
+    std::os::unix::fs::chown(&image, Some(1001), Some(1001)).unwrap();
+    let script = "import mmap, sys
+file = open(sys.argv[1], 'r+b'); held = mmap.mmap(file.fileno(), 0)
+held[0:1] = held[0:1]; sys.stdout.write('+'); sys.stdout.flush(); sys.stdin.read(1)
+held[0:1] = bytes([held[0] ^ 1]); sys.stdout.write('+')";
+    let mut command = std::process::Command::new("python3");
+    let piped = std::process::Stdio::piped;
+    let mut former = command.args(["-c", script]).arg(&image).stdin(piped()).stdout(piped()).spawn().unwrap();
+    let mut altered = || std::io::Read::read_exact(former.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+    altered();
+    assert_eq!(fields(&fixture.apply(&desired).unwrap().changes), ["owner", "group"]);
+    former.stdin.as_mut().unwrap().write_all(b"+").unwrap();
+    altered();
+    assert!(former.wait().unwrap().success());
+    assert_eq!(fields(&fixture.provider.examine(&desired).unwrap().changes), ["sha256"]);
+}
