@@ -131,10 +131,8 @@ mod tests {
     #[test]
     fn what_is_read_is_of_no_later_release() {
         let ours = |keys: &'static [keys::KeySpec]| keys::names(keys).collect::<Vec<_>>();
-        let kinds = super::super::all().map(|kind| kind.word).collect();
-        for (later, known) in
-            [(LATER.kinds, kinds), (LATER.step, ours(keys::STEP)), (LATER.role, ours(keys::ROLE)), (LATER.site, ours(keys::SITE))]
-        {
+        // A kind's word may stay when the kind comes: what is read is looked for first.
+        for (later, known) in [(LATER.step, ours(keys::STEP)), (LATER.role, ours(keys::ROLE)), (LATER.site, ours(keys::SITE))] {
             let both: Vec<&str> = later.iter().filter(|word| known.contains(word)).copied().collect();
             assert!(both.is_empty() && !later.is_empty(), "{both:?}");
         }
