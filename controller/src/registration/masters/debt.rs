@@ -63,12 +63,14 @@ impl Lapse {
             return Debt::Taken(Refusal::Locked(run).to_string());
         }
         let subject = Subject::of(&reporter.candidate.executor);
-        // Of a node that is not fit nothing was owed before either: there another run's change says more.
+        // This run has not changed a node that is not fit: only what another run has changed there can have been proved since.
         let least = left.map(|left| left + u64::from(unfit.is_some()));
         let is_since = least.zip(ledger.changed()).is_some_and(|(least, changed)| changed >= least);
+        // What holds again proves nothing that was owed besides.
+        let is_owed = || ledger.owes(&subject) || Proofs::is_still_owed(&reporter.registrar.site.store, &reporter.candidate);
         match unfit {
             _ if is_since && !ledger.knows_owed(&subject) => Debt::Earned(PROVED),
-            Some(unfit) if !unfit.failed.is_empty() && job.holds(unfit.failed.clone()) => Debt::Earned(FIT),
+            Some(unfit) if !unfit.failed.is_empty() && !is_owed() && job.holds(unfit.failed.clone()) => Debt::Earned(FIT),
             Some(_) | None => Debt::Owed,
         }
     }

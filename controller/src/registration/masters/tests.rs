@@ -2,14 +2,16 @@
 
 use super::*;
 use crate::fleet::fake::{Act, FakeNode, run_id};
+use crate::journal::{FileStore, ProofStore, Store};
 use crate::masters::Cancellation;
 use crate::masters::driver::{Cordon, CordonError, EventSink, Observation, Report};
 use crate::masters::witness::Witness;
+use crate::registration::SiteState;
 use crate::registration::fake::{executor, registrar};
 use ostler_roles::catalog::Requirement;
 use ostler_roles::check::{Check, Disk, Verdict};
 use ostler_roles::ledger::{Ledger, Proved, Subject};
-use ostler_roles::master::{Difference, Found};
+use ostler_roles::master::{Difference, Found, Hold};
 use ostler_roles::plan::Plan;
 use ostler_roles::wire::message::{ActiveRun, Hello, ToController};
 use ostler_roles::words::{AbsPath, Digest, Origin, RoleName, Span};
@@ -80,12 +82,14 @@ pub(super) struct Narrow {
     keeps_labels: bool,
     /// What a hold comes to.
     cordoned: fn() -> Result<Cordon, CordonError>,
+    /// Who holds it back, as each look shows it.
+    shows: Option<Hold>,
 }
 
 impl Narrow {
     pub(super) fn that(asked: mpsc::Sender<String>, go_on: mpsc::Receiver<()>) -> Self {
         let (held, stop, cordoned): (_, _, fn() -> _) = (Mutex::default(), Cancellation::default(), || Ok(Cordon::Ours));
-        Self { asked, go_on: Mutex::new(go_on), held, stop, keeps_labels: false, cordoned }
+        Self { asked, go_on: Mutex::new(go_on), held, stop, keeps_labels: false, cordoned, shows: None }
     }
 
     pub(super) fn labelled(self) -> Self {
@@ -94,6 +98,10 @@ impl Narrow {
 
     pub(super) fn cordoning(self, cordoned: fn() -> Result<Cordon, CordonError>) -> Self {
         Self { cordoned, ..self }
+    }
+
+    pub(super) fn held_by_us(self, is_held: bool) -> Self {
+        Self { shows: is_held.then(|| Hold { is_ours: true, text: "held by a run".to_owned() }), ..self }
     }
 
     fn asked(&self, what: &str, name: &NodeName) {
@@ -109,7 +117,7 @@ impl Driver for Narrow {
             self.asked("look", name);
             let is_held = held.contains(name) && !self.keeps_labels;
             let (to_quarantine, to_labels) = (unless(is_held), unless(!is_held));
-            let found = Found { to_quarantine, to_labels, is_connected: false, is_resting: false, hold: None };
+            let found = Found { to_quarantine, to_labels, is_connected: false, is_resting: false, hold: self.shows.clone() };
             (name.clone(), Ok(Standing::There(found)))
         };
         Ok(Observation { standings: names.iter().map(of).collect(), ..Observation::default() })
@@ -236,6 +244,16 @@ async fn whoever_waits_for_room_takes_no_jobs_meanwhile_and_is_looked_at_again_i
 /// What is asked of the master for `two`, of which something has lapsed, when its turn has come, and how that ends; where its node, which was
 /// left at generation 4, says this when it is asked anew; none: nobody is there. `holds`: it was not fit, and what did not hold does now, or not.
 async fn turn_of_two(hello: Option<Hello>, holds: Option<bool>) -> (Vec<String>, String) {
+    turn_on(hello, holds, |driver| driver, None).await
+}
+
+/// The same on this master; where the site knows of a change of its node that was not proved.
+async fn turn_on(
+    hello: Option<Hello>,
+    holds: Option<bool>,
+    made: impl FnOnce(Narrow) -> Narrow,
+    site_owes: Option<u64>,
+) -> (Vec<String>, String) {
     let plan = |holds| Plan {
         catalog: Digest::of(b""),
         generation: 4,
@@ -254,11 +272,18 @@ async fn turn_of_two(hello: Option<Hello>, holds: Option<bool>) -> (Vec<String>,
     };
     let fake = FakeNode::new(hello.map(|hello| Some(met(hello))).into_iter().collect());
     let (preparation, _told) = fake.preparation();
-    let registrar = Registrar { preparation, ..registrar() };
+    let directory = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(FileStore::new(directory.path().join("site")));
+    if let Some(changed) = site_owes {
+        let (store, node, mut ledger) = (ProofStore::new(Arc::clone(&store)), NodeName::parse("two").unwrap(), Ledger::default());
+        ledger.change(Some(changed));
+        store.swap(&node, &store.get(&node).unwrap(), ledger).unwrap().unwrap();
+    }
+    let registrar = Registrar { preparation, site: SiteState { store, ..registrar().site }, ..registrar() };
     let (asked, seen) = mpsc::channel();
     let (word, go_on) = mpsc::channel();
     // A drain, if it comes to that, goes no further.
-    let masters = masters(Narrow::that(asked, go_on).labelled(), &registrar);
+    let masters = masters(made(Narrow::that(asked, go_on).labelled()), &registrar);
     masters.connections.give(&NodeName::parse("two").unwrap(), None, Vec::new(), 4).await;
     let room = masters.masters.values().next().unwrap().opened.get().unwrap().clone().unwrap();
     let turn = room.room.acquire().await.unwrap();
@@ -303,6 +328,25 @@ async fn what_lapsed_and_was_proved_by_another_run_while_it_waited_keeps_its_lab
     for (hello, holds) in owed {
         let (asked, _) = turn_of_two(hello, holds).await;
         assert_eq!(asked[..3], ["look two", "cordon two", "drain two"]);
+    }
+}
+
+/// As a node says it that was changed last at this generation, and is proved since or not.
+fn left_at(generation: u64, is_proved: bool) -> Hello {
+    let mut ledger = Ledger::default();
+    ledger.change(Some(generation));
+    if is_proved {
+        ledger.prove(Proved { subject: Subject::of(&executor("two")), generation }).unwrap();
+    }
+    Hello { ledger, ..crate::session::fake::hello() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_holds_again_keeps_no_labels_where_its_node_or_the_site_owes_a_proof_besides() {
+    let owing = [(left_at(4, false), None), (left_at(5, false), None), (crate::session::fake::hello(), None), (left_at(4, true), Some(4))];
+    for (hello, site_owes) in owing {
+        let (asked, text) = turn_on(Some(hello), Some(true), |driver| driver, site_owes).await;
+        assert_eq!(asked.iter().take(3).collect::<Vec<_>>(), ["look two", "cordon two", "drain two"], "{text}");
     }
 }
 
