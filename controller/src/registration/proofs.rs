@@ -152,9 +152,10 @@ impl Proofs {
         seen.map_or(true, |seen| seen.ledger.knows_owed(&Subject::of(&one.executor)))
     }
 
-    /// Keeps in the site's state what masters have proved; the node has kept it before its labels said so. Blocks.
-    pub fn settle(&mut self, registered: &[Registered], end: &NodeEnd) {
-        if !end.is_good() {
+    /// Keeps in the site's state what masters have proved; the node has kept it before its labels said so. A run of one
+    /// role proves nothing, whatever it says of those that it found held. Blocks.
+    pub fn settle(&mut self, registered: &[Registered], end: &NodeEnd, is_partial: bool) {
+        if is_partial || !end.is_good() {
             return;
         }
         let good = |executor: &&Executor| {
@@ -190,6 +191,7 @@ impl Proofs {
 
 #[cfg(test)]
 mod tests {
+    use super::super::failed;
     use super::super::fake::executor;
     use super::*;
     use crate::fleet::new_run;
@@ -256,6 +258,20 @@ mod tests {
         let whole = [("owed".to_owned(), Proof::Wanted), ("proved".to_owned(), Proof::Standing)];
         assert_eq!(told(&end(Some(new_run()), good()), false), whole);
         assert_eq!(told(&end(Some(new_run()), good()), true), []);
+    }
+
+    #[test]
+    fn a_run_of_one_role_leaves_owed_what_it_found_held() {
+        for is_partial in [true, false] {
+            let directory = tempfile::tempdir().unwrap();
+            let store: Arc<dyn Store> = Arc::new(FileStore::new(directory.path().join("site")));
+            let mut proofs = Proofs::note_all(&store, [(&node(), Some(3))].into_iter()).unwrap().remove(&node()).unwrap();
+            let one = Candidate { node: node(), executor: executor("owed"), host_keys: Vec::new() };
+            let held = Registered { is_good: true, held: Some("by another run".to_owned()), ..failed(&one, String::new()) };
+            proofs.settle(&[held], &end(Some(new_run()), Ok(Ending::Good { changed: 1, unchanged: 0, generation: 3 })), is_partial);
+            let owed = Proofs::known_owed(&store, vec![one]);
+            assert_eq!(owed.len(), usize::from(is_partial), "a whole run has proved it");
+        }
     }
 
     #[test]

@@ -137,8 +137,9 @@ impl Shared {
         // Of one that was registered all the same, that says how it ended.
         let known: BTreeSet<_> = registered.iter().map(|one| (one.master.clone(), one.executor.clone())).collect();
         registered.extend(left.into_iter().filter(|one| !known.contains(&(one.master.clone(), one.executor.clone()))));
+        let is_partial = self.run.is_partial;
         let settle = move || {
-            proofs.settle(&registered, &end);
+            proofs.settle(&registered, &end, is_partial);
             Outcome { end, registered }
         };
         match tokio::task::spawn_blocking(settle).await {
