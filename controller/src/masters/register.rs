@@ -290,7 +290,7 @@ fn go(driver: &dyn Driver, name: &NodeName, mut seen: Standing, mut task: Task<'
         if task.proof == Proof::Lapsed && matches!(next, Next::Quarantine(_)) {
             match (task.debt)(task.has_waited) {
                 Debt::Owed => {}
-                Debt::Earned(why) => return earned(driver, name, (task, why), tell),
+                Debt::Earned(why) => return earned(driver, name, &seen, (task, why), tell),
                 Debt::Taken(run) => return Ok(Ending::Taken(run)),
             }
         }
@@ -360,13 +360,21 @@ fn keep(witness: &dyn Witness, tell: EventSink<'_>) -> Option<String> {
     }
 }
 
-/// What had lapsed is owed no more: its labels are earned. What this run alone has held takes jobs again.
-fn earned(driver: &dyn Driver, name: &NodeName, (task, why): (Task<'_>, &str), tell: EventSink<'_>) -> Result<Ending, MasterError> {
+/// What had lapsed is owed no more: its labels are earned. What this run alone has held takes jobs again; what was held before stays so, and that
+/// is told.
+fn earned(
+    driver: &dyn Driver,
+    name: &NodeName,
+    seen: &Standing,
+    (task, why): (Task<'_>, &str),
+    tell: EventSink<'_>,
+) -> Result<Ending, MasterError> {
     tell(Event::Note(format!("{why}: it keeps its labels")));
     if task.is_held {
         driver.uncordon(name, tell)?;
+        return Ok(Ending::Unchanged);
     }
-    Ok(Ending::Unchanged)
+    Ok(settled(Stage::Labelled, None, seen, Proof::Standing, tell))
 }
 
 /// Lets an executor that has labels and no longer earns them take no new jobs, before its turn has come; true: by this call. Blocks for a

@@ -350,6 +350,18 @@ async fn what_holds_again_keeps_no_labels_where_its_node_or_the_site_owes_a_proo
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_its_labels_after_all_says_so_where_a_run_before_holds_it_still() {
+    let turn = |cordoned| async move {
+        turn_on(Some(left_at(4, true)), Some(true), |driver| driver.held_by_us(true).cordoning(cordoned), None).await
+    };
+    let (asked, text) = turn(|| Ok(Cordon::Ours)).await;
+    assert_eq!((asked, text.as_str()), (vec!["look two".to_owned()], "registered, as before, but it takes no jobs: held by a run"));
+    // Its own hold is taken off.
+    let (asked, text) = turn(|| Ok(Cordon::Made)).await;
+    assert_eq!((asked, text.as_str()), (["look two", "uncordon two"].map(str::to_owned).to_vec(), "registered, as before"));
+}
+
 #[test]
 fn an_interrupt_before_it_was_held_says_that_it_keeps_its_labels_and_not_that_it_takes_no_jobs() {
     let ends = |cordoned: fn() -> Result<Cordon, CordonError>| {
