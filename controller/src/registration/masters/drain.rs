@@ -18,6 +18,8 @@ use tokio::task::JoinSet;
 const CHANGING: &str = "a run changes this node, or did not come through; the next one that does proves it";
 /// What is said of one that a run before this one had held, where this one lets nobody in.
 const HELD_BEFORE: &str = "another run held it before this one; a whole run, without --only, lets it in";
+/// Until when one stays held that no run lets in.
+const OF_NOBODY: &str = "somebody lets it in on its master, as nothing in the site is called so now";
 /// How many executors may be waited for at once; each is one thread.
 pub(super) const AT_ONCE: usize = 256;
 /// How long a master whose own machine is to be changed is asked: it may well be what the change is to mend.
@@ -146,7 +148,8 @@ impl Masters {
                 Ok(_) => None,
             };
             if let Some(whose) = whose {
-                let text = format!("{so} until a run that comes through lets it in: {whose}");
+                let until = if is_former { OF_NOBODY } else { "a run that comes through lets it in" };
+                let text = format!("{so} until {until}: {whose}");
                 reporter.tell(&Event::Note(text.clone()));
                 left.extend(now.is_err().then(|| failed(&candidate, text)));
                 continue;
@@ -173,7 +176,8 @@ impl Masters {
     /// Of a run that lets nobody in: executors that take no jobs though it has ended well, as a run before it had held them, and holds them still.
     pub async fn left_held(&self, cordoned: Cordoned, transaction: &Transaction) -> Vec<Registered> {
         let mut held = Vec::new();
-        for Held { candidate, .. } in cordoned.before {
+        // What the site does not call it any more no run lets in.
+        for Held { candidate, .. } in cordoned.before.into_iter().filter(|one| !one.is_former) {
             let Some(entry) = self.masters.get(&candidate.executor.master) else { continue };
             let Ok(open) = entry.open(&self.registrar, &self.connections).await else { continue };
             let Some(driver) = &open.driver else { continue };

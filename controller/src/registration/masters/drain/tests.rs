@@ -94,6 +94,29 @@ async fn what_stays_held_as_its_node_does_not_answer_is_a_failed_registration() 
     assert_eq!((asked, told.len()), (Vec::new(), 1), "{told:?}");
     let text = "it takes no jobs until a run that comes through lets it in: whether another run has the node is not known: reach one";
     assert!(told[0].starts_with(text), "{told:?}");
+    // What the site does not call it any more no run lets in.
+    let (_, told) = given_back(None, true).await;
+    let text = "it takes no jobs until somebody lets it in on its master, as nothing in the site is called so now: whether another run";
+    assert!(told[0].starts_with(text), "{told:?}");
+}
+
+/// What is asked of the master for one that a run before this one had held, and what is told of it at last.
+async fn left_held(is_former: bool, is_held: bool) -> (Vec<String>, Vec<Option<String>>) {
+    let registrar = registrar();
+    let (asked, seen) = mpsc::channel();
+    let masters = masters(Narrow::that(asked, mpsc::channel().1).labelled().held_by_us(is_held), &registrar);
+    let (node, held) = one(is_former);
+    let transaction = Transaction::of_planned(&node, Digest::of(b"plan"), &registrar.preparation.events);
+    let left = masters.left_held(Cordoned { ours: Vec::new(), before: vec![held] }, &transaction).await;
+    (seen.try_iter().collect(), left.into_iter().map(|one| one.held).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_one_role_tells_of_what_is_held_still_but_not_of_what_it_was_called_before() {
+    let look = || vec!["look one".to_owned()];
+    assert_eq!(left_held(false, true).await, (look(), vec![Some(HELD_BEFORE.to_owned())]));
+    assert_eq!(left_held(false, false).await, (look(), Vec::new()));
+    assert_eq!(left_held(true, true).await, (Vec::new(), Vec::new()), "no run lets it in");
 }
 
 #[tokio::test(flavor = "multi_thread")]
