@@ -125,6 +125,7 @@ impl Leftover {
     fn of(standing: &Standing) -> Self {
         match standing {
             Standing::Absent => Self::Nothing,
+            Standing::There(Found { hold: Some(Hold { is_ours: true, .. }), .. }) if standing.is_labelled() => Self::Cordoned,
             Standing::There(_) if standing.is_labelled() => Self::Labelled,
             Standing::There(_) => Self::Quarantined,
         }

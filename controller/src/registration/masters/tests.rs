@@ -364,9 +364,9 @@ async fn what_keeps_its_labels_after_all_says_so_where_a_run_before_holds_it_sti
 
 #[test]
 fn an_interrupt_before_it_was_held_says_that_it_keeps_its_labels_and_not_that_it_takes_no_jobs() {
-    let ends = |cordoned: fn() -> Result<Cordon, CordonError>| {
+    let ends = |cordoned: fn() -> Result<Cordon, CordonError>, is_held: bool| {
         let (asked, seen) = mpsc::channel();
-        let driver = Narrow::that(asked, mpsc::channel().1).labelled().cordoning(cordoned);
+        let driver = Narrow::that(asked, mpsc::channel().1).labelled().cordoning(cordoned).held_by_us(is_held);
         let name = NodeName::parse("one").unwrap();
         let standing = driver.observe(std::slice::from_ref(&name), &|_| {}).unwrap().standings.remove(&name).unwrap().unwrap();
         let ending = register::register_one(&driver, &name, standing, Task::of(Proof::Lapsed), &|_| {});
@@ -374,8 +374,11 @@ fn an_interrupt_before_it_was_held_says_that_it_keeps_its_labels_and_not_that_it
     };
     let keeps = "not registered: interrupted; it keeps the labels that it had on the master";
     let asked = ["cordon one", "look one"].map(str::to_owned).to_vec();
-    assert_eq!(ends(|| Err(MasterError::Stopped { left: None }.into())), (keeps.to_owned(), asked.clone()));
-    assert_eq!(ends(|| Err(CordonError::told(MasterError::Stopped { left: None }))), (keeps.to_owned(), asked));
+    assert_eq!(ends(|| Err(MasterError::Stopped { left: None }.into()), false), (keeps.to_owned(), asked.clone()));
+    let told: fn() -> _ = || Err(CordonError::told(MasterError::Stopped { left: None }));
+    assert_eq!(ends(told, false), (keeps.to_owned(), asked.clone()));
+    let takes_none = "not registered: interrupted; it takes no new jobs on the master; its labels come off in the next run";
+    assert_eq!(ends(told, true), (takes_none.to_owned(), asked), "the hold landed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
