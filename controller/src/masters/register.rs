@@ -160,7 +160,7 @@ impl std::fmt::Display for Ending {
             Self::Lapsed => f.write_str("out of service, without labels, until a run comes through"),
             Self::Busy => f.write_str("not registered: it takes no new jobs, and jobs still run there; apply again when they have ended"),
             Self::Held(hold) => write!(f, "not registered: {hold}"),
-            Self::Taken(run) => write!(f, "not registered: {run}; that run lets it in"),
+            Self::Taken(run) => write!(f, "not registered: {run}; that run, or the next whole one, lets it in"),
             Self::Stopped(left, None) => write!(f, "not registered: interrupted; {left}"),
             Self::Stopped(left, Some(also)) => write!(f, "not registered: interrupted; {left}; {also}"),
             Self::Failed(error) => write!(f, "not registered: {}", error.told()),

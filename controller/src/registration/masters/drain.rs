@@ -148,7 +148,7 @@ impl Masters {
                 Ok(_) => None,
             };
             if let Some(whose) = whose {
-                let until = if is_former { OF_NOBODY } else { "a run that comes through lets it in" };
+                let until = if is_former { OF_NOBODY } else { "a whole run that comes through lets it in" };
                 let text = format!("{so} until {until}: {whose}");
                 reporter.tell(&Event::Note(text.clone()));
                 left.extend(now.is_err().then(|| failed(&candidate, text)));

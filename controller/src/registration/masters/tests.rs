@@ -320,7 +320,7 @@ async fn what_lapsed_and_was_proved_by_another_run_while_it_waited_keeps_its_lab
         ActiveRun { run: run_id(), alive: true, controller: "eve@desk".into(), since: 1, age: Span::seconds(0), events: 3, owes: true };
     let (asked, text) = turn_of_two(Some(at(4, false, Some(run.clone()))), None).await;
     assert_eq!(asked, ["look two"], "that run has it");
-    assert_eq!(text, "not registered: run 00000001 of eve@desk has had the node for 0s; that run lets it in");
+    assert_eq!(text, "not registered: run 00000001 of eve@desk has had the node for 0s; that run, or the next whole one, lets it in");
     // It is owed still: by this run or by another, by a node that knows nothing, that says nothing, or that is as unfit as it was.
     let ended = ActiveRun { alive: false, ..run };
     let owed = [at(4, false, None), at(5, false, Some(ended)), at(3, true, None), crate::session::fake::hello()];

@@ -92,7 +92,7 @@ async fn what_it_was_called_before_is_given_back_though_nobody_proves_it_any_mor
 async fn what_stays_held_as_its_node_does_not_answer_is_a_failed_registration() {
     let (asked, told) = given_back(None, false).await;
     assert_eq!((asked, told.len()), (Vec::new(), 1), "{told:?}");
-    let text = "it takes no jobs until a run that comes through lets it in: whether another run has the node is not known: reach one";
+    let text = "it takes no jobs until a whole run that comes through lets it in: whether another run has the node is not known: reach one";
     assert!(told[0].starts_with(text), "{told:?}");
     // What the site does not call it any more no run lets in.
     let (_, told) = given_back(None, true).await;
