@@ -17,15 +17,27 @@ use tokio::task::JoinSet;
 /// An executor on its node: the node, its master, its name there.
 pub(super) type Seat = (NodeName, MasterName, NodeName);
 
-/// What was found of each: what would be changed, or why that is not known.
-pub(super) type Compared = BTreeMap<Seat, Result<Vec<Difference>, String>>;
+/// What an executor needs on its node.
+#[derive(Debug, Clone)]
+pub(super) enum Need {
+    /// This would be changed.
+    Known(Vec<Difference>),
+    /// Its master has not said it in time: the run asks once more.
+    Late,
+}
+
+/// What was found of each: what it needs, or why that cannot be known.
+pub(super) type Compared = BTreeMap<Seat, Result<Need, String>>;
 
 /// What each is to have there, as far as there is anything.
 pub(super) type Wanted = Vec<(Seat, Vec<Step>)>;
 
-/// Asks a master what these executors need on their nodes, as many at once as it takes. Blocks.
-pub(super) fn wanted(driver: &dyn Driver, seats: Vec<Seat>) -> (Wanted, Compared) {
-    let (next, found) = (AtomicUsize::new(0), Mutex::new((Wanted::new(), Compared::new())));
+/// What a master has said so far.
+pub(super) type Said = Mutex<(Wanted, Compared)>;
+
+/// Asks a master what these executors need on their nodes, as many at once as it takes; what it says is there at once. Blocks.
+pub(super) fn wanted(driver: &dyn Driver, seats: Vec<Seat>, found: &Said) {
+    let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..driver.workers().min(seats.len()) {
             scope.spawn(|| {
@@ -33,7 +45,7 @@ pub(super) fn wanted(driver: &dyn Driver, seats: Vec<Seat>) -> (Wanted, Compared
                     let steps = driver.equipment(&seat.2);
                     let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
                     match steps {
-                        Ok(steps) if steps.is_empty() => drop(found.1.insert(seat.clone(), Ok(Vec::new()))),
+                        Ok(steps) if steps.is_empty() => drop(found.1.insert(seat.clone(), Ok(Need::Known(Vec::new())))),
                         Ok(steps) => found.0.push((seat.clone(), steps)),
                         Err(error) => drop(found.1.insert(seat.clone(), Err(error.told()))),
                     }
@@ -41,7 +53,6 @@ pub(super) fn wanted(driver: &dyn Driver, seats: Vec<Seat>) -> (Wanted, Compared
             });
         }
     });
-    found.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Registrar {
@@ -65,7 +76,7 @@ impl Registrar {
                     let found = compare(&preparation, &mut one, steps.clone()).await;
                     let found =
                         found.map_err(|trouble| format!("{} cannot be asked what it needs: {}", one.node, trouble.chain.join(": ")));
-                    compared.insert(seat, found.and_then(|plan| differences(&steps, &plan)));
+                    compared.insert(seat, found.and_then(|plan| differences(&steps, &plan).map(Need::Known)));
                 }
                 (at, one, compared)
             });

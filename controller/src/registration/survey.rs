@@ -2,7 +2,7 @@
 //! asked. They are looked at while the nodes are met, by what the nodes were when they were met last; only where that has changed they are
 //! looked at again, in ten seconds of their own.
 
-use super::equipment::{Compared, Seat, Wanted, wanted};
+use super::equipment::{Compared, Need, Said, Seat, Wanted, wanted};
 use super::{Candidate, Connections, Opened, Registered, Registrar};
 use crate::fleet::{ExecutorRef, Ready};
 use crate::masters::Cancellation;
@@ -13,7 +13,7 @@ use ostler_roles::executor::Executor;
 use ostler_roles::master::{Difference, Found, Next, Proof, Standing, next};
 use ostler_roles::words::{MasterName, NodeName};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -85,17 +85,21 @@ impl Observed {
         let left = self.left;
         async move {
             let Some((driver, halt)) = asked else { return Default::default() };
-            let of = seats.clone();
-            let unknown = match within(left, &run, move || wanted(driver.as_ref(), of)).await {
-                Ok(found) => return found,
+            let said = Arc::new(Said::default());
+            let (of, saying) = (seats.clone(), Arc::clone(&said));
+            let done = within(left, &run, move || wanted(driver.as_ref(), of, &saying)).await;
+            let (wanted, mut compared) = std::mem::take(&mut *said.lock().unwrap_or_else(PoisonError::into_inner));
+            let unsaid = match done {
+                Ok(()) => return (wanted, compared),
                 Err(GivenUp::Stopped) => Err(INTERRUPTED.to_owned()),
-                Err(GivenUp::Late) => {
-                    let asks = format!("as its master asks for, which it does not say within {} s", PATIENCE.as_secs());
-                    Ok(vec![Difference::new("agent", "as it is", asks)])
-                }
+                Err(GivenUp::Late) => Ok(Need::Late),
             };
             halt.send_replace(true);
-            (Wanted::new(), seats.into_iter().map(|seat| (seat, unknown.clone())).collect())
+            let known: BTreeSet<&Seat> = wanted.iter().map(|(seat, _)| seat).collect();
+            for seat in seats.into_iter().filter(|seat| !known.contains(seat)) {
+                compared.entry(seat).or_insert_with(|| unsaid.clone());
+            }
+            (wanted, compared)
         }
     }
 
@@ -316,8 +320,9 @@ impl Survey {
                 continue;
             }
             let (standing, proof) = (sight.standings.remove(name).unwrap_or(Ok(Standing::Absent)), proof(one));
-            let equipment = compared.remove(&seat(one)).unwrap_or(Ok(Vec::new()));
-            if let (Ok(standing), Ok([])) = (&standing, equipment.as_deref())
+            let equipment = compared.remove(&seat(one)).unwrap_or(Ok(Need::Known(Vec::new())));
+            if let (Ok(standing), Ok(Need::Known(changes))) = (&standing, &equipment)
+                && changes.is_empty()
                 && driver.is_some()
                 && shared.is_empty()
                 && proof == Proof::Standing
@@ -342,19 +347,25 @@ fn planned_executor(
     one: &Candidate,
     proof: Proof,
     standing: Result<Standing, MasterError>,
-    equipment: Result<Vec<Difference>, String>,
+    equipment: Result<Need, String>,
     driver: Option<&dyn Driver>,
 ) -> PlannedExecutor {
     let standing = match standing {
         Ok(standing) => standing,
         Err(error) => return troubled(one, error.told()),
     };
-    let equipment = match equipment {
-        Ok(equipment) => equipment,
+    let (equipment, proof) = match equipment {
+        // What is changed there has to be proved.
+        Ok(Need::Known(changes)) => {
+            let proof = if changes.is_empty() { proof } else { Proof::Wanted };
+            (changes, proof)
+        }
+        Ok(Need::Late) => {
+            let asks = format!("as its master asks for, which it does not say within {} s", PATIENCE.as_secs());
+            (vec![Difference::new("agent", "as it is", asks)], proof)
+        }
         Err(why) => return troubled(one, why),
     };
-    // What is changed there has to be proved.
-    let proof = if equipment.is_empty() { proof } else { Proof::Wanted };
     let mut changes = driver.map(|driver| driver.plan(&standing, proof)).unwrap_or_default();
     let is_new = standing == Standing::Absent && proof != Proof::Lapsed;
     if is_new {

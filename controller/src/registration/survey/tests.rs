@@ -166,8 +166,38 @@ async fn masters_are_asked_at_once_what_agents_need_for_as_long_as_their_time_la
     drop(lets);
     // Nobody is held up by it: the run asks once more.
     assert_eq!((wanted.len(), compared.len()), (0, 2), "{compared:?}");
-    for told in compared.into_values() {
-        let told: Vec<String> = told.unwrap().iter().map(ToString::to_string).collect();
-        assert_eq!(told, ["agent: as it is -> as its master asks for, which it does not say within 10 s"]);
-    }
+    assert!(compared.values().all(|told| matches!(told, Ok(Need::Late))), "{compared:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_slow_master_has_said_of_an_agent_counts_and_of_the_others_no_label_is_told() {
+    let (mut looked, mut who, lets, _answered) = slow(&[4]);
+    let (mut looked, mut seats) = looked.remove(0);
+    let second = NodeName::parse("n1").unwrap();
+    seats.push((second.clone(), looked.master.name.clone(), second));
+    let of = |(node, _, name): &Seat| Candidate { node: node.clone(), executor: executor(name.as_str()), host_keys: Vec::new() };
+    let batch: Vec<Candidate> = seats.iter().map(of).collect();
+    let to_quarantine = vec![Difference::new("labels", "big", "none")];
+    let found = Found { to_quarantine, to_labels: Vec::new(), is_connected: true, is_resting: false, hold: None };
+    let Seen::Asked { sight, .. } = &mut looked.seen else { unreachable!("it was asked") };
+    sight.standings.extend(batch.iter().map(|one| (one.executor.name.clone(), Ok(Standing::There(found.clone())))));
+    let run = Cancellation::default();
+    let passing = async {
+        who.recv().await.unwrap();
+        lets[0].send(()).unwrap();
+        who.recv().await.unwrap();
+        tokio::time::advance(Duration::from_secs(4)).await;
+    };
+    let ((wanted, mut compared), ()) = tokio::join!(equipment([(&looked, seats)].into_iter(), &run), passing);
+    drop(lets);
+    assert!(wanted.is_empty(), "{wanted:?}");
+    let mut survey = Survey::default();
+    let MasterAnswer::Asked(told) = survey.judge(looked, &batch, (&|_| Proof::Standing, &mut compared)) else {
+        unreachable!("it answered")
+    };
+    let changes = |one: &PlannedExecutor| one.changes.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let late = "agent: as it is -> as its master asks for, which it does not say within 10 s".to_owned();
+    assert_eq!(told.executors.iter().map(changes).collect::<Vec<_>>(), [Vec::new(), vec![late]]);
+    let settled: Vec<&str> = survey.settled.keys().map(|place| place.executor.as_str()).collect();
+    assert_eq!(settled, ["n0"]);
 }
