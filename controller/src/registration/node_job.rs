@@ -93,6 +93,9 @@ pub enum NodeJobError {
     Before(NodeName, #[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// The run that has a node and lets its executors in, and on what its labels rest.
+pub type Seen = (Option<ActiveRun>, Ledger);
+
 /// What must be done before anything is changed.
 pub type Before<'a> = &'a mut dyn FnMut() -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
@@ -137,28 +140,52 @@ impl NodeJob {
     ///
     /// # Errors
     /// When the node cannot be reached.
-    pub fn look(&mut self) -> Result<(Option<ActiveRun>, Ledger), NodeJobError> {
+    pub fn look(&mut self) -> Result<Seen, NodeJobError> {
         let runtime = self.runtime.clone();
-        runtime.block_on(async {
-            let connection = self.meet().await?;
-            let hello = &connection.session.hello;
-            let seen = (hello.run.clone().filter(|run| run.alive && run.owes), hello.ledger.clone());
-            if self.connection.is_some() {
-                leave([connection]).await;
-            } else {
-                self.connection = Some(connection);
-            }
-            Ok(seen)
-        })
+        runtime.block_on(self.seen())
     }
 
-    /// Whether all of these hold on the node now, as far as it says. Blocks.
-    pub fn holds(&mut self, verify: Vec<Requirement>) -> bool {
-        let (runtime, wanted) = (self.runtime.clone(), verify.len());
-        match runtime.block_on(self.ask_surely(&Patch { verify, ..Patch::default() })) {
-            Ok((_, Answer::Planned(plan))) => plan.verify.len() == wanted && plan.verify.iter().all(Verdict::passed),
-            Ok((_, Answer::Stale(_))) | Err(_) => false,
+    /// The same, as far as it is said before the run is to stop. Blocks.
+    pub fn look_in_run(&mut self) -> Option<Seen> {
+        self.unless_stopped(async |job| job.seen().await)?.ok()
+    }
+
+    async fn seen(&mut self) -> Result<Seen, NodeJobError> {
+        let connection = self.meet().await?;
+        let hello = &connection.session.hello;
+        let seen = (hello.run.clone().filter(|run| run.alive && run.owes), hello.ledger.clone());
+        if self.connection.is_some() {
+            leave([connection]).await;
+        } else {
+            self.connection = Some(connection);
         }
+        Ok(seen)
+    }
+
+    /// Whether all of these hold on the node now, as far as it says before the run is to stop. Blocks.
+    pub fn holds(&mut self, verify: Vec<Requirement>) -> bool {
+        let (wanted, patch) = (verify.len(), Patch { verify, ..Patch::default() });
+        match self.unless_stopped(async |job| job.ask_surely(&patch).await) {
+            Some(Ok((_, Answer::Planned(plan)))) => plan.verify.len() == wanted && plan.verify.iter().all(Verdict::passed),
+            Some(Ok((_, Answer::Stale(_))) | Err(_)) => false,
+            None => {
+                // What it may say late is no answer to anything else.
+                self.connection = None;
+                false
+            }
+        }
+    }
+
+    /// What comes of this; none: the run is to stop. Blocks.
+    fn unless_stopped<T>(&mut self, work: impl AsyncFnOnce(&mut Self) -> T) -> Option<T> {
+        let (runtime, stop) = (self.runtime.clone(), self.stop.clone());
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = stop.wished() => None,
+                done = work(self) => Some(done),
+            }
+        })
     }
 
     /// Keeps on the node that this was proved of it, as this run has left it. Blocks.

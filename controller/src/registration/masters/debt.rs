@@ -58,7 +58,7 @@ impl Lapse {
             return Debt::Owed;
         }
         let mut job = job.lock().unwrap_or_else(PoisonError::into_inner);
-        let (left, Ok((run, ledger))) = (job.generation, job.look()) else { return Debt::Owed };
+        let (left, Some((run, ledger))) = (job.generation, job.look_in_run()) else { return Debt::Owed };
         if let Some(run) = run.filter(|run| Some(&run.run) != own.as_ref()) {
             return Debt::Taken(Refusal::Locked(run).to_string());
         }

@@ -241,6 +241,12 @@ async fn whoever_waits_for_room_takes_no_jobs_meanwhile_and_is_looked_at_again_i
     }
 }
 
+fn unfit() -> Unfit {
+    let check = Check::Disk(Disk { path: AbsPath::parse("/srv").unwrap(), size: None, free_after: None, executors: None });
+    let proof = Requirement { check, role: RoleName::parse("ci").unwrap(), origin: Origin::generated("tests"), within: Span::seconds(1) };
+    Unfit { why: "it does not hold".to_owned(), failed: vec![proof] }
+}
+
 /// What is asked of the master for `two`, of which something has lapsed, when its turn has come, and how that ends; where its node, which was
 /// left at generation 4, says this when it is asked anew; none: nobody is there. `holds`: it was not fit, and what did not hold does now, or not.
 async fn turn_of_two(hello: Option<Hello>, holds: Option<bool>) -> (Vec<String>, String) {
@@ -288,9 +294,7 @@ async fn turn_on(
     let room = masters.masters.values().next().unwrap().opened.get().unwrap().clone().unwrap();
     let turn = room.room.acquire().await.unwrap();
     let mut tasks = JoinSet::new();
-    let check = Check::Disk(Disk { path: AbsPath::parse("/srv").unwrap(), size: None, free_after: None, executors: None });
-    let proof = Requirement { check, role: RoleName::parse("ci").unwrap(), origin: Origin::generated("tests"), within: Span::seconds(1) };
-    let unfit = holds.map(|_| Unfit { why: "it does not hold".to_owned(), failed: vec![proof] });
+    let unfit = holds.map(|_| unfit());
     begin(&mut tasks, &masters, "two", (Proof::Lapsed, unfit));
     for what in ["look two", "cordon two"] {
         assert_eq!(seen.recv_timeout(Duration::from_secs(60)).unwrap(), what);
@@ -360,6 +364,31 @@ async fn what_keeps_its_labels_after_all_says_so_where_a_run_before_holds_it_sti
     // Its own hold is taken off.
     let (asked, text) = turn(|| Ok(Cordon::Made)).await;
     assert_eq!((asked, text.as_str()), (["look two", "uncordon two"].map(str::to_owned).to_vec(), "registered, as before"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_asked_what_it_owes_is_not_waited_for_once_the_run_is_to_stop() {
+    let met = || vec![Act::Hear, Act::Say(ToController::Hello(Box::new(left_at(4, true)))), Act::Hear, Act::Beat];
+    for (acts, is_met) in [(met(), true), (vec![Act::Hear, Act::Hear], false)] {
+        let fake = FakeNode::new(vec![Some(acts)]);
+        let (preparation, _told) = fake.preparation();
+        let (ask, stop) = tokio::sync::watch::channel(false);
+        let registrar = Registrar { preparation, stop: stop.into(), ..registrar() };
+        let connections = Connections::new(&registrar);
+        let node = NodeName::parse("two").unwrap();
+        connections.give(&node, None, Vec::new(), 4).await;
+        let reporter = Arc::new(Reporter { registrar, ..Arc::into_inner(reporter("two")).unwrap() });
+        let (lapse, job) = (Lapse::of_run(Some(unfit()), None), connections.of(&node));
+        let asked = Arc::clone(&job);
+        let debt = tokio::task::spawn_blocking(move || lapse.debt(&reporter, &asked, true));
+        while fake.left() > 0 || fake.heard().is_empty() == is_met {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        ask.send(true).unwrap();
+        let debt = tokio::time::timeout(Duration::from_secs(30), debt).await.expect("it waits for the node").unwrap();
+        assert_eq!(debt, register::Debt::Owed);
+        assert!(job.lock().unwrap().connection.is_none(), "what it says late is taken for another answer");
+    }
 }
 
 #[test]
