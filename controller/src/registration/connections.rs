@@ -6,7 +6,7 @@ use crate::fleet::{Connection, Masked, leave};
 use ostler_roles::ledger::Ledger;
 use ostler_roles::wire::message::ActiveRun;
 use ostler_roles::words::NodeName;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A job that several take turns with.
@@ -39,6 +39,7 @@ impl Connections {
                 masked: None,
                 generation: None,
                 connection: None,
+                nonces: BTreeSet::new(),
                 preparation: self.registrar.preparation.clone(),
                 controller: self.registrar.controller.clone(),
                 stop: self.registrar.stop.clone(),

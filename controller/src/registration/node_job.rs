@@ -14,7 +14,7 @@ use ostler_roles::outcome::{Ending, Event, Failure};
 use ostler_roles::plan::Plan;
 use ostler_roles::wire::message::{ActiveRun, Hidden, Refusal};
 use ostler_roles::words::{AccountName, Digest, NodeName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -49,6 +49,8 @@ pub struct NodeJob {
     pub preparation: Preparation,
     /// None: not met yet, or lost.
     pub connection: Option<Connection>,
+    /// The nonces that are on the node for as long as that lasts.
+    pub nonces: BTreeSet<Place>,
     /// What no output of a run of its catalog may show, this one's neither.
     pub masked: Option<Masked>,
     /// The generation at which this run has left the node; none: it has not come so far.
@@ -136,7 +138,7 @@ impl NodeJob {
     }
 
     /// The run that has the node now and lets its executors in, and on what its labels rest: told on another connection, as the one before says
-    /// how it was then. That one goes on: nonces are there as long as the conversation that brought them. Blocks.
+    /// how it was then. That one goes on where nonces are there, for as long as the conversation that brought them. Blocks.
     ///
     /// # Errors
     /// When the node cannot be reached.
@@ -151,6 +153,10 @@ impl NodeJob {
     }
 
     async fn seen(&mut self) -> Result<Seen, NodeJobError> {
+        // One line for each node is what open files are counted for.
+        if self.nonces.is_empty() {
+            leave(self.connection.take()).await;
+        }
         let connection = self.meet().await?;
         let hello = &connection.session.hello;
         let seen = (hello.run.clone().filter(|run| run.alive && run.owes), hello.ledger.clone());
@@ -228,6 +234,7 @@ impl NodeJob {
         done.map_err(|error| {
             if error.is_lost() {
                 self.connection = None;
+                self.nonces.clear();
             }
             NodeJobError::Session(self.node.clone(), error)
         })
@@ -250,8 +257,15 @@ impl NodeJob {
     }
 
     async fn try_challenge(&mut self, place: Place, account: &AccountName, nonce: Option<Hidden>) -> Result<bool, NodeJobError> {
+        let is_given = nonce.is_some();
         let done = self.connected().await?.session.challenge(place, account.clone(), nonce).await;
-        self.answered(done)
+        let answer = self.answered(done)?;
+        if is_given {
+            self.nonces.insert(place)
+        } else {
+            self.nonces.remove(&place)
+        };
+        Ok(answer)
     }
 
     /// Tells people of the node.

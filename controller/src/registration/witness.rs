@@ -76,6 +76,7 @@ mod tests {
     use crate::fleet::{Masked, Preparation};
     use ostler_roles::wire::message::{ActiveRun, Hello, ToAgent, ToController};
     use ostler_roles::words::Span;
+    use std::collections::BTreeSet;
     use std::sync::{Arc, Mutex};
     use tokio::sync::watch;
 
@@ -84,7 +85,7 @@ mod tests {
         let connection = Some(preparation.meet(&name(), async { Vec::new() }).await.unwrap());
         let (controller, stop, runtime) = ("ada@desk".to_owned(), watch::channel(false).1.into(), tokio::runtime::Handle::current());
         let (preparation, masked) = (preparation.clone(), Some(Masked::default()));
-        let job = NodeJob { node: name(), preparation, connection, masked, generation, controller, stop, runtime };
+        let job = NodeJob { node: name(), preparation, connection, masked, generation, controller, stop, runtime, nonces: BTreeSet::new() };
         let executor = executor("n1");
         let (place, account) = (Place::of("http://ci", &executor.name), executor.user.clone());
         SessionWitness { node: name(), place, account, subject: Subject::of(&executor), job: Arc::new(Mutex::new(job)) }
@@ -148,6 +149,39 @@ mod tests {
         assert_eq!(taken(Some(active(true))).await, Ok(Some("run 00000001 of eve@desk has had the node for 0s".to_owned())));
         assert_eq!(taken(Some(active(false))).await, Ok(None), "it lets nobody in");
         assert_eq!(taken(Some(ActiveRun { alive: false, ..active(true) })).await, Ok(None), "it was cut");
+    }
+
+    /// Whether a node that is not met again has heard the end of the conversation of before, where this was given over that, and taken or not.
+    async fn is_hung_up(is_given: bool, is_taken: bool) -> bool {
+        let answers = usize::from(is_given) + usize::from(is_taken);
+        let answered = (0..answers).flat_map(|_| [Act::Hear, Act::Say(ToController::Challenge(true))]);
+        let acts = [Act::Hear, Act::Say(hello())].into_iter().chain(answered).chain([Act::Hear]).collect();
+        let fake = FakeNode::new(vec![Some(acts), None]);
+        let (preparation, _told) = fake.preparation();
+        let witness = witness(&preparation, None).await;
+        let work = move || {
+            if is_given {
+                witness.give(&Nonce::fresh().unwrap()).unwrap();
+            }
+            assert!(!is_taken || witness.take().unwrap());
+            assert!(witness.taken_by().is_err(), "nobody is there");
+            witness.job.lock().unwrap().connection.is_none()
+        };
+        let is_hung_up = tokio::task::spawn_blocking(work).await.unwrap();
+        let heard = async {
+            while is_hung_up && !fake.heard().iter().any(|heard| matches!(heard, ToAgent::Bye)) {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), heard).await.expect("it was told nothing");
+        is_hung_up
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_line_is_hung_up_before_the_next_unless_a_nonce_is_there() {
+        assert!(is_hung_up(false, false).await, "two lines are open, and one was counted");
+        assert!(!is_hung_up(true, false).await, "its nonce went with it");
+        assert!(is_hung_up(true, true).await, "the nonce is taken");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -19,6 +19,7 @@ fn job(preparation: &Preparation) -> NodeJob {
         node: name(),
         preparation: preparation.clone(),
         connection: None,
+        nonces: BTreeSet::new(),
         masked: Some(Masked::default()),
         generation: Some(1),
         controller: "ada@entry".to_owned(),
