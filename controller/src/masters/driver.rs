@@ -92,7 +92,7 @@ pub struct Observation {
 pub enum Cordon {
     /// It takes no new jobs, by this call.
     Made,
-    /// It takes no new jobs: a run of ours holds it already, or did and was cut.
+    /// It takes no new jobs: a run of ours holds it already, or did and was cut; or somebody does since a moment ago.
     Ours,
     /// The master does not have it: there is nothing to take out of service.
     Absent,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ostler::masters::Cancellation;
-use ostler::masters::driver::{CordonError, Driver as _, Event, MasterError, Verdict};
+use ostler::masters::driver::{Cordon, CordonError, Driver as _, Event, MasterError, Verdict};
 use ostler::masters::http::Access;
 use ostler::masters::jenkins::{Client, InstallAgent, InstallAgentError, JenkinsError, Patience};
 use ostler::masters::register::{Ending, Leftover};
@@ -12,7 +12,7 @@ use ostler_roles::catalog::Step;
 use ostler_roles::master::Proof;
 use ostler_roles::master::jenkins::{Launcher, Name, Version};
 use ostler_roles::words::{NodeName, Secret};
-use ostler_tests::jenkins::nodes::Node;
+use ostler_tests::jenkins::nodes::{Node, OfflineMark};
 use ostler_tests::jenkins::{Fault, Loss, Model, Request, Timeline};
 use tokio::sync::watch;
 
@@ -312,4 +312,41 @@ fn a_mark_whose_answer_is_lost_is_known_as_perhaps_ours() {
     assert!(all.contains(&(true, true, true)), "its answer was never lost: {all:?}");
     assert!(all.contains(&(true, false, false)), "it was told before it was looked at: {all:?}");
     assert_eq!(all.last(), Some(&(false, true, true)), "there is more to lose: {all:?}");
+}
+
+/// Takes a node out of service that an operator marks once the master has given so many answers; none: it is marked by us by then.
+fn cordoned_beside_an_operator(answers: usize) -> Option<Cordon> {
+    let (model, client, _interrupt) = ready();
+    let wanted = registration(node("n1", ssh()), "true");
+    client.create(&wanted.node).unwrap();
+    let name = NodeName::parse("n1").unwrap();
+    model.lose_answer_after(answers, Loss::Silence);
+    std::thread::scope(|scope| {
+        let (client, wanted, name) = (&client, &wanted, &name);
+        let done = scope.spawn(move || {
+            let driver = super::bench::driver(client, std::slice::from_ref(wanted));
+            driver.cordon(name, "a run changes this node", &|_| {})
+        });
+        while !model.has_lost_answer() && !done.is_finished() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let is_ours = model.state().nodes["n1"].offline.is_some();
+        if !is_ours {
+            model.state().nodes.get_mut("n1").unwrap().offline = Some(OfflineMark::new("operator", "disk swap"));
+        }
+        model.lose_answer_after(usize::MAX, Loss::Silence);
+        model.play(Timeline::new(Vec::new()));
+        let cordon = done.join().unwrap().unwrap();
+        (!is_ours).then_some(cordon)
+    })
+}
+
+#[test]
+fn a_mark_that_an_operator_sets_between_two_looks_is_not_taken_for_our_own() {
+    let all: Vec<_> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..9).map(|answers| scope.spawn(move || cordoned_beside_an_operator(answers))).collect();
+        runs.into_iter().filter_map(|run| run.join().unwrap()).collect()
+    });
+    assert!(!all.contains(&Cordon::Made), "{all:?}");
+    assert!(all.contains(&Cordon::Ours), "nobody came between: {all:?}");
 }

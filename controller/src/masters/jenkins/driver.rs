@@ -361,7 +361,8 @@ impl Driver for Jenkins {
             Seen::Ours { hold: Some(hold), .. } => Ok(Cordon::Theirs(hold.to_string())),
             Seen::Ours { hold: None, .. } => {
                 let marked = self.telling(tell, |client| client.mark(node, reason));
-                marked.map(|_| Cordon::Made).map_err(|error| CordonError::told(failed(error)))
+                // One that came in between is another run's, or somebody's: not this call's to take off.
+                marked.map(|is_new| if is_new { Cordon::Made } else { Cordon::Ours }).map_err(|error| CordonError::told(failed(error)))
             }
         }
     }
