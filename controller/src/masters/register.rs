@@ -115,7 +115,7 @@ impl std::fmt::Display for Leftover {
             Self::Nothing => "it is not on the master",
             Self::Quarantined => "it stays on the master in quarantine, without its labels",
             Self::Labelled => "it keeps the labels that it had on the master",
-            Self::Cordoned => "it takes no new jobs on the master; its labels come off in the next run",
+            Self::Cordoned => "it takes no new jobs on the master; its labels come off in the next whole run",
             Self::Unknown => "the master did not say how it stands there",
         })
     }

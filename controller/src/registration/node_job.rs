@@ -154,6 +154,10 @@ impl NodeJob {
 
     async fn seen(&mut self) -> Result<Seen, NodeJobError> {
         // One line for each node is what open files are counted for.
+        if self.connection.is_none() {
+            // They went with their conversation.
+            self.nonces.clear();
+        }
         if self.nonces.is_empty() {
             leave(self.connection.take()).await;
         }

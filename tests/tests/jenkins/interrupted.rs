@@ -350,3 +350,16 @@ fn a_mark_that_an_operator_sets_between_two_looks_is_not_taken_for_our_own() {
     assert!(!all.contains(&Cordon::Made), "{all:?}");
     assert!(all.contains(&Cordon::Ours), "nobody came between: {all:?}");
 }
+
+#[test]
+fn a_mark_behind_which_jenkins_stumbles_is_this_runs_still() {
+    for answers in 0..9 {
+        let (model, client, _interrupt) = ready();
+        let wanted = registration(node("n1", ssh()), "true");
+        client.create(&wanted.node).unwrap();
+        model.lose_answer_after(answers, Loss::Stumble);
+        let driver = super::bench::driver(&client, std::slice::from_ref(&wanted));
+        let cordon = driver.cordon(&NodeName::parse("n1").unwrap(), "a run changes this node", &|_| {}).unwrap();
+        assert_eq!(cordon, Cordon::Made, "after {answers} answers");
+    }
+}

@@ -200,7 +200,7 @@ fn what_could_not_be_given_back_is_a_failed_registration() {
         ran.good_with(1)
     });
     let trouble = ran.recap("n1")["trouble"].as_str().unwrap().to_owned();
-    assert!(trouble.starts_with("it takes no jobs still, until the next run: "), "{trouble}");
+    assert!(trouble.starts_with("it takes no jobs still, until a whole run that comes through lets it in: "), "{trouble}");
     assert_eq!((stage.labels().as_str(), mark(&stage).is_some()), ("big debian", true), "{}", ran.told());
     stage.model.state().broken.clear();
     stage.site.apply().good();

@@ -141,7 +141,10 @@ impl Client {
     /// # Errors
     /// When Jenkins refuses.
     pub fn mark(&self, name: &Name, reason: &str) -> Result<bool, JenkinsError> {
-        bear(&self.session, || launch::mark(&self.session, name, reason))
+        // However often it is begun anew: what this call has sent is its own.
+        let mut is_sent = false;
+        bear(&self.session, || launch::mark(&self.session, name, reason, &mut is_sent))?;
+        Ok(is_sent)
     }
 
     /// Waits until a node that is marked offline runs no job; false: it is no longer marked.

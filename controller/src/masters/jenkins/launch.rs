@@ -194,7 +194,7 @@ fn wait_until(session: &Session, name: &Name, patience: Duration, is_over: impl 
 
 /// Marks a node offline with our reason, and waits until its jobs have left. An operator's mark stays as it is.
 pub(super) fn drain(session: &Session, name: &Name, reason: &str, patience: Duration) -> Result<(), JenkinsError> {
-    bear(session, || mark(session, name, reason).map(drop))?;
+    bear(session, || mark(session, name, reason, &mut false))?;
     wait_idle(session, name, patience).map(drop)
 }
 
@@ -203,16 +203,17 @@ pub(super) fn idle(session: &Session, name: &Name, patience: Duration) -> Result
     wait_until(session, name, patience, |state| state.idle || !state.temporarily_offline).map(|state| state.temporarily_offline)
 }
 
-/// Marks a node offline with our reason; false: somebody has before, whose mark stays as it is.
-pub(super) fn mark(session: &Session, name: &Name, reason: &str) -> Result<bool, JenkinsError> {
+/// Marks a node offline with our reason, and keeps that it was sent; a mark that somebody has set before stays as it is.
+pub(super) fn mark(session: &Session, name: &Name, reason: &str, is_sent: &mut bool) -> Result<(), JenkinsError> {
     let action = format!("mark node `{name}` offline");
     for left in (0..=ATTEMPTS).rev() {
         if computer(session, name)?.temporarily_offline {
-            return Ok(left < ATTEMPTS);
+            return Ok(());
         }
+        *is_sent |= left > 0;
         toggle(session, name, (&action, reason), left)?;
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Takes our own mark off. Any other stays, and is handed back.

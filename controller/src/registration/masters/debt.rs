@@ -70,7 +70,14 @@ impl Lapse {
         let is_owed = || ledger.owes(&subject) || Proofs::is_still_owed(&reporter.registrar.site.store, &reporter.candidate);
         match unfit {
             _ if is_since && !ledger.knows_owed(&subject) => Debt::Earned(PROVED),
-            Some(unfit) if !unfit.failed.is_empty() && !is_owed() && job.holds(unfit.failed.clone()) => Debt::Earned(FIT),
+            Some(unfit) if !unfit.failed.is_empty() && !is_owed() && job.holds(unfit.failed.clone()) => match job.look_in_run() {
+                // That took its time: another run may have begun there since.
+                Some((run, now)) if now == ledger => match run.filter(|run| Some(&run.run) != own.as_ref()) {
+                    Some(run) => Debt::Taken(Refusal::Locked(run).to_string()),
+                    None => Debt::Earned(FIT),
+                },
+                Some(_) | None => Debt::Owed,
+            },
             Some(_) | None => Debt::Owed,
         }
     }

@@ -147,8 +147,8 @@ impl Masters {
                 Err(why) => Some(format!("whether another run has the node is not known: {why}")),
                 Ok(_) => None,
             };
+            let until = if is_former { OF_NOBODY } else { "a whole run that comes through lets it in" };
             if let Some(whose) = whose {
-                let until = if is_former { OF_NOBODY } else { "a whole run that comes through lets it in" };
                 let text = format!("{so} until {until}: {whose}");
                 reporter.tell(&Event::Note(text.clone()));
                 left.extend(now.is_err().then(|| failed(&candidate, text)));
@@ -165,7 +165,7 @@ impl Masters {
                 },
             };
             if let Err(why) = given {
-                let text = format!("{so} still, until the next run: {why}");
+                let text = format!("{so} still, until {until}: {why}");
                 reporter.tell(&Event::Note(text.clone()));
                 left.push(failed(&candidate, text));
             }

@@ -250,7 +250,7 @@ fn unfit() -> Unfit {
 /// What is asked of the master for `two`, of which something has lapsed, when its turn has come, and how that ends; where its node, which was
 /// left at generation 4, says this when it is asked anew; none: nobody is there. `holds`: it was not fit, and what did not hold does now, or not.
 async fn turn_of_two(hello: Option<Hello>, holds: Option<bool>) -> (Vec<String>, String) {
-    turn_on(hello, holds, |driver| driver, None).await
+    turn_on(hello, holds, |driver| driver, (None, None)).await
 }
 
 /// The same on this master; where the site knows of a change of its node that was not proved.
@@ -258,7 +258,7 @@ async fn turn_on(
     hello: Option<Hello>,
     holds: Option<bool>,
     made: impl FnOnce(Narrow) -> Narrow,
-    site_owes: Option<u64>,
+    (site_owes, then): (Option<u64>, Option<Hello>),
 ) -> (Vec<String>, String) {
     let plan = |holds| Plan {
         catalog: Digest::of(b""),
@@ -276,7 +276,10 @@ async fn turn_on(
         let answer = holds.map(|holds| Act::Say(ToController::Planned(Box::new(plan(holds)))));
         [Act::Hear, Act::Say(ToController::Hello(Box::new(hello))), Act::Hear].into_iter().chain(answer).chain([Act::Hear]).collect()
     };
-    let fake = FakeNode::new(hello.map(|hello| Some(met(hello))).into_iter().collect());
+    // Once more behind an answer: it is as it was, unless something else is to be met there.
+    let met_again = |hello| vec![Act::Hear, Act::Say(ToController::Hello(Box::new(hello))), Act::Hear];
+    let again = then.or(hello.clone()).filter(|_| holds == Some(true)).map(|hello| Some(met_again(hello)));
+    let fake = FakeNode::new(hello.map(|hello| Some(met(hello))).into_iter().chain(again).collect());
     let (preparation, _told) = fake.preparation();
     let directory = tempfile::tempdir().unwrap();
     let store: Arc<dyn Store> = Arc::new(FileStore::new(directory.path().join("site")));
@@ -349,15 +352,26 @@ fn left_at(generation: u64, is_proved: bool) -> Hello {
 async fn what_holds_again_keeps_no_labels_where_its_node_or_the_site_owes_a_proof_besides() {
     let owing = [(left_at(4, false), None), (left_at(5, false), None), (crate::session::fake::hello(), None), (left_at(4, true), Some(4))];
     for (hello, site_owes) in owing {
-        let (asked, text) = turn_on(Some(hello), Some(true), |driver| driver, site_owes).await;
+        let (asked, text) = turn_on(Some(hello), Some(true), |driver| driver, (site_owes, None)).await;
         assert_eq!(asked.iter().take(3).collect::<Vec<_>>(), ["look two", "cordon two", "drain two"], "{text}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_holds_again_keeps_no_labels_where_another_run_began_while_it_was_asked() {
+    let turn = |then| async { turn_on(Some(left_at(4, true)), Some(true), |driver| driver, (None, Some(then))).await };
+    let run =
+        ActiveRun { run: run_id(), alive: true, controller: "eve@desk".into(), since: 1, age: Span::seconds(0), events: 3, owes: true };
+    let (asked, text) = turn(Hello { run: Some(run), ..left_at(4, true) }).await;
+    assert_eq!((asked, text.contains("eve@desk")), (vec!["look two".to_owned()], true), "{text}");
+    let (asked, text) = turn(left_at(5, false)).await;
+    assert_eq!(asked.iter().take(3).collect::<Vec<_>>(), ["look two", "cordon two", "drain two"], "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_keeps_its_labels_after_all_says_so_where_a_run_before_holds_it_still() {
     let turn = |cordoned| async move {
-        turn_on(Some(left_at(4, true)), Some(true), |driver| driver.held_by_us(true).cordoning(cordoned), None).await
+        turn_on(Some(left_at(4, true)), Some(true), |driver| driver.held_by_us(true).cordoning(cordoned), (None, None)).await
     };
     let (asked, text) = turn(|| Ok(Cordon::Ours)).await;
     assert_eq!((asked, text.as_str()), (vec!["look two".to_owned()], "registered, as before, but it takes no jobs: held by a run"));
@@ -406,7 +420,7 @@ fn an_interrupt_before_it_was_held_says_that_it_keeps_its_labels_and_not_that_it
     assert_eq!(ends(|| Err(MasterError::Stopped { left: None }.into()), false), (keeps.to_owned(), asked.clone()));
     let told: fn() -> _ = || Err(CordonError::told(MasterError::Stopped { left: None }));
     assert_eq!(ends(told, false), (keeps.to_owned(), asked.clone()));
-    let takes_none = "not registered: interrupted; it takes no new jobs on the master; its labels come off in the next run";
+    let takes_none = "not registered: interrupted; it takes no new jobs on the master; its labels come off in the next whole run";
     assert_eq!(ends(told, true), (takes_none.to_owned(), asked), "the hold landed");
 }
 
