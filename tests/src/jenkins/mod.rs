@@ -43,7 +43,7 @@ enum Losing {
     Nothing,
     /// The one after so many, this way.
     After(usize, Loss),
-    /// It is done.
+    /// It is done, and so is all that comes of it.
     Lost,
 }
 
@@ -260,23 +260,33 @@ fn answer(stream: &TcpStream, shared: &Arc<Shared>) {
         None | Some(Fault::Echo { .. }) => {
             let loss = lock(&shared.losing).loses_this();
             let unwell = || pages::gateway(500, "Server Error");
+            let is_lost = || *lock(&shared.losing) = Losing::Lost;
             match loss {
-                Some(Loss::Unheard) => return http::write(stream, &pages::gateway(502, "Bad Gateway"), head_only),
-                Some(Loss::Failure) => return http::write(stream, &unwell(), head_only),
+                Some(Loss::Unheard) => {
+                    is_lost();
+                    return http::write(stream, &pages::gateway(502, "Bad Gateway"), head_only);
+                }
+                Some(Loss::Failure) => {
+                    is_lost();
+                    return http::write(stream, &unwell(), head_only);
+                }
                 None | Some(Loss::Connection | Loss::Gateway | Loss::Stumble | Loss::Silence) => {}
             }
             let response = respond(&request, shared);
             let delay = lock(&shared.state).delay;
             thread::sleep(delay);
+            if loss == Some(Loss::Silence) {
+                *lock(&shared.timeline) = Timeline::new(vec![(Fault::Hang, Duration::from_secs(600))]);
+            }
+            if loss.is_some() {
+                is_lost();
+            }
             match loss {
                 None => http::write(stream, &response, head_only),
                 Some(Loss::Stumble) => http::write(stream, &unwell(), head_only),
                 Some(Loss::Connection | Loss::Unheard | Loss::Failure) => {}
                 Some(Loss::Gateway) => http::write(stream, &pages::gateway(504, "Gateway Time-out"), head_only),
-                Some(Loss::Silence) => {
-                    *lock(&shared.timeline) = Timeline::new(vec![(Fault::Hang, Duration::from_secs(600))]);
-                    hang(shared);
-                }
+                Some(Loss::Silence) => hang(shared),
             }
         }
     }
@@ -295,7 +305,7 @@ impl Losing {
         match self {
             Self::After(0, how) => {
                 let how = *how;
-                *self = Self::Lost;
+                *self = Self::Nothing;
                 Some(how)
             }
             Self::After(left, _) => {
