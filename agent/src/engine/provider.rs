@@ -103,6 +103,13 @@ pub struct ApplyContext<'a> {
     pub secret: &'a (dyn Fn(&Digest) -> std::io::Result<Option<Vec<u8>>> + Sync),
 }
 
+impl ApplyContext<'_> {
+    /// Whether it is cancelled, or its time is over.
+    pub fn stops(&self) -> bool {
+        (self.cancelled)() || Instant::now() >= self.deadline
+    }
+}
+
 impl std::fmt::Debug for ApplyContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ApplyContext").field("deadline", &self.deadline).field("index", &self.index).finish_non_exhaustive()

@@ -59,7 +59,7 @@ impl Worker<'_> {
                 Err(error) => said.push(format!("cannot {error}: {}", error.source)),
             }
             // git leaves the directory empty after a failure; what it did not would be in the way of the next URL.
-            if let Err(error) = self.host.empty_directory(aside) {
+            if let Err(error) = self.host.empty_directory(aside, self.stops) {
                 said.push(format!("cannot {error}: {}", error.source));
             }
         }

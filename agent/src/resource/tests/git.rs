@@ -486,3 +486,19 @@ fn refilled_with_few_descriptors() {
     let left: Vec<_> = std::fs::read_dir(fixture.path("/opt/git")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["a"], "{left:?}");
 }
+
+#[test]
+fn a_cancelled_run_waits_for_no_removal() {
+    let fixture = fixture();
+    let origins = Origins::new(&["a"]);
+    let aside = fixture.path("/opt/git/.a.ostler-new");
+    std::fs::create_dir_all(aside.join("d/d")).unwrap();
+    let desired = Desired::GitCache(cache([origins.source("a")]));
+    let (now, later) = (std::time::Instant::now(), std::time::Instant::now() + Duration::from_secs(60));
+    for (deadline, cancelled, kind) in [(later, true, FailureKind::Cancelled), (now, false, FailureKind::Deadline)] {
+        let failed = fixture.apply_until(&desired, deadline, &|| cancelled).unwrap_err();
+        assert_eq!((failed.kind, aside.join("d/d").exists()), (kind, true), "{failed:?}");
+    }
+    fixture.twice(&desired);
+    assert!(!aside.exists());
+}
