@@ -106,9 +106,7 @@ pub fn go(facilities: &dyn Facilities, order: &Order<'_>) -> Result<Accepted, Re
         facilities.passed(Moment::Launched);
         await_beginning(facilities, &order.run)
     });
-    if let Err(error) = begun {
-        call_off(paths, &order.run, error).and_then(|()| await_beginning(facilities, &order.run)).map_err(own)?;
-    }
+    begun.or_else(|error| call_off(paths, &order.run, error)).map_err(own)?;
     facilities.passed(Moment::Begun);
     drop(go_lock);
     Ok(Accepted { run: order.run.clone() })
@@ -188,9 +186,16 @@ pub(super) fn mask_of(masked: &[Hidden]) -> Mask {
     Mask::of(masked.iter().map(|value| value.0.as_slice()))
 }
 
-/// The runner was not seen to begin: makes sure that it never will. One that has its lock by now begins, or has begun and ended since.
+/// The runner was not seen to begin: makes sure that it never will. One that has its lock by now begins, however long its disk keeps it
+/// from its first event, or has begun and ended since: once its journal is there, that tells what becomes of it.
 pub(super) fn call_off(paths: &StatePaths, run: &RunId, error: EngineError) -> Result<(), EngineError> {
-    let Some(_run_lock) = Lock::take(&paths.run_lock(), ASKED_WITHIN)? else { return Ok(()) };
+    let _run_lock = loop {
+        match Lock::take(&paths.run_lock(), ASKED_WITHIN)? {
+            Some(lock) => break lock,
+            None if paths.journal(run).is_there() => return Ok(()),
+            None => {}
+        }
+    };
     if has_begun(paths, run)? {
         return Ok(());
     }
@@ -213,7 +218,7 @@ fn has_begun(paths: &StatePaths, run: &RunId) -> Result<bool, EngineError> {
 }
 
 /// Waits until the runner's first event is in its journal.
-pub(super) fn await_beginning(facilities: &dyn Facilities, run: &RunId) -> Result<(), EngineError> {
+fn await_beginning(facilities: &dyn Facilities, run: &RunId) -> Result<(), EngineError> {
     let paths = facilities.paths();
     let end = Instant::now() + BEGIN_WITHIN;
     let mut pause = Duration::from_micros(200);
@@ -274,6 +279,34 @@ mod tests {
         let record = NodeRecord::read(&paths).unwrap();
         assert!(record.last.is_some_and(|last| last.ended), "it never begins");
         assert_eq!(record.ledger.changed(), None, "it changed nothing");
+    }
+
+    #[test]
+    fn a_runner_whose_disk_keeps_it_from_its_first_event_is_called_off_only_once_it_is_dead() {
+        for dies in [false, true] {
+            let (_directory, paths, run) = recorded();
+            let its_lock = Lock::take(&paths.run_lock(), Duration::ZERO).unwrap().unwrap();
+            let called_off = std::thread::scope(|scope| {
+                let journal = paths.journal(&run);
+                let runner = scope.spawn(move || {
+                    std::thread::sleep(ASKED_WITHIN + Duration::from_secs(1));
+                    if dies {
+                        return None;
+                    }
+                    JournalFile::create(&journal).unwrap();
+                    // It has its lock until its end.
+                    Some(its_lock)
+                });
+                let called_off = call_off(&paths, &run, late());
+                assert_eq!(paths.journal(&run).is_there(), !dies, "whoever follows it finds what tells of it");
+                drop(runner.join().unwrap());
+                called_off
+            });
+            assert_eq!(called_off.is_err(), dies, "{called_off:?}");
+            let record = NodeRecord::read(&paths).unwrap();
+            assert_eq!(record.last.map(|last| last.ended), Some(dies));
+            assert_eq!(record.ledger.changed(), (!dies).then_some(7), "it changes what it was given, or nothing");
+        }
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! "Did my run begin?": answered once and for all. An id that was answered "no" never begins afterwards.
 
-use super::go::{await_beginning, call_off};
+use super::go::call_off;
 use super::{EngineError, Facilities, Lock, NodeRecord};
 use ostler_roles::words::RunId;
 use std::time::Duration;
 
-/// Longer than a `Go` may take: its own waits have deadlines below this.
-const GO_WITHIN: Duration = Duration::from_secs(30);
+/// Longer than a `Go` takes whose runner was started at once: it waits for others to leave, for the first event, for who asks. Below what
+/// the controller waits for this answer.
+const GO_WITHIN: Duration = Duration::from_secs(45);
 
 /// The run to show: the one named, or the last one; none where the node knows no such run.
 ///
@@ -33,7 +34,7 @@ pub fn look_up(facilities: &dyn Facilities, run: Option<RunId>) -> Result<Option
     if recorded {
         // Whoever started it died before it was seen to begin. Either it holds its lock by now, or it never will.
         match call_off(paths, &run, EngineError::Late { seconds: 0, said: String::new() }) {
-            Ok(()) => return await_beginning(facilities, &run).map(|()| Some(run)),
+            Ok(()) => return Ok(Some(run)),
             Err(EngineError::Late { .. }) => return Ok(None),
             Err(error) => return Err(error),
         }
