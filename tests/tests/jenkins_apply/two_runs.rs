@@ -103,6 +103,11 @@ fn a_run_of_one_role_tells_of_a_hold_that_a_refused_run_has_left_to_it() {
     let held = "ci: another run held it before this one; a whole run, without --only, lets it in";
     assert_eq!(theirs.recap("n1")["held"], serde_json::json!([held]), "{}", theirs.told());
     assert_eq!((stage.labels().as_str(), mark(&stage).is_some()), ("big debian", true));
+    // What it has changed is owed: so the site says of the node when nobody can ask it.
+    stage.site.sh("n1", "systemctl stop ssh.socket ssh 2>/dev/null || systemctl stop ssh");
+    let plan = stage.elsewhere(&["plan"]).good_with(4);
+    assert!(plan.told().contains("taken off until a run comes through"), "{}", plan.told());
+    stage.site.sh("n1", "systemctl start ssh");
     stage.site.apply().good();
     assert_eq!((stage.labels().as_str(), mark(&stage).is_none()), ("big debian", true));
 }
