@@ -157,10 +157,11 @@ impl Host {
         names.iter().filter_map(|name| self.look(&path.join(name)).ok().flatten()).map(|entry| entry.length).sum()
     }
 
-    /// Puts the tree `aside` in the place of whatever stands at `path`, in one step, and removes what stood there.
+    /// Puts the tree `aside` in the place of whatever stands at `path`, in one step, and removes what stood there. What an overlay has from a layer
+    /// below cannot be exchanged (rename(2), EXDEV): that is removed first.
     ///
     /// # Errors
-    /// When the kernel says no; then `path` is as it was. Those of [`Self::remove_tree`], once it is done.
+    /// When the kernel says no; then `path` is as it was, or is gone. Those of [`Self::remove_tree`], once it is done.
     pub fn swap_in(&self, aside: &Path, path: &Path, stops: &dyn Fn() -> bool) -> Result<(), OsError> {
         let fail = |source: Errno| OsError::new(Operation::Rename, path.display(), source);
         let (parent, name) = self.place(path).map_err(fail)?;
@@ -169,8 +170,13 @@ impl Host {
         if self.look(path)?.is_none() {
             return rustix::fs::renameat(&aside_parent, &aside_name, &parent, &name).map_err(fail);
         }
-        rustix::fs::renameat_with(&aside_parent, &aside_name, &parent, &name, rustix::fs::RenameFlags::EXCHANGE).map_err(fail)?;
-        self.remove_tree(aside, stops)
+        match rustix::fs::renameat_with(&aside_parent, &aside_name, &parent, &name, rustix::fs::RenameFlags::EXCHANGE) {
+            Err(Errno::XDEV) => {
+                self.remove_tree(path, stops)?;
+                rustix::fs::renameat(&aside_parent, &aside_name, &parent, &name).map_err(fail)
+            }
+            exchanged => exchanged.map_err(fail).and_then(|()| self.remove_tree(aside, stops)),
+        }
     }
 
     /// The directories above `path` that are missing, outermost first.
@@ -259,7 +265,7 @@ mod tests {
             return;
         }
         let host = Host::running().unwrap();
-        for (nested, refused) in [(60, None), (80, Some("directories that cannot be renamed are nested more than 64 deep"))] {
+        for (nested, refused) in [(20, None), (60, None), (80, Some("directories that cannot be renamed are nested more than 64 deep"))] {
             let directory = tempfile::tempdir().unwrap();
             let disk = SmallDisk::at(directory.path());
             let overlay = Overlay::over(disk.path(), &format!("top/{}", vec!["d"; nested].join("/")));
@@ -268,6 +274,13 @@ mod tests {
             assert_eq!(said.kind(), std::io::ErrorKind::CrossesDevices);
             // What was written since, and can be renamed, stands among it.
             std::fs::create_dir_all(top.join("d/d/new/new/new")).unwrap();
+            if nested == 20 {
+                let aside = overlay.0.join("aside");
+                std::fs::create_dir_all(aside.join("whole")).unwrap();
+                host.swap_in(&aside, &top, &|| false).unwrap();
+                assert!(top.join("whole").exists() && !top.join("d").exists() && !aside.exists());
+                continue;
+            }
             let removed = host.remove_tree(&top, &|| false);
             assert_eq!(removed.err().map(|error| error.source.to_string()).as_deref(), refused);
             assert_eq!(top.exists(), refused.is_some());

@@ -95,6 +95,15 @@ impl Host {
         Ok(Some((bytes, entry)))
     }
 
+    /// Whether other accounts than root and us may make names where this stands.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub fn is_beside_others(&self, path: &Path) -> Result<bool, OsError> {
+        let above = self.place(path).and_then(|(parent, _)| rustix::fs::fstat(&parent));
+        above.map(|above| self.is_shared(&above)).map_err(|source| OsError::new(Operation::Look, path.display(), source))
+    }
+
     /// Whether other accounts than root and us may make names in this directory.
     pub(super) fn is_shared(&self, directory: &Stat) -> bool {
         (directory.st_uid != 0 && directory.st_uid != self.user) || directory.st_mode & 0o022 != 0

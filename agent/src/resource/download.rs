@@ -52,7 +52,7 @@ impl Act for Desired {
                 if found.is_none() && Instant::now() >= until {
                     let message = format!("{} cannot be hashed within {} s", self.path, LOOK.as_secs());
                     let hint = format!(
-                        "on the node: ls -ls {}; put it on a faster disk; or let it be root's alone and remove it: it is fetched again and hashed once",
+                        "on the node: ls -ls {}; put it on a faster disk; or let it be root's, in a directory of root's, and remove it: it is fetched again and hashed once",
                         self.path
                     );
                     return Err(hinted(FailureKind::Observe, message, hint));

@@ -17,8 +17,9 @@ const HOME_CACHE: &str = ".cache/ostler";
 const SHARED_CACHES: &[&str] = &["/var/tmp", "/tmp"];
 /// Our own shell decides whether the program is there (127) and may run (126): login shells have statuses of their own for that (tcsh: 1).
 /// Only a directory that is the login's own is trusted, in the home too: whoever made it could swap the program. It is entered first: what
-/// was asked of is what is run, whoever exchanges names meanwhile.
-const START: &str = "[ ! -L \"$1\" ] && CDPATH= cd -P -- \"$1\" 2>/dev/null && [ -O . ] && exec \"./$2\" serve; exit 127";
+/// was asked of is what is run, whoever exchanges names meanwhile. Nor may others write in it, as they may in the directory above where that is
+/// open: a link `ostler` to `.` would lead there.
+const START: &str = "[ ! -L \"$1\" ] && CDPATH= cd -P -- \"$1\" 2>/dev/null && [ -O . ] && case $(ls -ld .) in d????-??-*) exec \"./$2\" serve;; esac; exit 127";
 /// How long an agent may take to say hello: it gives sudo 60 s (DNS, PAM), and reads facts. It says every 15 s that it is there.
 const HELLO: Wait = Wait { silence: Duration::from_secs(30), within: Duration::from_secs(90) };
 
@@ -227,27 +228,41 @@ mod tests {
             return;
         }
         let home = tempfile::tempdir().unwrap();
-        let (own, theirs) = (home.path().join("own"), home.path().join("theirs"));
-        for (directory, program) in [(&own, "#!/bin/sh\necho ours\n"), (&theirs, "#!/bin/sh\necho theirs\n")] {
-            std::fs::create_dir(directory).unwrap();
-            std::fs::write(directory.join("agent"), program).unwrap();
+        let (own, theirs, link) = (home.path().join("own"), home.path().join("theirs"), home.path().join("link"));
+        // Beside it too, where a link to `.` leads.
+        for (directory, said) in [(own.as_path(), "ours"), (&theirs, "theirs"), (home.path(), "theirs")] {
+            std::fs::create_dir_all(directory).unwrap();
+            std::fs::write(directory.join("agent"), format!("#!/bin/sh\necho {said}\n")).unwrap();
             std::fs::set_permissions(directory.join("agent"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         }
         std::os::unix::fs::chown(&theirs, Some(65_534), None).unwrap();
+        std::os::unix::fs::symlink(".", &link).unwrap();
+        std::fs::set_permissions(home.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        for other in [&theirs, &link] {
+            let said = starts_while_exchanged(home.path(), other);
+            assert!(said.iter().all(|said| said != "theirs\n"), "another account's program ran as the login");
+            assert!(said.iter().any(|said| said == "ours\n"), "it starts where the directory is the login's own");
+        }
+    }
+
+    /// What START starts in `own`, again and again, while that is exchanged with another one all the time.
+    fn starts_while_exchanged(home: &std::path::Path, other: &std::path::Path) -> Vec<String> {
         let is_over = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
-                    let (at, exchange) = (rustix::fs::CWD, rustix::fs::RenameFlags::EXCHANGE);
-                    rustix::fs::renameat_with(at, &own, at, &theirs, exchange).unwrap();
+                    // There and back.
+                    for _ in 0..2 {
+                        let (at, exchange) = (rustix::fs::CWD, rustix::fs::RenameFlags::EXCHANGE);
+                        rustix::fs::renameat_with(at, home.join("own"), at, other, exchange).unwrap();
+                    }
                 }
             });
-            let start = || std::process::Command::new("sh").args(["-c", START, "sh", "own", "agent"]).current_dir(&home).output().unwrap();
+            let start = || std::process::Command::new("sh").args(["-c", START, "sh", "own", "agent"]).current_dir(home).output().unwrap();
             let said: Vec<String> = (0..300).map(|_| String::from_utf8(start().stdout).unwrap()).collect();
             is_over.store(true, std::sync::atomic::Ordering::Relaxed);
-            assert!(said.iter().all(|said| said != "theirs\n"), "another account's program ran as the login");
-            assert!(said.iter().any(|said| said == "ours\n"), "it starts where the directory is the login's own");
-        });
+            said
+        })
     }
 
     /// A link with one command on it.

@@ -19,15 +19,16 @@ fn seen(path: &AbsPath, entry: &Entry) -> String {
     format!("{device} {inode} {length} {} {} {} {} {path}", modified.0, modified.1, changed.0, changed.1)
 }
 
-/// Whether it is large, and nobody but root may write it. Who has mapped a file alters it in memory, and neither of its times tells
-/// (mmap(2), `MAP_SHARED`: they change at the first of many writes).
-fn is_kept(node: &Node, entry: &Entry) -> bool {
-    entry.length >= LARGE && entry.user == node.host.default_owner().0 && entry.mode & 0o022 == 0
+/// Whether it is large, and nobody but root may write it, or put another in its place. Who has mapped a file alters it in memory, and neither of
+/// its times tells (mmap(2), `MAP_SHARED`: they change at the first of many writes).
+fn is_kept(node: &Node, path: &AbsPath, entry: &Entry) -> Result<bool, OsError> {
+    let is_roots = entry.length >= LARGE && entry.user == node.host.default_owner().0 && entry.mode & 0o022 == 0;
+    Ok(is_roots && !node.host.is_beside_others(path.as_path())?)
 }
 
 /// What the file's digest was when it was last written by us; none: it is small, others may write it, it is unknown or has changed since.
 pub(super) fn recall(node: &Node, path: &AbsPath, entry: &Entry) -> Result<Option<Digest>, OsError> {
-    if !is_kept(node, entry) {
+    if !is_kept(node, path, entry)? {
         return Ok(None);
     }
     let text = node.host.read(&record(path), 64 << 10)?.unwrap_or_default();
@@ -40,7 +41,8 @@ pub(super) fn recall(node: &Node, path: &AbsPath, entry: &Entry) -> Result<Optio
 /// in its place since it was proved, and what is remembered is not asked again. Where that is stopped, nothing is remembered. Only for what was
 /// root's from its birth: a mapping of whoever could write there before outlives a change of owner and mode.
 pub(super) fn remember(node: &Node, path: &AbsPath, digest: &Digest, stops: &dyn Fn() -> bool) -> Result<(), OsError> {
-    if node.host.look(path.as_path())?.is_none_or(|entry| !is_kept(node, &entry)) {
+    let Some(entry) = node.host.look(path.as_path())? else { return Ok(()) };
+    if !is_kept(node, path, &entry)? {
         return Ok(());
     }
     let Some((found, entry)) = fetch::digest_of(node, path.as_path(), stops)? else { return Ok(()) };
@@ -134,6 +136,12 @@ held[0:1] = b'b'; sys.stdout.write('+')";
         assert!(owner.wait().unwrap().success());
         assert_eq!(std::fs::read(&image).unwrap()[0], b'b');
         assert_eq!(recalled(), None);
+        // Nor of root's where another account may put its own in its place, which is given to root with the name.
+        std::os::unix::fs::chown(&image, Some(0), Some(0)).unwrap();
+        std::os::unix::fs::chown(tree.path().join("srv"), Some(1001), Some(1001)).unwrap();
+        remember(&node, &path, &Digest::of(&std::fs::read(&image).unwrap()), &|| false).unwrap();
+        assert_eq!(recalled(), None);
+        std::os::unix::fs::chown(tree.path().join("srv"), Some(0), Some(0)).unwrap();
         // Nor of root's that others may write.
         std::os::unix::fs::chown(&image, Some(0), Some(1001)).unwrap();
         std::fs::set_permissions(&image, std::os::unix::fs::PermissionsExt::from_mode(0o664)).unwrap();
