@@ -4,6 +4,7 @@ pub mod cli;
 pub mod command;
 pub mod environment;
 pub mod fleet;
+pub mod image;
 pub mod inventory;
 pub mod journal;
 pub mod lab;

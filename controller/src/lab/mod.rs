@@ -1,15 +1,15 @@
 //! The lab: real nodes with systemd, sshd and apt on this machine, held by one process and gone with it without a trace.
 
-mod cache;
+pub(crate) mod cache;
 mod cgroup;
-mod child;
+pub(crate) mod child;
 mod client;
 mod command;
 mod container;
 mod down;
 mod error;
 mod exec;
-mod gateway;
+pub(crate) mod gateway;
 mod ground;
 mod holder;
 mod keeper;
@@ -17,11 +17,11 @@ mod keys;
 mod net;
 mod node;
 mod paths;
-mod programs;
+pub(crate) mod programs;
 mod protocol;
 mod relay;
 mod setup;
-mod sources;
+pub(crate) mod sources;
 mod spec;
 mod tree;
 mod up_down_lock;

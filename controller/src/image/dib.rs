@@ -1,0 +1,1 @@
+//! The contract of `dib-cmd` of nodepool-builder, argument by argument.

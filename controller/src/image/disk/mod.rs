@@ -1,0 +1,1 @@
+//! A disk written from a tree, without loop devices and mounts.

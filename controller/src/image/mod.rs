@@ -1,0 +1,12 @@
+//! Images: a role baked into a root tree by the same agent that makes a live node, sealed, put on a disk, and proved by booting it.
+
+pub mod base;
+pub mod dib;
+pub mod disk;
+mod error;
+pub mod layers;
+pub mod output;
+pub mod root;
+pub mod seal;
+
+pub use error::ImageError;

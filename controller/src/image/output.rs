@@ -1,0 +1,1 @@
+//! The files of a build: written aside, synced, renamed, with their checksums and manifests.

@@ -1,0 +1,1 @@
+//! A tree mounted from layers, in namespaces of its own.
