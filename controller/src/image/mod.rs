@@ -1,5 +1,6 @@
 //! Images: a role baked into a root tree by the same agent that makes a live node, sealed, put on a disk, and proved by booting it.
 
+pub mod bake;
 pub mod base;
 pub mod dib;
 pub mod disk;
@@ -8,5 +9,6 @@ pub mod layers;
 pub mod output;
 pub mod root;
 pub mod seal;
+pub mod stack;
 
 pub use error::ImageError;
