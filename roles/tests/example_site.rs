@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::Path;
 
+use ostler_roles::author::compile::Site;
 use ostler_roles::author::diagnostic::Faults;
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::source::{Source, Tree};
@@ -25,6 +26,10 @@ fn faults() -> (Faults, usize) {
     let site_file = lower::site_file(&read("ostler.yaml"), &mut faults).unwrap();
     let nodes = lower::nodes_file(&read("nodes.yaml"), &mut faults).unwrap();
     references::check(&roles, &site_file, &nodes, &mut faults);
+    let images = lower::image(&read("images/devstack-noble.yaml"), &mut faults).into_iter().collect();
+    let site = Site { file: site_file, nodes, images };
+    references::images(&roles, &site, &["devstack-noble"], &mut faults);
+    assert_eq!(site.images.len(), 1, "the image is read whole");
     faults.sort();
     (faults, count)
 }

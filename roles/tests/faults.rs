@@ -9,6 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ostler_roles::author::compile::Site;
 use ostler_roles::author::diagnostic::{Faults, RenderStyle};
 use ostler_roles::author::graph::Roles;
 use ostler_roles::author::source::{Source, Tree};
@@ -30,18 +31,25 @@ fn files(case: &str) -> Vec<(String, String)> {
 fn judge(case: &str) -> Faults {
     let mut faults = Faults::new();
     let (mut roles, mut site, mut nodes) = (Vec::new(), None, None);
+    let (mut images, mut named) = (Vec::new(), Vec::new());
     for (name, text) in files(case) {
         let tree = if name.starts_with("library/") { Tree::Library } else { Tree::Site };
         let source = Source::new(tree, name.as_str(), text);
         match name.as_str() {
             "ostler.yaml" => site = lower::site_file(&source, &mut faults),
             "nodes.yaml" => nodes = lower::nodes_file(&source, &mut faults),
+            _ if name.starts_with("images/") => {
+                named.push(name.trim_start_matches("images/").trim_end_matches(".yaml").to_owned());
+                images.extend(lower::image(&source, &mut faults));
+            }
             _ => roles.extend(lower::role(&source, &mut faults)),
         }
     }
     if roles.len() + usize::from(site.is_some()) + usize::from(nodes.is_some()) > 1 {
         let roles = Roles::new(roles, &mut faults);
-        references::check(&roles, &site.unwrap_or_default(), &nodes.unwrap_or_default(), &mut faults);
+        let site = Site { file: site.unwrap_or_default(), nodes: nodes.unwrap_or_default(), images };
+        references::check(&roles, &site.file, &site.nodes, &mut faults);
+        references::images(&roles, &site, &named.iter().map(String::as_str).collect::<Vec<_>>(), &mut faults);
     }
     faults.sort();
     faults

@@ -8,9 +8,14 @@ use std::path::Path;
 use ostler_roles::author::reference;
 
 #[test]
-fn the_pages_of_kinds_sites_and_roles_are_fresh() {
-    let pages =
-        [("kinds", reference::kinds()), ("site", reference::site()), ("role", reference::role()), ("library", reference::library())];
+fn the_pages_of_kinds_sites_roles_and_images_are_fresh() {
+    let pages = [
+        ("kinds", reference::kinds()),
+        ("site", reference::site()),
+        ("role", reference::role()),
+        ("library", reference::library()),
+        ("images", reference::images()),
+    ];
     for (name, page) in pages {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/reference/{name}.md"));
         if std::env::var_os("BLESS").is_some() {

@@ -159,6 +159,7 @@ fn role(yaml: &str, secret: &str) -> Result<String, String> {
         )
         .unwrap(),
         nodes: lower::nodes_file(&read("nodes.yaml", "nodes: {n1: {host: 192.0.2.1, roles: [r]}}\n"), &mut faults).unwrap(),
+        images: Vec::new(),
     };
     let roles = Roles::new(role, &mut faults);
     let node = NodeName::parse("n1").unwrap();

@@ -109,6 +109,7 @@ fn read(text: &str) -> Result<Case, Faults> {
         match name.as_str() {
             "ostler.yaml" => site.file = lower::site_file(&source, &mut faults).unwrap_or_default(),
             "nodes.yaml" => nodes = lower::nodes_file(&source, &mut faults),
+            _ if name.starts_with("images/") => site.images.extend(lower::image(&source, &mut faults)),
             _ => {
                 let role = lower::role(&source, &mut faults);
                 own.extend(role.iter().map(|role| role.name.value.clone()));
@@ -122,6 +123,8 @@ fn read(text: &str) -> Result<Case, Faults> {
     });
     let roles = Roles::new(roles, &mut faults);
     references::check(&roles, &site.file, &site.nodes, &mut faults);
+    let images: Vec<&str> = site.images.iter().map(|image| image.name.value.as_str()).collect();
+    references::images(&roles, &site, &images, &mut faults);
     let mut case = Case {
         roles,
         site,

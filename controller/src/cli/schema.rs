@@ -26,4 +26,6 @@ pub enum SchemaOf {
     Nodes,
     /// ostler.yaml
     Site,
+    /// images/NAME.yaml
+    Image,
 }

@@ -11,6 +11,7 @@ pub fn run(context: &Context, args: &SchemaArgs) -> Result<Exit, CommandError> {
         SchemaOf::Role => File::Role,
         SchemaOf::Nodes => File::Nodes,
         SchemaOf::Site => File::Site,
+        SchemaOf::Image => File::Image,
     };
     context.printer.raw(&format!("{:#}\n", schema::of(file, &workspace::roles(context)?)));
     Ok(Exit::Good)

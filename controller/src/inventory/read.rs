@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ostler_roles::author::compile::{self, Secrets, Site, SiteContent, SiteEntry, Unread};
 use ostler_roles::author::diagnostic::{Fault, Faults};
 use ostler_roles::author::graph::Roles;
+use ostler_roles::author::image::Image;
 use ostler_roles::author::role::Role;
 use ostler_roles::author::site::{NodeEntry, NodesFile};
 use ostler_roles::author::source::{Source, Span, Tree};
@@ -131,19 +132,21 @@ pub fn read(root: &Path) -> Result<Reading, ReadSiteError> {
     // What a file holds that could not be read at all is not missing: names across files wait until each can be read.
     let mut crossing = Faults::new();
     let roles = Roles::new(roles, &mut crossing);
-    if let (Some(site), Some(nodes), false) = (&site, &nodes, unread) {
-        references::check(&roles, site, nodes, &mut crossing);
+    let (images, names) = images(root, &mut faults)?;
+    let read = site.is_some() && nodes.is_some() && !unread;
+    let site = Site { file: site.unwrap_or_default(), nodes: nodes.unwrap_or_default(), images };
+    if read {
+        references::check(&roles, &site.file, &site.nodes, &mut crossing);
+        references::images(&roles, &site, &names.iter().map(String::as_str).collect::<Vec<_>>(), &mut crossing);
         faults.extend(crossing);
     }
     let files = [SITE_FILE, NODES_FILE];
     let whole = !faults.iter().any(|fault| files.contains(&fault.span.source().name()));
-    let site = Site { file: site.unwrap_or_default(), nodes: nodes.unwrap_or_default() };
     if !faults.is_empty() {
         compile::in_scope(&roles, &mut faults);
     }
     one_node_a_machine(&site, &mut faults);
     circles(&site, &mut faults);
-    images(root, &mut faults)?;
     let (content, stamps) = contents(root, &mut faults)?;
     let secrets = secrets(root, &mut faults)?;
     if !faults.is_empty() {
@@ -236,13 +239,28 @@ fn hidden(name: &str) -> bool {
     name.rsplit('/').next().is_some_and(|file| file.starts_with('.') || file.ends_with('~'))
 }
 
-/// Images are refused by name.
-fn images(root: &Path, faults: &mut Faults) -> Result<(), ReadSiteError> {
-    for name in walk::files(root, "images")?.iter().filter(|name| name.ends_with(".yaml")) {
-        let source = Source::new(Tree::Site, name.as_str(), "");
-        faults.push(Fault::new(&source.span(0..0), "`images` is not in this release"));
+/// The images of the site, `images/NAME.yaml` as far as they can be read, and the names of all. What is no YAML beside them may be what they
+/// stand on.
+fn images(root: &Path, faults: &mut Faults) -> Result<(Vec<Image>, Vec<String>), ReadSiteError> {
+    let (mut images, mut names) = (Vec::new(), Vec::new());
+    for name in walk::files(root, "images")?.into_iter().filter(|name| !hidden(name)) {
+        match name.strip_prefix("images/").and_then(|file| file.strip_suffix(".yaml")) {
+            Some(stem) if !stem.contains('/') => {
+                names.push(stem.to_owned());
+                let read = source(root, &name, faults).unwrap_or_else(|error| {
+                    faults.push(unreadable(&name, &error));
+                    None
+                });
+                images.extend(read.and_then(|source| lower::image(&source, faults)));
+            }
+            None if !name.ends_with(".yml") => {}
+            _ => {
+                let source = Source::new(Tree::Site, name.as_str(), "");
+                faults.push(Fault::new(&source.span(0..0), "the file is not an image").expected("`images/NAME.yaml`, no directories"));
+            }
+        }
     }
-    Ok(())
+    Ok((images, names))
 }
 
 /// A file that could not be read is a fault of the site like others: it ends the reading of none.

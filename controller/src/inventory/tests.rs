@@ -188,7 +188,9 @@ fn faults_of_all_files_come_at_once() {
     assert_eq!(
         faults(dir.path()),
         [
-            "images/noble.yaml:1:1: `images` is not in this release",
+            "images/noble.yaml:1:8: the image has no `summary`",
+            "images/noble.yaml:1:8: the image has no `base`",
+            "images/noble.yaml:1:8: the image has no `like`",
             "nodes.yaml:1:27: unknown role `wbe`",
             "roles/deep/down.yaml:1:1: the file is not a role",
             "roles/other.yml:1:1: the file is not a role",
@@ -196,6 +198,31 @@ fn faults_of_all_files_come_at_once() {
             "secrets/password.txt:1:1: the file is not a secret",
         ]
     );
+}
+
+#[test]
+fn images_are_files_of_their_own_directory_and_what_they_stand_on_may_lie_beside_them() {
+    let dir = site();
+    let noble = "image: noble\nsummary: A web server, baked.\nbase: {tree: images/root.tar}\nlike: {group: build}\nsize: 4 GiB\n";
+    write(dir.path(), "images/noble.yaml", noble);
+    write(dir.path(), "images/root.tar", "no YAML");
+    write(dir.path(), "images/.noble.yaml.swp", "");
+    let inventory = read(dir.path()).unwrap().whole().unwrap();
+    let names: Vec<&str> = inventory.site.images.iter().map(|image| image.name.value.as_str()).collect();
+    assert_eq!(names, ["noble"]);
+    write(dir.path(), "images/old/noble.yaml", noble);
+    write(dir.path(), "images/jammy.yml", noble);
+    // What could not be read is not unknown as well.
+    write(dir.path(), "images/broken.yaml", "image: broken\nsummary: [\n");
+    write(
+        dir.path(),
+        "images/above.yaml",
+        &noble.replace("image: noble", "image: above").replace("tree: images/root.tar", "image: broken"),
+    );
+    let found = faults(dir.path());
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found[0].starts_with("images/broken.yaml:3:1: "), "{found:?}");
+    assert_eq!(found[1..], ["images/jammy.yml:1:1: the file is not an image", "images/old/noble.yaml:1:1: the file is not an image"]);
 }
 
 #[test]

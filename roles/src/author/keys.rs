@@ -130,3 +130,59 @@ pub const NODE: &[KeySpec] = &[
     KeySpec { name: "vars", holds: "as in a group", doc: "Stronger than those of its groups." },
     KeySpec { name: "ssh", holds: "as in a group", doc: "Stronger than that of its groups." },
 ];
+
+/// The keys of an image.
+pub const IMAGE: &[KeySpec] = &[
+    KeySpec { name: "image", holds: "name", doc: "Its name, the same as the file's. Must be written." },
+    KeySpec { name: "summary", holds: "text", doc: "One sentence: what a machine is that is made of it. Must be written." },
+    KeySpec { name: "base", holds: "map, see below", doc: "What it stands on. Must be written." },
+    KeySpec {
+        name: "like",
+        holds: "`{group: NAME}` or `{node: NAME}`",
+        doc: "It has the roles, the variables and the requirements of any node of that group, or of that node. This or `roles` must be written.",
+    },
+    KeySpec { name: "roles", holds: "list of roles", doc: "Roles of its own, after those of whom it is like." },
+    KeySpec {
+        name: "vars",
+        holds: "`ROLE: {PARAMETER: VALUE}`",
+        doc: "Values for parameters of its roles, stronger than those of whom it is like.",
+    },
+    KeySpec {
+        name: "size",
+        holds: "bytes",
+        doc: "The virtual size of a `qcow2` and a `box`, 1 GiB to 16 TiB; must be written for them. A `raw` is its content and a fifth, and grows at first boot.",
+    },
+    KeySpec {
+        name: "formats",
+        holds: "list of `qcow2`, `raw`, `tar`, `oci`, `box`",
+        doc: "What it is written as; `[qcow2]` if not written.",
+    },
+    KeySpec { name: "keep", holds: "integer", doc: "How many builds are kept, held ones not counted; 2 if not written." },
+    KeySpec { name: "filesystem", holds: "`ext4`", doc: "The file system of the root." },
+    KeySpec { name: "firmware", holds: "list of `bios`, `uefi`", doc: "What can boot it; both if not written." },
+    KeySpec {
+        name: "console",
+        holds: "text",
+        doc: "The serial console, `ttyS0` or `ttyS0,115200n8`, as the kernel takes it, or `none`; `ttyS0` if not written.",
+    },
+    KeySpec {
+        name: "secrets",
+        holds: "`refused`, `baked`",
+        doc: "What becomes of a step that holds a secret: a fault, or whoever has the image has the secret; `refused` if not written.",
+    },
+    KeySpec {
+        name: "seal",
+        holds: "`{paths: [PATH]}`",
+        doc: "Paths that are taken out beside identity, logs, histories and traces of the build, which always are.",
+    },
+    KeySpec {
+        name: "apt_lists",
+        holds: "`keep`, `drop`",
+        doc: "What becomes of apt's lists; `drop` if not written. They are large, and old when it boots; a machine that is asked whether a package is offered asks its sources where no list is. `keep` is for one that cannot reach them.",
+    },
+    KeySpec {
+        name: "checkpoint",
+        holds: "`{after: TIME, bytes: SIZE}`",
+        doc: "When a step ends a layer of the build, as every role does.",
+    },
+];

@@ -7,6 +7,7 @@ pub mod compile;
 pub mod diagnostic;
 pub mod expr;
 pub mod graph;
+pub mod image;
 pub mod keys;
 pub mod kinds;
 pub mod layers;

@@ -6,7 +6,9 @@ pub use role::{library, role};
 
 use std::fmt::Write as _;
 
+use super::image::SUITES;
 use super::keys;
+use super::kinds::image::{BASE, BASE_RULES, CHECKPOINT, CHECKPOINT_RULES, LIKE, LIKE_RULES, SEAL};
 use super::kinds::{self, BUILDBOT, EXECUTOR, FieldSpec, JENKINS, KindSpec, LAB, Rule, SSH, ScalarType, Shape};
 use super::literal::words;
 
@@ -32,6 +34,34 @@ pub fn site() -> String {
         table(&mut page, fields);
         fields_in(&mut page, fields);
     }
+    page
+}
+
+/// The page of `images/NAME.yaml`.
+#[must_use]
+pub fn images() -> String {
+    let mut page = String::from(
+        "# `images/NAME.yaml`\n\nWritten by the program from its own tables; a test keeps it fresh.\n\n\
+         An image is a machine that is made once: the roles of a group or of a node, baked. No expression stands in it but in `vars`.\n\n\
+         | key | holds | |\n|---|---|---|\n",
+    );
+    keys::IMAGE.iter().for_each(|key| row(&mut page, &[&format!("`{}`", key.name), key.holds, key.doc]));
+    for (title, fields, rules) in [
+        ("base", BASE, BASE_RULES),
+        ("like", LIKE, LIKE_RULES),
+        ("seal", SEAL, &[] as &[Rule]),
+        ("checkpoint", CHECKPOINT, CHECKPOINT_RULES),
+    ] {
+        let _ = writeln!(page, "\n## `{title}`\n");
+        table(&mut page, fields);
+        fields_in(&mut page, fields);
+        let rules: Vec<String> = rules.iter().map(sentence).collect();
+        if !rules.is_empty() {
+            let _ = writeln!(page, "\n{}", rules.join(" "));
+        }
+    }
+    page.push_str("\nThe suites of `debootstrap`, and their systems:\n\n| suite | system |\n|---|---|\n");
+    SUITES.iter().for_each(|(suite, system)| row(&mut page, &[&format!("`{suite}`"), &format!("`{system}`")]));
     page
 }
 

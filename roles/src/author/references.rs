@@ -1,9 +1,12 @@
 //! Names across the files of a site: roles, parameters, groups, nodes and masters that are spoken of must be there.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+use super::compile::Site;
 use super::diagnostic::{Fault, Faults};
 use super::graph::Roles;
+use super::image::{Base, Image, Like};
 use super::kinds::ScalarType;
 use super::role::{Fields, Name, Need, Type};
 use super::site::{NodesFile, SiteFile};
@@ -39,6 +42,60 @@ pub fn check(roles: &Roles, site: &SiteFile, nodes: &NodesFile, faults: &mut Fau
     }
 }
 
+/// Checks every name that an image says. `all` are the names of the site's images, those too that could not be read.
+pub fn images(roles: &Roles, site: &Site, all: &[&str], faults: &mut Faults) {
+    let check = Check { roles, site: &site.file, nodes: &site.nodes };
+    for image in &site.images {
+        check.listed(&image.roles, faults);
+        check.vars(&image.vars, faults);
+        check.like(image, faults);
+        let known = || site.nodes.nodes.iter();
+        if let Some(node) = known().find(|node| node.name.value == image.name.value) {
+            let fault =
+                Fault::new(&image.name.span, format!("`{}` is a node and an image", image.name.value)).also(&node.name.span, "the node");
+            faults.push(
+                fault.hint(format!(
+                    "give the image a name of its own, `{0}-image`, and its file: `images/{0}-image.yaml`",
+                    image.name.value
+                )),
+            );
+        }
+        if let Base::Image(of) = &image.base.value
+            && !all.contains(&of.as_str())
+        {
+            faults.push(Fault::new(&image.base.span, format!("unknown image `{of}`")).nearest(of, all.iter().copied()));
+        }
+    }
+    circles(&site.images, faults);
+}
+
+/// Images that stand on each other, each circle once.
+fn circles(images: &[Image], faults: &mut Faults) {
+    let mut told: BTreeSet<&str> = BTreeSet::new();
+    for first in images {
+        let mut path: Vec<&Image> = vec![first];
+        while let Some(Base::Image(of)) = path.last().map(|last| &last.base.value) {
+            if let Some(start) = path.iter().position(|image| image.name.value == *of) {
+                let circle = &path[start..];
+                let told_before = circle.iter().any(|image| told.contains(image.name.value.as_str()));
+                told.extend(circle.iter().map(|image| image.name.value.as_str()));
+                if let (false, [image, others @ ..]) = (told_before, circle) {
+                    let names: Vec<&str> = circle.iter().chain([image]).map(|image| image.name.value.as_str()).collect();
+                    let message = match others {
+                        [] => format!("`{}` stands on itself", image.name.value),
+                        _ => format!("images stand on each other: {}", names.join(" -> ")),
+                    };
+                    let fault = Fault::new(&image.base.span, message);
+                    faults.push(others.iter().fold(fault, |fault, image| fault.also(&image.base.span, "and here")));
+                }
+                break;
+            }
+            let Some(next) = images.iter().find(|image| image.name.value == *of) else { break };
+            path.push(next);
+        }
+    }
+}
+
 /// What there is.
 struct Check<'a> {
     roles: &'a Roles,
@@ -51,6 +108,25 @@ impl Check<'_> {
     fn listed(&self, names: &[Name], faults: &mut Faults) {
         for name in names.iter().filter(|name| self.roles.get(&name.value).is_none()) {
             faults.push(Fault::new(&name.span, format!("unknown role `{}`", name.value)).nearest(&name.value, self.roles.names()));
+        }
+    }
+
+    /// Whom an image is like.
+    fn like(&self, image: &Image, faults: &mut Faults) {
+        let nodes: Vec<&str> = self.nodes.nodes.iter().map(|node| node.name.value.as_str()).collect();
+        let groups: Vec<&str> = self.nodes.groups.iter().map(|group| group.name.value.as_str()).collect();
+        let (word, name, known, (other, others)) = match &image.like {
+            None => return,
+            Some(Like::Group(name)) => ("group", name, groups, ("node", nodes)),
+            Some(Like::Node(name)) => ("node", name, nodes, ("group", groups)),
+        };
+        if !known.contains(&name.value.as_str()) {
+            let fault = Fault::new(&name.span, format!("unknown {word} `{}`", name.value));
+            faults.push(if others.contains(&name.value.as_str()) {
+                fault.hint(format!("it is a {other}: write `like: {{{other}: {}}}`", name.value))
+            } else {
+                fault.nearest(&name.value, known)
+            });
         }
     }
 

@@ -20,7 +20,8 @@ pub use date::date;
 pub use digest::{Blob, Digest, ParseDigestError, write_named};
 pub use mode::{Mode, ParseModeError};
 pub use name::{
-    AccountName, Label, MasterName, ModuleName, NameError, NodeName, PackageName, RoleName, RunId, SecretName, SysctlName, UnitName,
+    AccountName, ImageName, Label, MasterName, ModuleName, NameError, NodeName, PackageName, RoleName, RunId, SecretName, SysctlName,
+    UnitName,
 };
 pub use origin::Origin;
 pub use passwd::PasswdLine;

@@ -84,6 +84,8 @@ names! {
     NodeName, "node name", 63, alnum, |c| alnum(c) || matches!(c, '-' | '.' | '_'), "letters, digits, `-`, `.` and `_`, first a letter or digit, at most 63";
     /// A role; its file is `roles/NAME.yaml`.
     RoleName, "role name", 63, lower, slug, "lower-case letters, digits and `-`, first a letter, at most 63";
+    /// An image; its file is `images/NAME.yaml`, and its name stands in file names and in an OCI archive.
+    ImageName, "image name", 63, lower, slug, "lower-case letters, digits and `-`, first a letter, at most 63";
     /// A CI master: a key of `masters`.
     MasterName, "master name", 63, lower, slug, "lower-case letters, digits and `-`, first a letter, at most 63";
     /// A secret of the site; its file is `secrets/NAME.age`.

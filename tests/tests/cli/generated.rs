@@ -8,7 +8,7 @@ use std::fmt::Write;
 #[test]
 fn schemas_are_valid_json_with_a_root() {
     let desk = Desk::new();
-    for of in ["role", "nodes", "site"] {
+    for of in ["role", "nodes", "site", "image"] {
         let said = desk.run(&["schema", of]);
         assert_eq!(said.code, Some(0), "{of}: {said}");
         let schema: serde_json::Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{of}: {error}"));

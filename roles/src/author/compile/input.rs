@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::KnownFacts;
 use crate::author::diagnostic::Fault;
 use crate::author::graph::Roles;
+use crate::author::image::Image;
 use crate::author::layers::Override;
 use crate::author::site::{NodesFile, SiteFile};
 use crate::author::source::{Source, Tree};
@@ -15,13 +16,15 @@ use crate::catalog::Catalog;
 use crate::executor::Executor;
 use crate::words::{Blob, Digest, NodeName, Secret};
 
-/// The two files of a site, lowered and checked.
+/// What people wrote of a site's machines, lowered and checked.
 #[derive(Clone, Debug, Default)]
 pub struct Site {
     /// `ostler.yaml`.
     pub file: SiteFile,
     /// `nodes.yaml`.
     pub nodes: NodesFile,
+    /// `images/NAME.yaml`, by name.
+    pub images: Vec<Image>,
 }
 
 /// Why a file has no text.

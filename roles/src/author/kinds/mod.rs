@@ -2,6 +2,7 @@
 
 mod checks;
 mod foreign;
+pub(super) mod image;
 mod read;
 mod site;
 mod types;

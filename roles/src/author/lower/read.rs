@@ -5,7 +5,7 @@ use crate::author::keys::{self, KeySpec};
 use crate::author::literal::{mismatch, words};
 use crate::author::role::{Name, Need, Setting};
 use crate::author::source::{Bare, Entry, Node, Spanned};
-use crate::words::{MasterName, NodeName, RoleName};
+use crate::words::{ImageName, MasterName, NodeName, RoleName};
 
 /// The keys a map may have.
 pub(super) struct Keys {
@@ -96,6 +96,10 @@ pub(super) enum Spelling {
     Node,
     /// A master.
     Master,
+    /// An image.
+    Image,
+    /// A component of a package source: `non-free-firmware`.
+    Component,
     /// A parameter, word or loop name, used in expressions: `host_name`.
     Underscored,
 }
@@ -104,7 +108,7 @@ impl Spelling {
     /// For "expected".
     fn expected(self) -> &'static str {
         match self {
-            Self::Role | Self::Master => "small letters, digits and `-`, beginning with a letter",
+            Self::Role | Self::Master | Self::Image | Self::Component => "small letters, digits and `-`, beginning with a letter",
             Self::Node => "letters, digits, `-`, `.` and `_`, beginning with a letter or digit",
             Self::Underscored => "small letters, digits and `_`, beginning with a letter",
         }
@@ -113,9 +117,10 @@ impl Spelling {
     /// Whether the name is spelt so.
     pub(super) fn holds(self, name: &str) -> bool {
         match self {
-            Self::Role => RoleName::parse(name).is_ok(),
+            Self::Role | Self::Component => RoleName::parse(name).is_ok(),
             Self::Node => NodeName::parse(name).is_ok(),
             Self::Master => MasterName::parse(name).is_ok(),
+            Self::Image => ImageName::parse(name).is_ok(),
             Self::Underscored => {
                 name.len() <= 63
                     && name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -132,7 +137,9 @@ pub(super) fn name(written: &Spanned<String>, what: &str, spelling: Spelling, fa
     }
     let fault = Fault::new(&written.span, format!("`{}` cannot be {what}", written.value)).expected(spelling.expected());
     let other = match spelling {
-        Spelling::Role | Spelling::Node | Spelling::Master => written.value.to_lowercase().replace(['_', ' ', '.'], "-"),
+        Spelling::Role | Spelling::Node | Spelling::Master | Spelling::Image | Spelling::Component => {
+            written.value.to_lowercase().replace(['_', ' ', '.'], "-")
+        }
         Spelling::Underscored => written.value.to_lowercase().replace(['-', ' ', '.'], "_"),
     };
     faults.push(if spelling.holds(&other) { fault.hint(format!("write `{other}`")) } else { fault });

@@ -63,7 +63,7 @@ fn excluded(so: Value, first: &str, second: &str) -> Value {
 }
 
 /// A field's shape; an expression may stand for the whole of it.
-fn shape(wanted: &Shape) -> Value {
+pub(super) fn shape(wanted: &Shape) -> Value {
     let literal = match wanted {
         Shape::Scalar(kind) => return reference(kind.word()),
         Shape::Expression => return json!({ "type": ["string", "boolean"] }),

@@ -1,9 +1,10 @@
-//! JSON Schema of the three kinds of files, from the same tables that lowering reads: editors complete and mark by it.
+//! JSON Schema of the four kinds of files, from the same tables that lowering reads: editors complete and mark by it.
 //!
 //! A schema says less than `lint`: it knows shapes and words, and the names of the roles that it is given. A value may always be an
 //! expression. `errorMessage` is no word of JSON Schema: editors say it where they have it, and others pass over it.
 
 mod fields;
+mod image;
 mod params;
 mod step;
 
@@ -23,6 +24,8 @@ pub enum File {
     Nodes,
     /// `ostler.yaml`.
     Site,
+    /// `images/NAME.yaml`.
+    Image,
 }
 
 /// The schema of a file. `roles` are those whose names and parameters it knows.
@@ -32,6 +35,7 @@ pub fn of(file: File, roles: &Roles) -> Value {
         File::Role => ("ostler role", role()),
         File::Nodes => ("ostler nodes.yaml", nodes()),
         File::Site => ("ostler.yaml", site()),
+        File::Image => ("ostler image", image::image()),
     };
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!(title);
@@ -147,7 +151,7 @@ fn definitions(file: File, roles: &Roles) -> Value {
                 all.insert(format!("step_{}", place.word()), step::of(place));
             }
         }
-        File::Nodes | File::Site => {
+        File::Nodes | File::Site | File::Image => {
             all.insert("names".to_owned(), list(&json!({ "type": "string" })));
             all.insert("vars".to_owned(), vars);
             all.insert("role".to_owned(), params::role_name(roles));
@@ -180,7 +184,7 @@ mod tests {
 
     #[test]
     fn every_reference_has_its_definition() {
-        for file in [File::Role, File::Nodes, File::Site] {
+        for file in [File::Role, File::Nodes, File::Site, File::Image] {
             let schema = of(file, &Roles::default());
             let mut found = Vec::new();
             references(&schema, &mut found);
