@@ -12,6 +12,8 @@ use ostler_roles::author::expr::{self, FILTERS, Scope, TESTS, Unknown};
 use ostler_roles::author::source::{Source, Span, Tree};
 use ostler_roles::author::template::{self, Template};
 use ostler_roles::author::value::{Marks, Value, facts_value};
+use ostler_roles::facts::Facts;
+use ostler_roles::words::Bytes;
 use proptest::prelude::*;
 
 /// A few names of every type.
@@ -19,8 +21,12 @@ struct Names(BTreeMap<&'static str, Value>);
 
 impl Names {
     fn new() -> Self {
-        let facts = facts_value(&recorded()["debian-12"]);
-        let secret = Value::text("hunter2secret").marked(&Marks { secrets: ["token".into()].into(), own: true, ..Marks::default() });
+        Self::on(&recorded()["debian-12"])
+    }
+
+    fn on(facts: &Facts) -> Self {
+        let facts = facts_value(facts);
+        let secret = Value::text("hunter2secret").marked(&Marks { secrets: ["token".into()].into(), ..Marks::default() });
         Self(BTreeMap::from([
             ("facts", facts),
             ("text", Value::text("a b,c")),
@@ -44,6 +50,9 @@ fn likely() -> impl Strategy<Value = String> {
     let mut words: Vec<String> = [
         "facts.cpus",
         "facts.memory.total",
+        "facts.virtualization",
+        "facts.addresses",
+        "facts",
         "facts.kernel.release",
         "text",
         "number",
@@ -98,6 +107,56 @@ fn likely() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(words), 0..14).prop_map(|parts| parts.join(" "))
 }
 
+/// Expressions that can be read, of every shape.
+fn formed() -> impl Strategy<Value = String> {
+    let leaf = prop::sample::select(vec![
+        "facts.cpus",
+        "facts.memory.total",
+        "facts.virtualization",
+        "facts.addresses",
+        "facts.host_keys",
+        "facts.hostname",
+        "facts.system.id",
+        "facts",
+        "(facts.cpus > 5)",
+        "(facts.virtualization == 'kvm')",
+        "(facts.memory.total is at_least('8 GiB'))",
+        "text",
+        "number",
+        "flag",
+        "nothing",
+        "list",
+        "'kvm'",
+        "4",
+        "1",
+        "0",
+        "true",
+    ]);
+    let filters: Vec<String> =
+        FILTERS.iter().map(|word| word.usage.split_once("| ").map_or(word.name, |(_, rest)| rest).to_owned()).collect();
+    let tests: Vec<&str> = vec!["none", "not none", "empty", "above(1)", "below(number)", "in list"];
+    leaf.prop_map(str::to_owned).prop_recursive(4, 24, 3, move |inner| {
+        let two = (inner.clone(), inner.clone());
+        let operators = prop::sample::select(vec!["+", "-", "*", "~", "==", "!=", "<", ">=", "and", "or", "in"]);
+        prop_oneof![
+            (two.clone(), operators).prop_map(|((a, b), operator)| format!("({a} {operator} {b})")),
+            (two.clone(), inner.clone()).prop_map(|((a, b), c)| format!("({a} if {b} else {c})")),
+            (two.clone(), prop::sample::select(vec!["==", ">=", "<"]), two.clone())
+                .prop_map(|((a, b), operator, (c, d))| format!("({a} if {c} {operator} {d} else {b})")),
+            two.clone().prop_map(|(a, b)| format!("[{a}, {b}]")),
+            two.clone().prop_map(|(a, b)| format!("{{'a': {a}, 'b': {b}}}")),
+            two.prop_map(|(a, b)| format!("({a})[{b}]")),
+            inner.clone().prop_map(|a| format!("(not {a})")),
+            (inner.clone(), prop::sample::select(filters.clone())).prop_map(|(a, filter)| format!("({a} | {filter})")),
+            (inner, prop::sample::select(tests.clone())).prop_map(|(a, test)| if test.starts_with("in ") {
+                format!("({a} {test})")
+            } else {
+                format!("({a} is {test})")
+            }),
+        ]
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
@@ -135,6 +194,72 @@ proptest! {
         if let Ok(rendered) = template::render("templates/t", &own, &load, &Names::new()) {
             prop_assert_eq!(rendered.marks.is_secret(), rendered.text.contains("hunter2secret"));
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+    #[test]
+    fn what_another_machine_makes_another_bears_the_mark(text in formed(), parts in prop::collection::vec(formed(), 1..3)) {
+        let here = &recorded()["debian-12"];
+        let there = elsewhere(here);
+        let (here, there) = (Names::on(here), Names::on(&there));
+        if let Ok(parsed) = expr::parse(&text)
+            && let (Ok(one), Ok(other)) = (expr::eval(&parsed, &here), expr::eval(&parsed, &there))
+        {
+            let same = one == other && one.shown() == other.shown();
+            prop_assert!(same || (is_of_machine(&one.all_marks()) && is_of_machine(&other.all_marks())), "{text}: {one:?} and {other:?}");
+        }
+        let text: String = parts.iter().map(|part| format!("{{% if {part} %}}a{{% endif %}}{{% for x in {part} %}}b{{% endfor %}}")).collect();
+        let own = Template::parse(&Source::new(Tree::Site, "templates/t", text.as_str()));
+        let load = |_: &str, _: &Span| Ok(Arc::clone(&own));
+        let render = |names: &Names| template::render("templates/t", &own, &load, names);
+        if let (Ok(one), Ok(other)) = (render(&here), render(&there)) {
+            prop_assert!(one.text == other.text || (is_of_machine(&one.marks) && is_of_machine(&other.marks)), "{text}");
+        }
+    }
+}
+
+/// Another machine with the same system.
+fn elsewhere(here: &Facts) -> Facts {
+    Facts {
+        hostname: "other".to_owned(),
+        virtualization: "none".to_owned(),
+        cpus: 7,
+        memory: Bytes(3 << 30),
+        addresses: vec!["192.0.2.7".to_owned(), "192.0.2.8".to_owned(), "192.0.2.9".to_owned()],
+        host_keys: Vec::new(),
+        ..here.clone()
+    }
+}
+
+fn is_of_machine(marks: &Marks) -> bool {
+    marks.machine || marks.own
+}
+
+#[test]
+fn whose_a_fact_is_travels_with_it_and_the_systems_are_nobodys() {
+    let names = Names::new();
+    let marks = |text: &str| {
+        let marks = expr::eval(&expr::parse(text).unwrap(), &names).unwrap().all_marks();
+        (marks.own, marks.machine)
+    };
+    for (text, wanted) in [
+        ("facts.cpus", (false, true)),
+        ("facts.memory.total | round('GiB')", (false, true)),
+        ("'a' if facts.virtualization == 'kvm' else 'b'", (false, true)),
+        ("('a' if facts.cpus > 2 else nothing) is none", (false, true)),
+        ("['a', 'b'][facts.cpus - 4]", (false, true)),
+        ("flag and facts.cpus > 2", (false, true)),
+        ("facts.addresses | length", (true, false)),
+        ("facts.addresses[0] ~ ':' ~ facts.cpus", (true, true)),
+        ("facts.hostname is none", (true, false)),
+        ("facts.system.id ~ facts.arch ~ facts.kernel.release ~ facts.init ~ facts.package_manager", (false, false)),
+        ("'a' if facts.kernel.shared else 'b'", (false, false)),
+        ("token", (false, false)),
+    ] {
+        assert_eq!(marks(text), wanted, "{text}");
     }
 }
 

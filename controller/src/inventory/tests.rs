@@ -182,7 +182,7 @@ fn faults_of_all_files_come_at_once() {
     write(dir.path(), "roles/deep/down.yaml", "role: down\n");
     write(dir.path(), "roles/other.yml", "role: other\n");
     write(dir.path(), "roles/.web.yaml.swp", "");
-    write(dir.path(), "images/noble.yaml", "image: noble\n");
+    write(dir.path(), "images/noble.yaml", "image: noble\nsize: 4 GiB\n");
     write(dir.path(), "secrets/password.txt", "hunter2\n");
     write(dir.path(), "nodes.yaml", "nodes: {bastion: {roles: [wbe], ssh: {jump: none}}}\n");
     assert_eq!(
@@ -221,7 +221,7 @@ fn images_are_files_of_their_own_directory_and_what_they_stand_on_may_lie_beside
     );
     let found = faults(dir.path());
     assert_eq!(found.len(), 3, "{found:?}");
-    assert!(found[0].starts_with("images/broken.yaml:3:1: "), "{found:?}");
+    assert!(found[0].starts_with("images/broken.yaml:2:10: not YAML"), "{found:?}");
     assert_eq!(found[1..], ["images/jammy.yml:1:1: the file is not an image", "images/old/noble.yaml:1:1: the file is not an image"]);
 }
 

@@ -135,7 +135,7 @@ impl Context<'_> {
             ScalarType::Integer => return Value::integer(if sample == Sample::One { 1 } else { 2 }),
             ScalarType::Port => return Value::integer(if sample == Sample::One { 1024 } else { 2048 }),
             ScalarType::Secret => {
-                return Value::text(SEALED).marked(&Marks { secrets: [name.into()].into(), own: true, ..Marks::default() });
+                return Value::text(SEALED).marked(&Marks { secrets: [name.into()].into(), ..Marks::default() });
             }
             ScalarType::Node => return self.any_node(sample),
             ScalarType::Path => (format!("/{name}"), format!("/{name}/other")),

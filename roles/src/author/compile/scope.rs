@@ -163,7 +163,7 @@ impl SiteScope<'_, '_> {
                 hint: Some("keep binary secrets as base64".to_owned()),
             })?,
         };
-        let marks = Marks { secrets: [name.into()].into(), own: true, ..Marks::default() };
+        let marks = Marks { secrets: [name.into()].into(), ..Marks::default() };
         Ok(Value::text(value).marked(&marks))
     }
 

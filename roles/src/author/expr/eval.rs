@@ -1,12 +1,13 @@
 //! The value of an expression in a scope.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::syntax::{Expr, ExprKind};
 use super::{ExprFault, FILTERS, Stop, TESTS, Unknown, operators};
 use crate::author::diagnostic::nearest;
-use crate::author::value::{Data, Marks, Value, facts_value};
+use crate::author::value::{Data, Marks, Value, facts_of_another, facts_value};
 use crate::words::Bytes;
 
 /// The names that an expression may read.
@@ -125,9 +126,9 @@ pub fn eval(expr: &Expr, scope: &dyn Scope) -> Result<Value, Stop> {
             let Some(word) = TESTS.iter().find(|word| word.name == name) else { return Err(Stop::Reported) };
             looked(input.size() + arguments.iter().map(Value::size).sum::<usize>(), place, scope)?;
             let holds = (word.run)(&input, &arguments).map_err(|message| refused(message, &input, &arguments, place, word.usage))?;
-            // Whether something was given at all is no secret, unless a secret decided it.
+            // Whether something was given at all is no secret, unless a secret decided it; whose it is counts all the same.
             let open = word.name == "none" && !input.marks.chosen;
-            let marks = if open { Marks { assumed: input.marks.assumed, ..Marks::default() } } else { both(&input, &arguments) };
+            let marks = if open { Marks { secrets: BTreeSet::new(), ..input.marks.clone() } } else { both(&input, &arguments) };
             Ok(Value::boolean(holds != *negated).marked(&marks))
         }
     }
@@ -221,11 +222,14 @@ fn field(of: &Expr, name: &str, place: &Range<usize>, scope: &dyn Scope) -> Resu
         Data::Node(node) => match name {
             "name" => Ok(Value::text(node.name.as_str()).marked(&value.marks)),
             "host" => Ok(Value::text(node.host.as_str()).marked(&value.marks)),
-            "facts" => node.facts.as_deref().map(|facts| facts_value(facts).marked(&value.marks)).ok_or_else(|| {
-                ExprFault::new(place, format!("the facts of {} are not known yet", node.name))
-                    .hint(format!("read them first: ostler check --limit {}", node.name))
-                    .into()
-            }),
+            "facts" => {
+                let known = node.facts.as_deref().map(if value.marks.own { facts_value } else { facts_of_another });
+                known.map(|facts| facts.marked(&value.marks)).ok_or_else(|| {
+                    ExprFault::new(place, format!("the facts of {} are not known yet", node.name))
+                        .hint(format!("read them first: ostler check --limit {}", node.name))
+                        .into()
+                })
+            }
             "gives" => Err(ExprFault::new(place, "values that a node gives are not in this release").into()),
             _ => Err(fault(format!("a node has no `{name}`"), &["name", "host", "facts"])),
         },

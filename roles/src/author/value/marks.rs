@@ -8,8 +8,11 @@ use std::sync::Arc;
 pub struct Marks {
     /// The secrets it was made of, by name; empty for a public value.
     pub secrets: BTreeSet<Arc<str>>,
-    /// It belongs to this node alone: its name, addresses, host keys, and secrets.
+    /// It belongs to this node alone: its name, host, addresses, host keys.
     pub own: bool,
+    /// It is of the machine that the node is, and of no other that has the same system: its processors, its memory, what it runs in. While
+    /// an image is built these are the builder's.
+    pub machine: bool,
     /// A secret decided which value this is, or whether it is any: not even that may be told.
     pub chosen: bool,
     /// Nobody gave it yet: it stands for any value of its type.
@@ -21,6 +24,7 @@ impl Marks {
     pub fn join(&mut self, other: &Self) {
         self.secrets.extend(other.secrets.iter().cloned());
         self.own |= other.own;
+        self.machine |= other.machine;
         self.chosen |= other.chosen;
         self.assumed |= other.assumed;
     }

@@ -19,7 +19,7 @@ pub use public_half::{PublicHalfError, public_half};
 pub(crate) use several::ELEMENT;
 pub use several::{Element, List, Map, Several};
 pub(crate) use view::pair;
-pub use view::{NodeView, facts_value};
+pub use view::{NodeView, facts_of_another, facts_value};
 
 use super::source::Tree;
 use crate::words::{AbsPath, Bytes, Mode, Percent, Span, Version};
@@ -148,6 +148,13 @@ impl Value {
     #[must_use]
     pub fn own(mut self) -> Self {
         self.marks.own = true;
+        self
+    }
+
+    /// The same, marked as this machine's.
+    #[must_use]
+    pub fn of_machine(mut self) -> Self {
+        self.marks.machine = true;
         self
     }
 

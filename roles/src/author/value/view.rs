@@ -22,13 +22,25 @@ pub(crate) fn pair((key, item): &(Arc<str>, Value)) -> Value {
     Value::map([("key", Value::text(Arc::clone(key))), ("value", item.clone())])
 }
 
-/// The stable facts as a map.
+/// The stable facts of this node as a map: what is its own and what is its machine's bears the mark. Its system, its kernel and what it
+/// begins with are those of whatever it was made of.
 #[must_use]
 pub fn facts_value(facts: &Facts) -> Value {
+    as_map(facts, Value::own, Value::of_machine)
+}
+
+/// The facts of another machine: of the node that reads them they say nothing.
+#[must_use]
+pub fn facts_of_another(facts: &Facts) -> Value {
+    as_map(facts, |value| value, |value| value)
+}
+
+fn as_map(facts: &Facts, own: fn(Value) -> Value, machine: fn(Value) -> Value) -> Value {
     let text = |text: &str| Value::text(text);
-    let own = |texts: &[String]| Value::list(texts.iter().map(|one| text(one).own()).collect());
+    // How many there are is its own, too.
+    let texts = |texts: &[String]| own(Value::list(texts.iter().map(|one| own(text(one))).collect()));
     Value::map([
-        ("hostname", text(&facts.hostname).own()),
+        ("hostname", own(text(&facts.hostname))),
         (
             "system",
             Value::map([
@@ -43,11 +55,11 @@ pub fn facts_value(facts: &Facts) -> Value {
             "kernel",
             Value::map([("release", Data::Version(facts.kernel.release.clone()).into()), ("shared", Value::boolean(facts.kernel.shared))]),
         ),
-        ("virtualization", text(&facts.virtualization)),
-        ("cpus", Value::integer(facts.cpus)),
-        ("memory", Value::map([("total", Value::from(Data::Bytes(facts.memory)))])),
-        ("addresses", own(&facts.addresses)),
-        ("host_keys", own(&facts.host_keys)),
+        ("virtualization", machine(text(&facts.virtualization))),
+        ("cpus", machine(Value::integer(facts.cpus))),
+        ("memory", Value::map([("total", machine(Value::from(Data::Bytes(facts.memory))))])),
+        ("addresses", texts(&facts.addresses)),
+        ("host_keys", texts(&facts.host_keys)),
         ("package_manager", text(&facts.package_manager)),
         ("init", text(&facts.init)),
     ])
