@@ -1,7 +1,9 @@
 //! One node's closed, ordered list: what it must be before, what it shall be, what must hold after. It leaves no choice to the agent.
 
+mod at_rest;
 mod provided_later;
 
+pub use at_rest::{LeftOut, Omitted};
 pub use provided_later::ProvidedLater;
 
 use crate::check::Check;

@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 pub trait Judge {
     /// What is read on the node for it.
     type Evidence;
+    /// Why it is asked of a running machine alone; none: of an image while that is built, too. Without a default, as for a kind.
+    const RUNNING: Option<&'static str>;
 
     /// What it is about, after its word in reports: `disk /opt`.
     fn subject(&self) -> Option<String> {
@@ -47,9 +49,17 @@ macro_rules! sets {
         }
 
         impl Check {
+            /// All kinds of checks: their words, and why they are asked of a running machine alone.
+            pub const ALL: &'static [(&'static str, Option<&'static str>)] = &[$((stringify!($word), <$variant as Judge>::RUNNING)),*];
+
             /// Its kind's word.
             pub fn word(&self) -> &'static str {
                 match self { $(Self::$variant(_) => stringify!($word)),* }
+            }
+
+            /// Why it is asked of a running machine alone; none: of an image while that is built, too.
+            pub fn running(&self) -> Option<&'static str> {
+                match self { $(Self::$variant(_) => <$variant as Judge>::RUNNING),* }
             }
 
             /// What it is about; none: the whole node.

@@ -196,6 +196,7 @@ mod tests {
             state: Some(service::State::Stopped),
             enabled: None,
             check: None,
+            at_rest: false,
         };
         let stops = |to: &str| [Shown::new("state", "active", to)];
         assert!(said(ssh("ssh"), &stops("stopped")).0);

@@ -31,7 +31,14 @@ impl SessionService {
 
 fn patch() -> Result<Patch, NameError> {
     let name = UnitName::parse_service(ROLE)?;
-    let desired = Desired::Service(service::Desired { name, unit: None, state: Some(service::State::Running), enabled: None, check: None });
+    let desired = Desired::Service(service::Desired {
+        name,
+        unit: None,
+        state: Some(service::State::Running),
+        enabled: None,
+        check: None,
+        at_rest: false,
+    });
     let (role, origin, within) = (RoleName::parse(ROLE)?, Origin::generated("registration"), Span::seconds(60));
     let step = Step { desired, role, origin, within, watches: Vec::new(), together: None, while_busy: true };
     Ok(Patch { steps: vec![step], ..Patch::default() })

@@ -11,6 +11,8 @@ use super::keys;
 use super::kinds::image::{BASE, BASE_RULES, CHECKPOINT, CHECKPOINT_RULES, LIKE, LIKE_RULES, SEAL};
 use super::kinds::{self, BUILDBOT, EXECUTOR, FieldSpec, JENKINS, KindSpec, LAB, Rule, SSH, ScalarType, Shape};
 use super::literal::words;
+use crate::check::Check;
+use crate::resource::Kind;
 
 /// The page of `ostler.yaml` and `nodes.yaml`.
 #[must_use]
@@ -101,6 +103,7 @@ pub fn kinds() -> String {
     for kind in kinds::all().filter(|kind| kind.is_check()) {
         section(&mut page, kind);
     }
+    at_rest(&mut page);
     page.push_str("\n## An element of `executors`\n\n");
     table(&mut page, EXECUTOR);
     page.push_str("\n## Types of parameters\n\n| type | what may be written |\n|---|---|\n");
@@ -116,6 +119,23 @@ pub fn kinds() -> String {
         row(&mut page, &[&format!("`{word}`"), text]);
     }
     page
+}
+
+/// What each kind is in an image while that is built.
+fn at_rest(page: &mut String) {
+    page.push_str(
+        "\n## At rest: what is made so in an image\n\n\
+         An image is built by the same catalog in a tree of files on which nothing runs. What a change restarts or reloads does nothing there; \
+         a command that a change runs does run. What `verify` says is asked of the machine that is booted from it.\n\n\
+         | kind | in an image |\n|---|---|\n",
+    );
+    for kind in Kind::ALL {
+        row(page, &[&format!("`{}`", kind.word()), kind.at_rest()]);
+    }
+    page.push_str("\n| check of `require` | in an image |\n|---|---|\n");
+    for (word, running) in Check::ALL {
+        row(page, &[&format!("`{word}`"), &running.map_or_else(|| "Asked.".to_owned(), |why| format!("Left out: {why}."))]);
+    }
 }
 
 /// One kind.

@@ -20,6 +20,7 @@ pub struct Evidence;
 
 impl Judge for Assert {
     type Evidence = Evidence;
+    const RUNNING: Option<&'static str> = None;
 
     fn subject(&self) -> Option<String> {
         Some(self.that.clone())

@@ -18,6 +18,7 @@ pub struct Evidence {
 
 impl Judge for Command {
     type Evidence = Evidence;
+    const RUNNING: Option<&'static str> = Some("it is asked of what runs");
 
     fn subject(&self) -> Option<String> {
         Some(self.name.to_string())

@@ -17,6 +17,7 @@ pub type Evidence = Option<String>;
 
 impl Judge for Connect {
     type Evidence = Evidence;
+    const RUNNING: Option<&'static str> = Some("it is asked from where the machine stands");
 
     fn subject(&self) -> Option<String> {
         Some(format!("{}:{}", self.host, self.port))

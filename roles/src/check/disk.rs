@@ -44,6 +44,7 @@ pub struct Evidence {
 
 impl Judge for Disk {
     type Evidence = Evidence;
+    const RUNNING: Option<&'static str> = Some("its disks are those of the machine that it becomes");
 
     fn subject(&self) -> Option<String> {
         Some(self.path.to_string())

@@ -32,6 +32,7 @@ pub struct Evidence {
 
 impl Judge for Kernel {
     type Evidence = Evidence;
+    const RUNNING: Option<&'static str> = Some("what runs is the builder's kernel");
 
     fn judge(&self, evidence: &Evidence) -> Verdict {
         let Evidence { release, shared, missing_modules: missing } = evidence;

@@ -16,6 +16,7 @@ pub type Evidence = Option<String>;
 
 impl Judge for Login {
     type Evidence = Evidence;
+    const RUNNING: Option<&'static str> = Some("nobody logs in to what does not run");
 
     fn subject(&self) -> Option<String> {
         Some(self.user.to_string())

@@ -16,6 +16,7 @@ pub type Evidence = Bytes;
 
 impl Judge for Memory {
     type Evidence = Evidence;
+    const RUNNING: Option<&'static str> = Some("its memory is that of the machine that it becomes");
 
     fn judge(&self, total: &Evidence) -> Verdict {
         if *total >= self.total {

@@ -43,6 +43,7 @@ pub struct Evidence {
 
 impl Judge for Package {
     type Evidence = Evidence;
+    const RUNNING: Option<&'static str> = None;
 
     fn subject(&self) -> Option<String> {
         Some(self.name.to_string())

@@ -17,6 +17,7 @@ pub type Evidence = String;
 
 impl Judge for Virtualization {
     type Evidence = Evidence;
+    const RUNNING: Option<&'static str> = Some("the kind of machine is what it becomes");
 
     fn judge(&self, found: &Evidence) -> Verdict {
         let hint = "use another kind of machine for this role";

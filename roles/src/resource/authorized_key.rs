@@ -1,6 +1,6 @@
 //! `authorized_key`: one public key that may log in to an account (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
 
-use super::{Contradiction, Describe, Effect, Resource, Shown};
+use super::{AtRest, Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::AccountName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -236,9 +236,14 @@ impl Describe for Change {
 impl Resource for Desired {
     type Observed = Observed;
     type Change = Change;
+    const AT_REST: &'static str = "Whole.";
 
     fn key(&self) -> String {
         name(&self.user, self.key.as_ref())
+    }
+
+    fn at_rest(&self) -> AtRest<Self> {
+        AtRest::Whole
     }
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {

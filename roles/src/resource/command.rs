@@ -1,6 +1,6 @@
 //! `command`: a program run until its guard says that it is done.
 
-use super::{Contradiction, Describe, Effect, Resource, Shown};
+use super::{AtRest, Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, AccountName, SecretRef, Sensitive};
 use serde::{Deserialize, Serialize};
 
@@ -56,9 +56,14 @@ impl Describe for Change {
 impl Resource for Desired {
     type Observed = Observed;
     type Change = Change;
+    const AT_REST: &'static str = "It runs, in the image: by its guards, and where something that it watches changed.";
 
     fn key(&self) -> String {
         self.name.clone()
+    }
+
+    fn at_rest(&self) -> AtRest<Self> {
+        AtRest::Whole
     }
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {

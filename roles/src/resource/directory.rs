@@ -1,7 +1,7 @@
 //! `directory`: a directory with this owner and mode.
 
 use super::ownership::{ObservedOwnership, Ownership, OwnershipChange};
-use super::{Contradiction, Describe, Effect, Resource, Shown};
+use super::{AtRest, Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::AbsPath;
 use serde::{Deserialize, Serialize};
 
@@ -63,9 +63,14 @@ impl Describe for Change {
 impl Resource for Desired {
     type Observed = Observed;
     type Change = Change;
+    const AT_REST: &'static str = "Whole.";
 
     fn key(&self) -> String {
         self.path.to_string()
+    }
+
+    fn at_rest(&self) -> AtRest<Self> {
+        AtRest::Whole
     }
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {

@@ -1,7 +1,7 @@
 //! `download`: a file from a URL, proved by its SHA-256 before it gets its name.
 
 use super::ownership::{ObservedOwnership, Ownership, OwnershipChange};
-use super::{Basis, Contradiction, Describe, Effect, Resource, Shown};
+use super::{AtRest, Basis, Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, Digest};
 use serde::{Deserialize, Serialize};
 
@@ -78,9 +78,14 @@ impl Describe for Change {
 impl Resource for Desired {
     type Observed = Observed;
     type Change = Change;
+    const AT_REST: &'static str = "Whole.";
 
     fn key(&self) -> String {
         self.path.to_string()
+    }
+
+    fn at_rest(&self) -> AtRest<Self> {
+        AtRest::Whole
     }
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {

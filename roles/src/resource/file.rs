@@ -1,7 +1,7 @@
 //! `file`: a regular file with this content, owner and mode.
 
 use super::ownership::{ObservedOwnership, Ownership, OwnershipChange};
-use super::{Contradiction, Describe, Effect, Resource, Shown};
+use super::{AtRest, Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, Content, Digest, count};
 use serde::{Deserialize, Serialize};
 
@@ -101,9 +101,14 @@ impl Content {
 impl Resource for Desired {
     type Observed = Observed;
     type Change = Change;
+    const AT_REST: &'static str = "Whole.";
 
     fn key(&self) -> String {
         self.path.to_string()
+    }
+
+    fn at_rest(&self) -> AtRest<Self> {
+        AtRest::Whole
     }
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {

@@ -1,6 +1,6 @@
 //! `git_cache`: bare mirrors of a list of repositories, below one root, readable by the job user.
 
-use super::{Basis, Contradiction, Describe, Effect, Resource, Shown};
+use super::{AtRest, Basis, Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, AccountName, count, date};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,9 +118,14 @@ impl Describe for Change {
 impl Resource for Desired {
     type Observed = Observed;
     type Change = Change;
+    const AT_REST: &'static str = "Whole.";
 
     fn key(&self) -> String {
         self.root.to_string()
+    }
+
+    fn at_rest(&self) -> AtRest<Self> {
+        AtRest::Whole
     }
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {

@@ -1,6 +1,7 @@
 //! `kernel_module`: a module loaded now and at boot (modules-load.d(5)).
 
-use super::{Contradiction, Describe, Effect, Resource, Shown};
+use super::at_rest::is_live;
+use super::{AtRest, Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, ModuleName};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,9 @@ pub struct Desired {
     pub name: ModuleName,
     /// It shall be neither loaded nor loaded at boot.
     pub absent: bool,
+    /// It is made so in an image: its kernel is the newest that is installed there, and does not run.
+    #[serde(default, skip_serializing_if = "is_live")]
+    pub at_rest: bool,
 }
 
 /// A module as found.
@@ -18,7 +22,7 @@ pub struct Desired {
 pub struct Observed {
     /// Whether it is in the kernel.
     pub state: State,
-    /// The running kernel's module tree has it.
+    /// The running kernel's module tree has it; at rest that of the newest one, where there is any.
     pub available: bool,
     /// The first line that has it loaded at boot; none: none does.
     pub asked_by: Option<String>,
@@ -113,6 +117,10 @@ impl Desired {
         self.own_file("modprobe.d")
     }
 
+    fn which_kernel(&self) -> &'static str {
+        if self.at_rest { "image's newest" } else { "running" }
+    }
+
     fn own_file(&self, directory: &str) -> AbsPath {
         #[expect(clippy::expect_used, reason = "the alphabet of module names has no `/` and no dot")]
         AbsPath::parse(&format!("/etc/{directory}/ostler-{}.conf", self.name)).expect("a module's name is a file's name")
@@ -149,7 +157,7 @@ impl Desired {
         let loaded = match &observed.state {
             State::BuiltIn => {
                 return cannot(
-                    format!("{name} is built into the running kernel"),
+                    format!("{name} is built into the {} kernel", self.which_kernel()),
                     "use a kernel without it, or leave this step out".to_owned(),
                 );
             }
@@ -169,7 +177,9 @@ impl Desired {
             return cannot(why, format!("take that out in an earlier step: `kernel_module: {{name: {module}, absent: true}}`"));
         }
         let asked_by = observed.asked_by.as_ref().filter(|place| !place.starts_with(own.as_str()));
-        if observed.forbidden.is_none() && !observed.shared_kernel && (loaded || asked_by.is_some()) {
+        // What a machine would load by itself is not known before it runs.
+        let may_load = loaded || asked_by.is_some() || self.at_rest && observed.available;
+        if observed.forbidden.is_none() && !observed.shared_kernel && may_load {
             changes.push(Change::Forbid { from: asked_by.map_or_else(|| "allowed".to_owned(), |place| format!("loaded ({place})")) });
         }
         if loaded {
@@ -182,6 +192,12 @@ impl Desired {
 impl Resource for Desired {
     type Observed = Observed;
     type Change = Change;
+    const AT_REST: &'static str = "It is stored for the next boot, of the newest kernel that the image has, and neither loaded nor taken out. One that shall be absent is forbidden, whatever would load it.";
+
+    fn at_rest(&self) -> AtRest<Self> {
+        let later = if self.absent { "that it is taken out of the running kernel" } else { "that it is loaded" };
+        AtRest::Part { desired: Self { at_rest: true, ..self.clone() }, later }
+    }
 
     fn key(&self) -> String {
         self.name.to_string()
@@ -200,12 +216,15 @@ impl Resource for Desired {
         }
         if !loaded && !observed.available {
             return Err(Contradiction {
-                why: format!("the running kernel has no module {}", self.name),
-                hint: "install the kernel package that brings it and reboot, or check the name with modinfo".to_owned(),
+                why: format!("the {} kernel has no module {}", self.which_kernel(), self.name),
+                hint: match self.at_rest {
+                    true => "install the kernel package that brings it in an earlier step, or check the name with modinfo".to_owned(),
+                    false => "install the kernel package that brings it and reboot, or check the name with modinfo".to_owned(),
+                },
             });
         }
         let mut changes: Vec<Change> = self.allowed(observed)?.into_iter().collect();
-        if !loaded {
+        if !loaded && !self.at_rest {
             changes.push(Change::Load);
         }
         if observed.asked_by.is_none() {
@@ -226,6 +245,12 @@ impl Resource for Desired {
     }
 
     fn unchanged(&self, _observed: &Observed) -> String {
-        if self.absent { "is not loaded, neither now nor at boot".to_owned() } else { "is loaded now and at boot".to_owned() }
+        match (self.absent, self.at_rest) {
+            (true, false) => "is not loaded, neither now nor at boot",
+            (true, true) => "is not loaded at boot",
+            (false, false) => "is loaded now and at boot",
+            (false, true) => "is loaded at boot",
+        }
+        .to_owned()
     }
 }

@@ -1,6 +1,6 @@
 //! `line`: one line of a file that others own the rest of.
 
-use super::{Contradiction, Describe, Effect, Resource, Shown};
+use super::{AtRest, Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, count};
 use serde::{Deserialize, Serialize};
 
@@ -79,9 +79,14 @@ impl Desired {
 impl Resource for Desired {
     type Observed = Observed;
     type Change = Change;
+    const AT_REST: &'static str = "Whole.";
 
     fn key(&self) -> String {
         format!("{} {}", self.path, self.replaces.as_deref().unwrap_or(&self.line))
+    }
+
+    fn at_rest(&self) -> AtRest<Self> {
+        AtRest::Whole
     }
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {

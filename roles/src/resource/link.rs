@@ -1,6 +1,6 @@
 //! `link`: a symbolic link to this target.
 
-use super::{Contradiction, Describe, Effect, Resource, Shown};
+use super::{AtRest, Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::AbsPath;
 use serde::{Deserialize, Serialize};
 
@@ -62,9 +62,14 @@ impl Describe for Change {
 impl Resource for Desired {
     type Observed = Observed;
     type Change = Change;
+    const AT_REST: &'static str = "Whole.";
 
     fn key(&self) -> String {
         self.path.to_string()
+    }
+
+    fn at_rest(&self) -> AtRest<Self> {
+        AtRest::Whole
     }
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {

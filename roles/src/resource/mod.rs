@@ -1,6 +1,7 @@
 //! Resource kinds: what is desired, what is observed, and the pure difference. One file a kind.
 
 mod alterations;
+mod at_rest;
 mod each_kind;
 mod effect;
 pub mod ownership;
@@ -11,6 +12,7 @@ macro_rules! modules {
 crate::each_kind!(modules);
 
 pub use alterations::Alterations;
+pub use at_rest::AtRest;
 pub use effect::{Effect, Standing};
 pub use ownership::Ownership;
 
@@ -160,6 +162,10 @@ pub trait Resource: Sized {
     }
     /// Whether consecutive ones make one transaction.
     const TRANSACTION: bool = false;
+    /// What of it is made so in an image while that is built: a sentence of the reference.
+    const AT_REST: &'static str;
+    /// The same of this one. Without a default: whoever adds a kind says it.
+    fn at_rest(&self) -> AtRest<Self>;
 }
 
 /// How a change is shown in plans and reports.
@@ -197,6 +203,10 @@ macro_rules! sets {
             /// Whether consecutive resources of it make one transaction.
             pub fn is_transaction(self) -> bool {
                 match self { $(Self::$variant => $word::Desired::TRANSACTION),* }
+            }
+            /// What of it is made so in an image while that is built, in a sentence.
+            pub fn at_rest(self) -> &'static str {
+                match self { $(Self::$variant => $word::Desired::AT_REST),* }
             }
         }
 
@@ -242,6 +252,10 @@ macro_rules! sets {
             /// Where it stands in the tree of files; none: nowhere.
             pub fn path(&self) -> Option<&AbsPath> {
                 match self { $(Self::$variant(desired) => desired.path()),* }
+            }
+            /// What it is in a tree of files on which nothing runs.
+            pub fn at_rest(&self) -> AtRest<Self> {
+                match self { $(Self::$variant(desired) => desired.at_rest().map(Self::$variant)),* }
             }
         }
 

@@ -1,6 +1,6 @@
 //! `package`: a Debian package, installed or removed.
 
-use super::{Contradiction, Describe, Effect, Resource, Shown};
+use super::{AtRest, Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{PackageName, Version};
 use serde::{Deserialize, Serialize};
 
@@ -85,9 +85,14 @@ impl Resource for Desired {
     type Observed = Observed;
     type Change = Change;
     const TRANSACTION: bool = true;
+    const AT_REST: &'static str = "It is installed or removed whole; no service of it is started.";
 
     fn key(&self) -> String {
         self.name.to_string()
+    }
+
+    fn at_rest(&self) -> AtRest<Self> {
+        AtRest::Whole
     }
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {

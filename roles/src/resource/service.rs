@@ -1,6 +1,7 @@
 //! `service`: a systemd unit: its file, whether it runs, whether it starts at boot.
 
-use super::{Basis, Contradiction, Describe, Effect, Resource, Shown};
+use super::at_rest::is_live;
+use super::{AtRest, Basis, Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, Content, Digest, UnitName};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,9 @@ pub struct Desired {
     pub enabled: Option<bool>,
     /// Proves the configuration before each restart or reload; failing, leaves the service alone.
     pub check: Option<Vec<String>>,
+    /// It is made so in an image: whether it runs is not asked, and nothing is done about it.
+    #[serde(default, skip_serializing_if = "is_live")]
+    pub at_rest: bool,
 }
 
 /// Whether a unit runs.
@@ -254,6 +258,17 @@ fn may_unmask(mask: &AbsPath) -> bool {
 impl Resource for Desired {
     type Observed = Observed;
     type Change = Change;
+    const AT_REST: &'static str = "Its unit is written, and it is enabled, disabled or unmasked. Whether it runs is left to the running machine: nothing starts, stops, restarts or reloads it.";
+
+    fn at_rest(&self) -> AtRest<Self> {
+        let later = "whether it runs";
+        match self.state {
+            None => AtRest::Whole,
+            Some(State::Stopped) if self.unit.is_none() && self.enabled.is_none() => AtRest::LeftOut("nothing runs in an image"),
+            // What shall run must be there, and must not be masked.
+            Some(_) => AtRest::Part { desired: Self { at_rest: true, ..self.clone() }, later },
+        }
+    }
 
     fn key(&self) -> String {
         self.name.as_str().strip_suffix(".service").unwrap_or(self.name.as_str()).to_owned()
@@ -292,7 +307,7 @@ impl Resource for Desired {
             changes.push(Change::Unmask);
         }
         changes.extend(self.boot_change(observed, rewritten.is_some())?);
-        match self.state {
+        match self.state.filter(|_| !self.at_rest) {
             Some(State::Running) if !runs(observed) => changes.push(Change::Start(observed.active.clone())),
             Some(State::Stopped) if !is_at_rest(&observed.active) => {
                 changes.push(Change::Stop { from: observed.active.clone(), triggers: observed.triggers.clone() })
@@ -327,7 +342,8 @@ impl Resource for Desired {
             (true, true) => "",
         };
         let alias = observed.alias_of.as_ref().map(|unit| format!(", an alias of {unit}")).unwrap_or_default();
-        format!("is {}{enabled}{alias}{}", observed.active, started_again(&observed.triggers))
+        let active = if self.at_rest { "at rest" } else { &observed.active };
+        format!("is {active}{enabled}{alias}{}", started_again(&observed.triggers))
     }
 
     fn contents(&self) -> Vec<&Content> {
@@ -348,6 +364,7 @@ mod tests {
             state: Some(State::Running),
             enabled: None,
             check: None,
+            at_rest: false,
         };
         let observed = Observed {
             found: true,
@@ -404,5 +421,29 @@ mod tests {
         observed.triggers = vec!["web.socket".to_owned()];
         observed.boot.asked = vec!["multi-user.target.wants/web.service".to_owned()];
         assert_eq!(desired.unchanged(&observed), "is inactive, disabled, an alias of web.service; web.socket starts it again");
+    }
+    #[test]
+    fn at_rest_what_shall_run_is_there_and_unmasked_and_nothing_is_started() {
+        let (live, mut observed) = found("inactive", true);
+        let AtRest::Part { desired, later } = live.at_rest() else { panic!("a part") };
+        assert_eq!(later, "whether it runs");
+        assert_eq!(desired.diff(&observed).unwrap().iter().map(|change| change.shown().field).collect::<Vec<_>>(), ["unit"]);
+        let named = Desired { unit: None, ..desired };
+        observed.masks = vec![AbsPath::parse("/etc/systemd/system/nginx.service").unwrap()];
+        assert_eq!(named.diff(&observed), Ok(vec![Change::Unmask]));
+        let missing = Observed { found: false, ..observed };
+        assert!(named.diff(&missing).unwrap_err().why.contains("knows no unit nginx.service"));
+        let stopped = Desired { state: Some(State::Stopped), at_rest: false, ..named };
+        assert_eq!(stopped.at_rest(), AtRest::LeftOut("nothing runs in an image"));
+        assert_eq!(Desired { state: None, ..stopped }.at_rest(), AtRest::Whole);
+    }
+
+    #[test]
+    fn one_that_is_not_at_rest_is_written_as_it_always_was() {
+        let (live, _) = found("active", false);
+        let written = serde_json::to_value(&live).unwrap();
+        assert!(written.get("at_rest").is_none() && written.as_object().unwrap().len() == 5, "{written}");
+        let AtRest::Part { desired, .. } = live.at_rest() else { panic!("a part") };
+        assert_eq!(serde_json::from_value::<Desired>(serde_json::to_value(&desired).unwrap()).unwrap(), desired);
     }
 }

@@ -1,6 +1,7 @@
 //! `sysctl`: a kernel setting, now and at boot (sysctl.d(5)).
 
-use super::{Contradiction, Describe, Effect, Resource, Shown};
+use super::at_rest::is_live;
+use super::{AtRest, Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, SysctlName};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,9 @@ pub struct Desired {
     pub name: SysctlName,
     /// Its value; white space between words counts as one blank.
     pub value: String,
+    /// It is made so in an image: the kernel that runs there is not this one's.
+    #[serde(default, skip_serializing_if = "is_live")]
+    pub at_rest: bool,
 }
 
 /// A setting as found.
@@ -101,18 +105,23 @@ impl Desired {
 impl Resource for Desired {
     type Observed = Observed;
     type Change = Change;
+    const AT_REST: &'static str = "It is stored for the next boot, and not set.";
+
+    fn at_rest(&self) -> AtRest<Self> {
+        AtRest::Part { desired: Self { at_rest: true, ..self.clone() }, later: "its value in the running kernel" }
+    }
 
     fn key(&self) -> String {
         self.name.to_string()
     }
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {
-        let Some(running) = &observed.running else {
+        if observed.running.is_none() && !self.at_rest {
             return Err(Contradiction {
                 why: format!("the running kernel has no setting {}", self.name),
                 hint: "load the module that brings it in an earlier step, or check the name with `sysctl -a`".to_owned(),
             });
-        };
+        }
         let mut changes = Vec::new();
         let wanted = normal(&self.value);
         let stored = observed.boot.as_ref().and_then(|boot| boot.value.as_deref()).map(normal);
@@ -126,8 +135,8 @@ impl Resource for Desired {
             });
             changes.push(Change::Store { from, to: wanted.clone() });
         }
-        if normal(running) != wanted {
-            changes.push(Change::Set { from: normal(running), to: wanted });
+        if let Some(running) = observed.running.as_deref().map(normal).filter(|running| !self.at_rest && *running != wanted) {
+            changes.push(Change::Set { from: running, to: wanted });
         }
         Ok(changes)
     }
@@ -144,6 +153,6 @@ impl Resource for Desired {
     }
 
     fn unchanged(&self, _observed: &Observed) -> String {
-        format!("is {} now and at boot", normal(&self.value))
+        format!("is {} {}at boot", normal(&self.value), if self.at_rest { "" } else { "now and " })
     }
 }

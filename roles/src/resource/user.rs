@@ -1,6 +1,6 @@
 //! `user`: an account. Passwords are not ours: a new account has none that works.
 
-use super::{Contradiction, Describe, Effect, Resource, Shown};
+use super::{AtRest, Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::{AbsPath, AccountName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -144,9 +144,14 @@ impl Desired {
 impl Resource for Desired {
     type Observed = Observed;
     type Change = Change;
+    const AT_REST: &'static str = "Whole.";
 
     fn key(&self) -> String {
         self.name.to_string()
+    }
+
+    fn at_rest(&self) -> AtRest<Self> {
+        AtRest::Whole
     }
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {

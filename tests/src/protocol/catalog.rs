@@ -90,7 +90,7 @@ fn watching(mut step: Step, action: Action, files: &[&str]) -> Step {
 pub fn service(name: &str, restart_on: &[&str]) -> Step {
     let name = UnitName::parse_service(name).expect("a name");
     let state = Some(resource::service::State::Running);
-    let desired = resource::service::Desired { name, unit: None, state, enabled: None, check: None };
+    let desired = resource::service::Desired { name, unit: None, state, enabled: None, check: None, at_rest: false };
     watching(step(Desired::Service(desired)), Action::Restart, restart_on)
 }
 

@@ -302,7 +302,7 @@ fn a_setting_is_set_now_and_at_boot() {
     std::fs::create_dir_all(fixture.path("/proc/sys/net/core")).unwrap();
     std::fs::write(fixture.path("/proc/sys/net/core/rmem"), "4096\t87380\t6291456\n").unwrap();
     let name = SysctlName::parse("net.core.rmem").unwrap();
-    let desired = |value: &str| Desired::Sysctl(sysctl::Desired { name: name.clone(), value: value.to_owned() });
+    let desired = |value: &str| Desired::Sysctl(sysctl::Desired { name: name.clone(), value: value.to_owned(), at_rest: false });
     assert_eq!(fields(&fixture.twice(&desired("4096 87380 6291456"))), ["at boot"]);
     assert_eq!(fields(&fixture.twice(&desired("1 2 3"))), ["at boot", "value"]);
     assert_eq!(std::fs::read_to_string(fixture.path("/proc/sys/net/core/rmem")).unwrap(), "1 2 3");
@@ -320,7 +320,7 @@ fn a_setting_is_set_now_and_at_boot() {
     other("99-zzz.conf", "net.core.rmem = 9\n");
     let failed = fixture.apply(&desired("1 2 3")).unwrap_err();
     assert!(failed.kind == FailureKind::Contradiction && failed.message.contains("/etc/sysctl.d/99-zzz.conf:1 sets"), "{failed:?}");
-    let unknown = Desired::Sysctl(sysctl::Desired { name: SysctlName::parse("net.none").unwrap(), value: "1".to_owned() });
+    let unknown = Desired::Sysctl(sysctl::Desired { name: SysctlName::parse("net.none").unwrap(), value: "1".to_owned(), at_rest: false });
     let failed = fixture.apply(&unknown).unwrap_err();
     assert_eq!((failed.kind, failed.message.as_str()), (FailureKind::Contradiction, "the running kernel has no setting net.none"));
 }
@@ -331,7 +331,9 @@ fn a_loaded_module_is_stored_and_a_container_loads_none() {
     std::fs::create_dir_all(fixture.path("/proc")).unwrap();
     let loaded = |modules: &str| std::fs::write(fixture.path("/proc/modules"), modules).unwrap();
     loaded("br_netfilter 32768 0 - Live 0x0\n");
-    let desired = |name: &str, absent| Desired::KernelModule(kernel_module::Desired { name: ModuleName::parse(name).unwrap(), absent });
+    let desired = |name: &str, absent| {
+        Desired::KernelModule(kernel_module::Desired { name: ModuleName::parse(name).unwrap(), absent, at_rest: false })
+    };
     assert_eq!(fields(&fixture.twice(&desired("br-netfilter", false))), ["at boot"]);
     loaded("br_netfilter 32768 1 - Live 0x0\n");
     let used = fixture.apply(&desired("br-netfilter", true)).unwrap_err();
@@ -359,8 +361,14 @@ fn a_service_that_shall_not_run_is_not_restarted() {
     let fixture = Fixture::new();
     let name = ostler_roles::words::UnitName::parse_service("nginx").unwrap();
     let state = Some(ostler_roles::resource::service::State::Stopped);
-    let service =
-        ostler_roles::resource::service::Desired { name, unit: None, state, enabled: None, check: Some(vec!["false".to_owned()]) };
+    let service = ostler_roles::resource::service::Desired {
+        name,
+        unit: None,
+        state,
+        enabled: None,
+        check: Some(vec!["false".to_owned()]),
+        at_rest: false,
+    };
     let step = step(Desired::Service(service));
     for action in [ostler_roles::catalog::Action::Restart, ostler_roles::catalog::Action::Reload] {
         let acted =

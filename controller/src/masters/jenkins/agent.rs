@@ -100,6 +100,7 @@ impl Agent {
             state: Some(service::State::Running),
             enabled: Some(true),
             check: None,
+            at_rest: false,
         };
         all.push(Desired::Service(desired), STEP_DEADLINE, watches)?;
         Ok(all)

@@ -23,5 +23,5 @@ pub(in crate::author) const SPEC: KindSpec = KindSpec {
 };
 
 fn build(values: &Values) -> Built<kernel_module::Desired> {
-    Ok(kernel_module::Desired { name: must(values, "name", ModuleName::parse)?, absent: values.is_true("absent") })
+    Ok(kernel_module::Desired { name: must(values, "name", ModuleName::parse)?, absent: values.is_true("absent"), at_rest: false })
 }

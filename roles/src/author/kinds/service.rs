@@ -88,5 +88,6 @@ fn build(values: &Values) -> Built<service::Desired> {
         state,
         enabled: values.boolean("enabled"),
         check: values.texts("check"),
+        at_rest: false,
     })
 }

@@ -61,5 +61,5 @@ fn build(values: &Values) -> Built<sysctl::Desired> {
     if value.contains(['\n', '\r']) {
         return Err(Box::new(Fault::new(values.span("value"), "the value has more than one line")));
     }
-    Ok(sysctl::Desired { name: must(values, "name", SysctlName::parse)?, value })
+    Ok(sysctl::Desired { name: must(values, "name", SysctlName::parse)?, value, at_rest: false })
 }

@@ -16,6 +16,7 @@ pub type Evidence = Bytes;
 
 impl Judge for Swap {
     type Evidence = Evidence;
+    const RUNNING: Option<&'static str> = Some("its swap space is that of the machine that it becomes");
 
     fn judge(&self, total: &Evidence) -> Verdict {
         if *total >= self.total {

@@ -1,6 +1,6 @@
 //! `mount_point`: an empty directory that something is mounted on.
 
-use super::{Contradiction, Describe, Effect, Resource, Shown};
+use super::{AtRest, Contradiction, Describe, Effect, Resource, Shown};
 use crate::words::AbsPath;
 use serde::{Deserialize, Serialize};
 
@@ -48,9 +48,14 @@ impl Describe for Change {
 impl Resource for Desired {
     type Observed = Observed;
     type Change = Change;
+    const AT_REST: &'static str = "Whole.";
 
     fn key(&self) -> String {
         self.path.to_string()
+    }
+
+    fn at_rest(&self) -> AtRest<Self> {
+        AtRest::Whole
     }
 
     fn diff(&self, observed: &Observed) -> Result<Vec<Change>, Contradiction> {
