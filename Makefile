@@ -34,11 +34,11 @@ setup:
 	fi
 
 ## agent: the static agent, built once and passed to every other build
-# It aborts where it panics: nothing of it is ever unwound, its C libraries neither, and the index for that is left out.
+# It aborts where it panics: nothing of it is ever unwound, its C libraries neither, and neither tables nor index for that are in it.
 agent: $(AGENT)
 
-$(AGENT): $(shell find agent/src roles/src -name '*.rs' 2>/dev/null) agent/Cargo.toml roles/Cargo.toml Cargo.toml Cargo.lock
-	CFLAGS="-fno-asynchronous-unwind-tables" RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static -C link-arg=-Wl,--no-eh-frame-hdr" \
+$(AGENT): $(shell find agent/src roles/src -name '*.rs' 2>/dev/null) agent/Cargo.toml agent/without-unwinding.ld roles/Cargo.toml Cargo.toml Cargo.lock
+	CFLAGS="-fno-asynchronous-unwind-tables" RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,$(CURDIR)/agent/without-unwinding.ld" \
 	$(CARGO) build --locked -p ostler-agent --profile agent --target $(TRIPLE) --target-dir $(TARGET)/agent-static
 	@touch $@
 
