@@ -46,6 +46,19 @@ fn container(host: &Host) -> Result<Option<String>, OsError> {
     Ok(container.filter(|word| !word.is_empty()).map(str::to_owned))
 }
 
+/// The init that this tree has, where what runs as process 1 is none of its programs: an image that is being built. Others than root cannot
+/// tell, and are not there.
+pub(super) fn init_of_tree(host: &Host) -> Option<String> {
+    let (Ok(shown), Ok(runs)) = (rustix::fs::readlink("/proc/1/exe", Vec::new()), rustix::fs::stat("/proc/1/exe")) else { return None };
+    let here = shown.to_str().ok().and_then(|path| host.look_through(Path::new(path)).ok().flatten());
+    if here.is_some_and(|here| (here.device, here.inode) == (runs.st_dev, runs.st_ino)) {
+        return None;
+    }
+    // One that is no link says nothing.
+    let init = host.read_link(Path::new("/sbin/init")).unwrap_or_default();
+    init.and_then(|init| Some(init.file_name()?.to_str()?.to_owned()))
+}
+
 fn machine(host: &Host) -> Result<String, OsError> {
     let mut firmware = Vec::new();
     for field in ["product_name", "sys_vendor", "board_vendor", "bios_vendor", "product_version"] {

@@ -29,7 +29,10 @@ pub fn stable(host: &Host) -> Result<Facts, OsError> {
     let system = sample(RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram()).with_cpu(CpuRefreshKind::nothing()))?;
     let present = |path: &str| host.look(Path::new(path)).is_ok_and(|found| found.is_some());
     let managers = [("/usr/bin/apt-get", "apt"), ("/usr/bin/dnf", "dnf"), ("/sbin/apk", "apk")];
-    let init = text(host, "/proc/1/comm")?.trim().to_owned();
+    let init = match machine::init_of_tree(host) {
+        Some(init) => init,
+        None => text(host, "/proc/1/comm")?.trim().to_owned(),
+    };
     Ok(Facts {
         hostname: System::host_name().map_err(|source| unread("the host's name", source))?,
         system: system::read(host)?,

@@ -2,6 +2,7 @@
 
 use super::Act;
 use super::fault::{unmade, unread};
+use super::known::ModuleFiles;
 use super::node::Node;
 use crate::engine::ApplyContext;
 use crate::facts;
@@ -10,23 +11,27 @@ use crate::host::child::Program;
 use ostler_roles::outcome::Failure;
 use ostler_roles::resource::kernel_module::{Change, Desired, Observed, State};
 use ostler_roles::words::{AbsPath, Mode};
+use std::sync::Arc;
 
 impl Act for Desired {
     fn observe(&self, node: &Node) -> Result<Observed, Failure> {
         let name = self.name.as_str();
-        let files = node.module_files().map_err(unread)?;
-        let state = node.module_state(name)?;
-        let (_, shared_kernel) = facts::virtualization(&node.host).map_err(unread)?;
+        let (tree, files, state, shared_kernel) = if self.at_rest {
+            let tree = node.newest_modules()?;
+            let state = if tree.is_built_in(name)? { State::BuiltIn } else { State::NotLoaded };
+            (tree, Arc::new(ModuleFiles::at_rest(&node.host).map_err(unread)?), state, false)
+        } else {
+            let (_, shared) = facts::virtualization(&node.host).map_err(unread)?;
+            (node.running_modules()?, node.module_files().map_err(unread)?, node.module_state(name)?, shared)
+        };
         let (own, forbidden_in) = (self.stored_in(), self.forbidden_in());
         let asks = !self.absent && !shared_kernel && files.keeps_out_what_is_needed();
-        let needed = if asks { node.module_needs(name)? } else { Vec::new() };
-        let asked_with = if self.absent && !shared_kernel {
-            files.asked_with(name, forbidden_in.as_path(), |module| node.module_needs(module))?
-        } else {
-            None
-        };
+        let needed = if asks { tree.needs(name)? } else { Vec::new() };
+        let asked_with =
+            if self.absent && !shared_kernel { files.asked_with(name, forbidden_in.as_path(), |module| tree.needs(module))? } else { None };
+        let matters = !self.absent || self.at_rest;
         Ok(Observed {
-            available: state != State::NotLoaded || (!self.absent && node.module_available(name)?),
+            available: state != State::NotLoaded || (matters && tree.has(name)?),
             state,
             asked_by: files.asked_by(name, own.as_path()),
             asked_with,

@@ -10,6 +10,7 @@ pub(super) use watch::look_again;
 
 use super::Act;
 use super::fault::{failure, hinted, unmade, unread};
+use super::known::UnitState;
 use super::known::systemd::ANSWER;
 use super::node::Node;
 use crate::engine::ApplyContext;
@@ -27,12 +28,13 @@ impl Act for Desired {
         let deadline = Instant::now() + ANSWER;
         let files = self.files(node).map_err(unread)?;
         let name = files.name(self);
-        let state = node.manager.state(&node.host, name.as_str(), deadline).map_err(unread)?;
+        let asks = asks_manager(self, node)?;
+        let state = if asks { node.manager.state(&node.host, name.as_str(), deadline).map_err(unread)? } else { UnitState::unasked() };
         let (unit, is_private) = match &self.unit {
             Some(content) => self.unit_digest(node, content)?.unzip(),
             None => (None, None),
         };
-        let triggers = match self.state {
+        let triggers = match self.state.filter(|_| asks) {
             Some(State::Stopped) => node.manager.triggers(&node.host, &state, deadline).map_err(unread)?,
             Some(State::Running) | None => Vec::new(),
         };
@@ -40,7 +42,7 @@ impl Act for Desired {
             found: files.found || !matches!(state.load.as_str(), "not-found" | "masked" | ""),
             alias_of: (*name != self.name).then(|| name.clone()),
             active: state.active_or_restarting().to_owned(),
-            needs_reload: self.unit.is_some() && files.found && node.manager.has_older(&node.host, name, &state).map_err(unread)?,
+            needs_reload: asks && self.unit.is_some() && files.found && node.manager.has_older(&node.host, name, &state).map_err(unread)?,
             boot: files.boot,
             masks: files.masks,
             unit,
@@ -63,7 +65,7 @@ impl Act for Desired {
             }
             unread = true;
         }
-        if unread {
+        if unread && asks_manager(self, node)? {
             node.manager.reload_files(&node.host, work.deadline).map_err(unmade)?;
         }
         for change in &changes {
@@ -85,6 +87,10 @@ impl Act for Desired {
     fn act(&self, node: &Node, action: Action, work: &ApplyContext<'_>) -> Result<bool, Failure> {
         if self.state == Some(State::Stopped) {
             // A restart would start it; what it reads, it reads when somebody does.
+            return Ok(false);
+        }
+        if !asks_manager(self, node)? {
+            // Nothing runs that could have read anything older.
             return Ok(false);
         }
         if self.state.is_none() && !is_up(self, node, work)? {
@@ -223,6 +229,11 @@ fn is_old_script(desired: &Desired, node: &Node) -> Result<bool, OsError> {
     Ok(unit_file::find(&node.host, &desired.name)?.is_none() && boot::old_script(&node.host, desired.name.as_str())?.is_some())
 }
 
+/// Whether systemd has a word in it: not at rest, and where none runs only for a unit whose state is somebody's wish.
+fn asks_manager(desired: &Desired, node: &Node) -> Result<bool, Failure> {
+    Ok(!desired.at_rest && (desired.state.is_some() || node.manager.is_there(&node.host).map_err(unread)?))
+}
+
 /// Whether systemd runs it, or is about to.
 fn is_up(desired: &Desired, node: &Node, work: &ApplyContext<'_>) -> Result<bool, Failure> {
     let name = desired.files(node).map_err(unmade)?.name(desired).clone();
@@ -356,5 +367,20 @@ pub(super) mod tests {
         assert!(is_good(Verb::Restart, None, "inactive"), "a one-shot unit");
         assert!(is_good(Verb::Restart, Some(State::Running), "active"));
         assert!(is_good(Verb::Stop, Some(State::Stopped), "failed") && !is_good(Verb::Stop, Some(State::Stopped), "active"));
+    }
+    #[test]
+    fn at_rest_files_say_all_there_is_of_a_unit_and_nobody_is_asked() {
+        let tree = Tree::new();
+        tree.file("usr/lib/systemd/system/web.service", "[Service]\n[Install]\nWantedBy=multi-user.target\n");
+        tree.link("/dev/null", "etc/systemd/system/web.service");
+        let node = Node::new(tree.host(), None);
+        let name = UnitName::parse_service("web").unwrap();
+        let live = Desired { name, unit: None, state: Some(State::Running), enabled: Some(true), check: None, at_rest: false };
+        assert!(live.observe(&node).is_err(), "a tree has no manager");
+        let rest = Desired { at_rest: true, ..live.clone() };
+        let observed = rest.observe(&node).unwrap();
+        assert!(observed.found && observed.masks.len() == 1 && observed.boot.present.is_empty() && !observed.needs_reload, "{observed:?}");
+        // Nor where none is there and nobody wants a state.
+        assert_eq!(Desired { state: None, ..live }.observe(&node).unwrap(), observed);
     }
 }

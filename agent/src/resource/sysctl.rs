@@ -23,7 +23,9 @@ fn file(name: &str) -> PathBuf {
 
 impl Act for Desired {
     fn observe(&self, node: &Node) -> Result<Observed, Failure> {
-        let running = node.host.read(&file(self.name.as_str()), CAP).map_err(unread)?;
+        // The kernel that runs where an image is built is the builder's.
+        let path = Some(file(self.name.as_str())).filter(|_| !self.at_rest);
+        let running = path.map(|path| node.host.read(&path, CAP)).transpose().map_err(unread)?.flatten();
         let running = running.map(|bytes| String::from_utf8_lossy(&bytes).trim_end().to_owned());
         let files = node.sysctl_files().map_err(unread)?;
         Ok(Observed { running, boot: at_boot::read(&files, self.name.as_str(), self.stored_in().as_path()) })

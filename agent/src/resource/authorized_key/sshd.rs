@@ -5,7 +5,7 @@ use super::super::fault::{hinted, unmade, unread};
 use super::super::known::sshd::{DECIDING, PROGRAM, setting};
 use super::super::node::Node;
 use crate::host::accounts::Account;
-use crate::host::child::Program;
+use crate::host::child::{Finished, Program};
 use crate::host::{OsError, Writing};
 use ostler_roles::outcome::{Failure, FailureKind};
 use ostler_roles::words::Digest;
@@ -16,6 +16,12 @@ use std::time::{Duration, Instant};
 const RECORDS: &str = "/var/lib/ostler/sshd";
 /// No configuration is larger.
 const CAP: u64 = 4 << 20;
+/// Keys of the moment, one an account; in memory.
+const KEYS: &str = "/run/ostler/sshd";
+/// Where its children that nobody has logged in to yet are locked up; made when it starts (Debian: RuntimeDirectory= of ssh.service).
+const SEPARATION: &str = "/run/sshd";
+/// What it says where nobody has started it yet (OpenSSH sshd.c, main).
+const WANTING: [&str; 2] = ["no hostkeys available", "Missing privilege separation directory"];
 /// It reads files and answers.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -115,7 +121,11 @@ fn ask(node: &Node, account: &Account) -> Result<String, Failure> {
     if !node.host.is_running() {
         return Err(untold("this is not the running system".to_owned()));
     }
-    let finished = Program::new([PROGRAM, "-T", "-C", &about]).run_to_end(Instant::now() + PATIENCE).map_err(unread)?;
+    let question = [PROGRAM, "-T", "-C", &about];
+    let mut finished = Program::new(question).run_to_end(Instant::now() + PATIENCE).map_err(unread)?;
+    if !finished.is_good() && WANTING.iter().any(|words| finished.tail.mentions(words)) {
+        finished = ask_with_key(node, account, &question).map_err(unread)?;
+    }
     if !finished.is_good() {
         let status = finished.status;
         return Err(untold(finished.tail.into_lines().pop().unwrap_or_else(|| format!("sshd: {status}"))));
@@ -123,6 +133,23 @@ fn ask(node: &Node, account: &Account) -> Result<String, Failure> {
     let text = String::from_utf8_lossy(finished.said().map_err(unread)?);
     let deciding = text.lines().filter(|line| setting(line).is_some_and(|(word, _)| DECIDING.contains(&word.as_str())));
     Ok(deciding.map(|line| format!("{line}\n")).collect())
+}
+
+/// Asks it with a key of the moment, where it would not even say how it is configured without one: an image's host keys are made at its
+/// first boot.
+fn ask_with_key(node: &Node, account: &Account, question: &[&str]) -> Result<Finished, OsError> {
+    let key = Path::new(KEYS).join(Digest::of(account.name.as_bytes()).short());
+    let public = key.with_extension("pub");
+    let forget = || node.host.remove(&key).and_then(|()| node.host.remove(&public));
+    node.host.make_parents(&key)?;
+    node.host.make_parent(Path::new(SEPARATION))?;
+    forget()?;
+    let name = key.display().to_string();
+    let until = Instant::now() + PATIENCE;
+    let made = Program::new(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", &name]).run_to_end(until)?;
+    let finished = if made.is_good() { Program::new(question.iter().chain(&["-h", &name]).copied()).run_to_end(until)? } else { made };
+    forget()?;
+    Ok(finished)
 }
 
 /// What it said, for an account (sshd_config(5), AuthorizedKeysFile and TOKENS).

@@ -12,7 +12,7 @@ pub(super) fn read(kernel: &Kernel, reading: &Reading<'_>) -> Result<Evidence, F
     let mut missing_modules = Vec::new();
     for module in &kernel.modules {
         // A container can have only what its host has loaded.
-        let there = node.module_loaded(module.as_str())? || (!shared && node.module_available(module.as_str())?);
+        let there = node.module_loaded(module.as_str())? || (!shared && node.running_modules()?.has(module.as_str())?);
         if !there {
             missing_modules.push(module.clone());
         }

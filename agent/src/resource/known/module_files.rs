@@ -19,11 +19,13 @@ const COMMAND_LINE: &str = "/proc/cmdline";
 impl ModuleFiles {
     pub(in super::super) fn read(host: &Host) -> Result<Self, OsError> {
         let started_with = host.read(Path::new(COMMAND_LINE), 64 << 10)?.unwrap_or_default();
-        Ok(Self {
-            load: config_files::read(host, "modules-load.d")?,
-            probe: config_files::read(host, "modprobe.d")?,
-            started_with: String::from_utf8_lossy(&started_with).into_owned(),
-        })
+        Ok(Self { started_with: String::from_utf8_lossy(&started_with).into_owned(), ..Self::at_rest(host)? })
+    }
+
+    /// The same without the words: nothing was started yet.
+    pub(in super::super) fn at_rest(host: &Host) -> Result<Self, OsError> {
+        let (load, probe) = (config_files::read(host, "modules-load.d")?, config_files::read(host, "modprobe.d")?);
+        Ok(Self { load, probe, started_with: String::new() })
     }
 
     /// The first line that has a module loaded at boot. A file of our own comes behind others.

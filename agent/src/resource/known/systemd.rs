@@ -5,9 +5,10 @@ use super::started_units::StartedUnits;
 use crate::engine::ApplyContext;
 use crate::host::child::Program;
 use crate::host::dbus::{Call, CallError, Connection, Reply, Value};
-use crate::host::{Host, Operation, OsError};
+use crate::host::{EntryKind, Host, Operation, OsError};
 use ostler_roles::words::UnitName;
 use std::io;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,12 @@ pub(in super::super) struct UnitState {
 }
 
 impl UnitState {
+    /// That of a unit of which nobody was asked: where nothing runs, nothing of it does.
+    pub(in super::super) fn unasked() -> Self {
+        let (load, active, sub, path) = (String::new(), "inactive".to_owned(), String::new(), String::new());
+        Self { load, active, sub, path, job: 0, stale: false, restarts: 0 }
+    }
+
     /// Its state in one word: between two starts of a program that ends and ends, `auto-restart` (systemd 254 has two words for it).
     pub(in super::super) fn active_or_restarting(&self) -> &str {
         if self.sub.starts_with("auto-restart") { "auto-restart" } else { &self.active }
@@ -59,6 +66,11 @@ impl UnitState {
 }
 
 impl Manager {
+    /// Whether systemd runs the node (sd_booted(3)).
+    pub(in super::super) fn is_there(&self, host: &Host) -> Result<bool, OsError> {
+        Ok(host.look(Path::new("/run/systemd/system"))?.is_some_and(|found| found.kind == EntryKind::Directory))
+    }
+
     /// How a unit is.
     pub(in super::super) fn state(&self, host: &Host, name: &str, deadline: Instant) -> Result<UnitState, OsError> {
         if !host.is_running() {

@@ -21,6 +21,8 @@ use std::time::Instant;
 
 /// Where apt-get writes: a file, so that it can outlive us. Masked once it has ended; until then it is root's alone, as always.
 const LOG: &str = "/var/log/ostler-apt.log";
+/// Where pages of programs are.
+const PAGES: &str = "/usr/share/man/man1";
 /// Bytes of the log that a failure is told from.
 const TOLD: u64 = 16 << 10;
 /// Bytes of it that are kept.
@@ -125,6 +127,8 @@ impl Apt<'_> {
         if words.install.is_empty() && words.remove.is_empty() {
             return Ok(());
         }
+        // Where pages are not unpacked (dpkg's path-exclude) the scripts of openjdk-*-jre-headless link to some all the same (Debian #863199).
+        self.node.host.make_parents(&Path::new(PAGES).join("java.1.gz")).map_err(unmade)?;
         self.transaction(&words.install, &words.remove).map_err(|mut failed| {
             // What came before it may be why: lists that could not be read hold no package.
             failed.causes.append(&mut self.notes);
