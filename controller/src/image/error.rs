@@ -55,6 +55,23 @@ pub enum ImageError {
         /// The limit.
         after: Duration,
     },
+    /// The disk is full.
+    #[error("no room is left on the disk of {}", dir.display())]
+    Full {
+        /// A directory on it.
+        dir: PathBuf,
+        /// What could not be done for it.
+        source: Box<ImageError>,
+    },
+    /// A layer is not what it should be.
+    #[error("the layer {} is damaged; remove that directory, it is made again", .0.display())]
+    Damaged(PathBuf),
+    /// A root tree could not be set up: the words of its first process.
+    #[error("set up the root tree: {0}")]
+    Enter(String),
+    /// The first process of a root tree has ended, and all others in it with that.
+    #[error("the root tree is not there any more: its first process has ended")]
+    RootGone,
     /// A program failed, or what is shared with the lab.
     #[error(transparent)]
     Lab(#[from] LabError),
