@@ -10,6 +10,7 @@ TARGET := $(CURDIR)/target
 AGENT := $(TARGET)/agent-static/$(TRIPLE)/agent/ostler-agent
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ostler
 WHEELS := $(CACHE)/wheels
+NODEPOOL_WHEELS := $(CACHE)/nodepool-wheels
 BENCH_TOOLS := $(CACHE)/bench/venv
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
@@ -17,6 +18,8 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 PACKAGES := build-essential ca-certificates cmake git iproute2 nftables openssh-client openssh-server sudo \
 	systemd-container mmdebstrap zstd apt-utils dpkg-dev e2fsprogs python3-venv python3-pip time zsh fish tcsh
 VM_PACKAGES := qemu-system-x86 qemu-utils
+# ZooKeeper is run by the tests themselves; the package `zookeeper` would bring a JRE with a desktop.
+NODEPOOL_PACKAGES := libzookeeper-java default-jre-headless openssl
 VAGRANT_PACKAGES := vagrant
 
 .PHONY: build setup agent release wheels test full-jenkins fmt gate demo bench house clean
@@ -26,7 +29,7 @@ build: release
 
 ## setup: the Debian packages that everything below needs
 setup:
-	@missing=$$(for p in $(PACKAGES) $(VM_PACKAGES) $(VAGRANT_PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	@missing=$$(for p in $(PACKAGES) $(VM_PACKAGES) $(NODEPOOL_PACKAGES) $(VAGRANT_PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
 	if [ -n "$$missing" ]; then \
 		echo "setup: installing $$missing"; \
 		$(SUDO) apt-get update -qq; \
@@ -45,11 +48,15 @@ $(AGENT): $(shell find agent/src roles/src -name '*.rs' 2>/dev/null) agent/Cargo
 release: agent
 	OSTLER_AGENT=$(AGENT) $(CARGO) build --locked --release -p ostler
 
-## wheels: what a Buildbot master and its workers are installed from, by pip's own configuration, by hash
-wheels: $(WHEELS)/.complete
+## wheels: what a Buildbot master, its workers and the tests' nodepool are installed from, by pip's own configuration, by hash
+wheels: $(WHEELS)/.complete $(NODEPOOL_WHEELS)/.complete
 
 $(WHEELS)/.complete: $(addprefix roles/library/files/buildbot/,fetch-wheels master-requirements.txt worker-requirements.txt)
 	roles/library/files/buildbot/fetch-wheels $(WHEELS)
+	@touch $@
+
+$(NODEPOOL_WHEELS)/.complete: roles/library/files/buildbot/fetch-wheels tests/data/nodepool/requirements.txt
+	roles/library/files/buildbot/fetch-wheels $(NODEPOOL_WHEELS) tests/data/nodepool/requirements.txt
 	@touch $@
 
 ## test: all set-up, then every test
@@ -79,11 +86,11 @@ gate: setup
 	$(MAKE) --no-print-directory test
 
 ## demo: all set-up, then the main job on real nodes
-demo: setup wheels release
+demo: setup $(WHEELS)/.complete release
 	$(SUDO) env OSTLER_WHEELS=$(WHEELS) HOME=$(HOME) $(TARGET)/release/ostler demo
 
 ## bench: ours beside ssh, a script, Ansible and pyinfra, into docs/benchmarks.md; BENCH='one --fast 5' asks for less
-bench: setup wheels release $(BENCH_TOOLS)/.complete
+bench: setup $(WHEELS)/.complete release $(BENCH_TOOLS)/.complete
 	$(CARGO) build --locked -p ostler-tests --bin bench
 	$(SUDO) env OSTLER_BIN=$(TARGET)/release/ostler HOME=$(HOME) $(TARGET)/debug/bench --into docs/benchmarks.md $(BENCH)
 

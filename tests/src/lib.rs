@@ -8,6 +8,7 @@ pub mod jenkins;
 pub mod lab;
 pub mod library;
 pub mod machine;
+pub mod nodepool;
 pub mod program;
 pub mod protocol;
 pub mod schema;

@@ -22,16 +22,16 @@ const WORKER_PORT: u16 = 9989;
 static MASTERS: AtomicU32 = AtomicU32::new(0);
 
 /// A loopback address that nothing else on this machine uses: made of this process's number, so that the ports can be fixed.
-fn address() -> Ipv4Addr {
+pub(crate) fn address() -> Ipv4Addr {
     let master = MASTERS.fetch_add(1, Ordering::Relaxed);
-    assert!(master < 62, "more masters in one program than there are addresses for");
+    assert!(master < 62, "more servers in one program than there are addresses for");
     let [_, a, b, c] = ((std::process::id() << 6) | (master + 1)).to_be_bytes();
     // Never 127.0.x.y.
     Ipv4Addr::new(127, a | 0x80, b, c)
 }
 
 /// Starts a program that the kernel ends with us.
-fn start(program: &Path, arguments: &[&str], directory: &Path, log: &Path) -> Child {
+pub(crate) fn start(program: &Path, arguments: &[&str], directory: &Path, log: &Path) -> Child {
     let out = std::fs::File::create(log).expect("a log file");
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program).args(arguments).current_dir(directory);

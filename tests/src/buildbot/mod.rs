@@ -10,4 +10,6 @@ mod venv;
 pub use front::{Fate, Front};
 pub use machine::{Folder, Tampering};
 pub use master::{Master, WorkerProcess};
-pub use venv::{Side, library, serve_wheels, venv, wheels};
+pub use venv::{Side, installed, library, serve_wheels, venv, wheels};
+
+pub(crate) use master::{address, start};

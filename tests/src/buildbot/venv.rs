@@ -54,18 +54,25 @@ pub fn serve_wheels(lab: &ostler::lab::Lab) {
 /// When the wheels are not there: a test that cannot run has failed.
 pub fn venv(side: Side) -> PathBuf {
     let requirements = library(&format!("files/buildbot/{}-requirements.txt", side.word()));
-    let pinned = std::fs::read(&requirements).expect("the library has its requirement files");
+    installed(&format!("buildbot-{}", side.word()), &requirements, &wheels())
+}
+
+/// Returns an environment with exactly the packages that a requirement file pins, from a directory of wheels.
+///
+/// # Panics
+/// As [`venv`].
+pub fn installed(named: &str, requirements: &Path, wheels: &Path) -> PathBuf {
+    let pinned = std::fs::read(requirements).expect("the repository has its requirement files");
     let name: String = sha2::Sha256::digest(&pinned).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     let home = cache().join("venvs");
     std::fs::create_dir_all(&home).expect("the cache can be written");
-    let path = home.join(format!("buildbot-{}-{name}", side.word()));
+    let path = home.join(format!("{named}-{name}"));
     let lock = std::fs::File::create(path.with_extension("lock")).expect("the cache can be written");
     lock.lock().expect("a lock in the cache"); // several test processes may want it at once
     if std::fs::read(path.join("requirements.txt")).is_ok_and(|installed| installed == pinned) {
         return path;
     }
-    let wheels = wheels();
-    let are_there = std::fs::read_dir(&wheels).is_ok_and(|entries| entries.flatten().any(|entry| entry.path().extension().is_some()));
+    let are_there = std::fs::read_dir(wheels).is_ok_and(|entries| entries.flatten().any(|entry| entry.path().extension().is_some()));
     assert!(are_there, "no wheels in {}: run `make wheels` first (needs the package index once)", wheels.display());
     // Nodes have Debian's Python; on a developer's machine another one may come first in PATH, but the wheels fit this one alone.
     let done = Command::new(library("files/buildbot/install-venv"))
