@@ -8,6 +8,7 @@ mod demo;
 mod explain;
 mod fleet;
 mod foreign;
+mod image;
 mod init;
 mod lab;
 mod lint;
@@ -24,6 +25,7 @@ pub use demo::DemoArgs;
 pub use explain::{ExplainArgs, ExplainWhat};
 pub use fleet::{FleetArgs, PaceArgs, ReachArgs, SelectArgs, ValueArgs};
 pub use foreign::parse;
+pub use image::{DibArgs, HarmlessArgs, ImageArgs, ImageVerb, RefusedArgs};
 pub use init::InitArgs;
 pub use lab::{LabArgs, LabExecArgs, LabSshArgs, LabUpArgs, LabVerb};
 pub use lint::LintArgs;
@@ -107,6 +109,7 @@ pub enum Verb {
     Explain(ExplainArgs),
     Secret(SecretArgs),
     Lab(LabArgs),
+    Image(ImageArgs),
     Demo(DemoArgs),
     Schema(SchemaArgs),
     Completions(CompletionsArgs),

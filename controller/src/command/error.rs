@@ -1,5 +1,6 @@
 //! Why a verb could not be carried out: the kind decides the exit code, the hint is the next step.
 
+use crate::image::ImageError;
 use crate::inventory::{ReadSiteError, SelectError};
 use crate::journal::StateError;
 use crate::lab::LabError;
@@ -33,6 +34,9 @@ pub enum CommandError {
     /// The lab failed.
     #[error(transparent)]
     Lab(#[from] LabError),
+    /// An image could not be built.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// Wrong usage that clap cannot see.
     #[error("{what}")]
     Usage {
@@ -80,7 +84,8 @@ impl CommandError {
             Self::Site(_) | Self::Read(_) | Self::Secret(_) => Exit::Site,
             Self::Arguments(_) | Self::Select(_) | Self::Usage { .. } => Exit::Usage,
             Self::NoConfirmation => Exit::NoConfirmation,
-            Self::Lab(_) | Self::State(_) | Self::File { .. } | Self::Demo(_) => Exit::NodeFailed,
+            Self::Image(ImageError::Refused { .. }) => Exit::Usage,
+            Self::Lab(_) | Self::Image(_) | Self::State(_) | Self::File { .. } | Self::Demo(_) => Exit::NodeFailed,
             Self::NoAgent | Self::Runtime(_) | Self::Signals(_) | Self::Defect(_) => Exit::Internal,
             Self::Interrupted => Exit::Interrupted,
         }
@@ -100,7 +105,8 @@ impl CommandError {
             Self::Select(_) => Some("ostler nodes lists nodes and groups".to_owned()),
             Self::Secret(SecretError::NoRecipients) => Some("ostler secret show-recipients".to_owned()),
             Self::Secret(_) => None,
-            Self::Usage { hint, .. } => Some(hint.clone()),
+            Self::Usage { hint, .. } | Self::Image(ImageError::Refused { hint, .. }) => Some(hint.clone()),
+            Self::Image(_) => None,
             Self::Defect(_) => {
                 Some("please report it with the output of `ostler --version`; runs that began go on, `ostler attach` shows them".to_owned())
             }

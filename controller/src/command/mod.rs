@@ -9,6 +9,7 @@ mod demo;
 mod descriptors;
 mod error;
 mod explain;
+mod image;
 mod init;
 mod interrupt;
 mod lab;
@@ -97,6 +98,7 @@ fn dispatch(context: &Context, verb: Verb) -> Result<Exit, CommandError> {
         Verb::Explain(args) => explain::run(context, &args),
         Verb::Secret(args) => secret::run(context, &args),
         Verb::Lab(args) => lab::run(context, &args),
+        Verb::Image(args) => image::run(context, &args),
         Verb::Demo(args) => demo::run(context, &args),
         Verb::Schema(args) => schema::run(context, &args),
         Verb::Completions(args) => Ok(completions::completions(context, &args)),
