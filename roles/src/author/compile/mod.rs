@@ -20,6 +20,7 @@ mod params;
 mod paths;
 mod prove;
 mod scope;
+mod segments;
 mod strictest;
 mod triggers;
 mod units;
@@ -33,6 +34,7 @@ pub use known::KnownFacts;
 pub use lint::{assumed, in_scope, lint, recorded};
 pub use masters::{JenkinsCredential, JenkinsLogin, Master, MasterSettings, master_names, masters};
 pub use order::{Order, order};
+pub use segments::{Segment, image_cuts, image_segments};
 
 use self::checks::FoundCheck;
 use self::context::{Context, Reported, origin};
