@@ -1,7 +1,7 @@
 //! What a site becomes: each `data/sites/NAME.yaml` gives exactly `NAME.txt`, a catalog, explanations or faults.
 //!
 //! A case begins with directives (`# secret: NAME VALUE`, `# secret-key: NAME FILE`, `# sealed: NAME`, `# system: debian-12`, `# node: NAME`, `# met: NAME`,
-//! `# large: PATH LENGTH`, `# not-utf8: PATH`, `# -e ROLE.PARAM=VALUE`, `# library`, `# explain`, `# lint`, `# order`) and holds files, each begun by `# file: PATH`. Without `ostler.yaml` the site is empty; without
+//! `# large: PATH LENGTH`, `# not-utf8: PATH`, `# -e ROLE.PARAM=VALUE`, `# library`, `# explain`, `# lint`, `# order`, `# image: NAME`) and holds files, each begun by `# file: PATH`. Without `ostler.yaml` the site is empty; without
 //! `nodes.yaml` one node `n1` has every role of the site. `BLESS=1` writes the expected texts anew; read the difference before you keep it.
 #![cfg(feature = "author")]
 #![expect(clippy::disallowed_methods, reason = "`BLESS=1` is how expected texts are written")]
@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ostler_roles::author::compile::{
     Compiled, Input, KnownFacts, Secrets, Site, SiteContent, SiteEntry, Unread, compile, explain, lint, order, recorded,
@@ -21,10 +22,13 @@ use ostler_roles::author::layers::Override;
 use ostler_roles::author::source::{Source, Tree};
 use ostler_roles::author::yaml;
 use ostler_roles::author::{library, lower, references};
+use ostler_roles::facts::Facts;
 use ostler_roles::words::{Blob, NodeName};
 
 #[path = "sites/fields.rs"]
 mod fields;
+#[path = "sites/images.rs"]
+mod images;
 
 const LOOK: RenderStyle = RenderStyle { color: false, width: 140 };
 
@@ -38,6 +42,8 @@ struct Case {
     node: NodeName,
     overrides: Vec<Override>,
     verb: String,
+    /// The image that is compiled, and its tree.
+    image: Option<(String, Arc<Facts>)>,
 }
 
 fn data() -> PathBuf {
@@ -62,7 +68,7 @@ fn split(text: &str) -> (Vec<String>, Vec<(String, String)>) {
     (directives, files)
 }
 
-fn projects(text: &str) -> Option<std::sync::Arc<[String]>> {
+fn projects(text: &str) -> Option<Arc<[String]>> {
     let mut faults = Faults::new();
     let root = yaml::read(&Source::new(Tree::Site, "projects", text), &mut faults)?;
     root.as_list()?.iter().map(|one| Some(one.get("project")?.as_scalar()?.text.clone())).collect()
@@ -134,6 +140,7 @@ fn read(text: &str) -> Result<Case, Faults> {
         node: NodeName::parse("n1").unwrap(),
         overrides: Vec::new(),
         verb: "compile".to_owned(),
+        image: None,
     };
     let mut system = "debian-12".to_owned();
     for directive in directives {
@@ -157,6 +164,7 @@ fn read(text: &str) -> Result<Case, Faults> {
             },
             "library" => {}
             "explain" | "lint" | "order" => case.verb = word.to_owned(),
+            "image:" => case.image = Some((rest.to_owned(), Arc::new(recorded().remove(&system).unwrap()))),
             _ => {}
         }
     }
@@ -178,7 +186,10 @@ fn read(text: &str) -> Result<Case, Faults> {
 
 fn outcome(text: &str) -> String {
     let result = read(text).and_then(|case| {
-        let Case { roles, site, content, secrets, facts, node, overrides, verb } = &case;
+        let Case { roles, site, content, secrets, facts, node, overrides, verb, .. } = &case;
+        if let Some((_, tree)) = &case.image {
+            return images::compiled(&case, tree).map(|image| images::shown(&image));
+        }
         let input = Input { roles, site, content, node, facts, secrets, overrides };
         match verb.as_str() {
             "explain" => explain(&input, &|_, _| true).map(|all| {

@@ -19,9 +19,10 @@ pub fn run(context: &Context, args: &LintArgs) -> Result<Exit, CommandError> {
     if !faults.is_empty() {
         return Err(CommandError::Site(faults));
     }
-    let (roles, nodes) = (inventory.roles.iter().count(), inventory.site.nodes.nodes.len());
-    context.printer.json(&json!({ "v": 1, "type": "linted", "roles": roles, "nodes": nodes, "faults": 0 }));
-    let text = format!("No faults: {}, {} (the library's included).", count(nodes, "node"), count(roles, "role"));
+    let (roles, nodes, images) = (inventory.roles.iter().count(), inventory.site.nodes.nodes.len(), inventory.site.images.len());
+    context.printer.json(&json!({ "v": 1, "type": "linted", "roles": roles, "nodes": nodes, "images": images, "faults": 0 }));
+    let baked = if images == 0 { String::new() } else { format!("{}, ", count(images, "image")) };
+    let text = format!("No faults: {}, {baked}{} (the library's included).", count(nodes, "node"), count(roles, "role"));
     context.printer.say(Paint::Good, &text);
     Ok(Exit::Good)
 }

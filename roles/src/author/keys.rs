@@ -69,7 +69,7 @@ pub const STEP: &[KeySpec] = &[
         holds: "",
         doc: "How long it may take. Otherwise the kind's own: a minute for files, 10 minutes for a command, half an hour for packages and downloads.",
     },
-    KeySpec { name: "live", holds: "", doc: "`true`: kept out of images, which a later release makes." },
+    KeySpec { name: "live", holds: "", doc: "`true`: it is in no image; a machine that is made of one gets it by its first apply." },
 ];
 
 /// What stands in place of a kind.

@@ -19,9 +19,13 @@ impl<'a> Context<'a> {
     /// The check of one body; `executors` is the node's count.
     pub(super) fn check(&self, found: &Found<'_, '_, 'a>, executors: u32) -> Read<FoundCheck> {
         self.assumed.set(found.words.assumed);
+        self.bears.set(found.words.bears);
         let values = self.fields(&found.body.fields, found.scope)?;
         if self.assumed.get() {
             return Err(Reported);
+        }
+        if values.value("per").is_some() {
+            self.bears(self.count_bears.get());
         }
         self.given(&values, found.body.kind)?;
         if executors == 0 && values.value("per").is_some() && self.roles.iter().any(|role| !role.executors.is_empty()) {

@@ -23,7 +23,7 @@ impl<'a> Context<'a> {
         };
         let Some(placed) = values.fields.remove(name) else { return Ok(()) };
         let Written::Value(value) = &placed.written else { return Err(Reported) };
-        self.reads_assumed(&value.all_marks());
+        self.reads(&value.all_marks());
         let content = if name == ways.inline {
             self.content(&as_text(&value.data).unwrap_or_default(), &value.all_marks())
         } else {
@@ -122,7 +122,7 @@ impl<'a> Context<'a> {
             Ok(rendered) => {
                 rendered.secrets.iter().for_each(|(text, marks)| self.masks(text, marks));
                 self.hold(rendered.text.len(), span)?;
-                self.reads_assumed(&rendered.marks);
+                self.reads(&rendered.marks);
                 Ok(self.content(&rendered.text, &rendered.marks))
             }
             Err(template::Stop::Reported) => Err(Reported),

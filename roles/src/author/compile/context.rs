@@ -6,12 +6,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Input;
+use super::left_out::{Bears, LeftOut};
 use super::limits::Usage;
 use super::order::Named;
 use super::params::Params;
 use super::prove::Sample;
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::expr::{self, ExprFault, Missing, Scope, Segment, Stop};
+use crate::author::image::{Image, Like};
 use crate::author::role::{Expression, Role};
 use crate::author::site::{Group, NodeEntry};
 use crate::author::source::{Node, NodeKind, Span, Tree};
@@ -51,6 +53,14 @@ pub(super) struct Context<'a> {
     pub(super) assume: Option<Sample>,
     /// A value that was assumed was read by the body being read.
     pub(super) assumed: Cell<bool>,
+    /// Of whose values the body being read is made.
+    pub(super) bears: Cell<Bears>,
+    /// Of whose values the number of its executors is made.
+    pub(super) count_bears: Cell<Bears>,
+    /// The image that is compiled; none for a node.
+    pub(super) image: Option<&'a Image>,
+    /// What the image goes without.
+    pub(super) left_out: RefCell<Vec<LeftOut>>,
     /// The nodes and masters that its values name.
     pub(super) named: RefCell<Named>,
 }
@@ -87,6 +97,12 @@ impl<'a> Context<'a> {
             let known = nodes.nodes.iter().map(|entry| entry.name.value.as_str());
             return Err(unknown(format!("there is no node `{}`", input.node)).nearest(input.node.as_str(), known).into());
         };
+        Self::of_entry(input, entry)
+    }
+
+    /// The same of an entry that need not stand in the inventory.
+    pub(super) fn of_entry(input: &Input<'a>, entry: &'a NodeEntry) -> Result<Self, Faults> {
+        let nodes = &input.site.nodes;
         let Some(facts) = input.facts.get(input.node) else {
             return Err(Fault::new(&entry.name.span, format!("the facts of {} are not known yet", input.node)).into());
         };
@@ -110,6 +126,10 @@ impl<'a> Context<'a> {
             spent: Usage::default(),
             assume: None,
             assumed: Cell::default(),
+            bears: Cell::default(),
+            count_bears: Cell::default(),
+            image: None,
+            left_out: RefCell::default(),
             named: RefCell::default(),
         })
     }
@@ -130,6 +150,10 @@ impl<'a> Context<'a> {
             spent: Usage::default(),
             assume: None,
             assumed: Cell::default(),
+            bears: Cell::default(),
+            count_bears: Cell::default(),
+            image: None,
+            left_out: RefCell::default(),
             named: RefCell::default(),
         }
     }
@@ -201,7 +225,9 @@ impl<'a> Context<'a> {
         self.facts_read.set(true);
         let facts = self.input.facts.get(&name).cloned();
         let mut value = Value::from(Data::Node(Arc::new(NodeView { name, host, facts })));
-        value.marks.own = entry.name.value == self.called();
+        // The machine of an image is none of the inventory; one that it is like is what it becomes.
+        let is_like = |image: &&Image| matches!(&image.like, Some(Like::Node(like)) if like.value == entry.name.value);
+        value.marks.own = entry.name.value == self.called() || self.image.as_ref().is_some_and(is_like);
         Some(value)
     }
 
@@ -248,7 +274,7 @@ impl<'a> Context<'a> {
     /// The value of a bare expression that must be true or false and no secret. One that is only assumed is as good as the other.
     pub(super) fn condition(&self, expression: &Expression, what: &str, scope: &dyn Scope) -> Read<bool> {
         let value = self.bare(expression, scope)?;
-        self.reads_assumed(&value.marks);
+        self.reads(&value.marks);
         let end = expression.offset + expression.text.len();
         let span = || expression.node.part(expression.offset..end);
         if value.marks.is_secret() {

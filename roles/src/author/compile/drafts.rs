@@ -1,8 +1,9 @@
 //! Resources as declared: joined where two roles declare one, in the order of first declaration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::{Context, Read, Reported};
+use super::left_out::LeftOutWhy;
 use super::triggers;
 use super::walk::{Found, Words};
 use crate::author::diagnostic::Fault;
@@ -62,6 +63,8 @@ pub(super) struct Drafts<'a> {
     pub(super) list: Vec<Draft<'a>>,
     pub(super) turns: Vec<OrderEntry<'a>>,
     pub(super) by_id: BTreeMap<ResourceId, usize>,
+    /// What an image goes without: one of its declarations, also one that does not count here, is not the same on every machine.
+    pub(super) withheld: BTreeSet<ResourceId>,
     /// Resources that a `when` left out, by the role that declares them.
     pub(super) left_out: Vec<(ResourceId, &'a str)>,
     /// A step could not be read: what it declares is not known.
@@ -77,10 +80,16 @@ impl<'a> Drafts<'a> {
         if found.left_out {
             context.files_of(found);
             let ids = context.quietly(|| self.read(context, found).map(|all| all.into_iter().map(|(id, _)| id).collect::<Vec<_>>()));
-            self.left_out.extend(ids.unwrap_or_default().into_iter().map(|id| (id, role.name.value.as_str())));
+            let ids = ids.unwrap_or_default();
+            if let (Some(why), false) = (found.words.bears.why(), found.words.never) {
+                context.leave_out(found, &ids.iter().map(ToString::to_string).collect::<Vec<_>>(), why);
+                self.withheld.extend(ids.iter().cloned());
+            }
+            self.left_out.extend(ids.into_iter().map(|id| (id, role.name.value.as_str())));
             return;
         }
         context.assumed.set(found.words.assumed);
+        context.bears.set(found.words.bears);
         let Ok(declared) = self.read(context, found) else {
             self.failed = true;
             return;
@@ -89,6 +98,10 @@ impl<'a> Drafts<'a> {
             // What it would be beside others depends on values that nobody gave yet.
             self.failed = true;
             return;
+        }
+        if let Some(why) = context.bears.get().why().or(found.words.live.then_some(LeftOutWhy::Live)) {
+            context.leave_out(found, &declared.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>(), why);
+            self.withheld.extend(declared.iter().map(|(id, _)| id.clone()));
         }
         for (id, values) in declared {
             self.declare(context, id, values, role, &found.step.span, found.words);
@@ -143,6 +156,11 @@ impl<'a> Drafts<'a> {
         }
     }
 
+    /// Whether a resource is in no image, and an image is compiled.
+    pub(super) fn is_withheld(&self, context: &Context<'a>, id: &ResourceId) -> bool {
+        context.image.is_some() && self.withheld.contains(id)
+    }
+
     /// Closed resources, in order of their drafts; none where one could not be closed.
     pub(super) fn close(&self, context: &Context<'a>) -> Vec<Option<Desired>> {
         let building = OfNode { context, executors: 0 };
@@ -152,7 +170,7 @@ impl<'a> Drafts<'a> {
         };
         let mut closed: Vec<Option<Desired>> = self.list.iter().map(close).collect();
         let mut by_kind: BTreeMap<Kind, Vec<(&Values, &mut Desired)>> = BTreeMap::new();
-        for (draft, desired) in self.list.iter().zip(&mut closed) {
+        for (draft, desired) in self.list.iter().zip(&mut closed).filter(|(draft, _)| !self.is_withheld(context, &draft.id)) {
             by_kind.entry(draft.id.kind).or_default().extend(desired.as_mut().map(|desired| (&draft.values, desired)));
         }
         for (kind, mut all) in by_kind {

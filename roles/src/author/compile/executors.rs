@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use super::context::{Context, Read, Reported, origin};
+use super::left_out::{Bears, LeftOutWhy};
 use super::scope::RoleScope;
 use super::walk::{Found, Walk};
 use crate::author::diagnostic::Fault;
@@ -30,6 +31,9 @@ impl<'a> Context<'a> {
             for executor in &role.executors {
                 let scope = RoleScope::new(self, role);
                 let Ok(values) = self.fields(&executor.fields, &scope) else { continue };
+                let count = values.value("count").map(|count| Bears::of(&count.all_marks())).unwrap_or_default();
+                self.count_bears.set(self.count_bears.get().or(count));
+                self.left_out(format!("executor {}", values.text("master").unwrap_or_default()), role, &values.span, LeftOutWhy::Executor);
                 match self.executor(&values) {
                     Ok(found) => declared.push(Declared { executor: found, values, span: executor.fields.span.clone() }),
                     Err(fault) => drop(self.fault(*fault)),

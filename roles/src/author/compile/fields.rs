@@ -31,7 +31,7 @@ impl Context<'_> {
                     failed = true;
                     self.fault(Fault::new(&field.value.span, format!("a secret may not stand in `{}`", field.spec.name)));
                 }
-                Ok(value) if value.is_none() && self.reads_assumed(&value.marks) => {}
+                Ok(value) if value.is_none() && self.reads(&value.marks) => {}
                 Ok(value) if value.is_none() && field.spec.required => {
                     failed = true;
                     self.fault(Fault::new(&field.value.span, format!("`{}` is none, and it must be given", field.spec.name)));
@@ -92,6 +92,7 @@ impl Context<'_> {
 
     /// How many there are, and which, may be no secret: it stands in the open in plans and catalogs.
     fn counted(&self, marks: &Marks, node: &Node, what: &str) -> Read<()> {
+        self.reads(marks);
         if !marks.is_secret() {
             return Ok(());
         }
@@ -151,7 +152,7 @@ impl Context<'_> {
         if value.marks.is_secret() && matches!(value.data, Data::List(_) | Data::Map(_)) {
             return Err(self.fault(Fault::new(span, format!("a secret may not decide how many stand in `{}`", spec.name))));
         }
-        let (tree, assumed) = (span.source().tree(), self.reads_assumed(&value.all_marks()));
+        let (tree, assumed) = (span.source().tree(), self.reads(&value.all_marks()));
         let wrong = |mismatch: Mismatch| {
             if assumed && !mismatch.is_of_type() {
                 // Another value of the same type may be right.

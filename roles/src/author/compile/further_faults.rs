@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::image::image_roles;
 use super::lint::{lint, node_roles};
 use super::{KnownFacts, Secrets, Site, SiteContent};
 use crate::author::diagnostic::Faults;
 use crate::author::graph::Roles;
+use crate::author::image::{Image, Like};
 use crate::author::role::{Name, Need};
 
 /// Compiles what was read whole: nodes without the roles that were not, and those roles by themselves as far as they were. `site` is none
@@ -32,7 +34,23 @@ fn without(roles: &Roles, site: &Site, doubtful: &BTreeSet<String>) -> Site {
     let had = |site: &Site, node: &str| -> BTreeSet<String> {
         node_roles(roles, site, node).iter().map(|role| role.name.value.clone()).collect()
     };
+    // Whom an image is like that is not there was told.
+    less.images.retain(|image| match &image.like {
+        Some(Like::Group(like)) => less.nodes.groups.iter().any(|group| group.name.value == like.value),
+        Some(Like::Node(like)) => less.nodes.nodes.iter().any(|node| node.name.value == like.value),
+        None => true,
+    });
+    less.images.iter_mut().for_each(|image| keep(&mut image.roles));
+    let baked = |site: &Site, image: &Image| -> BTreeSet<String> {
+        image_roles(roles, site, image).iter().map(|role| role.name.value.clone()).collect()
+    };
     let mut lost: BTreeSet<String> = doubtful.clone();
+    for image in &site.images {
+        let name = &image.name.value;
+        if let Some(left) = less.images.iter().find(|left| left.name.value == *name) {
+            lost.extend(baked(site, image).difference(&baked(&less, left)).cloned());
+        }
+    }
     for node in &site.nodes.nodes {
         let name = &node.name.value;
         lost.extend(had(site, name).difference(&had(&less, name)).cloned());
@@ -41,5 +59,6 @@ fn without(roles: &Roles, site: &Site, doubtful: &BTreeSet<String>) -> Site {
     keep(&mut less.file.vars);
     less.nodes.groups.iter_mut().for_each(|group| keep(&mut group.vars));
     less.nodes.nodes.iter_mut().for_each(|node| keep(&mut node.vars));
+    less.images.iter_mut().for_each(|image| keep(&mut image.vars));
     less
 }

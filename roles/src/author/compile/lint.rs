@@ -4,12 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use super::context::Context;
+use super::image::{ImageInput, entry, image_roles, judge, system};
 use super::{Input, KnownFacts, Master, Secrets, Site, SiteContent, compile_in, prove};
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::graph::Roles;
+use crate::author::image::Image;
 use crate::author::kinds::SYSTEMS;
 use crate::author::layers::Override;
-use crate::author::role::{Action, Role};
+use crate::author::literal::words;
+use crate::author::role::{Action, Role, Step};
+use crate::author::site::NodeEntry;
+use crate::author::source::Node;
 use crate::executor::Executor;
 use crate::facts::Facts;
 use crate::words::{MasterName, NodeName};
@@ -60,7 +65,10 @@ pub fn lint(roles: &Roles, site: &Site, content: &SiteContent, facts: &KnownFact
             }
         }
         executors.add(site, name, &own.unwrap_or_default(), &mut faults);
-        found.join(&systems, &mut faults);
+        found.join(&systems, true, &mut faults);
+    }
+    for image in &site.images {
+        one_image(&ImageLint { roles, site, content, facts, secrets, overrides }, image, recorded, &mut faults);
     }
     let (with_unused, unused) = prove::with_unused(roles, site);
     let proving = prove::Unused { roles, site: &with_unused, content, secrets, overrides };
@@ -72,7 +80,7 @@ pub fn lint(roles: &Roles, site: &Site, content: &SiteContent, facts: &KnownFact
                 found.add(system, proving.prove(node, role, facts, own));
             }
         }
-        found.join(&systems, &mut faults);
+        found.join(&systems, true, &mut faults);
     }
     if let Err(found) = masters {
         faults.merge(found);
@@ -81,6 +89,43 @@ pub fn lint(roles: &Roles, site: &Site, content: &SiteContent, facts: &KnownFact
     faults.merge(order.circles(&names.into_iter().collect()));
     faults.sort();
     faults
+}
+
+/// What an image is judged with.
+struct ImageLint<'a> {
+    roles: &'a Roles,
+    site: &'a Site,
+    content: &'a SiteContent,
+    facts: &'a KnownFacts,
+    secrets: &'a Secrets,
+    overrides: &'a [Override],
+}
+
+/// Compiles an image on the system of its base, or on each that its roles allow.
+fn one_image(with: &ImageLint<'_>, image: &Image, recorded: &BTreeMap<String, Arc<Facts>>, faults: &mut Faults) {
+    let ImageLint { roles, site, content, facts, secrets, overrides } = *with;
+    let own = image_roles(roles, site, image);
+    let mut systems = allowed(&own, recorded);
+    if let Some(system) = system(image, &site.images) {
+        if !systems.contains(&system) {
+            let message = format!("the base of {} is {system}, and its roles want {}", image.name.value, words(systems.iter().copied()));
+            let wanted = own.iter().flat_map(|role| systems_wanted(role)).map(|(node, _)| &node.span);
+            faults.push(wanted.fold(Fault::new(&image.base.span, message), |fault, span| fault.also(span, "wanted here")));
+        }
+        systems = vec![system];
+    }
+    let mut found = OneNode::default();
+    for system in systems.clone() {
+        let Some(tree) = recorded.get(system) else { continue };
+        let facts = facts.assuming(Arc::clone(tree));
+        let (wrong, reads) = judge(&ImageInput { roles, site, content, image, tree, facts: &facts, secrets, overrides });
+        found.add(system, wrong);
+        if !reads {
+            systems.truncate(1);
+            break;
+        }
+    }
+    found.join(&systems, false, faults);
 }
 
 fn names(site: &Site) -> Vec<NodeName> {
@@ -103,16 +148,27 @@ pub fn assumed(roles: &Roles, site: &Site, node: &NodeName, facts: &KnownFacts) 
 
 /// The recorded systems that every `system` requirement of a node's roles allows; all of them where none is allowed.
 fn suitable<'r>(roles: &Roles, site: &Site, node: &NodeName, recorded: &'r BTreeMap<String, Arc<Facts>>) -> Vec<&'r str> {
-    let wanted: Vec<Vec<&str>> = node_roles(roles, site, node.as_str())
-        .iter()
-        .flat_map(|role| &role.require)
-        .filter(|step| step.when.is_none() && step.each.is_none())
-        .filter_map(|step| match &step.action {
-            Action::Resource(body) => body.fields.list.iter().find(|field| field.spec.shape == SYSTEMS)?.value.as_list(),
-            _ => None,
-        })
-        .map(|list| list.iter().filter_map(|item| item.as_scalar().map(|scalar| scalar.text.as_str())).collect())
-        .collect();
+    allowed(&node_roles(roles, site, node.as_str()), recorded)
+}
+
+/// The `system` requirements of a role that hold wherever it is: their lists, and what stands in them.
+fn systems_wanted(role: &Role) -> impl Iterator<Item = (&Node, Vec<&str>)> {
+    fn listed(step: &Step) -> Option<&Node> {
+        match &step.action {
+            Action::Resource(body) => body.fields.list.iter().find(|field| field.spec.shape == SYSTEMS).map(|field| &field.value),
+            Action::Steps(_) | Action::Together(_) => None,
+        }
+    }
+    let always = role.require.iter().filter(|step| step.when.is_none() && step.each.is_none());
+    always.filter_map(listed).filter_map(|node| {
+        let items = node.as_list()?.iter().filter_map(|item| item.as_scalar().map(|scalar| scalar.text.as_str()));
+        Some((node, items.collect()))
+    })
+}
+
+/// The recorded systems that all of these roles allow; all of them where none is allowed.
+fn allowed<'r>(roles: &[&Role], recorded: &'r BTreeMap<String, Arc<Facts>>) -> Vec<&'r str> {
+    let wanted: Vec<Vec<&str>> = roles.iter().flat_map(|role| systems_wanted(role)).map(|(_, systems)| systems).collect();
     let suits = |(name, facts): &(&String, &Arc<Facts>)| {
         wanted.iter().all(|any_of| any_of.iter().any(|one| [name.as_str(), &facts.system.id, &facts.system.family].contains(one)))
     };
@@ -130,10 +186,13 @@ pub(super) fn node_roles<'r>(roles: &'r Roles, site: &'r Site, node: &str) -> Ve
 /// A group sets no parameter of a role that none of its members has.
 fn group_vars(roles: &Roles, site: &Site, faults: &mut Faults) {
     for group in &site.nodes.groups {
-        let members = site.nodes.nodes.iter().filter(|node| node.groups.iter().any(|name| name.value == group.name.value));
+        let is_in = |entry: &NodeEntry| entry.groups.iter().any(|name| name.value == group.name.value);
+        let members = site.nodes.nodes.iter().filter(|node| is_in(node));
+        let images = site.images.iter().filter(|image| is_in(&entry(image, site)));
         let mut had: BTreeSet<&str> =
             roles.ordered(group.roles.iter().map(|name| name.value.as_str())).iter().map(|role| role.name.value.as_str()).collect();
         had.extend(members.flat_map(|node| node_roles(roles, site, &node.name.value)).map(|role| role.name.value.as_str()));
+        had.extend(images.flat_map(|image| image_roles(roles, site, image)).map(|role| role.name.value.as_str()));
         for need in group.vars.iter().filter(|need| roles.get(&need.role.value).is_some() && !had.contains(need.role.value.as_str())) {
             let message = format!("no member of {} has the role `{}`", group.name.value, need.role.value);
             faults.push(Fault::new(&need.role.span, message).nearest(&need.role.value, had.iter().copied()));
@@ -197,15 +256,15 @@ impl<'s> OneNode<'s> {
         self.faults.merge(found);
     }
 
-    /// Adds the node's faults to those of all. What another node has too, is the same fault of one node more.
-    fn join(mut self, tried: &[&str], all: &mut Faults) {
+    /// Adds the node's faults to those of all. What another node has too, is the same fault of one node more; an image is none.
+    fn join(mut self, tried: &[&str], is_node: bool, all: &mut Faults) {
         for fault in self.faults.iter_mut() {
             let systems = self.systems.get(&fault.identity()).map(Vec::as_slice).unwrap_or_default();
             if systems.len() < tried.len() {
                 fault.on.systems = systems.iter().map(|system| (*system).to_owned()).collect();
             }
             if let Some(known) = all.same(fault) {
-                known.on.others += usize::from(fault.on.node.is_some());
+                known.on.others += usize::from(is_node && fault.on.node.is_some());
                 // On one node for one system, on another for all: then it is not the system's.
                 if known.on.systems != fault.on.systems {
                     known.on.systems.clear();
@@ -235,5 +294,7 @@ mod tests {
             ["debian-11", "debian-12", "debian-13", "ubuntu-22.04", "ubuntu-24.04"]
         );
         assert!(recorded.iter().all(|(name, facts)| *name == format!("{}-{}", facts.system.id, facts.system.version)));
+        let suites: BTreeMap<&str, &str> = recorded.iter().map(|(name, facts)| (facts.system.codename.as_str(), name.as_str())).collect();
+        assert_eq!(crate::author::image::SUITES.into_iter().collect::<BTreeMap<_, _>>(), suites);
     }
 }

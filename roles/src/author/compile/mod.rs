@@ -9,8 +9,10 @@ mod executors;
 mod explain;
 mod fields;
 mod further_faults;
+mod image;
 mod input;
 mod known;
+mod left_out;
 mod limits;
 mod lint;
 mod masters;
@@ -29,8 +31,10 @@ mod walk;
 
 pub use explain::explain;
 pub use further_faults::rest;
+pub use image::{CompiledImage, ImageInput, image};
 pub use input::{Compiled, Input, Secrets, Site, SiteContent, SiteEntry, Unread};
 pub use known::KnownFacts;
+pub use left_out::{LeftOut, LeftOutWhy};
 pub use lint::{assumed, in_scope, lint, recorded};
 pub use masters::{JenkinsCredential, JenkinsLogin, Master, MasterSettings, master_names, masters};
 pub use order::{Order, order};
@@ -46,6 +50,7 @@ use super::role::{Role, Step as Written};
 use crate::catalog::{Catalog, Requirement, Step};
 use crate::check::{Assert, Check};
 use crate::words::{RoleName, Span};
+use std::collections::BTreeSet;
 
 /// Compiles the catalog of one node.
 ///
@@ -105,10 +110,15 @@ impl<'a> Context<'a> {
         let mut checks: Vec<FoundCheck> = Vec::new();
         for role in &self.roles {
             let mut visit = |found: &Found<'_, '_, 'a>| {
-                if !found.left_out
-                    && let Ok(check) = self.check(found, executors)
-                {
-                    checks.push(check);
+                if found.left_out {
+                    if let (Some(why), false) = (found.words.bears.why(), found.words.never) {
+                        self.leave_out(found, &[], why);
+                    }
+                } else if let Ok(check) = self.check(found, executors) {
+                    match self.bears.get().why().filter(|_| self.image.is_some()) {
+                        Some(why) => self.leave_out(found, &[], why),
+                        None => checks.push(check),
+                    }
                 }
             };
             Walk::role(self, role, place(role), &mut 0, &mut visit);
@@ -133,19 +143,32 @@ impl<'a> Context<'a> {
         paths::judge_lines(&drafts.list, &closed, self);
         untrusted_programs::judge(&drafts.list, &closed, self);
         units::judge(&drafts.list, &closed, self);
+        let watches = |turn: &drafts::OrderEntry<'a>| {
+            let mut watches = turn.watches.clone();
+            watches.retain(|watch| !drafts.is_withheld(self, &watch.id));
+            watches
+        };
+        let mut seen = BTreeSet::new();
         let turn = |turn: &drafts::OrderEntry<'a>| {
             let draft = drafts.list.get(turn.draft)?;
+            // A second turn is there for what it watches.
+            let again = !seen.insert(turn.draft) && watches(turn).is_empty();
+            if again || drafts.is_withheld(self, &draft.id) {
+                return None;
+            }
             Some(Step {
                 desired: closed.get(turn.draft)?.clone()?,
                 role: RoleName::parse(&turn.role.name.value).ok()?,
                 origin: origin(&turn.span),
                 within: draft.words.within.unwrap_or(kinds::of(draft.id.kind).deadline),
-                watches: turn.watches.clone(),
+                watches: watches(turn),
                 together: turn.together,
                 while_busy: draft.words.while_busy,
             })
         };
-        drafts.turns.iter().filter_map(turn).collect()
+        let steps: Vec<Step> = drafts.turns.iter().filter_map(turn).collect();
+        self.no_secret_is_baked(&drafts, &closed);
+        steps
     }
 
     /// A requirement that fails for each word that this node's system lacks.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::context::Context;
+use super::image::image_roles;
+use super::left_out::Bears;
 use super::{Input, KnownFacts, Secrets, Site, SiteContent};
 use crate::author::diagnostic::{AppliesTo, Faults};
 use crate::author::graph::Roles;
@@ -50,7 +52,8 @@ pub(super) fn with_unused<'r>(roles: &'r Roles, site: &Site) -> (Site, Vec<(Node
         .iter()
         .filter(|group| site.nodes.nodes.iter().any(|node| node.groups.iter().any(|name| name.value == group.name.value)));
     let listed = groups.flat_map(|group| &group.roles).chain(site.nodes.nodes.iter().flat_map(|node| &node.roles));
-    let used: Vec<&str> = roles.ordered(listed.map(|name| name.value.as_str())).iter().map(|role| role.name.value.as_str()).collect();
+    let mut used: Vec<&str> = roles.ordered(listed.map(|name| name.value.as_str())).iter().map(|role| role.name.value.as_str()).collect();
+    used.extend(site.images.iter().flat_map(|image| image_roles(roles, site, image)).map(|role| role.name.value.as_str()));
     let mut site = site.clone();
     let mut unused = Vec::new();
     for role in roles.iter().filter(|role| role.tree == Tree::Site && role.names_read && !used.contains(&role.name.value.as_str())) {
@@ -86,8 +89,9 @@ impl Unused<'_> {
 }
 
 impl Context<'_> {
-    /// Keeps that a value which nobody gave yet was read; says whether it was.
-    pub(super) fn reads_assumed(&self, marks: &Marks) -> bool {
+    /// Keeps whose values were read, and that one which nobody gave yet was; says whether it was.
+    pub(super) fn reads(&self, marks: &Marks) -> bool {
+        self.bears(Bears::of(marks));
         if marks.assumed {
             self.assumed.set(true);
         }

@@ -1,6 +1,7 @@
 //! Steps, blocks, `when` and `each`: from what is written to the bodies that count on this node.
 
 use super::context::{Context, Read, Reported};
+use super::left_out::Bears;
 use super::scope::{RoleScope, loops_over, names};
 use crate::author::diagnostic::Fault;
 use crate::author::kinds::ScalarType;
@@ -27,6 +28,11 @@ pub(super) struct Words {
     pub(super) together: Option<u32>,
     /// Whether it is made at all, or how often, depends on values that nobody gave yet.
     pub(super) assumed: bool,
+    /// Of whose values that depends.
+    pub(super) bears: Bears,
+    /// It is left out by what is so on every machine of the system.
+    pub(super) never: bool,
+    pub(super) live: bool,
 }
 
 /// Goes through steps in written order.
@@ -59,8 +65,13 @@ impl<'w, 'c, 'a> Walk<'w, 'c, 'a> {
                 None => self.once(step, scope, words, left_out),
                 Some(each) => {
                     self.context.assumed.set(false);
+                    self.context.bears.set(Bears::default());
                     let elements = self.elements(each, scope).unwrap_or_default();
-                    let words = Words { assumed: words.assumed || self.context.assumed.get(), ..words };
+                    let bears = words.bears.or(self.context.bears.get());
+                    let words = Words { assumed: words.assumed || self.context.assumed.get(), bears, ..words };
+                    if let (Some(why), true, false) = (bears.why(), elements.is_empty(), words.never) {
+                        self.context.leave_out_unread(step, scope.role, why);
+                    }
                     for inner in elements {
                         if self.context.one_more_turn(&each.name.span).is_err() {
                             return;
@@ -87,7 +98,7 @@ impl<'w, 'c, 'a> Walk<'w, 'c, 'a> {
         if value.marks.is_secret() {
             return Err(self.context.fault(Fault::new(&span(), "a secret may not decide how often a step is made")));
         }
-        self.context.reads_assumed(&value.marks);
+        self.context.reads(&value.marks);
         let items = loops_over(value).map_err(|value| {
             self.context.fault(Fault::new(&span(), format!("`each` goes over {}", value.data.noun())).expected("a list or a map"))
         })?;
@@ -97,15 +108,24 @@ impl<'w, 'c, 'a> Walk<'w, 'c, 'a> {
     fn once(&mut self, step: &'a Step, scope: &RoleScope<'c, 'a>, mut outer: Words, mut left_out: bool) {
         if let (Some(when), false) = (&step.when, left_out) {
             self.context.assumed.set(false);
+            self.context.bears.set(Bears::default());
             match self.context.condition(when, "when", scope) {
                 Ok(holds) => {
-                    (outer.assumed, left_out) = (outer.assumed || self.context.assumed.get(), !holds && !self.context.assumed.get())
+                    (outer.assumed, left_out) = (outer.assumed || self.context.assumed.get(), !holds && !self.context.assumed.get());
+                    let bears = self.context.bears.get();
+                    outer.never |= left_out && bears.why().is_none();
+                    outer.bears = outer.bears.or(bears);
                 }
                 Err(Reported) => return,
             }
         }
         let within = if left_out { None } else { step.within.as_ref().and_then(|node| self.within(node, scope).ok()) };
-        let mut words = Words { within: within.or(outer.within), while_busy: outer.while_busy || step.while_busy, ..outer };
+        let mut words = Words {
+            within: within.or(outer.within),
+            while_busy: outer.while_busy || step.while_busy,
+            live: outer.live || step.live,
+            ..outer
+        };
         match &step.action {
             Action::Resource(body) => (self.visit)(&Found { body, step, scope, words, left_out }),
             Action::Steps(steps) => self.steps(steps, scope, words, left_out),
