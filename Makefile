@@ -41,7 +41,7 @@ setup:
 agent: $(AGENT)
 
 $(AGENT): $(shell find agent/src roles/src -name '*.rs' 2>/dev/null) agent/Cargo.toml agent/without-unwinding.ld roles/Cargo.toml Cargo.toml Cargo.lock
-	CFLAGS="-fno-asynchronous-unwind-tables" RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,$(CURDIR)/agent/without-unwinding.ld" \
+	CFLAGS="-fno-asynchronous-unwind-tables" RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,agent/without-unwinding.ld" \
 	$(CARGO) build --locked -p ostler-agent --profile agent --target $(TRIPLE) --target-dir $(TARGET)/agent-static
 	@touch $@
 

@@ -48,7 +48,9 @@ fn none(out: &Path) -> PathBuf {
 
 /// Its own target directory (no lock of the outer build) and a clean environment (no flags of the outer build).
 fn nested(root: &Path, out: &Path) -> PathBuf {
-    for source in ["agent/src", "agent/Cargo.toml", "roles/src", "roles/Cargo.toml", "Cargo.toml", "Cargo.lock"] {
+    for source in
+        ["agent/src", "agent/Cargo.toml", "agent/without-unwinding.ld", "roles/src", "roles/Cargo.toml", "Cargo.toml", "Cargo.lock"]
+    {
         println!("cargo:rerun-if-changed={}", root.join(source).display());
     }
     let triple = format!("{}-unknown-linux-gnu", variable("CARGO_CFG_TARGET_ARCH"));
@@ -63,13 +65,16 @@ fn nested(root: &Path, out: &Path) -> PathBuf {
     }
     cargo
         .current_dir(root)
-        .env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static -C link-arg=-Wl,--no-eh-frame-hdr")
+        .env("RUSTFLAGS", FLAGS)
         .args(["build", "--locked", "-p", "ostler-agent", "--profile", "agent", "--target", &triple, "--target-dir"])
         .arg(&target);
     let status = cargo.status().unwrap_or_else(|error| panic!("start the nested cargo: {error}"));
     assert!(status.success(), "the agent does not build: {status}");
     target.join(triple).join("agent/ostler-agent")
 }
+
+/// As in the Makefile. Cargo links what is in the workspace from its root.
+const FLAGS: &str = "-C target-feature=+crt-static -C relocation-model=static -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,agent/without-unwinding.ld";
 
 const FOREIGN: &[&str] = &[
     "CARGO_ENCODED_RUSTFLAGS",

@@ -141,6 +141,7 @@ pub struct Conversation {
     bytes: Receiver<Vec<u8>>,
     decoder: Decoder,
     begun: bool,
+    patience: Duration,
     /// Every byte that came, for whoever looks for what must not be among them.
     pub heard: Vec<u8>,
 }
@@ -162,7 +163,13 @@ impl Conversation {
                 }
             }
         });
-        Self { child, stdin, bytes, decoder: Decoder::new(), begun: false, heard: Vec::new() }
+        Self { child, stdin, bytes, decoder: Decoder::new(), begun: false, patience: PATIENCE, heard: Vec::new() }
+    }
+    /// Waits so long for each message from now on.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
     /// Sends raw bytes. An agent that is gone takes none.
     pub fn send_bytes(&mut self, bytes: &[u8]) {
@@ -186,7 +193,7 @@ impl Conversation {
     }
     /// The next message; none at the end of the stream. Heartbeats are left out.
     pub fn receive(&mut self) -> Option<ToController> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.patience;
         loop {
             match self.decoder.message().expect("the agent sends frames") {
                 Some(ToController::Alive) => continue,
