@@ -16,21 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-/// What stands in the tree before: a unit that is masked, one that nothing starts at boot, an init script, a repository, a kernel, and no host
-/// keys, which are made at first boot.
-const BEFORE: &str = r#"
-unit() { printf "[Service]\nExecStart=/bin/sleep infinity\n$2" > "/usr/lib/systemd/system/$1.service"; }
-unit masked '[Install]\nWantedBy=multi-user.target\n'
-unit late ''
-ln -s /dev/null /etc/systemd/system/masked.service
-printf '#!/bin/sh\n### BEGIN INIT INFO\n# Provides: old\n# Required-Start:\n# Required-Stop:\n# Default-Start: 2 3 4 5\n# Default-Stop: 0 1 6\n### END INIT INFO\nexit 0\n' > /etc/init.d/old
-chmod 755 /etc/init.d/old
-mkdir -p /lib/modules/6.1.0-99-amd64 /lib/modules/6.1.0-9-amd64 /root/keys
-printf 'kernel/fs/overlayfs/overlay.ko:\nkernel/drivers/block/floppy.ko:\n' > /lib/modules/6.1.0-99-amd64/modules.dep
-printf 'kernel/fs/older.ko:\n' > /lib/modules/6.1.0-9-amd64/modules.dep
-systemctl disable -q ssh
-"#;
-
 /// A package manager at work says nothing for long.
 const PATIENCE: Duration = Duration::from_secs(240);
 const OFF_WITHIN: Duration = Duration::from_secs(60);
@@ -43,7 +28,7 @@ fn site(suite: Suite) -> Site {
     let node = LabNode::new("n1", suite, Ipv4Addr::new(10, 78, 0, 11)).with_packages(["git"]);
     let site = Site::up("ssh: {user: admin, become: sudo}\n", "nodes:\n  n1: {host: 10.78.0.11, roles: []}\n", [node]);
     std::fs::write(site.lab().www().join("fixture"), "hello\n").unwrap();
-    site.sh("n1", BEFORE);
+    site.sh("n1", &std::fs::read_to_string(data().join("image/rest.sh")).unwrap());
     site
 }
 
@@ -133,7 +118,7 @@ fn watching(mut step: Step, action: Action, file: &str) -> Step {
 /// A step of each kind, as a live node would get it.
 fn steps() -> Vec<Step> {
     let package = |name: &str| desired(json!({"package": {"name": name, "state": {"Installed": {"version": null}}}}));
-    let mut steps: Vec<Step> = ["cron", "procps", "man-db"].map(package).into();
+    let mut steps: Vec<Step> = ["cron", "procps", "man-db", "linked"].map(package).into();
     let accounts = [
         json!({"group": {"name": "docker", "present": {"gid": null, "system": true}}}),
         json!({"user": {"name": "ci", "present": {"uid": 1234, "group": null, "groups": ["docker"], "home": "/home/ci", "shell": "/bin/sh", "system": false}}}),
