@@ -32,6 +32,8 @@ pub struct Environment {
     pub search: Vec<PathBuf>,
     /// `PIP_INDEX_URL`, `PIP_EXTRA_INDEX_URL`, `PIP_FIND_LINKS`: what pip on this machine may reach, lab nodes may too.
     pub pip_indexes: Vec<String>,
+    /// `DIB_RELEASE`, `DIB_IMAGE_NAME`, `DIB_IMAGE_CACHE`, `DIB_CHECKSUM`, `DIB_DEBUG_TRACE`, `ELEMENTS_PATH`: what nodepool-builder says to `ostler image dib`.
+    pub dib: Variables,
     /// All of it, for the paths of your ssh configuration that name a variable (`${NAME}`).
     pub variables: Variables,
     /// `SSH_AUTH_SOCK`: the ssh-agent.
@@ -92,13 +94,18 @@ impl Environment {
                 .filter_map(|name| std::env::var(name).ok())
                 .flat_map(|value| value.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
                 .collect(),
-            variables: std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-                .collect(),
+            variables: named(std::env::vars_os(), |_| true),
+            dib: named(std::env::vars_os(), |name| name.starts_with("DIB_") || name == "ELEMENTS_PATH"),
             ssh_auth_sock: path("SSH_AUTH_SOCK"),
             home,
         }
     }
+}
+
+/// Those variables that are text, by their names.
+fn named(all: std::env::VarsOs, is_wanted: impl Fn(&str) -> bool) -> Variables {
+    let text = all.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    text.filter(|(name, _)| is_wanted(name)).collect()
 }
 
 /// A base directory that was named. A relative one does not count (XDG Base Directory Specification): it would be another one in each working

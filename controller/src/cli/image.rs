@@ -21,7 +21,7 @@ pub struct ImageArgs {
 /// What to do with images.
 #[derive(Debug, Clone, Subcommand)]
 pub enum ImageVerb {
-    /// Build as nodepool-builder's `dib-cmd`: the arguments of disk-image-create
+    #[expect(missing_docs, reason = "a comment here would replace the one of the arguments, which is the help")]
     Dib(DibArgs),
 }
 

@@ -17,6 +17,8 @@ pub struct DiskImage {
     pub name: String,
     /// `dib-cmd`.
     pub command: String,
+    /// `formats`.
+    pub formats: Vec<String>,
     /// Other keys, each a line of YAML.
     pub rest: Vec<String>,
 }
@@ -24,7 +26,20 @@ pub struct DiskImage {
 impl DiskImage {
     /// With the formats qcow2 and raw, built by the script that keeps the contract.
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), command: data("dib-cmd").display().to_string(), rest: vec!["formats: [qcow2, raw]".to_owned()] }
+        let command = data("dib-cmd").display().to_string();
+        Self { name: name.to_owned(), command, formats: Vec::new(), rest: Vec::new() }.formats(&["qcow2", "raw"])
+    }
+
+    /// By another command.
+    pub fn by(mut self, command: &str) -> Self {
+        command.clone_into(&mut self.command);
+        self
+    }
+
+    /// In other formats.
+    pub fn formats(mut self, formats: &[&str]) -> Self {
+        self.formats = formats.iter().map(|format| (*format).to_owned()).collect();
+        self
     }
 
     /// With one more key.
@@ -35,7 +50,8 @@ impl DiskImage {
 
     fn stanza(&self) -> String {
         let rest: String = self.rest.iter().map(|line| format!("    {line}\n")).collect();
-        format!("  - name: {0}\n    elements: [{0}]\n    dib-cmd: {1}\n{rest}", self.name, self.command)
+        let formats = self.formats.join(", ");
+        format!("  - name: {0}\n    elements: [{0}]\n    formats: [{formats}]\n    dib-cmd: {1}\n{rest}", self.name, self.command)
     }
 }
 
@@ -63,6 +79,14 @@ pub struct Upload {
     pub format: Option<String>,
     /// What the provider calls it.
     pub external: Option<String>,
+}
+
+/// The command lines of processes that name this path.
+pub fn processes_of(path: &Path) -> Vec<String> {
+    let path = path.display().to_string();
+    let all = std::fs::read_dir("/proc").expect("/proc is mounted").flatten();
+    let lines = all.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).filter(|line| line.contains(&path)).collect()
 }
 
 /// A file of `tests/data/nodepool`.

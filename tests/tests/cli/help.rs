@@ -24,6 +24,8 @@ pub const VERBS: &[&[&str]] = &[
     &["lab", "status"],
     &["lab", "ssh"],
     &["lab", "exec"],
+    &["image"],
+    &["image", "dib"],
     &["demo"],
     &["schema"],
     &["completions"],

@@ -10,7 +10,7 @@ use std::os::fd::AsFd as _;
 /// Builds what is asked for, and ends well only when every file of it is there.
 pub fn run(context: &Context, args: &DibArgs) -> Result<Exit, CommandError> {
     let context = plain(context, args);
-    let request = DibRequest::read(&asked(args), &context.environment.variables)?;
+    let request = DibRequest::read(&asked(args), &context.environment.dib)?;
     end_with_the_reader()?;
     let printer = &context.printer;
     printer.line(&format!("image {} for {}", request.image, request.known_as.as_deref().unwrap_or("this machine")));
@@ -50,7 +50,7 @@ fn plain(context: &Context, args: &DibArgs) -> Context {
     let style = Style { colour: false, width: None };
     let progress = if context.printer.progress == Progress::Silent { Progress::Silent } else { Progress::Lines };
     let printer = Printer { style, progress, verbose, ..context.printer.clone() };
-    let site = context.site.clone().or_else(|| dib::site(&context.environment.variables));
+    let site = context.site.clone().or_else(|| dib::site(&context.environment.dib));
     Context { printer, site, environment: context.environment.clone() }
 }
 
