@@ -1,5 +1,8 @@
 //! Image builds by a real nodepool-builder 11 with a real ZooKeeper over TLS; the provider is nodepool's own fake.
 
+#[path = "nodepool/real.rs"]
+mod real;
+
 use ostler_tests::nodepool::{DiskImage, Rig, processes_of};
 use ostler_tests::program::ostler;
 

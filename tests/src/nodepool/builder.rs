@@ -89,6 +89,16 @@ pub fn processes_of(path: &Path) -> Vec<String> {
     lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).filter(|line| line.contains(&path)).collect()
 }
 
+/// The mounts of this machine that have to do with this path, in any mount namespace of a process.
+pub fn mounts_of(path: &Path) -> Vec<String> {
+    let path = path.display().to_string();
+    let all = std::fs::read_dir("/proc").expect("/proc is mounted").flatten();
+    let tables = all.filter_map(|process| std::fs::read_to_string(process.path().join("mountinfo")).ok());
+    let mut found: Vec<String> = tables.flat_map(|table| table.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    found.retain(|line| line.contains(&path));
+    found
+}
+
 /// A file of `tests/data/nodepool`.
 pub fn data(name: &str) -> PathBuf {
     root().join("tests/data/nodepool").join(name)
