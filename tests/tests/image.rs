@@ -1,4 +1,8 @@
-//! Images: what a catalog is in a tree on which nothing runs, and on the machine that is booted from it.
+//! Images: root trees, layers, bases; what a catalog is where nothing runs; disks, and the machines that are booted from them.
 
-#[path = "image/rest.rs"]
-mod rest;
+#![expect(clippy::expect_used, reason = "a test stops where its ground gives way")]
+
+mod image {
+    mod rest;
+    mod root;
+}

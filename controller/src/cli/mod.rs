@@ -122,6 +122,9 @@ pub enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<std::ffi::OsString>,
     },
+    /// The first process of a root tree; started by builds of images
+    #[command(name = "image-root", hide = true)]
+    ImageRoot,
 }
 
 fn exit_codes() -> String {

@@ -28,6 +28,7 @@ pub use error::CommandError;
 
 use crate::cli::{Cli, ColourChoice, OutputFormat, Verb};
 use crate::environment::Environment;
+use crate::image::root::root_main;
 use crate::mask::RunMask;
 use crate::report::{Exit, Format, MaskedError, Printer, merge, sanitize};
 use std::io::IsTerminal as _;
@@ -59,7 +60,7 @@ pub fn run(cli: Cli) -> Exit {
     };
     let printer = Printer { quiet: cli.global.quiet, ..Printer::new(format, colour, cli.global.verbose, &environment) };
     trace(cli.global.verbose, &printer.mask, printer.style.colour && std::io::stderr().is_terminal());
-    if !matches!(cli.verb, Verb::Lab(_) | Verb::Demo(_) | Verb::LabHolder { .. }) {
+    if !matches!(cli.verb, Verb::Lab(_) | Verb::Demo(_) | Verb::LabHolder { .. } | Verb::ImageRoot) {
         // No core dump holds a secret, and no process of the same account looks into us (prctl(2)). The lab has none, and its processes do
         // look into each other. Where it cannot be had, all else holds.
         let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
@@ -104,7 +105,13 @@ fn dispatch(context: &Context, verb: Verb) -> Result<Exit, CommandError> {
         Verb::Completions(args) => Ok(completions::completions(context, &args)),
         Verb::Man(args) => completions::man(context, &args),
         Verb::LabHolder { arguments } => Ok(lab::holder(arguments)),
+        Verb::ImageRoot => Ok(image_root()),
     }
+}
+
+/// Runs the first process of a root tree; what failed, it has told its builder.
+fn image_root() -> Exit {
+    if root_main() == std::process::ExitCode::SUCCESS { Exit::Good } else { Exit::NodeFailed }
 }
 
 /// The program's own trace, for developers: standard error, off unless asked for twice.

@@ -26,7 +26,7 @@ mod spec;
 mod tree;
 mod up_down_lock;
 mod vm;
-mod wire;
+pub(crate) mod wire;
 
 pub use client::Lab;
 pub use command::{Ended, LabChild, LabCommand, LabOutput};

@@ -6,7 +6,7 @@
 mod files;
 mod http;
 mod proxy;
-mod tunnel;
+pub(crate) mod tunnel;
 
 use std::io;
 use std::net::{TcpListener, TcpStream};

@@ -12,6 +12,11 @@ const LOOKS: u32 = 8;
 /// Joins a node's connection with a host outside; returns when the tunnel has ended. A transfer may take as long as it likes, and only
 /// silence in both directions is silence: who downloads says nothing for long.
 pub(super) fn join(inside: &TcpStream, outside: &TcpStream, silence: Duration) -> io::Result<()> {
+    join_counted(inside, outside, silence, &AtomicU64::new(0))
+}
+
+/// Joins as [`join`] does, and counts the bytes that come from outside.
+pub(crate) fn join_counted(inside: &TcpStream, outside: &TcpStream, silence: Duration, count: &AtomicU64) -> io::Result<()> {
     for stream in [inside, outside] {
         let look = Some((silence / LOOKS).max(Duration::from_millis(1)));
         stream.set_read_timeout(look)?;
@@ -24,13 +29,13 @@ pub(super) fn join(inside: &TcpStream, outside: &TcpStream, silence: Duration) -
         let _ = outside.shutdown(Shutdown::Both);
     };
     thread::scope(|scope| {
-        let upwards = || match carry(inside, outside, &life) {
+        let upwards = || match carry(inside, outside, &life, &AtomicU64::new(0)) {
             // All is asked; the answer may still be on its way.
             Ok(()) => drop(outside.shutdown(Shutdown::Write)),
             Err(_) => end(),
         };
         let started = thread::Builder::new().spawn_scoped(scope, upwards);
-        let carried = started.and_then(|_| carry(outside, inside, &life));
+        let carried = started.and_then(|_| carry(outside, inside, &life, count));
         end();
         carried
     })
@@ -77,14 +82,15 @@ fn is_pause(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
-/// Carries bytes one way until their source ends.
-fn carry(mut from: &TcpStream, mut to: &TcpStream, life: &Life) -> io::Result<()> {
+/// Carries bytes one way until their source ends, and counts them.
+fn carry(mut from: &TcpStream, mut to: &TcpStream, life: &Life, counted: &AtomicU64) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let count = life.wait_for(|| from.read(&mut buffer))?;
         if count == 0 {
             return Ok(());
         }
+        counted.fetch_add(count as u64, Ordering::Relaxed);
         let mut rest = &buffer[..count];
         while !rest.is_empty() {
             match life.wait_for(|| to.write(rest))? {

@@ -1,0 +1,43 @@
+//! The network of a root tree: nothing but its own loopback, where everything that is sent outside arrives at two sockets.
+
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::process::Command;
+
+use super::super::error::ImageError;
+use crate::lab::LabError;
+use crate::lab::child;
+
+/// The name server that a tree's resolver asks: an address that nobody has (RFC 5737).
+pub(super) const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 53);
+
+/// Where the tree's connections and its questions for names arrive.
+#[derive(Debug)]
+pub(super) struct Doors {
+    pub(super) connections: TcpListener,
+    pub(super) names: UdpSocket,
+}
+
+/// Makes the sockets and leads everything there. Every address is this namespace's own (`local default`): whatever else is sent is refused at
+/// once. It is sent from the loopback's address, or answers to datagrams would seem to come from there, and not from whom they were asked.
+pub(super) fn build() -> Result<Doors, ImageError> {
+    let listen = "listen in the root tree's network";
+    let connections = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(ImageError::system(listen))?;
+    let names = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(ImageError::system(listen))?;
+    let tcp = connections.local_addr().map_err(ImageError::system(listen))?.port();
+    let udp = names.local_addr().map_err(ImageError::system(listen))?.port();
+    let rules = format!(
+        "table ip ostler {{\nchain out {{\ntype nat hook output priority -100\nip daddr 127.0.0.0/8 return\n\
+         meta l4proto tcp redirect to :{tcp}\nudp dport 53 redirect to :{udp}\n}}\n}}\n"
+    );
+    child::feed(Command::new("ip").args(["-batch", "-"]), b"link set lo up\nroute add local default dev lo src 127.0.0.1\n")
+        .map_err(|error| missing(error, "ip", "iproute2"))?;
+    child::feed(Command::new("nft").args(["-f", "-"]), rules.as_bytes()).map_err(|error| missing(error, "nft", "nftables"))?;
+    Ok(Doors { connections, names })
+}
+
+fn missing(error: LabError, program: &'static str, package: &'static str) -> ImageError {
+    match error {
+        LabError::Start { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ImageError::MissingProgram { program, package },
+        error => error.into(),
+    }
+}
