@@ -72,6 +72,9 @@ pub enum ImageError {
     /// The first process of a root tree has ended, and all others in it with that.
     #[error("the root tree is not there any more: its first process has ended")]
     RootGone,
+    /// Something is in the tree that must not be in an image.
+    #[error("the image is not sealed, these remain: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Remains(Vec<super::seal::Remains>),
     /// A program failed, or what is shared with the lab.
     #[error(transparent)]
     Lab(#[from] LabError),

@@ -10,5 +10,6 @@ pub mod output;
 pub mod root;
 pub mod seal;
 pub mod stack;
+pub mod tree;
 
 pub use error::ImageError;
