@@ -20,6 +20,8 @@ PACKAGES := build-essential ca-certificates cmake git iproute2 nftables openssh-
 VM_PACKAGES := qemu-system-x86 qemu-utils
 # ZooKeeper is run by the tests themselves; the package `zookeeper` would bring a JRE with a desktop.
 NODEPOOL_PACKAGES := libzookeeper-java default-jre-headless openssl
+# Disks of images and the machines that boot them. In the tree itself, beside a kernel and initramfs-tools: grub2-common, grub-pc-bin, grub-efi-amd64-bin.
+IMAGE_PACKAGES := mtools ovmf qemu-system-common fdisk
 VAGRANT_PACKAGES := vagrant
 
 .PHONY: build setup agent release wheels test full-jenkins fmt gate demo bench house clean
@@ -29,7 +31,7 @@ build: release
 
 ## setup: the Debian packages that everything below needs
 setup:
-	@missing=$$(for p in $(PACKAGES) $(VM_PACKAGES) $(NODEPOOL_PACKAGES) $(VAGRANT_PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	@missing=$$(for p in $(PACKAGES) $(VM_PACKAGES) $(IMAGE_PACKAGES) $(NODEPOOL_PACKAGES) $(VAGRANT_PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
 	if [ -n "$$missing" ]; then \
 		echo "setup: installing $$missing"; \
 		$(SUDO) apt-get update -qq; \

@@ -5,11 +5,13 @@ pub mod base;
 pub mod dib;
 pub mod disk;
 mod error;
+pub mod inside;
 pub mod layers;
 pub mod output;
 pub mod root;
 pub mod seal;
 pub mod stack;
+mod tools;
 pub mod tree;
 
 pub use error::ImageError;
