@@ -2,6 +2,7 @@
 
 pub mod bake;
 pub mod base;
+pub mod boot;
 pub mod dib;
 pub mod disk;
 mod error;
