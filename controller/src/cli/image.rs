@@ -1,6 +1,7 @@
 //! `ostler image`.
 
-use clap::{ArgAction, Args, Subcommand};
+use super::ValueArgs;
+use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Build images of machines from the site's roles
@@ -9,6 +10,8 @@ use std::path::PathBuf;
 /// which. Needs root.
 ///
 /// Examples:
+///   ostler image plan noble
+///   ostler image build noble --format qcow2,tar
 ///   ostler image dib -t qcow2,raw --checksum -o /var/lib/nodepool/images/noble-1 noble
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
@@ -20,9 +23,56 @@ pub struct ImageArgs {
 
 /// What to do with images.
 #[derive(Debug, Clone, Subcommand)]
+#[expect(missing_docs, reason = "a comment here would replace the one of the arguments, which is the help")]
 pub enum ImageVerb {
-    #[expect(missing_docs, reason = "a comment here would replace the one of the arguments, which is the help")]
+    Plan(ImagePlanArgs),
+    Build(ImageBuildArgs),
     Dib(DibArgs),
+}
+
+/// Show what a build would do
+///
+/// Nothing is written but the base, which is made once where it is missing.
+#[derive(Debug, Clone, Args)]
+pub struct ImagePlanArgs {
+    /// An image of the site
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Values.
+    #[command(flatten)]
+    pub values: ValueArgs,
+}
+
+/// Build an image
+///
+/// Files are NAME-BUILD.FORMAT with their sums, and NAME-BUILD.d with manifests; `current` leads to the newest build. What fails leaves the
+/// layers that were made whole: the next build goes on from there.
+#[derive(Debug, Clone, Args)]
+pub struct ImageBuildArgs {
+    /// An image of the site
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Formats, in place of those of the image's file: qcow2, raw, tar, oci, box
+    #[arg(long, value_name = "FORMATS", value_delimiter = ',')]
+    pub format: Vec<String>,
+    /// Where builds are kept; by default with the state of the site
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// What to do where a step fails: `shell` opens one in the tree as it is then
+    #[arg(long, value_name = "WHAT")]
+    pub on_error: Option<OnError>,
+    /// Values.
+    #[command(flatten)]
+    pub values: ValueArgs,
+}
+
+/// What to do where a step of a build fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnError {
+    /// Tell it and end
+    Stop,
+    /// Open a shell in the tree first
+    Shell,
 }
 
 /// Build as nodepool-builder's `dib-cmd`: the arguments of disk-image-create

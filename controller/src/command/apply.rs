@@ -6,6 +6,7 @@ mod summary;
 
 use self::question::Decision;
 use self::summary::RunSummary;
+pub use self::summary::print_cards;
 use super::{
     CommandError, Context,
     interrupt::RunPhase,

@@ -3,9 +3,11 @@
 pub mod bake;
 pub mod base;
 pub mod boot;
+pub mod build;
 pub mod dib;
 pub mod disk;
 mod error;
+pub mod finish;
 pub mod inside;
 pub mod layers;
 pub mod output;
@@ -14,5 +16,6 @@ pub mod seal;
 pub mod stack;
 mod tools;
 pub mod tree;
+pub mod tree_facts;
 
 pub use error::ImageError;

@@ -15,6 +15,9 @@ const WAY: u32 = 1;
 pub struct LayerPlan {
     /// What it is found by: the digest of everything that went in, and of what is below it.
     pub key: Digest,
+    /// What it lies on.
+    #[serde(skip)]
+    pub below: Option<Digest>,
     /// `base`, a role's name, `seal`.
     pub name: String,
     /// Everything that goes in, by name, without what is below it.
@@ -28,7 +31,7 @@ impl LayerPlan {
     /// A layer upon another one.
     pub fn new(below: Option<&Digest>, name: &str, inputs: BTreeMap<String, Digest>, steps: Range<usize>) -> Self {
         let key = Digest::of_value(&(WAY, below, name, &inputs));
-        Self { key, name: name.to_owned(), inputs, steps }
+        Self { key, below: below.copied(), name: name.to_owned(), inputs, steps }
     }
 
     /// The layer of these steps. What the agent is goes in: another one may make other things of the same steps.

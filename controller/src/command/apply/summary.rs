@@ -68,7 +68,8 @@ impl RunSummary<'_> {
     }
 }
 
-fn print_cards(context: &Context, log: Option<&str>, end: &NodeEnd, state: &NodeState) {
+/// Prints a card for each step of a node that failed.
+pub fn print_cards(context: &Context, log: Option<&str>, end: &NodeEnd, state: &NodeState) {
     for (index, step, failure) in &state.failures {
         let at = index.and_then(|index| end.prepared.catalog.steps.get(usize::try_from(index).unwrap_or(usize::MAX)));
         let role = at.map_or("verify", |step| step.role.as_str());

@@ -1,0 +1,236 @@
+//! Making an image: from the site to files, told as it goes.
+
+use super::workshop::Workshop;
+use crate::command::apply::print_cards;
+use crate::command::{CommandError, Context, prepare};
+use crate::fleet::EventSender;
+use crate::image::bake::{Baked, NotBegun};
+use crate::image::base::{self, Base};
+use crate::image::build::{Baking, BuildError, Progress, Tree};
+use crate::image::disk::{Compat, Compression, DiskSpec, Firmware, Qcow2};
+use crate::image::finish::Finish;
+use crate::image::layers::{Layer, Store};
+use crate::image::seal::{Builder, SealOptions, Stay};
+use crate::image::stack::LayerPlan;
+use crate::report::{Console, Exit, Paint, PlannedNode, State, refusal_lines, sanitize};
+use ostler_roles::author::image::{self as written, AptLists, BakedSecrets, DiskSource, Format, Image};
+use ostler_roles::words::NodeName;
+use std::path::{Path, PathBuf};
+use tokio::sync::watch;
+
+/// What is wanted of a build.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Its files.
+    pub formats: Vec<Format>,
+    /// Where builds of the image are.
+    pub builds: PathBuf,
+    /// Whether a shell is opened where a step fails.
+    pub shell: bool,
+    /// How a qcow2 is written.
+    pub qcow2: Qcow2,
+}
+
+/// The formats that are asked for; those of the image's file where none is.
+///
+/// # Errors
+/// A word that is none; one for which the image's file lacks something.
+pub fn formats(image: &Image, asked: &[String]) -> Result<Vec<Format>, CommandError> {
+    let mut formats = Vec::new();
+    for word in asked {
+        let Some(format) = Format::ALL.into_iter().find(|format| format.word() == word) else {
+            let known = Format::ALL.map(Format::word).join(", ");
+            return Err(CommandError::Usage { what: format!("no format is called `{word}`"), hint: format!("there are {known}") });
+        };
+        if !formats.contains(&format) {
+            formats.push(format);
+        }
+    }
+    if formats.is_empty() {
+        formats.clone_from(&image.formats);
+    }
+    if let Some(format) = formats.iter().find(|format| format.wants_size() && image.size.is_none()) {
+        let what = format!("the image {} has no `size`, and a {} is a disk of a size", image.name.value, format.word());
+        return Err(CommandError::Usage { what, hint: format!("write `size: 20 GiB` in images/{}.yaml", image.name.value) });
+    }
+    Ok(formats)
+}
+
+/// What the image stands on, as layers are made of it.
+pub fn base(workshop: &Workshop) -> Result<Base, CommandError> {
+    let root = &workshop.workspace.inventory.root;
+    Ok(match &workshop.image.base.value {
+        written::Base::Debootstrap { suite, mirrors, components } => {
+            Base::Debootstrap { suite: suite.clone(), mirrors: mirrors.clone(), components: components.clone(), head: None }
+        }
+        written::Base::Tree { path, sha256 } => Base::Tree { path: root.join(path), sha256: *sha256 },
+        written::Base::CloudImage { from, .. } => {
+            let (DiskSource::Url(place) | DiskSource::File(place)) = from;
+            let what =
+                format!("the image {} stands on a cloud's disk, {place}, which this release does not read", workshop.image.name.value);
+            return Err(CommandError::Usage { what, hint: "begin with `debootstrap: {suite: bookworm}`, or with `tree:`".to_owned() });
+        }
+        written::Base::Image(name) => {
+            let what = format!("the image {} stands on the image {name}, which this release does not do", workshop.image.name.value);
+            return Err(CommandError::Usage { what, hint: format!("name the roles of {name} in it too") });
+        }
+    })
+}
+
+/// How the tree is finished.
+pub fn finish(workshop: &Workshop, wanted: &Wanted, epoch: u32) -> Finish {
+    let image = &workshop.image;
+    let firmware = match image.firmware.as_slice() {
+        [written::Firmware::Bios] => Firmware::Bios,
+        [written::Firmware::Uefi] => Firmware::Uefi,
+        _ => Firmware::Both,
+    };
+    let name = &image.name.value;
+    let disk = wanted.formats.iter().any(|format| format.is_disk()).then(|| DiskSpec {
+        // A raw is as large as its content.
+        size: image.size.as_ref().map_or(16 << 40, |size| size.value.count()),
+        epoch,
+        firmware,
+        console: std::iter::once("tty0".to_owned()).chain(image.console.clone()).collect(),
+        seed: name.clone(),
+    });
+    let secrets = workshop.workspace.secrets.opened().map(<[u8]>::to_vec).collect();
+    let seal = SealOptions {
+        builder: Builder::of_this_machine(),
+        apt_lists: if image.apt_lists == AptLists::Keep { Stay::Keep } else { Stay::Drop },
+        apt_archives: Stay::Drop,
+        paths: image.seal.iter().map(|path| path.value.to_string()).collect(),
+        secrets: if image.secrets == BakedSecrets::Baked { Vec::new() } else { secrets },
+        private_keys: if image.secrets == BakedSecrets::Baked { Stay::Keep } else { Stay::Drop },
+    };
+    Finish { disk, seal, epoch, qcow2: wanted.qcow2, tag: format!("{name}:latest") }
+}
+
+/// A compressed qcow2 as any qemu since 5.1 reads it.
+pub const PACKED: Qcow2 = Qcow2 { compression: Compression::Zstd, compat: Compat::V1 };
+
+/// The base of an image in the store.
+pub fn ensure_base(context: &Context, workshop: &Workshop, store: &Store) -> Result<Vec<Layer>, CommandError> {
+    let say = |line: &str| {
+        if context.printer.verbose > 0 {
+            context.printer.aside(&sanitize(line, false));
+        }
+    };
+    Ok(base::ensure(store, &base(workshop)?, &context.environment, &say)?)
+}
+
+/// Makes the tree of an image, and tells what went wrong.
+///
+/// # Errors
+/// What is wrong with the site or this machine. Inner: what a role's steps came to, which was told.
+pub async fn tree(
+    context: &Context,
+    workshop: &Workshop,
+    (store, before): (&Store, &[LayerPlan]),
+    shell: bool,
+) -> Result<Result<Tree, Exit>, CommandError> {
+    let base = tokio::task::block_in_place(|| ensure_base(context, workshop, store))?;
+    let (sender, events) = EventSender::channel();
+    let console = Console::start(context.printer.clone(), events, None);
+    // Ctrl-C ends this process, and with it all that it has begun; layers that are whole stay.
+    let (_keep, cancel) = watch::channel(false);
+    let baker = workshop.baker(context, &sender, cancel)?;
+    let tell = |progress: Progress| tell(context, progress);
+    let open: &(dyn Fn(&crate::image::root::Root) + Sync) = &|root| super::shell::open(context, root);
+    let baking =
+        Baking { setup: &workshop.setup, store, baker: &baker, source: workshop, before, tell: &tell, shell: shell.then_some(open) };
+    let made = baking.bake(&base).await;
+    let state = console.finish(&sender).await.state;
+    match made {
+        Ok(tree) => Ok(Ok(tree)),
+        Err(BuildError::Image(error)) => Err(error.into()),
+        Err(BuildError::Compile(error)) => {
+            context.printer.lines(&error.rendered.lines().map(str::to_owned).collect::<Vec<_>>());
+            Ok(Err(Exit::Site))
+        }
+        Err(BuildError::Steps { role, baked }) => Ok(Err(failed(context, &workshop.node()?, &role, &baked, &state))),
+    }
+}
+
+fn tell(context: &Context, progress: Progress) {
+    let printer = &context.printer;
+    match progress {
+        Progress::Kept(name) => printer.details(&[format!("  {name}: kept")]),
+        Progress::Making(name, why) => printer.details(&[format!("  {name}: {why}")]),
+        Progress::Line(text) => printer.aside(&sanitize(&text, false)),
+    }
+}
+
+/// Tells how steps came out that did not come through.
+fn failed(context: &Context, image: &NodeName, role: &str, baked: &Baked, state: &State) -> Exit {
+    let printer = &context.printer;
+    let exit = match baked {
+        Baked::Good(_) => Exit::Good,
+        Baked::Cancelled => Exit::Interrupted,
+        Baked::Refused(not_begun) => {
+            let NotBegun { prepared, plan } = not_begun.as_ref();
+            let planned = PlannedNode { node: image, catalog: &prepared.catalog, plan, blob: prepared.blob.as_ref() };
+            printer.lines(&refusal_lines(&planned, printer.style));
+            Exit::Refused
+        }
+        Baked::Failed(end) => {
+            print_cards(context, None, end, &state.nodes.get(image).cloned().unwrap_or_default());
+            Exit::NodeFailed
+        }
+        Baked::Lost(trouble) => {
+            prepare::print_lost(context, &[(image.clone(), trouble.as_ref().clone())]);
+            prepare::exit_of(trouble)
+        }
+    };
+    printer.say(
+        Paint::Bad,
+        &format!("{image} is not built: {role} did not come through. The layers below it stay; the next build goes on from there."),
+    );
+    exit
+}
+
+/// The stack that was made last beside these builds; empty where none was.
+pub fn before(builds: &Path) -> Vec<LayerPlan> {
+    std::fs::read(builds.join(STACK)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
+/// The file of the last stack.
+const STACK: &str = "stack.json";
+
+/// Keeps a stack for the reasons of the next build.
+pub fn keep(builds: &Path, stack: &[LayerPlan]) -> Result<(), CommandError> {
+    let path = builds.join(STACK);
+    let text = serde_json::to_vec(stack).unwrap_or_default();
+    crate::private::write(&path, &text, crate::private::Durable::No)
+        .map_err(|source| CommandError::File { what: format!("write {}", path.display()), source })
+}
+
+/// A build that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// `NAME@BUILD`.
+    pub name: String,
+    /// Its files.
+    pub files: Vec<PathBuf>,
+}
+
+/// Makes an image and its files.
+///
+/// # Errors
+/// What is wrong with the site or this machine. Inner: what a role's steps came to, which was told.
+pub async fn make(context: &Context, workshop: &Workshop, wanted: &Wanted) -> Result<Result<Made, Exit>, CommandError> {
+    let store = workshop.setup.store()?;
+    let tree = match tree(context, workshop, (&store, &before(&wanted.builds)), wanted.shell).await? {
+        Ok(tree) => tree,
+        Err(exit) => return Ok(Err(exit)),
+    };
+    let finish = finish(workshop, wanted, workshop.epoch());
+    let sealed = finish.seal(&workshop.setup, &store, &tree.layers)?;
+    let mut layers = tree.layers.clone();
+    layers.push(sealed);
+    std::fs::create_dir_all(&wanted.builds)
+        .map_err(|source| CommandError::File { what: format!("make {}", wanted.builds.display()), source })?;
+    keep(&wanted.builds, &tree.stack)?;
+    let files = finish.write(&workshop.setup, &store, &layers, &wanted.formats, &wanted.builds)?;
+    Ok(Ok(Made { name: workshop.image.name.value.clone(), files: files.into_iter().map(|(_, path)| path).collect() }))
+}
