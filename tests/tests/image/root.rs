@@ -38,3 +38,22 @@ fn x() {
             .unwrap()
     );
 }
+
+#[test]
+fn b() {
+    use ostler::image::{layers::Store, base::{self, Base}};
+    let dir = tempfile::Builder::new().prefix("st").tempdir_in("/work/wt/root/target").unwrap();
+    let store = Store::open(&dir.path().join("store")).unwrap();
+    let env = ostler::environment::Environment::read();
+    for n in 0..3 {
+        let t = Instant::now();
+        let b = Base::Debootstrap { suite: "bookworm".into(), mirrors: vec![], components: vec![], head: None };
+        let l = base::ensure(&store, &b, &env, &|l| println!("{l}")).unwrap();
+        println!("{n} {:?} {:?}", t.elapsed(), l[0]);
+        if n == 0 {
+        println!("{}", std::process::Command::new("sh").arg("-c").arg(format!("cd {}; cat etc/apt/sources.list etc/apt/sources.list.d/*; ls -la etc/apt/apt.conf.d etc/dpkg/dpkg.cfg.d etc/resolv.conf etc/hostname etc/machine-id var/cache/apt var/cache/apt/archives var/lib/dbus  etc/hosts dev; du -sh . var/lib/apt/lists; ls -la var/lib/apt/lists; ls {} | wc -l", l[0].tree.display(), store.packages().display())).output().map(|o| String::from_utf8_lossy(&o.stdout).into_owned() + &String::from_utf8_lossy(&o.stderr)).unwrap());
+        }
+        let k = l[0].key; drop(l);
+        if n == 1 { println!("rm {}", store.remove(&k).unwrap()); }
+    }
+}

@@ -37,6 +37,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Control {
     wire: Mutex<Option<Wire>>,
+    /// Where programs begin.
+    directory: &'static str,
 }
 
 /// The builder's ends of a program that was started.
@@ -50,8 +52,8 @@ pub(super) struct Started {
 }
 
 impl Control {
-    pub(super) fn new(wire: Wire) -> Self {
-        Self { wire: Mutex::new(Some(wire)) }
+    pub(super) fn new(wire: Wire, bare: bool) -> Self {
+        Self { wire: Mutex::new(Some(wire)), directory: if bare { "/" } else { HOME } }
     }
 
     /// Starts a program. `environment` comes after, and over, what every program is given.
@@ -61,7 +63,7 @@ impl Control {
         let (told, tells) = Wire::pair()?;
         let environment = ENVIRONMENT.iter().chain(environment).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let argv = argv.iter().map(|word| (*word).to_owned()).collect();
-        let exec = Request::Exec(Exec { argv, environment, directory: HOME.to_owned() });
+        let exec = Request::Exec(Exec { argv, environment, directory: self.directory.to_owned() });
         let descriptors = [their_input.as_fd(), their_output.as_fd(), their_errors.as_fd(), tells.as_fd()];
         let wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
         wire.as_ref().ok_or(ImageError::RootGone)?.send(&exec, &descriptors).map_err(gone)?;

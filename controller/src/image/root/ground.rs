@@ -17,13 +17,9 @@ use super::protocol::{HOME, Setup, own};
 /// a layer is whole (Documentation/filesystems/overlayfs.rst).
 const OPTIONS: &str = "metacopy=off,redirect_dir=off,index=on";
 
-/// Files that are bound over the tree's: their names in [`own::PLANT`], and where.
-pub(super) const PLANTED: [(&str, &str); 4] = [
-    ("resolv.conf", "/etc/resolv.conf"),
-    ("hosts", "/etc/hosts"),
-    ("policy-rc.d", "/usr/sbin/policy-rc.d"),
-    ("dpkg.cfg", "/etc/dpkg/dpkg.cfg.d/ostler-image"),
-];
+/// Files that are bound over the tree's: their names in [`own::PLANT`], and where. None that a role may write: what is mounted on can be neither
+/// renamed nor replaced.
+pub(super) const PLANTED: [(&str, &str); 2] = [("policy-rc.d", "/usr/sbin/policy-rc.d"), ("dpkg.cfg", "/etc/dpkg/dpkg.cfg.d/ostler-image")];
 
 /// Directories on which a root mounts.
 pub(super) const POINTS: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
@@ -38,23 +34,25 @@ const LINKS: [(&str, &str); 5] =
 pub(super) fn stand_on(setup: &Setup) -> Result<(), ImageError> {
     let tree = setup.scratch.join(own::TREE);
     overlay(setup)?;
-    if setup.bare {
-        return pivot(&tree);
-    }
     let taken = |from: PathBuf, to: &Path, read_only| Ok::<_, ImageError>(Taken { from: take(&from)?, to: to.to_owned(), read_only });
-    let mut brought = vec![taken(setup.scratch.join(own::TMP), Path::new("/tmp"), false)?];
-    for (name, to) in PLANTED {
+    let mut brought = Vec::new();
+    if !setup.bare {
+        brought.push(taken(setup.scratch.join(own::TMP), Path::new("/tmp"), false)?);
+    }
+    for (name, to) in PLANTED.iter().filter(|_| !setup.bare) {
         brought.push(taken(setup.scratch.join(own::PLANT).join(name), Path::new(to), true)?);
     }
     for bind in &setup.binds {
         brought.push(taken(bind.from.clone(), &bind.to, bind.read_only)?);
     }
     pivot(&tree)?;
-    kernel_views()?;
-    devices()?;
-    memory(Path::new("/run"), "mode=755,size=64m")?;
-    for (dir, mode) in [("/run/lock", 0o1777), (HOME, 0o700)] {
-        directory(Path::new(dir), mode)?;
+    if !setup.bare {
+        kernel_views()?;
+        devices()?;
+        memory(Path::new("/run"), "mode=755,size=64m")?;
+        for (dir, mode) in [("/run/lock", 0o1777), (HOME, 0o700)] {
+            directory(Path::new(dir), mode)?;
+        }
     }
     brought.into_iter().try_for_each(Taken::put)
 }

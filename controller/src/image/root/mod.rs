@@ -8,6 +8,7 @@ mod ground;
 mod hard_links;
 mod inside;
 mod link;
+mod names;
 mod network;
 mod outside;
 mod place;
@@ -52,7 +53,7 @@ pub struct RootSpec {
     pub upper: Option<(PathBuf, PathBuf)>,
     /// Directories and files of this machine that are seen in it. Nothing of them stays in the upper directory.
     pub binds: Vec<Bind>,
-    /// Only the layers: no /proc, /dev, /run and network, for whoever reads the tree.
+    /// Only the layers and `binds`: no /proc, /dev, /run and network, for whoever reads the tree.
     pub bare: bool,
 }
 
@@ -94,7 +95,7 @@ impl Root {
         if spec.layers.is_empty() {
             return Err(ImageError::refused("a root tree without a layer", "give at least its base"));
         }
-        let place = Place::make(&setup.scratch, &spec.binds)?;
+        let place = Place::make(&setup.scratch, &spec.binds, spec.bare)?;
         let told = Setup {
             layers: spec.layers.clone(),
             upper: spec.upper.clone(),
@@ -105,7 +106,7 @@ impl Root {
         let (wire, theirs) = Wire::pair()?;
         let mut carrier = start(setup, theirs)?;
         match begin(&wire, &told) {
-            Ok((pid, outside)) => Ok(Self { carrier, pid, control: Arc::new(Control::new(wire)), outside, _place: place }),
+            Ok((pid, outside)) => Ok(Self { carrier, pid, control: Arc::new(Control::new(wire, spec.bare)), outside, _place: place }),
             Err(error) => {
                 drop(wire);
                 let said = end(&mut carrier);

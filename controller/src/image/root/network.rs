@@ -7,9 +7,6 @@ use super::super::error::ImageError;
 use crate::lab::LabError;
 use crate::lab::child;
 
-/// The name server that a tree's resolver asks: an address that nobody has (RFC 5737).
-pub(super) const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 53);
-
 /// Where the tree's connections and its questions for names arrive.
 #[derive(Debug)]
 pub(super) struct Doors {
@@ -25,9 +22,11 @@ pub(super) fn build() -> Result<Doors, ImageError> {
     let names = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(ImageError::system(listen))?;
     let tcp = connections.local_addr().map_err(ImageError::system(listen))?.port();
     let udp = names.local_addr().map_err(ImageError::system(listen))?.port();
+    // Whatever server is asked for a name, ours on loopback among them: that is the one a resolver takes that is told none (resolv.conf(5)), and so
+    // the tree needs no file.
     let rules = format!(
-        "table ip ostler {{\nchain out {{\ntype nat hook output priority -100\nip daddr 127.0.0.0/8 return\n\
-         meta l4proto tcp redirect to :{tcp}\nudp dport 53 redirect to :{udp}\n}}\n}}\n"
+        "table ip ostler {{\nchain out {{\ntype nat hook output priority -100\nudp dport 53 redirect to :{udp}\n\
+         tcp dport 53 redirect to :{tcp}\nip daddr 127.0.0.0/8 return\nmeta l4proto tcp redirect to :{tcp}\n}}\n}}\n"
     );
     child::feed(Command::new("ip").args(["-batch", "-"]), b"link set lo up\nroute add local default dev lo src 127.0.0.1\n")
         .map_err(|error| missing(error, "ip", "iproute2"))?;

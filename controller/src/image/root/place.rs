@@ -1,7 +1,6 @@
 //! A root's own directory: what is bound over the tree's files, its /tmp, and the mount points that the tree may lack.
 
 use std::fs::{self, File};
-use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +10,6 @@ use rustix::fs::FlockOperation;
 use super::super::error::ImageError;
 use super::super::layers::{fault, remove};
 use super::ground::{PLANTED, POINTS};
-use super::network::NAME_SERVER;
 use super::protocol::{Bind, own};
 
 /// Forbids that packages start what they install (policy-rc.d, `invoke-rc.d` in Debian's init-system-helpers).
@@ -29,7 +27,7 @@ pub(super) struct Place {
 
 impl Place {
     /// Makes one below a directory of many.
-    pub(super) fn make(below: &Path, binds: &[Bind]) -> Result<Self, ImageError> {
+    pub(super) fn make(below: &Path, binds: &[Bind], bare: bool) -> Result<Self, ImageError> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(below).map_err(|error| fault("create directory", below, error))?;
         let dir = below.join(format!("root-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
@@ -39,32 +37,28 @@ impl Place {
         let held = File::open(&dir).map_err(ImageError::file("open", &dir))?;
         rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive).map_err(|error| ImageError::file("lock", &dir)(error.into()))?;
         let place = Self { dir, _held: held };
-        place.fill(binds)?;
+        place.fill(binds, bare)?;
         Ok(place)
     }
 
-    fn fill(&self, binds: &[Bind]) -> Result<(), ImageError> {
+    fn fill(&self, binds: &[Bind], bare: bool) -> Result<(), ImageError> {
         for (name, mode) in [(own::TREE, 0o755), (own::TMP, 0o1777), (own::PLANT, 0o700), (own::POINTS, 0o755), (own::NAMES, 0o700)] {
             create(&self.dir.join(name), mode)?;
-        }
-        for (name, to) in PLANTED {
-            let (text, mode) = match name {
-                "resolv.conf" => (resolver(&read("/etc/resolv.conf")), 0o644),
-                "hosts" => (hosts(&read("/etc/hosts")), 0o644),
-                "dpkg.cfg" => (DPKG.to_owned(), 0o644),
-                _ => (POLICY.to_owned(), 0o755),
-            };
-            file(&self.dir.join(own::PLANT).join(name), &text, mode)?;
-            self.point(Path::new(to), false)?;
-        }
-        for point in POINTS {
-            self.point(Path::new(point), true)?;
         }
         for bind in binds {
             let is_directory = fs::metadata(&bind.from).map_err(ImageError::file("bind", &bind.from))?.is_dir();
             self.point(&bind.to, is_directory)?;
         }
-        Ok(())
+        // Whoever reads a tree sees nothing that is not its own.
+        if bare {
+            return Ok(());
+        }
+        for (name, to) in PLANTED {
+            let (text, mode) = if name == "dpkg.cfg" { (DPKG, 0o644) } else { (POLICY, 0o755) };
+            file(&self.dir.join(own::PLANT).join(name), text, mode)?;
+            self.point(Path::new(to), false)?;
+        }
+        POINTS.iter().try_for_each(|point| self.point(Path::new(point), true))
     }
 
     /// Makes a mount point in the lowest layer: where the tree has one, that is the one.
@@ -98,49 +92,20 @@ fn file(path: &Path, text: &str, mode: u32) -> Result<(), ImageError> {
     written.map_err(|error| fault("write", path, error))
 }
 
-/// A machine may do without.
-fn read(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default()
-}
-
-/// The tree's resolver: the machine's ways of completing names, and one server, which leads to the machine's.
-fn resolver(machine: &str) -> String {
-    let kept = machine.lines().filter(|line| matches!(line.split_whitespace().next(), Some("search" | "domain" | "options")));
-    kept.map(|line| format!("{line}\n")).chain(std::iter::once(format!("nameserver {NAME_SERVER}\n"))).collect()
-}
-
-/// The tree's hosts: itself, and what this machine alone knows of others (a mirror may be among them).
-fn hosts(machine: &str) -> String {
-    let is_other = |line: &&str| {
-        let address: Option<IpAddr> = line.split_whitespace().next().and_then(|word| word.parse().ok());
-        address.is_some_and(|address| address.is_ipv4() && !address.is_loopback())
-    };
-    let others = machine.lines().filter(is_other).map(|line| format!("{line}\n"));
-    std::iter::once("127.0.0.1 localhost\n".to_owned()).chain(others).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_trees_names_lead_outside_and_nothing_says_the_machines_own() {
-        let machine = "# made by hand\nnameserver 10.0.0.1\nsearch ci.example\noptions ndots:2\nnameserver ::1\n";
-        assert_eq!(resolver(machine), "search ci.example\noptions ndots:2\nnameserver 192.0.2.53\n");
-        let machine = "127.0.0.1 localhost builder\n::1 localhost\n127.0.1.1 builder.ci.example\n10.0.0.9 mirror # ours\nfe80::1 x\n";
-        assert_eq!(hosts(machine), "127.0.0.1 localhost\n10.0.0.9 mirror # ours\n");
-    }
 
     #[test]
     fn a_mount_point_outside_the_tree_is_refused_and_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         for to in ["/", "etc", "/a/../../etc", ""] {
             let bind = Bind { from: dir.path().to_owned(), to: to.into(), read_only: true };
-            let refused = Place::make(dir.path(), &[bind]).unwrap_err();
+            let refused = Place::make(dir.path(), &[bind], false).unwrap_err();
             assert!(matches!(refused, ImageError::Refused { .. }), "{to}: {refused}");
         }
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         let bind = Bind { from: dir.path().join("none"), to: "/srv".into(), read_only: true };
-        assert!(Place::make(dir.path(), &[bind]).unwrap_err().to_string().starts_with("bind /"));
+        assert!(Place::make(dir.path(), &[bind], false).unwrap_err().to_string().starts_with("bind /"));
     }
 }
