@@ -1,0 +1,1 @@
+//! Bases: from an archive of packages, from trees.
