@@ -1,6 +1,7 @@
 //! Shared test support.
 
 pub mod agent;
+pub mod bootable;
 pub mod buildbot;
 pub mod e2e;
 pub mod house;

@@ -4,6 +4,7 @@
 
 mod image {
     mod base;
+    mod disk;
     mod ground;
     mod killed;
     mod network;
