@@ -5,6 +5,7 @@
 mod image {
     mod base;
     mod disk;
+    mod full;
     mod ground;
     mod killed;
     mod network;

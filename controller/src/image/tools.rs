@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use super::error::ImageError;
-use crate::lab::child;
+use crate::lab::{LabError, child};
 
 /// Where programs are, whatever the caller's `PATH` says: root's often lacks the `sbin` directories.
 const PLACES: &[&str] = &["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -29,7 +29,7 @@ pub(super) fn program(program: &'static str, package: &'static str) -> Result<Co
 /// # Errors
 /// When it fails or is late; its last words are in the error.
 pub(super) fn run(command: &mut Command) -> Result<Output, ImageError> {
-    Ok(child::run_within(command, LIMIT)?)
+    child::run_within(command, LIMIT).map_err(shown)
 }
 
 /// Runs a short one to its end with this standard input.
@@ -37,7 +37,16 @@ pub(super) fn run(command: &mut Command) -> Result<Output, ImageError> {
 /// # Errors
 /// When it fails or is late.
 pub(super) fn feed(command: &mut Command, input: &[u8]) -> Result<Output, ImageError> {
-    Ok(child::feed(command, input)?)
+    child::feed(command, input).map_err(shown)
+}
+
+/// Of what was run, the program itself is shown.
+fn shown(error: LabError) -> ImageError {
+    let plain = |command: String| command.split_once(" -- ").map(|(_, rest)| rest.to_owned()).unwrap_or(command);
+    ImageError::Lab(match error {
+        LabError::Command { command, status, output } => LabError::Command { command: plain(command), status, output },
+        other => other,
+    })
 }
 
 #[cfg(test)]
@@ -48,6 +57,8 @@ mod tests {
     fn a_missing_program_is_told_with_its_package() {
         let missing = program("no-such-program", "some-package").expect_err("missing").to_string();
         assert_eq!(missing, "program `no-such-program` is missing; install it with: apt-get install some-package");
+        let failed = run(program("false", "coreutils").unwrap().arg("x")).expect_err("it fails").to_string();
+        assert_eq!(failed, "`/usr/bin/false x` ended with exit status: 1: ");
         assert_eq!(run(program("echo", "coreutils").unwrap().arg("there")).unwrap().stdout, b"there\n");
     }
 }

@@ -7,7 +7,7 @@ use ostler_tests::bootable::{Chroot, bootable, copy};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 const BOOT_LIMIT: Duration = Duration::from_secs(300);
 const SIZE: u64 = 6 << 30;
 
-fn spec() -> DiskSpec {
+pub(crate) fn spec() -> DiskSpec {
     DiskSpec {
         size: SIZE,
         epoch: 1_700_000_000,
@@ -26,44 +26,52 @@ fn spec() -> DiskSpec {
 }
 
 /// A tree that was prepared and sealed, and its disk.
-struct Built {
+pub(crate) struct Built {
     dir: TempDir,
-    tree: PathBuf,
+    pub(crate) tree: PathBuf,
 }
 
 impl Built {
-    fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 }
 
-/// One for all tests of this program: removed when the next program comes, since a static value is never dropped.
-fn built() -> &'static Built {
-    static BUILT: OnceLock<Built> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let dir = tempfile::tempdir().expect("scratch");
-        let tree = copy(&bootable(), &dir.path().join("tree"));
-        let network = tree.join("etc/systemd/network/80-dhcp.network");
-        fs::write(network, "[Match]\nName=en*\n[Network]\nDHCP=yes\n").expect("written");
-        let root = Chroot(tree.clone());
-        let run = |argv: &[&str]| ostler::image::inside::Inside::run(&root, argv, &[]).expect("started");
-        assert!(run(&["systemctl", "enable", "--quiet", "systemd-networkd"]).status.success());
-        let begun = Instant::now();
-        disk::prepare(&root, &spec()).expect("prepared");
-        eprintln!("prepared in {:?}", begun.elapsed());
-        let options = SealOptions { builder: Builder::of_this_machine(), secrets: vec![b"nobody-has-this".to_vec()], ..SealOptions::default() };
-        let begun = Instant::now();
-        let sealed = seal::seal(&tree, &options).expect("sealed");
-        eprintln!("sealed in {:?}: {sealed:?}", begun.elapsed());
-        let built = Built { dir, tree };
-        let begun = Instant::now();
-        disk::make(&built.tree, &spec(), &built.at("raw")).expect("made");
-        eprintln!("made in {:?}", begun.elapsed());
-        let begun = Instant::now();
-        disk::qcow2(&built.at("raw"), &spec(), Qcow2::default(), &built.at("qcow2")).expect("packed");
-        eprintln!("packed in {:?}", begun.elapsed());
-        built
-    })
+/// One for all tests that run at a time; gone with the last of them.
+pub(crate) fn built() -> Arc<Built> {
+    static BUILT: Mutex<Weak<Built>> = Mutex::new(Weak::new());
+    let mut last = BUILT.lock().expect("no test ended while it built");
+    if let Some(built) = last.upgrade() {
+        return built;
+    }
+    let built = Arc::new(build());
+    *last = Arc::downgrade(&built);
+    built
+}
+
+fn build() -> Built {
+    let dir = tempfile::tempdir().expect("scratch");
+    let tree = copy(&bootable(), &dir.path().join("tree"));
+    let network = tree.join("etc/systemd/network/80-dhcp.network");
+    fs::write(network, "[Match]\nName=en*\n[Network]\nDHCP=yes\n").expect("written");
+    let root = Chroot(tree.clone());
+    let run = |argv: &[&str]| ostler::image::inside::Inside::run(&root, argv, &[]).expect("started");
+    assert!(run(&["systemctl", "enable", "--quiet", "systemd-networkd"]).status.success());
+    let begun = Instant::now();
+    disk::prepare(&root, &spec()).expect("prepared");
+    eprintln!("prepared in {:?}", begun.elapsed());
+    let options = SealOptions { builder: Builder::of_this_machine(), secrets: vec![b"nobody-has-this".to_vec()], ..SealOptions::default() };
+    let begun = Instant::now();
+    let sealed = seal::seal(&tree, &options).expect("sealed");
+    eprintln!("sealed in {:?}: {sealed:?}", begun.elapsed());
+    let built = Built { dir, tree };
+    let begun = Instant::now();
+    disk::make(&built.tree, &spec(), &built.at("raw")).expect("made");
+    eprintln!("made in {:?}", begun.elapsed());
+    let begun = Instant::now();
+    disk::qcow2(&built.at("raw"), &spec(), Qcow2::default(), &built.at("qcow2")).expect("packed");
+    eprintln!("packed in {:?}", begun.elapsed());
+    built
 }
 
 fn digest(path: &Path) -> String {
@@ -81,7 +89,7 @@ fn out(command: &mut Command) -> String {
 fn two_trees_of_different_hours_make_the_same_raw_and_the_same_qcow2() {
     let first = built();
     let dir = tempfile::tempdir().expect("scratch");
-    let tree = copy(&first.tree, &dir.path().join("another/place"));
+    let tree = copy(&first.tree, &dir.path().join("another"));
     // Both newer than the epoch: of neither hour anything is seen.
     File::open(tree.join("etc/hosts")).and_then(|file| file.set_modified(std::time::SystemTime::now())).expect("touched");
     let (raw, packed) = (dir.path().join("raw"), dir.path().join("qcow2"));
@@ -99,13 +107,17 @@ fn two_trees_of_different_hours_make_the_same_raw_and_the_same_qcow2() {
 
 #[test]
 fn others_find_no_fault_in_a_disk() {
-    let raw = built().at("raw");
+    let built = built();
+    let raw = built.at("raw");
     let table = out(Command::new("sfdisk").arg("--verify").arg(&raw));
     assert!(table.contains("No errors detected."), "{table}");
     let bytes = fs::metadata(&raw).expect("there").len();
-    let root = built().at("root.ext4");
+    let root = built.at("root.ext4");
     let from = format!("skip={}", 66 << 20);
-    out(Command::new("dd").args(["bs=1M", "iflag=skip_bytes", "conv=sparse", &from]).arg(format!("if={}", raw.display())).arg(format!("of={}", root.display())));
+    out(Command::new("dd")
+        .args(["bs=1M", "iflag=skip_bytes", "conv=sparse", &from])
+        .arg(format!("if={}", raw.display()))
+        .arg(format!("of={}", root.display())));
     File::options().write(true).open(&root).and_then(|file| file.set_len(bytes - (67 << 20))).expect("sized");
     out(Command::new("e2fsck").args(["-f", "-n"]).arg(&root));
     let listed = out(Command::new("mdir").args(["-i", &format!("{}@@{}", raw.display(), 2 << 20), "-b", "::/EFI/BOOT"]));
@@ -126,11 +138,11 @@ struct Entered {
 
 impl Entered {
     /// Boots a clone under this firmware, with a disk of this size.
-    fn boot(firmware: BootFirmware, bytes: Option<u64>) -> Self {
+    fn boot(disk: &Path, firmware: BootFirmware, bytes: Option<u64>) -> Self {
         let dir = tempfile::tempdir().expect("scratch");
         let key = dir.path().join("key");
         out(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key));
-        let mut wanted = BootSpec::of(&built().at("qcow2"), firmware);
+        let mut wanted = BootSpec::of(disk, firmware);
         wanted.disk_bytes = bytes;
         wanted.root_key = Some(fs::read_to_string(key.with_extension("pub")).expect("a key"));
         let begun = Instant::now();
@@ -143,7 +155,17 @@ impl Entered {
     fn run(&self, script: &str) -> String {
         let (enter, port) = self.machine.enter();
         let mut command = Command::new(&enter[0]);
-        command.args(&enter[1..]).args(["ssh", "-F", "/dev/null", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new", "-o", "LogLevel=ERROR"]);
+        command.args(&enter[1..]).args([
+            "ssh",
+            "-F",
+            "/dev/null",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "StrictHostKeyChecking=accept-new",
+            "-o",
+            "LogLevel=ERROR",
+        ]);
         command.arg("-o").arg(format!("UserKnownHostsFile={}", self.dir.path().join("known").display()));
         command.arg("-i").arg(&self.key).args(["-p", &port.to_string(), "root@127.0.0.1", script]);
         out(&mut command)
@@ -163,12 +185,13 @@ impl Entered {
 
 #[test]
 fn clones_boot_under_both_firmwares_grow_to_their_disks_and_share_no_identity() {
-    built();
+    let built = built();
+    let disk = built.at("qcow2");
     // One with the disk that it was built for, one with a larger: there the partition has to grow first.
     let larger = SIZE + (3 << 30);
     let (bios, uefi) = std::thread::scope(|scope| {
-        let bios = scope.spawn(|| Entered::boot(BootFirmware::Bios, None));
-        let uefi = scope.spawn(|| Entered::boot(BootFirmware::Uefi, Some(larger)));
+        let bios = scope.spawn(|| Entered::boot(&disk, BootFirmware::Bios, None));
+        let uefi = scope.spawn(|| Entered::boot(&disk, BootFirmware::Uefi, Some(larger)));
         (bios.join().expect("booted"), uefi.join().expect("booted"))
     });
     assert_eq!(uefi.run("test -d /sys/firmware/efi && echo UEFI").trim(), "UEFI");
@@ -192,7 +215,10 @@ fn clones_boot_under_both_firmwares_grow_to_their_disks_and_share_no_identity() 
     assert!((SIZE >> 20) - 300 < sizes[0] && sizes[0] < SIZE >> 20, "{sizes:?}");
     assert!((larger >> 20) - 400 < sizes[1] && sizes[1] < larger >> 20, "{sizes:?}");
     // A kernel that comes later is the default of this machine's own configuration.
-    assert_eq!(bios.run("update-grub 2>/dev/null && grep -c \"linux./boot/vmlinuz.*root=UUID=$(findmnt -no UUID /)\" /boot/grub/grub.cfg").trim(), "3");
+    assert_eq!(
+        bios.run("update-grub 2>/dev/null && grep -c \"linux./boot/vmlinuz.*root=UUID=$(findmnt -no UUID /)\" /boot/grub/grub.cfg").trim(),
+        "3"
+    );
     bios.run("systemctl poweroff --no-block");
     bios.machine.wait_for_end(BOOT_LIMIT).expect("it goes when it is asked to");
 }
