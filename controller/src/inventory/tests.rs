@@ -250,11 +250,15 @@ steps:
         "role: above\nsummary: s\nneeds: [large: {size: 1}]\nsteps:\n  - file: {path: /e, content: \"{{ large.size }}\"}\n",
     );
     write(dir.path(), "roles/large.yaml", &format!("role: large\nsummary: {}\n", "x".repeat(2 << 20)));
+    // What its roles only had because of those that could not be read is not missing in an image either.
+    let image = "image: baked\nsummary: s\nbase: {debootstrap: {suite: noble}}\nroles: [web, whole, above]\nformats: [tar]\n";
+    write(dir.path(), "images/baked.yaml", &format!("{image}vars: {{web: {{port: 80}}, whole: {{count: 4}}}}\n"));
     symlink("nowhere", dir.path().join("files/dangling")).unwrap();
     assert_eq!(
         faults(dir.path()),
         [
             "files/dangling:1:1: the link leads nowhere",
+            "images/baked.yaml:6:34: 4 is above 2",
             "ostler.yaml:2:40: 3 is above 2",
             "roles/large.yaml:1:1: it has 2097174 bytes",
             "roles/web.yaml:5:5: unknown kind `fiel`",

@@ -6,11 +6,13 @@ pub use role::{library, role};
 
 use std::fmt::Write as _;
 
+use super::compile::recorded;
 use super::image::SUITES;
 use super::keys;
 use super::kinds::image::{BASE, BASE_RULES, CHECKPOINT, CHECKPOINT_RULES, LIKE, LIKE_RULES, SEAL};
 use super::kinds::{self, BUILDBOT, EXECUTOR, FieldSpec, JENKINS, KindSpec, LAB, Rule, SSH, ScalarType, Shape};
 use super::literal::words;
+use super::value::{Data, Marks, Value, facts_value};
 use crate::check::Check;
 use crate::resource::Kind;
 
@@ -64,7 +66,37 @@ pub fn images() -> String {
     }
     page.push_str("\nThe suites of `debootstrap`, and their systems:\n\n| suite | system |\n|---|---|\n");
     SUITES.iter().for_each(|(suite, system)| row(&mut page, &[&format!("`{suite}`"), &format!("`{system}`")]));
+    left_out(&mut page);
     page
+}
+
+/// What no image has, with the facts as their marks say.
+fn left_out(page: &mut String) {
+    fn leaves(name: &str, value: &Value, found: &mut Vec<(String, Marks)>) {
+        match &value.data {
+            Data::Map(entries) => entries.iter().for_each(|(key, value)| leaves(&format!("{name}.{key}"), value, found)),
+            _ => found.push((name.to_owned(), value.all_marks())),
+        }
+    }
+    let mut facts = Vec::new();
+    recorded().values().take(1).for_each(|one| leaves("facts", &facts_value(one), &mut facts));
+    let such = |bears: fn(&Marks) -> bool| words(facts.iter().filter(|(_, marks)| bears(marks)).map(|(name, _)| name.as_str()));
+    let (own, machine, trees) = (such(|marks| marks.own), such(|marks| marks.machine), such(|marks| !marks.own && !marks.machine));
+    page.push_str("\n## What is left out, and listed\n\n| what | why |\n|---|---|\n");
+    for (what, why) in [
+        (format!("steps and checks that read `node.name`, `node.host`, {own}"), "It is one node's own."),
+        (format!("steps and checks that read {machine}"), "While an image is built they are the builder's."),
+        ("steps with `live: true`".to_owned(), "Each machine gets them by its first apply."),
+        ("executors".to_owned(), "A master brings them."),
+    ] {
+        row(page, &[&what, why]);
+    }
+    let _ = writeln!(
+        page,
+        "\nWhatever way such a value took counts: `vars`, a default, a template, a `when`, the list of an `each`. A resource that several roles \
+         declare is left out where one of the declarations is. What watches something left out stays, and does not act for it. {trees} are \
+         the tree's: what reads them is baked."
+    );
 }
 
 /// The fields of maps inside a field; `how` the field holds them: `In` it, or `Each of` it.

@@ -16,7 +16,7 @@ const CASES: &[(&str, &[&str])] = &[
     ("ostler --output json che", &["check"]),
     ("ostler secret sh", &["show-recipients"]),
     ("ostler secret set --generate ", &["ed25519", "password"]),
-    ("ostler schema ", &["nodes", "role", "site"]),
+    ("ostler schema ", &["image", "nodes", "role", "site"]),
     ("ostler completions z", &["zsh"]),
 ];
 

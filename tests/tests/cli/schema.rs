@@ -106,6 +106,32 @@ fn roles_and_their_parameters_are_offered_and_those_of_the_site_are_among_them()
 }
 
 #[test]
+fn an_image_is_offered_what_may_stand_in_it_and_told_what_may_not() {
+    let schema = schema(&Desk::new(), "image");
+    let whole = json!({
+        "image": "worker", "summary": "W.", "base": { "debootstrap": { "suite": "bookworm" } }, "like": { "group": "build" }, "size": "10 GiB",
+    });
+    assert_eq!(schema.faults(&whole), [""; 0]);
+    let with = |key: &str, value: Value| {
+        let mut image = whole.clone();
+        image[key] = value;
+        image
+    };
+    assert_eq!(schema.offered(&with("formats", json!([null])), &["formats", "0"]), words(&["box", "oci", "qcow2", "raw", "tar"]));
+    assert_eq!(schema.offered(&with("secrets", Value::Null), &["secrets"]), words(&["baked", "refused"]));
+    assert_eq!(schema.offered(&with("base", json!({ "tree": "a" })), &["base"]), words(&["cloud_image", "debootstrap", "image", "sha256"]));
+    assert!(schema.offered(&with("roles", json!([null])), &["roles", "0"]).contains("job-user"));
+    for (key, value, wanted) in [
+        ("base", json!({ "tree": "a", "image": "b" }), "`tree` and `image` exclude each other"),
+        ("base", json!({}), "one of `debootstrap`, `cloud_image`, `tree`, `image` is wanted"),
+        ("like", json!({ "group": "a", "node": "b" }), "`group` and `node` exclude each other"),
+        ("sise", json!("10 GiB"), "`sise` may not stand here"),
+    ] {
+        assert_eq!(schema.faults(&with(key, value)), [wanted], "{key}");
+    }
+}
+
+#[test]
 fn the_roles_of_the_library_have_no_fault() {
     let schema = schema(&Desk::new(), "role");
     let roles = library::files().iter().filter(|file| file.path.starts_with("roles/"));

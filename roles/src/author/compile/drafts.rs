@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::{Context, Read, Reported};
-use super::left_out::LeftOutWhy;
 use super::triggers;
 use super::walk::{Found, Words};
 use crate::author::diagnostic::Fault;
@@ -81,7 +80,7 @@ impl<'a> Drafts<'a> {
             context.files_of(found);
             let ids = context.quietly(|| self.read(context, found).map(|all| all.into_iter().map(|(id, _)| id).collect::<Vec<_>>()));
             let ids = ids.unwrap_or_default();
-            if let (Some(why), false) = (found.words.bears.why(), found.words.never) {
+            if let Some(why) = context.why_left_out_elsewhere(found.words) {
                 context.leave_out(found, &ids.iter().map(ToString::to_string).collect::<Vec<_>>(), why);
                 self.withheld.extend(ids.iter().cloned());
             }
@@ -99,7 +98,7 @@ impl<'a> Drafts<'a> {
             self.failed = true;
             return;
         }
-        if let Some(why) = context.bears.get().why().or(found.words.live.then_some(LeftOutWhy::Live)) {
+        if let Some(why) = context.why_left_out(context.bears.get(), found.words) {
             context.leave_out(found, &declared.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>(), why);
             self.withheld.extend(declared.iter().map(|(id, _)| id.clone()));
         }
@@ -156,7 +155,7 @@ impl<'a> Drafts<'a> {
         }
     }
 
-    /// Whether a resource is in no image, and an image is compiled.
+    /// Whether an image is compiled, and it goes without a resource.
     pub(super) fn is_withheld(&self, context: &Context<'a>, id: &ResourceId) -> bool {
         context.image.is_some() && self.withheld.contains(id)
     }

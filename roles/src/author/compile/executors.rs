@@ -33,7 +33,14 @@ impl<'a> Context<'a> {
                 let Ok(values) = self.fields(&executor.fields, &scope) else { continue };
                 let count = values.value("count").map(|count| Bears::of(&count.all_marks())).unwrap_or_default();
                 self.count_bears.set(self.count_bears.get().or(count));
-                self.left_out(format!("executor {}", values.text("master").unwrap_or_default()), role, &values.span, LeftOutWhy::Executor);
+                if self.image.is_some() {
+                    self.left_out(
+                        format!("executor {}", values.text("master").unwrap_or_default()),
+                        role,
+                        &values.span,
+                        LeftOutWhy::Executor,
+                    );
+                }
                 match self.executor(&values) {
                     Ok(found) => declared.push(Declared { executor: found, values, span: executor.fields.span.clone() }),
                     Err(fault) => drop(self.fault(*fault)),

@@ -118,7 +118,7 @@ pub(super) fn image_roles<'r>(roles: &'r Roles, site: &'r Site, image: &Image) -
 
 /// The system of an image's base, as far as its files say it: `debian-12`.
 #[must_use]
-pub(super) fn system(image: &Image, images: &[Image]) -> Option<&'static str> {
+pub fn image_system(image: &Image, images: &[Image]) -> Option<&'static str> {
     let mut image = image;
     // Of images that stand on each other none has a system; that is a fault of its own.
     for _ in 0..=images.len() {

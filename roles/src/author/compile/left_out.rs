@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::context::{Context, origin};
 use super::scope::RoleScope;
-use super::walk::Found;
+use super::walk::{Found, Words};
 use crate::author::role::{Action, Body, Role, Step};
 use crate::author::source::{Node, Span};
 use crate::author::value::Marks;
@@ -80,8 +80,13 @@ impl Bears {
         Self { own: self.own || other.own, machine: self.machine || other.machine }
     }
 
+    /// Whether it is the same on every machine of the system.
+    pub(super) fn is_nothing(self) -> bool {
+        self.why().is_none()
+    }
+
     /// Why it is in no image; none: it is the same on every machine.
-    pub(super) fn why(self) -> Option<LeftOutWhy> {
+    fn why(self) -> Option<LeftOutWhy> {
         match self {
             Self { own: true, .. } => Some(LeftOutWhy::Own),
             Self { machine: true, .. } => Some(LeftOutWhy::Machine),
@@ -94,6 +99,18 @@ impl<'a> Context<'a> {
     /// Keeps of whose values it is that were read.
     pub(super) fn bears(&self, bears: Bears) {
         self.bears.set(self.bears.get().or(bears));
+    }
+
+    /// Why the image goes without what is made of such values, or stands under such words. None of a node: it has everything.
+    pub(super) fn why_left_out(&self, bears: Bears, words: Words) -> Option<LeftOutWhy> {
+        self.image?;
+        bears.why().or(words.live.then_some(LeftOutWhy::Live))
+    }
+
+    /// The same of what a `when` leaves out here: on another machine it may not. It is there on none where anything else leaves it out too.
+    pub(super) fn why_left_out_elsewhere(&self, words: Words) -> Option<LeftOutWhy> {
+        self.image.filter(|_| !words.never)?;
+        words.bears.why()
     }
 
     /// Keeps that the image goes without a body's resources, or its check; `ids` are what they are called here.
@@ -116,14 +133,14 @@ impl<'a> Context<'a> {
         let Ok(role) = RoleName::parse(&role.name.value) else { return };
         let one = LeftOut { id, role, origin: origin(span), why };
         let mut left_out = self.left_out.borrow_mut();
-        if self.image.is_some() && !left_out.iter().any(|known| known.id == one.id && known.origin == one.origin) {
+        if !left_out.iter().any(|known| known.id == one.id && known.origin == one.origin) {
             left_out.push(one);
         }
     }
 
     /// Whether the name of what a body declares is made of values of another machine than that which the image becomes.
     fn is_called_by_another(&self, body: &Body, scope: &RoleScope<'_, 'a>) -> bool {
-        let read = |node: &Node| self.quietly(|| self.value(node, scope)).is_ok_and(|value| Bears::of(&value.all_marks()).why().is_some());
+        let read = |node: &Node| self.quietly(|| self.value(node, scope)).is_ok_and(|value| !Bears::of(&value.all_marks()).is_nothing());
         body.fields.list.iter().filter(|field| field.spec.key).any(|field| read(&field.value))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use super::context::Context;
-use super::image::{ImageInput, entry, image_roles, judge, system};
+use super::image::{ImageInput, entry, image_roles, image_system, judge};
 use super::{Input, KnownFacts, Master, Secrets, Site, SiteContent, compile_in, prove};
 use crate::author::diagnostic::{Fault, Faults};
 use crate::author::graph::Roles;
@@ -106,7 +106,7 @@ fn one_image(with: &ImageLint<'_>, image: &Image, recorded: &BTreeMap<String, Ar
     let ImageLint { roles, site, content, facts, secrets, overrides } = *with;
     let own = image_roles(roles, site, image);
     let mut systems = allowed(&own, recorded);
-    if let Some(system) = system(image, &site.images) {
+    if let Some(system) = image_system(image, &site.images) {
         if !systems.contains(&system) {
             let message = format!("the base of {} is {system}, and its roles want {}", image.name.value, words(systems.iter().copied()));
             let wanted = own.iter().flat_map(|role| systems_wanted(role)).map(|(node, _)| &node.span);

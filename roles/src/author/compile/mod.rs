@@ -31,7 +31,7 @@ mod walk;
 
 pub use explain::explain;
 pub use further_faults::rest;
-pub use image::{CompiledImage, ImageInput, image};
+pub use image::{CompiledImage, ImageInput, image, image_system};
 pub use input::{Compiled, Input, Secrets, Site, SiteContent, SiteEntry, Unread};
 pub use known::KnownFacts;
 pub use left_out::{LeftOut, LeftOutWhy};
@@ -111,11 +111,11 @@ impl<'a> Context<'a> {
         for role in &self.roles {
             let mut visit = |found: &Found<'_, '_, 'a>| {
                 if found.left_out {
-                    if let (Some(why), false) = (found.words.bears.why(), found.words.never) {
+                    if let Some(why) = self.why_left_out_elsewhere(found.words) {
                         self.leave_out(found, &[], why);
                     }
                 } else if let Ok(check) = self.check(found, executors) {
-                    match self.bears.get().why().filter(|_| self.image.is_some()) {
+                    match self.why_left_out(self.bears.get(), found.words) {
                         Some(why) => self.leave_out(found, &[], why),
                         None => checks.push(check),
                     }

@@ -69,7 +69,7 @@ impl<'w, 'c, 'a> Walk<'w, 'c, 'a> {
                     let elements = self.elements(each, scope).unwrap_or_default();
                     let bears = words.bears.or(self.context.bears.get());
                     let words = Words { assumed: words.assumed || self.context.assumed.get(), bears, ..words };
-                    if let (Some(why), true, false) = (bears.why(), elements.is_empty(), words.never) {
+                    if let Some(why) = self.context.why_left_out_elsewhere(words).filter(|_| elements.is_empty()) {
                         self.context.leave_out_unread(step, scope.role, why);
                     }
                     for inner in elements {
@@ -113,7 +113,7 @@ impl<'w, 'c, 'a> Walk<'w, 'c, 'a> {
                 Ok(holds) => {
                     (outer.assumed, left_out) = (outer.assumed || self.context.assumed.get(), !holds && !self.context.assumed.get());
                     let bears = self.context.bears.get();
-                    outer.never |= left_out && bears.why().is_none();
+                    outer.never |= left_out && bears.is_nothing();
                     outer.bears = outer.bears.or(bears);
                 }
                 Err(Reported) => return,
