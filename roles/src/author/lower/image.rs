@@ -263,7 +263,7 @@ fn console(node: &Node, faults: &mut Faults) -> Option<String> {
     let is_device = ["ttyS", "ttyAMA", "ttyUSB", "hvc"].iter().any(|kind| device.strip_prefix(kind).is_some_and(numbered));
     let speed = |options: &str| {
         let digits = options.bytes().take_while(u8::is_ascii_digit).count();
-        let rest = options[digits..].as_bytes();
+        let rest = &options.as_bytes()[digits..];
         (1..=7).contains(&digits)
             && rest.first().is_none_or(|parity| b"noe".contains(parity))
             && rest.get(1).is_none_or(|bits| b"78".contains(bits))
