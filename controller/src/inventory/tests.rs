@@ -258,7 +258,7 @@ steps:
         faults(dir.path()),
         [
             "files/dangling:1:1: the link leads nowhere",
-            "images/baked.yaml:6:34: 4 is above 2",
+            "images/baked.yaml:6:40: 4 is above 2",
             "ostler.yaml:2:40: 3 is above 2",
             "roles/large.yaml:1:1: it has 2097174 bytes",
             "roles/web.yaml:5:5: unknown kind `fiel`",
