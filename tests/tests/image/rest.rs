@@ -3,7 +3,7 @@
 
 use ostler::lab::{Fault, LabNode, NodeState, Suite};
 use ostler_roles::catalog::{Action, Catalog, Omitted, Step, Watch};
-use ostler_roles::outcome::{Ending, Event};
+use ostler_roles::outcome::{Ending, Event, Outcome};
 use ostler_roles::plan::{Plan, Planned};
 use ostler_roles::resource::{Desired, Kind, ResourceId};
 use ostler_roles::wire::message::{Become, Hello, Hidden, SecretData, ToController};
@@ -192,7 +192,11 @@ fn go(agent: &mut Conversation, catalog: &Catalog, run: &RunId) -> Vec<(u64, Eve
     start(agent, catalog, run);
     let (events, end) = agent.story();
     let good = matches!(events.last(), Some((_, Event::Ended { ending: Ending::Good { .. }, .. })));
-    assert!(good, "{end:?}: {events:#?}");
+    let failed = |(_, event): &(u64, Event)| match event {
+        Event::StepDone { id, outcome: Outcome::Failed(failure), .. } => Some(format!("{id}: {} {:?}", failure.message, failure.causes)),
+        _ => None,
+    };
+    assert!(good, "{:#?}, {end:?}, {:?}", events.iter().filter_map(failed).collect::<Vec<_>>(), events.last());
     events
 }
 
