@@ -2,8 +2,10 @@
 
 #[path = "nodepool/real.rs"]
 mod real;
+#[path = "nodepool/zuul.rs"]
+mod zuul;
 
-use ostler_tests::nodepool::{DiskImage, Rig, processes_of};
+use ostler_tests::nodepool::{DiskImage, Rig, data, processes_of};
 use ostler_tests::program::ostler;
 
 /// Every file of a build in the formats qcow2 and raw.
@@ -12,15 +14,21 @@ fn files_of(image: &str, id: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_script_that_keeps_the_contract_is_all_that_nodepool_wants() {
-    let rig = Rig::start(&[DiskImage::new("noble").with("release: noble")], true);
-    let build = rig.first("noble", "ready", Some("ready"));
+fn a_script_that_keeps_the_contract_is_all_that_the_stanza_of_the_page_wants() {
+    let script = data("dib-cmd").display().to_string();
+    let rig = Rig::start(&[DiskImage::of_page("docs/guide/images-nodepool.md", "ubuntu-noble", &script)], true);
+    let build = rig.first("ubuntu-noble", "ready", Some("ready"));
     assert_eq!(build.formats, ["qcow2", "raw"]);
     assert_eq!(build.uploads[0].format.as_deref(), Some("qcow2"));
-    assert_eq!(rig.files(), files_of("noble", &build.id));
-    let log = rig.log_of("noble", &build);
-    assert_eq!(log, "building noble, release 'noble', for noble\nExit code: 0\n");
-    assert!(rig.log().contains("-x -t "), "{}", rig.log());
+    assert_eq!(rig.files(), files_of("ubuntu-noble", &build.id));
+    let log = rig.log_of("ubuntu-noble", &build);
+    assert_eq!(log, "building noble, release 'noble', for ubuntu-noble\nExit code: 0\n");
+    let ran = rig.log().lines().find_map(|line| Some(line.split_once("Running ")?.1.to_owned())).unwrap_or_default();
+    let out = rig.images().join(format!("ubuntu-noble-{}", build.id));
+    let words = |formats: &str| {
+        format!("{script} -x -t {formats} --checksum --no-tmpfs --qemu-img-options 'compat=0.10' -o {} noble", out.display())
+    };
+    assert!([words("qcow2,raw"), words("raw,qcow2")].contains(&ran), "{ran}");
     let listed = rig.nodepool(&["image-list"]);
     assert!(listed.contains(&build.id) && listed.contains("ready"), "{listed}");
 }

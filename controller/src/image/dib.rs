@@ -21,7 +21,7 @@
 
 mod request;
 
-pub use request::{Asked, Compat, DibRequest, Format, HARMLESS, REFUSED, UNKNOWN_FORMATS, site};
+pub use request::{Asked, Compat, DibRequest, Format, HARMLESS, HONOURED, REFUSED, UNKNOWN_FORMATS, site};
 
 use std::fs;
 use std::io::ErrorKind;

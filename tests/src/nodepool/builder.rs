@@ -21,13 +21,29 @@ pub struct DiskImage {
     pub formats: Vec<String>,
     /// Other keys, each a line of YAML.
     pub rest: Vec<String>,
+    /// All of it, where a page has it.
+    pub written: Option<String>,
 }
 
 impl DiskImage {
     /// With the formats qcow2 and raw, built by the script that keeps the contract.
     pub fn new(name: &str) -> Self {
         let command = data("dib-cmd").display().to_string();
-        Self { name: name.to_owned(), command, formats: Vec::new(), rest: Vec::new() }.formats(&["qcow2", "raw"])
+        Self { name: name.to_owned(), command, formats: Vec::new(), rest: Vec::new(), written: None }.formats(&["qcow2", "raw"])
+    }
+
+    /// As a page of the guide has it, by another command.
+    ///
+    /// # Panics
+    /// When the page has none, or not with this name.
+    pub fn of_page(page: &str, name: &str, command: &str) -> Self {
+        let block = yaml_of(page, "diskimages:\n");
+        assert!(block.contains(&format!("  - name: {name}\n")), "{block}");
+        let lines = block.lines().skip(1).map(|line| {
+            let is_command = line.trim_start().starts_with("dib-cmd: ");
+            if is_command { format!("    dib-cmd: {command}\n") } else { format!("{line}\n") }
+        });
+        Self { written: Some(lines.collect()), ..Self::new(name) }
     }
 
     /// By another command.
@@ -49,6 +65,9 @@ impl DiskImage {
     }
 
     fn stanza(&self) -> String {
+        if let Some(written) = &self.written {
+            return written.clone();
+        }
         let rest: String = self.rest.iter().map(|line| format!("    {line}\n")).collect();
         let formats = self.formats.join(", ");
         format!("  - name: {0}\n    elements: [{0}]\n    formats: [{formats}]\n    dib-cmd: {1}\n{rest}", self.name, self.command)
@@ -87,6 +106,29 @@ pub fn processes_of(path: &Path) -> Vec<String> {
     let all = std::fs::read_dir("/proc").expect("/proc is mounted").flatten();
     let lines = all.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
     lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).filter(|line| line.contains(&path)).collect()
+}
+
+/// The block of YAML of a page that begins so.
+///
+/// # Panics
+/// When it has none.
+pub fn yaml_of(page: &str, beginning: &str) -> String {
+    let text = std::fs::read_to_string(root().join(page)).expect("the page");
+    let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.map(str::to_owned).find(|block| block.starts_with(beginning)).expect("the block of the page")
+}
+
+/// What a Python program of `tests/data/nodepool` answers to this on its standard input.
+///
+/// # Panics
+/// When it fails.
+pub fn told(program: &str, input: &str) -> String {
+    let mut command = Command::new(python());
+    let mut child = command.arg(data(program)).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python starts");
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
+    let done = child.wait_with_output().expect("it ends");
+    assert!(done.status.success(), "{program}");
+    String::from_utf8_lossy(&done.stdout).into_owned()
 }
 
 /// The mounts of this machine that have to do with this path, in any mount namespace of a process.

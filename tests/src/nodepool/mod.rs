@@ -5,5 +5,5 @@
 mod builder;
 mod zookeeper;
 
-pub use builder::{Build, DiskImage, Rig, Upload, mounts_of, processes_of};
+pub use builder::{Build, DiskImage, Rig, Upload, data, mounts_of, processes_of, told, yaml_of};
 pub use zookeeper::ZooKeeper;

@@ -89,6 +89,22 @@ fn the_page_of_the_environment_is_fresh() {
 }
 
 #[test]
+fn the_page_of_dib_options_is_fresh() {
+    use ostler::image::dib::{HARMLESS, HONOURED, REFUSED, UNKNOWN_FORMATS};
+    let mut page = "# Options of disk-image-create\n\nWritten by the program from its own tables; a test keeps it fresh. `ostler image dib` takes every option that\n\
+                    disk-image-create 3.43 documents: each is honoured, harmless, or refused by its name. [The guide](../guide/images-nodepool.md).\n\n\
+                    | option, variable or format | what becomes of it |\n|---|---|\n"
+        .to_owned();
+    for (how, table) in [("honoured", HONOURED), ("harmless", HARMLESS), ("refused", REFUSED), ("format refused", UNKNOWN_FORMATS)] {
+        for (name, words) in table {
+            let _ = writeln!(page, "| `{name}` | {how}: {words} |");
+        }
+    }
+    page.push_str("\nOther variables `DIB_*` are for elements, which there are none of: the log names those that were set.\n");
+    fresh("docs/reference/dib-options.md", &page);
+}
+
+#[test]
 fn the_reference_of_the_command_line_is_fresh() {
     let desk = Desk::new();
     let mut page =

@@ -76,8 +76,26 @@ pub const UNKNOWN_FORMATS: &[(&str, &str)] = &[
     ("aci", "`ostler image build NAME --format oci` is what followed it"),
 ];
 
-/// Variables that are read.
-const READ: &[&str] = &["DIB_RELEASE", "DIB_IMAGE_NAME", "DIB_IMAGE_CACHE", "DIB_CHECKSUM", "DIB_DEBUG_TRACE"];
+/// Options and variables that are honoured, with what they do.
+pub const HONOURED: &[(&str, &str)] = &[
+    ("-t", "which files are made: qcow2, raw, tar; without it qcow2"),
+    ("-o", "where: OUT.FORMAT, OUT.FORMAT.md5, OUT.FORMAT.sha256, OUT.d; without it ./image"),
+    ("--checksum", "the two files of sums beside each"),
+    ("--qemu-img-options", "`compat=0.10` or `compat=1.1`; nothing else"),
+    ("-u", "the qcow2 is not compressed"),
+    ("-x", "more is told"),
+    ("-a", "this machine's architecture; another is refused"),
+    ("--image-cache", "where layers and downloads are kept"),
+    ("-h", "help"),
+    ("--help", "help"),
+    ("--version", "the version of ostler"),
+    ("ELEMENTS_PATH", "where neither `-C` nor OSTLER_SITE is given, the first of its directories with an ostler.yaml is the site"),
+    ("DIB_RELEASE", "the image's base must be of this release; empty: any"),
+    ("DIB_IMAGE_NAME", "is told in the log"),
+    ("DIB_IMAGE_CACHE", "as `--image-cache`"),
+    ("DIB_CHECKSUM", "any value but `0`: as `--checksum`"),
+    ("DIB_DEBUG_TRACE", "as `-x`, so many times"),
+];
 
 /// A file of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -166,7 +184,7 @@ impl DibRequest {
         let out = out(asked.out.as_deref().unwrap_or(Path::new("image")), &formats)?;
         let cache = asked.cache.clone().or_else(|| set("DIB_IMAGE_CACHE").map(PathBuf::from));
         let trace = set("DIB_DEBUG_TRACE").and_then(|value| value.parse().ok()).unwrap_or(0);
-        let known = |name: &str| READ.contains(&name) || [REFUSED, HARMLESS].concat().iter().any(|(known, _)| *known == name);
+        let known = |name: &str| [HONOURED, REFUSED, HARMLESS].concat().iter().any(|(known, _)| *known == name);
         let others = variables.iter().filter(|(name, _)| name.starts_with("DIB_") && !known(name));
         Ok(Self {
             image,
