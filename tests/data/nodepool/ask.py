@@ -6,6 +6,7 @@
 """
 import json
 import sys
+import time
 import warnings
 
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
@@ -35,6 +36,10 @@ for line in sys.stdin:
     if verb == "states":
         answer = states(image)
     elif verb == "build":
+        # The request before is taken away a moment after its build is ready; until then another one is none.
+        deadline = time.monotonic() + 30
+        while zk.hasBuildRequest(image) and time.monotonic() < deadline:
+            time.sleep(0.05)
         zk.submitBuildRequest(image)
         answer = None
     else:
