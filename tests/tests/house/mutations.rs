@@ -4,7 +4,7 @@ use ostler_tests::house::{root, tracked};
 use std::collections::BTreeSet;
 
 /// Test programs that run the whole product on real nodes and masters.
-const END_TO_END: &[&str] = &["agent", "buildbot", "jenkins_apply", "kinds", "lab", "nodes", "roles"];
+const END_TO_END: &[&str] = &["agent", "buildbot", "jenkins_apply", "kinds", "lab", "nodepool", "nodes", "roles"];
 
 /// Names of the tests in a test program: `tests/tests/NAME.rs` and what lies below `tests/tests/NAME/`.
 fn tests_of(program: &str) -> BTreeSet<String> {
@@ -13,7 +13,8 @@ fn tests_of(program: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for source in sources {
         let text = std::fs::read_to_string(root().join(source)).expect("a tracked file");
-        for item in text.split("#[test]\n").skip(1) {
+        // What is not run yet cannot have been seen red.
+        for item in text.split("#[test]\n").skip(1).filter(|item| !item.starts_with("#[ignore")) {
             let name = item.split_once("fn ").and_then(|(_, rest)| rest.split_once('(')).map(|(name, _)| name.to_owned());
             names.insert(name.expect("a test is a function"));
         }

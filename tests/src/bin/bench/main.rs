@@ -3,6 +3,7 @@
 
 mod contestants;
 mod git;
+mod images;
 mod lint;
 mod many;
 mod registered;
@@ -35,11 +36,14 @@ struct Asked {
     scenes: Vec<String>,
     into: Option<PathBuf>,
     words: Vec<String>,
+    /// How many of an image's four builds.
+    builds: usize,
 }
 
 fn asked() -> Result<Asked, Fault> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let mut asked = Asked { rounds: Rounds { fast: 15, slow: 3, first: 3 }, scenes: Vec::new(), into: None, words: words.clone() };
+    let mut asked =
+        Asked { rounds: Rounds { fast: 15, slow: 3, first: 3 }, scenes: Vec::new(), into: None, words: words.clone(), builds: 4 };
     let mut rest = words.into_iter();
     while let Some(word) = rest.next() {
         let mut value = || rest.next().ok_or_else(|| format!("{word} wants a value"));
@@ -49,10 +53,11 @@ fn asked() -> Result<Asked, Fault> {
             "--first" => asked.rounds.first = value()?.parse()?,
             "--into" => asked.into = Some(value()?.into()),
             "first" | "first-far" | "first-ten" | "one" | "ten" | "registered" | "lint" | "git" | "hybrid" | "packages" | "contents"
-            | "four-hundred" | "thousand" => asked.scenes.push(word),
+            | "four-hundred" | "thousand" | "image-dib" | "image-script" => asked.scenes.push(word),
+            "--builds" => asked.builds = value()?.parse()?,
             _ => {
                 return Err(format!(
-                    "`{word}`: expected --fast N, --slow N, --first N, --into FILE, or one of one, ten, registered, first, first-far, first-ten, lint, git, hybrid, packages, contents, four-hundred, thousand"
+                    "`{word}`: expected --fast N, --slow N, --first N, --into FILE, --builds N, or one of one, ten, registered, first, first-far, first-ten, lint, git, hybrid, packages, contents, four-hundred, thousand, image-dib, image-script"
                 )
                 .into());
             }
@@ -97,6 +102,8 @@ fn run(asked: &Asked) -> Result<(), Fault> {
     for scene in &asked.scenes {
         let _ = writeln!(std::io::stderr(), "bench: {scene}");
         let section = match scene.as_str() {
+            "image-dib" => images::scene(&tools, images::Builder::Dib, asked.builds),
+            "image-script" => images::scene(&tools, images::Builder::Script, asked.builds),
             "first" => scenes::first(&tools, asked.rounds),
             "first-far" => scenes::first_on(&tools, asked.rounds, &["n1"], Some(Duration::from_millis(20))),
             "first-ten" => scenes::first_on(&tools, asked.rounds, &TEN, None),
