@@ -27,7 +27,7 @@ pub struct ImageArgs {
 pub enum ImageVerb {
     Plan(ImagePlanArgs),
     Build(ImageBuildArgs),
-    Dib(DibArgs),
+    Dib(Box<DibArgs>),
 }
 
 /// Show what a build would do

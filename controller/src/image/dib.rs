@@ -105,7 +105,10 @@ fn withdraw(request: &DibRequest) {
 /// Waits until nobody reads a pipe any more; returns at once, with false, for what is no pipe.
 pub fn is_unread(pipe: BorrowedFd<'_>) -> bool {
     let is_pipe = rustix::fs::fstat(pipe).is_ok_and(|found| rustix::fs::FileType::from_raw_mode(found.st_mode).is_fifo());
-    while is_pipe {
+    if !is_pipe {
+        return false;
+    }
+    loop {
         // Nothing is asked for: errors are told all the same (poll(2), POLLERR).
         let mut watched = [PollFd::from_borrowed_fd(pipe, PollFlags::empty())];
         match rustix::event::poll(&mut watched, None) {
@@ -114,7 +117,6 @@ pub fn is_unread(pipe: BorrowedFd<'_>) -> bool {
             Err(_) => return false,
         }
     }
-    false
 }
 
 #[cfg(test)]
