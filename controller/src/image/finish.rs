@@ -84,56 +84,58 @@ impl Finish {
         blocking(|| half.commit(&about(&plan)))
     }
 
-    /// Writes a sealed tree in these formats into a directory, as `IMAGE.FORMAT`; returns what was written.
+    /// Writes a sealed tree in these formats, each where `at` says for its name.
     ///
     /// # Errors
     /// When something cannot be written; what is there then is to be thrown away.
     pub fn write(
         &self,
-        setup: &Setup,
-        store: &Store,
+        (setup, store): (&Setup, &Store),
         layers: &[Layer],
         formats: &[Format],
-        into: &Path,
-    ) -> Result<Vec<(Format, PathBuf)>, ImageError> {
+        at: &dyn Fn(&str) -> PathBuf,
+    ) -> Result<(), ImageError> {
         let spec = RootSpec { layers: trees(layers), upper: None, binds: Vec::new(), bare: true };
         let root = blocking(|| Root::enter(&spec, &setup.root(store)))?;
-        let written = blocking(|| self.each(&root.tree(), formats, into));
+        let written = blocking(|| self.disks(&root.tree(), formats, at).and_then(|()| self.archives(&root.tree(), formats, at)));
         blocking(|| root.leave())?;
         written
     }
 
-    fn each(&self, tree: &Path, formats: &[Format], into: &Path) -> Result<Vec<(Format, PathBuf)>, ImageError> {
-        let at = |format: Format| into.join(format!("image.{}", format.word()));
+    fn disks(&self, tree: &Path, formats: &[Format], at: &dyn Fn(&str) -> PathBuf) -> Result<(), ImageError> {
         let has = |format: Format| formats.contains(&format);
-        let (raw, qcow2, tar) = (at(Format::Raw), at(Format::Qcow2), at(Format::Tar));
-        if let Some(disk) = self.disk.as_ref().filter(|_| formats.iter().any(|format| format.is_disk())) {
-            disk::make(tree, disk, &raw)?;
-            if has(Format::Qcow2) {
-                disk::qcow2(&raw, disk, self.qcow2, &qcow2)?;
-            }
-            if has(Format::Box) {
-                let boxed = into.join("box.qcow2");
-                // Vagrant's own qemu-img may be older than zstd.
-                disk::qcow2(&raw, disk, Qcow2 { compression: Compression::Zlib, compat: Compat::V1 }, &boxed)?;
-                let user = disk::BoxUser { name: "root".to_owned(), private_key: None };
-                disk::vagrant_box(&boxed, disk, &user, &at(Format::Box))?;
-                std::fs::remove_file(&boxed).map_err(ImageError::file("remove", &boxed))?;
-            }
-            if !has(Format::Raw) {
-                std::fs::remove_file(&raw).map_err(ImageError::file("remove", &raw))?;
-            }
+        let Some(disk) = self.disk.as_ref().filter(|_| formats.iter().any(|format| format.is_disk())) else { return Ok(()) };
+        let raw = at(Format::Raw.word());
+        disk::make(tree, disk, &raw)?;
+        if has(Format::Qcow2) {
+            disk::qcow2(&raw, disk, self.qcow2, &at(Format::Qcow2.word()))?;
         }
-        if has(Format::Tar) || has(Format::Oci) {
-            disk::tar(tree, self.epoch, &tar)?;
+        if has(Format::Box) {
+            let packed = at("boxed");
+            // Vagrant's own qemu-img may be older than zstd.
+            disk::qcow2(&raw, disk, Qcow2 { compression: Compression::Zlib, compat: Compat::V1 }, &packed)?;
+            let user = disk::BoxUser { name: "root".to_owned(), private_key: None };
+            disk::vagrant_box(&packed, disk, &user, &at(Format::Box.word()))?;
+            gone(&packed)?;
         }
+        if has(Format::Raw) { Ok(()) } else { gone(&raw) }
+    }
+
+    fn archives(&self, tree: &Path, formats: &[Format], at: &dyn Fn(&str) -> PathBuf) -> Result<(), ImageError> {
+        let has = |format: Format| formats.contains(&format);
+        if !has(Format::Tar) && !has(Format::Oci) {
+            return Ok(());
+        }
+        let tar = at(Format::Tar.word());
+        disk::tar(tree, self.epoch, &tar)?;
         if has(Format::Oci) {
             let config = Config { tag: self.tag.clone(), command: vec!["/sbin/init".to_owned()] };
-            disk::oci(&tar, &config, self.epoch, &at(Format::Oci))?;
-            if !has(Format::Tar) {
-                std::fs::remove_file(&tar).map_err(ImageError::file("remove", &tar))?;
-            }
+            disk::oci(&tar, &config, self.epoch, &at(Format::Oci.word()))?;
         }
-        Ok(formats.iter().map(|format| (*format, at(*format))).collect())
+        if has(Format::Tar) { Ok(()) } else { gone(&tar) }
     }
+}
+
+fn gone(path: &Path) -> Result<(), ImageError> {
+    std::fs::remove_file(path).map_err(ImageError::file("remove", path))
 }

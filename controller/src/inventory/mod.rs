@@ -14,7 +14,7 @@ mod walk;
 pub use error::ReadSiteError;
 pub use reach::{Become, NodeReach, reach};
 pub use read::{Inventory, Reading, SiteFile, find, read};
-pub use revision::{Revision, RevisionError, revision};
+pub use revision::{Revision, RevisionError, commit_time, revision};
 pub use select::{SelectError, select};
 pub use walk::{MAX_FILE, MAX_FILES, MAX_TEXT};
 

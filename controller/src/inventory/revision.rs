@@ -41,6 +41,13 @@ impl std::fmt::Display for Revision {
     }
 }
 
+/// When the commit was made that the site is at, in seconds since 1970; none where there is none, or it is not known.
+pub fn commit_time(root: &Path) -> Option<u32> {
+    let repository = git2::Repository::discover(root).ok()?;
+    let commit = repository.head().ok()?.peel_to_commit().ok()?;
+    u32::try_from(commit.time().seconds()).ok()
+}
+
 /// Reads the revision. Looks at the files of the site alone, however large its repository is.
 ///
 /// # Errors

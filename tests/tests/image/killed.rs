@@ -23,7 +23,9 @@ fn moments() -> Vec<Duration> {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % 1000
     };
-    (0..KILLS).map(|part| SPAN * u32::try_from(part * 1000 + next()).expect("small") / u32::try_from(KILLS * 1000).expect("small")).collect()
+    (0..KILLS)
+        .map(|part| SPAN * u32::try_from(part * 1000 + next()).expect("small") / u32::try_from(KILLS * 1000).expect("small"))
+        .collect()
 }
 
 #[test]
@@ -48,7 +50,9 @@ fn thirty_killed_builders_leave_no_mount_no_process_and_no_half_layer() {
         if !path.join("layers").is_dir() {
             continue;
         }
-        cut += usize::from(fs::read_dir(path.join("layers")).expect("there").flatten().any(|entry| entry.path().to_string_lossy().ends_with(".part")));
+        cut += usize::from(
+            fs::read_dir(path.join("layers")).expect("there").flatten().any(|entry| entry.path().to_string_lossy().ends_with(".part")),
+        );
         let store = Store::open(&path).expect("opened");
         assert_eq!(below(&store.scratch()), Vec::<String>::new());
         for entry in fs::read_dir(path.join("layers")).expect("there").flatten() {

@@ -81,8 +81,11 @@ fn names_are_resolved_by_this_machine_whatever_the_tree_says() {
     assert!(root.fetched() > 0);
     // What is no connection and no name goes nowhere, and that is said at once.
     let begin = Instant::now();
-    said(&root, "perl -MSocket -e 'socket(S,PF_INET,SOCK_DGRAM,0); connect(S,pack_sockaddr_in(123,inet_aton(\"203.0.113.9\"))); send(S,\"x\",0); \
-                 recv(S,my $b,9,0); $!{ECONNREFUSED} or die \"$!\"'");
+    said(
+        &root,
+        "perl -MSocket -e 'socket(S,PF_INET,SOCK_DGRAM,0); connect(S,pack_sockaddr_in(123,inet_aton(\"203.0.113.9\"))); send(S,\"x\",0); \
+                 recv(S,my $b,9,0); $!{ECONNREFUSED} or die \"$!\"'",
+    );
     assert!(begin.elapsed() < Duration::from_secs(10));
     root.leave().expect("left");
 }

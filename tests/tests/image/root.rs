@@ -20,7 +20,10 @@ fn a_root_that_was_left_leaves_what_was_written_and_nothing_else() {
     let stage = Stage::new().bound("/var/lib/ostler").bound("/opt/not/there").bound("/var/cache/apt/archives");
     let root = stage.enter();
     assert!(!commands("image-root").is_empty(), "the look at processes sees none at all");
-    said(&root, "echo x >/var/lib/ostler/x; echo y >/opt/not/there/y; echo z >/tmp/z; echo r >/run/r; cat /etc/dpkg/dpkg.cfg.d/ostler-image");
+    said(
+        &root,
+        "echo x >/var/lib/ostler/x; echo y >/opt/not/there/y; echo z >/tmp/z; echo r >/run/r; cat /etc/dpkg/dpkg.cfg.d/ostler-image",
+    );
     assert_eq!(root.leave().expect("left"), Vec::<String>::new());
     assert_eq!(stage.written(), Vec::<String>::new(), "what was mounted stays in nobody's tree");
     assert_eq!(fs::read_to_string(stage.dir.path().join("bind-1/y")).expect("there"), "y\n");
@@ -75,7 +78,10 @@ fn what_a_tree_finds_is_its_own_and_nothing_of_this_machine_can_be_set() {
     assert_eq!(said(&root, "echo $SYSTEMD_OFFLINE $PPID; hostname; pwd; umask; ls /dev | tr '\\n' ' '"), {
         "1 1\nlocalhost\n/run/ostler-build\n0022\nfd full null ptmx pts random shm stderr stdin stdout tty urandom zero"
     });
-    said(&root, "rm /dev/zero; chmod 600 /dev/null; mknod /dev/sda b 8 0; echo x >/dev/shm/x; test -c /dev/pts/ptmx; script -qc true /dev/null");
+    said(
+        &root,
+        "rm /dev/zero; chmod 600 /dev/null; mknod /dev/sda b 8 0; echo x >/dev/shm/x; test -c /dev/pts/ptmx; script -qc true /dev/null",
+    );
     for refused in ["echo 1 >/proc/sys/vm/drop_caches", "echo 0 >/proc/sys/net/ipv4/ip_forward", "mkdir /sys/x", "date -s 2001-01-01"] {
         assert!(!ran(&root, refused).status.success(), "{refused}");
     }
@@ -232,7 +238,8 @@ fn a_resolver_or_hosts_file_of_the_tree_is_the_roles_to_write() {
     symlink("../run/systemd/resolve/stub-resolv.conf", layer.join("etc/resolv.conf")).expect("linked");
     stage.spec.layers.push(layer);
     let root = stage.enter();
-    let script = "echo 127.0.0.1 me >/etc/hosts.new; mv /etc/hosts.new /etc/hosts; echo nameserver 10.0.0.1 >/etc/r; mv /etc/r /etc/resolv.conf";
+    let script =
+        "echo 127.0.0.1 me >/etc/hosts.new; mv /etc/hosts.new /etc/hosts; echo nameserver 10.0.0.1 >/etc/r; mv /etc/r /etc/resolv.conf";
     said(&root, script);
     root.leave().expect("left");
     assert_eq!(stage.written(), ["etc", "etc/hosts", "etc/resolv.conf"]);

@@ -5,6 +5,8 @@ use super::workshop::Workshop;
 use crate::cli::{ImageBuildArgs, OnError};
 use crate::command::{CommandError, Context, prepare};
 use crate::report::{Exit, Paint};
+use ostler_roles::words::Bytes;
+use serde_json::json;
 use std::time::Instant;
 
 /// Builds an image and tells where it is.
@@ -23,8 +25,16 @@ pub fn run(context: &Context, args: &ImageBuildArgs) -> Result<Exit, CommandErro
     };
     let printer = &context.printer;
     for file in &made.files {
-        printer.line(&format!("  {}", file.display()));
+        printer.details(&[format!("  {}", file.display())]);
     }
-    printer.say(Paint::Good, &format!("{} is built ({:.1} s).", made.name, began.elapsed().as_secs_f64()));
+    let files: Vec<String> = made.files.iter().map(|file| file.display().to_string()).collect();
+    let json = json!({ "v": 1, "type": "image", "build": made.name, "files": files, "unchanged": made.unchanged, "fetched": made.fetched });
+    printer.json(&json);
+    let took = format!("{:.1} s", began.elapsed().as_secs_f64());
+    if made.unchanged {
+        printer.say(Paint::Good, &format!("Nothing changed: {} is this image ({took}).", made.name));
+    } else {
+        printer.say(Paint::Good, &format!("{} is built ({took}, {} fetched).", made.name, Bytes(made.fetched)));
+    }
     Ok(Exit::Good)
 }

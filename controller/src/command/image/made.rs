@@ -6,15 +6,17 @@ use crate::command::{CommandError, Context, prepare};
 use crate::fleet::EventSender;
 use crate::image::bake::{Baked, NotBegun};
 use crate::image::base::{self, Base};
-use crate::image::build::{Baking, BuildError, Progress, Tree};
+use crate::image::build::{Baking, BuildError, LeftOut, Progress, Tree};
 use crate::image::disk::{Compat, Compression, DiskSpec, Firmware, Qcow2};
 use crate::image::finish::Finish;
 use crate::image::layers::{Layer, Store};
+use crate::image::output::{self, HalfBuild, Readable};
 use crate::image::seal::{Builder, SealOptions, Stay};
 use crate::image::stack::LayerPlan;
 use crate::report::{Console, Exit, Paint, PlannedNode, State, refusal_lines, sanitize};
 use ostler_roles::author::image::{self as written, AptLists, BakedSecrets, DiskSource, Format, Image};
-use ostler_roles::words::NodeName;
+use ostler_roles::words::{Digest, NodeName};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 
@@ -212,25 +214,119 @@ pub struct Made {
     pub name: String,
     /// Its files.
     pub files: Vec<PathBuf>,
+    /// Whether it had been made before: nothing was to be done.
+    pub unchanged: bool,
+    /// Bytes that came from other machines.
+    pub fetched: u64,
 }
 
-/// Makes an image and its files.
+/// A tree that may be written in any format, and how it came to be.
+#[derive(Debug)]
+pub struct Sealed {
+    tree: Tree,
+    layers: Vec<Layer>,
+    finish: Finish,
+    store: Store,
+}
+
+/// Makes the sealed tree of an image.
 ///
 /// # Errors
 /// What is wrong with the site or this machine. Inner: what a role's steps came to, which was told.
-pub async fn make(context: &Context, workshop: &Workshop, wanted: &Wanted) -> Result<Result<Made, Exit>, CommandError> {
+pub async fn sealed(context: &Context, workshop: &Workshop, wanted: &Wanted) -> Result<Result<Sealed, Exit>, CommandError> {
     let store = workshop.setup.store()?;
     let tree = match tree(context, workshop, (&store, &before(&wanted.builds)), wanted.shell).await? {
         Ok(tree) => tree,
         Err(exit) => return Ok(Err(exit)),
     };
     let finish = finish(workshop, wanted, workshop.epoch());
-    let sealed = finish.seal(&workshop.setup, &store, &tree.layers)?;
-    let mut layers = tree.layers.clone();
-    layers.push(sealed);
-    std::fs::create_dir_all(&wanted.builds)
-        .map_err(|source| CommandError::File { what: format!("make {}", wanted.builds.display()), source })?;
-    keep(&wanted.builds, &tree.stack)?;
-    let files = finish.write(&workshop.setup, &store, &layers, &wanted.formats, &wanted.builds)?;
-    Ok(Ok(Made { name: workshop.image.name.value.clone(), files: files.into_iter().map(|(_, path)| path).collect() }))
+    let top = finish.seal(&workshop.setup, &store, &tree.layers)?;
+    let layers = [tree.layers.as_slice(), &[top]].concat();
+    Ok(Ok(Sealed { tree, layers, finish, store }))
+}
+
+impl Sealed {
+    /// What decides what is in the files.
+    fn digest(&self) -> Digest {
+        let disk = self.finish.disk.as_ref().map(|disk| (&disk.seed, disk.size, disk.epoch));
+        Digest::of_value(&(self.layers.last().map(|layer| layer.key), disk, format!("{:?}", self.finish.qcow2)))
+    }
+
+    /// Writes its files and manifests into a build that was begun.
+    ///
+    /// # Errors
+    /// When something cannot be written; nothing of it is there then.
+    pub fn write(&self, context: &Context, workshop: &Workshop, half: HalfBuild, formats: &[Format]) -> Result<Vec<PathBuf>, CommandError> {
+        self.finish.write((&workshop.setup, &self.store), &self.layers, formats, &|format| half.aside(format))?;
+        let names: Vec<&str> = formats.iter().map(|format| format.word()).collect();
+        let about = self.provenance(context, workshop, half.build());
+        Ok(half.commit(&names, &[(PROVENANCE, about)])?)
+    }
+
+    /// Where a build comes from.
+    fn provenance(&self, context: &Context, workshop: &Workshop, build: &str) -> Value {
+        let layer = |layer: &Layer| json!({ "name": layer.about.name, "key": layer.key.to_string(), "bytes": layer.bytes });
+        let left = |one: &LeftOut| json!({ "what": one.what, "role": one.role, "why": one.why });
+        json!({
+            "v": 1,
+            "image": workshop.image.name.value,
+            "build": build,
+            "content": self.digest().to_string(),
+            "site": workshop.revision(),
+            "catalog": self.tree.recipe.prepared.catalog.digest().to_string(),
+            "system": format!("{}-{}", self.tree.facts.system.id, self.tree.facts.system.version),
+            "kernel": self.tree.facts.kernel.release.as_str(),
+            "by": prepare::controller(context),
+            "time": workshop.epoch(),
+            "layers": self.layers.iter().map(layer).collect::<Vec<_>>(),
+            "left_out": self.tree.recipe.left_out.iter().map(left).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// The manifest that says where a build comes from.
+pub const PROVENANCE: &str = "provenance";
+
+/// What a build says of itself; none: it has no such manifest.
+pub fn provenance(dir: &Path, name: &str, build: u64) -> Option<Value> {
+    let path = dir.join(format!("{name}-{build}.d")).join(format!("{PROVENANCE}.json"));
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// Makes an image and its files, unless the last build is the same.
+///
+/// # Errors
+/// What is wrong with the site or this machine. Inner: what a role's steps came to, which was told.
+pub async fn make(context: &Context, workshop: &Workshop, wanted: &Wanted) -> Result<Result<Made, Exit>, CommandError> {
+    let sealed = match sealed(context, workshop, wanted).await? {
+        Ok(sealed) => sealed,
+        Err(exit) => return Ok(Err(exit)),
+    };
+    let (dir, name, fetched) = (&wanted.builds, workshop.image.name.value.as_str(), sealed.tree.fetched);
+    let last =
+        output::current(dir, name)?.and_then(|number| output::builds(dir, name).ok()?.into_iter().find(|build| build.number == number));
+    if let Some(build) = last {
+        let content = provenance(dir, name, build.number).and_then(|about| Some(about.get("content")?.as_str()?.to_owned()));
+        let has_all = wanted.formats.iter().all(|format| build.formats.iter().any(|one| one == format.word()));
+        if has_all && content == Some(sealed.digest().to_string()) {
+            let file = |format: &Format| dir.join(format!("{name}-{}.{}", build.number, format.word()));
+            let files = wanted.formats.iter().map(file).collect();
+            return Ok(Ok(Made { name: format!("{name}@{}", build.number), files, unchanged: true, fetched }));
+        }
+    }
+    let readable = match workshop.image.secrets {
+        BakedSecrets::Baked => Readable::Owner,
+        BakedSecrets::Refused => Readable::All,
+    };
+    let half = HalfBuild::next(dir, name, readable)?;
+    let build = half.build().to_owned();
+    let files = sealed.write(context, workshop, half, &wanted.formats)?;
+    keep(dir, &sealed.tree.stack)?;
+    if let Ok(number) = build.parse() {
+        output::set_current(dir, name, number)?;
+    }
+    for gone in output::retain(dir, name, usize::try_from(workshop.image.keep).unwrap_or(usize::MAX))? {
+        context.printer.details(&[format!("  {name}@{gone}: removed, `keep: {}`", workshop.image.keep)]);
+    }
+    Ok(Ok(Made { name: format!("{name}@{build}"), files, unchanged: false, fetched }))
 }

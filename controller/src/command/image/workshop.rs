@@ -5,6 +5,7 @@ use crate::command::{CommandError, Context, prepare};
 use crate::fleet::{CompileError, EventSender, Prepared};
 use crate::image::bake::Baker;
 use crate::image::build::{LeftOut, Recipe, Setup, Source};
+use crate::inventory::{self, Revision};
 use crate::journal::site_directory;
 use crate::session::AgentFile;
 use ostler_roles::author::compile::{self, ImageInput};
@@ -70,6 +71,14 @@ impl Workshop {
         self.epoch
     }
 
+    /// The commit of the site, and whether its files differ from it; none where it is in no repository.
+    pub fn revision(&self) -> Option<String> {
+        match inventory::revision(&self.workspace.inventory.root) {
+            Ok(Revision::Commit { id, dirty }) => Some(if dirty { format!("{id}-dirty") } else { id.to_string() }),
+            Ok(Revision::None | Revision::Unborn) | Err(_) => None,
+        }
+    }
+
     /// Who bakes.
     ///
     /// # Errors
@@ -110,16 +119,11 @@ impl Workshop {
 fn epoch(context: &Context, workspace: &Workspace) -> u32 {
     let root = &workspace.inventory.root;
     let set = context.environment.variables.get("SOURCE_DATE_EPOCH").and_then(|text| text.parse().ok());
-    let committed = || {
-        let repository = git2::Repository::discover(root).ok()?;
-        let commit = repository.head().ok()?.peel_to_commit().ok()?;
-        u32::try_from(commit.time().seconds()).ok()
-    };
     let written = || {
         let time = std::fs::metadata(root.join("ostler.yaml")).ok()?.modified().ok()?;
         u32::try_from(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs()).ok()
     };
-    set.or_else(committed).or_else(written).unwrap_or(1)
+    set.or_else(|| inventory::commit_time(root)).or_else(written).unwrap_or(1)
 }
 
 impl Source for Workshop {

@@ -38,15 +38,14 @@ const FINISH: &str = include_str!("finish.sh");
 const HEAD_LIMIT: Duration = Duration::from_secs(120);
 
 /// The lines of sources.list that a base is made from.
-pub(super) fn lines(
-    suite: &str,
-    mirrors: &[String],
-    components: &[String],
-    environment: &Environment,
-) -> Result<Vec<String>, ImageError> {
-    let word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-._+/".contains(c)) && !word.starts_with('-');
+pub(super) fn lines(suite: &str, mirrors: &[String], components: &[String], environment: &Environment) -> Result<Vec<String>, ImageError> {
+    let word =
+        |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-._+/".contains(c)) && !word.starts_with('-');
     if let Some(wrong) = std::iter::once(suite).chain(components.iter().map(String::as_str)).find(|part| !word(part)) {
-        return Err(ImageError::refused(format!("{wrong:?} is no name of a suite or component"), "write it as sources.list does, such as `bookworm`"));
+        return Err(ImageError::refused(
+            format!("{wrong:?} is no name of a suite or component"),
+            "write it as sources.list does, such as `bookworm`",
+        ));
     }
     let own = if mirrors.is_empty() { vec![Sources::of_this_machine(environment)?.mirror] } else { mirrors.to_vec() };
     let components = if components.is_empty() { "main".to_owned() } else { components.join(" ") };
@@ -58,7 +57,10 @@ pub(super) fn lines(
     own.iter()
         .map(|mirror| {
             line(mirror).ok_or_else(|| {
-                ImageError::refused(format!("{mirror:?} is no mirror"), "give an address (`http://…`) or a line of sources.list (`deb http://… suite main`)")
+                ImageError::refused(
+                    format!("{mirror:?} is no mirror"),
+                    "give an address (`http://…`) or a line of sources.list (`deb http://… suite main`)",
+                )
             })
         })
         .collect()
@@ -115,7 +117,8 @@ fn head(store: &Store, lines: &[String]) -> Result<Digest, ImageError> {
     let (lists, list) = (dir.join("lists"), dir.join("sources.list"));
     let partial = lists.join("partial");
     fs::create_dir_all(&partial).map_err(|error| fault("create directory", &partial, error))?;
-    crate::private::write(&list, (lines.join("\n") + "\n").as_bytes(), crate::private::Durable::No).map_err(|error| fault("write", &list, error))?;
+    crate::private::write(&list, (lines.join("\n") + "\n").as_bytes(), crate::private::Durable::No)
+        .map_err(|error| fault("write", &list, error))?;
     let mut command = Command::new("apt-get");
     for (key, value) in [
         ("Dir::Etc::SourceList", list.display().to_string()),
@@ -142,7 +145,10 @@ fn head(store: &Store, lines: &[String]) -> Result<Digest, ImageError> {
         }
     }
     if found.is_empty() {
-        return Err(ImageError::refused(format!("{} offers nothing for this suite", archives(lines).join(", ")), "look at the suite's name and the mirror"));
+        return Err(ImageError::refused(
+            format!("{} offers nothing for this suite", archives(lines).join(", ")),
+            "look at the suite's name and the mirror",
+        ));
     }
     Ok(Digest::of_value(&found))
 }
@@ -173,7 +179,9 @@ fn build(store: &Store, suite: &str, lines: &[String], half: &HalfLayer, progres
         LabError::Start { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
             ImageError::MissingProgram { program: "setpriv", package: "util-linux" }
         }
-        LabError::Command { output, .. } if output.contains("mmdebstrap: No such file") || output.contains("mmdebstrap failed: No such file") => {
+        LabError::Command { output, .. }
+            if output.contains("mmdebstrap: No such file") || output.contains("mmdebstrap failed: No such file") =>
+        {
             ImageError::MissingProgram { program: "mmdebstrap", package: "mmdebstrap" }
         }
         LabError::Command { status, output, .. } => {
@@ -201,7 +209,9 @@ mod tests {
         let whole = "deb [signed-by=/k] http://b.example/debian bookworm-updates main";
         assert_eq!(lines(&["http://a.example/debian/", whole], &[]).unwrap(), ["deb http://a.example/debian bookworm main", whole]);
         assert_eq!(lines(&["http://a.example/d"], &["main", "contrib"]).unwrap(), ["deb http://a.example/d bookworm main contrib"]);
-        for (mirror, component) in [("a.example", "main"), ("rm -rf /", "main"), ("http://a.example/d\n", "main"), ("http://a.example/d", "-x")] {
+        for (mirror, component) in
+            [("a.example", "main"), ("rm -rf /", "main"), ("http://a.example/d\n", "main"), ("http://a.example/d", "-x")]
+        {
             assert!(matches!(lines(&[mirror], &[component]), Err(ImageError::Refused { .. })), "{mirror} {component}");
         }
     }

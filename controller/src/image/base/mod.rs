@@ -43,12 +43,7 @@ pub enum Base {
 ///
 /// # Errors
 /// When it cannot be had; nothing of it is in the store then.
-pub fn ensure(
-    store: &Store,
-    base: &Base,
-    environment: &Environment,
-    progress: &(dyn Fn(&str) + Sync),
-) -> Result<Vec<Layer>, ImageError> {
+pub fn ensure(store: &Store, base: &Base, environment: &Environment, progress: &(dyn Fn(&str) + Sync)) -> Result<Vec<Layer>, ImageError> {
     let user = rustix::process::geteuid();
     if !user.is_root() {
         return Err(ImageError::NeedsRoot(user.as_raw()));

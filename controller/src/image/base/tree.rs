@@ -23,8 +23,14 @@ use crate::lab::child;
 const COPY_LIMIT: Duration = Duration::from_secs(3600);
 
 /// What both ends of a copy keep. Marks of overlayfs are not a tree's own: they would hide files of it.
-const KEPT: &[&str] =
-    &["--xattrs", "--xattrs-include=*", "--xattrs-exclude=trusted.overlay.*", "--xattrs-exclude=user.overlay.*", "--acls", "--numeric-owner"];
+const KEPT: &[&str] = &[
+    "--xattrs",
+    "--xattrs-include=*",
+    "--xattrs-exclude=trusted.overlay.*",
+    "--xattrs-exclude=user.overlay.*",
+    "--acls",
+    "--numeric-owner",
+];
 
 /// What is mounted on, and would be of the machine that the tree comes from.
 const EMPTIED: &[&str] = &["proc", "sys", "dev", "run"];
@@ -131,7 +137,8 @@ fn listen(errors: Option<ChildStderr>) -> Result<JoinHandle<String>, ImageError>
 /// Unpacks an archive, whatever packed it.
 fn unpack(mut archive: File, path: &Path, to: &Path) -> Result<(), ImageError> {
     let mut start = [0; 6];
-    let read = archive.read(&mut start).and_then(|count| archive.rewind().map(|()| count)).map_err(ImageError::file("read the base", path))?;
+    let read =
+        archive.read(&mut start).and_then(|count| archive.rewind().map(|()| count)).map_err(ImageError::file("read the base", path))?;
     // RFC 1952; the .xz file format 2.1.1.1; RFC 8878, 3.1.1.
     let packer = match &start[..read] {
         [0x1f, 0x8b, ..] => Some("--gzip"),

@@ -79,7 +79,9 @@ impl Control {
 /// A conversation that has ended means one thing.
 fn gone(error: LabError) -> ImageError {
     match error {
-        LabError::System { source, .. } if matches!(source.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => ImageError::RootGone,
+        LabError::System { source, .. } if matches!(source.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+            ImageError::RootGone
+        }
         error => error.into(),
     }
 }
@@ -135,8 +137,7 @@ pub(super) fn run(control: &Control, argv: &[&str], environment: &[(&str, &str)]
         out.extend_from_slice(&bytes[..bytes.len().min(MOST - out.len())]);
     };
     let mut take_err = |bytes: &[u8]| err.extend_from_slice(&bytes[..bytes.len().min(MOST - err.len())]);
-    let mut outputs =
-        [Taken { pipe: Some(output.into()), take: &mut take_out }, Taken { pipe: Some(errors.into()), take: &mut take_err }];
+    let mut outputs = [Taken { pipe: Some(output.into()), take: &mut take_out }, Taken { pipe: Some(errors.into()), take: &mut take_err }];
     let ended = attend(&told, &mut outputs, Some(limit), LAST_WORDS);
     let shown = argv.join(" ");
     let status = match ended {

@@ -8,7 +8,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
-use rustix::mount::{MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_bind, mount_remount, move_mount, open_tree, unmount};
+use rustix::mount::{
+    MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount, mount_bind, mount_remount, move_mount, open_tree, unmount,
+};
 
 use super::super::error::ImageError;
 use super::protocol::{HOME, Setup, own};
@@ -27,8 +29,13 @@ pub(super) const POINTS: [&str; 5] = ["/proc", "/sys", "/dev", "/run", "/tmp"];
 /// Nodes of a tree's own /dev, all of major number 1 but the last (Documentation/admin-guide/devices.txt).
 const NODES: [(&str, u32, u32); 6] = [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 /// Names of a tree's own /dev that lead elsewhere.
-const LINKS: [(&str, &str); 5] =
-    [("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2")];
+const LINKS: [(&str, &str); 5] = [
+    ("ptmx", "pts/ptmx"),
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+];
 
 /// Makes the tree the root of this mount namespace, with all that belongs in it.
 pub(super) fn stand_on(setup: &Setup) -> Result<(), ImageError> {

@@ -97,7 +97,10 @@ fn stand(setup: &Setup) -> Result<(Stood, Event, Vec<OwnedFd>), ImageError> {
     rustix::process::umask(Mode::from_raw_mode(0o022));
     // The machine's /proc is still there, which shows us as the builder sees us.
     let own = std::fs::read_link("/proc/self").map_err(ImageError::file("read", Path::new("/proc/self")))?;
-    let pid = own.to_str().and_then(|own| own.parse().ok()).ok_or_else(|| ImageError::file("read", &own)(std::io::ErrorKind::InvalidData.into()))?;
+    let pid = own
+        .to_str()
+        .and_then(|own| own.parse().ok())
+        .ok_or_else(|| ImageError::file("read", &own)(std::io::ErrorKind::InvalidData.into()))?;
     rustix::system::sethostname(HOST_NAME).map_err(failed("set the tree's host name"))?;
     let mut doors = Vec::new();
     if !setup.bare {
@@ -176,7 +179,8 @@ struct Scratch {
 
 impl Scratch {
     fn open(path: &Path) -> Result<Self, ImageError> {
-        let (parent, name) = path.parent().zip(path.file_name()).ok_or_else(|| ImageError::file("open", path)(std::io::ErrorKind::InvalidInput.into()))?;
+        let (parent, name) =
+            path.parent().zip(path.file_name()).ok_or_else(|| ImageError::file("open", path)(std::io::ErrorKind::InvalidInput.into()))?;
         Ok(Self { parent: directory(parent)?, name: name.to_owned() })
     }
 

@@ -114,7 +114,8 @@ mod tests {
         message
     }
 
-    const HOSTS: &str = "127.0.0.1 localhost builder\n127.0.1.1 builder.ci.example\n10.0.0.9 mirror.ci.example mirror # ours\n::1 localhost\n";
+    const HOSTS: &str =
+        "127.0.0.1 localhost builder\n127.0.1.1 builder.ci.example\n10.0.0.9 mirror.ci.example mirror # ours\n::1 localhost\n";
 
     #[test]
     fn what_only_this_machine_knows_is_answered_and_never_its_own_names() {

@@ -175,4 +175,3 @@ fn spawn(exec: &Exec, [input, output, errors]: [OwnedFd; 3]) -> std::io::Result<
     let child = command.spawn()?;
     i32::try_from(child.id()).map_err(std::io::Error::other)
 }
-
