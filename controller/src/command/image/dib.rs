@@ -1,10 +1,15 @@
 //! `ostler image dib`: what nodepool-builder calls as its `dib-cmd`.
 
+use super::made::{self, Wanted};
+use super::workshop::Workshop;
 use crate::cli::DibArgs;
-use crate::command::{CommandError, Context};
+use crate::command::{CommandError, Context, prepare};
 use crate::image::ImageError;
 use crate::image::dib::{self, Asked, DibRequest};
+use crate::image::disk::{Compat, Compression, Qcow2};
+use crate::image::output::{HalfBuild, Readable};
 use crate::report::{Exit, Printer, Progress, Style};
+use ostler_roles::author::image::{Base, Format};
 use std::os::fd::AsFd as _;
 
 /// Builds what is asked for, and ends well only when every file of it is there.
@@ -24,9 +29,37 @@ pub fn run(context: &Context, args: &DibArgs) -> Result<Exit, CommandError> {
 }
 
 /// The files of a request, in their places.
-fn build(_: &Context, request: &DibRequest) -> Result<(), CommandError> {
-    let what = format!("image {} cannot be built: this version of ostler builds no images", request.image);
-    Err(ImageError::refused(what, "ostler --version; a later one does").into())
+fn build(context: &Context, request: &DibRequest) -> Result<(), CommandError> {
+    let mut workshop = Workshop::open(context, &request.image, &[])?;
+    if let Some(cache) = &request.cache {
+        workshop.setup.cache = cache.join("ostler");
+    }
+    is_of_release(&workshop, request)?;
+    let compression = if request.is_compressed { Compression::Zlib } else { Compression::None };
+    let compat = if request.compat == dib::Compat::Old { Compat::V0 } else { Compat::V1 };
+    let format = |format: &dib::Format| match format {
+        dib::Format::Qcow2 => Format::Qcow2,
+        dib::Format::Raw => Format::Raw,
+        dib::Format::Tar => Format::Tar,
+    };
+    let formats: Vec<Format> = request.formats.iter().map(format).collect();
+    made::has_size(&workshop.image, &formats)?;
+    let builds = workshop.builds.clone();
+    let wanted = Wanted { formats, builds, shell: false, qcow2: Qcow2 { compression, compat } };
+    let told = |_| ImageError::refused(format!("image {} is not built", request.image), "see what is said above");
+    let sealed = prepare::block_on(made::sealed(context, &workshop, &wanted))?.map_err(told)?;
+    let half = HalfBuild::at(&request.out, Readable::All)?;
+    sealed.write(context, &workshop, half, &wanted.formats).map(drop)
+}
+
+/// `release` of the diskimage is a check: what the image is of, its file says.
+fn is_of_release(workshop: &Workshop, request: &DibRequest) -> Result<(), CommandError> {
+    let (Some(release), Base::Debootstrap { suite, .. }) = (&request.release, &workshop.image.base.value) else { return Ok(()) };
+    if release == suite {
+        return Ok(());
+    }
+    let what = format!("the builder wants release {release}, and image {} is of {suite}", request.image);
+    Err(ImageError::refused(what, format!("write `release: {suite}` at the diskimage in nodepool.yaml, or leave it out")).into())
 }
 
 fn asked(args: &DibArgs) -> Asked {

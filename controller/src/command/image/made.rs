@@ -51,11 +51,18 @@ pub fn formats(image: &Image, asked: &[String]) -> Result<Vec<Format>, CommandEr
     if formats.is_empty() {
         formats.clone_from(&image.formats);
     }
-    if let Some(format) = formats.iter().find(|format| format.wants_size() && image.size.is_none()) {
-        let what = format!("the image {} has no `size`, and a {} is a disk of a size", image.name.value, format.word());
-        return Err(CommandError::Usage { what, hint: format!("write `size: 20 GiB` in images/{}.yaml", image.name.value) });
-    }
+    has_size(image, &formats)?;
     Ok(formats)
+}
+
+/// Whether the image's file says what these formats want to know.
+///
+/// # Errors
+/// When it says no size.
+pub fn has_size(image: &Image, formats: &[Format]) -> Result<(), CommandError> {
+    let Some(format) = formats.iter().find(|format| format.wants_size() && image.size.is_none()) else { return Ok(()) };
+    let what = format!("the image {} has no `size`, and a {} is a disk of a size", image.name.value, format.word());
+    Err(CommandError::Usage { what, hint: format!("write `size: 20 GiB` in images/{}.yaml", image.name.value) })
 }
 
 /// What the image stands on, as layers are made of it.
