@@ -1,5 +1,6 @@
 //! The store of layers: each made once, by the digest of everything that went in before it.
 
+mod packages;
 mod removal;
 
 pub(crate) use removal::{DIRECTORY, remove, remove_at};
@@ -88,7 +89,7 @@ impl Store {
         self.dir.join("scratch")
     }
 
-    /// Returns where Debian packages are kept that were fetched.
+    /// Returns where Debian packages are kept that were fetched; a build gets names of its own for them ([`Store::lend_packages`]).
     #[must_use]
     pub fn packages(&self) -> PathBuf {
         self.dir.join("packages")

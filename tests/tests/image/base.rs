@@ -119,7 +119,8 @@ fn an_archive_that_does_not_answer_and_one_that_has_moved_on_are_refused() {
     let dir = scratch();
     let store = Store::open(&dir.path().join("store")).expect("opened");
     let closed = TcpListener::bind("127.0.0.1:0").expect("bound").local_addr().expect("bound");
-    let base = |mirror: String, head| Base::Debootstrap { suite: "bookworm".to_owned(), mirrors: vec![mirror], components: Vec::new(), head };
+    let base =
+        |mirror: String, head| Base::Debootstrap { suite: "bookworm".to_owned(), mirrors: vec![mirror], components: Vec::new(), head };
     let refused = made(&store, &base(format!("http://{closed}/debian"), None)).expect_err("nobody is there");
     let ImageError::Refused { what, hint } = &refused else { panic!("{refused}") };
     assert!(what.starts_with("the archives of the base cannot be read: ") && hint.contains(&closed.to_string()), "{what}: {hint}");
@@ -201,7 +202,10 @@ fn what_is_no_base_is_refused_with_what_to_do_and_leaves_nothing() {
         assert_eq!(below(&dir.path().join("store/layers")), Vec::<String>::new());
         error.to_string()
     };
-    assert!(refused(&|tree| fs::remove_file(tree.join("etc/os-release")).expect("removed")).ends_with("is no system: it has no /etc/os-release"));
+    assert!(
+        refused(&|tree| fs::remove_file(tree.join("etc/os-release")).expect("removed"))
+            .ends_with("is no system: it has no /etc/os-release")
+    );
     assert!(refused(&|tree| fs::remove_file(tree.join("usr/bin/dpkg")).expect("removed")).contains("neither Debian nor Ubuntu"));
     let labelled = |tree: &Path| {
         fs::create_dir_all(tree.join("etc/selinux")).expect("made");

@@ -86,7 +86,11 @@ fn what_a_tree_finds_is_its_own_and_nothing_of_this_machine_can_be_set() {
         assert!(!ran(&root, refused).status.success(), "{refused}");
     }
     assert_eq!(ran(&root, "/usr/sbin/policy-rc.d ssh start").status.code(), Some(101), "no service is started");
-    assert_eq!(said(&root, "cat /proc/1/comm; grep -zcl 'image[-]' /proc/[0-9]*/cmdline"), "ostler\n/proc/1/cmdline", "this test is not seen");
+    assert_eq!(
+        said(&root, "cat /proc/1/comm; grep -zcl 'image[-]' /proc/[0-9]*/cmdline"),
+        "ostler\n/proc/1/cmdline",
+        "this test is not seen"
+    );
     root.leave().expect("left");
     let after = fs::metadata("/dev/null").expect("there");
     assert_eq!((before.rdev(), before.mode(), before.ino()), (after.rdev(), after.mode(), after.ino()));

@@ -30,8 +30,7 @@ pub(super) fn build() -> Result<Doors, ImageError> {
     );
     // An address that nobody has (RFC 5737) beside loopback: else the C library takes it that there is no IPv4 (AI_ADDRCONFIG, getaddrinfo(3)).
     let way = b"link set lo up\naddr add 192.0.2.1/32 dev lo\nroute add local default dev lo src 127.0.0.1\n";
-    child::feed(Command::new("ip").args(["-batch", "-"]), way)
-        .map_err(|error| missing(error, "ip", "iproute2"))?;
+    child::feed(Command::new("ip").args(["-batch", "-"]), way).map_err(|error| missing(error, "ip", "iproute2"))?;
     child::feed(Command::new("nft").args(["-f", "-"]), rules.as_bytes()).map_err(|error| missing(error, "nft", "nftables"))?;
     Ok(Doors { connections, names })
 }
