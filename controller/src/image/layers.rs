@@ -322,7 +322,7 @@ impl HalfLayer {
         self.is_over = true;
         let layers = self.store.layers();
         File::open(&layers).and_then(|open| open.sync_all()).map_err(|error| fault("sync", &layers, error))?;
-        self.store.get(&self.key).ok_or_else(|| ImageError::Damaged(whole))
+        self.store.get(&self.key).ok_or(ImageError::Damaged(whole))
     }
 }
 
