@@ -4,6 +4,7 @@
 
 mod image {
     mod base;
+    mod build;
     mod disk;
     mod full;
     mod ground;

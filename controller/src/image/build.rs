@@ -1,5 +1,6 @@
 //! One build, from its base to its files: layers that are there are kept, the others are made, one upon the other.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use ostler_roles::author::compile::Segment;
@@ -171,11 +172,11 @@ impl Baking<'_> {
             return Err(ImageError::refused("the base has no layer", "name another base in the image's file").into());
         };
         let mut facts = tree_facts::read(&trees(base))?;
-        let mut fetched = 0;
+        let (mut fetched, mut told) = (0, BTreeSet::new());
         // A role may bring another kernel, on which facts may rest: what was made by the old one is then made by the new.
         for _ in 0..3 {
             let (recipe, stack) = self.stack(&top.key, &facts)?;
-            let (layers, bytes) = self.make(base, &recipe, &stack).await?;
+            let (layers, bytes) = self.make(base, &recipe, &stack, &mut told).await?;
             fetched += bytes;
             let found = tree_facts::read(&trees(&layers))?;
             if found == facts {
@@ -187,15 +188,24 @@ impl Baking<'_> {
             .into())
     }
 
-    async fn make(&self, base: &[Layer], recipe: &Recipe, stack: &[LayerPlan]) -> Result<(Vec<Layer>, u64), BuildError> {
+    async fn make(
+        &self,
+        base: &[Layer],
+        recipe: &Recipe,
+        stack: &[LayerPlan],
+        told: &mut BTreeSet<Digest>,
+    ) -> Result<(Vec<Layer>, u64), BuildError> {
         let (mut layers, mut fetched) = (base.to_vec(), 0);
         for (segment, layer) in recipe.segments.iter().zip(stack) {
             if let Some(made) = self.store.get(&layer.key) {
-                (self.tell)(Progress::Kept(layer.name.clone()));
+                if told.insert(layer.key) {
+                    (self.tell)(Progress::Kept(layer.name.clone()));
+                }
                 layers.push(made);
                 continue;
             }
             let before = self.before.iter().find(|before| before.name == layer.name);
+            told.insert(layer.key);
             (self.tell)(Progress::Making(layer.name.clone(), layer.why(before)));
             let (made, bytes) = self.one(&layers, recipe, (segment, layer)).await?;
             fetched += bytes;
@@ -213,12 +223,14 @@ impl Baking<'_> {
         // What the agent keeps of itself is of the build, and no part of the image.
         let state = half.work().with_file_name("state");
         std::fs::create_dir(&state).map_err(ImageError::file("create directory", &state))?;
+        let archives = half.work().with_file_name("archives");
+        self.store.lend_packages(&archives)?;
         let spec = RootSpec {
             layers: trees(below),
             upper: Some((half.upper(), half.work())),
             binds: vec![
                 Bind { from: state.clone(), to: "/var/lib/ostler".into(), read_only: false },
-                Bind { from: self.store.packages(), to: "/var/cache/apt/archives".into(), read_only: false },
+                Bind { from: archives.clone(), to: "/var/cache/apt/archives".into(), read_only: false },
             ],
             bare: false,
         };
@@ -227,6 +239,8 @@ impl Baking<'_> {
         narrow(&mut prepared.catalog, segment);
         let baked = self.baker.apply(root.link(), prepared).await;
         let fetched = root.fetched();
+        // What was fetched is not fetched again, also where a step failed behind it.
+        self.store.keep_packages(&archives)?;
         if !matches!(baked, Baked::Good(_)) {
             if let (Some(shell), Baked::Failed(_)) = (self.shell, &baked) {
                 self.baker.events.flush().await;
@@ -238,7 +252,9 @@ impl Baking<'_> {
         for still in blocking(|| root.leave())? {
             (self.tell)(Progress::Line(format!("{}: {still} was still running, and was ended", layer.name)));
         }
-        layers::remove(&state).map_err(ImageError::file("remove", &state))?;
+        for ours in [&state, &archives] {
+            layers::remove(ours).map_err(ImageError::file("remove", ours))?;
+        }
         Ok((blocking(|| half.commit(&about(layer)))?, fetched))
     }
 }
@@ -253,7 +269,7 @@ pub(super) fn about(layer: &LayerPlan) -> LayerAbout {
 fn narrow(catalog: &mut Catalog, segment: &Segment) {
     let mut place = 0..;
     catalog.steps.retain(|_| place.next().is_some_and(|place| segment.steps.contains(&place)));
-    let roles: std::collections::BTreeSet<_> = catalog.steps.iter().map(|step| step.role.clone()).collect();
+    let roles: BTreeSet<_> = catalog.steps.iter().map(|step| step.role.clone()).collect();
     catalog.require.retain(|requirement| roles.contains(&requirement.role));
 }
 

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ostler_roles::words::Digest;
+use rustix::fs::FlockOperation;
 
 use super::super::error::ImageError;
 use super::super::layers::{HalfLayer, Layer, LayerAbout, Store, fault};
+use super::super::tools;
 use crate::environment::Environment;
 use crate::lab::LabError;
 use crate::lab::child;
@@ -110,6 +112,26 @@ fn archives(lines: &[String]) -> Vec<String> {
     lines.iter().filter_map(address).map(|address| crate::lab::sources::authority(&address).unwrap_or(address)).collect()
 }
 
+/// Waits for whoever asks the same archives; given back when the file is closed.
+fn turn(path: &Path) -> Result<fs::File, ImageError> {
+    let open = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path);
+    let file = open.map_err(|error| fault("create", path, error))?;
+    let end = Instant::now() + HEAD_LIMIT;
+    while let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        if error != rustix::io::Errno::WOULDBLOCK {
+            return Err(ImageError::file("lock", path)(error.into()));
+        }
+        if Instant::now() >= end {
+            return Err(ImageError::Deadline { what: "another build's question to the archives".to_owned(), after: HEAD_LIMIT });
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(file)
+}
+
+/// How often it is looked whether another build has asked.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// Asks the archives, by this machine's apt as it is configured, what they offer: the digest of their signed indices. apt keeps them, and asks
 /// whether they have changed.
 fn head(store: &Store, lines: &[String]) -> Result<Digest, ImageError> {
@@ -117,9 +139,12 @@ fn head(store: &Store, lines: &[String]) -> Result<Digest, ImageError> {
     let (lists, list) = (dir.join("lists"), dir.join("sources.list"));
     let partial = lists.join("partial");
     fs::create_dir_all(&partial).map_err(|error| fault("create directory", &partial, error))?;
+    // One asks; who waited asks again, which costs a word.
+    let _turn = turn(&dir.join("lock"))?;
     crate::private::write(&list, (lines.join("\n") + "\n").as_bytes(), crate::private::Durable::No)
         .map_err(|error| fault("write", &list, error))?;
-    let mut command = Command::new("apt-get");
+    // It ends with us, however that is: whoever asks next would find its lock held.
+    let mut command = tools::program("apt-get", "apt")?;
     for (key, value) in [
         ("Dir::Etc::SourceList", list.display().to_string()),
         ("Dir::Etc::SourceParts", "/dev/null".to_owned()),
@@ -134,7 +159,7 @@ fn head(store: &Store, lines: &[String]) -> Result<Digest, ImageError> {
     ] {
         command.arg("-o").arg(format!("{key}={value}"));
     }
-    command.arg("update").env("LC_ALL", "C.UTF-8");
+    command.arg("update");
     child::run_within(&mut command, HEAD_LIMIT).map_err(|error| unreachable(error, lines))?;
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(&lists).map_err(ImageError::file("read directory", &lists))?.flatten() {
