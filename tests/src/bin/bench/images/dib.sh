@@ -4,7 +4,7 @@ set -euo pipefail
 state=$1 out=$2
 work=$state/work elements=$state/elements
 mkdir -p "$elements/work/pre-install.d" "$elements/work/install.d" "$elements/work/extra-data.d" "$state/tmp"
-printf '%s\n' debian-minimal vm package-installs > "$elements/work/element-deps"
+printf '%s\n' debian-minimal vm block-device-mbr package-installs > "$elements/work/element-deps"
 # What the distribution's element brings by itself need not be asked for.
 sed 's/.*/&:/' "$work/packages" > "$elements/work/package-installs.yaml"
 cat > "$elements/work/extra-data.d/50-work" <<'HOOK'
