@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{CWD, Mode, OFlags};
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 
 use super::super::error::ImageError;
@@ -69,17 +70,28 @@ fn told(error: ImageError) -> String {
 fn serve(builder: &Arc<Wire>) -> Result<(), ImageError> {
     let Some((setup, _)) = builder.receive_within::<Setup>(TOLD_LIMIT, "what tree is wanted")? else { return Ok(()) };
     let scratch = Scratch::open(&setup.scratch)?;
-    let (watched, end) = (Arc::clone(builder), scratch.try_clone()?);
-    child::thread("start a thread that watches the builder", move || watch(&watched, &end))?;
-    let kept = scratch;
-    let outcome = stand(&setup).and_then(|(stood, event, doors)| {
-        let doors: Vec<BorrowedFd<'_>> = doors.iter().map(AsFd::as_fd).collect();
-        builder.send(&event, &doors)?;
-        Ok(stood)
-    });
-    let outcome = outcome.and_then(|stood| answer(builder, &stood));
-    kept.remove();
-    outcome
+    let (over, working) = pipe_with(PipeFlags::CLOEXEC).map_err(ImageError::system::<rustix::io::Errno>("make a pipe"))?;
+    let told = Arc::clone(builder);
+    let work = child::thread("start a thread for the root tree", move || {
+        let _working = working;
+        work(&told, &setup)
+    })?;
+    let end = watch(builder, &over);
+    scratch.remove();
+    match end {
+        FirstEnd::Builder => Ok(()),
+        FirstEnd::Work => work.join().unwrap_or_else(|_| Err(ImageError::Enter("its first process panicked".to_owned()))),
+    }
+}
+
+/// Sets the tree up and serves the builder.
+fn work(builder: &Wire, setup: &Setup) -> Result<(), ImageError> {
+    let (stood, event, doors) = stand(setup)?;
+    let shown: Vec<BorrowedFd<'_>> = doors.iter().map(AsFd::as_fd).collect();
+    builder.send(&event, &shown)?;
+    drop(shown);
+    drop(doors);
+    answer(builder, &stood)
 }
 
 /// What is needed as long as the tree is there.
@@ -156,19 +168,25 @@ fn answer(builder: &Wire, stood: &Stood) -> Result<(), ImageError> {
     }
 }
 
-/// Waits for the builder's end, whatever else is being done, and ends this process, and so all others here.
-fn watch(builder: &Wire, scratch: &Scratch) {
+/// What ends first.
+enum FirstEnd {
+    Builder,
+    Work,
+}
+
+/// Waits for the builder's end, whatever else is being done: the work may be in a wait that has no end. With this thread, the main one, ends the
+/// process, and so do all others here.
+fn watch(builder: &Wire, over: &OwnedFd) -> FirstEnd {
+    let ended = PollFlags::HUP | PollFlags::ERR;
     loop {
-        let mut polled = [PollFd::new(builder, PollFlags::empty())];
+        let mut polled = [PollFd::new(builder, PollFlags::empty()), PollFd::new(over, PollFlags::empty())];
         match poll(&mut polled, None) {
-            Ok(_) if polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR) => break,
+            Ok(_) if polled[1].revents().intersects(ended) => return FirstEnd::Work,
+            Ok(_) if polled[0].revents().intersects(ended) => return FirstEnd::Builder,
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(_) => break,
+            Err(_) => return FirstEnd::Builder,
         }
     }
-    scratch.remove();
-    #[expect(clippy::exit, reason = "the main thread may be anywhere, in a wait that has no end too")]
-    std::process::exit(0);
 }
 
 /// The root's own directory, reached without the machine's root.
@@ -182,11 +200,6 @@ impl Scratch {
         let (parent, name) =
             path.parent().zip(path.file_name()).ok_or_else(|| ImageError::file("open", path)(std::io::ErrorKind::InvalidInput.into()))?;
         Ok(Self { parent: directory(parent)?, name: name.to_owned() })
-    }
-
-    fn try_clone(&self) -> Result<Self, ImageError> {
-        let parent = self.parent.try_clone().map_err(ImageError::system("keep a directory"))?;
-        Ok(Self { parent, name: self.name.clone() })
     }
 
     /// What cannot be removed is when the store is next opened.
