@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::remains::Remains;
 use crate::lab::LabError;
 
 /// A failed operation on an image.
@@ -74,7 +75,7 @@ pub enum ImageError {
     RootGone,
     /// Something is in the tree that must not be in an image.
     #[error("the image is not sealed, these remain: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Remains(Vec<super::seal::Remains>),
+    Remains(Vec<Remains>),
     /// A program failed, or what is shared with the lab.
     #[error(transparent)]
     Lab(#[from] LabError),

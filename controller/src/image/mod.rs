@@ -11,6 +11,7 @@ pub mod finish;
 pub mod inside;
 pub mod layers;
 pub mod output;
+mod remains;
 pub mod root;
 pub mod seal;
 pub mod stack;

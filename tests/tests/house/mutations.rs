@@ -4,7 +4,7 @@ use ostler_tests::house::{root, tracked};
 use std::collections::BTreeSet;
 
 /// Test programs that run the whole product on real nodes and masters.
-const END_TO_END: &[&str] = &["agent", "buildbot", "jenkins_apply", "kinds", "lab", "nodepool", "nodes", "roles"];
+const END_TO_END: &[&str] = &["agent", "buildbot", "image", "jenkins_apply", "kinds", "lab", "nodepool", "nodes", "roles"];
 
 /// Names of the tests in a test program: `tests/tests/NAME.rs` and what lies below `tests/tests/NAME/`.
 fn tests_of(program: &str) -> BTreeSet<String> {

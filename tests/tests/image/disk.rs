@@ -171,7 +171,7 @@ impl Entered {
         out(&mut command)
     }
 
-    /// Waits until systemd has started all that it starts; returns what of it failed.
+    /// Waits until systemd has started all that it starts; returns what of it failed, and what that logged.
     fn failed_units(&self) -> String {
         let end = Instant::now() + BOOT_LIMIT;
         // 252 of systemd says `running` before the last job, where it was asked to wait: the state is asked for again.
@@ -179,7 +179,9 @@ impl Entered {
             assert!(Instant::now() < end, "it does not come up: {}", self.run("systemctl list-jobs"));
             std::thread::sleep(Duration::from_millis(500));
         }
-        self.run("systemctl --failed --plain --no-legend; true")
+        self.run(
+            "for unit in $(systemctl --failed --plain --no-legend | cut -d' ' -f1); do echo $unit; journalctl -b -o cat -u $unit; done",
+        )
     }
 }
 

@@ -86,7 +86,8 @@ const CORE_EFI: &str = "/boot/grub/x86_64-efi/core.efi";
 /// Numbers as cloud images have them: the root first, though it is the last on the disk, where it can grow.
 fn partitions(spec: &DiskSpec, bytes: u64) -> Vec<Partition> {
     let id = |purpose| ids::of(&spec.seed, purpose);
-    let last = gpt::last_usable(bytes / SECTOR);
+    // At a whole MiB: where the size is no multiple of 4 KiB, systemd-repart 257 rounds it up and then "can't fit" it.
+    let last = (gpt::last_usable(bytes / SECTOR) + 1) / 2048 * 2048 - 1;
     let mut all = vec![Partition { number: 1, kind: gpt::ROOT, id: id(Purpose::RootPartition), first: ROOT_AT, last, name: "root" }];
     if spec.firmware.bios() {
         all.push(Partition {
@@ -203,6 +204,14 @@ mod tests {
         assert_eq!(what, "the image's content needs a disk of 3.9 GiB, and its `size` is 3.0 GiB");
         assert_eq!(hint, "set `size: 4 GiB` or more");
         assert_eq!(raw_bytes(usage, &spec(4 << 30)).unwrap() % (1 << 20), 0);
+    }
+
+    #[test]
+    fn the_root_takes_all_whole_mebibytes_up_to_the_second_table() {
+        for bytes in [4 << 30, (4 << 30) + 512] {
+            let root = &partitions(&spec(bytes), bytes)[0];
+            assert_eq!((root.number, root.first % 2048, root.last + 1), (1, 0, (4096 - 1) * 2048));
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use rustix::fs::FileType;
 use super::error::ImageError;
 use super::tree::Tree;
 
+pub use super::remains::Remains;
 pub use builder::Builder;
 pub use check::check;
 
@@ -48,21 +49,6 @@ pub struct SealOptions {
 impl fmt::Debug for SealOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SealOptions {{ paths: {:?}, {} secrets, .. }}", self.paths, self.secrets.len())
-    }
-}
-
-/// Something that must not be in an image.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Remains {
-    /// Where, without what is secret in it.
-    pub path: String,
-    /// What it is.
-    pub what: &'static str,
-}
-
-impl fmt::Display for Remains {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.what)
     }
 }
 
