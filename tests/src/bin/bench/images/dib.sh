@@ -1,10 +1,17 @@
 #!/bin/bash
 # dib.sh STATE OUT: the same work by diskimage-builder: `debian-minimal` with elements for the rest. STATE/cache is what it keeps itself.
+# Beside what a script needs: apt-get install debootstrap kpartx.
 set -euo pipefail
 state=$1 out=$2
 work=$state/work elements=$state/elements
 mkdir -p "$elements/work/pre-install.d" "$elements/work/install.d" "$elements/work/extra-data.d" "$state/tmp"
-printf '%s\n' debian-minimal vm block-device-mbr package-installs > "$elements/work/element-deps"
+if dmsetup version >/dev/null 2>&1; then
+    printf '%s\n' debian-minimal vm block-device-mbr package-installs > "$elements/work/element-deps"
+else
+    # Its partitions need a device mapper, which some kernels have not: one file system on the whole disk then, and no boot loader.
+    printf '%s\n' debian-minimal package-installs > "$elements/work/element-deps"
+    export DIB_BLOCK_DEVICE_CONFIG='[{local_loop: {name: image0}}, {mkfs: {name: mkfs_root, base: image0, type: ext4, mount: {mount_point: /, fstab: {options: defaults, fsck-passno: 1}}}}]'
+fi
 # What the distribution's element brings by itself need not be asked for.
 sed 's/.*/&:/' "$work/packages" > "$elements/work/package-installs.yaml"
 cat > "$elements/work/extra-data.d/50-work" <<'HOOK'
