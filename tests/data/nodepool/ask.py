@@ -25,7 +25,9 @@ def upload(it):
 
 def states(image):
     builds = []
-    for build in sorted(zk.getBuilds(image), key=lambda it: it.state_time):
+    # One that goes away meanwhile is none.
+    there = [build for build in zk.getBuilds(image) if build is not None]
+    for build in sorted(there, key=lambda it: it.state_time):
         uploads = [it for provider in zk.getBuildProviders(image, build.id) for it in zk.getUploads(image, build.id, provider)]
         builds.append({"id": build.id, "state": build.state, "formats": sorted(build.formats), "uploads": [upload(it) for it in uploads]})
     return builds
