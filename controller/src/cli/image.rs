@@ -1,5 +1,9 @@
 //! `ostler image`.
 
+mod builds;
+
+pub use builds::{BuildsArgs, ImageDiffArgs, ImageHoldArgs, ImageLsArgs, ImageRevertArgs, ImageRmArgs, ImageShowArgs};
+
 use super::ValueArgs;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -7,11 +11,12 @@ use std::path::PathBuf;
 /// Build images of machines from the site's roles
 ///
 /// An image is baked by the same roles that make live nodes: images/NAME.yaml of the site says
-/// which. Needs root.
+/// which. `plan`, `build` and `dib` need root.
 ///
 /// Examples:
 ///   ostler image plan noble
 ///   ostler image build noble --format qcow2,tar
+///   ostler image diff noble@1 noble
 ///   ostler image dib -t qcow2,raw --checksum -o /var/lib/nodepool/images/noble-1 noble
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
@@ -27,17 +32,30 @@ pub struct ImageArgs {
 pub enum ImageVerb {
     Plan(ImagePlanArgs),
     Build(ImageBuildArgs),
+    Ls(ImageLsArgs),
+    Show(ImageShowArgs),
+    Diff(ImageDiffArgs),
+    Hold(ImageHoldArgs),
+    Rm(ImageRmArgs),
+    Revert(ImageRevertArgs),
     Dib(Box<DibArgs>),
 }
 
 /// Show what a build would do
 ///
-/// Nothing is written but the base, which is made once where it is missing.
+/// Which layers are kept and which made, why, by which steps; what is left to the machines that are made of it; the room that the build
+/// needs, which is refused where there is less. Nothing is made: of a base that is missing, its system is assumed.
 #[derive(Debug, Clone, Args)]
 pub struct ImagePlanArgs {
     /// An image of the site
     #[arg(value_name = "NAME")]
     pub name: String,
+    /// Formats, in place of those of the image's file: qcow2, raw, tar, oci, box
+    #[arg(long, value_name = "FORMATS", value_delimiter = ',')]
+    pub format: Vec<String>,
+    /// Where builds are kept; by default with the state of the site
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Values.
     #[command(flatten)]
     pub values: ValueArgs,

@@ -25,7 +25,10 @@ pub use demo::DemoArgs;
 pub use explain::{ExplainArgs, ExplainWhat};
 pub use fleet::{FleetArgs, PaceArgs, ReachArgs, SelectArgs, ValueArgs};
 pub use foreign::parse;
-pub use image::{DibArgs, HarmlessArgs, ImageArgs, ImageBuildArgs, ImagePlanArgs, ImageVerb, OnError, RefusedArgs};
+pub use image::{
+    BuildsArgs, DibArgs, HarmlessArgs, ImageArgs, ImageBuildArgs, ImageDiffArgs, ImageHoldArgs, ImageLsArgs, ImagePlanArgs,
+    ImageRevertArgs, ImageRmArgs, ImageShowArgs, ImageVerb, OnError, RefusedArgs,
+};
 pub use init::InitArgs;
 pub use lab::{LabArgs, LabExecArgs, LabSshArgs, LabUpArgs, LabVerb};
 pub use lint::LintArgs;

@@ -6,12 +6,14 @@ use std::process::Output;
 
 use ostler_roles::author::image::Format;
 use ostler_roles::words::Digest;
+use serde_json::Value;
 
 use super::build::{Setup, about, blocking, trees};
 use super::disk::{self, Compat, Compression, Config, DiskSpec, Qcow2};
 use super::error::ImageError;
 use super::inside::Inside;
 use super::layers::{Layer, Store};
+use super::manifest::{self, Mirrors};
 use super::root::{Root, RootSpec};
 use super::seal::{self, SealOptions, Stay};
 use super::stack::LayerPlan;
@@ -84,20 +86,24 @@ impl Finish {
         blocking(|| half.commit(&about(&plan)))
     }
 
-    /// Writes a sealed tree in these formats, each where `at` says for its name.
+    /// Writes a sealed tree in these formats, each where `at` says for its name; returns its manifests.
     ///
     /// # Errors
     /// When something cannot be written; what is there then is to be thrown away.
     pub fn write(
         &self,
         (setup, store): (&Setup, &Store),
-        layers: &[Layer],
+        (layers, mirrors): (&[Layer], &[Mirrors]),
         formats: &[Format],
         at: &dyn Fn(&str) -> PathBuf,
-    ) -> Result<(), ImageError> {
+    ) -> Result<Vec<(&'static str, Value)>, ImageError> {
         let spec = RootSpec { layers: trees(layers), upper: None, binds: Vec::new(), bare: true };
         let root = blocking(|| Root::enter(&spec, &setup.root(store)))?;
-        let written = blocking(|| self.disks(&root.tree(), formats, at).and_then(|()| self.archives(&root.tree(), formats, at)));
+        let written = blocking(|| {
+            self.disks(&root.tree(), formats, at)?;
+            self.archives(&root.tree(), formats, at)?;
+            manifest::read(&root.tree(), mirrors)
+        });
         blocking(|| root.leave())?;
         written
     }

@@ -19,9 +19,9 @@ use rustix::fs::FlockOperation;
 use serde_json::Value;
 
 use super::error::ImageError;
-use super::tools;
+use super::{manifest, tools};
 
-pub use builds::{Build, builds, current, hold, remove, retain, set_current};
+pub use builds::{Build, builds, current, find, hold, remove, retain, set_current};
 
 /// Marks what is being made or removed.
 const BUILDING: &str = "building";
@@ -130,7 +130,7 @@ impl HalfBuild {
         let directory = self.aside("d");
         fs::create_dir(&directory).map_err(ImageError::file("create directory", &directory))?;
         for (name, value) in manifests {
-            let text = format!("{value:#}\n");
+            let text = manifest::text(value);
             write_new(&directory.join(format!("{name}.json")), mode, text.as_bytes())?;
         }
         fs::set_permissions(&directory, fs::Permissions::from_mode(mode | (mode & 0o444) >> 2))

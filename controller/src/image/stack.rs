@@ -50,20 +50,7 @@ impl LayerPlan {
         if before.key == self.key {
             return "it is not in the cache any more".to_owned();
         }
-        let plain = |name: &str| {
-            name.split_once(' ')
-                .filter(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit()))
-                .map_or_else(|| name.to_owned(), |(_, rest)| rest.to_owned())
-        };
-        let by_name = |layer: &Self| layer.inputs.iter().map(|(name, digest)| (plain(name), *digest)).collect::<BTreeMap<_, _>>();
-        let (now, then) = (by_name(self), by_name(before));
-        let new = now.keys().filter(|name| !then.contains_key(*name)).map(|name| format!("{name} is new"));
-        let gone = then.keys().filter(|name| !now.contains_key(*name)).map(|name| format!("{name} is gone"));
-        let other = now
-            .iter()
-            .filter(|(name, digest)| then.get(*name).is_some_and(|then| then != *digest))
-            .map(|(name, _)| format!("{name} changed"));
-        let reasons: Vec<String> = other.chain(new).chain(gone).collect();
+        let reasons = changed(&self.inputs, &before.inputs);
         match reasons.as_slice() {
             [] if self.inputs != before.inputs => "its steps come in another order".to_owned(),
             [] => "what is below it changed".to_owned(),
@@ -71,6 +58,25 @@ impl LayerPlan {
             [first, more @ ..] => format!("{first}, and {} more", more.len()),
         }
     }
+}
+
+/// What went in otherwise, by name: what is other, what is new, what is gone.
+pub fn changed<V: PartialEq>(now: &BTreeMap<String, V>, then: &BTreeMap<String, V>) -> Vec<String> {
+    let (now, then) = (by_name(now), by_name(then));
+    let new = now.keys().filter(|name| !then.contains_key(*name)).map(|name| format!("{name} is new"));
+    let gone = then.keys().filter(|name| !now.contains_key(*name)).map(|name| format!("{name} is gone"));
+    let is_other = |name: &str, value: &V| then.get(name).is_some_and(|then| *then != value);
+    let other = now.iter().filter(|(name, value)| is_other(name, value)).map(|(name, _)| format!("{name} changed"));
+    other.chain(new).chain(gone).collect()
+}
+
+/// Without the places of steps.
+fn by_name<V>(inputs: &BTreeMap<String, V>) -> BTreeMap<&str, &V> {
+    let plain = |name| match str::split_once(name, ' ') {
+        Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => rest,
+        _ => name,
+    };
+    inputs.iter().map(|(name, value)| (plain(name.as_str()), value)).collect()
 }
 
 /// The name under which the agent goes in.

@@ -1,5 +1,6 @@
 //! Making an image: from the site to files, told as it goes.
 
+use super::outlook::Outlook;
 use super::workshop::Workshop;
 use crate::command::apply::print_cards;
 use crate::command::{CommandError, Context, prepare};
@@ -9,15 +10,21 @@ use crate::image::base::{self, Base};
 use crate::image::build::{Baking, BuildError, LeftOut, Progress, Tree};
 use crate::image::disk::{Compat, Compression, DiskSpec, Firmware, Qcow2};
 use crate::image::finish::Finish;
-use crate::image::layers::{Layer, Store};
-use crate::image::output::{self, HalfBuild, Readable};
+use crate::image::layers::{Layer, LayerAbout, Store};
+use crate::image::manifest::{self, Mirrors, PROVENANCE};
+use crate::image::output::{self, Build, HalfBuild, Readable};
+use crate::image::room;
 use crate::image::seal::{Builder, SealOptions, Stay};
 use crate::image::stack::LayerPlan;
 use crate::report::{Console, Exit, Paint, PlannedNode, State, refusal_lines, sanitize};
 use ostler_roles::author::image::{self as written, AptLists, BakedSecrets, DiskSource, Format, Image};
+use ostler_roles::catalog::Step;
+use ostler_roles::resource::Desired;
 use ostler_roles::words::{Digest, NodeName};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
 /// What is wanted of a build.
@@ -135,10 +142,13 @@ pub fn ensure_base(context: &Context, workshop: &Workshop, store: &Store) -> Res
 pub async fn tree(
     context: &Context,
     workshop: &Workshop,
-    (store, before): (&Store, &[LayerPlan]),
+    (store, found, before): (&Store, &[Layer], &[LayerPlan]),
     shell: bool,
 ) -> Result<Result<Tree, Exit>, CommandError> {
-    let base = tokio::task::block_in_place(|| ensure_base(context, workshop, store))?;
+    let base = match found {
+        [] => tokio::task::block_in_place(|| ensure_base(context, workshop, store))?,
+        found => found.to_vec(),
+    };
     let (sender, events) = EventSender::channel();
     let console = Console::start(context.printer.clone(), events, None);
     // Ctrl-C ends this process, and with it all that it has begun; layers that are whole stay.
@@ -242,7 +252,9 @@ pub struct Sealed {
 /// What is wrong with the site or this machine. Inner: what a role's steps came to, which was told.
 pub async fn sealed(context: &Context, workshop: &Workshop, wanted: &Wanted) -> Result<Result<Sealed, Exit>, CommandError> {
     let store = workshop.setup.store()?;
-    let tree = match tree(context, workshop, (&store, &before(&wanted.builds)), wanted.shell).await? {
+    let outlook = tokio::task::block_in_place(|| Outlook::of(context, workshop, &store, wanted))?;
+    room::check(&outlook.disks)?;
+    let tree = match tree(context, workshop, (&store, &outlook.base.layers, &before(&wanted.builds)), wanted.shell).await? {
         Ok(tree) => tree,
         Err(exit) => return Ok(Err(exit)),
     };
@@ -252,11 +264,34 @@ pub async fn sealed(context: &Context, workshop: &Workshop, wanted: &Wanted) -> 
     Ok(Ok(Sealed { tree, layers, finish, store }))
 }
 
+/// What decides what is in the files, by the digest of the uppermost layer.
+pub fn content(finish: &Finish, top: Option<Digest>) -> Digest {
+    let disk = finish.disk.as_ref().map(|disk| (&disk.seed, disk.size, disk.epoch));
+    Digest::of_value(&(top, disk, format!("{:?}", finish.qcow2)))
+}
+
+/// What went into a layer, as everybody may read it: a mirror's address may have a password in it, and is told as its digest.
+pub fn told_inputs(about: &LayerAbout) -> BTreeMap<String, String> {
+    let told = |name: &str, value: &str| if name == "sources" { Digest::of(value.as_bytes()).to_string() } else { value.to_owned() };
+    about.inputs.iter().map(|(name, value)| (name.clone(), told(name, value))).collect()
+}
+
+/// The current build, where its files are those of this content in all these formats.
+pub fn same_build(wanted: &Wanted, name: &str, content: &Digest) -> Result<Option<Build>, CommandError> {
+    let Some(current) = output::current(&wanted.builds, name)? else { return Ok(None) };
+    let build = output::builds(&wanted.builds, name)?.into_iter().find(|build| build.number == current);
+    let is_same = |build: &Build| {
+        let about = provenance(&wanted.builds, name, build.number);
+        let has_all = wanted.formats.iter().all(|format| build.formats.iter().any(|one| one == format.word()));
+        has_all && about.is_some_and(|about| about["content"] == content.to_string().as_str())
+    };
+    Ok(build.filter(is_same))
+}
+
 impl Sealed {
     /// What decides what is in the files.
     fn digest(&self) -> Digest {
-        let disk = self.finish.disk.as_ref().map(|disk| (&disk.seed, disk.size, disk.epoch));
-        Digest::of_value(&(self.layers.last().map(|layer| layer.key), disk, format!("{:?}", self.finish.qcow2)))
+        content(&self.finish, self.layers.last().map(|layer| layer.key))
     }
 
     /// Writes its files and manifests into a build that was begun.
@@ -264,15 +299,29 @@ impl Sealed {
     /// # Errors
     /// When something cannot be written; nothing of it is there then.
     pub fn write(&self, context: &Context, workshop: &Workshop, half: HalfBuild, formats: &[Format]) -> Result<Vec<PathBuf>, CommandError> {
-        self.finish.write((&workshop.setup, &self.store), &self.layers, formats, &|format| half.aside(format))?;
+        let mirrors = self.mirrors();
+        let of = (self.layers.as_slice(), mirrors.as_slice());
+        let mut manifests = self.finish.write((&workshop.setup, &self.store), of, formats, &|format| half.aside(format))?;
         let names: Vec<&str> = formats.iter().map(|format| format.word()).collect();
-        let about = self.provenance(context, workshop, half.build());
-        Ok(half.commit(&names, &[(PROVENANCE, about)])?)
+        manifests.push((PROVENANCE, self.provenance(context, workshop, half.build())));
+        Ok(half.commit(&names, &manifests)?)
+    }
+
+    /// The mirrors that its steps made.
+    fn mirrors(&self) -> Vec<Mirrors> {
+        let steps = self.tree.recipe.prepared.catalog.steps.iter();
+        let cache = |step: &Step| match &step.desired {
+            Desired::GitCache(cache) => {
+                Some(Mirrors { root: cache.root.to_string(), repositories: cache.repositories.keys().cloned().collect() })
+            }
+            _ => None,
+        };
+        steps.filter_map(cache).collect()
     }
 
     /// Where a build comes from.
     fn provenance(&self, context: &Context, workshop: &Workshop, build: &str) -> Value {
-        let layer = |layer: &Layer| json!({ "name": layer.about.name, "key": layer.key.to_string(), "bytes": layer.bytes });
+        let layer = |layer: &Layer| json!({ "name": layer.about.name, "key": layer.key.to_string(), "bytes": layer.bytes, "inputs": told_inputs(&layer.about) });
         let left = |one: &LeftOut| json!({ "what": one.what, "role": one.role, "why": one.why });
         json!({
             "v": 1,
@@ -285,19 +334,16 @@ impl Sealed {
             "kernel": self.tree.facts.kernel.release.as_str(),
             "by": prepare::controller(context),
             "time": workshop.epoch(),
+            "made": SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             "layers": self.layers.iter().map(layer).collect::<Vec<_>>(),
             "left_out": self.tree.recipe.left_out.iter().map(left).collect::<Vec<_>>(),
         })
     }
 }
 
-/// The manifest that says where a build comes from.
-pub const PROVENANCE: &str = "provenance";
-
 /// What a build says of itself; none: it has no such manifest.
 pub fn provenance(dir: &Path, name: &str, build: u64) -> Option<Value> {
-    let path = dir.join(format!("{name}-{build}.d")).join(format!("{PROVENANCE}.json"));
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    manifest::load(dir, name, build, PROVENANCE).ok().flatten()
 }
 
 /// Makes an image and its files, unless the last build is the same.
@@ -310,16 +356,10 @@ pub async fn make(context: &Context, workshop: &Workshop, wanted: &Wanted) -> Re
         Err(exit) => return Ok(Err(exit)),
     };
     let (dir, name, fetched) = (&wanted.builds, workshop.image.name.value.as_str(), sealed.tree.fetched);
-    let last =
-        output::current(dir, name)?.and_then(|number| output::builds(dir, name).ok()?.into_iter().find(|build| build.number == number));
-    if let Some(build) = last {
-        let content = provenance(dir, name, build.number).and_then(|about| Some(about.get("content")?.as_str()?.to_owned()));
-        let has_all = wanted.formats.iter().all(|format| build.formats.iter().any(|one| one == format.word()));
-        if has_all && content == Some(sealed.digest().to_string()) {
-            let file = |format: &Format| dir.join(format!("{name}-{}.{}", build.number, format.word()));
-            let files = wanted.formats.iter().map(file).collect();
-            return Ok(Ok(Made { name: format!("{name}@{}", build.number), files, unchanged: true, fetched }));
-        }
+    if let Some(build) = same_build(wanted, name, &sealed.digest())? {
+        let file = |format: &Format| dir.join(format!("{name}-{}.{}", build.number, format.word()));
+        let files = wanted.formats.iter().map(file).collect();
+        return Ok(Ok(Made { name: format!("{name}@{}", build.number), files, unchanged: true, fetched }));
     }
     let readable = match workshop.image.secrets {
         BakedSecrets::Baked => Readable::Owner,

@@ -76,10 +76,24 @@ pub(super) fn ensure(
     locked: Option<Digest>,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Layer, ImageError> {
-    let inputs = |head: Digest| ingredients(suite, lines, head);
-    let about = |inputs| LayerAbout { name: format!("base {suite}"), parent: None, inputs };
-    if let Some(layer) = locked.and_then(|head| store.get(&Digest::of_value(&inputs(head)))) {
-        return Ok(layer);
+    let (key, about) = wanted(store, suite, lines, locked, progress)?;
+    store.ensure(&key, &about, |half| build(store, suite, lines, half, progress))
+}
+
+/// By which digest the layer is found, and what it is made of. Where that is fixed and the layer is there, nobody is asked.
+pub(super) fn wanted(
+    store: &Store,
+    suite: &str,
+    lines: &[String],
+    locked: Option<Digest>,
+    progress: &(dyn Fn(&str) + Sync),
+) -> Result<(Digest, LayerAbout), ImageError> {
+    let of = |head: Digest| {
+        let inputs = ingredients(suite, lines, head);
+        (Digest::of_value(&inputs), LayerAbout { name: format!("base {suite}"), parent: None, inputs })
+    };
+    if let Some(fixed) = locked.map(of).filter(|(key, _)| store.get(key).is_some()) {
+        return Ok(fixed);
     }
     progress(&format!("asking what {} offers", archives(lines).join(", ")));
     let head = head(store, lines)?;
@@ -87,8 +101,7 @@ pub(super) fn ensure(
         let what = format!("the archives of {suite} are not as they were locked: {} now, {} then", head.short(), locked.short());
         return Err(ImageError::refused(what, "name a snapshot of the archive as its mirror, or lock anew: ostler lock"));
     }
-    let inputs = inputs(head);
-    store.ensure(&Digest::of_value(&inputs), &about(inputs.clone()), |half| build(store, suite, lines, half, progress))
+    Ok(of(head))
 }
 
 /// Everything that goes into it, by name.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use ostler_roles::words::Digest;
 
 use super::error::ImageError;
-use super::layers::{Layer, Store};
+use super::layers::{Layer, LayerAbout, Store};
 use crate::environment::Environment;
 
 /// What an image begins with.
@@ -37,6 +37,37 @@ pub enum Base {
         /// Its layers.
         layers: Vec<Digest>,
     },
+}
+
+/// A base that is asked for, there or not.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// What would be made, and of what.
+    pub about: LayerAbout,
+    /// Its layers, lowest first; empty where they have to be made.
+    pub layers: Vec<Layer>,
+}
+
+/// Looks which layers a base has; nothing is made. An archive is asked what it offers.
+///
+/// # Errors
+/// When that cannot be told.
+pub fn look(store: &Store, base: &Base, environment: &Environment, progress: &(dyn Fn(&str) + Sync)) -> Result<Wanted, ImageError> {
+    let (key, about) = match base {
+        Base::Debootstrap { suite, mirrors, components, head } => {
+            let lines = debootstrap::lines(suite, mirrors, components, environment)?;
+            debootstrap::wanted(store, suite, &lines, *head, progress)?
+        }
+        Base::Tree { path, sha256 } => {
+            let (key, about, _archive) = tree::wanted(path, *sha256)?;
+            (key, about)
+        }
+        Base::Image { .. } => {
+            let layers = ensure(store, base, environment, progress)?;
+            return Ok(Wanted { about: layers.last().map(|layer| layer.about.clone()).unwrap_or_default(), layers });
+        }
+    };
+    Ok(Wanted { about, layers: store.get(&key).into_iter().collect() })
 }
 
 /// Returns the layers of a base, lowest first, making them where they are missing; `progress` hears what the builder says.

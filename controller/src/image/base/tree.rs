@@ -37,6 +37,19 @@ const EMPTIED: &[&str] = &["proc", "sys", "dev", "run"];
 
 /// Returns the layer, making it where it is missing.
 pub(super) fn ensure(store: &Store, path: &Path, sha256: Option<Digest>) -> Result<Layer, ImageError> {
+    let (key, about, archive) = wanted(path, sha256)?;
+    store.ensure(&key, &about, |half| {
+        match archive {
+            // The very file that was hashed.
+            Some(archive) => unpack(archive, path, &half.upper())?,
+            None => copy(path, &half.upper())?,
+        }
+        check(&half.upper(), path)
+    })
+}
+
+/// By which digest the layer is found, what it is made of, and the archive; none where it is a directory.
+pub(super) fn wanted(path: &Path, sha256: Option<Digest>) -> Result<(Digest, LayerAbout, Option<File>), ImageError> {
     let data = fs::metadata(path).map_err(ImageError::file("read the base", path))?;
     if data.is_dir() {
         if sha256.is_some() {
@@ -44,10 +57,7 @@ pub(super) fn ensure(store: &Store, path: &Path, sha256: Option<Digest>) -> Resu
             return Err(ImageError::refused(what, "leave sha256 out"));
         }
         let digest = surveyed(path)?;
-        return store.ensure(&key(digest), &about(path, digest), |half| {
-            copy(path, &half.upper())?;
-            check(&half.upper(), path)
-        });
+        return Ok((key(digest), about(path, digest), None));
     }
     let mut archive = File::open(path).map_err(ImageError::file("read the base", path))?;
     let digest = hashed(&mut archive).map_err(ImageError::file("read the base", path))?;
@@ -55,10 +65,7 @@ pub(super) fn ensure(store: &Store, path: &Path, sha256: Option<Digest>) -> Resu
         let what = format!("the base {} has the digest {digest}, and the image says {wanted}", path.display());
         return Err(ImageError::refused(what, "fetch it again, or correct the base's sha256 if this is the one"));
     }
-    store.ensure(&key(digest), &about(path, digest), |half| {
-        unpack(archive, path, &half.upper())?;
-        check(&half.upper(), path)
-    })
+    Ok((key(digest), about(path, digest), Some(archive)))
 }
 
 fn key(digest: Digest) -> Digest {

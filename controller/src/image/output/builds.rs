@@ -130,7 +130,11 @@ pub fn retain(dir: &Path, name: &str, keep: usize) -> Result<Vec<u64>, ImageErro
     Ok(free)
 }
 
-fn find(dir: &Path, name: &str, wanted: u64) -> Result<Build, ImageError> {
+/// Returns a build that is there.
+///
+/// # Errors
+/// When there is no such build, with those that are.
+pub fn find(dir: &Path, name: &str, wanted: u64) -> Result<Build, ImageError> {
     let all = builds(dir, name)?;
     let list: Vec<String> = all.iter().map(|build| build.number.to_string()).collect();
     let known = if list.is_empty() { "none".to_owned() } else { list.join(", ") };
