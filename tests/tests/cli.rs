@@ -8,6 +8,7 @@ mod cli {
     mod generated;
     mod help;
     mod hostile;
+    mod image_builds;
     mod images;
     mod refusals;
     mod schema;

@@ -307,6 +307,12 @@ impl Sealed {
         Ok(half.commit(&names, &manifests)?)
     }
 
+    /// How the layers above the base were made.
+    fn stack(&self) -> Vec<LayerPlan> {
+        let below = self.tree.layers.last().map(|layer| self.finish.layer(&layer.key));
+        self.tree.stack.iter().cloned().chain(below).collect()
+    }
+
     /// The mirrors that its steps made.
     fn mirrors(&self) -> Vec<Mirrors> {
         let steps = self.tree.recipe.prepared.catalog.steps.iter();
@@ -368,7 +374,7 @@ pub async fn make(context: &Context, workshop: &Workshop, wanted: &Wanted) -> Re
     let half = HalfBuild::next(dir, name, readable)?;
     let build = half.build().to_owned();
     let files = sealed.write(context, workshop, half, &wanted.formats)?;
-    keep(dir, &sealed.tree.stack)?;
+    keep(dir, &sealed.stack())?;
     if let Ok(number) = build.parse() {
         output::set_current(dir, name, number)?;
     }
