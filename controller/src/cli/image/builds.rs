@@ -37,7 +37,7 @@ pub struct ImageShowArgs {
 
 /// Show what is not the same in two builds: packages, files, repositories' heads, and why
 ///
-/// The names of a build's manifests are in docs/guide/images.md. Twenty of each kind are shown; -v shows all.
+/// By their manifests. Twenty of each kind are shown; -v shows all.
 #[derive(Debug, Clone, Args)]
 pub struct ImageDiffArgs {
     /// A build; the current one where only the image is named
