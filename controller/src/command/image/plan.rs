@@ -95,7 +95,7 @@ fn fetch(outlook: &Outlook) -> String {
             *kinds.entry(kind).or_default() += 1;
         }
     }
-    let mut asked: Vec<String> = kinds.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
+    let mut asked: Vec<String> = kinds.iter().map(|(kind, number)| count(*number, kind)).collect();
     if outlook.base.layers.is_empty() {
         asked.insert(0, "the base".to_owned());
     }
