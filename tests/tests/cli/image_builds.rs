@@ -96,10 +96,10 @@ worker  A build node, baked.
     assert_eq!(listed.out, wanted);
     let lines = told(&good(&desk, &["image", "ls", "worker", "--output", "json"]));
     let is = |line: &Value| (line["build"].clone(), line["current"].clone(), line["held"].clone(), line["bytes"].clone());
-    assert_eq!(lines.iter().map(is).collect::<Vec<_>>(), [
-        ("worker@2".into(), true.into(), false.into(), 4096.into()),
-        ("worker@1".into(), false.into(), true.into(), 4096.into()),
-    ]);
+    assert_eq!(
+        lines.iter().map(is).collect::<Vec<_>>(),
+        [("worker@2".into(), true.into(), false.into(), 4096.into()), ("worker@1".into(), false.into(), true.into(), 4096.into()),]
+    );
     let shown = good(&desk, &["image", "show", "worker"]);
     for wanted in [
         "worker@2 (current)\n",
@@ -166,7 +166,8 @@ fn the_previous_build_becomes_current_and_what_is_current_or_held_is_not_removed
     let released = told(&good(&desk, &["image", "hold", "worker@2", "--release", "--output", "json"]));
     assert_eq!(released, [json!({ "v": 1, "type": "image_kept", "build": "worker@2", "outcome": "released" })]);
     assert_eq!(good(&desk, &["image", "rm", "worker@2"]).out, "worker@2 is removed.\n");
-    let left: Vec<String> = std::fs::read_dir(&dir).expect("listed").flatten().map(|entry| entry.file_name().into_string().expect("text")).collect();
+    let left: Vec<String> =
+        std::fs::read_dir(&dir).expect("listed").flatten().map(|entry| entry.file_name().into_string().expect("text")).collect();
     assert!(left.iter().all(|name| !name.starts_with("worker-2.")) && left.iter().any(|name| name == "worker-3.tar.md5"), "{left:?}");
 }
 
@@ -195,7 +196,10 @@ fn a_build_that_does_not_fit_is_refused_before_its_first_byte() {
     let plan = desk.run(&["image", "plan", "worker"]);
     // A base that is no system is found out when it is unpacked.
     assert_eq!(plan.code, Some(0), "{plan}");
-    assert!(plan.out.contains("to be made: it was not made before\n  the layers of its roles are known once the base is there\n"), "{plan}");
+    assert!(
+        plan.out.contains("to be made: it was not made before\n  the layers of its roles are known once the base is there\n"),
+        "{plan}"
+    );
     assert!(plan.out.contains("  room: about ") && plan.out.ends_with("1 layer: 1 to be made. Nothing was built.\n"), "{plan}");
     let own = desk.command(&["image", "build", "worker", "--out", "/mnt"]);
     let script = "mount -t tmpfs -o size=1m tmpfs /mnt && exec \"$0\" \"$@\"";
