@@ -50,7 +50,7 @@ impl Show<'_> {
             .layers
             .as_ref()
             .map(|layers| layers.iter().map(|one| format!("    layer {}: {}", one.layer, one.why.join(", "))).collect::<Vec<_>>());
-        let origins = found.provenance.as_ref().map(|list| list.iter().map(|one| change(one)).chain(layers.unwrap_or_default()).collect());
+        let origins = found.provenance.as_ref().map(|list| list.iter().map(change).chain(layers.unwrap_or_default()).collect());
         self.section("where they come from", origins);
         self.section("packages", found.packages.as_ref().map(|list| list.iter().map(change).collect()));
         self.section("files", found.files.as_ref().map(|list| list.iter().map(file).collect()));

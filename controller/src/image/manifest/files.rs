@@ -22,6 +22,9 @@ const WAITING: usize = 64;
 /// A file of many names is hashed once: by device and inode.
 type Inode = (u64, u64);
 
+/// What is known of something without its content, and which content it has.
+type Seen = (Map<String, Value>, Option<Inode>);
+
 /// A file to be hashed, and which of them it is.
 struct Work {
     inode: Inode,
@@ -54,7 +57,7 @@ pub(super) fn read(tree: &Tree) -> Result<Value, ImageError> {
 }
 
 /// Meets everything, and gives each content once to who hashes.
-fn walk(tree: &Tree, sender: SyncSender<Work>) -> Result<Vec<(Map<String, Value>, Option<Inode>)>, ImageError> {
+fn walk(tree: &Tree, sender: SyncSender<Work>) -> Result<Vec<Seen>, ImageError> {
     let (mut found, mut seen) = (Vec::new(), std::collections::BTreeSet::new());
     tree.walk("/", &mut |visit| {
         let inode = (visit.stat.st_dev, visit.stat.st_ino);

@@ -18,7 +18,9 @@ fn every_file_is_there_with_what_it_is() {
     fs::hard_link(root.join("etc/motd"), root.join("etc/same")).unwrap();
     // It leads out of the tree, and is told as what it says.
     symlink("/etc/passwd", root.join("etc/outside")).unwrap();
-    (set(root, 0o755), set(&root.join("etc"), 0o2750), set(&root.join("etc/motd"), 0o4711));
+    for (path, mode) in [(".", 0o755), ("etc", 0o2750), ("etc/motd", 0o4711)] {
+        set(&root.join(path), mode);
+    }
     let manifests = read(root, &[]).unwrap();
     let files = manifests.iter().find(|(name, _)| *name == FILES).unwrap().1["files"].clone();
     let owner = format!("{}:{}", rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
