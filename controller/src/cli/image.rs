@@ -17,6 +17,7 @@ use std::path::PathBuf;
 ///   ostler image plan noble
 ///   ostler image build noble --format qcow2,tar
 ///   ostler image diff noble@1 noble
+///   ostler image verify noble
 ///   ostler image dib -t qcow2,raw --checksum -o /var/lib/nodepool/images/noble-1 noble
 #[derive(Debug, Clone, Args)]
 #[command(verbatim_doc_comment)]
@@ -38,6 +39,7 @@ pub enum ImageVerb {
     Hold(ImageHoldArgs),
     Rm(ImageRmArgs),
     Revert(ImageRevertArgs),
+    Verify(ImageVerifyArgs),
     Dib(Box<DibArgs>),
 }
 
@@ -91,6 +93,39 @@ pub enum OnError {
     Stop,
     /// Open a shell in the tree first
     Shell,
+}
+
+/// Boot a build and demand that nothing is left to change
+///
+/// Clones of its qcow2 or raw are booted in qemu, which runs no network but a way in: each has to end its first boot without a failed
+/// service, has to have an identity of its own, and its plan has to be empty for all that was not left out of the image; requirements and
+/// proofs of its roles have to hold. Nothing of a clone stays.
+#[derive(Debug, Clone, Args)]
+pub struct ImageVerifyArgs {
+    /// An image of the site, and which of its builds; the current one where that is left out
+    #[arg(value_name = "NAME[@BUILD]")]
+    pub build: String,
+    /// What to boot it by; by default all that the image's file says
+    #[arg(long, value_name = "FIRMWARE", value_delimiter = ',')]
+    pub firmware: Vec<BootBy>,
+    /// How many clones at least; two or more have to differ
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub instances: u8,
+    /// Where builds are kept; by default with the state of the site
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Values.
+    #[command(flatten)]
+    pub values: ValueArgs,
+}
+
+/// What starts a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BootBy {
+    /// SeaBIOS
+    Bios,
+    /// OVMF, without secure boot
+    Uefi,
 }
 
 /// Build as nodepool-builder's `dib-cmd`: the arguments of disk-image-create

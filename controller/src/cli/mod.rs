@@ -26,8 +26,8 @@ pub use explain::{ExplainArgs, ExplainWhat};
 pub use fleet::{FleetArgs, PaceArgs, ReachArgs, SelectArgs, ValueArgs};
 pub use foreign::parse;
 pub use image::{
-    BuildsArgs, DibArgs, HarmlessArgs, ImageArgs, ImageBuildArgs, ImageDiffArgs, ImageHoldArgs, ImageLsArgs, ImagePlanArgs,
-    ImageRevertArgs, ImageRmArgs, ImageShowArgs, ImageVerb, OnError, RefusedArgs,
+    BootBy, BuildsArgs, DibArgs, HarmlessArgs, ImageArgs, ImageBuildArgs, ImageDiffArgs, ImageHoldArgs, ImageLsArgs, ImagePlanArgs,
+    ImageRevertArgs, ImageRmArgs, ImageShowArgs, ImageVerb, ImageVerifyArgs, OnError, RefusedArgs,
 };
 pub use init::InitArgs;
 pub use lab::{LabArgs, LabExecArgs, LabSshArgs, LabUpArgs, LabVerb};

@@ -10,6 +10,7 @@ mod made;
 mod outlook;
 mod plan;
 mod shell;
+mod verify;
 mod workshop;
 
 use super::{CommandError, Context};
@@ -27,6 +28,7 @@ pub fn run(context: &Context, args: &ImageArgs) -> Result<Exit, CommandError> {
         ImageVerb::Hold(args) => keep::hold(context, args),
         ImageVerb::Rm(args) => keep::rm(context, args),
         ImageVerb::Revert(args) => keep::revert(context, args),
+        ImageVerb::Verify(args) => verify::run(context, args),
         ImageVerb::Dib(args) => dib::run(context, args),
     }
 }

@@ -16,10 +16,12 @@ pub mod output;
 mod remains;
 pub mod room;
 pub mod root;
+pub mod scratch;
 pub mod seal;
 pub mod stack;
 mod tools;
 pub mod tree;
 pub mod tree_facts;
+pub mod verify;
 
 pub use error::ImageError;

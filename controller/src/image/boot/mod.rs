@@ -4,4 +4,4 @@ mod machine;
 mod qemu;
 
 pub use machine::Machine;
-pub use qemu::{Accelerator, BootFirmware, BootSpec};
+pub use qemu::{Accelerator, BootFirmware, BootSpec, available};

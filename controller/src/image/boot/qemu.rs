@@ -88,6 +88,20 @@ impl Files {
     }
 }
 
+/// Whether this machine has what boots a disk so.
+///
+/// # Errors
+/// What is not installed, with its package.
+pub fn available(firmware: BootFirmware) -> Result<(), ImageError> {
+    for (program, package) in [(PROGRAM, "qemu-system-x86"), ("qemu-img", "qemu-utils"), ("ip", "iproute2")] {
+        tools::program(program, package)?;
+    }
+    if firmware == BootFirmware::Uefi && ![OVMF.0, OVMF.1].iter().all(|file| Path::new(file).is_file()) {
+        return Err(ImageError::MissingProgram { program: "OVMF", package: "ovmf" });
+    }
+    Ok(())
+}
+
 /// Makes the clone, and the variables that this machine's firmware keeps.
 pub(super) fn clone(spec: &BootSpec, files: &Files) -> Result<(), ImageError> {
     let disk = std::path::absolute(&spec.disk).map_err(ImageError::file("find", &spec.disk))?;
