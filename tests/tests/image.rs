@@ -12,4 +12,5 @@ mod image {
     mod network;
     mod rest;
     mod root;
+    mod verify;
 }

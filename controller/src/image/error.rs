@@ -76,6 +76,9 @@ pub enum ImageError {
     /// Something is in the tree that must not be in an image.
     #[error("the image is not sealed, these remain: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Remains(Vec<Remains>),
+    /// A booted machine lets nobody in.
+    #[error("nobody can get into the booted image; it needs an ssh server that starts with it, and DHCP on its first network interface")]
+    NoWayIn(#[source] Box<ImageError>),
     /// A program failed, or what is shared with the lab.
     #[error(transparent)]
     Lab(#[from] LabError),

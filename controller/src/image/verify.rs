@@ -71,7 +71,7 @@ impl Booted {
             let public = key.with_extension("pub");
             spec.root_key = Some(fs::read_to_string(&public).map_err(ImageError::file("read", &public))?);
             let machine = Machine::start(&spec, &dir)?;
-            machine.wait_for_ssh(LIMIT)?;
+            machine.wait_for_ssh(LIMIT).map_err(|error| ImageError::NoWayIn(Box::new(error)))?;
             Ok((Arc::new(machine), dir))
         });
         let (machine, dir) = machine.await.map_err(|error| ImageError::system("boot a machine")(io::Error::other(error)))??;
