@@ -24,7 +24,7 @@ NODEPOOL_PACKAGES := libzookeeper-java default-jre-headless openssl
 IMAGE_PACKAGES := mtools ovmf qemu-system-common fdisk
 VAGRANT_PACKAGES := vagrant
 
-.PHONY: build setup agent release wheels test full-jenkins fmt gate demo bench house clean
+.PHONY: build setup agent release wheels test full-jenkins full-images fmt gate demo bench house clean
 
 ## build: the controller with its agent inside, in target/release/ostler
 build: release
@@ -73,6 +73,11 @@ full-jenkins: setup agent
 	for version in 2.426 2.568; do \
 		.ci/step "Jenkins $$version" env OSTLER_AGENT=$(AGENT) OSTLER_JENKINS=$$version $(CARGO) test --locked -p ostler-tests --test jenkins_apply --no-fail-fast; \
 	done
+
+## full-images: disks of images, each difference found by itself, both firmwares: ten minutes on two cores
+full-images: setup agent
+	env OSTLER_AGENT=$(AGENT) $(CARGO) build --locked -p ostler
+	.ci/step "images" env OSTLER_AGENT=$(AGENT) $(CARGO) test --locked -p ostler-tests --test image --no-fail-fast -- --include-ignored
 
 ## fmt: every source file, those too whose modules a macro declares
 fmt:

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 const SITE: &[(&str, &str)] = &[
-    ("ostler.yaml", "edition: 1\nid: verify\ngroups:\n  build: {roles: [machine, ci]}\n"),
-    ("nodes.yaml", "nodes:\n  b1: {host: 10.78.0.11, groups: [build]}\n"),
+    ("ostler.yaml", "edition: 1\nid: verify\n"),
+    ("nodes.yaml", "groups:\n  build: {roles: [machine, ci]}\nnodes:\n  b1: {host: 10.78.0.11, groups: [build]}\n"),
     (
         "images/node.yaml",
         "image: node\nsummary: A build node, baked.\nbase: {debootstrap: {suite: bookworm}}\nlike: {group: build}\nsize: 4 GiB\n\
@@ -93,7 +93,9 @@ impl Built {
         out(Command::new("cp").arg("--sparse=always").arg(self.desk.at("builds/node-1.raw")).arg(&raw));
         let table: Value = serde_json::from_str(&out(Command::new("sfdisk").arg("--json").arg(&raw))).expect("json");
         let partitions = table["partitiontable"]["partitions"].as_array().expect("partitions");
-        let start = partitions.last().and_then(|root| root["start"].as_u64()).expect("a start") * 512;
+        // The largest is the root.
+        let root = partitions.iter().max_by_key(|one| one["size"].as_u64()).expect("a root");
+        let start = root["start"].as_u64().expect("a start") * 512;
         fs::write(&commands, script.join("\n") + "\n").expect("written");
         let said = out(Command::new("debugfs").arg("-w").arg("-f").arg(&commands).arg(format!("{}?offset={start}", raw.display())));
         let answers: Vec<&str> = said.lines().filter(|line| !line.starts_with("debugfs") && !line.starts_with("Allocated inode")).collect();
