@@ -25,6 +25,7 @@ pub const VERBS: &[&[&str]] = &[
     &["lab", "ssh"],
     &["lab", "exec"],
     &["image"],
+    &["image", "verify"],
     &["image", "dib"],
     &["demo"],
     &["schema"],
