@@ -98,7 +98,8 @@ impl Built {
         let start = root["start"].as_u64().expect("a start") * 512;
         fs::write(&commands, script.join("\n") + "\n").expect("written");
         let said = out(Command::new("debugfs").arg("-w").arg("-f").arg(&commands).arg(format!("{}?offset={start}", raw.display())));
-        let answers: Vec<&str> = said.lines().filter(|line| !line.starts_with("debugfs") && !line.starts_with("Allocated inode")).collect();
+        let noise = |line: &&str| line.trim().is_empty() || ["debugfs", "Allocated inode"].iter().any(|start| line.starts_with(start));
+        let answers: Vec<&str> = said.lines().filter(|line| !noise(line)).collect();
         assert_eq!(answers, Vec::<&str>::new(), "debugfs has refused something");
         dir.display().to_string()
     }
