@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
 
 use ostler_roles::catalog::{Catalog, Step};
 use ostler_roles::words::Digest;
 use serde::{Deserialize, Serialize};
+
+use super::error::ImageError;
 
 /// Counts the ways in which layers were made: another way makes other layers.
 const WAY: u32 = 1;
@@ -85,6 +88,24 @@ const AGENT: &str = "the agent";
 /// What of a step decides what it makes: not where it is written.
 fn of_step(step: &Step) -> Digest {
     Digest::of_value(&(&step.desired, &step.watches, step.together.is_some()))
+}
+
+/// The file of the stack that was made last, beside the builds of an image.
+const LAST: &str = "stack.json";
+
+/// The stack that was made last; empty where none was, or none that can be read.
+pub fn last(builds: &Path) -> Vec<LayerPlan> {
+    std::fs::read(builds.join(LAST)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
+/// Keeps a stack, for the reasons of the next build.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn keep(builds: &Path, stack: &[LayerPlan]) -> Result<(), ImageError> {
+    let path = builds.join(LAST);
+    let text = serde_json::to_vec(stack).map_err(|error| ImageError::file("write", &path)(error.into()))?;
+    crate::private::write(&path, &text, crate::private::Durable::No).map_err(ImageError::file("write", &path))
 }
 
 #[cfg(test)]

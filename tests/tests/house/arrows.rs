@@ -169,8 +169,8 @@ fn roles_have_no_io_no_clock_and_no_async() {
 }
 
 #[test]
-fn async_stays_in_its_four_rooms_what_starts_them_and_what_draws_them() {
-    let rooms = ["command", "fleet", "masters", "registration", "report", "run", "session", "transport"];
+fn async_stays_in_its_rooms() {
+    let rooms = ["command", "fleet", "image", "masters", "registration", "report", "run", "session", "transport"];
     for source in production("controller") {
         let allowed = source.module.first().is_some_and(|room| rooms.contains(&room.as_str()));
         assert!(allowed || !awaits(&source.code), "{} awaits outside {rooms:?}", source.name);

@@ -14,7 +14,7 @@ fn tests_of(program: &str) -> BTreeSet<String> {
     for source in sources {
         let text = std::fs::read_to_string(root().join(source)).expect("a tracked file");
         // What is not run yet cannot have been seen red.
-        for item in text.split("#[test]\n").skip(1).filter(|item| !item.starts_with("#[ignore")) {
+        for item in text.replace("#[tokio::test]\n", "#[test]\n").split("#[test]\n").skip(1).filter(|item| !item.starts_with("#[ignore")) {
             let name = item.split_once("fn ").and_then(|(_, rest)| rest.split_once('(')).map(|(name, _)| name.to_owned());
             names.insert(name.expect("a test is a function"));
         }

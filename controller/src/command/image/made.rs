@@ -15,7 +15,7 @@ use crate::image::manifest::{self, Mirrors, PROVENANCE};
 use crate::image::output::{self, Build, HalfBuild, Readable};
 use crate::image::room;
 use crate::image::seal::{Builder, SealOptions, Stay};
-use crate::image::stack::LayerPlan;
+use crate::image::stack::{self, LayerPlan};
 use crate::report::{Console, Exit, Paint, PlannedNode, State, refusal_lines, sanitize};
 use ostler_roles::author::image::{self as written, AptLists, BakedSecrets, DiskSource, Format, Image};
 use ostler_roles::catalog::Step;
@@ -208,22 +208,6 @@ fn failed(context: &Context, image: &NodeName, role: &str, baked: &Baked, state:
     exit
 }
 
-/// The stack that was made last beside these builds; empty where none was.
-pub fn before(builds: &Path) -> Vec<LayerPlan> {
-    std::fs::read(builds.join(STACK)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
-}
-
-/// The file of the last stack.
-const STACK: &str = "stack.json";
-
-/// Keeps a stack for the reasons of the next build.
-pub fn keep(builds: &Path, stack: &[LayerPlan]) -> Result<(), CommandError> {
-    let path = builds.join(STACK);
-    let text = serde_json::to_vec(stack).unwrap_or_default();
-    crate::private::write(&path, &text, crate::private::Durable::No)
-        .map_err(|source| CommandError::File { what: format!("write {}", path.display()), source })
-}
-
 /// A build that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
@@ -254,7 +238,7 @@ pub async fn sealed(context: &Context, workshop: &Workshop, wanted: &Wanted) -> 
     let store = workshop.setup.store()?;
     let outlook = tokio::task::block_in_place(|| Outlook::of(context, workshop, &store, wanted))?;
     room::check(&outlook.disks)?;
-    let tree = match tree(context, workshop, (&store, &outlook.base.layers, &before(&wanted.builds)), wanted.shell).await? {
+    let tree = match tree(context, workshop, (&store, &outlook.base.layers, &stack::last(&wanted.builds)), wanted.shell).await? {
         Ok(tree) => tree,
         Err(exit) => return Ok(Err(exit)),
     };
@@ -374,7 +358,7 @@ pub async fn make(context: &Context, workshop: &Workshop, wanted: &Wanted) -> Re
     let half = HalfBuild::next(dir, name, readable)?;
     let build = half.build().to_owned();
     let files = sealed.write(context, workshop, half, &wanted.formats)?;
-    keep(dir, &sealed.stack())?;
+    stack::keep(dir, &sealed.stack())?;
     if let Ok(number) = build.parse() {
         output::set_current(dir, name, number)?;
     }

@@ -9,7 +9,7 @@ use crate::image::build::{Recipe, Source as _, trees};
 use crate::image::layers::Store;
 use crate::image::output::Build;
 use crate::image::room::{self, Disk, Need, Part};
-use crate::image::stack::{LayerPlan, changed};
+use crate::image::stack::{self, LayerPlan, changed};
 use crate::image::{output, tree_facts};
 use crate::report::sanitize;
 use crate::session::AgentFile;
@@ -120,7 +120,7 @@ impl Outlook {
                 return Ok(None);
             }
         };
-        let before = made::before(&wanted.builds);
+        let before = stack::last(&wanted.builds);
         // Of a base that is to be made no layer lies on: the digest need only be another.
         let base = self.base.layers.last().map(|layer| layer.key);
         let mut below = base.unwrap_or_else(|| Digest::of(b"a base that is to be made"));
