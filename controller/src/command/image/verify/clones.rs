@@ -82,7 +82,7 @@ impl Clones<'_> {
         let wanted = Arc::new(Wanted { workshop: Arc::clone(self.workshop), left_out: Mutex::default() });
         let compile: Arc<dyn Compile> = Arc::<Wanted>::clone(&wanted);
         let preparation = Preparation {
-            reach: Arc::new(Clone(Arc::clone(&machine.link))),
+            reach: Arc::new(CloneReach(Arc::clone(&machine.link))),
             compile,
             agent: AgentFile::embedded().ok_or(CommandError::NoAgent)?,
             password: Arc::new(Password::new(None, Box::new(|_, _| Box::pin(std::future::ready(None))))),
@@ -120,9 +120,9 @@ fn available_memory() -> u64 {
 
 /// The way into a clone, which stands already.
 #[derive(Debug)]
-struct Clone(Arc<dyn Link>);
+struct CloneReach(Arc<dyn Link>);
 
-impl Reach for Clone {
+impl Reach for CloneReach {
     fn connect<'a>(&'a self, _: &'a NodeName, _: &'a EventSender) -> BoxFuture<'a, Result<Arc<dyn Link>, ConnectError>> {
         Box::pin(std::future::ready(Ok(Arc::clone(&self.0))))
     }
