@@ -227,7 +227,7 @@ fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
 fn what_cannot_be_booted_is_refused_with_what_to_do() {
     let desk = Desk::new();
     for (name, text) in SITE {
-        desk.write(name, &text.replace("size: 4 GiB", "size: 4 GiB\nfirmware: [bios]"));
+        desk.write(name, text.replace("size: 4 GiB", "size: 4 GiB\nfirmware: [bios]"));
     }
     desk.write("builds/node-3.tar", "");
     fs::create_dir(desk.at("builds/node-3.d")).expect("made");

@@ -176,7 +176,8 @@ fn tell(context: &Context, progress: Progress) {
     match progress {
         Progress::Kept(name) => printer.details(&[format!("  {name}: kept")]),
         Progress::Making(name, why) => printer.details(&[format!("  {name}: {why}")]),
-        Progress::Line(text) => printer.aside(&sanitize(&text, false)),
+        Progress::Line(text) if printer.verbose > 0 => printer.aside(&sanitize(&text, false)),
+        Progress::Line(_) => {}
     }
 }
 
