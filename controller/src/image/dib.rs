@@ -9,7 +9,8 @@
 //! - Standard output and error are one pipe, copied to the build's log until *every* writer has closed it: a process of ours that outlives us
 //!   with that pipe keeps the build "building" up to its `build-timeout`.
 //! - A build that takes longer is ended by SIGKILL of `dib-cmd` alone, nobody waits for it, and the pipe is closed a moment later. Where
-//!   `dib-cmd` is `sudo ostler`, only sudo is killed, and that the pipe has no reader any more is all that we hear ([`is_unread`]).
+//!   `dib-cmd` is `sudo ostler`, only sudo is killed: that it has gone, or that the pipe has no reader any more, is all that we hear
+//!   ([`is_unread`]).
 //! - Exit status 0 is a good build, whatever files there are: an image that is missing is noticed by nobody but the upload that never happens
 //!   (`UploadWorker._checkProviderImageUpload`). So 0 is said here only when all of them are there.
 //! - `DibImageFile.from_image_id` knows files `NAME-ID.SUFFIX` with one suffix; `to_path` finds `.md5` and `.sha256` beside *them*, and reads the
@@ -25,11 +26,12 @@ pub use request::{Asked, Compat, DibRequest, Format, HARMLESS, HONOURED, REFUSED
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, lchown};
 use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags};
+use rustix::process::{PidfdFlags, getppid, pidfd_open};
 
 use super::ImageError;
 
@@ -102,17 +104,29 @@ fn withdraw(request: &DibRequest) {
     }
 }
 
-/// Waits until nobody reads a pipe any more; returns at once, with false, for what is no pipe.
-pub fn is_unread(pipe: BorrowedFd<'_>) -> bool {
+/// The `sudo` that we were started by; none: somebody else has started us.
+pub fn escalator() -> Option<OwnedFd> {
+    let parent = getppid()?;
+    let name = fs::read_to_string(format!("/proc/{}/comm", parent.as_raw_pid())).ok()?;
+    ["sudo", "doas"].contains(&name.trim()).then(|| pidfd_open(parent, PidfdFlags::empty()).ok())?
+}
+
+/// Waits until nobody reads a pipe any more, or a process has ended; returns at once, with false, where there is neither.
+///
+/// The builder's end of the pipe may stay open for as long as it starts no other program: Python keeps what belongs to a child that was not
+/// seen dead (`subprocess.Popen.__del__`, `_active`).
+pub fn is_unread(pipe: BorrowedFd<'_>, escalator: Option<BorrowedFd<'_>>) -> bool {
     let is_pipe = rustix::fs::fstat(pipe).is_ok_and(|found| rustix::fs::FileType::from_raw_mode(found.st_mode).is_fifo());
-    if !is_pipe {
-        return false;
-    }
     loop {
-        // Nothing is asked for: errors are told all the same (poll(2), POLLERR).
-        let mut watched = [PollFd::from_borrowed_fd(pipe, PollFlags::empty())];
+        // Of the pipe nothing is asked for: errors are told all the same (poll(2), POLLERR).
+        let mut watched: Vec<PollFd<'_>> = Vec::new();
+        watched.extend(Some(pipe).filter(|_| is_pipe).map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::empty())));
+        watched.extend(escalator.map(|process| PollFd::from_borrowed_fd(process, PollFlags::IN)));
+        if watched.is_empty() {
+            return false;
+        }
         match rustix::event::poll(&mut watched, None) {
-            Ok(_) if watched[0].revents().contains(PollFlags::ERR) => return true,
+            Ok(_) if watched.iter().any(|one| one.revents().intersects(PollFlags::ERR | PollFlags::IN)) => return true,
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(_) => return false,
         }

@@ -153,6 +153,7 @@ pub struct Rig {
     answers: Mutex<Answers>,
     zookeeper: ZooKeeper,
     scratch: tempfile::TempDir,
+    limit: Duration,
 }
 
 #[derive(Debug)]
@@ -189,7 +190,14 @@ impl Rig {
         let python = python.display().to_string();
         let words = [cleanup, &python, &program, "builder", "-c", "../nodepool.yaml", "-f"];
         let builder = start(Path::new("env"), &words, &home, &scratch.path().join("builder.log"));
-        Self { builder, answers: Mutex::new(Answers { child, lines }), zookeeper, scratch }
+        Self { builder, answers: Mutex::new(Answers { child, lines }), zookeeper, scratch, limit: Duration::from_secs(60) }
+    }
+
+    /// The same, waiting longer for what builds come to.
+    #[must_use]
+    pub fn patient(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
     }
 
     fn ask(&self, verb: &str, image: &str) -> serde_json::Value {
@@ -220,17 +228,18 @@ impl Rig {
     /// Waits until the image's builds are as wanted, and returns them.
     ///
     /// # Panics
-    /// After 60 s; the logs are shown.
+    /// After 60 s, or what [`Rig::patient`] says; the logs are shown.
     pub fn until(&self, image: &str, what: &str, holds: impl Fn(&[Build]) -> bool) -> Vec<Build> {
         let began = Instant::now();
+        let limit = self.limit;
         loop {
             let builds = self.builds(image);
             if holds(&builds) {
                 return builds;
             }
             assert!(
-                began.elapsed() < Duration::from_secs(60),
-                "not within 60 s: {what}\n{builds:#?}\n{:?}\n{}\n{}",
+                began.elapsed() < limit,
+                "not within {limit:?}: {what}\n{builds:#?}\n{:?}\n{}\n{}",
                 self.files(),
                 self.text("builder.log"),
                 builds.iter().map(|build| self.log_of(image, build)).collect::<String>()

@@ -10,7 +10,7 @@ use crate::image::disk::{Compat, Compression, Qcow2};
 use crate::image::output::{HalfBuild, Readable};
 use crate::report::{Exit, Printer, Progress, Style};
 use ostler_roles::author::image::{Base, Format};
-use std::os::fd::AsFd as _;
+use std::os::fd::AsFd;
 
 /// Builds what is asked for, and ends well only when every file of it is there.
 pub fn run(context: &Context, args: &DibArgs) -> Result<Exit, CommandError> {
@@ -90,8 +90,9 @@ fn plain(context: &Context, args: &DibArgs) -> Context {
 /// Ends this process as SIGTERM does once nobody reads the log any more: the builder has given up, and where it runs us by `sudo` it could
 /// kill that alone. What a build holds is let go as after any other end.
 fn end_with_the_reader() -> Result<(), CommandError> {
-    let watch = || {
-        if dib::is_unread(std::io::stdout().as_fd()) {
+    let escalator = dib::escalator();
+    let watch = move || {
+        if dib::is_unread(std::io::stdout().as_fd(), escalator.as_ref().map(AsFd::as_fd)) {
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
         }
     };

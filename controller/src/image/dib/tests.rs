@@ -226,14 +226,22 @@ fn without_its_directory_nothing_is_built() {
 }
 
 #[test]
-fn a_pipe_is_unread_once_its_reader_is_gone_and_a_file_never_is() {
+fn a_log_is_unread_once_its_reader_or_the_sudo_before_us_is_gone() {
     use std::os::fd::AsFd as _;
     let (read, write) = rustix::pipe::pipe().unwrap();
     let (told, heard) = std::sync::mpsc::channel();
-    let watcher = std::thread::spawn(move || told.send(is_unread(write.as_fd())));
+    let watcher = std::thread::spawn(move || told.send(is_unread(write.as_fd(), None)));
     assert_eq!(heard.recv_timeout(std::time::Duration::from_millis(200)), Err(std::sync::mpsc::RecvTimeoutError::Timeout));
     drop(read);
     assert_eq!(heard.recv_timeout(std::time::Duration::from_secs(10)), Ok(true));
     watcher.join().unwrap().unwrap();
-    assert!(!is_unread(tempfile::tempfile().unwrap().as_fd()));
+    assert!(!is_unread(tempfile::tempfile().unwrap().as_fd(), None), "a file is read whenever somebody likes");
+    // Its pipe stays open, and it is gone.
+    let mut sudo = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+    let pid = rustix::process::Pid::from_child(&sudo);
+    let process = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
+    let (_read, write) = rustix::pipe::pipe().unwrap();
+    sudo.kill().unwrap();
+    assert!(is_unread(write.as_fd(), Some(process.as_fd())));
+    sudo.wait().unwrap();
 }
