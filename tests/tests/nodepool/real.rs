@@ -46,7 +46,8 @@ fn an_image_of_the_site_is_built_uploaded_and_whole() {
     let site = site();
     // Kept from one run of the tests to the next: what is measured here is not the bootstrap.
     let cache = ostler::environment::Environment::read().cache.join("image-tests");
-    let rig = Rig::start(&[tiny(&site, "", &cache).with("build-timeout: 600").with("release: bookworm")], true).patient(Duration::from_secs(600));
+    let rig =
+        Rig::start(&[tiny(&site, "", &cache).with("build-timeout: 600").with("release: bookworm")], true).patient(Duration::from_secs(600));
     let build = rig.first("tiny", "ready", Some("ready"));
     assert_eq!(rig.files(), files_of("tiny", &build.id));
     for format in ["qcow2", "raw"] {

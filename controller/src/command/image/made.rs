@@ -20,7 +20,7 @@ use crate::report::{Console, Exit, Paint, PlannedNode, State, refusal_lines, san
 use ostler_roles::author::image::{self as written, AptLists, BakedSecrets, DiskSource, Format, Image};
 use ostler_roles::catalog::Step;
 use ostler_roles::resource::Desired;
-use ostler_roles::words::{Digest, NodeName};
+use ostler_roles::words::{Bytes, Digest, NodeName, count};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -273,7 +273,20 @@ pub fn same_build(wanted: &Wanted, name: &str, content: &Digest) -> Result<Optio
     Ok(build.filter(is_same))
 }
 
+/// What layers may take on the disk, those of the last build apart: half a dozen machines with all their steps.
+const LAYERS: Bytes = Bytes(20 << 30);
+
 impl Sealed {
+    /// Removes layers that nothing has used for longest, beyond what they may take; those of this build stay.
+    fn trim(&self, context: &Context) -> Result<(), CommandError> {
+        let ours = self.layers.iter().map(|layer| layer.key).collect();
+        let removed = self.store.trim(LAYERS.count(), &ours)?;
+        if !removed.is_empty() {
+            context.printer.details(&[format!("  {} removed from the cache, which may have {LAYERS}", count(removed.len(), "layer"))]);
+        }
+        Ok(())
+    }
+
     /// What decides what is in the files.
     fn digest(&self) -> Digest {
         content(&self.finish, self.layers.last().map(|layer| layer.key))
@@ -366,5 +379,6 @@ pub async fn make(context: &Context, workshop: &Workshop, wanted: &Wanted) -> Re
     for gone in output::retain(dir, name, usize::try_from(workshop.image.keep).unwrap_or(usize::MAX))? {
         context.printer.details(&[format!("  {name}@{gone}: removed, `keep: {}`", workshop.image.keep)]);
     }
+    sealed.trim(context)?;
     Ok(Ok(Made { name: format!("{name}@{build}"), files, unchanged: false, fetched }))
 }
