@@ -28,6 +28,9 @@ impl Inside for Root {
     }
 }
 
+/// The name of the layer that makes a tree an image.
+pub const SEAL: &str = "seal";
+
 /// How a tree is finished.
 #[derive(Debug, Clone)]
 pub struct Finish {
@@ -59,7 +62,7 @@ impl Finish {
             ("the builder".to_owned(), Digest::of_value(&(&builder.hostname, &builder.hosts, &builder.resolvers, &builder.proxies))),
             ("the time of the site".to_owned(), Digest::of_value(&self.epoch)),
         ]);
-        LayerPlan::new(Some(below), "seal", inputs, 0..0)
+        LayerPlan::new(Some(below), SEAL, inputs, 0..0)
     }
 
     /// Makes the tree bootable and seals it, in a layer of its own.

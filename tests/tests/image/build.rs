@@ -182,6 +182,25 @@ fn a_build_that_is_killed_leaves_nothing_and_the_next_goes_on_from_the_last_laye
 }
 
 #[test]
+fn an_image_may_stand_on_another_ones_last_build() {
+    let desk = site(&unseen(CI));
+    desk.write("roles/extra.yaml", "role: extra\nsummary: More.\nsteps:\n  - file: {path: /etc/extra, content: \"more\\n\"}\n");
+    desk.write("images/large.yaml", "image: large\nsummary: More of it.\nbase: {image: small}\nroles: [extra]\nformats: [tar]\n");
+    let said = desk.run(&["image", "build", "large"]);
+    assert!(said.code == Some(2) && said.err.contains("stands on the image small, which has no build"), "{said}");
+    assert!(said.err.contains("ostler image build small"), "{said}");
+    built(&desk, &[]);
+    let said = desk.run(&["image", "build", "large"]);
+    assert_eq!(said.code, Some(0), "{said}");
+    let dir = file(&desk, "tar").parent().and_then(|small| Some(small.parent()?.join("large"))).expect("beside it");
+    let names = listed(&dir.join("large-current.tar"));
+    for there in ["etc/extra", "etc/motd", "usr/bin/sudo"] {
+        assert!(names.iter().any(|name| name == there), "{there} is missing");
+    }
+    assert_eq!(text(&dir.join("large-current.tar"), "etc/machine-id"), "");
+}
+
+#[test]
 fn two_builds_of_one_site_at_once_both_come_through_and_are_the_same() {
     let desk = site(&unseen(CI));
     let start = || desk.command(&["image", "build", "small"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");

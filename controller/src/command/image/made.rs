@@ -9,7 +9,7 @@ use crate::image::bake::{Baked, NotBegun};
 use crate::image::base::{self, Base};
 use crate::image::build::{Baking, BuildError, LeftOut, Progress, Tree};
 use crate::image::disk::{Compat, Compression, DiskSpec, Firmware, Qcow2};
-use crate::image::finish::Finish;
+use crate::image::finish::{Finish, SEAL};
 use crate::image::layers::{Layer, LayerAbout, Store};
 use crate::image::manifest::{self, Mirrors, PROVENANCE};
 use crate::image::output::{self, Build, HalfBuild, Readable};
@@ -86,11 +86,23 @@ pub fn base(workshop: &Workshop) -> Result<Base, CommandError> {
                 format!("the image {} stands on a cloud's disk, {place}, which this release does not read", workshop.image.name.value);
             return Err(CommandError::Usage { what, hint: "begin with `debootstrap: {suite: bookworm}`, or with `tree:`".to_owned() });
         }
-        written::Base::Image(name) => {
-            let what = format!("the image {} stands on the image {name}, which this release does not do", workshop.image.name.value);
-            return Err(CommandError::Usage { what, hint: format!("name the roles of {name} in it too") });
-        }
+        written::Base::Image(name) => Base::Image { layers: layers_of(workshop, name)? },
     })
+}
+
+/// What another image's current build was made of, without its sealing: whoever stands on it is sealed itself.
+fn layers_of(workshop: &Workshop, name: &str) -> Result<Vec<Digest>, CommandError> {
+    let dir = workshop.builds.with_file_name(name);
+    let about = output::current(&dir, name)?.and_then(|build| provenance(&dir, name, build));
+    let layers = about.as_ref().and_then(|about| about.get("layers")?.as_array()).map(Vec::as_slice).unwrap_or_default();
+    let word = |layer: &Value, key: &str| layer.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let kept = layers.iter().filter(|layer| word(layer, "name") != SEAL);
+    let keys: Vec<Digest> = kept.filter_map(|layer| Digest::parse(&word(layer, "key")).ok()).collect();
+    if keys.is_empty() {
+        let what = format!("the image {} stands on the image {name}, which has no build", workshop.image.name.value);
+        return Err(CommandError::Usage { what, hint: format!("ostler image build {name}") });
+    }
+    Ok(keys)
 }
 
 /// How the tree is finished.
