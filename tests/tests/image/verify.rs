@@ -203,7 +203,7 @@ fn a_verify_that_is_killed_leaves_no_machine_and_no_file() {
     wait_for("a machine", || machines(&place) > 0);
     let clones = left(&desk);
     assert_eq!(clones.len(), 1, "{clones:?}");
-    assert!(Path::new(&clones[0]).join("0/console.log").is_file());
+    wait_for("its console", || Path::new(&clones[0]).join("0/console.log").is_file());
     child.kill().and_then(|()| child.wait()).expect("killed");
     wait_for("the end of the machine and its files", || machines(&place) == 0 && left(&desk).is_empty());
 }
