@@ -206,6 +206,8 @@ fn unreachable(error: LabError, lines: &[String]) -> ImageError {
 fn build(store: &Store, suite: &str, lines: &[String], half: &HalfLayer, progress: &(dyn Fn(&str) + Sync)) -> Result<(), ImageError> {
     let packages = store.packages();
     let mut command = Command::new("mmdebstrap");
+    // Whoever calls us may have no `sbin` in its own.
+    command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     command.args(OPTIONS).arg(format!("--include={}", PACKAGES.join(","))).env("LC_ALL", "C.UTF-8");
     for (hook, script) in [("setup", BRING), ("customize", FINISH)] {
         // On one line: a file of it would have to be removed, and mmdebstrap looks whether it is one.

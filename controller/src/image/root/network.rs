@@ -1,11 +1,9 @@
 //! The network of a root tree: nothing but its own loopback, where everything that is sent outside arrives at two sockets.
 
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
-use std::process::Command;
 
 use super::super::error::ImageError;
-use crate::lab::LabError;
-use crate::lab::child;
+use super::super::tools;
 
 /// Where the tree's connections and its questions for names arrive.
 #[derive(Debug)]
@@ -30,14 +28,7 @@ pub(super) fn build() -> Result<Doors, ImageError> {
     );
     // An address that nobody has (RFC 5737) beside loopback: else the C library takes it that there is no IPv4 (AI_ADDRCONFIG, getaddrinfo(3)).
     let way = b"link set lo up\naddr add 192.0.2.1/32 dev lo\nroute add local default dev lo src 127.0.0.1\n";
-    child::feed(Command::new("ip").args(["-batch", "-"]), way).map_err(|error| missing(error, "ip", "iproute2"))?;
-    child::feed(Command::new("nft").args(["-f", "-"]), rules.as_bytes()).map_err(|error| missing(error, "nft", "nftables"))?;
+    tools::feed(tools::program("ip", "iproute2")?.args(["-batch", "-"]), way)?;
+    tools::feed(tools::program("nft", "nftables")?.args(["-f", "-"]), rules.as_bytes())?;
     Ok(Doors { connections, names })
-}
-
-fn missing(error: LabError, program: &'static str, package: &'static str) -> ImageError {
-    match error {
-        LabError::Start { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ImageError::MissingProgram { program, package },
-        error => error.into(),
-    }
 }
